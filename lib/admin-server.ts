@@ -1,0 +1,54 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Registry } from "./metrics.ts";
+import type { Readiness } from "./readiness.ts";
+
+/**
+ * Answers what operators and probes ask of every program:
+ * `/livez` 200 while the process runs, `/readyz` 200 or 503 with one reason a line, `/metrics` for Prometheus.
+ * Returns false, having done nothing, for any other path.
+ */
+export function createAdminHandler(readiness: Readiness, registry: Registry) {
+  return (...[request, response]: Parameters<RequestListener>): boolean => {
+    const path = (request.url ?? "/").split("?", 1)[0];
+    if (path === "/livez") {
+      response.writeHead(200, plainText).end("ok\n");
+    } else if (path === "/readyz") {
+      const body = readiness.isReady ? "ready" : readiness.reasons.join("\n");
+      response.writeHead(readiness.isReady ? 200 : 503, plainText).end(`${body}\n`);
+    } else if (path === "/metrics") {
+      registry.metrics().then(
+        (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
+        (error: unknown) => response.writeHead(500, plainText).end(`metrics: ${String(error)}\n`),
+      );
+    } else {
+      return false;
+    }
+    return true;
+  };
+}
+
+/** The admin handler on a port of its own. */
+export function createAdminServer(readiness: Readiness, registry: Registry): Server {
+  const handle = createAdminHandler(readiness, registry);
+  return createServer((request, response) => {
+    if (!handle(request, response)) response.writeHead(404, plainText).end("not found\n");
+  });
+}
+
+/** Listens and returns the real address; port 0 takes a free one. */
+export async function listen(
+  server: Pick<Server, "listen" | "once" | "off" | "address">,
+  { host, port }: { host: string; port: number },
+): Promise<{ host: string; port: number }> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  return { host, port: (server.address() as AddressInfo).port };
+}
+
+const plainText = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };

@@ -1,0 +1,86 @@
+import { ConfigError } from "./config.ts";
+import { withDeadline } from "./deadline.ts";
+import type { Logger } from "./logger.ts";
+
+/** One thing to stop, and how long it may take. */
+interface StopStep {
+  readonly name: string;
+  readonly deadlineMs: number;
+  readonly stop: () => Promise<void> | void;
+}
+
+/**
+ * The life of a program: what starts is pushed here with the way to stop it; a signal, or a failure, stops
+ * everything in reverse order. A step that passes its deadline is logged and left behind.
+ */
+export class Program {
+  readonly #steps: StopStep[] = [];
+  readonly #logger: Logger;
+  #stopping: Promise<void> | undefined;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  onStop(name: string, deadlineMs: number, stop: StopStep["stop"]): void {
+    this.#steps.push({ name, deadlineMs, stop });
+  }
+
+  /** Stops everything, once; the second caller waits for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopInReverse();
+    return this.#stopping;
+  }
+
+  async #stopInReverse(): Promise<void> {
+    for (const step of this.#steps.toReversed()) {
+      const startedAt = performance.now();
+      try {
+        await withDeadline(step.name, step.deadlineMs, Promise.resolve().then(step.stop));
+        this.#logger.debug({ step: step.name, ms: Math.round(performance.now() - startedAt) }, "stopped");
+      } catch (error) {
+        this.#logger.error({ step: step.name, err: error }, "failed to stop");
+      }
+    }
+  }
+}
+
+/**
+ * Runs a program until SIGTERM, SIGINT or `fail`, then stops it and ends the process: 0 after a signal, 1 after a
+ * failure. An unexpected throw anywhere is our bug: it is logged and the process dies, to be started again.
+ */
+export async function runProgram(
+  logger: Logger,
+  start: (program: Program, fail: (error: unknown) => void) => Promise<void>,
+): Promise<void> {
+  const program = new Program(logger);
+  const ended = Promise.withResolvers<number>();
+  const fail = (error: unknown) => {
+    logger.fatal({ err: error }, "failed");
+    ended.resolve(1);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      logger.info({ signal }, "stopping");
+      ended.resolve(0);
+    });
+  }
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  start(program, fail).catch(fail);
+  const exitCode = await ended.promise;
+  await program.stop();
+  logger.info({ exitCode }, "stopped");
+  process.exit(exitCode);
+}
+
+/** Reads the configuration or ends the process with its problems in plain words, exit code 1. */
+export function readConfigOrExit<Config>(readConfig: () => Config): Config {
+  try {
+    return readConfig();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
