@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import type { Registry } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -38,7 +38,7 @@ export function createAdminServer(readiness: Readiness, registry: Registry): Ser
 
 /** Listens and returns the real address; port 0 takes a free one. */
 export async function listen(
-  server: Pick<Server, "listen" | "once" | "off" | "address">,
+  server: Pick<NetServer, "listen" | "once" | "off" | "address">,
   { host, port }: { host: string; port: number },
 ): Promise<{ host: string; port: number }> {
   await new Promise<void>((resolve, reject) => {

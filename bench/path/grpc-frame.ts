@@ -1,0 +1,41 @@
+/** A gRPC message on the wire: one byte "compressed", four bytes of length, then the message. */
+const headerBytes = 5;
+
+/** Field 1, length-delimited: `batch` of PushLogsRequest and of StreamLogsRequest. */
+const batchTag = 0x0a;
+
+/** The gRPC frame of a request that holds `batch`. */
+export function frame(batch: Uint8Array): Buffer {
+  const length: number[] = [];
+  for (let rest = batch.length; ; rest >>>= 7) {
+    if (rest < 0x80) {
+      length.push(rest);
+      break;
+    }
+    length.push((rest & 0x7f) | 0x80);
+  }
+  const header = Buffer.from([0, 0, 0, 0, 0, batchTag, ...length]);
+  header.writeUInt32BE(1 + length.length + batch.length, 1);
+  return Buffer.concat([header, batch]);
+}
+
+/** Cuts a stream of chunks into messages, however they were sliced. */
+export class FrameReader {
+  readonly #onMessage: (message: Buffer) => void;
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(onMessage: (message: Buffer) => void) {
+    this.#onMessage = onMessage;
+  }
+
+  push(chunk: Buffer): void {
+    let buffer = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    while (buffer.length >= headerBytes) {
+      const end = headerBytes + buffer.readUInt32BE(1);
+      if (buffer.length < end) break;
+      this.#onMessage(buffer.subarray(headerBytes, end));
+      buffer = buffer.subarray(end);
+    }
+    this.#rest = buffer;
+  }
+}
