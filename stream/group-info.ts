@@ -1,0 +1,44 @@
+import type { Redis } from "ioredis";
+import { streamKey } from "./keys.ts";
+
+/** One consumer group of a shard, as XINFO GROUPS tells it. */
+export interface GroupInfo {
+  readonly name: string;
+  readonly pending: number;
+  readonly lastDeliveredId: string;
+  /** Entries not delivered yet; undefined when Redis does not know (something in the middle was deleted). */
+  readonly undelivered: number | undefined;
+}
+
+/** The groups of one shard; none while there is no stream. */
+export async function readGroups(redis: Pick<Redis, "call">, shard: number): Promise<GroupInfo[]> {
+  let reply: unknown[][];
+  try {
+    reply = (await redis.call("xinfo", "GROUPS", streamKey(shard))) as unknown[][];
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith("ERR no such key")) return [];
+    throw error;
+  }
+  return reply.map((pairs) => {
+    const value = (name: string) => pairs[pairs.indexOf(name) + 1];
+    const lag = value("lag");
+    return {
+      name: String(value("name")),
+      pending: Number(value("pending")),
+      lastDeliveredId: String(value("last-delivered-id")),
+      undelivered: typeof lag === "number" ? lag : undefined,
+    };
+  });
+}
+
+/** Below 0 when `a` was added before `b`. */
+export function compareIds(a: string, b: string): number {
+  const [aMs = 0, aCounter = 0] = a.split("-").map(Number);
+  const [bMs = 0, bCounter = 0] = b.split("-").map(Number);
+  return aMs - bMs || aCounter - bCounter;
+}
+
+/** When an entry was added, in milliseconds since 1970 by Redis's clock. */
+export function millisOf(id: string): number {
+  return Number(id.split("-", 1)[0]);
+}

@@ -1,0 +1,22 @@
+import { crc32 } from "node:zlib";
+
+/** The consumer group of every shard: all consumers share it. */
+export const groupName = "consumers";
+
+/** The key of one shard's stream. The braces put the whole shard into one slot of a Redis Cluster. */
+export function streamKey(shard: number): string {
+  return `fleetlog:{${shard}}:batches`;
+}
+
+/**
+ * The shard that holds a device's batches, 0 to `shards` − 1. All programs must be started with the same number of
+ * shards; after it changed, older batches stay where they are and are drained from there as long as it grew.
+ */
+export function shardOf(deviceId: string, shards: number): number {
+  return crc32(deviceId) % shards;
+}
+
+/** Every shard's number. */
+export function allShards(shards: number): readonly number[] {
+  return Array.from({ length: shards }, (_, shard) => shard);
+}

@@ -1,0 +1,84 @@
+import type { Redis } from "ioredis";
+import { blockMs } from "./connection.ts";
+import { type Deliveries, noDeliveries, type RawEntry, sortInto } from "./delivery.ts";
+import { ensureGroups, isReply } from "./groups.ts";
+import { groupName, streamKey } from "./keys.ts";
+
+export interface ReaderOptions {
+  readonly shards: readonly number[];
+  /** This consumer's name in the group; must be its own, or two share one pending list. */
+  readonly consumer: string;
+  /** Entries per shard and read, at most. */
+  readonly countMax: number;
+  /** About how many bytes one read should bring, judged by the entries seen last. */
+  readonly bytesMax: number;
+}
+
+/**
+ * Reads the batches of several shards for one member of the group, over a connection of its own.
+ *
+ * A consumer that starts again first gets what it had been handed before and did not acknowledge: per shard it walks
+ * its own pending list from `0`, by the id it reached, until that comes back empty, and only then asks for what is new
+ * (`>`). New entries are waited for at most `blockMs`; the connection (`readConnection`) is destroyed when Redis stays
+ * silent for longer than that.
+ */
+export class StreamReader {
+  readonly #redis: Pick<Redis, "callBuffer" | "xgroup">;
+  readonly #options: ReaderOptions;
+  /** Where each shard's walk through the own pending list stands; a shard whose walk is over has left the map. */
+  readonly #walk: Map<number, string>;
+  #averageBytes = 1 << 20;
+
+  constructor(redis: Pick<Redis, "callBuffer" | "xgroup">, options: ReaderOptions) {
+    this.#redis = redis;
+    this.#options = options;
+    this.#walk = new Map(options.shards.map((shard) => [shard, "0"]));
+  }
+
+  /**
+   * What is there, else what arrives within 2 s, else nothing. Call again when this is done, never beside it.
+   * Throws when Redis is away. A group that was lost is created again at `0`.
+   */
+  async read(): Promise<Deliveries> {
+    const walking = this.#walk.size > 0;
+    const from = walking ? this.#walk : new Map(this.#options.shards.map((shard) => [shard, ">"]));
+    const wait = walking ? [] : ["BLOCK", blockMs];
+    const streams = ["STREAMS", ...[...from.keys()].map(streamKey), ...from.values()];
+    const who = ["GROUP", groupName, this.#options.consumer, "COUNT", this.#count(from.size)];
+    let reply: [key: Buffer, entries: RawEntry[]][] | null;
+    try {
+      reply = (await this.#redis.callBuffer("xreadgroup", ...who, ...wait, ...streams)) as typeof reply;
+    } catch (error) {
+      if (!isReply(error, "NOGROUP")) throw error;
+      await ensureGroups(this.#redis, this.#options.shards);
+      return noDeliveries();
+    }
+    const brought = new Map(reply?.map(([key, entries]) => [key.toString("latin1"), entries]));
+    const deliveries = noDeliveries();
+    for (const shard of from.keys()) {
+      const entries = brought.get(streamKey(shard)) ?? [];
+      sortInto(deliveries, shard, entries);
+      if (walking) this.#advance(shard, entries);
+    }
+    this.#learn(deliveries);
+    return deliveries;
+  }
+
+  #advance(shard: number, entries: readonly RawEntry[]): void {
+    const last = entries.at(-1);
+    if (last === undefined) this.#walk.delete(shard);
+    else this.#walk.set(shard, last[0].toString("latin1"));
+  }
+
+  /** Redis bounds a read by entries only. The first read takes every batch to be as large as one can be. */
+  #count(shards: number): number {
+    const { bytesMax, countMax } = this.#options;
+    return Math.max(1, Math.min(countMax, Math.floor(bytesMax / this.#averageBytes / shards)));
+  }
+
+  #learn({ entries }: Deliveries): void {
+    if (entries.length === 0) return;
+    const average = entries.reduce((sum, { entry }) => sum + entry.batch.length, 0) / entries.length;
+    this.#averageBytes = Math.max(1, average, this.#averageBytes / 4);
+  }
+}

@@ -1,0 +1,60 @@
+import type { Redis } from "ioredis";
+import { type Deliveries, noDeliveries, type Place, type RawEntry, sortInto } from "./delivery.ts";
+import { groupName, streamKey } from "./keys.ts";
+
+export interface ReclaimOptions {
+  readonly shards: readonly number[];
+  readonly consumer: string;
+  /**
+   * An entry unacknowledged for this long is taken over. At least three times the longest flush, or two consumers
+   * work on the same batch (harmless, but wasted). Entries this consumer itself holds that long come back to it too.
+   */
+  readonly idleMinMs: number;
+  /** Entries taken over per shard and call, at most. */
+  readonly countMax: number;
+}
+
+/**
+ * Takes over what a dead member of the group left unacknowledged. XAUTOCLAIM looks at a bounded piece of the group's
+ * pending list per call, so each shard's cursor is carried to the next call; after the end it begins again.
+ */
+export class Reclaimer {
+  readonly #redis: Pick<Redis, "callBuffer">;
+  readonly #options: ReclaimOptions;
+  readonly #cursors = new Map<number, string>();
+
+  constructor(redis: Pick<Redis, "callBuffer">, options: ReclaimOptions) {
+    this.#redis = redis;
+    this.#options = options;
+  }
+
+  /** One step in every shard. Throws when Redis is away, and NOGROUP until a read has created the group again. */
+  async reclaim(): Promise<Deliveries> {
+    const deliveries = noDeliveries();
+    for (const shard of this.#options.shards) await this.#step(shard, deliveries);
+    return deliveries;
+  }
+
+  /** Whether every shard's cursor stands at the beginning: the last calls together have seen the whole list. */
+  get isAtStart(): boolean {
+    return [...this.#cursors.values()].every((cursor) => cursor === "0-0");
+  }
+
+  async #step(shard: number, into: Deliveries): Promise<void> {
+    const { consumer, idleMinMs, countMax } = this.#options;
+    const cursor = this.#cursors.get(shard) ?? "0-0";
+    const [next, entries, deleted] = (await this.#redis.callBuffer(
+      "xautoclaim",
+      streamKey(shard),
+      groupName,
+      consumer,
+      idleMinMs,
+      cursor,
+      "COUNT",
+      countMax,
+    )) as [next: Buffer, entries: RawEntry[], deleted: Buffer[]];
+    this.#cursors.set(shard, next.toString("latin1"));
+    sortInto(into, shard, entries);
+    into.deleted.push(...deleted.map((id): Place => ({ shard, id: id.toString("latin1") })));
+  }
+}
