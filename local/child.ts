@@ -1,0 +1,200 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { processIdentity } from "./process-identity.ts";
+
+export interface ChildOptions {
+  /** For messages: "Redis", "server 1". */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Its stdout and stderr are appended here. */
+  readonly logFile: string;
+  /** Names the running process, so that the next start finds what this one might leave behind. */
+  readonly pidFile: string;
+  readonly stopSignal?: NodeJS.Signals;
+  readonly stopWithinMs?: number;
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Thrown when a child process does not come up; the message ends with the last lines of its log. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/**
+ * A background process in a group of its own, so that Ctrl-C in the terminal reaches only us and we choose the order
+ * in which things stop. A small shell watches a pipe to us: if we die in any way, even by SIGKILL, it ends the child.
+ */
+export class Child {
+  readonly name: string;
+  readonly pid: number;
+  readonly exited: Promise<ChildExit>;
+  readonly #process: ChildProcess;
+  readonly #watchdog: ChildProcess;
+  readonly #options: ChildOptions;
+  readonly #logFrom: number;
+  #exit: ChildExit | undefined;
+
+  /** Starts the process; resolves when it runs, which does not yet mean that it is ready. */
+  static async start(options: ChildOptions): Promise<Child> {
+    await endLeftover(options.pidFile);
+    mkdirSync(dirname(options.logFile), { recursive: true });
+    const log = openSync(options.logFile, "a");
+    try {
+      const logFrom = fstatSync(log).size;
+      const child = spawn(options.command, options.args, {
+        detached: true,
+        stdio: ["ignore", log, log],
+        ...(options.env && { env: { ...options.env } }),
+        ...(options.cwd && { cwd: options.cwd }),
+        ...options.user,
+      });
+      await new Promise<void>((resolve, reject) => {
+        child.once("spawn", resolve);
+        child.once("error", (error) => reject(new StartError(`${options.name}: ${error.message}`)));
+      });
+      return new Child(options, child, logFrom);
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  private constructor(options: ChildOptions, child: ChildProcess, logFrom: number) {
+    this.#options = options;
+    this.#process = child;
+    this.#logFrom = logFrom;
+    this.name = options.name;
+    this.pid = child.pid as number;
+    this.exited = new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.#exit = { code, signal };
+        this.#watchdog.stdin?.end("released\n");
+        rmSync(options.pidFile, { force: true });
+        resolve(this.#exit);
+      });
+    });
+    const signal = (options.stopSignal ?? "SIGTERM").slice(3);
+    this.#watchdog = spawn("sh", ["-c", watchdogScript, "fleetlog-watchdog", signal, String(this.pid)], {
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    this.#watchdog.on("error", () => {}); // without a shell there is no watchdog, and pid files must do
+    this.#watchdog.stdin?.on("error", () => {}); // it may be gone before it is released: nothing is left to do
+    mkdirSync(dirname(options.pidFile), { recursive: true });
+    writeFileSync(options.pidFile, processIdentity(this.pid) ?? "");
+    child.unref();
+    this.#watchdog.unref();
+    (this.#watchdog.stdin as unknown as { unref?: () => void }).unref?.();
+  }
+
+  get hasExited(): boolean {
+    return this.#exit !== undefined;
+  }
+
+  /** What it has written since this start, at most the last `bytesMax`. */
+  output(bytesMax = 256 * 1024): string {
+    const file = openSync(this.#options.logFile, "r");
+    try {
+      const end = fstatSync(file).size;
+      const from = Math.max(this.#logFrom, end - bytesMax);
+      const bytes = Buffer.alloc(Math.max(0, end - from));
+      return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, from));
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Waits until `condition` is met; if that takes too long, or the child ends before, stops it and throws. */
+  async until<T>(condition: () => Promise<T | undefined>, deadlineMs: number): Promise<T> {
+    const giveUpAt = performance.now() + deadlineMs;
+    for (;;) {
+      const met = await condition();
+      if (met !== undefined) return met;
+      if (this.#exit) throw this.#failure(`ended during start (${exitText(this.#exit)})`);
+      if (performance.now() > giveUpAt) {
+        await this.stop();
+        throw this.#failure(`was not ready within ${deadlineMs / 1000} s`);
+      }
+      await sleep(20);
+    }
+  }
+
+  /** Asks it to stop; past its deadline kills its whole group. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    if (this.#exit) return;
+    this.#process.ref();
+    this.#process.kill(this.#options.stopSignal ?? "SIGTERM");
+    const timer = setTimeout(() => this.kill(), this.#options.stopWithinMs ?? 15_000);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  /** Ends it and its group at once. */
+  kill(): void {
+    if (!this.#exit) signalGroup(this.pid, "SIGKILL");
+  }
+
+  #failure(what: string): StartError {
+    const lines = this.output().trimEnd().split("\n").slice(-8);
+    const shown = lines.map((line) => `    ${line.slice(0, 400)}`).join("\n");
+    return new StartError(`${this.name} ${what}. Its last words, from ${this.#options.logFile}:\n${shown}`);
+  }
+}
+
+export function exitText({ code, signal }: ChildExit): string {
+  return signal ? `killed by ${signal}` : `exit code ${code}`;
+}
+
+// `read` fails at the end of the pipe, which comes when the parent is gone without having released the watchdog.
+const watchdogScript = `
+read -r released && exit 0
+kill -s "$1" "$2"
+tries=0
+while kill -0 "$2" && [ $tries -lt 150 ]; do sleep 0.1; tries=$((tries + 1)); done
+kill -s KILL -- "-$2"
+`;
+
+/** Ends the process of an earlier start that `pidFile` names, if that very process still runs. */
+async function endLeftover(pidFile: string): Promise<void> {
+  let identity: string;
+  try {
+    identity = readFileSync(pidFile, "utf8");
+  } catch {
+    return; // no earlier start
+  }
+  const pid = Number(identity.split(" ")[0]);
+  const runs = () => identity !== "" && processIdentity(pid) === identity;
+  for (const signal of [undefined, "SIGTERM", "SIGKILL"] as const) {
+    if (signal && runs()) signalGroup(pid, signal);
+    for (let waitedMs = 0; runs() && waitedMs < 12_000; waitedMs += 50) await sleep(50);
+  }
+  if (runs())
+    throw new StartError(`Process ${pid} of an earlier start does not end: end it with kill -9 ${pid}.`);
+  rmSync(pidFile, { force: true });
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // ESRCH: gone meanwhile
+  }
+}

@@ -1,0 +1,100 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { execa } from "execa";
+
+/** Thrown when packages cannot be fetched; the message is a short reason. */
+export class AptFetchError extends Error {
+  override readonly name = "AptFetchError";
+}
+
+/** Which Debian or Ubuntu package holds a library that Redis or Nginx may need. */
+const packageOfLibrary: Readonly<Record<string, string>> = {
+  "libjemalloc.so.2": "libjemalloc2",
+  "liblzf.so.1": "liblzf1",
+  "liblua5.1.so.0": "liblua5.1-0",
+  "liblua5.1-cjson.so.0": "lua-cjson",
+  "liblua5.1-bitop.so.0": "lua-bitop",
+  "libhiredis.so.0.14": "libhiredis0.14",
+  "libhiredis.so.1.1.0": "libhiredis1.1.0",
+  "libpcre2-8.so.0": "libpcre2-8-0",
+  "libpcre.so.3": "libpcre3",
+  "libssl.so.3": "libssl3",
+  "libcrypto.so.3": "libssl3",
+  "libcrypt.so.1": "libcrypt1",
+  "libsystemd.so.0": "libsystemd0",
+  "libatomic.so.1": "libatomic1",
+  "libz.so.1": "zlib1g",
+};
+
+/**
+ * Unpacks Debian packages, and those of the libraries `missing` then names, into `folder`, which appears at once and
+ * complete. Needs no rights: nothing is installed, and apt keeps its lists in a folder of ours when the system's are
+ * absent or too old.
+ */
+export async function fetchFromApt(
+  packages: readonly string[],
+  folder: string,
+  missing: (staged: string) => readonly string[],
+): Promise<void> {
+  if (!existsSync("/usr/bin/apt-get")) throw new AptFetchError("this system has no apt-get");
+  await mkdir(dirname(folder), { recursive: true });
+  const stage = await mkdtemp(join(dirname(folder), `${basename(folder)}.fetching-`));
+  try {
+    const root = join(stage, "root");
+    await fetchInto(packages, stage, root);
+    for (let round = 0; round < 3; round += 1) {
+      const libraries = missing(root);
+      if (libraries.length === 0) break;
+      const more = new Set(libraries.map((library) => packageOfLibrary[library] ?? unknownLibrary(library)));
+      await fetchInto([...more], stage, root);
+    }
+    await moveIntoPlace(root, folder);
+  } finally {
+    await rm(stage, { recursive: true, force: true });
+  }
+}
+
+async function fetchInto(packages: readonly string[], stage: string, root: string): Promise<void> {
+  const debs = await mkdtemp(join(stage, "debs-"));
+  const download = (options: readonly string[]) =>
+    execa("apt-get", [...options, "download", ...packages], { cwd: debs, reject: false, timeout: 120_000 });
+  let done = await download([]);
+  if (done.failed) {
+    const lists = join(stage, "lists");
+    const cache = join(stage, "cache");
+    await mkdir(join(lists, "partial"), { recursive: true });
+    await mkdir(join(cache, "archives/partial"), { recursive: true });
+    const own = ["-o", `Dir::State::lists=${lists}`, "-o", `Dir::Cache=${cache}`, "-o", "Debug::NoLocking=1"];
+    await execa("apt-get", [...own, "update"], { cwd: debs, reject: false, timeout: 180_000 });
+    done = await download(own);
+  }
+  if (done.failed)
+    throw new AptFetchError(`apt-get download ${packages.join(" ")}: ${reasonOf(done.stderr)}`);
+  for (const file of (await readdir(debs)).filter((name) => name.endsWith(".deb"))) {
+    const unpacked = await execa("dpkg", ["-x", join(debs, file), root], { reject: false });
+    if (unpacked.failed) throw new AptFetchError(`dpkg -x ${file}: ${reasonOf(unpacked.stderr)}`);
+  }
+}
+
+/** Whoever renames first wins; what the other fetched is the same. A folder that does not run is replaced. */
+async function moveIntoPlace(root: string, folder: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await rename(root, folder);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (attempt === 3 || (code !== "ENOTEMPTY" && code !== "EEXIST")) throw error;
+      const aside = `${root}.replaced-${attempt}`;
+      await rename(folder, aside).catch(() => {}); // somebody else moved it: the next attempt tells
+    }
+  }
+}
+
+function unknownLibrary(library: string): never {
+  throw new AptFetchError(`the library ${library} is missing`);
+}
+
+function reasonOf(stderr: string): string {
+  return stderr.split("\n").find((line) => line.startsWith("E:")) ?? stderr.trim().split("\n").at(-1) ?? "";
+}
