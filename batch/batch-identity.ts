@@ -1,0 +1,59 @@
+import { InvalidBatchError } from "./invalid-batch.ts";
+import { limits } from "./limits.ts";
+import { quoted } from "./quoted.ts";
+
+/** Who sent a batch, and as which one: session "" and sequence 0n together are a sender without state. */
+export interface BatchIdentity {
+  readonly deviceId: string;
+  readonly sessionId: string;
+  readonly sequence: bigint;
+}
+
+const nameCharacters = "A-Z a-z 0-9 . _ : -";
+const namePattern = /^[A-Za-z0-9._:-]*$/;
+
+/** Turns the wire's values into an identity, or throws an {@link InvalidBatchError} that names the field. */
+export function batchIdentity(deviceId: Uint8Array, sessionId: Uint8Array, sequence: bigint): BatchIdentity {
+  if (deviceId.length === 0) {
+    throw new InvalidBatchError(
+      "batch.device_id",
+      `is missing: it takes 1 to ${limits.deviceIdBytesMax} characters of ${nameCharacters}`,
+    );
+  }
+  const identity = {
+    deviceId: name("batch.device_id", deviceId, limits.deviceIdBytesMax),
+    sessionId: name("batch.session_id", sessionId, limits.sessionIdBytesMax),
+    sequence,
+  };
+  if (sequence > limits.sequenceMax) {
+    throw new InvalidBatchError("batch.sequence", `is ${sequence}, the limit is ${limits.sequenceMax}`);
+  }
+  if (identity.sessionId !== "" && sequence === 0n) {
+    throw new InvalidBatchError(
+      "batch.sequence",
+      `is missing: batches of session ${quoted(sessionId)} are numbered from 1`,
+    );
+  }
+  if (identity.sessionId === "" && sequence !== 0n) {
+    throw new InvalidBatchError(
+      "batch.session_id",
+      `is missing: sequence ${sequence} means nothing without its session`,
+    );
+  }
+  return identity;
+}
+
+function name(field: string, bytes: Uint8Array, bytesMax: number): string {
+  if (bytes.length > bytesMax) {
+    throw new InvalidBatchError(
+      field,
+      `is ${quoted(bytes)}, ${bytes.length} bytes long, the limit is ${bytesMax}`,
+    );
+  }
+  // Latin-1 keeps every byte apart, so what is not ASCII cannot slip through the pattern.
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  if (!namePattern.test(text)) {
+    throw new InvalidBatchError(field, `is ${quoted(bytes)}: only ${nameCharacters} are allowed`);
+  }
+  return text;
+}

@@ -1,0 +1,184 @@
+import { jsonBytesPerByteMax, writeJsonString } from "./json-bytes.ts";
+import { batchTags } from "./log-tags.ts";
+import { RecordFields } from "./record-fields.ts";
+import { RecordStatistics } from "./record-statistics.ts";
+import type { ScannedBatch } from "./scan.ts";
+import { Timestamp } from "./timestamp.ts";
+import { WireReader } from "./wire-reader.ts";
+
+/** The columns of a row, in the order in which {@link CopyRows} writes them. */
+export const copyColumns = [
+  "batch_id",
+  "idx",
+  "time",
+  "severity",
+  "logger",
+  "message",
+  "attributes",
+] as const;
+
+// The signature, no flags, no extension: https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS
+const header = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1");
+const trailer = Buffer.from([0xff, 0xff]);
+
+/** A row besides its texts: number of columns, their seven lengths, four numbers, and jsonb's version and braces. */
+const fixedRowBytes = 2 + 7 * 4 + (8 + 4 + 8 + 2) + 3;
+
+/**
+ * The most bytes that `records` records make as rows when their batches have `wireBytes` bytes: the worst of them
+ * consist of attributes that are all control characters.
+ */
+export function copyBytesMax(wireBytes: number, records: number): number {
+  return header.length + records * fixedRowBytes + wireBytes * jsonBytesPerByteMax + trailer.length;
+}
+
+/**
+ * The records of one flush as the bytes of one `COPY records (…) FROM STDIN (FORMAT binary)`.
+ *
+ * Records go from the wire's bytes to the row's bytes with no message object between. A scanned batch is checked
+ * already, so nothing is checked again. The buffer grows to what the flushes need, and is used again by the next.
+ *
+ * Attributes are jsonb, NULL when there are none: a NULL takes no room in a row and no JSON parser, '{}' takes 5
+ * bytes. Of attributes that share a name jsonb keeps the last, as protobuf does.
+ */
+export class CopyRows {
+  /** Of the rows, per minute and severity. */
+  readonly statistics = new RecordStatistics();
+  readonly #bytesMax: number;
+  readonly #record = new RecordFields();
+  readonly #time = new Timestamp();
+  #buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  #view = new DataView(this.#buffer.buffer);
+  #position = 0;
+  #rowCount = 0;
+
+  /** `bytesMax` bounds the buffer; {@link copyBytesMax} says how much the flush limits ask for. */
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    this.clear();
+  }
+
+  get rowCount(): number {
+    return this.#rowCount;
+  }
+
+  /** Bytes of the rows so far. */
+  get byteCount(): number {
+    return this.#position;
+  }
+
+  /** Adds the accepted records of a batch. idx is their place in the batch as sent: rejected ones leave a gap. */
+  append(batch: ScannedBatch, batchId: bigint, receivedAtMicros: number): void {
+    const { bytes, rejections } = batch;
+    const reader = new WireReader(bytes);
+    const batchIdHigh = Number(batchId >> 32n);
+    const batchIdLow = Number(batchId & 0xffff_ffffn);
+    let index = 0;
+    let rejected = 0;
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag !== batchTags.records) {
+        reader.skip(tag);
+        continue;
+      }
+      const size = reader.size();
+      if (rejected < rejections.length && rejections[rejected]!.index === index) {
+        rejected += 1;
+        reader.position += size;
+      } else {
+        this.#record.read(reader, size);
+        this.#reserve(fixedRowBytes + size * jsonBytesPerByteMax);
+        this.#writeRow(bytes, batchIdHigh, batchIdLow, index, receivedAtMicros);
+      }
+      index += 1;
+    }
+  }
+
+  /** The whole COPY, from header to trailer: a view that holds until the next `append` or `clear`. */
+  finish(): Buffer {
+    this.#reserve(trailer.length);
+    trailer.copy(this.#buffer, this.#position);
+    return this.#buffer.subarray(0, this.#position + trailer.length);
+  }
+
+  /** Forgets all rows, keeps the buffer. */
+  clear(): void {
+    header.copy(this.#buffer);
+    this.#position = header.length;
+    this.#rowCount = 0;
+    this.statistics.clear();
+  }
+
+  #writeRow(
+    bytes: Uint8Array,
+    batchIdHigh: number,
+    batchIdLow: number,
+    index: number,
+    receivedAtMicros: number,
+  ): void {
+    const record = this.#record;
+    const view = this.#view;
+    const start = this.#position;
+    view.setInt16(start, copyColumns.length);
+    view.setInt32(start + 2, 8);
+    view.setInt32(start + 6, batchIdHigh);
+    view.setInt32(start + 10, batchIdLow);
+    view.setInt32(start + 14, 4);
+    view.setInt32(start + 18, index);
+    view.setInt32(start + 22, 8);
+    if (record.timeHigh === 0 && record.timeLow === 0) this.#time.setMicros(receivedAtMicros);
+    else this.#time.setNanos(record.timeHigh, record.timeLow);
+    this.#time.write(view, start + 26);
+    view.setInt32(start + 34, 2);
+    view.setInt16(start + 38, record.severity);
+    let end = this.#writeText(start + 40, bytes, record.loggerStart, record.loggerEnd);
+    end = this.#writeText(end, bytes, record.messageStart, record.messageEnd);
+    this.#position = record.attributeCount === 0 ? this.#writeNull(end) : this.#writeAttributes(end, bytes);
+    this.#rowCount += 1;
+    this.statistics.add(this.#time.minute, record.severity);
+  }
+
+  #writeNull(position: number): number {
+    this.#view.setInt32(position, -1);
+    return position + 4;
+  }
+
+  #writeText(position: number, bytes: Uint8Array, start: number, end: number): number {
+    this.#view.setInt32(position, end - start);
+    const out = this.#buffer;
+    let to = position + 4;
+    for (let from = start; from < end; from++) out[to++] = bytes[from]!;
+    return to;
+  }
+
+  /** jsonb on the wire: the version, 1, and the JSON text. */
+  #writeAttributes(position: number, bytes: Uint8Array): number {
+    const out = this.#buffer;
+    const bounds = this.#record.attributeBounds;
+    const boundsEnd = 4 * this.#record.attributeCount;
+    let to = position + 4;
+    out[to++] = 1;
+    for (let at = 0; at < boundsEnd; at += 4) {
+      out[to++] = at === 0 ? 0x7b /* { */ : 0x2c /* , */;
+      to = writeJsonString(out, to, bytes, bounds[at]!, bounds[at + 1]!);
+      out[to++] = 0x3a /* : */;
+      to = writeJsonString(out, to, bytes, bounds[at + 2]!, bounds[at + 3]!);
+    }
+    out[to++] = 0x7d /* } */;
+    this.#view.setInt32(position, to - position - 4);
+    return to;
+  }
+
+  /** Makes room for `count` more bytes: doubles the buffer, up to the bound. */
+  #reserve(count: number): void {
+    const wanted = this.#position + count;
+    if (wanted <= this.#buffer.length) return;
+    if (wanted > this.#bytesMax) {
+      throw new RangeError(`copy rows: ${wanted} bytes wanted, the bound is ${this.#bytesMax}`);
+    }
+    const grown = Buffer.allocUnsafeSlow(Math.min(this.#bytesMax, Math.max(wanted, 2 * this.#buffer.length)));
+    this.#buffer.copy(grown, 0, 0, this.#position);
+    this.#buffer = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+}

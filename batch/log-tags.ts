@@ -1,0 +1,31 @@
+/**
+ * The tags of log.proto as they stand on the wire: field number × 8 + wire type. A test compares them with the
+ * generated code.
+ */
+import { wireType } from "./wire-reader.ts";
+
+const { varint, fixed64, bytes } = wireType;
+
+export const batchTags = {
+  deviceId: 1 * 8 + bytes,
+  sessionId: 2 * 8 + bytes,
+  sequence: 3 * 8 + varint,
+  records: 4 * 8 + bytes,
+} as const;
+
+export const recordTags = {
+  timeUnixNano: 1 * 8 + fixed64,
+  severity: 2 * 8 + varint,
+  logger: 3 * 8 + bytes,
+  message: 4 * 8 + bytes,
+  attributes: 5 * 8 + bytes,
+} as const;
+
+/** An entry of map<string, string> is a message of its own. */
+export const attributeTags = {
+  key: 1 * 8 + bytes,
+  value: 2 * 8 + bytes,
+} as const;
+
+/** The highest field number of each message; a higher one belongs to a later version of log.proto. */
+export const knownFieldMax = { batch: 4, record: 5, attribute: 2 } as const;

@@ -1,0 +1,105 @@
+import { limits } from "./limits.ts";
+import { attributeTags, knownFieldMax, recordTags } from "./log-tags.ts";
+import type { WireReader } from "./wire-reader.ts";
+
+/**
+ * Where the fields of one record lie in the batch's bytes. One object serves all records of a batch, one after
+ * the other, so that reading a record allocates nothing. Absent fields are empty or 0; of a repeated singular
+ * field the last one counts.
+ */
+export class RecordFields {
+  /** Nanoseconds since 1970 in two signed halves; both 0: the record has no time. */
+  timeHigh = 0;
+  timeLow = 0;
+  severity = 0;
+  loggerStart = 0;
+  loggerEnd = 0;
+  messageStart = 0;
+  messageEnd = 0;
+  /** Entries on the wire, repeated names included: the limit is on what a device sends. May exceed the limit. */
+  attributeCount = 0;
+  /** Start and end of the key, start and end of the value, for each attribute up to the limit. */
+  readonly attributeBounds = new Int32Array(4 * limits.attributesMax);
+
+  /** Reads the record that fills the next `size` bytes. */
+  read(reader: WireReader, size: number): void {
+    const outerEnd = reader.end;
+    reader.end = reader.position + size;
+    this.#clear();
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      switch (tag) {
+        case recordTags.timeUnixNano:
+          reader.fixed64();
+          this.timeHigh = reader.high;
+          this.timeLow = reader.low;
+          break;
+        case recordTags.severity:
+          reader.varint();
+          this.severity = reader.low; // An enum is an int32: the high half is dropped, as protobuf does.
+          break;
+        case recordTags.logger: {
+          const size = reader.size();
+          this.loggerStart = reader.position;
+          this.loggerEnd = reader.position += size;
+          break;
+        }
+        case recordTags.message: {
+          const size = reader.size();
+          this.messageStart = reader.position;
+          this.messageEnd = reader.position += size;
+          break;
+        }
+        case recordTags.attributes:
+          this.#readAttribute(reader, reader.size());
+          break;
+        default:
+          reader.skipUnknown(tag, knownFieldMax.record);
+      }
+    }
+    reader.end = outerEnd;
+  }
+
+  #clear(): void {
+    this.timeHigh = 0;
+    this.timeLow = 0;
+    this.severity = 0;
+    this.loggerStart = 0;
+    this.loggerEnd = 0;
+    this.messageStart = 0;
+    this.messageEnd = 0;
+    this.attributeCount = 0;
+  }
+
+  #readAttribute(reader: WireReader, size: number): void {
+    const recordEnd = reader.end;
+    reader.end = reader.position + size;
+    let keyStart = 0;
+    let keyEnd = 0;
+    let valueStart = 0;
+    let valueEnd = 0;
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag === attributeTags.key) {
+        const size = reader.size();
+        keyStart = reader.position;
+        keyEnd = reader.position += size;
+      } else if (tag === attributeTags.value) {
+        const size = reader.size();
+        valueStart = reader.position;
+        valueEnd = reader.position += size;
+      } else {
+        reader.skipUnknown(tag, knownFieldMax.attribute);
+      }
+    }
+    reader.end = recordEnd;
+    if (this.attributeCount < limits.attributesMax) {
+      const at = 4 * this.attributeCount;
+      this.attributeBounds[at] = keyStart;
+      this.attributeBounds[at + 1] = keyEnd;
+      this.attributeBounds[at + 2] = valueStart;
+      this.attributeBounds[at + 3] = valueEnd;
+    }
+    this.attributeCount += 1;
+  }
+}
