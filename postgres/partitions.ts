@@ -1,0 +1,78 @@
+import { type Kysely, sql, type Transaction } from "kysely";
+import type { Database } from "./tables.ts";
+
+/*
+ * records has one partition per day of arrival (UTC). They are created a week ahead, so that a consumer that is
+ * away for days finds them when it comes back to what arrived meanwhile; records_default catches the rest.
+ */
+
+const dayMs = 86_400_000;
+
+/** Enough to survive a long weekend without any consumer. */
+const daysAheadDefault = 7;
+
+/**
+ * Creates the missing partitions from yesterday to `daysAhead` days after `now` and returns their names. One
+ * caller at a time, by an advisory lock. Rows of such a day that already lie in records_default are moved;
+ * while that goes on, writers to records_default wait.
+ */
+export async function ensurePartitions(
+  db: Kysely<Database>,
+  { now = new Date(), daysAhead = daysAheadDefault }: { now?: Date; daysAhead?: number } = {},
+): Promise<readonly string[]> {
+  const today = Math.floor(now.getTime() / dayMs);
+  const days = Array.from({ length: daysAhead + 2 }, (_, index) => (today - 1 + index) * dayMs);
+  const wanted = days.map((startMs) => ({ startMs, name: partitionName(startMs) }));
+  if ((await missing(db, wanted)).length === 0) return [];
+  return await db.transaction().execute(async (transaction) => {
+    await sql`select pg_advisory_xact_lock(hashtextextended('fleetlog partitions', 0))`.execute(transaction);
+    const toCreate = await missing(transaction, wanted);
+    for (const day of toCreate) await createPartition(transaction, day);
+    return toCreate.map(({ name }) => name);
+  });
+}
+
+interface Day {
+  readonly startMs: number;
+  readonly name: string;
+}
+
+/** `records_20260131` for the day that begins at `startMs`. */
+export function partitionName(startMs: number): string {
+  return `records_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
+}
+
+/** The smallest batch id a batch received at `ms` since 1970 can have. */
+export function firstBatchIdAt(ms: number): bigint {
+  return BigInt(ms) << 20n;
+}
+
+async function missing(db: Kysely<Database>, days: readonly Day[]): Promise<readonly Day[]> {
+  const { rows } = await sql<{ name: string }>`
+    select inhrelid::regclass::text as name from pg_inherits where inhparent = 'records'::regclass`.execute(
+    db,
+  );
+  const existing = new Set(rows.map(({ name }) => name));
+  return days.filter(({ name }) => !existing.has(name));
+}
+
+/**
+ * Builds the table aside, moves into it what records_default caught of that day, then attaches it: attaching
+ * would refuse a day that has rows in records_default. The lock keeps new ones out in between.
+ */
+async function createPartition(transaction: Transaction<Database>, { startMs, name }: Day): Promise<void> {
+  const table = sql.table(name);
+  const from = sql.lit(String(firstBatchIdAt(startMs)));
+  const to = sql.lit(String(firstBatchIdAt(startMs + dayMs)));
+  await sql`create table ${table} (like records including defaults including constraints including storage)`.execute(
+    transaction,
+  );
+  await sql`lock table records_default in access exclusive mode`.execute(transaction);
+  await sql`
+    with moved as (delete from records_default where batch_id >= ${from} and batch_id < ${to} returning *)
+    insert into ${table} select * from moved`.execute(transaction);
+  await sql`alter table records attach partition ${table} for values from (${from}) to (${to})`.execute(
+    transaction,
+  );
+  await sql`select give_batch_id_statistics(${sql.lit(name)})`.execute(transaction);
+}

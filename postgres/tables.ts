@@ -1,0 +1,110 @@
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from "kysely";
+
+/*
+ * The tables as Kysely sees them, by hand; migrations/ makes them and their comments say what they mean. The
+ * types are those of node-postgres without own parsers: int8 is read as a decimal string, timestamptz as a Date,
+ * which has milliseconds only. Who needs microseconds selects `(extract(epoch from …) * 1e6)::int8`.
+ */
+
+type Int8 = ColumnType<string, bigint | number | string, bigint | number | string>;
+type Timestamp = ColumnType<Date, Date | string, Date | string>;
+type JsonObject = Readonly<Record<string, unknown>>;
+
+export interface Database {
+  devices: DevicesTable;
+  batches: BatchesTable;
+  records: RecordsTable;
+  logs: LogsView;
+  log_statistics: LogStatisticsTable;
+  device_statistics: DeviceStatisticsTable;
+  dead_letters: DeadLettersTable;
+  incidents: IncidentsTable;
+}
+
+interface DevicesTable {
+  key: GeneratedAlways<number>;
+  device_id: string;
+  first_seen: Timestamp;
+  last_seen: Timestamp;
+  batch_count: Generated<Int8>;
+  record_count: Generated<Int8>;
+  error_count: Generated<Int8>;
+  dead_letter_count: Generated<Int8>;
+  attributes: Generated<JSONColumnType<JsonObject>>;
+}
+
+interface BatchesTable {
+  id: Int8;
+  received_at: Timestamp;
+  first_time: Timestamp;
+  last_time: Timestamp;
+  sequence: Int8;
+  device_key: number;
+  record_count: number;
+  rejected_count: number;
+  severities: number;
+  bytes: number;
+  session_id: string;
+  digest: Buffer;
+}
+
+interface RecordsTable {
+  batch_id: Int8;
+  time: Timestamp;
+  idx: number;
+  severity: number;
+  logger: string;
+  message: string;
+  attributes: JSONColumnType<Readonly<Record<string, string>>> | null;
+}
+
+interface LogsView {
+  time: Timestamp;
+  received_at: Timestamp;
+  device_id: string;
+  session_id: string;
+  sequence: Int8;
+  idx: number;
+  severity: number;
+  logger: string;
+  message: string;
+  attributes: JSONColumnType<Readonly<Record<string, string>>>;
+}
+
+interface LogStatisticsTable {
+  minute: Timestamp;
+  severity: number;
+  record_count: Int8;
+}
+
+interface DeviceStatisticsTable {
+  hour: Timestamp;
+  device_key: number;
+  batch_count: Int8;
+  record_count: Int8;
+  error_count: Int8;
+  dead_letter_count: Int8;
+  bytes: Int8;
+}
+
+interface DeadLettersTable {
+  id: GeneratedAlways<string>;
+  at: Generated<Timestamp>;
+  received_at: Timestamp | null;
+  device_id: string | null;
+  session_id: string | null;
+  sequence: Int8 | null;
+  idx: number | null;
+  reason: string;
+  raw: Buffer;
+  raw_bytes: number;
+  entry: string | null;
+}
+
+interface IncidentsTable {
+  id: GeneratedAlways<string>;
+  at: Generated<Timestamp>;
+  kind: string;
+  device_key: number | null;
+  details: JSONColumnType<JsonObject>;
+}
