@@ -1,0 +1,95 @@
+import { Kysely, PostgresDialect } from "kysely";
+import type { Pool, PoolClient } from "pg";
+import type { Histogram } from "#lib/metrics.ts";
+import type { Database } from "#postgres/tables.ts";
+
+/** All connections are busy and enough callers wait for one: come back later. */
+export class BusyError extends Error {
+  override readonly name = "BusyError";
+}
+
+/** The query did not finish in the time a query may take. */
+export class QueryTimeoutError extends Error {
+  override readonly name = "QueryTimeoutError";
+}
+
+export interface ReaderOptions {
+  readonly connectionsMax: number;
+  /** How long one RPC may take in PostgreSQL, over all its statements. */
+  readonly queryTimeoutMs: number;
+}
+
+/**
+ * What the sessions of the gateway's pool are set to. PostgreSQL looks every 200 ms whether the client of a running
+ * statement is still there, and stops when it is gone: that is how {@link Reader.read} cancels, without a second
+ * connection, and what ends the statements of a gateway that died.
+ */
+export const readSettings = {
+  default_transaction_read_only: "on",
+  client_connection_check_interval: "200ms",
+  jit: "off",
+};
+
+/** Runs what an RPC reads on one connection of the pool. */
+export class Reader {
+  readonly #pool: Pool;
+  readonly #options: ReaderOptions;
+  readonly #seconds: Histogram<"query">;
+
+  constructor(pool: Pool, options: ReaderOptions, seconds: Histogram<"query">) {
+    this.#pool = pool;
+    this.#options = options;
+    this.#seconds = seconds;
+  }
+
+  /**
+   * Gives `work` a connection until it returns. When `signal` aborts, or after the query timeout, the connection is
+   * destroyed, PostgreSQL stops the statement, and this throws the signal's reason or {@link QueryTimeoutError}.
+   * Throws {@link BusyError} at once when too many wait already.
+   */
+  async read<T>(name: string, signal: AbortSignal, work: (db: Kysely<Database>) => Promise<T>): Promise<T> {
+    const stopTimer = this.#seconds.startTimer({ query: name });
+    try {
+      return await this.#read(signal, work);
+    } finally {
+      stopTimer();
+    }
+  }
+
+  async #read<T>(signal: AbortSignal, work: (db: Kysely<Database>) => Promise<T>): Promise<T> {
+    if (this.#pool.waitingCount >= this.#options.connectionsMax * waitingPerConnectionMax) {
+      throw new BusyError(`${this.#pool.waitingCount} queries wait for a connection`);
+    }
+    const deadline = AbortSignal.timeout(this.#options.queryTimeoutMs);
+    const ended = AbortSignal.any([signal, deadline]);
+    const client = await this.#pool.connect();
+    let isReleased = false;
+    const release = (destroy: boolean) => {
+      if (!isReleased) client.release(destroy);
+      isReleased = true;
+    };
+    const onEnded = () => release(true);
+    try {
+      ended.addEventListener("abort", onEnded);
+      ended.throwIfAborted();
+      return await work(kyselyOf(client));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      if (deadline.aborted)
+        throw new QueryTimeoutError(`not finished within ${this.#options.queryTimeoutMs} ms`);
+      throw error;
+    } finally {
+      ended.removeEventListener("abort", onEnded);
+      release(ended.aborted);
+    }
+  }
+}
+
+/** Kysely over one connection that somebody else releases. */
+function kyselyOf(client: PoolClient): Kysely<Database> {
+  const lent = { query: client.query.bind(client), release() {} } as unknown as PoolClient;
+  const pool = { connect: async () => lent, end: async () => {}, options: {} };
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+}
+
+const waitingPerConnectionMax = 10;

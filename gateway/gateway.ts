@@ -1,0 +1,42 @@
+import type { Server } from "node:http";
+import type { Pool } from "pg";
+import { createAdminHandler } from "#lib/admin-server.ts";
+import type { Logger } from "#lib/logger.ts";
+import { Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+import type { Readiness } from "#lib/readiness.ts";
+import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { Reader, type ReaderOptions } from "./database.ts";
+import { createGatewayServer } from "./http/gateway-server.ts";
+import { createRpcHandlers } from "./http/rpc-handlers.ts";
+import { createRpcMetrics } from "./http/rpc-metrics.ts";
+import { createRestHandlers } from "./rest/rest-handlers.ts";
+import { createQueryService } from "./rpc/query-service.ts";
+
+export interface GatewayParts {
+  readonly pool: Pool;
+  readonly options: ReaderOptions;
+  readonly readiness: Readiness;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+/** Puts the gateway together; nothing listens yet. */
+export function createGateway(parts: GatewayParts): { server: Server; reader: Reader } {
+  const { pool, options, readiness, registry, logger } = parts;
+  const querySeconds = new Histogram({
+    name: "fleetlog_query_seconds",
+    help: "Seconds an RPC waited for PostgreSQL and read from it",
+    labelNames: ["query"],
+    buckets: latencyBuckets,
+    registers: [registry],
+  });
+  const reader = new Reader(pool, options, querySeconds);
+  const service = createQueryService(reader);
+  const rpc = createRpcHandlers(
+    (router) => router.service(QueryService, service),
+    createRpcMetrics(registry),
+    logger,
+  );
+  const faces = { admin: createAdminHandler(readiness, registry), rpc, rest: createRestHandlers(rpc) };
+  return { server: createGatewayServer(faces, logger), reader };
+}

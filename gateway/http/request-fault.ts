@@ -1,0 +1,119 @@
+import { type DescMessage, fromBinary, fromJsonString } from "@bufbuild/protobuf";
+import { base64Decode } from "@bufbuild/protobuf/wire";
+import { createContextKey } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { InvalidFieldError } from "../invalid-field.ts";
+import { jsonOptions } from "../json-options.ts";
+
+/*
+ * Connect answers a malformed binary request with INTERNAL, a too large one with RESOURCE_EXHAUSTED, which devices
+ * and dashboards would retry, and a malformed JSON one without naming the field. So every request is parsed here
+ * first. What is found is put into the call's context and thrown by the gate, which Connect runs before it reads:
+ * so the answer has the right shape in each protocol. Requests are small; parsing twice costs microseconds.
+ */
+
+type UniversalRequest = Parameters<UniversalHandler>[0];
+
+/** What is wrong with the request of a call, known before the call begins. */
+export const requestFault = createContextKey<InvalidFieldError | undefined>(undefined);
+
+/** The request with its body read, and what is wrong with it. */
+export async function inspectRequest(
+  request: UniversalRequest,
+  input: DescMessage,
+  bytesMax: number,
+): Promise<{ request: UniversalRequest; fault: InvalidFieldError | undefined }> {
+  const bytes = request.method === "GET" ? bytesOfQuery(request.url) : await readBody(request.body, bytesMax);
+  if (bytes === "too large") {
+    return { request, fault: new InvalidFieldError("request", `wanted at most ${bytesMax} bytes`) };
+  }
+  if (bytes === undefined) return { request, fault: undefined };
+  const inspected = request.method === "GET" ? request : { ...request, body: iterate(bytes) };
+  return { request: inspected, fault: parseFault(input, formatOf(request), bytes) };
+}
+
+type Format = "binary" | "json" | "enveloped binary" | "enveloped json" | "unknown";
+
+/** Compressed requests are left to Connect, which decompresses within its own limit. */
+function formatOf({ method, url, header }: UniversalRequest): Format {
+  if (method === "GET") {
+    const query = new URL(url).searchParams;
+    if (query.get("compression")) return "unknown";
+    return query.get("encoding") === "json" ? "json" : "binary";
+  }
+  if ((header.get("content-encoding") ?? "identity") !== "identity") return "unknown";
+  const contentType = header.get("content-type")?.toLowerCase().split(";", 1)[0]?.trim();
+  return formats.get(contentType ?? "") ?? "unknown";
+}
+
+const formats = new Map<string, Format>([
+  ["application/proto", "binary"],
+  ["application/json", "json"],
+  ["application/grpc-web", "enveloped binary"],
+  ["application/grpc-web+proto", "enveloped binary"],
+  ["application/grpc-web+json", "enveloped json"],
+]);
+
+function parseFault(input: DescMessage, format: Format, bytes: Uint8Array): InvalidFieldError | undefined {
+  let message = bytes;
+  if (format.startsWith("enveloped")) {
+    // One flag byte, 0 for uncompressed, and four of length.
+    if (bytes.length < 5 || bytes[0] !== 0) return undefined;
+    message = bytes.subarray(5);
+  }
+  try {
+    if (format.endsWith("binary")) fromBinary(input, message);
+    if (format.endsWith("json")) fromJsonString(input, utf8.decode(message), jsonOptions);
+    return undefined;
+  } catch (error) {
+    return faultOf(input, error);
+  }
+}
+
+/** protobuf-es names the field, if it was one, in the cause. */
+function faultOf(input: DescMessage, error: unknown): InvalidFieldError {
+  const { message, cause } = error as {
+    message: string;
+    cause?: { message: string; field?: () => { name: string } };
+  };
+  const field = cause?.field?.();
+  if (cause !== undefined && field !== undefined) return new InvalidFieldError(field.name, cause.message);
+  const known = message.endsWith("is unknown")
+    ? `, known are ${input.fields.map((one) => one.jsonName).join(", ")}`
+    : "";
+  return new InvalidFieldError("request", `no ${input.typeName}: ${message}${known}`);
+}
+
+function bytesOfQuery(url: string): Uint8Array | undefined {
+  const query = new URL(url).searchParams;
+  const message = query.get("message") ?? "";
+  if (query.get("base64") !== "1") return new TextEncoder().encode(message);
+  try {
+    return base64Decode(message);
+  } catch {
+    // Connect says the same in its own words.
+    return undefined;
+  }
+}
+
+/** undefined for a body that was parsed already: that of a REST call. */
+async function readBody(
+  body: UniversalRequest["body"],
+  bytesMax: number,
+): Promise<Uint8Array | "too large" | undefined> {
+  if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) return undefined;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > bytesMax) return "too large";
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function* iterate(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+const utf8 = new TextDecoder();

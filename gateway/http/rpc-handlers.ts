@@ -1,0 +1,82 @@
+import type { DescService } from "@bufbuild/protobuf";
+import {
+  type ConnectError,
+  type ConnectRouter,
+  createConnectRouter,
+  createContextValues,
+  type Interceptor,
+} from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import type { Logger } from "#lib/logger.ts";
+import { toConnectError } from "../error-mapping.ts";
+import { jsonOptions } from "../json-options.ts";
+import { inspectRequest, requestFault } from "./request-fault.ts";
+import type { RpcMetrics } from "./rpc-metrics.ts";
+
+/** The handlers of all RPCs by their path, such as "/fleetlog.v1.QueryService/ListLogs". */
+export type RpcHandlers = ReadonlyMap<string, UniversalHandler>;
+
+/**
+ * The RPCs as Connect and gRPC-Web speak them, by POST and, where nothing changes, by GET. Here is the one edge where
+ * errors are mapped, counted and, if they are ours, logged; the REST face passes through it too.
+ */
+export function createRpcHandlers(
+  routes: (router: ConnectRouter) => void,
+  metrics: RpcMetrics,
+  logger: Logger,
+): RpcHandlers {
+  const told = (error: unknown): ConnectError => {
+    const mapped = toConnectError(error);
+    // The cause is what the caller must not see and we must.
+    if (mapped.cause !== undefined) logger.warn({ err: mapped.cause, code: mapped.code }, mapped.rawMessage);
+    return mapped;
+  };
+  const edge: Interceptor = (next) => async (request) => {
+    const startedAtMs = performance.now();
+    try {
+      const response = await next(request);
+      metrics.answered(request.method, startedAtMs);
+      return response;
+    } catch (error) {
+      const mapped = told(error);
+      metrics.answered(request.method, startedAtMs, mapped);
+      throw mapped;
+    }
+  };
+  const router = createConnectRouter({
+    // Trailers, and so gRPC itself, need HTTP/2: devices and servers speak gRPC with the ingest servers.
+    grpc: false,
+    interceptors: [edge],
+    jsonOptions,
+    readMaxBytes: requestBytesMax,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    requestGate: ({ values, method }) => {
+      const fault = values.get(requestFault);
+      if (fault === undefined) return;
+      const mapped = told(fault);
+      metrics.answered(method, performance.now(), mapped);
+      throw mapped;
+    },
+  });
+  routes(router);
+  return new Map(router.handlers.map((handler) => [handler.requestPath, inspected(handler)]));
+}
+
+/** The path of an RPC, as Connect and gRPC have it. */
+export function rpcPath(service: DescService, methodName: string): string {
+  return `/${service.typeName}/${methodName}`;
+}
+
+function inspected(handler: UniversalHandler): UniversalHandler {
+  const handle = async (original: Parameters<UniversalHandler>[0]) => {
+    const contextValues = original.contextValues ?? createContextValues();
+    const { request, fault } = await inspectRequest(original, handler.method.input, requestBytesMax);
+    if (fault !== undefined) contextValues.set(requestFault, fault);
+    return await handler({ ...request, contextValues });
+  };
+  return Object.assign(handle, handler);
+}
+
+/** The largest sensible query is a page token and a text. */
+const requestBytesMax = 64 * 1024;

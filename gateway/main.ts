@@ -1,0 +1,48 @@
+import { listen } from "#lib/admin-server.ts";
+import { createLogger } from "#lib/logger.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { readConfigOrExit, runProgram } from "#lib/program.ts";
+import { Readiness } from "#lib/readiness.ts";
+import { createPool } from "#postgres/pool.ts";
+import { readConfig } from "./config.ts";
+import { readSettings } from "./database.ts";
+import { createGateway } from "./gateway.ts";
+import { closeServer } from "./http/close-server.ts";
+import { watchDatabase } from "./watch-database.ts";
+
+const config = readConfigOrExit(() => readConfig(process.env));
+const logger = createLogger("gateway", config.logLevel);
+
+await runProgram(logger, async (program) => {
+  const readiness = new Readiness(["database"]);
+  const pool = createPool(
+    {
+      databaseUrl: config.databaseUrl,
+      applicationName: "fleetlog-gateway",
+      connectionsMax: config.connectionsMax,
+      statementTimeoutMs: config.queryTimeoutMs,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 2000,
+      settings: readSettings,
+    },
+    logger,
+  );
+  program.onStop("database", 2000, () => pool.end());
+  const { server, reader } = createGateway({
+    pool,
+    options: config,
+    readiness,
+    registry: createRegistry("gateway"),
+    logger,
+  });
+  program.onStop("http", 8000, () => closeServer(server, 7000));
+  const http = await listen(server, config.listen);
+  const stopping = new AbortController();
+  const watching = watchDatabase(reader, readiness, stopping.signal);
+  program.onStop("readiness", 1000, async () => {
+    stopping.abort();
+    await watching;
+    readiness.notReady("gateway", "stopping");
+  });
+  logger.info({ http: `${http.host}:${http.port}` }, "ready");
+});

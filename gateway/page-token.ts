@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { InvalidFieldError, show } from "./invalid-field.ts";
+
+/*
+ * A page token says where a page ended and for which query: checksum (4 bytes) ‖ digest of the query (8 bytes) ‖
+ * the position, in base64url. The checksum tells a damaged token from the token of another query. It is
+ * no signature: a forged token reads nothing that its maker could not also ask for without one.
+ */
+
+/** Where the page before ended: the sort key of its last row, each part without spaces. */
+export type Position = readonly string[];
+
+/** `query` is everything that decides which rows there are and in what order; not the page size. */
+export function encodePageToken(query: string, position: Position): string {
+  const body = Buffer.concat([sha256(query).subarray(0, 8), Buffer.from(position.join(" "))]);
+  return Buffer.concat([sha256(body).subarray(0, 4), body]).toString("base64url");
+}
+
+/** The position inside `token`; undefined for the empty token, the first page. */
+export function decodePageToken(query: string, token: string): Position | undefined {
+  if (token === "") return undefined;
+  const bytes = tokenForm.test(token) ? Buffer.from(token, "base64url") : Buffer.alloc(0);
+  const body = bytes.subarray(4);
+  if (body.length < 8 || !sha256(body).subarray(0, 4).equals(bytes.subarray(0, 4))) {
+    throw new InvalidFieldError("page_token", `${show(token)}, wanted a next_page_token as it was given`);
+  }
+  if (!sha256(query).subarray(0, 8).equals(body.subarray(0, 8))) {
+    throw new InvalidFieldError(
+      "page_token",
+      "belongs to another query, wanted the other fields as they were on the first page (page_size may differ)",
+    );
+  }
+  return body.subarray(8).toString().split(" ");
+}
+
+function sha256(data: string | Uint8Array): Buffer {
+  return createHash("sha256").update(data).digest();
+}
+
+const tokenForm = /^[A-Za-z0-9_-]{16,1024}$/;

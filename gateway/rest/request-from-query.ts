@@ -1,0 +1,92 @@
+import {
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  ScalarType,
+} from "@bufbuild/protobuf";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { InvalidFieldError, show } from "../invalid-field.ts";
+
+/**
+ * The JSON of a request out of query parameters, by the request's descriptor: each parameter is a field, by its name
+ * in the .proto file or in JSON; a repeated field may be given several times; an empty value counts as not given, as
+ * forms send them. Throws an {@link InvalidFieldError} for the first parameter that is none of these.
+ */
+export function requestFromQuery(input: DescMessage, query: URLSearchParams): JsonObject {
+  const request: JsonObject = {};
+  for (const name of new Set(query.keys())) {
+    const field = input.fields.find((one) => one.name === name || one.jsonName === name);
+    if (field === undefined) {
+      const known = input.fields.map((one) => one.name).join(", ");
+      throw new InvalidFieldError(shorten(name), `no such parameter, known are ${known}`);
+    }
+    const values = query.getAll(name).filter((value) => value !== "");
+    if (values.length === 0) continue;
+    if (field.name in request) throw new InvalidFieldError(field.name, "given under two names, wanted one");
+    if (field.fieldKind === "list") {
+      request[field.name] = values.map((value) => readValue(field, value));
+    } else if (values.length > 1) {
+      throw new InvalidFieldError(field.name, `given ${values.length} times, wanted once`);
+    } else {
+      request[field.name] = readValue(field, values[0] as string);
+    }
+  }
+  return request;
+}
+
+function readValue(field: DescField, value: string): JsonValue {
+  if (field.enum !== undefined) return readEnum(field.name, field.enum, value);
+  if (field.message?.typeName === TimestampSchema.typeName) return readTimestamp(field.name, value);
+  if (field.scalar === ScalarType.STRING) return value;
+  if (field.scalar === ScalarType.BOOL) {
+    if (value === "true" || value === "false") return value === "true";
+    throw new InvalidFieldError(field.name, `${show(value)}, wanted true or false`);
+  }
+  const range = field.scalar === undefined ? undefined : integerRanges.get(field.scalar);
+  if (range === undefined) throw new Error(`${field.toString()} cannot be given as a query parameter`);
+  const isInRange = /^-?\d{1,20}$/.test(value) && BigInt(value) >= range[0] && BigInt(value) <= range[1];
+  if (!isInRange) {
+    throw new InvalidFieldError(field.name, `${show(value)}, wanted a whole number of ${range.join(" to ")}`);
+  }
+  return value;
+}
+
+/** "ERROR", "severity_error" and "17" are the same. */
+function readEnum(fieldName: string, { sharedPrefix = "", values }: DescEnum, value: string): number {
+  const name = value.toUpperCase();
+  const prefix = sharedPrefix.toUpperCase();
+  const found = values.find(
+    (one) => name === one.name || prefix + name === one.name || value === `${one.number}`,
+  );
+  if (found !== undefined) return found.number;
+  const known = values.map((one) => one.name.slice(prefix.length)).join(", ");
+  throw new InvalidFieldError(fieldName, `${show(value)}, wanted one of ${known}, or its number`);
+}
+
+/** The "+" of an offset arrives as a space when it was not escaped. */
+function readTimestamp(fieldName: string, value: string): string {
+  const time = value.replace(" ", "+");
+  try {
+    fromJson(TimestampSchema, time);
+    return time;
+  } catch {
+    throw new InvalidFieldError(
+      fieldName,
+      `${show(value)}, wanted a time of the years 0001 to 9999 in RFC 3339, such as 2026-01-31T12:00:00Z`,
+    );
+  }
+}
+
+function shorten(name: string): string {
+  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
+}
+
+const integerRanges = new Map<ScalarType, readonly [bigint, bigint]>([
+  [ScalarType.INT32, [-(2n ** 31n), 2n ** 31n - 1n]],
+  [ScalarType.UINT32, [0n, 2n ** 32n - 1n]],
+  [ScalarType.INT64, [-(2n ** 63n), 2n ** 63n - 1n]],
+  [ScalarType.UINT64, [0n, 2n ** 64n - 1n]],
+]);

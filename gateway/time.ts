@@ -1,0 +1,54 @@
+import { create } from "@bufbuild/protobuf";
+import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { type Expression, type RawBuilder, sql } from "kysely";
+import { InvalidFieldError } from "./invalid-field.ts";
+
+/*
+ * Inside the gateway a time is a bigint of microseconds since 1970: exactly what PostgreSQL stores. A Date would
+ * lose the last three digits, and two records of one millisecond their order.
+ */
+
+/** Selects a timestamptz as microseconds since 1970; arrives as a decimal string. */
+export function selectMicros(time: Expression<unknown>): RawBuilder<string> {
+  return sql<string>`(extract(epoch from ${time}) * 1000000)::int8`;
+}
+
+/** Microseconds since 1970 as a timestamptz of SQL, for the years 1 to 9999. */
+export function timestamptz(micros: bigint): RawBuilder<Date> {
+  return sql<Date>`${showMicros(micros)}::timestamptz`;
+}
+
+export function timestampFromMicros(micros: bigint): Timestamp {
+  const { seconds, fraction } = split(micros);
+  return create(TimestampSchema, { seconds, nanos: fraction * 1000 });
+}
+
+/**
+ * The first whole microsecond at or after `time`: stored times are whole microseconds, so `>= start` and `< end`
+ * stay true to the nanosecond. Throws an {@link InvalidFieldError} for what is no time of the years 1 to 9999.
+ */
+export function microsFromTimestamp(field: string, { seconds, nanos }: Timestamp): bigint {
+  if (seconds < firstSecond || seconds > lastSecond) {
+    throw new InvalidFieldError(field, `${seconds} s since 1970, wanted a time of the years 0001 to 9999`);
+  }
+  if (nanos < 0 || nanos > 999_999_999) {
+    throw new InvalidFieldError(field, `nanos ${nanos}, wanted 0 to 999999999`);
+  }
+  return seconds * 1_000_000n + BigInt(Math.ceil(nanos / 1000));
+}
+
+/** RFC 3339 in UTC with exactly six digits. */
+export function showMicros(micros: bigint): string {
+  const { seconds, fraction } = split(micros);
+  const text = new Date(Number(seconds) * 1000).toISOString().slice(0, 19);
+  return `${text}.${String(fraction).padStart(6, "0")}Z`;
+}
+
+/** Rounds down also before 1970, so that the fraction is never negative. */
+function split(micros: bigint): { seconds: bigint; fraction: number } {
+  const fraction = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n;
+  return { seconds: (micros - fraction) / 1_000_000n, fraction: Number(fraction) };
+}
+
+const firstSecond = -62_135_596_800n;
+const lastSecond = 253_402_300_799n;
