@@ -1,0 +1,292 @@
+import { randomBytes } from "node:crypto";
+import { type ChannelCredentials, Client, credentials, status } from "@grpc/grpc-js";
+import { Connection, type ConnectionEnd } from "#client/connection.ts";
+import { encodeRequest } from "#client/record.ts";
+import { type Backoff, backoffMs } from "#lib/backoff.ts";
+import { withDeadline } from "#lib/deadline.ts";
+import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+
+/** A batch that has a number and is kept until it has its verdict. */
+export interface SentBatch<Note> {
+  readonly sequence: bigint;
+  readonly recordCount: number;
+  /** What the caller gave to {@link DeviceStream.send}, to know the batch by. */
+  readonly note: Note;
+}
+
+/** What happens, for the caller to see. Called synchronously; must not throw. */
+export interface DeviceStreamEvents<Note> {
+  /** On disk at the server. `ack.rejections` lists the records that were refused by themselves. */
+  readonly onAcknowledged?: (batch: SentBatch<Note>, ack: Ack) => void;
+  /** The batch as a whole was refused and will not be sent again; the stream goes on. */
+  readonly onRefused?: (batch: SentBatch<Note>, error: BatchError) => void;
+  /** The connection was lost, or none could be made, while batches wait for their verdict. */
+  readonly onReconnect?: (failure: { attempt: number; delayMs: number; reason: string }) => void;
+}
+
+export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvents<Note> {
+  readonly deviceId: string;
+  /** Default: random, as the protocol wants it: one session is one life of the device. */
+  readonly sessionId?: string | undefined;
+  /** host:port; default 127.0.0.1:50051. */
+  readonly address?: string | undefined;
+  /** Default: without TLS. */
+  readonly credentials?: ChannelCredentials | undefined;
+  /** Batches under way before {@link DeviceStream.send} makes the caller wait; default and server's bound 32. */
+  readonly inFlightBatchesMax?: number | undefined;
+  /** The same in bytes; default 4 MiB. */
+  readonly inFlightBytesMax?: number | undefined;
+  /** How long batches wait without any acknowledgement before the connection counts as dead; default 30 s. */
+  readonly ackTimeoutMs?: number | undefined;
+  /** How long to go on without any acknowledgement before the stream fails for good; default 5 min. */
+  readonly giveUpAfterMs?: number | undefined;
+  /** Between attempts; default 100 ms doubling to 5 s, jittered. */
+  readonly backoff?: Backoff | undefined;
+}
+
+/** The stream failed for good. `unacknowledged` may or may not be stored; their records were not confirmed. */
+export class DeviceStreamError<Note = unknown> extends Error {
+  override readonly name = "DeviceStreamError";
+  readonly unacknowledged: readonly SentBatch<Note>[];
+
+  constructor(message: string, unacknowledged: readonly SentBatch<Note>[]) {
+    super(message);
+    this.unacknowledged = unacknowledged;
+  }
+}
+
+interface KeptBatch<Note> extends SentBatch<Note> {
+  readonly request: Buffer;
+}
+
+/**
+ * The device's half of the promise: a batch is numbered and encoded once, kept until it has a verdict, and sent
+ * again with the same bytes whenever that is in doubt, so that the server can tell a retry from a new batch.
+ *
+ *   kept = every batch without a verdict, by sequence ⊇ unsent = those not yet written on this connection
+ *
+ *   send ──▶ kept, unsent ──write──▶ under way ──ack───────────────▶ forgotten (acknowledged)
+ *                  ▲                     ├───────error 3───────────▶ forgotten (refused)
+ *                  ├──pause, in order────┼───────error 8, 14
+ *                  └──backoff, in order──┴───────connection ended: all that is kept is unsent again
+ *
+ * Nothing is written during a pause. A connection is opened when there is something to write, so a stream that
+ * ends while nothing is kept (GOAWAY on an idle connection, a reload) goes unnoticed. Any verdict is progress and
+ * resets the backoff; without progress for `giveUpAfterMs` everything waiting is rejected.
+ */
+export class DeviceStream<Note = undefined> {
+  readonly sessionId: string;
+  readonly #deviceId: string;
+  readonly #client: Client;
+  readonly #events: DeviceStreamEvents<Note>;
+  readonly #bounds: { batchesMax: number; bytesMax: number };
+  readonly #times: { ackTimeoutMs: number; giveUpAfterMs: number; backoff: Backoff };
+
+  #sequence = 0n;
+  #kept: KeptBatch<Note>[] = [];
+  #keptBytes = 0;
+  #unsent: KeptBatch<Note>[] = [];
+  #connection: Connection<KeptBatch<Note>> | undefined;
+  #pause: { timer: NodeJS.Timeout; until: number } | undefined;
+  #failedAttempts = 0;
+  #progressAt = performance.now();
+  #failure: DeviceStreamError<Note> | undefined;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(options: DeviceStreamOptions<Note>) {
+    this.sessionId = options.sessionId ?? randomBytes(8).toString("hex");
+    this.#deviceId = options.deviceId;
+    this.#events = options;
+    this.#bounds = {
+      batchesMax: options.inFlightBatchesMax ?? 32,
+      bytesMax: options.inFlightBytesMax ?? 4 * 1024 * 1024,
+    };
+    this.#times = {
+      ackTimeoutMs: options.ackTimeoutMs ?? 30_000,
+      giveUpAfterMs: options.giveUpAfterMs ?? 300_000,
+      backoff: options.backoff ?? { baseMs: 100, capMs: 5_000 },
+    };
+    this.#client = new Client(
+      options.address ?? "127.0.0.1:50051",
+      options.credentials ?? credentials.createInsecure(),
+      channelOptions,
+    );
+  }
+
+  /** How many batches have no verdict yet. */
+  get unacknowledgedCount(): number {
+    return this.#kept.length;
+  }
+
+  /**
+   * Gives the batch the next number and keeps it; resolves when there is room for another, which is the
+   * backpressure: await it before the next call. `records` come from `encodeRecord`, 1 to 10,000 of them, at most
+   * 1 MiB together. Rejects with {@link DeviceStreamError} once the stream has failed or is closed.
+   */
+  async send(records: readonly Uint8Array[], note: Note): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    if (this.#kept.length >= 2 * this.#bounds.batchesMax) {
+      throw new Error(`${this.#kept.length} batches are waiting already: await send() before the next call`);
+    }
+    const { sessionId } = this;
+    const sequence = ++this.#sequence;
+    const request = encodeRequest({ deviceId: this.#deviceId, sessionId, sequence }, records);
+    const batch = { sequence, recordCount: records.length, note, request };
+    if (this.#kept.length === 0) this.#progressAt = performance.now();
+    this.#kept.push(batch);
+    this.#keptBytes += request.byteLength;
+    this.#unsent.push(batch);
+    this.#pump();
+    await this.#until(() => this.#hasRoom());
+  }
+
+  /** Resolves when every batch has its verdict; with `deadlineMs`, rejects with DeadlineError beyond it. */
+  async flush(deadlineMs?: number): Promise<void> {
+    const flushed = this.#until(() => this.#kept.length === 0);
+    if (deadlineMs === undefined) await flushed;
+    else await withDeadline(`acknowledgement of ${this.#kept.length} batches`, deadlineMs, flushed);
+  }
+
+  /** Ends the stream and the connection. What has no verdict is dropped: `flush()` first. */
+  close(): void {
+    this.#fail("the stream is closed");
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #hasRoom(): boolean {
+    return this.#kept.length < this.#bounds.batchesMax && this.#keptBytes < this.#bounds.bytesMax;
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      if (this.#failure) throw this.#failure;
+      await this.#changed.promise;
+    }
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Writes what is unsent, as far as the bounds of what is under way allow. */
+  #pump(): void {
+    if (this.#failure || this.#pause) return;
+    for (let batch = this.#unsent[0]; batch !== undefined; batch = this.#unsent[0]) {
+      this.#connection ??= this.#connect();
+      const { awaitingCount, awaitingBytes } = this.#connection;
+      if (awaitingCount >= this.#bounds.batchesMax || awaitingBytes >= this.#bounds.bytesMax) return;
+      this.#unsent.shift();
+      this.#connection.write(batch);
+    }
+  }
+
+  #connect(): Connection<KeptBatch<Note>> {
+    const connection: Connection<KeptBatch<Note>> = new Connection(this.#client, {
+      ackTimeoutMs: this.#times.ackTimeoutMs,
+      onAck: (batch, ack) => this.#onAck(batch, ack),
+      onEnd: (end) => this.#onEnd(end),
+    });
+    return connection;
+  }
+
+  #onAck(batch: KeptBatch<Note>, ack: Ack): void {
+    if (this.#failure) return;
+    const { error } = ack;
+    if (error?.code === status.RESOURCE_EXHAUSTED || error?.code === status.UNAVAILABLE) {
+      this.#retry(batch, error);
+      return;
+    }
+    this.#kept.splice(this.#kept.indexOf(batch), 1);
+    this.#keptBytes -= batch.request.byteLength;
+    this.#failedAttempts = 0;
+    this.#progressAt = performance.now();
+    if (error) this.#events.onRefused?.(batch, error);
+    else this.#events.onAcknowledged?.(batch, ack);
+    this.#notify();
+    this.#pump();
+  }
+
+  /** The server wants this batch later; those behind it have answers of their own. */
+  #retry(batch: KeptBatch<Note>, error: BatchError): void {
+    const { backoff } = this.#times;
+    if (this.#hasGivenUp(error.message)) return;
+    this.#unsent.push(batch);
+    this.#unsent.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+    if (!this.#pause) this.#failedAttempts++;
+    const wanted = error.retryDelayMs || backoffMs(this.#failedAttempts, backoff);
+    this.#pauseFor(Math.min(wanted, retryDelayMsMax));
+  }
+
+  #onEnd(end: ConnectionEnd): void {
+    this.#connection = undefined;
+    if (this.#failure || this.#kept.length === 0) return;
+    this.#unsent = [...this.#kept];
+    if (finalStatuses.has(end.code)) {
+      this.#fail(`the server refuses the stream: ${status[end.code]}: ${end.reason}`);
+      return;
+    }
+    if (this.#hasGivenUp(end.reason)) return;
+    const attempt = ++this.#failedAttempts;
+    const delayMs = backoffMs(attempt, this.#times.backoff);
+    this.#pauseFor(delayMs);
+    this.#events.onReconnect?.({ attempt, delayMs, reason: end.reason });
+  }
+
+  #hasGivenUp(reason: string): boolean {
+    const withoutProgressMs = performance.now() - this.#progressAt;
+    if (withoutProgressMs < this.#times.giveUpAfterMs) return false;
+    this.#fail(`nothing was acknowledged for ${Math.round(withoutProgressMs / 1_000)} s: ${reason}`);
+    return true;
+  }
+
+  /** Writes nothing for that long; a pause is made longer, never shorter. */
+  #pauseFor(ms: number): void {
+    const until = performance.now() + ms;
+    if (this.#pause && this.#pause.until >= until) return;
+    clearTimeout(this.#pause?.timer);
+    const timer = setTimeout(() => {
+      this.#pause = undefined;
+      this.#pump();
+    }, ms);
+    this.#pause = { timer, until };
+  }
+
+  #fail(message: string): void {
+    if (this.#failure) return;
+    this.#failure = new DeviceStreamError(message, this.#kept);
+    clearTimeout(this.#pause?.timer);
+    if (this.#kept.length === 0) this.#connection?.end();
+    else this.#connection?.cancel(message);
+    this.#client.close();
+    this.#notify();
+  }
+}
+
+/** Longer than any sensible wish of a server, so that a wrong one cannot silence a device. */
+const retryDelayMsMax = 60_000;
+
+/** Trying again ends the same way until somebody changes something. */
+const finalStatuses: ReadonlySet<status> = new Set([
+  status.INVALID_ARGUMENT,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+  status.UNIMPLEMENTED,
+]);
+
+const channelOptions = {
+  // The attempts are ours to space: the channel's own waits (up to 2 min) would add to them.
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 1_000,
+  // A connection per device, so that one device's trouble is not another's, and no retries below ours.
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.enable_retries": 0,
+  // Finds a peer that vanished without a word, as when the power or the link is cut.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  // An Ack that rejects each of 10,000 records, with reasons.
+  "grpc.max_receive_message_length": 16 * 1024 * 1024,
+};
