@@ -123,15 +123,23 @@ export class Child {
   }
 
   /** Waits until `condition` is met; if that takes too long, or the child ends before, stops it and throws. */
-  async until<T>(condition: () => Promise<T | undefined>, deadlineMs: number): Promise<T> {
+  async until<T>(
+    condition: () => Promise<T | undefined>,
+    deadlineMs: number,
+    whyNot: () => string = () => "",
+  ): Promise<T> {
     const giveUpAt = performance.now() + deadlineMs;
     for (;;) {
-      const met = await condition();
+      const met = await condition().catch(async (error: unknown) => {
+        await this.stop();
+        throw error;
+      });
       if (met !== undefined) return met;
       if (this.#exit) throw this.#failure(`ended during start (${exitText(this.#exit)})`);
       if (performance.now() > giveUpAt) {
         await this.stop();
-        throw this.#failure(`was not ready within ${deadlineMs / 1000} s`);
+        const why = whyNot();
+        throw this.#failure(`was not ready within ${deadlineMs / 1000} s${why && ` (${why})`}`);
       }
       await sleep(20);
     }

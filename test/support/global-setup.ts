@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { projectFolder } from "#local/folders.ts";
 import { findPart } from "#local/parts.ts";
 import { startPostgres } from "#local/postgres.ts";
+import { migrateToLatest } from "#postgres/migrate.ts";
 import { templateVariable } from "./postgres.ts";
 
 // Node calls these once around the whole run, in the process that starts the test files: one PostgreSQL serves all,
@@ -24,13 +23,7 @@ export async function globalSetup(): Promise<void> {
     await postgres.stop();
     await rm(folder, { recursive: true, force: true });
   };
-  const migrate = join(projectFolder, "postgres/migrate.ts");
-  if (existsSync(migrate)) {
-    const { migrateToLatest } = (await import(migrate)) as {
-      migrateToLatest: (url: string) => Promise<void>;
-    };
-    await migrateToLatest(postgres.url);
-  }
+  await migrateToLatest(postgres.url);
   process.env[templateVariable] = postgres.url;
 }
 

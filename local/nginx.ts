@@ -1,0 +1,65 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type NginxSettings, renderNginx } from "#nginx/render.ts";
+import { Child } from "./child.ts";
+import { findPart } from "./parts.ts";
+
+export interface RunningNginx {
+  /** host:port of the HTTP/1.1 listener. */
+  readonly http: string;
+  /** host:port of the gRPC listener. */
+  readonly grpc: string;
+  readonly pid: number;
+  readonly child: Child;
+  stop(): Promise<void>;
+}
+
+/** Starts Nginx on the template in `nginx/`, with its files in `folder`/nginx; ready when it answers /livez. */
+export async function startNginx(
+  folder: string,
+  settings: Omit<NginxSettings, "folder" | "version" | "user">,
+): Promise<RunningNginx> {
+  const part = await findPart("nginx");
+  const own = join(folder, "nginx");
+  await mkdir(own, { recursive: true });
+  const configFile = join(own, "nginx.conf");
+  const text = renderNginx({
+    shutdownSeconds: 2,
+    ...settings,
+    folder: own,
+    version: versionOf(part.command, part.env),
+    // As root, workers would become a user who cannot reach a project below /root.
+    ...(process.getuid?.() === 0 && { user: "root root" }),
+  });
+  await writeFile(configFile, text);
+  const child = await Child.start({
+    name: "Nginx",
+    command: part.command,
+    args: ["-e", "stderr", "-p", own, "-c", configFile],
+    env: { ...part.env },
+    cwd: own,
+    logFile: join(folder, "logs/nginx.log"),
+    pidFile: join(folder, "run/nginx.pid"),
+    stopSignal: "SIGQUIT",
+    stopWithinMs: 10_000,
+  });
+  const [http, grpc] = [settings.httpListen, settings.grpcListen];
+  await child.until(async () => ((await isAlive(http)) ? true : undefined), 15_000);
+  return { http, grpc, pid: child.pid, child, stop: () => child.stop() };
+}
+
+async function isAlive(address: string): Promise<boolean> {
+  try {
+    return (await fetch(`http://${address}/livez`, { signal: AbortSignal.timeout(1_000) })).ok;
+  } catch {
+    return false; // not listening yet
+  }
+}
+
+function versionOf(command: string, env: Readonly<Record<string, string>>): [number, number, number] {
+  const { stderr } = spawnSync(command, ["-v"], { encoding: "utf8", env: { ...process.env, ...env } });
+  const found = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(stderr);
+  if (!found) throw new Error(`${command} -v says ${JSON.stringify(stderr)}, no version of Nginx`);
+  return [Number(found[1]), Number(found[2]), Number(found[3])];
+}

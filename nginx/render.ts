@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+
+export interface NginxSettings {
+  /** For the pid file and temporary files; must exist. */
+  readonly folder: string;
+  /** host:port of the HTTP/1.1 listener. */
+  readonly httpListen: string;
+  /** host:port of the gRPC listener. */
+  readonly grpcListen: string;
+  /** The ingest servers, each with the host:port of its two faces. */
+  readonly servers: readonly { readonly grpc: string; readonly http: string }[];
+  /** host:port of the gateways. */
+  readonly gateways: readonly string[];
+  /** Nginx 1.25.1 and later want `http2 on;` where earlier ones want `listen … http2`. */
+  readonly version: readonly [major: number, minor: number, patch: number];
+  /** Who the workers are when Nginx is started as root. */
+  readonly user?: string;
+  /** How long a stream may be silent; 1 h by default, 60 s is Nginx's own default and too short for devices. */
+  readonly streamIdleSeconds?: number;
+  /** How long streams may go on after a reload or a graceful stop; 10 s by default. */
+  readonly shutdownSeconds?: number;
+  readonly workerProcesses?: number | "auto";
+  readonly workerConnections?: number;
+  /** Streams and calls that one address may have open; 10,000 by default, since a site's devices share one. */
+  readonly connectionsPerAddressMax?: number;
+  /** One JSON object a line; off by default. */
+  readonly accessLogFile?: string;
+}
+
+/** The text of nginx.conf. Throws when the template and the settings do not fit each other. */
+export function renderNginx(settings: NginxSettings): string {
+  const [major, minor, patch] = settings.version;
+  const hasHttp2Directive = major * 1e6 + minor * 1e3 + patch >= 1_025_001;
+  const values: Readonly<Record<string, string>> = {
+    folder: settings.folder,
+    httpListen: settings.httpListen,
+    grpcListen: settings.grpcListen,
+    grpcListenOptions: hasHttp2Directive ? "" : " http2",
+    http2Line: hasHttp2Directive ? "http2 on;" : "",
+    userLine: settings.user ? `user ${settings.user};` : "",
+    grpcServers: upstreamLines(settings.servers.map(({ grpc }) => grpc)),
+    httpServers: upstreamLines(settings.servers.map(({ http }) => http)),
+    gatewayServers: upstreamLines(settings.gateways),
+    streamIdleTimeout: `${settings.streamIdleSeconds ?? 3_600}s`,
+    shutdownTimeout: `${settings.shutdownSeconds ?? 10}s`,
+    workerProcesses: String(settings.workerProcesses ?? "auto"),
+    workerConnections: String(settings.workerConnections ?? 16_384),
+    connectionsPerAddressMax: String(settings.connectionsPerAddressMax ?? 10_000),
+    accessLog: settings.accessLogFile ? `${quote(settings.accessLogFile)} json` : "off",
+  };
+  const template = readFileSync(new URL("nginx.conf.template", import.meta.url), "utf8");
+  return template
+    .replace("{{names}}", "names")
+    .replaceAll(/\{\{(\w+)\}\}(\/[\w.-]+)?/g, (_, name: string, path: string | undefined) => {
+      const value = values[name];
+      if (value === undefined) throw new Error(`nginx.conf.template: nothing is known about {{${name}}}`);
+      return path === undefined ? value : quote(value + path);
+    });
+}
+
+function upstreamLines(addresses: readonly string[]): string {
+  if (addresses.length === 0) throw new Error("Nginx needs at least one address in every upstream");
+  return addresses.map((address) => `    server ${address} max_fails=1 fail_timeout=1s;`).join("\n");
+}
+
+/** A path may hold spaces; what Nginx would take as a variable or as the end of the text is refused. */
+function quote(path: string): string {
+  if (/["$\\\n]/.test(path)) throw new Error(`Nginx cannot use the path ${path}`);
+  return `"${path}"`;
+}
