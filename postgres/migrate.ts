@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Kysely, PostgresDialect, sql } from "kysely";
 import { type Migration, type MigrationProvider, Migrator } from "kysely/migration";
-import pg from "pg";
+import { Pool } from "pg";
 import { ensurePartitions } from "./partitions.ts";
 import type { Database } from "./tables.ts";
 
@@ -20,7 +20,7 @@ export interface MigrateResult {
  * leaves the database as it was. Throws what PostgreSQL threw.
  */
 export async function migrateToLatest(databaseUrl: string): Promise<MigrateResult> {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: databaseUrl,
     application_name: "fleetlog-migrate",
     max: 2,

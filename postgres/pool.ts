@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect } from "kysely";
-import pg from "pg";
+import { Pool } from "pg";
 import type { Logger } from "#lib/logger.ts";
 import type { Database } from "./tables.ts";
 
@@ -23,9 +23,9 @@ export interface PoolOptions {
  * the client, which notices a server that no longer answers. Errors of idle connections are logged; without a
  * listener they would end the process. For a program's `main.ts` and for tests.
  */
-export function createPool(options: PoolOptions, logger: Logger): pg.Pool {
+export function createPool(options: PoolOptions, logger: Logger): Pool {
   const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `-c ${name}=${value}`);
-  const pool = new pg.Pool({
+  const pool = new Pool({
     connectionString: options.databaseUrl,
     application_name: options.applicationName,
     max: options.connectionsMax,
@@ -45,6 +45,6 @@ export function createPool(options: PoolOptions, logger: Logger): pg.Pool {
 }
 
 /** Typed queries over the pool. `destroy()` ends the pool too. */
-export function createDatabase(pool: pg.Pool): Kysely<Database> {
+export function createDatabase(pool: Pool): Kysely<Database> {
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -1,5 +1,11 @@
 -- Who sends, and which batches of theirs are stored.
 
+-- In two steps, because a float8 times an interval of one microsecond is exact below 2^53 only.
+create function time_from_micros(micros bigint) returns timestamptz
+  language sql stable parallel safe
+  return timestamptz 'epoch' + (micros / 1000000) * interval '1 second' + (micros % 1000000) * interval '1 microsecond';
+comment on function time_from_micros(bigint) is 'The moment so many microseconds after 1970, exactly.';
+
 create table devices (
   key int generated always as identity primary key,
   device_id text not null unique,
