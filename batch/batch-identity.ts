@@ -13,7 +13,7 @@ const nameCharacters = "A-Z a-z 0-9 . _ : -";
 const namePattern = /^[A-Za-z0-9._:-]*$/;
 
 /** Turns the wire's values into an identity, or throws an {@link InvalidBatchError} that names the field. */
-export function batchIdentity(deviceId: Uint8Array, sessionId: Uint8Array, sequence: bigint): BatchIdentity {
+export function batchIdentity(deviceId: Buffer, sessionId: Buffer, sequence: bigint): BatchIdentity {
   if (deviceId.length === 0) {
     throw new InvalidBatchError(
       "batch.device_id",
@@ -43,7 +43,7 @@ export function batchIdentity(deviceId: Uint8Array, sessionId: Uint8Array, seque
   return identity;
 }
 
-function name(field: string, bytes: Uint8Array, bytesMax: number): string {
+function name(field: string, bytes: Buffer, bytesMax: number): string {
   if (bytes.length > bytesMax) {
     throw new InvalidBatchError(
       field,
@@ -51,7 +51,7 @@ function name(field: string, bytes: Uint8Array, bytesMax: number): string {
     );
   }
   // Latin-1 keeps every byte apart, so what is not ASCII cannot slip through the pattern.
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  const text = bytes.toString("latin1");
   if (!namePattern.test(text)) {
     throw new InvalidBatchError(field, `is ${quoted(bytes)}: only ${nameCharacters} are allowed`);
   }

@@ -7,7 +7,7 @@ import { textFault } from "./text-fault.ts";
  * Why a record cannot be stored: the field, what is wrong with it, and the limit; the first fault in the order of
  * log.proto. `undefined` for a good record, which is decided without allocating.
  */
-export function recordFault(bytes: Uint8Array, record: RecordFields): string | undefined {
+export function recordFault(bytes: Buffer, record: RecordFields): string | undefined {
   if (record.severity < 0 || record.severity > limits.severityMax) {
     return `severity is ${record.severity}, it must be from 0 to ${limits.severityMax}`;
   }
@@ -18,7 +18,7 @@ export function recordFault(bytes: Uint8Array, record: RecordFields): string | u
   return attributesFault(bytes, record);
 }
 
-function attributesFault(bytes: Uint8Array, record: RecordFields): string | undefined {
+function attributesFault(bytes: Buffer, record: RecordFields): string | undefined {
   const { attributeCount, attributeBounds: bounds } = record;
   if (attributeCount > limits.attributesMax) {
     return `attributes has ${attributeCount} entries, the limit is ${limits.attributesMax}`;

@@ -9,8 +9,8 @@ import { WireReader } from "./wire-reader.ts";
 
 /** A batch that can be taken: its bytes, checked once, and what there is to know without reading them again. */
 export interface ScannedBatch extends BatchIdentity {
-  /** The bytes that were scanned; they must not change as long as this object is in use. */
-  readonly bytes: Uint8Array;
+  /** The bytes that were scanned, not a copy: they must not change as long as this object is in use. */
+  readonly bytes: Buffer;
   /** All records, the rejected ones too. */
   readonly recordCount: number;
   readonly acceptedCount: number;
@@ -59,7 +59,8 @@ const record = new RecordFields();
  *
  * Cost: see the table in copy-rows.ts.
  */
-export function scan(bytes: Uint8Array): ScannedBatch {
+export function scan(encoded: Uint8Array): ScannedBatch {
+  const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
   if (bytes.length > limits.batchBytesMax) {
     throw new InvalidBatchError("batch", `is ${bytes.length} bytes, the limit is ${limits.batchBytesMax}`);
   }
@@ -121,11 +122,11 @@ export function scan(bytes: Uint8Array): ScannedBatch {
 }
 
 /** The encoded LogRecord that was rejected, as sent: a view into the batch's bytes. */
-export function rejectedBytes(batch: ScannedBatch, rejection: Rejection): Uint8Array {
+export function rejectedBytes(batch: ScannedBatch, rejection: Rejection): Buffer {
   return batch.bytes.subarray(rejection.start, rejection.end);
 }
 
-function readBytes(reader: WireReader): Uint8Array {
+function readBytes(reader: WireReader): Buffer {
   const size = reader.size();
   const start = reader.position;
   reader.position += size;

@@ -1,9 +1,27 @@
+import { isUtf8 } from "node:buffer";
+
+/** From this length on, a view and two native calls cost less than a walk (about 80 ns against 1.4 ns a byte). */
+const nativeBytesMin = 64;
+
+/** What makes bytes[start, end) unfit as a text of at most `bytesMax` bytes, as the end of a sentence. */
+export function textFault(bytes: Buffer, start: number, end: number, bytesMax: number): string | undefined {
+  const length = end - start;
+  if (length > bytesMax) return `is ${length} bytes long, the limit is ${bytesMax}`;
+  if (length >= nativeBytesMin) {
+    const text = bytes.subarray(start, end);
+    if (isUtf8(text) && !text.includes(0)) return undefined;
+  }
+  const bad = firstBadByte(bytes, start, end);
+  if (bad === end) return undefined;
+  return bytes[bad] === 0
+    ? `has a NUL at byte ${bad - start}, which PostgreSQL cannot store`
+    : `is not UTF-8 at byte ${bad - start}`;
+}
+
 /**
  * Finds the first byte of bytes[start, end) that PostgreSQL would refuse in a text: a NUL, or the beginning of what
- * is not UTF-8 (cut off, overlong, a surrogate, beyond U+10FFFF). Returns `end` when there is none.
- *
- * Written out because it has to name the place, and because for texts of a log's length one walk costs less than
- * making the view that node:buffer's isUtf8 wants. The ranges are those of table 3-7 of the Unicode Standard.
+ * is not UTF-8 (cut off, overlong, a surrogate, beyond U+10FFFF). Returns `end` when there is none. The ranges are
+ * those of table 3-7 of the Unicode Standard.
  */
 export function firstBadByte(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
@@ -27,19 +45,4 @@ export function firstBadByte(bytes: Uint8Array, start: number, end: number): num
     at += length;
   }
   return end;
-}
-
-/** What makes bytes[start, end) unfit as a text of at most `bytesMax` bytes, as the end of a sentence. */
-export function textFault(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  bytesMax: number,
-): string | undefined {
-  if (end - start > bytesMax) return `is ${end - start} bytes long, the limit is ${bytesMax}`;
-  const bad = firstBadByte(bytes, start, end);
-  if (bad === end) return undefined;
-  return bytes[bad] === 0
-    ? `has a NUL at byte ${bad - start}, which PostgreSQL cannot store`
-    : `is not UTF-8 at byte ${bad - start}`;
 }

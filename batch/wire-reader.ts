@@ -14,13 +14,13 @@ const groupDepthMax = 32;
  * 64-bit numbers are left in `low` and `high` as two signed 32-bit halves: V8 keeps those without allocating.
  */
 export class WireReader {
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   position = 0;
   end: number;
   low = 0;
   high = 0;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Buffer) {
     this.bytes = bytes;
     this.end = bytes.length;
   }

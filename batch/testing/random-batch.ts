@@ -1,0 +1,149 @@
+import type { Random } from "./random.ts";
+import { bytesField, fixed64Field, tag, varint, varintField } from "./wire.ts";
+
+export interface RandomBatch {
+  /** An encoded LogBatch that can be taken; some of its records may be unfit. */
+  readonly bytes: Buffer;
+  /** Its encoded LogRecords. */
+  readonly records: readonly Buffer[];
+}
+
+/**
+ * A batch as the oddest correct sender would write it: fields in any order, singular fields repeated, unknown fields
+ * and groups between, lengths in more bytes than needed, texts full of what breaks parsers. A record in twenty has
+ * something PostgreSQL cannot hold.
+ */
+export function randomBatch(random: Random): RandomBatch {
+  const records = [randomRecord(random), ...random.list(12, () => randomRecord(random))];
+  const session = random.chance(0.9);
+  const head = [
+    bytesField(1, random.pick(["host-1", "A.b_c:D-9", "d".repeat(128)])),
+    ...(session ? [bytesField(2, random.pick(["boot-1", "s".repeat(64)]))] : []),
+    ...(session ? [varintField(3, random.pick([1n, 300n, 2n ** 40n, 2n ** 63n - 1n]))] : []),
+  ];
+  // Head fields may stand anywhere, the records keep their order.
+  const fields = records.map((record) => lengthPrefixed(random, 4, record));
+  for (const field of [...head, ...random.list(2, () => unknownField(random, 5))]) {
+    fields.splice(random.below(fields.length + 1), 0, field);
+  }
+  return { bytes: Buffer.concat(fields), records };
+}
+
+function randomRecord(random: Random): Buffer {
+  const fields: Buffer[] = [];
+  const maybe = (probability: number, field: () => Buffer) => {
+    if (random.chance(probability)) fields.push(field());
+  };
+  for (const repeat of [1, 0.05]) {
+    maybe(0.8 * repeat, () => fixed64Field(1, randomTime(random)));
+    maybe(0.8 * repeat, () => varintField(2, randomSeverity(random)));
+    maybe(0.7 * repeat, () => lengthPrefixed(random, 3, randomText(random, 4)));
+    maybe(0.9 * repeat, () => lengthPrefixed(random, 4, randomText(random, 30)));
+  }
+  if (random.chance(0.5)) {
+    fields.push(...random.list(8, () => lengthPrefixed(random, 5, randomAttribute(random))));
+  }
+  if (random.chance(0.1)) fields.push(unknownField(random, 6));
+  return Buffer.concat(random.chance(0.3) ? random.shuffle(fields) : fields);
+}
+
+function randomTime(random: Random): bigint {
+  const usual = 1_760_000_000_000_000_000n + BigInt(random.below(2 ** 32)) * 1_000_003n;
+  return random.chance(0.8)
+    ? usual
+    : random.pick([
+        0n,
+        1n,
+        999n,
+        1000n,
+        59_999_999_999n,
+        946_684_800_000_000_000n,
+        2n ** 63n,
+        2n ** 64n - 1n,
+      ]);
+}
+
+function randomSeverity(random: Random): bigint {
+  if (random.chance(0.01)) return random.pick([25n, 99n, -1n, 2n ** 31n]);
+  // An enum's high half is dropped: 2^32 + 9 is 9.
+  return BigInt(random.below(25)) + (random.chance(0.02) ? 2n ** 32n : 0n);
+}
+
+function randomAttribute(random: Random): Buffer {
+  const key = random.chance(0.3) ? Buffer.from(random.pick(["a", "b", "__proto__"])) : randomText(random, 3);
+  const fields = [
+    ...(random.chance(0.99) ? [bytesField(1, key.length === 0 ? "k" : key)] : []),
+    ...(random.chance(0.9) ? [bytesField(2, randomText(random, 8))] : []),
+    ...(random.chance(0.05) ? [bytesField(2, randomText(random, 8))] : []),
+    ...(random.chance(0.05) ? [unknownField(random, 3)] : []),
+  ];
+  return Buffer.concat(random.chance(0.2) ? random.shuffle(fields) : fields);
+}
+
+const harmlessPieces = [
+  "connection lost",
+  " ",
+  "größe",
+  "漢字",
+  "\u{1f680}",
+  "\u{10ffff}",
+  "\ufeff",
+  "\ufffd",
+  "\uffff",
+  "\u0301",
+  '"',
+  "\\",
+  "\\u0000",
+  "\\.",
+  "\\N",
+  "\n",
+  "\r\n",
+  "\t",
+  "\b\f\v",
+  "\u0001\u001f\u007f\u0080",
+  "\u2028",
+  "{}[],:",
+  "x".repeat(70),
+  "'; DROP TABLE records; --",
+].map((piece) => Buffer.from(piece));
+
+const unfitPieces = [
+  [0],
+  [0xc0, 0x80],
+  [0xed, 0xa0, 0x80],
+  [0xf4, 0x90, 0x80, 0x80],
+  [0x80],
+  [0xe6, 0xbc],
+  [0xff],
+];
+
+function randomText(random: Random, piecesMax: number): Buffer {
+  const pieces = random.list(piecesMax, () => random.pick(harmlessPieces));
+  if (random.chance(0.005)) pieces.push(Buffer.from(random.pick(unfitPieces)));
+  return Buffer.concat(pieces);
+}
+
+/** A field that log.proto does not have, of any wire type. */
+function unknownField(random: Random, fieldMin: number): Buffer {
+  const field = random.pick([fieldMin, fieldMin + 11, 536_870_911]);
+  switch (random.below(5)) {
+    case 0:
+      return varintField(field, random.pick([0n, 300n, -1n]));
+    case 1:
+      return fixed64Field(field, 77n);
+    case 2:
+      return bytesField(field, randomText(random, 3));
+    case 3:
+      return Buffer.concat([tag(field, 5), Buffer.alloc(4, 9)]);
+    default:
+      return Buffer.concat([tag(field, 3), tag(1, 3), varintField(7, 1n), tag(1, 4), tag(field, 4)]);
+  }
+}
+
+/** A length-delimited field; now and then its length takes more bytes than it needs to. */
+function lengthPrefixed(random: Random, field: number, value: Buffer): Buffer {
+  if (!random.chance(0.05)) return bytesField(field, value);
+  const length = varint(value.length);
+  length[length.length - 1]! |= 0x80;
+  return Buffer.concat([tag(field, 2), length, Buffer.from([0x80, 0x00]), value]);
+}

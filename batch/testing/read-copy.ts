@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { copyColumns, copyHeader } from "../copy-format.ts";
+import { type Row, sortedEntries } from "./row.ts";
+
+const postgresEpochMicros = 946_684_800_000_000n;
+
+/** Reads the bytes of a binary COPY back, strictly. */
+export function readCopy(bytes: Buffer): Row[] {
+  assert.deepEqual(bytes.subarray(0, copyHeader.length), copyHeader);
+  let position = copyHeader.length;
+  const rows: Row[] = [];
+  const column = (): Buffer | null => {
+    const length = bytes.readInt32BE(position);
+    position += 4;
+    if (length === -1) return null;
+    assert.ok(length >= 0 && position + length <= bytes.length);
+    position += length;
+    return bytes.subarray(position - length, position);
+  };
+  for (;;) {
+    const columnCount = bytes.readInt16BE(position);
+    position += 2;
+    if (columnCount === -1) break;
+    assert.equal(columnCount, copyColumns.length);
+    const [batchId, idx, time, severity, logger, message, attributes] = copyColumns.map(column);
+    assert.deepEqual([batchId?.length, idx?.length, time?.length, severity?.length], [8, 4, 8, 2]);
+    rows.push({
+      batchId: String(batchId!.readBigInt64BE()),
+      idx: idx!.readInt32BE(),
+      timeMicros: String(time!.readBigInt64BE() + postgresEpochMicros),
+      severity: severity!.readInt16BE(),
+      logger: logger!.toString(),
+      message: message!.toString(),
+      attributes: attributes ? readJsonb(attributes) : null,
+    });
+  }
+  assert.equal(position, bytes.length);
+  return rows;
+}
+
+function readJsonb(bytes: Buffer): [string, string][] {
+  assert.equal(bytes[0], 1);
+  return sortedEntries(JSON.parse(bytes.toString("utf8", 1)) as Record<string, string>);
+}

@@ -1,0 +1,74 @@
+import { wireType } from "../wire-reader.ts";
+
+// Writes protobuf by hand, so that tests can send what a protobuf library would not.
+
+export function varint(value: bigint | number): Buffer {
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  bytes.push(Number(rest));
+  return Buffer.from(bytes);
+}
+
+export function tag(field: number, type: number): Buffer {
+  return varint(field * 8 + type);
+}
+
+export function varintField(field: number, value: bigint | number): Buffer {
+  return Buffer.concat([tag(field, wireType.varint), varint(value)]);
+}
+
+export function fixed64Field(field: number, value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return Buffer.concat([tag(field, wireType.fixed64), bytes]);
+}
+
+/** A string, bytes or message field. */
+export function bytesField(field: number, value: string | Uint8Array): Buffer {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([tag(field, wireType.bytes), varint(bytes.length), bytes]);
+}
+
+export type Text = string | Uint8Array;
+
+export interface RecordParts {
+  readonly timeUnixNano?: bigint;
+  readonly severity?: bigint | number;
+  readonly logger?: Text;
+  readonly message?: Text;
+  readonly attributes?: readonly (readonly [key: Text, value: Text])[];
+}
+
+export function attribute(key: Text, value: Text): Buffer {
+  return bytesField(5, Buffer.concat([bytesField(1, key), bytesField(2, value)]));
+}
+
+/** One LogRecord; only what is given is written. */
+export function encodeRecord(parts: RecordParts): Buffer {
+  return Buffer.concat([
+    ...(parts.timeUnixNano === undefined ? [] : [fixed64Field(1, parts.timeUnixNano)]),
+    ...(parts.severity === undefined ? [] : [varintField(2, parts.severity)]),
+    ...(parts.logger === undefined ? [] : [bytesField(3, parts.logger)]),
+    ...(parts.message === undefined ? [] : [bytesField(4, parts.message)]),
+    ...(parts.attributes ?? []).map(([key, value]) => attribute(key, value)),
+  ]);
+}
+
+export interface BatchParts {
+  readonly deviceId?: Text;
+  readonly sessionId?: Text;
+  readonly sequence?: bigint;
+  /** Encoded LogRecords. */
+  readonly records?: readonly Uint8Array[];
+}
+
+/** One LogBatch, by default a good one with one record. */
+export function encodeBatch(parts: BatchParts = {}): Buffer {
+  return Buffer.concat([
+    bytesField(1, parts.deviceId ?? "host-1"),
+    bytesField(2, parts.sessionId ?? "boot-1"),
+    varintField(3, parts.sequence ?? 1n),
+    ...(parts.records ?? [encodeRecord({ message: "hello" })]).map((record) => bytesField(4, record)),
+  ]);
+}
