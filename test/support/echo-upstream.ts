@@ -25,7 +25,9 @@ export async function startEchoUpstream(): Promise<EchoUpstream> {
     stream.on("error", () => {}); // the other side went away, as some tests want it to
     const respond = () =>
       stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
-    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.on("wantTrailers", () => {
+      if (!stream.destroyed) stream.sendTrailers({ "grpc-status": "0" });
+    });
     if (headers[":path"]?.endsWith("/StreamLogs")) {
       respond();
       stream.pipe(stream);
@@ -34,6 +36,7 @@ export async function startEchoUpstream(): Promise<EchoUpstream> {
     const parts: Buffer[] = [];
     stream.on("data", (part: Buffer) => parts.push(part));
     stream.on("end", () => {
+      if (stream.destroyed) return; // refused by the proxy while it was being sent
       respond();
       stream.end(Buffer.concat(parts));
     });
