@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type CompiledQuery, Kysely, PostgresDialect } from "kysely";
+import type { Pool } from "pg";
+import type { Database } from "#postgres/tables.ts";
+import { createDatabase } from "#test/support/postgres.ts";
+import { openPool } from "../test/open-pool.ts";
+import { walkBatches } from "./batch-walk.ts";
+import { findLogs } from "./find-logs.ts";
+
+const minute = 60_000_000n;
+
+test("the last 100 records of a device touch a few index entries, not the table", async () => {
+  await using database = await createDatabase();
+  const pool = openPool(database.url);
+  const seen: CompiledQuery[] = [];
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({ pool }),
+    log: (event) => {
+      seen.push(event.query);
+    },
+  });
+  try {
+    const newestMicros = await fill(pool);
+    const filter = { deviceId: "device-7", minSeverity: 0, text: "" };
+    const firstPage = await findLogs(db, filter, undefined, 101);
+    assert.equal(firstPage.length, 101);
+    assert.equal(seen.length, 2, "one statement for the batches, one for their records");
+    await assertCheap(pool, seen, "batches_of_device");
+
+    seen.length = 0;
+    const after = { timeMicros: newestMicros - 500n * minute, batchId: 0n, index: 0 };
+    assert.equal((await findLogs(db, filter, after, 101)).length, 101);
+    await assertCheap(pool, seen, "batches_of_device");
+
+    seen.length = 0;
+    for await (const _ of walkBatches(db, { minSeverity: 0, text: "" }, undefined, () => 100)) break;
+    await assertCheap(pool, seen, "batches_by_time");
+  } finally {
+    await db.destroy();
+  }
+});
+
+/** 2,000 batches of 100 records: 20 devices, each one batch a minute. Returns the time of the newest record. */
+async function fill(pool: Pool): Promise<bigint> {
+  await pool.query(`
+    insert into devices (device_id, first_seen, last_seen)
+    select 'device-' || number, now(), now() from generate_series(0, 19) number`);
+  await pool.query(`
+    insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count, rejected_count,
+      severities, bytes, session_id, digest)
+    select next_batch_id(at), at, at - interval '59 seconds', at, n, devices.key, 100, 0, 512, 0, 's', ''
+    from devices, generate_series(1, 100) n, lateral (select timestamptz '2026-03-01' + n * interval '10 minutes' as at)`);
+  await pool.query(`
+    insert into records (batch_id, idx, time, severity, logger, message)
+    select id, n, first_time + n * interval '0.59 seconds', 9, '', 'message ' || n
+    from (select * from batches order by id), generate_series(0, 99) n`);
+  await pool.query("analyze");
+  const { rows } = await pool.query<{ micros: string }>(
+    "select (extract(epoch from max(last_time)) * 1000000)::int8 as micros from batches",
+  );
+  return BigInt(rows[0]?.micros ?? 0);
+}
+
+interface PlanNode {
+  readonly "Node Type": string;
+  readonly "Index Name"?: string;
+  readonly "Relation Name"?: string;
+  readonly "Actual Rows": number;
+  readonly "Actual Loops": number;
+  readonly "Rows Removed by Filter"?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+/** Runs the statements again under EXPLAIN: no table but the small one of devices is read from end to end. */
+async function assertCheap(pool: Pool, statements: readonly CompiledQuery[], index: string): Promise<void> {
+  const indexes = new Set<string>();
+  for (const { sql, parameters } of statements) {
+    const { rows } = await pool.query<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(
+      `explain (analyze, format json) ${sql}`,
+      [...parameters],
+    );
+    const nodes = flatten((rows[0] as (typeof rows)[0])["QUERY PLAN"][0].Plan);
+    for (const node of nodes) {
+      if (node["Index Name"] !== undefined) indexes.add(node["Index Name"]);
+      const isWholeTable = node["Node Type"] === "Seq Scan" && node["Relation Name"] !== "devices";
+      assert.ok(!isWholeTable || node["Actual Rows"] === 0, `${node["Relation Name"]} is read whole: ${sql}`);
+      const touched = (node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0)) * node["Actual Loops"];
+      assert.ok(touched <= 2000, `${node["Node Type"]} touches ${touched} rows: ${sql}`);
+    }
+  }
+  assert.ok(indexes.has(index), `${[...indexes].join(", ")} and not ${index}`);
+}
+
+function flatten(node: PlanNode): PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(flatten)];
+}

@@ -1,0 +1,87 @@
+import type { Pool } from "pg";
+
+/** A batch to put into the tables as the consumer would. */
+export interface SeedBatch {
+  readonly deviceId: string;
+  readonly sessionId?: string;
+  readonly sequence?: number;
+  /** Microseconds since 1970. */
+  readonly receivedMicros: bigint;
+  readonly records: readonly SeedRecord[];
+}
+
+export interface SeedRecord {
+  readonly timeMicros: bigint;
+  readonly severity?: number;
+  readonly logger?: string;
+  readonly message?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+}
+
+let sequence = 0;
+
+/** Inserts the batches, each in a transaction of its own unless it is one statement anyway. */
+export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<void> {
+  for (const batch of batches) {
+    const times = batch.records.map((record) => record.timeMicros);
+    sequence += 1;
+    await pool.query(
+      `with device as (
+        insert into devices (device_id, first_seen, last_seen, batch_count, record_count)
+        values ($1, ${micros("$4::int8")}, ${micros("$4::int8")}, 1, $8)
+        on conflict (device_id) do update set
+          last_seen = excluded.last_seen,
+          batch_count = devices.batch_count + 1,
+          record_count = devices.record_count + $8
+        returning key
+      ), batch as (
+        insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
+          rejected_count, severities, bytes, session_id, digest)
+        select next_batch_id(${micros("$4::int8")}), ${micros("$4::int8")}, ${micros("$5::int8")},
+          ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256($9::text::bytea)
+        from device
+        returning id
+      )
+      insert into records (batch_id, idx, time, severity, logger, message, attributes)
+      select id, record.ordinality - 1, ${micros("(record.value ->> 'time')::int8")},
+        (record.value ->> 'severity')::int2, record.value ->> 'logger', record.value ->> 'message',
+        nullif(record.value -> 'attributes', 'null'::jsonb)
+      from batch, jsonb_array_elements($9::jsonb) with ordinality as record`,
+      [
+        batch.deviceId,
+        batch.sessionId ?? "s1",
+        batch.sequence ?? sequence,
+        String(batch.receivedMicros),
+        String(times.reduce((least, time) => (time < least ? time : least))),
+        String(times.reduce((most, time) => (time > most ? time : most))),
+        batch.records.reduce((bits, record) => bits | (1 << (record.severity ?? 0)), 0),
+        batch.records.length,
+        JSON.stringify(
+          batch.records.map((record) => ({
+            time: String(record.timeMicros),
+            severity: record.severity ?? 0,
+            logger: record.logger ?? "",
+            message: record.message ?? "",
+            attributes: record.attributes ?? null,
+          })),
+        ),
+      ],
+    );
+  }
+}
+
+/** Exact, where to_timestamp(double) is not. */
+function micros(expression: string): string {
+  return `(timestamptz 'epoch' + ${expression} * interval '1 microsecond')`;
+}
+
+/** Numbers from 0 to 1 that are the same in every run (mulberry32). */
+export function seededRandom(start: number): () => number {
+  let state = start;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
