@@ -1,9 +1,10 @@
-import { type DescMessage, fromBinary, fromJsonString } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, fromJson, fromJsonString, type JsonValue } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { createContextKey } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { InvalidFieldError } from "../invalid-field.ts";
+import { InvalidFieldError, show } from "../invalid-field.ts";
 import { jsonOptions } from "../json-options.ts";
+import { unknownField } from "../unknown-field.ts";
 
 /*
  * Connect answers a malformed binary request with INTERNAL, a too large one with RESOURCE_EXHAUSTED, which devices
@@ -61,27 +62,56 @@ function parseFault(input: DescMessage, format: Format, bytes: Uint8Array): Inva
     if (bytes.length < 5 || bytes[0] !== 0) return undefined;
     message = bytes.subarray(5);
   }
+  if (format.endsWith("binary")) return binaryFault(input, message);
+  if (format.endsWith("json")) return jsonFault(input, utf8.decode(message));
+  return undefined;
+}
+
+function binaryFault(input: DescMessage, message: Uint8Array): InvalidFieldError | undefined {
   try {
-    if (format.endsWith("binary")) fromBinary(input, message);
-    if (format.endsWith("json")) fromJsonString(input, utf8.decode(message), jsonOptions);
+    fromBinary(input, message);
     return undefined;
   } catch (error) {
-    return faultOf(input, error);
+    return new InvalidFieldError("request", `no ${input.typeName}: ${messageOf(error)}`);
   }
 }
 
-/** protobuf-es names the field, if it was one, in the cause. */
-function faultOf(input: DescMessage, error: unknown): InvalidFieldError {
-  const { message, cause } = error as {
-    message: string;
-    cause?: { message: string; field?: () => { name: string } };
-  };
-  const field = cause?.field?.();
-  if (cause !== undefined && field !== undefined) return new InvalidFieldError(field.name, cause.message);
-  const known = message.endsWith("is unknown")
-    ? `, known are ${input.fields.map((one) => one.jsonName).join(", ")}`
-    : "";
-  return new InvalidFieldError("request", `no ${input.typeName}: ${message}${known}`);
+/** protobuf-es does not say which field it could not read: that is found by reading them one by one. */
+function jsonFault(input: DescMessage, json: string): InvalidFieldError | undefined {
+  try {
+    fromJsonString(input, json, jsonOptions);
+    return undefined;
+  } catch (error) {
+    for (const [name, value] of entriesOf(json)) {
+      try {
+        fromJson(input, { [name]: value }, jsonOptions);
+      } catch (fieldError) {
+        return fieldFault(input, name, value, fieldError);
+      }
+    }
+    return new InvalidFieldError("request", `no ${input.typeName}: ${messageOf(error)}`);
+  }
+}
+
+function entriesOf(json: string): [string, JsonValue][] {
+  try {
+    const value = JSON.parse(json) as unknown;
+    return typeof value === "object" && value !== null ? Object.entries(value) : [];
+  } catch {
+    // Not JSON at all: no field is at fault.
+    return [];
+  }
+}
+
+function fieldFault(input: DescMessage, name: string, value: JsonValue, error: unknown): InvalidFieldError {
+  const field = input.fields.find((one) => one.name === name || one.jsonName === name);
+  if (field === undefined) return unknownField(input, name);
+  const why = messageOf(error).replace(/^cannot decode .* from JSON: /, "");
+  return new InvalidFieldError(field.name, `${show(JSON.stringify(value))}, ${why}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function bytesOfQuery(url: string): Uint8Array | undefined {

@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { InvalidFieldError, show } from "../invalid-field.ts";
+import { unknownField } from "../unknown-field.ts";
 
 /**
  * The JSON of a request out of query parameters, by the request's descriptor: each parameter is a field, by its name
@@ -19,10 +20,7 @@ export function requestFromQuery(input: DescMessage, query: URLSearchParams): Js
   const request: JsonObject = {};
   for (const name of new Set(query.keys())) {
     const field = input.fields.find((one) => one.name === name || one.jsonName === name);
-    if (field === undefined) {
-      const known = input.fields.map((one) => one.name).join(", ");
-      throw new InvalidFieldError(shorten(name), `no such parameter, known are ${known}`);
-    }
+    if (field === undefined) throw unknownField(input, name);
     const values = query.getAll(name).filter((value) => value !== "");
     if (values.length === 0) continue;
     if (field.name in request) throw new InvalidFieldError(field.name, "given under two names, wanted one");
@@ -78,10 +76,6 @@ function readTimestamp(fieldName: string, value: string): string {
       `${show(value)}, wanted a time of the years 0001 to 9999 in RFC 3339, such as 2026-01-31T12:00:00Z`,
     );
   }
-}
-
-function shorten(name: string): string {
-  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
 }
 
 const integerRanges = new Map<ScalarType, readonly [bigint, bigint]>([
