@@ -30,7 +30,8 @@ export function toConnectError(error: unknown): ConnectError {
     );
   }
   if (error instanceof BusyError) return later("too many queries at once", Code.ResourceExhausted, error);
-  if (isUnavailable(error)) return later("the database cannot be reached", Code.Unavailable, error);
+  if (isUnavailable(error))
+    return later("the database cannot be reached or is busy", Code.Unavailable, error);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
