@@ -20,11 +20,11 @@ const failFast = {
   socketTimeout: answerTimeoutMs,
   connectTimeout: answerTimeoutMs,
   maxLoadingRetryTime: 1_000,
-  retryStrategy: (attempt) => backoffMs(attempt, { baseMs: 50, capMs: 1_000 }),
-} as const satisfies RedisOptions;
+  retryStrategy: (attempt: number) => backoffMs(attempt, { baseMs: 50, capMs: 1_000 }),
+} satisfies RedisOptions;
 
 /** Options for the connection of a StreamAppender, and for every one that asks short questions (ack, trim, lag). */
-export const commandConnection: RedisOptions = failFast;
+export const commandConnection = failFast;
 
 /** Options for the connection of a StreamReader, which waits on purpose and is used for nothing else. */
-export const readConnection: RedisOptions = { ...failFast, socketTimeout: blockMs + answerTimeoutMs };
+export const readConnection = { ...failFast, socketTimeout: blockMs + answerTimeoutMs };

@@ -42,3 +42,9 @@ export function compareIds(a: string, b: string): number {
 export function millisOf(id: string): number {
   return Number(id.split("-", 1)[0]);
 }
+
+/** Redis's own clock, by which ids are made. */
+export async function redisTimeMs(redis: Pick<Redis, "time">): Promise<number> {
+  const [seconds, micros] = await redis.time();
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { millisOf, readGroups } from "./group-info.ts";
+import { millisOf, readGroups, redisTimeMs } from "./group-info.ts";
 import { groupName, streamKey } from "./keys.ts";
 
 /** How far the consumers are behind in one shard. Undefined: not known, which is never the same as 0. */
@@ -26,13 +26,12 @@ async function readShardLag(redis: Redis, shard: number): Promise<ShardLag> {
     : [0, null];
   // Entries are delivered in the order of their ids: whatever is pending is older than what is undelivered.
   const oldest = oldestPending ?? (await firstIdAfter(redis, key, group?.lastDeliveredId ?? "0-0"));
-  const [seconds, micros] = await redis.time();
-  const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
+  const nowMs = await redisTimeMs(redis);
   return {
     shard,
     undeliveredEntries: group ? group.undelivered : await redis.xlen(key),
     pendingEntries: group?.pending ?? 0,
-    oldestAgeMs: oldest === undefined ? 0 : Math.max(0, Math.round(nowMs - millisOf(oldest))),
+    oldestAgeMs: oldest === undefined ? 0 : Math.max(0, nowMs - millisOf(oldest)),
   };
 }
 

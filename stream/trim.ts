@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { compareIds, readGroups } from "./group-info.ts";
+import { compareIds, readGroups, redisTimeMs } from "./group-info.ts";
 import { groupName, streamKey } from "./keys.ts";
 
 /**
@@ -14,8 +14,8 @@ export async function trim(redis: Redis, shard: number, tailWindowMs: number): P
   const key = streamKey(shard);
   const groups = await readGroups(redis, shard);
   if (!groups.some((group) => group.name === groupName)) return 0;
-  const [seconds] = await redis.time();
-  const cuts = [`${Math.max(0, Number(seconds) * 1000 - tailWindowMs)}-0`];
+  const nowMs = await redisTimeMs(redis);
+  const cuts = [`${Math.max(0, nowMs - tailWindowMs)}-0`];
   for (const group of groups) {
     cuts.push(group.lastDeliveredId);
     const [, oldestPending] = (await redis.xpending(key, group.name)) as [number, string | null];

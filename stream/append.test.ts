@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { waitFor } from "#test/support/wait-for.ts";
+import { StreamAppender } from "./append.ts";
+import { answerTimeoutMs } from "./connection.ts";
+import { decodeEntry } from "./entry.ts";
+import { StreamFullError, StreamUnavailableError } from "./errors.ts";
+import { shardOf, streamKey } from "./keys.ts";
+import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+
+test("an append is acknowledged only when Redis answered", async (t) => {
+  const server = await redisFor(t);
+  const redis = await server.client();
+  const appender = appenderOn(redis);
+  process.kill(server.pid, "SIGSTOP");
+  let answered = false;
+  const append = appender.append(makeEntry(1)).then(() => (answered = true));
+  await waitFor("the append to be under way", () => redis.stream.bytesWritten > 0 && appender.inFlight === 1);
+  assert.equal(answered, false);
+  process.kill(server.pid, "SIGCONT");
+  await append;
+  assert.equal(await redis.xlen(streamKey(0)), 1);
+  assert.equal(appender.inFlight, 0);
+});
+
+test("what was appended is there byte for byte, in the shard of its device", async (t) => {
+  const server = await redisFor(t);
+  const redis = await server.client();
+  const shards = 4;
+  const appender = appenderOn(redis, shards);
+  const entries = Array.from({ length: 200 }, (_, i) => makeEntry(i + 1, `device-${i % 7}`, 300));
+  await Promise.all(entries.map((entry) => appender.append(entry)));
+  for (const entry of entries) {
+    const found = await redis.xrangeBuffer(streamKey(shardOf(entry.deviceId, shards)), "-", "+");
+    const match = found.map(([, fields]) => decodeEntry(fields)).find((e) => e.sequence === entry.sequence);
+    assert.deepEqual(match, entry);
+  }
+});
+
+test("the batches of one device stand in the order in which they were appended", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const appender = appenderOn(redis);
+  const sequences = Array.from({ length: 500 }, (_, i) => i + 1);
+  await Promise.all(sequences.map((sequence) => appender.append(makeEntry(sequence))));
+  const stored = await redis.xrangeBuffer(streamKey(0), "-", "+");
+  assert.deepEqual(
+    stored.map(([, fields]) => Number(decodeEntry(fields).sequence)),
+    sequences,
+  );
+});
+
+test("a full Redis refuses with StreamFullError, each append by itself, and takes batches again later", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const appender = appenderOn(redis);
+  await redis.config("SET", "maxmemory", "1");
+  const refused = await Promise.allSettled([appender.append(makeEntry(1)), appender.append(makeEntry(2))]);
+  for (const result of refused) {
+    assert(result.status === "rejected" && result.reason instanceof StreamFullError, result.status);
+    assert.match(result.reason.message, /OOM/);
+  }
+  await redis.config("SET", "maxmemory", "0");
+  await appender.append(makeEntry(3));
+  assert.equal(await redis.xlen(streamKey(0)), 1);
+});
+
+test("one refused append in a group does not take its neighbours with it", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const appender = appenderOn(redis, 2);
+  const [zero, one] = [0, 1].map((shard) => {
+    for (let i = 0; ; i++) if (shardOf(`device-${i}`, 2) === shard) return `device-${i}`;
+  });
+  await redis.set(streamKey(1), "not a stream");
+  const [good, bad] = await Promise.allSettled([
+    appender.append(makeEntry(1, zero)),
+    appender.append(makeEntry(1, one)),
+  ]);
+  assert.equal(good.status, "fulfilled");
+  assert(bad.status === "rejected" && bad.reason instanceof StreamUnavailableError);
+  assert.match(bad.reason.message, /WRONGTYPE/);
+});
+
+test("a Redis that died fails its appends at once, and the appender recovers when it is back", async (t) => {
+  const server = await redisFor(t);
+  const redis = await server.client();
+  const appender = appenderOn(redis);
+  process.kill(server.pid, "SIGSTOP");
+  const underWay = appender.append(makeEntry(1));
+  process.kill(server.pid, "SIGKILL");
+  await assert.rejects(underWay, StreamUnavailableError);
+  await assert.rejects(appender.append(makeEntry(2)), StreamUnavailableError);
+  assert.equal(appender.inFlight, 0);
+
+  await redisFor(t, { port: new URL(server.url).port });
+  await waitFor("an append to succeed", () => appender.append(makeEntry(3)).then(() => true));
+});
+
+test("a Redis that hangs fails its appends within the timeout, and nothing piles up in front of it", async (t) => {
+  const server = await redisFor(t);
+  const redis = await server.client();
+  const appender = appenderOn(redis);
+  process.kill(server.pid, "SIGSTOP");
+  await waitFor(
+    "the append to be refused",
+    () =>
+      appender.append(makeEntry(1)).then(
+        () => false,
+        (error) => error instanceof StreamUnavailableError,
+      ),
+    answerTimeoutMs + 3_000,
+  );
+  const pile = Array.from({ length: 100 }, (_, i) => appender.append(makeEntry(i, "device-1", 1 << 20)));
+  for (const result of await Promise.allSettled(pile)) assert.equal(result.status, "rejected");
+  assert.equal(appender.inFlight, 0);
+  process.kill(server.pid, "SIGCONT");
+  await waitFor("an append to succeed", () => appender.append(makeEntry(3)).then(() => true));
+});
+
+test("appends beyond the bound are refused without being sent", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const appender = new StreamAppender(redis, { shards: 1, inFlightMax: 3, inFlightBytesMax: 200 });
+  const results = await Promise.allSettled([1, 2, 3, 4].map((n) => appender.append(makeEntry(n, "d", 50))));
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["fulfilled", "fulfilled", "fulfilled", "rejected"],
+  );
+  await assert.rejects(appender.append(makeEntry(5, "d", 201)), StreamFullError);
+  assert.equal(await redis.xlen(streamKey(0)), 3);
+});

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decodeEntry, encodeEntry, PoisonEntryError } from "./entry.ts";
+import { makeEntry } from "./test-support.ts";
+
+const good = makeEntry(7);
+
+function fieldsWith(changes: Record<string, Buffer | string | undefined>): Buffer[] {
+  const flat = encodeEntry(good);
+  const fields = new Map(
+    Array.from({ length: flat.length / 2 }, (_, i) => [String(flat[i * 2]), flat[i * 2 + 1]]),
+  );
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) fields.delete(name);
+    else fields.set(name, value);
+  }
+  return [...fields].flatMap(([name, value]) => [Buffer.from(name), Buffer.from(value as string)]);
+}
+
+test("an entry comes back as it was", () => {
+  assert.deepEqual(decodeEntry(fieldsWith({})), good);
+  const largest = { ...good, sequence: 2n ** 63n - 1n, sessionId: "~0123456789abcdef" };
+  const fields = encodeEntry(largest).map((value) => Buffer.from(value as string));
+  assert.deepEqual(decodeEntry(fields), largest);
+});
+
+test("fields of a later version are passed over", () => {
+  assert.deepEqual(decodeEntry(fieldsWith({ later: "x" })), good);
+});
+
+for (const [what, changes, named] of [
+  ["without a batch", { batch: undefined }, /"batch" is missing/],
+  ["of another version", { version: "2" }, /version="2"/],
+  ["without a device", { device: "" }, /device=""/],
+  ["with a device of forbidden characters", { device: "a b" }, /device="a b"/],
+  ["with a sequence that is no number", { sequence: "-1" }, /sequence="-1"/],
+  ["with a time that is no number", { received_at: "now" }, /received_at="now"/],
+  ["with a short digest", { digest: "abc" }, /digest has 3 bytes/],
+] as const) {
+  test(`an entry ${what} is poison, and says so`, () => {
+    assert.throws(
+      () => decodeEntry(fieldsWith(changes)),
+      (error) => error instanceof PoisonEntryError && named.test(error.message),
+    );
+  });
+}

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ensureGroups } from "./groups.ts";
+import { groupName, streamKey } from "./keys.ts";
+import { readLag } from "./lag.ts";
+import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+
+test("the lag tells what is undelivered, what is pending, and how old the oldest is", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  await ensureGroups(redis, [0, 1]);
+  await redis.xadd(streamKey(0), "1000-0", "a", "b");
+  const appender = appenderOn(redis);
+  for (let n = 1; n <= 9; n++) await appender.append(makeEntry(n));
+  const [before, empty] = await readLag(redis, [0, 1]);
+  assert.deepEqual(empty, { shard: 1, undeliveredEntries: 0, pendingEntries: 0, oldestAgeMs: 0 });
+  assert.equal(before?.undeliveredEntries, 10);
+  assert.equal(before.pendingEntries, 0);
+  assert((before.oldestAgeMs ?? 0) > 1e12, "the undelivered entry of 1970 is the oldest");
+
+  await redis.xreadgroup("GROUP", groupName, "c", "COUNT", 4, "STREAMS", streamKey(0), ">");
+  const [after] = await readLag(redis, [0]);
+  assert.equal(after?.undeliveredEntries, 6);
+  assert.equal(after.pendingEntries, 4);
+  assert((after.oldestAgeMs ?? 0) > 1e12, "and it still is, now pending");
+});
+
+test("a lag that Redis does not know stays unknown", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  await ensureGroups(redis, [0]);
+  const appender = appenderOn(redis);
+  for (let n = 1; n <= 9; n++) await appender.append(makeEntry(n));
+  await redis.xreadgroup("GROUP", groupName, "c", "COUNT", 2, "STREAMS", streamKey(0), ">");
+  const [, , , , middle] = await redis.xrange(streamKey(0), "-", "+");
+  await redis.xdel(streamKey(0), middle?.[0] ?? "");
+  const [lag] = await readLag(redis, [0]);
+  assert.equal(lag?.undeliveredEntries, undefined);
+  assert.equal(lag?.pendingEntries, 2);
+});
+
+test("without a group everything is undelivered; without a stream nothing is", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  await appenderOn(redis).append(makeEntry(1));
+  const [withStream, without] = await readLag(redis, [0, 1]);
+  assert.equal(withStream?.undeliveredEntries, 1);
+  assert.deepEqual(without, { shard: 1, undeliveredEntries: 0, pendingEntries: 0, oldestAgeMs: 0 });
+});

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { unsafeSettings } from "./safety.ts";
+import { connectTo, redisFor } from "./test-support.ts";
+
+test("the settings Fleetlog asks for are safe", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  assert.deepEqual(await unsafeSettings(redis), []);
+});
+
+test("each unsafe setting is named, with its value and the one that is wanted", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  for (const [name, value, safe] of [
+    ["appendfsync", "everysec", "always"],
+    ["no-appendfsync-on-rewrite", "yes", "no"],
+    ["save", "3600 1", ""],
+    ["maxmemory-policy", "allkeys-lru", "volatile-lru"],
+    ["appendonly", "no", "yes"], // the last: a Redis that was just given an append-only file refuses to stop
+  ] as const) {
+    await redis.config("SET", name, value);
+    const problems = await unsafeSettings(redis);
+    assert(
+      problems.some((line) => line.startsWith(`Redis: ${name} is "${value}", wanted "${safe}":`)),
+      `${name}: ${problems.join("; ")}`,
+    );
+    if (name !== "appendonly") await redis.config("SET", name, safe);
+  }
+});
+
+test("a replica is not safe", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  await redis.replicaof("127.0.0.1", 1);
+  assert.match((await unsafeSettings(redis)).join("\n"), /role is "slave", wanted "master"/);
+});
+
+test("settings that may not be asked for count as unsafe", async (t) => {
+  const server = await redisFor(t);
+  const redis = await server.client();
+  await redis.call("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-config");
+  const limited = await connectTo(t, server.url.replace("redis://", "redis://limited:secret@"));
+  assert.match((await unsafeSettings(limited)).join("\n"), /appendfsync is unknown, wanted "always"/);
+});

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Redis } from "ioredis";
+import { acknowledge } from "./ack.ts";
+import type { Place } from "./delivery.ts";
+import { compareIds } from "./group-info.ts";
+import { ensureGroups } from "./groups.ts";
+import { groupName, streamKey } from "./keys.ts";
+import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+import { trim } from "./trim.ts";
+
+/** A stream of `count` large entries (one to a node, so that trimming is exact), the first `delivered` handed out. */
+async function prepare(t: Parameters<typeof redisFor>[0], count: number, delivered: number) {
+  const redis = await (await redisFor(t)).client();
+  await ensureGroups(redis, [0]);
+  const appender = appenderOn(redis);
+  await Promise.all(Array.from({ length: count }, (_, i) => appender.append(makeEntry(i + 1, "d", 5_000))));
+  if (delivered > 0) {
+    await redis.xreadgroup("GROUP", groupName, "c", "COUNT", delivered, "STREAMS", streamKey(0), ">");
+  }
+  const ids = await idsIn(redis);
+  return { redis, ids, places: ids.map((id): Place => ({ shard: 0, id })) };
+}
+
+async function idsIn(redis: Redis): Promise<string[]> {
+  return (await redis.xrange(streamKey(0), "-", "+")).map(([id]) => id);
+}
+
+test("what is acknowledged is removed, except the last one delivered", async (t) => {
+  const { redis, ids, places } = await prepare(t, 50, 50);
+  await acknowledge(redis, places);
+  await trim(redis, 0, 0);
+  assert.deepEqual(await idsIn(redis), ids.slice(-1));
+});
+
+test("what is pending is never removed, nor anything after it", async (t) => {
+  const { redis, ids, places } = await prepare(t, 50, 50);
+  await acknowledge(redis, [...places.slice(0, 10), ...places.slice(11)]);
+  await trim(redis, 0, 0);
+  assert.deepEqual(await idsIn(redis), ids.slice(10));
+});
+
+test("what was not delivered is never removed", async (t) => {
+  const { redis, ids, places } = await prepare(t, 50, 20);
+  await acknowledge(redis, places.slice(0, 20));
+  await trim(redis, 0, 0);
+  assert.deepEqual(await idsIn(redis), ids.slice(19));
+  await redis.xgroup("DESTROY", streamKey(0), groupName);
+  assert.equal(await trim(redis, 0, 0), 0);
+});
+
+test("a second group holds back what it has not acknowledged", async (t) => {
+  const { redis, ids, places } = await prepare(t, 20, 20);
+  await redis.xgroup("CREATE", streamKey(0), "other", "0");
+  await acknowledge(redis, places);
+  assert.equal(await trim(redis, 0, 0), 0);
+  assert.equal((await idsIn(redis)).length, ids.length);
+});
+
+test("the tail window stays for live tail", async (t) => {
+  const { redis, places } = await prepare(t, 20, 20);
+  await acknowledge(redis, places);
+  assert.equal(await trim(redis, 0, 3_600_000), 0);
+});
+
+test("a shard without a stream is left alone", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  assert.equal(await trim(redis, 0, 0), 0);
+});
+
+test("ids are compared as numbers", () => {
+  assert(compareIds("999-0", "1000-0") < 0);
+  assert(compareIds("1000-9", "1000-10") < 0);
+  assert.equal(compareIds("1000-1", "1000-1"), 0);
+});
