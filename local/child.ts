@@ -25,6 +25,8 @@ export interface ChildOptions {
   readonly logFile: string;
   /** Names the running process, so that the next start finds what this one might leave behind. */
   readonly pidFile: string;
+  /** Said after the log when it does not come up: what to do about it. */
+  readonly advice?: string;
   readonly stopSignal?: NodeJS.Signals;
   readonly stopWithinMs?: number;
 }
@@ -44,14 +46,28 @@ export class StartError extends Error {
  * in which things stop. A small shell watches a pipe to us: if we die in any way, even by SIGKILL, it ends the child.
  */
 export class Child {
+  static readonly #all = new Set<Child>();
+  static #startsInterrupted = false;
+
   readonly name: string;
   readonly pid: number;
+  readonly logFile: string;
   readonly exited: Promise<ChildExit>;
   readonly #process: ChildProcess;
   readonly #watchdog: ChildProcess;
   readonly #options: ChildOptions;
   readonly #logFrom: number;
   #exit: ChildExit | undefined;
+
+  /** Ends every child of this process at once. */
+  static killAll(): void {
+    for (const child of Child.#all) child.kill();
+  }
+
+  /** What is waited for by `until` is waited for no longer. */
+  static interruptStarts(): void {
+    Child.#startsInterrupted = true;
+  }
 
   /** Starts the process; resolves when it runs, which does not yet mean that it is ready. */
   static async start(options: ChildOptions): Promise<Child> {
@@ -82,10 +98,13 @@ export class Child {
     this.#process = child;
     this.#logFrom = logFrom;
     this.name = options.name;
+    this.logFile = options.logFile;
+    Child.#all.add(this);
     this.pid = child.pid as number;
     this.exited = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
         this.#exit = { code, signal };
+        Child.#all.delete(this);
         this.#watchdog.stdin?.end("released\n");
         rmSync(options.pidFile, { force: true });
         resolve(this.#exit);
@@ -136,6 +155,10 @@ export class Child {
       });
       if (met !== undefined) return met;
       if (this.#exit) throw this.#failure(`ended during start (${exitText(this.#exit)})`);
+      if (Child.#startsInterrupted) {
+        await this.stop();
+        throw new StartError(`${this.name}: interrupted during start`);
+      }
       if (performance.now() > giveUpAt) {
         await this.stop();
         const why = whyNot();
@@ -163,7 +186,8 @@ export class Child {
   #failure(what: string): StartError {
     const lines = this.output().trimEnd().split("\n").slice(-8);
     const shown = lines.map((line) => `    ${line.slice(0, 400)}`).join("\n");
-    return new StartError(`${this.name} ${what}. Its last words, from ${this.#options.logFile}:\n${shown}`);
+    const advice = this.#options.advice ? `\n${this.#options.advice}` : "";
+    return new StartError(`${this.name} ${what}. Its last words, from ${this.logFile}:\n${shown}${advice}`);
   }
 }
 

@@ -53,6 +53,7 @@ export async function startPostgres(
       user,
       logFile: join(folder, "logs/postgres.log"),
       pidFile: join(folder, "run/postgres.pid"),
+      advice: `Its data is in ${data}: to begin anew, move that folder away (the records in it are then gone).`,
       stopSignal: "SIGINT", // "fast": ends sessions, keeps every commit
       stopWithinMs: 30_000,
     });
@@ -101,9 +102,16 @@ async function createCluster(bin: string, data: string, password: string, user: 
     const done = await execa(
       join(bin, "initdb"),
       [
-        ...["--pgdata", join(stage, "data"), "--username", "fleetlog", "--pwfile", passwordFile],
-        ...["--auth", "scram-sha-256", "--encoding", "UTF8", "--no-instructions", "--no-sync"],
-        ...["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"],
+        `--pgdata=${join(stage, "data")}`,
+        `--pwfile=${passwordFile}`,
+        "--username=fleetlog",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--no-instructions",
+        "--no-sync",
       ],
       { cwd: stage, reject: false, ...user, env: { LANG: "C" } },
     );

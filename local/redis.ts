@@ -58,6 +58,7 @@ export async function startRedis(
       args: [configFile],
       env: { ...part.env, LANG: "C" },
       cwd: data,
+      advice: `Its data is in ${data}: to begin anew, move that folder away (batches not yet in PostgreSQL are then gone).`,
       logFile: join(folder, "logs/redis.log"),
       pidFile: join(folder, "run/redis.pid"),
     });

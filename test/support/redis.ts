@@ -19,13 +19,13 @@ export async function startRedis(
   folder?: string,
 ): Promise<TestRedis> {
   const own = folder ?? (await mkdtemp(join(tmpdir(), "fleetlog-redis-")));
-  const { url, port, pid, stop } = await start(own, config);
+  const { url, port, pid, child } = await start(own, config);
   return {
     url,
     port,
     pid,
     [Symbol.asyncDispose]: async () => {
-      await stop();
+      await child.stop();
       if (folder === undefined) await rm(own, { recursive: true, force: true });
     },
   };

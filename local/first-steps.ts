@@ -1,0 +1,39 @@
+import { accessSync, constants } from "node:fs";
+
+/** What is there now, and three commands that show it; each works when pasted into another terminal in this folder. */
+export function firstSteps({ http, grpc, logs }: { http: string; grpc: string; logs: string }): string {
+  const file =
+    ["/var/log/dpkg.log", "/var/log/system.log", "/var/log/syslog"].find(isReadable) ?? "README.md";
+  const body = JSON.stringify({
+    batch: {
+      deviceId: "device-1",
+      records: [{ severity: "SEVERITY_INFO", logger: "demo", message: "hello, Fleetlog" }],
+    },
+  });
+  const server = grpc === "127.0.0.1:50051" ? "" : ` --server ${grpc}`;
+  return `  Queries, page, Connect and gRPC-Web   http://${http}
+  gRPC (ingest, health, reflection)     ${grpc}
+  Logs of every part                    ${logs}
+
+Try, in another terminal:
+
+  # send one record, as JSON
+  curl -sS http://${http}/fleetlog.v1.IngestService/PushLogs -H 'content-type: application/json' \\
+    -d '${body}'
+
+  # send a file, line by line
+  npx fleetlog send --device host-1${server} ${file}
+
+  # read the newest records
+  curl -sS 'http://${http}/v1/logs?page_size=5'
+`;
+}
+
+function isReadable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

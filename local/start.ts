@@ -1,0 +1,129 @@
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { integer, readEnv } from "#lib/config.ts";
+import { Child, exitText, StartError } from "./child.ts";
+import { firstSteps } from "./first-steps.ts";
+import { lockFolder } from "./folder-lock.ts";
+import { projectFolder, stateFolder } from "./folders.ts";
+import { type RunningSystem, startSystem } from "./system.ts";
+import { stepPrinter } from "./terminal.ts";
+
+// `npm start`: brings everything up, waits, and takes everything down again.
+//
+// Every part runs in a process group of its own, so Ctrl-C reaches only this process (and npm), which stops the parts
+// in reverse order. npm and the shell may each pass the same Ctrl-C on, so signals within a second count as one; one
+// more after that ends everything at once.
+
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+process.chdir(projectFolder);
+const stopAsked = Promise.withResolvers<string>();
+let askedAt: number | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => askToStop(signal));
+
+try {
+  process.exitCode = await run();
+} catch (error) {
+  if (askedAt === undefined) {
+    process.stderr.write(`\n${sentenceOf(error)}\nNothing was left running.\n`);
+    process.exitCode = 1;
+  } else {
+    print("Stopped before it was up.");
+  }
+}
+
+async function run(): Promise<number> {
+  const host = process.env.FLEETLOG_HOST || "127.0.0.1";
+  const { FLEETLOG_HTTP_PORT: httpPort, FLEETLOG_GRPC_PORT: grpcPort } = readEnv(
+    {
+      FLEETLOG_HTTP_PORT: integer(1, 65_535).prefault("8080"),
+      FLEETLOG_GRPC_PORT: integer(1, 65_535).prefault("50051"),
+    },
+    process.env,
+  );
+  mkdirSync(stateFolder, { recursive: true });
+  await using _lock = await lockFolder(stateFolder);
+  await checkPort(host, httpPort, "FLEETLOG_HTTP_PORT");
+  await checkPort(host, grpcPort, "FLEETLOG_GRPC_PORT");
+
+  print("Starting Fleetlog");
+  const startedAt = performance.now();
+  const system = await startSystem({
+    folder: stateFolder,
+    httpListen: `${host}:${httpPort}`,
+    grpcListen: `${host}:${grpcPort}`,
+    step: stoppable(stepPrinter(print)),
+  });
+  const failed = watch(system);
+  print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
+  print(firstSteps({ http: system.nginx.http, grpc: system.nginx.grpc, logs: join(stateFolder, "logs") }));
+  print("Ctrl-C stops everything; the data stays in .fleetlog/.");
+
+  const failure = await Promise.race([failed, stopAsked.promise.then(() => undefined)]);
+  if (failure) process.stderr.write(`\n${failure} Stopping everything.\n`);
+  else print("\nStopping");
+  await system.stop();
+  print("Nothing is left running.");
+  return failure ? 1 : 0;
+}
+
+/** Restarts our programs when they end; resolves with a sentence when something ends for which that is no use. */
+function watch({ postgres, redis, nginx, servers, consumer, gateway }: RunningSystem): Promise<string> {
+  return new Promise((resolve) => {
+    for (const { child } of [postgres, redis, nginx].filter((part) => part !== undefined)) {
+      void child.exited.then((exit) =>
+        resolve(`${child.name} ended unexpectedly (${exitText(exit)}); its log is ${child.logFile}.`),
+      );
+    }
+    for (const program of [...servers, consumer, gateway])
+      program.keepRunning({ report: print, giveUp: resolve });
+  });
+}
+
+/** No further step begins once stopping was asked for. */
+function stoppable(step: ReturnType<typeof stepPrinter>): ReturnType<typeof stepPrinter> {
+  return (title, work, detail) => {
+    if (askedAt !== undefined && !title.endsWith(" stopped")) throw new StartError("interrupted");
+    return step(title, work, detail);
+  };
+}
+
+function askToStop(signal: NodeJS.Signals): void {
+  const now = performance.now();
+  if (askedAt === undefined) {
+    askedAt = now;
+    stopAsked.resolve(signal);
+    Child.interruptStarts();
+  } else if (now - askedAt > 1_000) {
+    Child.killAll();
+    process.stderr.write("Ended at once. What was acknowledged is safe; the next start recovers it.\n");
+    process.exit(130);
+  }
+}
+
+async function checkPort(host: string, port: number, variable: string): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const another = `choose another: ${variable}=${port + 1} npm start`;
+      if (error.code === "EADDRINUSE") {
+        reject(new StartError(`Port ${port} is taken by another program. Stop that, or ${another}`));
+      } else {
+        reject(new StartError(`Port ${port} on ${host} cannot be used (${error.code}): ${another}`));
+      }
+    });
+    server.listen(port, host, resolve);
+  });
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+}
+
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
+    return `${path ?? stateFolder} cannot be written: does it belong to another user? (${code})`;
+  }
+  if (code === "ENOSPC") return `The disk is full: ${path ?? stateFolder} cannot be written.`;
+  return error.message;
+}

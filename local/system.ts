@@ -1,0 +1,141 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import type { NginxSettings } from "#nginx/render.ts";
+import { StartError } from "./child.ts";
+import { projectFolder } from "./folders.ts";
+import { ManagedProgram } from "./managed-program.ts";
+import { type RunningNginx, startNginx } from "./nginx.ts";
+import { findPart } from "./parts.ts";
+import { type RunningPostgres, startPostgres } from "./postgres.ts";
+import type { ProgramName } from "./programs.ts";
+import { type RunningRedis, startRedis } from "./redis.ts";
+
+export interface SystemOptions {
+  /** Holds all data, logs and pid files. */
+  readonly folder: string;
+  /** host:port of Nginx's listeners. */
+  readonly httpListen: string;
+  readonly grpcListen: string;
+  /** Use this database instead of starting PostgreSQL; it must be migrated. */
+  readonly databaseUrl?: string;
+  /** How many ingest servers; 2 by default. */
+  readonly servers?: number;
+  /** More environment for a program. */
+  readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
+  readonly redisSettings?: Readonly<Record<string, string>>;
+  readonly nginxSettings?: Partial<NginxSettings>;
+  /** Runs around every step, for showing progress. */
+  readonly step?: Step;
+}
+
+/** Does `work`, named `title`, and returns what it gives; `detail` turns that into a word for the person who watches. */
+export type Step = <T>(title: string, work: () => Promise<T>, detail?: (result: T) => string) => Promise<T>;
+
+export interface RunningSystem {
+  readonly databaseUrl: string;
+  /** Undefined when `databaseUrl` was given. */
+  readonly postgres: RunningPostgres | undefined;
+  readonly redis: RunningRedis;
+  readonly servers: readonly ManagedProgram[];
+  readonly consumer: ManagedProgram;
+  readonly gateway: ManagedProgram;
+  readonly nginx: RunningNginx;
+  /** Stops everything in reverse order. */
+  stop(): Promise<void>;
+}
+
+/** Starts the whole of Fleetlog, each part once what it needs is ready. When a part fails, stops the others and throws. */
+export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
+  const { folder, step = (_title, work) => work() } = options;
+  const stack = new AsyncDisposableStack();
+  const stopLater = <T extends { stop(): Promise<void> }>(title: string, running: T): T => {
+    stack.defer(() => step(`${title} stopped`, () => running.stop()));
+    return running;
+  };
+  try {
+    await step(
+      "Redis and Nginx found",
+      async () => [await findPart("redis"), await findPart("nginx")],
+      foundWhere,
+    );
+    const postgres = options.databaseUrl
+      ? undefined
+      : stopLater("PostgreSQL", await step("PostgreSQL", () => startPostgres(folder), portOf));
+    const redis = stopLater(
+      "Redis",
+      await step("Redis", () => startRedis(folder, options.redisSettings), portOf),
+    );
+    const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
+    if (postgres) await step("Migrations", () => migrate(databaseUrl));
+
+    const program = async (title: string, name: ProgramName, instance: string = name) => {
+      const env = {
+        DATABASE_URL: databaseUrl,
+        REDIS_URL: redis.url,
+        ...listens[name],
+        ...options.env?.[name],
+      };
+      const start = () => ManagedProgram.start({ program: name, name: instance, env, folder });
+      return stopLater(
+        title,
+        await step(title, start, (running) => Object.values(running.addresses).join(" ")),
+      );
+    };
+    const servers: ManagedProgram[] = [];
+    for (let number = 1; number <= (options.servers ?? 2); number += 1) {
+      servers.push(await program(`Ingest server ${number}`, "server", `server-${number}`));
+    }
+    const consumer = await program("Consumer", "consumer");
+    const gateway = await program("Gateway", "gateway");
+    const nginx = await step("Nginx", () =>
+      startNginx(folder, {
+        httpListen: options.httpListen,
+        grpcListen: options.grpcListen,
+        servers: servers.map(({ addresses }) => ({ grpc: addresses.grpc ?? "", http: addresses.http ?? "" })),
+        gateways: [gateway.addresses.http ?? ""],
+        ...options.nginxSettings,
+      }),
+    );
+    stopLater("Nginx", nginx);
+    return {
+      databaseUrl,
+      postgres,
+      redis,
+      servers,
+      consumer,
+      gateway,
+      nginx,
+      stop: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** Loopback and any free port: only Nginx is for the outside. */
+const anyPort = "127.0.0.1:0";
+const listens: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
+  server: { GRPC_LISTEN: anyPort, HTTP_LISTEN: anyPort, ADMIN_LISTEN: anyPort },
+  consumer: { ADMIN_LISTEN: anyPort },
+  gateway: { HTTP_LISTEN: anyPort },
+};
+
+async function migrate(databaseUrl: string): Promise<void> {
+  const done = await execa(process.execPath, [join(projectFolder, "postgres/main.ts")], {
+    env: { DATABASE_URL: databaseUrl },
+    reject: false,
+    all: true,
+    timeout: 300_000,
+  });
+  if (done.failed)
+    throw new StartError(`The migrations failed. Their last words:\n${done.all.slice(-2_000)}`);
+}
+
+function foundWhere(parts: readonly { from: string }[]): string {
+  return parts.every(({ from }) => from === "PATH") ? "in PATH" : "fetched into .fleetlog/parts";
+}
+
+function portOf({ port }: { port: number }): string {
+  return `127.0.0.1:${port}`;
+}

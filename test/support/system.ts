@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onFreePort } from "#local/free-port.ts";
+import { type RunningSystem, type SystemOptions, startSystem as start } from "#local/system.ts";
+import { createDatabase } from "./postgres.ts";
+
+export type TestSystem = Omit<RunningSystem, "stop"> & {
+  /** Base URL of the HTTP/1.1 listener. */
+  readonly httpUrl: string;
+  /** host:port of the gRPC listener. */
+  readonly grpcAddress: string;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/**
+ * The whole of Fleetlog on free ports: a database of the run's PostgreSQL, a Redis of its own, two ingest servers, the
+ * consumer, the gateway and Nginx. Programs can be killed, stopped and started again (`system.servers[0].kill()`).
+ */
+export async function startSystem(
+  options: Pick<SystemOptions, "servers" | "env" | "redisSettings" | "nginxSettings"> = {},
+): Promise<TestSystem> {
+  const folder = await mkdtemp(join(tmpdir(), "fleetlog-system-"));
+  const database = await createDatabase();
+  const system = await onFreePort((httpPort) =>
+    onFreePort((grpcPort) =>
+      start({
+        folder,
+        databaseUrl: database.url,
+        httpListen: `127.0.0.1:${httpPort}`,
+        grpcListen: `127.0.0.1:${grpcPort}`,
+        ...options,
+        nginxSettings: { workerProcesses: 1, workerConnections: 1_024, ...options.nginxSettings },
+      }),
+    ),
+  );
+  return {
+    ...system,
+    httpUrl: `http://${system.nginx.http}`,
+    grpcAddress: system.nginx.grpc,
+    [Symbol.asyncDispose]: async () => {
+      await system.stop();
+      await database[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
