@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ConfigError } from "#lib/config.ts";
+import { readConfig } from "./config.ts";
+
+const primary = "postgres://user@db/fleetlog";
+
+test("one variable is enough", () => {
+  assert.deepEqual(readConfig({ DATABASE_URL: primary }), {
+    logLevel: "info",
+    listen: { host: "127.0.0.1", port: 0 },
+    databaseUrl: primary,
+    connectionsMax: 10,
+    queryTimeoutMs: 5000,
+  });
+});
+
+test("a replica for reading is preferred", () => {
+  const replica = "postgresql://replica/fleetlog";
+  assert.equal(readConfig({ DATABASE_URL: primary, DATABASE_READ_URL: replica }).databaseUrl, replica);
+});
+
+test("every bad variable is in the one error", () => {
+  const env = { DATABASE_READ_URL: "x", QUERY_TIMEOUT_MS: "soon", DATABASE_CONNECTIONS_MAX: "0" };
+  assert.throws(
+    () => readConfig(env),
+    (error) => {
+      assert.ok(error instanceof ConfigError);
+      const names = error.problems.map((problem) => problem.split("=", 1)[0]);
+      assert.deepEqual(names.toSorted(), [
+        "DATABASE_CONNECTIONS_MAX",
+        "DATABASE_READ_URL",
+        "DATABASE_URL",
+        "QUERY_TIMEOUT_MS",
+      ]);
+      return true;
+    },
+  );
+});
