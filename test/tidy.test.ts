@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { projectFolder } from "#local/folders.ts";
+
+// Keeps the layout what docs/ARCHITECTURE.md says it is.
+
+const anything = "*";
+
+/** Which folders and packages the code of a folder may import; tests beside the code may also use test support. */
+const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries({
+    lib: "pino prom-client zod",
+    batch: "proto @bufbuild/protobuf",
+    stream: "lib ioredis",
+    postgres: "lib kysely pg",
+    client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander",
+    server: "lib proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis",
+    consumer: "lib batch stream postgres ioredis kysely lru-cache pg pg-copy-streams",
+    gateway: "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg",
+    nginx: "",
+    bench: anything,
+    local: anything,
+    test: anything,
+  }).map(([folder, names]) => [folder, names.split(" ")]),
+);
+
+const programs = new Set(["server", "consumer", "gateway", "client"]);
+const linesMax = 250;
+
+interface Source {
+  /** Path from the project's folder. */
+  readonly path: string;
+  readonly folder: string;
+  readonly isTest: boolean;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const sources = Object.keys(mayImport).flatMap(sourcesIn);
+const { dependencies, devDependencies } = JSON.parse(
+  readFileSync(join(projectFolder, "package.json"), "utf8"),
+) as Record<"dependencies" | "devDependencies", Record<string, string>>;
+
+describe("the source", () => {
+  test("is where the table says", () => {
+    const known = new Set([...Object.keys(mayImport), "proto", "docs", "examples", "deploy", "node_modules"]);
+    const unknown = readdirSync(projectFolder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith(".") && !known.has(entry.name))
+      .map(({ name }) => name);
+    assert.deepEqual(unknown, []);
+  });
+
+  test("imports across folders only as the table allows", () => {
+    offenders(({ folder, isTest, imports }) =>
+      imports.filter((name) => !isAllowed(name, folder, isTest)).map((name) => `imports ${name}`),
+    );
+  });
+
+  test("reaches another folder by #folder/file.ts, and names files with their ending", () => {
+    offenders(({ path, folder, imports }) =>
+      imports.flatMap((name) => {
+        if (name.startsWith("#")) return name.endsWith(".ts") ? [] : [`imports ${name} without its ending`];
+        if (!name.startsWith(".")) return [];
+        const target = join(path, "..", name);
+        if (target.split("/")[0] !== folder) return [`imports ${name}: another folder, by a relative path`];
+        return /\.(ts|mjs)$/.test(name) ? [] : [`imports ${name} without its ending`];
+      }),
+    );
+  });
+
+  test("uses packages that are there at runtime, except in tests and tools", () => {
+    offenders(({ folder, isTest, imports }) =>
+      isTest || mayImport[folder]?.includes(anything)
+        ? []
+        : imports
+            .filter((name) => isPackage(name) && dependencies[packageOf(name)] === undefined)
+            .map((name) => `imports ${name}, which is no runtime dependency`),
+    );
+  });
+
+  test("reads the environment only in a program's main.ts", () => {
+    const free = new Set(["local", "test", "bench"]);
+    offenders(({ path, folder, isTest, text }) =>
+      isTest || free.has(folder) || path === `${folder}/main.ts` || !/process\.env\b/.test(text)
+        ? []
+        : ["reads process.env"],
+    );
+  });
+
+  test(`has no file over ${linesMax} lines`, () => {
+    offenders(({ text }) => {
+      const lines = text.split("\n").length - 1;
+      return lines > linesMax ? [`has ${lines} lines: which second thing moved in?`] : [];
+    });
+  });
+
+  test("names every file for the one thing it holds", () => {
+    offenders(({ path }) => {
+      const file = path.split("/").at(-1) ?? "";
+      if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(ts|mjs)$/.test(file)) return ["is not kebab-case"];
+      return /^(utils?|helpers?|common|misc|types|index)\./.test(file) ? ["says nothing by its name"] : [];
+    });
+  });
+
+  test("has only syntax that Node can erase, and no barrels", () => {
+    offenders(({ text }) => (/^export \* from/m.test(text) ? ["is a barrel"] : []));
+  });
+});
+
+describe("package.json", () => {
+  test("pins every dependency exactly, for npm on an older Node picks old versions without a word", () => {
+    const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(
+      ([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version),
+    );
+    assert.deepEqual(loose, []);
+  });
+
+  test("has equal versions of protobuf and of its generator", () => {
+    assert.equal(dependencies["@bufbuild/protobuf"], devDependencies["@bufbuild/protoc-gen-es"]);
+  });
+});
+
+function offenders(problems: (source: Source) => readonly string[]): void {
+  assert.deepEqual(
+    sources.flatMap((source) => problems(source).map((problem) => `${source.path} ${problem}`)),
+    [],
+  );
+}
+
+function isAllowed(name: string, folder: string, isTest: boolean): boolean {
+  if (name.startsWith("node:") || name.startsWith(".")) return true;
+  const allowed = mayImport[folder] ?? [];
+  if (allowed.includes(anything)) return true;
+  if (isPackage(name)) return isTest || allowed.some((pattern) => matches(packageOf(name), pattern));
+  const target = name.slice(1).split("/")[0] ?? "";
+  if (target === folder) return true;
+  return allowed.includes(target) || (isTest && !programs.has(target));
+}
+
+function matches(name: string, pattern: string): boolean {
+  return pattern.endsWith("/*") ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+function isPackage(name: string): boolean {
+  return !/^(node:|\.|#)/.test(name);
+}
+
+function packageOf(name: string): string {
+  return name
+    .split("/")
+    .slice(0, name.startsWith("@") ? 2 : 1)
+    .join("/");
+}
+
+function sourcesIn(folder: string): readonly Source[] {
+  if (!existsSync(join(projectFolder, folder))) return [];
+  return readdirSync(join(projectFolder, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.(ts|mjs)$/.test(file))
+    .map((file) => {
+      const path = join(folder, file);
+      const text = readFileSync(join(projectFolder, path), "utf8");
+      // Test support of one folder is named test-….ts or lies in its test/.
+      const isTest = /\.test\.ts$|(^|\/)test(-[^/]*\.ts$|\/)/.test(file);
+      const found = text.matchAll(/^(?:import|export)\b[^;'"]*?["']([^"']+)["']|\bimport\(\s*"([^"]+)"/gm);
+      return {
+        path,
+        folder,
+        isTest,
+        text,
+        imports: [...found].map(([, fixed, late]) => fixed ?? late ?? ""),
+      };
+    });
+}
