@@ -15,6 +15,7 @@ export interface LoadJob {
   readonly rpc: "StreamLogs" | "PushLogs";
   readonly streams: number;
   readonly inFlightPerStream: number;
+  readonly devicesPerStream: number;
   /** How many batches to send in all; they are the first so many of the pool, again from its start beyond. */
   readonly batches: number;
   /** Whether the peer echoes the request instead of answering with an Ack. */
@@ -50,9 +51,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   const sender = job.rpc === "StreamLogs" ? stream : calls;
-  await Promise.all(
-    sessions.map((session, index) => sender(session, job, share(job, index), `bench-${index}`)),
-  );
+  await Promise.all(sessions.map((session, index) => sender(session, job, share(job, index), index)));
   const seconds = (performance.now() - startedAt) / 1_000;
   const { user, system } = process.cpuUsage(cpuBefore);
   for (const session of sessions) session.close();
@@ -77,20 +76,22 @@ function request(session: ClientHttp2Session, rpc: LoadJob["rpc"]) {
   });
 }
 
-/** One device's identity and its next frames. */
-function frames(deviceId: string) {
+/** The next frames of one stream, which carries the batches of several devices in turn. */
+function frames(stream: number, devices: number) {
   const sessionId = randomUUID();
-  let sequence = 0n;
+  let count = 0;
   return () => {
-    const records = pool[Number(sequence % BigInt(pool.length))];
+    const records = pool[count % pool.length];
     if (records === undefined) throw new Error("the pool is empty");
-    sequence += 1n;
-    return frame(encodeBatch(deviceId, sessionId, sequence, records));
+    const device = `device-${stream}-${count % devices}`;
+    const sequence = Math.floor(count / devices) + 1;
+    count += 1;
+    return frame(encodeBatch(device, sessionId, BigInt(sequence), records));
   };
 }
 
-function stream(session: ClientHttp2Session, job: LoadJob, batches: number, deviceId: string): Promise<void> {
-  const nextFrame = frames(deviceId);
+function stream(session: ClientHttp2Session, job: LoadJob, batches: number, index: number): Promise<void> {
+  const nextFrame = frames(index, job.devicesPerStream);
   return new Promise((resolve, reject) => {
     const call = request(session, "StreamLogs");
     let sent = 0;
@@ -120,9 +121,9 @@ async function calls(
   session: ClientHttp2Session,
   job: LoadJob,
   batches: number,
-  deviceId: string,
+  index: number,
 ): Promise<void> {
-  const nextFrame = frames(deviceId);
+  const nextFrame = frames(index, job.devicesPerStream);
   let sent = 0;
   const worker = async () => {
     while (sent < batches) {

@@ -1,0 +1,80 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { cpuSeconds } from "#bench/path/cpu.ts";
+import { onFreePort } from "#local/free-port.ts";
+import { type RunningSystem, startSystem } from "#local/system.ts";
+import { migrateToLatest } from "#postgres/migrate.ts";
+
+/** The parts whose CPU time is accounted for. */
+export const parts = ["server", "nginx", "redis", "consumer", "postgres"] as const;
+export type PerPart = Record<(typeof parts)[number], number>;
+
+/** The system under measurement, and an empty database beside it for the COPY baselines. */
+export interface BenchSystem extends AsyncDisposable {
+  readonly system: RunningSystem;
+  /** On the system's own database. */
+  readonly client: Client;
+  /** On a migrated database of the same PostgreSQL that no program touches. */
+  readonly baseline: Client;
+  /** CPU seconds used so far. */
+  cpu(): Promise<PerPart>;
+}
+
+/** Everything as `npm start` runs it, in a temporary folder, on free ports. */
+export async function startBenchSystem(): Promise<BenchSystem> {
+  const folder = await mkdtemp(join(tmpdir(), "fleetlog-bench-"));
+  const stack = new AsyncDisposableStack();
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  try {
+    const system = await onFreePort((http) =>
+      onFreePort((grpc) =>
+        startSystem({
+          folder,
+          httpListen: `127.0.0.1:${http}`,
+          grpcListen: `127.0.0.1:${grpc}`,
+          // Filled faster than it is drained, on purpose.
+          redisSettings: { maxmemory: "4gb" },
+        }),
+      ),
+    );
+    stack.defer(() => system.stop());
+    const connect = async (url: string) => {
+      const client = new Client({ connectionString: url });
+      await client.connect();
+      stack.defer(() => client.end());
+      return client;
+    };
+    const client = await connect(system.databaseUrl);
+    await client.query("create database baseline");
+    const baselineUrl = new URL(system.databaseUrl);
+    baselineUrl.pathname = "/baseline";
+    await migrateToLatest(baselineUrl.href);
+    const baseline = await connect(baselineUrl.href);
+    return {
+      system,
+      client,
+      baseline,
+      cpu: () => cpuOf(system),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+async function cpuOf(system: RunningSystem): Promise<PerPart> {
+  const { servers, nginx, redis, consumer, postgres } = system;
+  if (postgres === undefined) throw new Error("the benchmark starts its own PostgreSQL");
+  const [first, second] = servers;
+  const server = (await cpuSeconds(first?.pid ?? 0)) + (await cpuSeconds(second?.pid ?? 0));
+  return {
+    server,
+    nginx: await cpuSeconds(nginx.pid),
+    redis: await cpuSeconds(redis.pid),
+    consumer: await cpuSeconds(consumer.pid),
+    postgres: await cpuSeconds(postgres.pid),
+  };
+}

@@ -1,0 +1,101 @@
+import { once } from "node:events";
+import type { Client } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+import { copyBytesMax, copyHeader, copyStatement, copyTrailer } from "#batch/copy-format.ts";
+import { CopyRows } from "#batch/copy-rows.ts";
+import { scan } from "#batch/scan.ts";
+import { type BatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
+
+/** What one COPY stores, ready to be sent: the rows are made before the clock runs. */
+export interface CopyLoad {
+  readonly statement: string;
+  readonly bytes: Buffer;
+  readonly rows: number;
+}
+
+/** The records of the whole pool as rows of our table, received now. */
+export function ourRows(pool: BatchPool): CopyLoad {
+  const receivedAtMs = Date.now();
+  const rows = new CopyRows(
+    copyBytesMax(
+      pool.reduce((sum, batch) => sum + batch.length, 0),
+      1_000_000,
+    ),
+  );
+  for (const [index, records] of pool.entries()) {
+    const batch = scan(encodeBatch("bench", "bench", BigInt(index + 1), records));
+    rows.append(batch, (BigInt(receivedAtMs) << 20n) | BigInt(index), receivedAtMs * 1_000);
+  }
+  return { statement: copyStatement, bytes: Buffer.from(rows.finish()), rows: rows.rowCount };
+}
+
+/** The table nearly everybody begins with: whose record it is stands in every row, and in the index. */
+export const conventionalTable = `
+  create table conventional (
+    id bigint not null,
+    device_id text not null,
+    session_id text not null,
+    time timestamptz not null,
+    severity smallint not null,
+    logger text not null,
+    message text not null,
+    attributes jsonb
+  );
+  create index on conventional (device_id, time, id);
+  create index on conventional using brin (time);`;
+
+/**
+ * The same records as rows of the conventional table. Batch n of our rows comes from device n mod `devices`, as in the
+ * load; device and session have the lengths of real ones (12 and 36 characters).
+ */
+export function conventionalRows(ours: CopyLoad, recordsPerBatch: number, devices: number): CopyLoad {
+  const owners = Array.from({ length: devices }, (_, device) => {
+    const name = `device-${String(device).padStart(5, "0")}`;
+    return Buffer.concat([text(name), text(`6f1c0e5e-3d35-4a6e-9d0a-${name}`)]);
+  });
+  const pieces: Buffer[] = [copyHeader];
+  let position = copyHeader.length;
+  for (let row = 0; row < ours.rows; row += 1) {
+    const id = Buffer.alloc(2 + 4 + 8);
+    id.writeInt16BE(8);
+    id.writeInt32BE(8, 2);
+    id.writeBigInt64BE(BigInt(row + 1), 6);
+    pieces.push(id, owners[Math.floor(row / recordsPerBatch) % devices] as Buffer);
+    // Ours: the number of columns, batch_id and idx, then the five columns that both tables have.
+    const shared = position + 2 + (4 + 8) + (4 + 4);
+    position = shared;
+    for (let column = 0; column < 5; column += 1) {
+      position += 4 + Math.max(0, ours.bytes.readInt32BE(position));
+    }
+    pieces.push(ours.bytes.subarray(shared, position));
+  }
+  pieces.push(copyTrailer);
+  return {
+    statement: "COPY conventional FROM STDIN (FORMAT binary)",
+    bytes: Buffer.concat(pieces),
+    rows: ours.rows,
+  };
+}
+
+function text(value: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(value.length);
+  return Buffer.concat([length, Buffer.from(value)]);
+}
+
+/** Runs one COPY, in a transaction of its own, into the emptied `table`; rows per second. */
+export async function timeCopy(client: Client, table: string, load: CopyLoad): Promise<number> {
+  await client.query(`truncate ${table}`);
+  await client.query("checkpoint");
+  const startedAt = performance.now();
+  const copy = client.query(copyFrom(load.statement));
+  const finished = once(copy, "finish");
+  for (let at = 0; at < load.bytes.length; at += chunkBytes) {
+    if (!copy.write(load.bytes.subarray(at, at + chunkBytes))) await once(copy, "drain");
+  }
+  copy.end();
+  await finished;
+  return load.rows / ((performance.now() - startedAt) / 1_000);
+}
+
+const chunkBytes = 64 * 1024;

@@ -1,0 +1,46 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import type { LoadJob, LoadResult } from "#bench/path/load.ts";
+import { withDeadline } from "#lib/deadline.ts";
+
+// Parts of the benchmark run in processes of their own, so that they share no event loop with what they measure. They
+// end when the benchmark lets go of them, or dies.
+
+/** Starts the bare server of http2-echo.ts. */
+export async function startHttp2Echo(): Promise<{ address: string } & Disposable> {
+  const child = forkScript("http2-echo.ts", []);
+  const address = String(await nextMessage(child, "start of the bare server", 30_000));
+  return { address, [Symbol.dispose]: () => child.disconnect() };
+}
+
+/** Starts the load generator of load.ts with a pool of `batches` batches. */
+export async function startLoad(
+  batches: number,
+  recordsPerBatch: number,
+): Promise<{ run(job: LoadJob): Promise<LoadResult> } & Disposable> {
+  const child = forkScript("load.ts", [String(batches), String(recordsPerBatch)]);
+  await nextMessage(child, "start of the load", 60_000);
+  return {
+    async run(job) {
+      child.send(job);
+      return (await nextMessage(child, `${job.batches} batches by ${job.rpc}`, 120_000)) as LoadResult;
+    },
+    [Symbol.dispose]: () => child.disconnect(),
+  };
+}
+
+function forkScript(script: string, args: readonly string[]): ChildProcess {
+  return fork(new URL(script, import.meta.url), args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+}
+
+async function nextMessage(child: ChildProcess, what: string, withinMs: number): Promise<unknown> {
+  const exited = new AbortController();
+  const onExit = (code: number | null) => exited.abort(new Error(`${what}: ended with exit code ${code}`));
+  child.once("exit", onExit);
+  try {
+    const [message] = await withDeadline(what, withinMs, once(child, "message", { signal: exited.signal }));
+    return message;
+  } finally {
+    child.off("exit", onExit);
+  }
+}

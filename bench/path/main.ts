@@ -1,0 +1,83 @@
+import { parseArgs } from "node:util";
+import { createBatchPool } from "#bench/path/batch-pool.ts";
+import { startBenchSystem } from "#bench/path/bench-system.ts";
+import { conventionalRows, conventionalTable, ourRows, timeCopy } from "#bench/path/copy-baseline.ts";
+import { startHttp2Echo, startLoad } from "#bench/path/fork.ts";
+import { drain, endToEnd, fleet, rpc } from "#bench/path/measure.ts";
+import { jsonOf, pageOf, type Samples } from "#bench/path/page.ts";
+
+/*
+ * `npm run bench:path`: what the way of a record costs, as ratios within one run.
+ *
+ * Each round measures every row once, forwards in odd rounds and backwards in even ones, so that a machine that gets
+ * slower or faster during the run does so for all of them; medians are compared. The load, the system and the
+ * baselines share the cores of this machine.
+ */
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    rounds: { type: "string", default: "5" },
+    batches: { type: "string", default: "5000" },
+  },
+});
+const rounds = Number(values.rounds);
+const size = { batches: Number(values.batches), recordsPerBatch: 100 };
+/** Enough for about a second each. */
+const streamed = { rpc: "StreamLogs", batches: Math.ceil(size.batches * 1.5) } as const;
+const unary = { rpc: "PushLogs", batches: size.batches } as const;
+
+const progress = (text: string) => process.stderr.write(`${text}\n`);
+
+progress("making records, starting the system …");
+using load = await startLoad(size.batches, size.recordsPerBatch);
+using echo = await startHttp2Echo();
+await using bench = await startBenchSystem();
+const { system, baseline } = bench;
+await baseline.query(conventionalTable);
+const pool = createBatchPool(size.batches, size.recordsPerBatch);
+const ours = ourRows(pool);
+const conventional = conventionalRows(ours, size.recordsPerBatch, fleet.streams * fleet.devicesPerStream);
+
+const samples: Samples = {
+  endToEnd: [],
+  cpuMicrosPerRecord: [],
+  copy: [],
+  conventionalCopy: [],
+  drain: [],
+  streamed: [],
+  streamedEcho: [],
+  unary: [],
+  unaryEcho: [],
+};
+const server = system.servers[0]?.addresses.grpc ?? "";
+
+const pathRows = [
+  async () => {
+    const { recordsPerSecond, cpuMicrosPerRecord } = await endToEnd(bench, load, size);
+    samples.endToEnd.push(recordsPerSecond);
+    samples.cpuMicrosPerRecord.push(cpuMicrosPerRecord);
+  },
+  async () => samples.copy.push(await timeCopy(baseline, "records", ours)),
+  async () => samples.conventionalCopy.push(await timeCopy(baseline, "conventional", conventional)),
+  async () => samples.drain.push(await drain(bench, load, size)),
+];
+const rpcRows = [
+  async () => samples.streamed.push(await rpc(load, server, { ...streamed, echo: false })),
+  async () => samples.streamedEcho.push(await rpc(load, echo.address, { ...streamed, echo: true })),
+  async () => samples.unary.push(await rpc(load, server, { ...unary, echo: false })),
+  async () => samples.unaryEcho.push(await rpc(load, echo.address, { ...unary, echo: true })),
+];
+
+await endToEnd(bench, load, size); // warms up every process; not counted
+await measure("path", pathRows);
+await system.consumer.stop();
+await measure("rpc", rpcRows);
+
+process.stdout.write(values.json ? `${jsonOf(samples)}\n` : pageOf(samples, { rounds, ...size }));
+
+async function measure(title: string, rows: readonly (() => Promise<unknown>)[]): Promise<void> {
+  for (let round = 1; round <= rounds; round += 1) {
+    progress(`${title}: round ${round} of ${rounds} …`);
+    for (const row of round % 2 === 1 ? rows : rows.toReversed()) await row();
+  }
+}
