@@ -240,7 +240,7 @@ describe("a device stream", () => {
     peer.kill();
     using sender = device({ address: peer.address });
     await sender.stream.send(batchOf("1"), "1");
-    assert.equal(sender.stream.unacknowledgedCount, 1);
+    assert.equal(sender.stream.unacknowledged.length, 1);
     while (sender.reconnects.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
     using _ = await peer.start();
     await sender.stream.flush();

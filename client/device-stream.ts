@@ -22,6 +22,8 @@ export interface DeviceStreamEvents<Note> {
   readonly onRefused?: (batch: SentBatch<Note>, error: BatchError) => void;
   /** The connection was lost, or none could be made, while batches wait for their verdict. */
   readonly onReconnect?: (failure: { attempt: number; delayMs: number; reason: string }) => void;
+  /** The stream failed for good; every call from now on rejects with the same error. Not after `close()`. */
+  readonly onFailed?: (error: DeviceStreamError<Note>) => void;
 }
 
 export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvents<Note> {
@@ -113,9 +115,9 @@ export class DeviceStream<Note = undefined> {
     );
   }
 
-  /** How many batches have no verdict yet. */
-  get unacknowledgedCount(): number {
-    return this.#kept.length;
+  /** The batches that have no verdict yet, by sequence. */
+  get unacknowledged(): readonly SentBatch<Note>[] {
+    return this.#kept;
   }
 
   /**
@@ -149,7 +151,7 @@ export class DeviceStream<Note = undefined> {
 
   /** Ends the stream and the connection. What has no verdict is dropped: `flush()` first. */
   close(): void {
-    this.#fail("the stream is closed");
+    this.#end("the stream is closed");
   }
 
   [Symbol.dispose](): void {
@@ -256,13 +258,20 @@ export class DeviceStream<Note = undefined> {
   }
 
   #fail(message: string): void {
-    if (this.#failure) return;
-    this.#failure = new DeviceStreamError(message, this.#kept);
+    const failure = this.#end(message);
+    if (failure) this.#events.onFailed?.(failure);
+  }
+
+  #end(message: string): DeviceStreamError<Note> | undefined {
+    if (this.#failure) return undefined;
+    const failure = new DeviceStreamError(message, this.#kept);
+    this.#failure = failure;
     clearTimeout(this.#pause?.timer);
     if (this.#kept.length === 0) this.#connection?.end();
     else this.#connection?.cancel(message);
     this.#client.close();
     this.#notify();
+    return failure;
   }
 }
 

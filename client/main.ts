@@ -1,0 +1,130 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { limits } from "#batch/limits.ts";
+import { severityByName } from "#client/line-severity.ts";
+import { exitCodes, InputError, send } from "#client/send.ts";
+import type { Output } from "#client/send-report.ts";
+
+const program = new Command("fleetlog").description("Fleetlog, from the side of a device.");
+
+program
+  .command("send")
+  .description("Sends log files line by line: one line is one record, byte for byte, in order.")
+  .argument("[file...]", "what to send; - or nothing is standard input")
+  .addOption(
+    new Option("-d, --device <id>", "who speaks: A-Z a-z 0-9 . _ : -, at most 128 characters")
+      .makeOptionMandatory()
+      .argParser(name("a device id", limits.deviceIdBytesMax)),
+  )
+  .option("-a, --address <host:port>", "gRPC address of Fleetlog", "127.0.0.1:50051")
+  .option("-l, --logger <name>", "the part of the device that speaks, stored with every record", loggerName)
+  .addOption(
+    new Option("-s, --severity <level>", "the severity of every record; auto: what the line says, else info")
+      .choices(["auto", ...Object.keys(severityByName)])
+      .default("auto"),
+  )
+  .addOption(
+    new Option("--session <name>", "makes a run repeatable, see below; default: random").argParser(
+      name("a session", limits.sessionIdBytesMax),
+    ),
+  )
+  .option("--batch-records <n>", "records in a batch, 1 to 10000", wholeNumber(1, limits.recordsMax), 500)
+  .option("--give-up-after <seconds>", "without any acknowledgement", wholeNumber(1, 86_400), 300)
+  .option("-q, --quiet", "only what went wrong")
+  .addHelpText(
+    "after",
+    `
+The time of a record is read from the beginning of its line (2026-11-01 12:34:56, RFC 3339 and the like); a line
+without one takes that of the line before it.
+
+A broken connection or a server that restarts is survived without loss or doubles. A second run is a new session: it
+stores everything again. To repeat a run after a failure, give it the same --session (each run names its own): with
+the same unchanged files and the same options, what is stored already is recognised.
+
+Exit code: 0 all acknowledged, 1 could not send everything, 2 some records were refused (each with its reason; the
+server keeps what it refused in dead_letters), 130 interrupted.`,
+  )
+  .action(async (files: string[], options: SendCommandOptions) => {
+    const { severity } = options;
+    const exitCode = await send(
+      {
+        deviceId: options.device,
+        inputs: files.length > 0 ? files : ["-"],
+        address: options.address,
+        logger: options.logger,
+        severity: severity === "auto" ? undefined : severityByName[severity],
+        sessionId: options.session,
+        batchRecordsMax: options.batchRecords,
+        giveUpAfterMs: options.giveUpAfter * 1_000,
+      },
+      { stdin: process.stdin, output: createOutput(options.quiet === true), signal: interruptSignal() },
+    );
+    process.exit(exitCode);
+  });
+
+interface SendCommandOptions {
+  device: string;
+  address: string;
+  logger?: string;
+  severity: keyof typeof severityByName | "auto";
+  session?: string;
+  batchRecords: number;
+  giveUpAfter: number;
+  quiet?: boolean;
+}
+
+function createOutput(quiet: boolean): Output {
+  const clearLine = process.stderr.isTTY ? "\r\x1b[K" : "";
+  return {
+    result: (text) => {
+      process.stderr.write(clearLine);
+      if (!quiet) process.stdout.write(`${text}\n`);
+    },
+    problem: (text) => void process.stderr.write(`${clearLine}${text}\n`),
+    progress:
+      process.stderr.isTTY && !quiet ? (text) => void process.stderr.write(`${clearLine}${text}`) : undefined,
+  };
+}
+
+/** Aborted by the first Ctrl-C or SIGTERM; the second ends the process at once. */
+function interruptSignal(): AbortSignal {
+  const interrupt = new AbortController();
+  let firstAt = 0;
+  const onSignal = () => {
+    // A terminal signals the whole process group, and a launcher passes it on: both are the same Ctrl-C.
+    if (interrupt.signal.aborted && performance.now() - firstAt > 500) process.exit(exitCodes.interrupted);
+    if (interrupt.signal.aborted) return;
+    firstAt = performance.now();
+    interrupt.abort();
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return interrupt.signal;
+}
+
+function name(what: string, lengthMax: number) {
+  return (value: string): string => {
+    if (new RegExp(`^[A-Za-z0-9._:-]{1,${lengthMax}}$`).test(value)) return value;
+    throw new InvalidArgumentError(`${what} is 1 to ${lengthMax} characters of A-Z a-z 0-9 . _ : -`);
+  };
+}
+
+function loggerName(value: string): string {
+  if (Buffer.byteLength(value) <= limits.loggerBytesMax) return value;
+  throw new InvalidArgumentError(`a logger's name is at most ${limits.loggerBytesMax} bytes long`);
+}
+
+function wholeNumber(min: number, max: number) {
+  return (value: string): number => {
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`wanted a whole number of ${min} to ${max}`);
+  };
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof InputError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(exitCodes.failed);
+}

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { Readable } from "node:stream";
+import { test } from "node:test";
+import * as fc from "fast-check";
+import { type Line, readLines } from "#client/read-lines.ts";
+
+async function linesOf(chunks: readonly (string | Buffer)[], lineBytesMax = 100): Promise<Line[]> {
+  const lines: Line[] = [];
+  const source = Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
+  for await (const some of readLines(source, lineBytesMax)) lines.push(...some);
+  return lines;
+}
+
+const textOf = (lines: readonly Line[]) => lines.map(({ bytes }) => bytes?.toString("latin1"));
+
+const cases: readonly [what: string, chunks: string[], wanted: string[]][] = [
+  ["nothing at all", [""], []],
+  ["one empty line", ["\n"], [""]],
+  ["empty lines between others", ["a\n\n\nb\n"], ["a", "", "", "b"]],
+  ["a last line without newline", ["a\nb"], ["a", "b"]],
+  ["carriage returns, which stay", ["a\r\nb\r\n"], ["a\r", "b\r"]],
+  ["a line over several chunks", ["ab", "cd", "e\nf", "\n"], ["abcde", "f"]],
+  ["a newline alone in its chunk", ["a", "\n", "\n", "b"], ["a", "", "b"]],
+];
+for (const [what, chunks, wanted] of cases) {
+  test(`splits ${what}`, async () => {
+    const lines = await linesOf(chunks);
+    assert.deepEqual(textOf(lines), wanted);
+    assert.deepEqual(
+      lines.map(({ number }) => number),
+      wanted.map((_, index) => index + 1),
+    );
+  });
+}
+
+test("keeps of a line that is too long only its length", async () => {
+  const lines = await linesOf(["a\n", "x".repeat(60), "x".repeat(60), "x\nlast\n"], 100);
+  assert.deepEqual(textOf(lines), ["a", undefined, "last"]);
+  assert.equal(lines[1]?.byteLength, 121);
+});
+
+test("takes a line of exactly the limit", async () => {
+  assert.deepEqual(textOf(await linesOf(["x".repeat(100)], 100)), ["x".repeat(100)]);
+});
+
+test("gives back any bytes, however they are cut into chunks", async () => {
+  const chunk = fc.uint8Array({ maxLength: 40, max: 15 }).map((bytes) => Buffer.from(bytes));
+  await fc.assert(
+    fc.asyncProperty(fc.array(chunk), async (chunks) => {
+      const whole = Buffer.concat(chunks).toString("latin1");
+      const wanted = whole.split("\n");
+      if (wanted.at(-1) === "") wanted.pop();
+      assert.deepEqual(textOf(await linesOf(chunks, 10_000)), wanted);
+    }),
+    { seed: 20_261_123, numRuns: 1_000 },
+  );
+});

@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { after, before, describe, test } from "node:test";
+import { exitCodes, InputError, type SendOptions, send } from "#client/send.ts";
+import { TestPeer } from "#client/test-peer.ts";
+
+let folder = "";
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "fleetlog-send-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+async function file(name: string, content: string | Buffer): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+/** Runs `fleetlog send` inside the test and gathers what it says. */
+async function run(
+  options: Partial<SendOptions>,
+  {
+    stdin = Readable.from([]),
+    signal = new AbortController().signal,
+  }: { stdin?: Readable; signal?: AbortSignal } = {},
+) {
+  const results: string[] = [];
+  const problems: string[] = [];
+  const output = {
+    result: (text: string) => results.push(text),
+    problem: (text: string) => problems.push(text),
+  };
+  const exitCode = await send({ deviceId: "host-1", inputs: ["-"], ...options }, { stdin, output, signal });
+  return { exitCode, result: results.join("\n"), problems };
+}
+
+/** The messages the peer has taken in, in order, each batch once. */
+function storedBy(peer: TestPeer): string[] {
+  const bySequence = new Map(peer.seen.map((batch) => [batch.sequence, batch.messages]));
+  return [...bySequence.keys()]
+    .sort((a, b) => Number(a - b))
+    .flatMap((sequence) => bySequence.get(sequence) ?? []);
+}
+
+const manyLines = (count: number) =>
+  Array.from({ length: count }, (_, n) => `line ${n + 1} \t${"ü".repeat(n % 50)}\r`);
+
+describe("fleetlog send", () => {
+  test("sends every line once, in order, byte for byte, from several files and standard input", async () => {
+    using peer = await new TestPeer().start();
+    const lines = manyLines(3_000);
+    const inputs = [
+      await file("one.log", lines.slice(0, 1_000).join("\n")),
+      await file("empty.log", ""),
+      "-",
+      await file("two.log", `${lines.slice(2_000).join("\n")}\n`),
+    ];
+    const stdin = Readable.from([Buffer.from(lines.slice(1_000, 2_000).join("\n"))]);
+    const { exitCode, result, problems } = await run({ address: peer.address, inputs }, { stdin });
+    assert.equal(exitCode, exitCodes.acknowledged);
+    assert.deepEqual(problems, []);
+    assert.match(
+      result,
+      /^3,000 lines read, 3,000 records acknowledged, 0 refused, 6 batches, 0 reconnects, /,
+    );
+    assert.deepEqual(storedBy(peer), lines);
+  });
+
+  test("makes the same bytes again from the same file and session, and other sessions otherwise", async () => {
+    using peer = await new TestPeer().start();
+    const path = await file("repeat.log", `no time yet\n${manyLines(1_200).join("\n")}`);
+    const options = { address: peer.address, inputs: [path], sessionId: "s-1" };
+    await run(options);
+    const first = peer.seen.splice(0);
+    await run(options);
+    assert.deepEqual(
+      peer.seen.map(({ request }) => request),
+      first.map(({ request }) => request),
+    );
+    peer.seen.length = 0;
+    await run({ ...options, sessionId: undefined });
+    assert.notDeepEqual(peer.seen[0]?.request, first[0]?.request);
+  });
+
+  test("names the line of every refused record and exits with 2", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ sequence }) => ({
+      accepted: 1,
+      rejections: sequence === 2n ? [{ index: 1, reason: "message has a NUL at byte 7" }] : [],
+    });
+    const path = await file("bad.log", "a\nb\nc\nd\n");
+    const { exitCode, result, problems } = await run({
+      address: peer.address,
+      inputs: [path],
+      batchRecordsMax: 2,
+    });
+    assert.equal(exitCode, exitCodes.refused);
+    assert.deepEqual(problems, [`${path}:4: message has a NUL at byte 7`]);
+    assert.match(result, /1 refused \(1 × message has a NUL at byte N\)/);
+  });
+
+  test("names the lines of a refused batch and goes on", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ sequence }) => (sequence === 1n ? { error: { code: 3, message: "no" } } : {});
+    const path = await file("refused.log", "a\nb\nc\n");
+    const { exitCode, problems } = await run({ address: peer.address, inputs: [path], batchRecordsMax: 2 });
+    assert.equal(exitCode, exitCodes.refused);
+    assert.deepEqual(problems, [`${path}:1-2: no`]);
+    assert.deepEqual(storedBy(peer), ["a", "b", "c"]);
+  });
+
+  test("reports a line that fits into no batch, and sends its neighbours", async () => {
+    using peer = await new TestPeer().start();
+    const path = await file("long.log", `a\n${"x".repeat(2_000_000)}\nb\n${"y".repeat(100_000)}\n`);
+    const { exitCode, problems } = await run({ address: peer.address, inputs: [path] });
+    assert.equal(exitCode, exitCodes.refused);
+    assert.equal(problems.length, 1);
+    assert.match(problems[0] ?? "", /long\.log:2: the line is 2000000 bytes long and fits into no batch/);
+    assert.deepEqual(storedBy(peer), ["a", "b", "y".repeat(100_000)]);
+  });
+
+  test("shows the first refused lines and counts the others", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ messages }) => ({
+      accepted: 0,
+      rejections: messages.map((_, index) => ({ index, reason: "message is bad" })),
+    });
+    const path = await file("all-bad.log", "x\n".repeat(100));
+    const { result, problems } = await run({ address: peer.address, inputs: [path] });
+    assert.equal(problems.length, 21);
+    assert.match(result, /0 records acknowledged, 100 refused \(100 × message is bad\)/);
+  });
+
+  test("gives up when nothing is acknowledged, and names the lines and how to go on", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
+    const path = await file("gives-up.log", "a\nb\nc\nd\ne\n");
+    const { exitCode, problems, result } = await run({
+      address: peer.address,
+      inputs: [path],
+      batchRecordsMax: 2,
+      giveUpAfterMs: 50,
+      sessionId: "again",
+    });
+    assert.equal(exitCode, exitCodes.failed);
+    assert.match(result, /2 records acknowledged/);
+    assert.deepEqual(problems.slice(-2), [
+      `not acknowledged: ${path}:3-5`,
+      "run it again with --session again: what is stored already is recognised",
+    ]);
+    assert.match(problems.at(-3) ?? "", /nothing was acknowledged for /);
+  });
+
+  test("notices a failed stream while standard input is silent", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = () => "cut";
+    const stdin = new PassThrough();
+    stdin.write("only line\n");
+    const { exitCode, problems } = await run({ address: peer.address, giveUpAfterMs: 50 }, { stdin });
+    assert.equal(exitCode, exitCodes.failed);
+    assert.equal(problems.at(-1), "not acknowledged: stdin:1");
+  });
+
+  test("sends a line from a pipe without waiting for more, and ends at an interrupt", async () => {
+    using peer = await new TestPeer().start();
+    const interrupt = new AbortController();
+    const stdin = new PassThrough();
+    peer.answer = () => {
+      stdin.write("second\n");
+      setImmediate(() => interrupt.abort());
+      return {};
+    };
+    stdin.write("first\n");
+    const { exitCode } = await run({ address: peer.address }, { stdin, signal: interrupt.signal });
+    assert.equal(exitCode, exitCodes.interrupted);
+    assert.deepEqual(storedBy(peer)[0], "first");
+  });
+
+  test("never holds more than the batches under way, however slow the server", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = () => "silence";
+    const interrupt = new AbortController();
+    let chunks = 0;
+    async function* endless() {
+      for (; chunks < 100_000; chunks++) yield Buffer.from(`${"x".repeat(999)}\n`.repeat(64));
+    }
+    const running = run(
+      { address: peer.address },
+      { stdin: Readable.from(endless()), signal: interrupt.signal },
+    );
+    while (peer.seen.length < 16) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate); // time to go on reading, were it wrong
+    assert.ok(chunks * 64_000 < 8 * 1024 * 1024, `${chunks} chunks were read`);
+    peer.answer = () => ({});
+    peer.kill();
+    await peer.start();
+    interrupt.abort();
+    await running;
+  });
+
+  test("sends nothing when an input cannot be read", async () => {
+    using peer = await new TestPeer().start();
+    const inputs = [await file("good.log", "a\n"), join(folder, "missing.log")];
+    await assert.rejects(run({ address: peer.address, inputs }), InputError);
+    await assert.rejects(run({ address: peer.address, inputs: [folder] }), /it is a directory/);
+    assert.equal(peer.streams, 0);
+  });
+});
