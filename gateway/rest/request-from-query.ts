@@ -49,7 +49,7 @@ function readValue(field: DescField, value: string): JsonValue {
   if (!isInRange) {
     throw new InvalidFieldError(field.name, `${show(value)}, wanted a whole number of ${range.join(" to ")}`);
   }
-  return value;
+  return String(BigInt(value));
 }
 
 /** "ERROR", "severity_error" and "17" are the same. */

@@ -72,10 +72,14 @@ function describe({ deviceId, minSeverity, startMicros, endMicros, text }: LogFi
   return ["ListLogs", deviceId ?? "", minSeverity, startMicros ?? "", endMicros ?? "", text].join("\0");
 }
 
+/** The checksum of a token can be forged, so what comes out of it is not trusted to be numbers. */
 function readPosition(position: readonly string[] | undefined): LogPosition | undefined {
   if (position === undefined) return undefined;
-  const [timeMicros, batchId, index] = position;
-  return { timeMicros: BigInt(timeMicros ?? ""), batchId: BigInt(batchId ?? ""), index: Number(index) };
+  const [, timeMicros, batchId, index] = positionForm.exec(position.join(" ")) ?? [];
+  if (timeMicros === undefined || batchId === undefined || BigInt(batchId) > int8Max) {
+    throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+  }
+  return { timeMicros: BigInt(timeMicros), batchId: BigInt(batchId), index: Number(index) };
 }
 
 function toLogEntry(log: FoundLog): MessageInitShape<typeof LogEntrySchema> {
@@ -93,6 +97,9 @@ function toLogEntry(log: FoundLog): MessageInitShape<typeof LogEntrySchema> {
   };
 }
 
+/** Times of the years 1653 to 5138: more than 64 bits of nanoseconds since 1970 can say. */
+const positionForm = /^(-?\d{1,16}|\d{17}) (\d{1,19}) (\d{1,9})$/;
+const int8Max = 2n ** 63n - 1n;
 const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);
 /** Counted as JavaScript counts: most emoji are two. */
 const textCharactersMax = 256;

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { connect as connectSocket } from "node:net";
+import { text as readText } from "node:stream/consumers";
+import { after, before, test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+before(async () => {
+  gateway = await startWithTwoHosts();
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+test("truncated protobuf is INVALID_ARGUMENT over Connect and gRPC-Web", async () => {
+  const bytes = toBinary(ListLogsRequestSchema, create(ListLogsRequestSchema, { text: "hello" })).subarray(
+    0,
+    -2,
+  );
+  const connect = await gateway.post(listLogsPath, bytes, "application/proto");
+  assert.equal(connect.status, 400);
+  assert.equal(connect.body.code, "invalid_argument");
+  assert.match(connect.body.message, /no fleetlog.v1.ListLogsRequest/);
+  const binary = await gateway.get(
+    `${listLogsPath}?encoding=proto&base64=1&message=${Buffer.from(bytes).toString("base64url")}`,
+  );
+  assert.equal(binary.body.code, "invalid_argument");
+  const envelope = Buffer.concat([Buffer.from([0, 0, 0, 0, bytes.length]), bytes]);
+  const response = await fetch(gateway.url + listLogsPath, {
+    method: "POST",
+    body: envelope,
+    headers: { "content-type": "application/grpc-web+proto" },
+  });
+  assert.match(await response.text(), /grpc-status: 3/);
+});
+
+test("JSON that is none", async () => {
+  for (const body of ["{", "[]", "null", ""]) {
+    const answer = await gateway.post(listLogsPath, body);
+    assert.deepEqual([answer.status, answer.body.code], [400, "invalid_argument"], body);
+  }
+});
+
+test("too large is INVALID_ARGUMENT with the limit, and nothing is read beyond it", async () => {
+  const answer = await gateway.post(listLogsPath, { text: "x".repeat(70_000) });
+  assert.deepEqual([answer.status, answer.body.code], [400, "invalid_argument"]);
+  assert.match(answer.body.message, /at most 65536 bytes/);
+});
+
+test("another content type is 415 and told what is wanted", async () => {
+  const answer = await gateway.post(listLogsPath, "{}", "text/plain");
+  assert.equal(answer.status, 415);
+  assert.match(answer.body.message, /content-type: "text\/plain", wanted application\/json/);
+});
+
+test("an unknown method is UNIMPLEMENTED, an unknown path not found, both with what there is", async () => {
+  const method = await gateway.post("/fleetlog.v1.QueryService/Nothing", {});
+  assert.deepEqual([method.status, method.body.code], [404, "unimplemented"]);
+  const path = await gateway.get("/v1/nothing");
+  assert.deepEqual([path.status, path.body.code], [404, "not_found"]);
+  assert.match(path.body.message, /\/v1\/logs/);
+});
+
+test("another HTTP method is 405 with those that are allowed", async () => {
+  const rest = await gateway.get("/v1/logs", { method: "DELETE" });
+  assert.deepEqual([rest.status, rest.headers.get("allow")], [405, "GET"]);
+  const rpc = await gateway.get(listLogsPath, { method: "PUT" });
+  assert.deepEqual([rpc.status, rpc.headers.get("allow")], [405, "POST, GET"]);
+});
+
+test("a Host header that is no host is 400 and hurts nobody else", async () => {
+  for (const lines of ["Host: %%%:x", "Host: [", "Host: a b"]) {
+    const answer = await raw(`GET /v1/logs HTTP/1.1\r\n${lines}\r\nConnection: close\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1.1 400 /, lines);
+  }
+  assert.match(await raw("GET /v1/logs HTTP/1.0\r\n\r\n"), /^HTTP\/1.1 400 /);
+  assert.equal((await gateway.get("/v1/logs")).status, 200);
+});
+
+async function raw(request: string): Promise<string> {
+  const socket = connectSocket(gateway.port, "127.0.0.1");
+  socket.write(request);
+  return await readText(socket);
+}

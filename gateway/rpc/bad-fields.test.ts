@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Code, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { type Answer, queryOf } from "../test/http-client.ts";
+import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+before(async () => {
+  gateway = await startWithTwoHosts();
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+describe("a mistake in a field is INVALID_ARGUMENT and names the field, over REST and Connect JSON alike", () => {
+  const mistakes: [field: string, value: string | number, said: RegExp][] = [
+    ["page_size", -1, /^page_size: -1, wanted 0 to 1000$/],
+    ["page_size", 1_000_000, /^page_size: 1000000, wanted 0 to 1000$/],
+    ["page_size", "many", /^page_size: /],
+    ["page_size", "99999999999", /^page_size: /],
+    ["page_token", "garbage", /^page_token: "garbage", wanted a next_page_token/],
+    ["page_token", "A".repeat(40), /^page_token: /],
+    ["page_token", "%%%\u0000", /^page_token: /],
+    ["device_id", "no spaces", /^device_id: "no spaces", wanted 1 to 128 characters of A-Z/],
+    ["device_id", "x".repeat(129), /^device_id: .*wanted 1 to 128/],
+    ["device_id", "nul\u0000", /^device_id: /],
+    ["min_severity", 99, /^min_severity: "?99"?, wanted /],
+    ["min_severity", "LOUD", /^min_severity: /],
+    ["text", "x".repeat(257), /^text: 257 characters, wanted at most 256$/],
+    ["text", "a\u0000b", /^text: .*NUL/],
+    ["start_time", "yesterday", /^start_time: /],
+    ["start_time", "2026-13-01T00:00:00Z", /^start_time: /],
+    ["end_time", "300000-01-01T00:00:00Z", /^end_time: /],
+    ["end_time", "0000-01-01T00:00:00Z", /^end_time: /],
+  ];
+  for (const [field, value, said] of mistakes) {
+    test(`${field}=${JSON.stringify(value).slice(0, 40)}`, async () => {
+      const answers = [
+        await gateway.get(`/v1/logs?${queryOf({ [field]: String(value) })}`),
+        await gateway.post(listLogsPath, { [field]: value }),
+      ];
+      for (const answer of answers) assertInvalid(answer, field, said);
+    });
+  }
+
+  test("end before start", async () => {
+    const range = { start_time: "2026-01-02T00:00:00Z", end_time: "2026-01-01T00:00:00Z" };
+    const said = /^end_time: 2026-01-01T00:00:00.000000Z is before start_time 2026-01-02T00:00:00.000000Z/;
+    assertInvalid(await gateway.get(`/v1/logs?${queryOf(range)}`), "end_time", said);
+    assertInvalid(await gateway.post(listLogsPath, range), "end_time", said);
+  });
+
+  test("the page token of another query, also of another RPC", async () => {
+    const said = /^page_token: belongs to another query/;
+    const logs = (await gateway.get("/v1/logs?page_size=1")).body.nextPageToken;
+    const devices = (await gateway.get("/v1/devices?page_size=1")).body.nextPageToken;
+    assertInvalid(await gateway.get(`/v1/logs?device_id=host-1&page_token=${logs}`), "page_token", said);
+    assertInvalid(await gateway.post(listLogsPath, { text: "x", pageToken: logs }), "page_token", said);
+    assertInvalid(await gateway.get(`/v1/logs?page_token=${devices}`), "page_token", said);
+    assertInvalid(await gateway.get(`/v1/devices?page_token=${logs}`), "page_token", said);
+    assert.equal((await gateway.get(`/v1/logs?page_size=3&page_token=${logs}`)).status, 200);
+  });
+
+  test("a parameter that does not exist is named, with those that do", async () => {
+    const said = /^device: there is no such field, known are device_id, min_severity, start_time/;
+    assertInvalid(await gateway.get("/v1/logs?device=x"), "device", said);
+    assertInvalid(await gateway.post(listLogsPath, { device: "x" }), "device", said);
+  });
+
+  test("a parameter given twice", async () => {
+    assertInvalid(await gateway.get("/v1/logs?text=a&text=b"), "text", /given 2 times/);
+    assertInvalid(await gateway.get("/v1/logs?page_size=1&pageSize=2"), "page_size", /given under two names/);
+  });
+
+  test("times and severities that only binary can hold", async () => {
+    const client = createClient(
+      QueryService,
+      createConnectTransport({ baseUrl: gateway.url, httpVersion: "1.1" }),
+    );
+    const bad = [
+      { startTime: { seconds: 2n ** 62n, nanos: 0 } },
+      { endTime: { seconds: 0n, nanos: -1 } },
+      { minSeverity: -5 as Severity },
+    ];
+    for (const request of bad) {
+      await assert.rejects(client.listLogs(request), { code: Code.InvalidArgument });
+    }
+  });
+});
+
+function assertInvalid({ status, body }: Answer, field: string, said: RegExp): void {
+  assert.equal(status, 400, JSON.stringify(body));
+  assert.equal(body.code, "invalid_argument");
+  assert.match(body.message, said);
+  assert.equal(body.details[0]?.type, "google.rpc.BadRequest");
+  assert.equal(body.details[0]?.debug.fieldViolations[0]?.field, field);
+}
