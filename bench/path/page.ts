@@ -21,13 +21,12 @@ export interface Samples {
 
 /** The ratios of medians, under the names that `--json` prints. */
 function ratiosOf(samples: Samples) {
-  const over = (ours: readonly number[], theirs: readonly number[]) => median(ours) / median(theirs);
   return {
-    endToEndOverCopy: over(samples.endToEnd, samples.copy),
-    endToEndOverConventionalCopy: over(samples.endToEnd, samples.conventionalCopy),
-    drainOverCopy: over(samples.drain, samples.copy),
-    streamOverHttp2: over(samples.streamed, samples.streamedEcho),
-    unaryOverHttp2: over(samples.unary, samples.unaryEcho),
+    endToEndOverCopy: ratio(samples.endToEnd, samples.copy),
+    endToEndOverConventionalCopy: ratio(samples.endToEnd, samples.conventionalCopy),
+    drainOverCopy: ratio(samples.drain, samples.copy),
+    streamOverHttp2: ratio(samples.streamed, samples.streamedEcho),
+    unaryOverHttp2: ratio(samples.unary, samples.unaryEcho),
   };
 }
 
@@ -77,14 +76,18 @@ ${row("bare node:http2, unary echo of the same bytes", samples.unaryEcho)}
 `;
 }
 
+function ratio(ours: readonly number[], theirs: readonly number[]): number {
+  return median(ours) / median(theirs);
+}
+
 function rounded(values: Readonly<Record<string, number>>, digits: number): Record<string, number> {
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => [name, Number(value.toFixed(digits))]),
   );
 }
 
-function row(title: string, values: readonly number[], ratio = ""): string {
-  return `| ${title} | ${whole(median(values))} | ${whole(Math.min(...values))} – ${whole(Math.max(...values))} | ${ratio} |`;
+function row(title: string, values: readonly number[], remark = ""): string {
+  return `| ${title} | ${whole(median(values))} | ${whole(Math.min(...values))} – ${whole(Math.max(...values))} | ${remark} |`;
 }
 
 function whole(value: number): string {
