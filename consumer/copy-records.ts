@@ -1,0 +1,25 @@
+import { once } from "node:events";
+import type { PoolClient } from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+import { copyColumns } from "#batch/copy-format.ts";
+import type { CopyRows } from "#batch/copy-rows.ts";
+
+const statement = `copy records (${copyColumns.join(", ")}) from stdin (format binary)`;
+
+/** Small enough that PostgreSQL works on one piece while the next is on its way. */
+const pieceBytes = 256 << 10;
+
+/** Sends the rows over a connection that is within a transaction. The rows must not change until this is done. */
+export async function copyRecords(client: PoolClient, rows: CopyRows): Promise<void> {
+  if (rows.rowCount === 0) return;
+  const bytes = rows.finish();
+  const stream = client.query(copyFrom(statement));
+  for (let start = 0; start < bytes.length; start += pieceBytes) {
+    stream.write(bytes.subarray(start, start + pieceBytes));
+  }
+  stream.end();
+  await once(stream, "finish");
+  if (stream.rowCount !== rows.rowCount) {
+    throw new Error(`copy: ${rows.rowCount} rows sent, PostgreSQL counted ${stream.rowCount}`);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Place } from "#stream/delivery.ts";
+import { type BatchInHand, type DeadLetter, isBatch } from "./batch-in-hand.ts";
+
+/** A flush as it fills, and where its entries stand in the stream. */
+export interface Draft {
+  readonly batches: BatchInHand[];
+  readonly letters: DeadLetter[];
+  readonly places: Place[];
+  records: number;
+  bytes: number;
+}
+
+/** When a flush goes off: before it would pass a bound, or so long after the first entry. */
+export interface DraftLimits {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+  readonly intervalMs: number;
+}
+
+/** Puts entries together to flushes, and hands each to `submit` when it is due. */
+export class Drafter {
+  readonly #limits: DraftLimits;
+  readonly #submit: (draft: Draft) => void;
+  #draft = emptyDraft();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(limits: DraftLimits, submit: (draft: Draft) => void) {
+    this.#limits = limits;
+    this.#submit = submit;
+  }
+
+  add(place: Place, taken: BatchInHand | DeadLetter): void {
+    const records = isBatch(taken) ? taken.scanned.recordCount : 0;
+    const bytes = isBatch(taken) ? taken.scanned.bytes.length : taken.raw.length;
+    const { recordsMax, bytesMax, intervalMs } = this.#limits;
+    if (this.#draft.records + records > recordsMax || this.#draft.bytes + bytes > bytesMax) this.flush();
+    if (isBatch(taken)) this.#draft.batches.push(taken);
+    else this.#draft.letters.push(taken);
+    this.#draft.places.push(place);
+    this.#draft.records += records;
+    this.#draft.bytes += bytes;
+    this.#timer ??= setTimeout(() => this.flush(), intervalMs);
+  }
+
+  /** Hands over what there is. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#draft.places.length === 0) return;
+    const draft = this.#draft;
+    this.#draft = emptyDraft();
+    this.#submit(draft);
+  }
+}
+
+function emptyDraft(): Draft {
+  return { batches: [], letters: [], places: [], records: 0, bytes: 0 };
+}

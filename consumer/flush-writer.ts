@@ -1,0 +1,111 @@
+import type { Pool } from "pg";
+import type { CopyRows } from "#batch/copy-rows.ts";
+import { type Session, withSession } from "#postgres/session.ts";
+import type { BatchInHand, DeadLetter } from "./batch-in-hand.ts";
+import { copyRecords } from "./copy-records.ts";
+import { countDevices, countRecords, UnknownDeviceError } from "./counters.ts";
+import { keepDeadLetters } from "./dead-letters.ts";
+import type { DeviceKeys } from "./device-keys.ts";
+import { reportReusedSequences } from "./incidents.ts";
+import { enterIntoLedger, type NewBatch } from "./ledger.ts";
+
+/** What is stored together, or not at all. */
+export interface Flush {
+  readonly batches: readonly BatchInHand[];
+  readonly letters: readonly DeadLetter[];
+}
+
+/** What a committed flush changed. */
+export interface Stored {
+  readonly batches: number;
+  readonly records: number;
+  readonly duplicateBatches: number;
+  readonly duplicateRecords: number;
+  readonly deadLetters: number;
+  readonly incidents: number;
+}
+
+/**
+ * Writes flushes, one after the other, each in one transaction:
+ *
+ *     ledger (which batches are new?) → records → counts → incidents → dead letters → COMMIT
+ *
+ * Resolved means committed and on disk (the pool's `synchronous_commit` is on). After any throw the same flush may
+ * be written again, even when the COMMIT went through and only its answer was lost: the ledger knows its batches.
+ */
+export class FlushWriter {
+  readonly #pool: Pool;
+  readonly #deviceKeys: DeviceKeys;
+  readonly #rows: CopyRows;
+
+  /** `rows` is this writer's own. */
+  constructor(pool: Pool, deviceKeys: DeviceKeys, rows: CopyRows) {
+    this.#pool = pool;
+    this.#deviceKeys = deviceKeys;
+    this.#rows = rows;
+  }
+
+  write(flush: Flush): Promise<Stored> {
+    return withSession(this.#pool, (session) => this.#transaction(session, flush, "commit"));
+  }
+
+  /** Does all of it but the COMMIT: throws what {@link write} would throw, changes nothing. */
+  async rehearse(flush: Flush): Promise<void> {
+    await withSession(this.#pool, (session) => this.#transaction(session, flush, "rollback"));
+  }
+
+  async #transaction(session: Session, flush: Flush, end: "commit" | "rollback"): Promise<Stored> {
+    const deviceKeys = await this.#deviceKeys.resolve(
+      session.db,
+      flush.batches.map(({ entry }) => entry),
+    );
+    const transaction = await session.db.startTransaction().execute();
+    const stored = await this.#write({ ...session, db: transaction }, flush, deviceKeys);
+    await transaction[end]().execute();
+    return stored;
+  }
+
+  async #write(
+    { db, client }: Session,
+    { batches, letters }: Flush,
+    deviceKeys: ReadonlyMap<string, number>,
+  ): Promise<Stored> {
+    const fresh = batches.length === 0 ? [] : await enterIntoLedger(db, batches, deviceKeys);
+    let incidents = 0;
+    if (fresh.length > 0) {
+      this.#encode(fresh);
+      await copyRecords(client, this.#rows);
+      await this.#countDevices(() => countDevices(db, fresh));
+      incidents = await reportReusedSequences(db, fresh);
+    }
+    await keepDeadLetters(db, fresh, letters);
+    if (fresh.length > 0) await countRecords(db, this.#rows.statistics);
+    const records = sum(fresh, ({ scanned }) => scanned.acceptedCount);
+    return {
+      batches: fresh.length,
+      records,
+      duplicateBatches: batches.length - fresh.length,
+      duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
+      deadLetters: letters.length + sum(fresh, ({ scanned }) => scanned.rejections.length),
+      incidents,
+    };
+  }
+
+  #encode(batches: readonly NewBatch[]): void {
+    this.#rows.clear();
+    for (const { scanned, id, entry } of batches) this.#rows.append(scanned, id, entry.receivedAtMicros);
+  }
+
+  async #countDevices(count: () => Promise<void>): Promise<void> {
+    try {
+      await count();
+    } catch (error) {
+      if (error instanceof UnknownDeviceError) this.#deviceKeys.forget();
+      throw error;
+    }
+  }
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}

@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Redis } from "ioredis";
+import type { Kysely } from "kysely";
+import { type Backoff, backoffMs } from "#lib/backoff.ts";
+import type { Logger } from "#lib/logger.ts";
+import type { Readiness } from "#lib/readiness.ts";
+import { ensurePartitions } from "#postgres/partitions.ts";
+import type { Database } from "#postgres/tables.ts";
+import { readLag } from "#stream/lag.ts";
+import type { Reclaimer } from "#stream/reclaim.ts";
+import { trim } from "#stream/trim.ts";
+import type { Consumer } from "./consumer.ts";
+import type { ConsumerMetrics } from "./metrics.ts";
+
+export interface HousekeepingParts {
+  readonly db: Kysely<Database>;
+  readonly redis: Redis;
+  readonly shards: readonly number[];
+  readonly tailWindowMs: number;
+  readonly consumer: Pick<Consumer, "take" | "room">;
+  readonly reclaimer: Reclaimer;
+  readonly metrics: ConsumerMetrics;
+  readonly readiness: Readiness;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+const backoff: Backoff = { baseMs: 200, capMs: 10_000 };
+const partitionsIntervalMs = 3_600_000;
+const reclaimIntervalMs = 5_000;
+const trimIntervalMs = 5_000;
+const lagIntervalMs = 5_000;
+
+/** Each trim removes a bounded number of entries; so many of them follow each other in one shard. */
+const trimsPerRoundMax = 50;
+
+/**
+ * What has to be done now and then beside the flushes, until the signal: partitions ahead, entries of dead consumers
+ * taken over, stored entries removed from the stream, lag measured. Returns when the partitions exist; the rest goes
+ * on, and what fails is tried again.
+ */
+export async function startHousekeeping(parts: HousekeepingParts): Promise<void> {
+  const partitions = Promise.withResolvers<void>();
+  const createPartitions = async () => {
+    try {
+      await ensurePartitions(parts.db);
+    } catch (error) {
+      // Later failures leave a week to be mended in, and the default partition after that.
+      parts.readiness.notReady("partitions", (error as Error).message);
+      throw error;
+    }
+    parts.readiness.ready("partitions");
+    partitions.resolve();
+  };
+  repeat(parts, "create partitions", partitionsIntervalMs, createPartitions);
+  repeat(parts, "take over entries", reclaimIntervalMs, () => reclaim(parts));
+  repeat(parts, "trim the stream", trimIntervalMs, () => trimAll(parts));
+  repeat(parts, "measure the lag", lagIntervalMs, () => measureLag(parts));
+  parts.signal.addEventListener("abort", () => partitions.resolve(), { once: true });
+  await partitions.promise;
+}
+
+function repeat(
+  { signal, logger }: HousekeepingParts,
+  what: string,
+  intervalMs: number,
+  task: () => Promise<void>,
+): void {
+  const loop = async () => {
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await task();
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        logger.warn({ err: error, failures }, `could not ${what}, will try again`);
+      }
+      const waitMs = failures === 0 ? intervalMs : Math.min(intervalMs, backoffMs(failures, backoff));
+      // The signal ends the wait by a throw; the loop's condition is what reacts to it.
+      await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  };
+  void loop();
+}
+
+/** Once around every shard's pending list. */
+export async function reclaim(
+  parts: Pick<HousekeepingParts, "reclaimer" | "consumer" | "metrics" | "signal">,
+): Promise<void> {
+  const { reclaimer, consumer, metrics, signal } = parts;
+  do {
+    await consumer.room();
+    const deliveries = await reclaimer.reclaim();
+    metrics.reclaimed.inc(deliveries.entries.length);
+    consumer.take(deliveries);
+  } while (!reclaimer.isAtStart && !signal.aborted);
+}
+
+async function trimAll({ redis, shards, tailWindowMs, metrics, signal }: HousekeepingParts): Promise<void> {
+  for (const shard of shards) {
+    for (let round = 0; round < trimsPerRoundMax && !signal.aborted; round++) {
+      const trimmed = await trim(redis, shard, tailWindowMs);
+      metrics.trimmed.inc(trimmed);
+      if (trimmed === 0) break;
+    }
+  }
+}
+
+async function measureLag({ redis, shards, metrics }: HousekeepingParts): Promise<void> {
+  for (const { shard, undeliveredEntries, pendingEntries, oldestAgeMs } of await readLag(redis, shards)) {
+    metrics.backlog.set({ shard }, undeliveredEntries ?? Number.NaN);
+    metrics.pending.set({ shard }, pendingEntries);
+    metrics.oldest.set({ shard }, oldestAgeMs === undefined ? Number.NaN : oldestAgeMs / 1000);
+  }
+}

@@ -1,0 +1,30 @@
+import { type Kysely, sql } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import type { NewBatch } from "./ledger.ts";
+
+/**
+ * Reports each new batch that shares device, session and sequence with another one of other bytes: a device whose
+ * "random" session repeats. Both are stored. Call after the devices' rows are locked: another flush with a batch of
+ * the same device has then either committed, and is seen here, or will see this one. Returns how many.
+ */
+export async function reportReusedSequences(
+  db: Kysely<Database>,
+  batches: readonly NewBatch[],
+): Promise<number> {
+  const ids = batches.map(({ id }) => id);
+  const { numAffectedRows } = await sql`
+    insert into incidents (kind, device_key, details)
+    select 'sequence_reused', batch.device_key, jsonb_build_object(
+      'session_id', batch.session_id,
+      'sequence', batch.sequence,
+      'batch_id', batch.id::text,
+      'other_batch_ids', jsonb_agg(other.id::text order by other.id)
+    )
+    from batches batch
+    join batches other using (device_key, session_id, sequence)
+    where batch.id = any(${ids}::bigint[])
+      and other.id <> batch.id
+      and (other.id < batch.id or other.id <> all(${ids}::bigint[]))
+    group by batch.id, batch.device_key, batch.session_id, batch.sequence`.execute(db);
+  return Number(numAffectedRows ?? 0n);
+}

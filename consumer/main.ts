@@ -1,0 +1,110 @@
+import { Redis } from "ioredis";
+import { copyBytesMax } from "#batch/copy-format.ts";
+import { CopyRows } from "#batch/copy-rows.ts";
+import { createAdminServer, listen } from "#lib/admin-server.ts";
+import { createLogger } from "#lib/logger.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { readConfigOrExit, runProgram } from "#lib/program.ts";
+import { Readiness } from "#lib/readiness.ts";
+import { createDatabase, createPool } from "#postgres/pool.ts";
+import { commandConnection, readConnection } from "#stream/connection.ts";
+import { allShards } from "#stream/keys.ts";
+import { Reclaimer } from "#stream/reclaim.ts";
+import { readConfig } from "./config.ts";
+import { Consumer } from "./consumer.ts";
+import { DeviceKeys } from "./device-keys.ts";
+import { FlushWriter } from "./flush-writer.ts";
+import { startHousekeeping } from "./housekeeping.ts";
+import { createMetrics } from "./metrics.ts";
+import { createSource } from "./source.ts";
+
+/** One flush is encoded while the other commits. */
+const writersCount = 2;
+
+const config = readConfigOrExit(() => readConfig(process.env));
+const logger = createLogger("consumer", config.LOG_LEVEL);
+
+await runProgram(logger, async (program, fail) => {
+  const registry = createRegistry("consumer");
+  const metrics = createMetrics(registry);
+  const readiness = new Readiness(["redis", "partitions"]);
+
+  const adminServer = createAdminServer(readiness, registry);
+  const admin = await listen(adminServer, config.ADMIN_LISTEN);
+  program.onStop("admin", 500, () => {
+    adminServer.close();
+    adminServer.closeAllConnections();
+  });
+
+  const pool = createPool(
+    {
+      databaseUrl: config.DATABASE_URL,
+      applicationName: "fleetlog-consumer",
+      connectionsMax: writersCount + 1,
+      statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 5_000,
+      settings: { synchronous_commit: "on" },
+    },
+    logger,
+  );
+  const db = createDatabase(pool);
+  program.onStop("postgres", 500, () => pool.end());
+
+  const [readRedis, commandRedis] = [readConnection, commandConnection].map((options) => {
+    const redis = new Redis(config.REDIS_URL, { ...options, lazyConnect: true });
+    redis.on("error", (error: Error) => logger.warn({ err: error }, "a connection to Redis failed"));
+    program.onStop("redis", 500, () => redis.disconnect());
+    return redis;
+  }) as [Redis, Redis];
+  // A first connection that fails has been logged, and is tried again by ioredis.
+  await Promise.allSettled([readRedis.connect(), commandRedis.connect()]);
+
+  const shards = allShards(config.STREAM_SHARDS);
+  const deviceKeys = new DeviceKeys();
+  const rowsBytesMax = copyBytesMax(config.FLUSH_BYTES_MAX, config.FLUSH_RECORDS_MAX);
+  const consumer = new Consumer({
+    source: createSource(readRedis, commandRedis, {
+      shards,
+      consumer: config.CONSUMER_NAME,
+      bytesMax: config.FLUSH_BYTES_MAX,
+    }),
+    writers: Array.from(
+      { length: writersCount },
+      () => new FlushWriter(pool, deviceKeys, new CopyRows(rowsBytesMax)),
+    ),
+    limits: {
+      recordsMax: config.FLUSH_RECORDS_MAX,
+      bytesMax: config.FLUSH_BYTES_MAX,
+      intervalMs: config.FLUSH_INTERVAL_MS,
+    },
+    metrics,
+    readiness,
+    logger,
+    fail,
+  });
+  const stopping = new AbortController();
+  program.onStop("consumer", 8_000, () => consumer.stop(7_000));
+  program.onStop("housekeeping", 100, () => stopping.abort());
+
+  const housekeeping = startHousekeeping({
+    db,
+    redis: commandRedis,
+    shards,
+    tailWindowMs: config.TAIL_WINDOW_MS,
+    consumer,
+    reclaimer: new Reclaimer(commandRedis, {
+      shards,
+      consumer: config.CONSUMER_NAME,
+      idleMinMs: config.RECLAIM_IDLE_MS,
+      countMax: 100,
+    }),
+    metrics,
+    readiness,
+    logger,
+    signal: stopping.signal,
+  });
+  await housekeeping;
+  await consumer.start();
+  logger.info({ admin: `${admin.host}:${admin.port}`, name: config.CONSUMER_NAME }, "ready");
+});

@@ -1,0 +1,78 @@
+import { Counter, Gauge, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+
+export type ConsumerMetrics = ReturnType<typeof createMetrics>;
+
+/** What the consumer counts, in the registry it serves. */
+export function createMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    flushSeconds: new Histogram({
+      name: "fleetlog_flush_seconds",
+      help: "From the first attempt of a flush to its COMMIT",
+      buckets: latencyBuckets,
+      registers,
+    }),
+    flushRecords: new Histogram({
+      name: "fleetlog_flush_records",
+      help: "Records in one flush",
+      buckets: [1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000],
+      registers,
+    }),
+    records: new Counter({
+      name: "fleetlog_consumed_records_total",
+      help: "Records by what became of them",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    batches: new Counter({
+      name: "fleetlog_consumed_batches_total",
+      help: "Batches by what became of them",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    retries: new Counter({
+      name: "fleetlog_flush_retries_total",
+      help: "Failed attempts to store, by SQLSTATE class or connection",
+      labelNames: ["class"],
+      registers,
+    }),
+    incidents: new Counter({
+      name: "fleetlog_incidents_total",
+      help: "Rows added to the table incidents",
+      registers,
+    }),
+    reclaimed: new Counter({
+      name: "fleetlog_reclaimed_entries_total",
+      help: "Entries taken over from a consumer that left them unacknowledged",
+      registers,
+    }),
+    lost: new Counter({
+      name: "fleetlog_lost_entries_total",
+      help: "Entries that were removed from the stream before they were stored; must stay 0",
+      registers,
+    }),
+    trimmed: new Counter({
+      name: "fleetlog_trimmed_entries_total",
+      help: "Stored entries removed from the stream",
+      registers,
+    }),
+    backlog: new Gauge({
+      name: "fleetlog_backlog_entries",
+      help: "Entries of a shard no consumer has yet; NaN when Redis cannot say",
+      labelNames: ["shard"],
+      registers,
+    }),
+    pending: new Gauge({
+      name: "fleetlog_pending_entries",
+      help: "Entries of a shard a consumer has and did not acknowledge yet",
+      labelNames: ["shard"],
+      registers,
+    }),
+    oldest: new Gauge({
+      name: "fleetlog_oldest_entry_seconds",
+      help: "Age of the oldest entry of a shard that is not acknowledged; NaN when Redis cannot say",
+      labelNames: ["shard"],
+      registers,
+    }),
+  };
+}

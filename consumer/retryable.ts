@@ -1,0 +1,57 @@
+import { AssertionError } from "node:assert";
+import { DatabaseError } from "pg";
+
+/**
+ * Whose fault a failed flush is, and so what to do:
+ * - `outage`: PostgreSQL's, or the way to it. The same flush again, for ever; nothing counts against the data.
+ * - `data`: something in the flush cannot be stored. Find it, put it into dead_letters, store the rest.
+ * - `setup`: the database is not as this program needs it. The same again, for ever, but an operator has to act:
+ *   said loudly, and a restart would not help.
+ * - `bug`: ours. The process dies and is started again.
+ */
+export type Fault = "outage" | "data" | "setup" | "bug";
+
+/** SQLSTATEs by their first two characters, https://www.postgresql.org/docs/18/errcodes-appendix.html */
+const classes: Readonly<Record<string, Fault>> = {
+  "08": "outage", // connection exception
+  "40": "outage", // transaction rollback: deadlock, serialization failure
+  "53": "outage", // insufficient resources: disk full, out of memory, too many connections
+  "55": "outage", // object not in prerequisite state: lock not available, in use
+  "57": "outage", // operator intervention: shutdown, starting up, cancelled, statement timeout
+  "58": "outage", // system error: input/output error
+  "22": "data", // data exception: out of range, bad UTF-8, NUL, bad JSON
+  "23": "data", // integrity constraint violation, an operator's CHECK included
+  "54": "data", // program limit exceeded: a row too long for its index
+  "28": "setup", // invalid authorization
+  "3D": "setup", // no such database
+  "42": "setup", // no such table or column, no privilege: migrations are missing
+  P0: "data", // raised by a trigger of the operator
+  XX: "setup", // internal error, data corrupted
+};
+
+/** SQLSTATEs that are not what their class says. */
+const exceptions: Readonly<Record<string, Fault>> = {
+  "25006": "outage", // read-only transaction: a standby, or a primary after failover
+  "25P02": "outage", // transaction aborted, after an error we were not shown
+  "25P03": "outage", // idle in transaction for too long: this process stood still
+  "25P04": "outage", // transaction timeout
+  "21000": "bug", // one statement would change a row twice: something was not aggregated
+};
+
+/** Errors without SQLSTATE come from the driver or the socket, except those only a mistake in the code throws. */
+export function faultOf(error: unknown): Fault {
+  if (error instanceof DatabaseError) return faultOfDatabase(error);
+  const mistakes = [TypeError, RangeError, ReferenceError, SyntaxError, AssertionError];
+  return mistakes.some((kind) => error instanceof kind) ? "bug" : "outage";
+}
+
+function faultOfDatabase({ code = "", constraint }: DatabaseError): Fault {
+  // Two batches of one millisecond got the same counter: the next attempt takes other ids.
+  if (code === "23505" && constraint === "batches_pkey") return "outage";
+  return exceptions[code] ?? classes[code.slice(0, 2)] ?? "setup";
+}
+
+/** A short word for the metric of retries: the SQLSTATE class, or "connection". */
+export function faultClass(error: unknown): string {
+  return error instanceof DatabaseError ? (error.code ?? "").slice(0, 2) : "connection";
+}

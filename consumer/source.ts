@@ -1,0 +1,31 @@
+import type { Redis } from "ioredis";
+import { acknowledge } from "#stream/ack.ts";
+import { type ReaderOptions, StreamReader } from "#stream/reader.ts";
+import type { Source } from "./consumer.ts";
+
+/** How many entries of a shard one read may bring; a flush of tiny batches takes several reads. */
+const entriesPerReadMax = 2_000;
+
+/**
+ * The stream as a {@link Source}. A reader whose read failed is replaced: Redis may have handed over entries in an
+ * answer that never arrived, and a new reader begins with what is pending.
+ */
+export function createSource(
+  readRedis: Redis,
+  commandRedis: Redis,
+  options: Omit<ReaderOptions, "countMax">,
+): Source {
+  const newReader = () => new StreamReader(readRedis, { ...options, countMax: entriesPerReadMax });
+  let reader = newReader();
+  return {
+    async read() {
+      try {
+        return await reader.read();
+      } catch (error) {
+        reader = newReader();
+        throw error;
+      }
+    },
+    acknowledge: (places) => acknowledge(commandRedis, places),
+  };
+}

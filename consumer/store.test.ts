@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import { Readiness } from "#lib/readiness.ts";
+import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { type BatchInHand, type DeadLetter, isBatch, takeInHand } from "./batch-in-hand.ts";
+import type { Flush, FlushWriter } from "./flush-writer.ts";
+import { createMetrics } from "./metrics.ts";
+import { type StoreTools, store } from "./store.ts";
+import {
+  createWorld,
+  entryOf,
+  logger,
+  poolFor,
+  receivedAtMicros,
+  records,
+  writerOn,
+} from "./test-support.ts";
+
+function toolsWith(writer: FlushWriter): StoreTools {
+  const metrics = createMetrics(createRegistry("consumer"));
+  return { writer, logger, metrics, readiness: new Readiness([]), signal: new AbortController().signal };
+}
+
+function flushOf(...entries: readonly ReturnType<typeof entryOf>[]): Flush {
+  const taken = entries.map((entry, index): BatchInHand | DeadLetter =>
+    takeInHand({ shard: 0, id: `1-${index}`, entry }),
+  );
+  return {
+    batches: taken.filter((item) => isBatch(item)),
+    letters: taken.filter((item) => !isBatch(item)) as DeadLetter[],
+  };
+}
+
+test("stores batches with their records, times to the microsecond, and the counts of the device", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const [stored] = await store(tools, flushOf(entryOf(1, records(4)), entryOf(2, records(2))));
+  const others = { duplicateBatches: 0, duplicateRecords: 0, deadLetters: 0, incidents: 0 };
+  assert.deepEqual(stored, { batches: 2, records: 6, ...others });
+  assert.deepEqual(
+    await world.rows(`select to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, device_id, session_id,
+      sequence, idx, severity, logger, message, attributes from logs where sequence = 1 and idx = 3`),
+    [
+      {
+        time: "00:00:02.500000",
+        device_id: "device-1",
+        session_id: "boot-1",
+        sequence: "1",
+        idx: 3,
+        severity: 9,
+        logger: "test",
+        message: "hello 3",
+        attributes: {},
+      },
+    ],
+  );
+  assert.deepEqual(
+    await world.rows("select batch_count, record_count, error_count, dead_letter_count from devices"),
+    [{ batch_count: "2", record_count: "6", error_count: "1", dead_letter_count: "0" }],
+  );
+  assert.deepEqual(await world.rows("select (id >> 20) * 1000 as micros from batches limit 1"), [
+    { micros: String(receivedAtMicros) },
+  ]);
+});
+
+test("stores a batch once, however often it is in one flush and in how many flushes", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const entry = entryOf(1, records(5));
+  const [first] = await store(tools, flushOf(entry, entry, entryOf(2, records(5))));
+  const [second] = await store(tools, flushOf(entryOf(2, records(5)), entry));
+  assert.deepEqual([first?.batches, first?.duplicateBatches], [2, 1]);
+  assert.deepEqual([second?.batches, second?.duplicateBatches], [0, 2]);
+  assert.equal(await world.count("records"), 10);
+});
+
+test("two consumers that store the same batches at the same time store them once and do not deadlock", async () => {
+  await using world = await createWorld();
+  const entries = Array.from({ length: 60 }, (_, index) =>
+    entryOf(index + 1, records(10), { deviceId: `device-${index % 7}` }),
+  );
+  const pools = [poolFor(world), poolFor(world)];
+  const flushes = [entries, entries.toReversed(), entries.slice(20), entries.slice(0, 40).toReversed()];
+  const tools = flushes.map((_, index) => toolsWith(writerOn(pools[index % 2]!)));
+  await Promise.all(flushes.map((own, index) => store(tools[index]!, flushOf(...own))));
+  assert.equal(await world.count("records"), 600);
+  assert.deepEqual(await world.rows("select sum(record_count)::int as n from devices"), [{ n: 600 }]);
+  assert.deepEqual(await world.rows("select sum(record_count)::int as n from log_statistics"), [{ n: 600 }]);
+  const retries = await Promise.all(tools.map(({ metrics }) => metrics.retries.get()));
+  assert.deepEqual(
+    retries.flatMap(({ values }) => values),
+    [],
+  );
+});
+
+test("stores another batch under the same number, and reports it once", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const same = entryOf(1, records(1, "same"));
+  await store(tools, flushOf(same, entryOf(1, records(1, "flush")), entryOf(2, records(1))));
+  await store(tools, flushOf(same, entryOf(1, records(1, "later"))));
+  assert.equal(await world.count("records"), 4);
+  assert.deepEqual(
+    await world.rows(`select kind, details->>'session_id' as session, (details->>'sequence')::int as sequence,
+      jsonb_array_length(details->'other_batch_ids') as others from incidents order by id`),
+    [
+      { kind: "sequence_reused", session: "boot-1", sequence: 1, others: 1 },
+      { kind: "sequence_reused", session: "boot-1", sequence: 1, others: 2 },
+    ],
+  );
+});
+
+test("keeps rejected records in dead_letters with reason and bytes, and stores their neighbours", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const entry = entryOf(1, [{ message: "good" }, { message: "a\0b" }, { message: "also good" }]);
+  await store(tools, flushOf(entry));
+  await store(tools, flushOf(entry));
+  assert.deepEqual(await world.rows("select idx, message from records order by idx"), [
+    { idx: 0, message: "good" },
+    { idx: 2, message: "also good" },
+  ]);
+  assert.deepEqual(
+    await world.rows(`select device_id, sequence, idx, reason ~ 'message' as named,
+      position('\\x610062' in raw) > 0 as whole, raw_bytes from dead_letters`),
+    [{ device_id: "device-1", sequence: "1", idx: 1, named: true, whole: true, raw_bytes: 5 }],
+  );
+  assert.deepEqual(await world.rows("select record_count, dead_letter_count from devices"), [
+    { record_count: "2", dead_letter_count: "1" },
+  ]);
+});
+
+test("keeps an entry whose batch cannot be read in dead_letters, once, cut at 64 KiB", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const entry = { ...entryOf(1, records(1)), batch: Buffer.alloc(100_000, 0xff) };
+  const foreign = { ...entryOf(2, records(1)), deviceId: "device-2" };
+  await store(tools, flushOf(entry, foreign, entryOf(3, records(1))));
+  await store(tools, flushOf(entry));
+  assert.deepEqual(
+    await world.rows("select sequence, idx, length(raw), raw_bytes from dead_letters order by id"),
+    [
+      { sequence: "1", idx: null, length: 65_536, raw_bytes: 100_000 },
+      { sequence: "2", idx: null, length: foreign.batch.length, raw_bytes: foreign.batch.length },
+    ],
+  );
+  assert.equal(await world.count("records"), 1);
+});
+
+test("finds the records PostgreSQL refuses and stores all others of the flush", async () => {
+  await using world = await createWorld();
+  await world.rows("alter table records add constraint no_secrets check (message !~ 'secret')");
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const faulty = [
+    ...records(5),
+    { message: "secret 1" },
+    ...records(7),
+    { message: "secret 2", severity: 17 },
+  ];
+  const stored = await store(
+    tools,
+    flushOf(entryOf(1, records(3)), entryOf(2, faulty), entryOf(3, records(3)), entryOf(4, records(3))),
+  );
+  assert.equal(
+    stored.reduce((sum, { records }) => sum + records, 0),
+    21,
+  );
+  assert.equal(await world.count("records"), 21);
+  assert.deepEqual(
+    await world.rows("select sequence, idx, reason ~ 'no_secrets' as named from dead_letters order by idx"),
+    [
+      { sequence: "2", idx: 5, named: true },
+      { sequence: "2", idx: 13, named: true },
+    ],
+  );
+  assert.deepEqual(await world.rows("select record_count, rejected_count from batches where sequence = 2"), [
+    { record_count: 12, rejected_count: 2 },
+  ]);
+  assert.deepEqual(await world.rows("select batch_count, record_count, dead_letter_count from devices"), [
+    { batch_count: "4", record_count: "21", dead_letter_count: "2" },
+  ]);
+});
+
+test("keeps a batch in dead_letters when PostgreSQL refuses its row in the ledger", async () => {
+  await using world = await createWorld();
+  await world.rows("alter table batches add constraint no_13 check (sequence <> 13)");
+  const tools = toolsWith(writerOn(poolFor(world)));
+  await store(tools, flushOf(entryOf(12, records(3)), entryOf(13, records(3)), entryOf(14, records(3))));
+  assert.equal(await world.count("records"), 6);
+  assert.deepEqual(await world.rows("select sequence, idx, reason ~ 'no_13' as named from dead_letters"), [
+    { sequence: "13", idx: null, named: true },
+  ]);
+});
+
+test("recognises a retry that arrives after midnight, in another partition", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  const sent = entryOf(1, records(3));
+  await store(tools, flushOf(sent));
+  const [retried] = await store(tools, flushOf({ ...sent, receivedAtMicros: receivedAtMicros + 1_000_000 }));
+  assert.deepEqual([retried?.batches, retried?.duplicateBatches], [0, 1]);
+  assert.equal(await world.count("records"), 3);
+});
+
+test("notices that the database was replaced by an empty one", async () => {
+  await using world = await createWorld();
+  const tools = toolsWith(writerOn(poolFor(world)));
+  await store(tools, flushOf(entryOf(1, records(3))));
+  await world.rows("truncate devices, batches, records, log_statistics, device_statistics restart identity");
+  await world.rows("insert into devices (device_id, first_seen, last_seen) values ('filler', now(), now())");
+  await world.rows("update devices set device_id = 'other'; delete from devices");
+  await store(tools, flushOf(entryOf(1, records(3))));
+  assert.equal(await world.count("logs"), 3);
+});

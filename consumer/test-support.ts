@@ -1,0 +1,160 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Redis } from "ioredis";
+import { Client, type Pool } from "pg";
+import { copyBytesMax } from "#batch/copy-format.ts";
+import { CopyRows } from "#batch/copy-rows.ts";
+import { digest } from "#batch/digest.ts";
+import { createLogger } from "#lib/logger.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { Readiness } from "#lib/readiness.ts";
+import { createPool } from "#postgres/pool.ts";
+import { LogBatchSchema, type LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { StreamAppender } from "#stream/append.ts";
+import { commandConnection, readConnection } from "#stream/connection.ts";
+import type { Entry } from "#stream/entry.ts";
+import { allShards } from "#stream/keys.ts";
+import { readLag } from "#stream/lag.ts";
+import { createDatabase } from "#test/support/postgres.ts";
+import { startRedis } from "#test/support/redis.ts";
+import { Consumer } from "./consumer.ts";
+import { DeviceKeys } from "./device-keys.ts";
+import { FlushWriter } from "./flush-writer.ts";
+import { createMetrics } from "./metrics.ts";
+import { createSource } from "./source.ts";
+
+type RecordInit = MessageInitShape<typeof LogRecordSchema>;
+
+export const shardCount = 2;
+export const logger = createLogger("test", "silent");
+
+/** 2026-01-31T23:59:59.5Z: half a second before a day ends. */
+export const receivedAtMicros = Date.UTC(2026, 0, 31, 23, 59, 59, 500) * 1000;
+
+/** An entry as a server appends it; the same arguments give the same entry. */
+export function entryOf(
+  sequence: number,
+  records: readonly RecordInit[],
+  changes: Partial<Pick<Entry, "deviceId" | "sessionId" | "receivedAtMicros">> = {},
+): Entry {
+  const named = { deviceId: "device-1", sessionId: "boot-1", receivedAtMicros, ...changes };
+  const message = create(LogBatchSchema, {
+    deviceId: named.deviceId,
+    sessionId: named.sessionId,
+    sequence: BigInt(sequence),
+    records: [...records],
+  });
+  const batch = Buffer.from(toBinary(LogBatchSchema, message));
+  return { ...named, sequence: BigInt(sequence), batch, digest: digest(batch) };
+}
+
+/** So many records, a second apart, severities going round. */
+export function records(count: number, message = "hello"): readonly RecordInit[] {
+  return Array.from({ length: count }, (_, index) => ({
+    timeUnixNano: BigInt(receivedAtMicros + index * 1_000_000) * 1000n,
+    severity: [Severity.INFO, Severity.WARN, Severity.ERROR][index % 3]!,
+    logger: "test",
+    message: `${message} ${index}`,
+  }));
+}
+
+/**
+ * A database and a Redis of a test's own, what runs on them, and questions to both. Everything is stopped in reverse
+ * when the test leaves the block: `await using world = await createWorld()`.
+ */
+export async function createWorld() {
+  await using started = new AsyncDisposableStack();
+  const database = started.use(await createDatabase());
+  const redisServer = started.use(await startRedis());
+  const sqlClient = new Client({ connectionString: database.url });
+  sqlClient.on("error", () => undefined);
+  await sqlClient.connect();
+  started.defer(() => sqlClient.end());
+  const redis = await connect(started, redisServer.url, commandConnection);
+  const appender = new StreamAppender(redis, {
+    shards: shardCount,
+    inFlightMax: 10_000,
+    inFlightBytesMax: 64 << 20,
+  });
+  const shards = allShards(shardCount);
+  const stack = started.move();
+  return {
+    databaseUrl: database.url,
+    redisUrl: redisServer.url,
+    redis,
+    stack,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    append: async (...entries: readonly Entry[]) => {
+      await Promise.all(entries.map((entry) => appender.append(entry)));
+    },
+    /** What a query answers. */
+    rows: async (sql: string): Promise<Record<string, unknown>[]> => (await sqlClient.query(sql)).rows,
+    count: async (table: string): Promise<number> =>
+      Number((await sqlClient.query(`select count(*) from ${table}`)).rows[0].count),
+    /** Entries nobody has acknowledged, delivered or not. */
+    unacknowledged: async (): Promise<number> => {
+      const lags = await readLag(redis, shards);
+      return lags.reduce((sum, lag) => sum + lag.pendingEntries + (lag.undeliveredEntries ?? Number.NaN), 0);
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+export function poolFor(world: World): Pool {
+  const pool = createPool(
+    {
+      databaseUrl: world.databaseUrl,
+      applicationName: "fleetlog-consumer",
+      connectionsMax: 3,
+      statementTimeoutMs: 10_000,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 2_000,
+      settings: { synchronous_commit: "on" },
+    },
+    logger,
+  );
+  world.stack.defer(() => pool.end());
+  return pool;
+}
+
+export function writerOn(pool: Pool, deviceKeys = new DeviceKeys()): FlushWriter {
+  return new FlushWriter(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)));
+}
+
+/** A consumer within this process, stopped with its world. */
+export async function startConsumer(world: World, name = "consumer-1") {
+  const pool = poolFor(world);
+  const readRedis = await connect(world.stack, world.redisUrl, readConnection);
+  const commandRedis = await connect(world.stack, world.redisUrl, commandConnection);
+  const metrics = createMetrics(createRegistry("consumer"));
+  const readiness = new Readiness([]);
+  const failures: unknown[] = [];
+  const deviceKeys = new DeviceKeys();
+  const shards = allShards(shardCount);
+  const consumer = new Consumer({
+    source: createSource(readRedis, commandRedis, { shards, consumer: name, bytesMax: 4 << 20 }),
+    writers: [writerOn(pool, deviceKeys), writerOn(pool, deviceKeys)],
+    limits: { recordsMax: 20_000, bytesMax: 4 << 20, intervalMs: 5 },
+    metrics,
+    readiness,
+    logger,
+    fail: (error) => failures.push(error),
+  });
+  const stop = () => consumer.stop(5_000);
+  world.stack.defer(stop);
+  await consumer.start();
+  return { consumer, commandRedis, metrics, readiness, failures, stop };
+}
+
+/** A connected client with the options programs use. */
+async function connect(
+  stack: AsyncDisposableStack,
+  url: string,
+  options: typeof commandConnection | typeof readConnection,
+): Promise<Redis> {
+  const redis = new Redis(url, { ...options, lazyConnect: true });
+  redis.on("error", () => undefined);
+  stack.defer(() => redis.disconnect());
+  await redis.connect();
+  return redis;
+}
