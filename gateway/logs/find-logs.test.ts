@@ -114,7 +114,7 @@ async function bruteForce(filter: LogFilter): Promise<string[]> {
   const { rows } = await pool.query<{ place: string }>(
     `select format('%s %s %s', (extract(epoch from time) * 1e6)::int8, batch_id, idx) as place
      from records join batches on batches.id = batch_id join devices on devices.key = device_key
-     where ($1::text is null or device_id = $1) and severity >= $2 and position(lower($3) in lower(message)) > 0
+     where ($1::text is null or device_id = $1) and severity >= $2 and position(lower($3 collate pg_c_utf8) in lower(message collate pg_c_utf8)) > 0
        and ($4::int8 is null or extract(epoch from time) * 1000000 >= $4)
        and ($5::int8 is null or extract(epoch from time) * 1000000 < $5)
      order by time desc, batch_id desc, idx desc`,

@@ -32,9 +32,14 @@ export function severitiesFrom(minSeverity: number): number {
   return (2 ** (severityMax + 1) - 1) & ~(2 ** minSeverity - 1);
 }
 
-/** Case-insensitive substring; `%`, `_` and `\` stand for themselves. */
+/**
+ * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The databases have the locale C, which knows
+ * only the cases of ASCII: enough for a text of ASCII, and three times as fast as a collation that knows them all.
+ */
 export function containsText(message: Expression<string>, text: string): Expression<SqlBool> {
-  return sql<SqlBool>`${message} ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
+  const pattern = `%${text.replace(/[%_\\]/g, "\\$&")}%`;
+  const isAscii = !/[^\0-\x7f]/.test(text);
+  return isAscii ? sql`${message} ilike ${pattern}` : sql`${message} collate pg_c_utf8 ilike ${pattern}`;
 }
 
 const severityMax = 24;
