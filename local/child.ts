@@ -71,7 +71,7 @@ export class Child {
 
   /** Starts the process; resolves when it runs, which does not yet mean that it is ready. */
   static async start(options: ChildOptions): Promise<Child> {
-    await endLeftover(options.pidFile);
+    await endLeftover(options);
     mkdirSync(dirname(options.logFile), { recursive: true });
     const log = openSync(options.logFile, "a");
     try {
@@ -204,8 +204,8 @@ while kill -0 "$2" && [ $tries -lt 150 ]; do sleep 0.1; tries=$((tries + 1)); do
 kill -s KILL -- "-$2"
 `;
 
-/** Ends the process of an earlier start that `pidFile` names, if that very process still runs. */
-async function endLeftover(pidFile: string): Promise<void> {
+/** Ends the process of an earlier start that the pid file names, if that very process still runs. */
+async function endLeftover({ name, pidFile, stopSignal }: ChildOptions): Promise<void> {
   let identity: string;
   try {
     identity = readFileSync(pidFile, "utf8");
@@ -214,12 +214,11 @@ async function endLeftover(pidFile: string): Promise<void> {
   }
   const pid = Number(identity.split(" ")[0]);
   const runs = () => identity !== "" && processIdentity(pid) === identity;
-  for (const signal of [undefined, "SIGTERM", "SIGKILL"] as const) {
-    if (signal && runs()) signalGroup(pid, signal);
+  for (const signal of [stopSignal ?? "SIGTERM", "SIGKILL"] as const) {
+    if (runs()) signalGroup(pid, signal);
     for (let waitedMs = 0; runs() && waitedMs < 12_000; waitedMs += 50) await sleep(50);
   }
-  if (runs())
-    throw new StartError(`Process ${pid} of an earlier start does not end: end it with kill -9 ${pid}.`);
+  if (runs()) throw new StartError(`${name} of an earlier start does not end: end it with kill -9 ${pid}`);
   rmSync(pidFile, { force: true });
 }
 

@@ -11,8 +11,8 @@ export const stateFolder = join(projectFolder, ".fleetlog");
 /** Programs fetched without installing; shared by `npm start` and `npm test`. */
 export const partsFolder = join(stateFolder, "parts");
 
-/** Where things go that another user must reach when the project is below a closed home such as /root. */
-export const openFolder = join(
-  "/var/tmp",
-  `fleetlog-${createHash("sha256").update(projectFolder).digest("hex").slice(0, 12)}`,
-);
+/** Stands in for `folder` when that is below a closed home such as /root, and another user must reach it. */
+export function openFolder(folder: string): string {
+  const name = createHash("sha256").update(folder).digest("hex").slice(0, 12);
+  return join("/var/tmp", `fleetlog-${name}`);
+}

@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { cp, mkdtemp, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { openFolder } from "./folders.ts";
+import { StartError } from "./child.ts";
+import { openFolder, projectFolder } from "./folders.ts";
 
 /** PostgreSQL refuses to run as root, so as root it runs as another user; `undefined` means as ourselves. */
 export interface PostgresUser {
@@ -19,7 +20,7 @@ export function postgresUser(): PostgresUser | undefined {
     const fields = users.find((line) => line.startsWith(`${name}:`))?.split(":");
     if (fields) return { uid: Number(fields[2]), gid: Number(fields[3]) };
   }
-  throw new Error(
+  throw new StartError(
     "PostgreSQL does not run as root, and neither a user postgres nor nobody exists: run as an ordinary user.",
   );
 }
@@ -32,18 +33,19 @@ export async function postgresBinaries(user: PostgresUser | undefined): Promise<
   try {
     entry = require.resolve(packageName);
   } catch {
-    throw new Error(
+    throw new StartError(
       `There is no PostgreSQL for ${process.platform} on ${process.arch} in npm (${packageName}).`,
     );
   }
   const native = join(dirname(dirname(entry)), "native");
   if (runsAs(user, join(native, "bin/postgres"), ["--version"])) return join(native, "bin");
   if (!user)
-    throw new Error(`${join(native, "bin/postgres")} does not run: remove node_modules and try again.`);
+    throw new StartError(`${join(native, "bin/postgres")} does not run: remove node_modules and try again.`);
 
-  const copy = join(ensureOpenFolder(), "postgres-native");
+  const open = ensureOpenFolder(projectFolder);
+  const copy = join(open, "postgres-native");
   if (!runsAs(user, join(copy, "bin/postgres"), ["--version"])) {
-    const stage = await mkdtemp(join(openFolder, "copying-"));
+    const stage = await mkdtemp(join(open, "copying-"));
     chmodSync(stage, 0o755);
     await cp(native, join(stage, "native"), { recursive: true, verbatimSymlinks: true });
     await rm(copy, { recursive: true, force: true });
@@ -55,26 +57,32 @@ export async function postgresBinaries(user: PostgresUser | undefined): Promise<
   return join(copy, "bin");
 }
 
-/** `preferred`, unless `user` cannot reach it: then a folder below /var/tmp of the same name. */
-export function reachableFolder(preferred: string, name: string, user: PostgresUser | undefined): string {
-  const elsewhere = join(openFolder, name);
+/**
+ * The folder `name` in `folder`, which is opened for passing through if needed; where `user` still cannot reach it, a
+ * folder below /var/tmp.
+ */
+export function reachableFolder(folder: string, name: string, user: PostgresUser | undefined): string {
+  const preferred = join(folder, name);
   if (!user) return preferred;
+  const elsewhere = join(openFolder(folder), name);
   if (existsSync(join(elsewhere, "PG_VERSION")) && !existsSync(join(preferred, "PG_VERSION")))
     return elsewhere;
-  mkdirSync(dirname(preferred), { recursive: true });
-  if (runsAs(user, "/bin/sh", ["-c", 'cd "$1"', "sh", dirname(preferred)])) return preferred;
-  ensureOpenFolder();
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, statSync(folder).mode | 0o011);
+  if (runsAs(user, "/bin/sh", ["-c", 'cd "$1"', "sh", folder])) return preferred;
+  ensureOpenFolder(folder);
   return elsewhere;
 }
 
 /** Its name can be guessed, so a folder that somebody else put there is refused. */
-function ensureOpenFolder(): string {
-  mkdirSync(openFolder, { recursive: true, mode: 0o755 });
-  const stat = lstatSync(openFolder);
+function ensureOpenFolder(folder: string): string {
+  const open = openFolder(folder);
+  mkdirSync(open, { recursive: true, mode: 0o755 });
+  const stat = lstatSync(open);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
-    throw new Error(`${openFolder} belongs to somebody else: remove it.`);
+    throw new StartError(`${open} belongs to somebody else: remove it.`);
   }
-  return openFolder;
+  return open;
 }
 
 function runsAs(user: PostgresUser | undefined, command: string, args: readonly string[]): boolean {

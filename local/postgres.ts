@@ -40,7 +40,7 @@ export async function startPostgres(
 ): Promise<RunningPostgres> {
   const user = postgresUser();
   const bin = await postgresBinaries(user);
-  const data = reachableFolder(join(folder, "postgres"), "postgres", user);
+  const data = reachableFolder(folder, "postgres", user);
   const password = await createOrCheckCluster(bin, data, folder, user);
   return onFreePort(async (port) => {
     const options = Object.entries({ ...defaults, ...settings, port: String(port) });

@@ -1,11 +1,11 @@
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { integer, readEnv } from "#lib/config.ts";
 import { Child, exitText, StartError } from "./child.ts";
 import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { projectFolder, stateFolder } from "./folders.ts";
+import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
 import { type RunningSystem, startSystem } from "./system.ts";
 import { stepPrinter } from "./terminal.ts";
 
@@ -15,6 +15,7 @@ import { stepPrinter } from "./terminal.ts";
 // in reverse order. npm and the shell may each pass the same Ctrl-C on, so signals within a second count as one; one
 // more after that ends everything at once.
 
+const stateFolder = process.env.FLEETLOG_FOLDER || usualFolder;
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 process.chdir(projectFolder);
@@ -58,7 +59,7 @@ async function run(): Promise<number> {
   const failed = watch(system);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
   print(firstSteps({ http: system.nginx.http, grpc: system.nginx.grpc, logs: join(stateFolder, "logs") }));
-  print("Ctrl-C stops everything; the data stays in .fleetlog/.");
+  print(`Ctrl-C stops everything; the data stays in ${relative(projectFolder, stateFolder)}/.`);
 
   const failure = await Promise.race([failed, stopAsked.promise.then(() => undefined)]);
   if (failure) process.stderr.write(`\n${failure} Stopping everything.\n`);

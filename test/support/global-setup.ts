@@ -1,4 +1,4 @@
-import { chmod, mkdtemp } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findPart } from "#local/parts.ts";
@@ -13,7 +13,6 @@ let postgres: RunningPostgres | undefined;
 
 export async function globalSetup(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "postgres-"));
-  await chmod(folder, 0o755); // PostgreSQL may run as another user
   const [running] = await Promise.all([
     startPostgres(folder, { shared_buffers: "64MB", max_connections: "200" }),
     findPart("redis"),
