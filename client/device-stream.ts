@@ -1,18 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { type ChannelCredentials, Client, credentials, status } from "@grpc/grpc-js";
+import { type ChannelCredentials, type Client, status } from "@grpc/grpc-js";
+import { openChannel } from "#client/channel.ts";
 import { Connection, type ConnectionEnd } from "#client/connection.ts";
+import { DeviceStreamError } from "#client/device-stream-error.ts";
+import { type KeptBatch, KeptBatches, type SentBatch } from "#client/kept-batches.ts";
+import { Pause } from "#client/pause.ts";
 import { encodeRequest } from "#client/record.ts";
 import { type Backoff, backoffMs } from "#lib/backoff.ts";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
-/** A batch that has a number and is kept until it has its verdict. */
-export interface SentBatch<Note> {
-  readonly sequence: bigint;
-  readonly recordCount: number;
-  /** What the caller gave to {@link DeviceStream.send}, to know the batch by. */
-  readonly note: Note;
-}
+export type { SentBatch } from "#client/kept-batches.ts";
 
 /** What happens, for the caller to see. Called synchronously; must not throw. */
 export interface DeviceStreamEvents<Note> {
@@ -46,21 +44,6 @@ export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvent
   readonly backoff?: Backoff | undefined;
 }
 
-/** The stream failed for good. `unacknowledged` may or may not be stored; their records were not confirmed. */
-export class DeviceStreamError<Note = unknown> extends Error {
-  override readonly name = "DeviceStreamError";
-  readonly unacknowledged: readonly SentBatch<Note>[];
-
-  constructor(message: string, unacknowledged: readonly SentBatch<Note>[]) {
-    super(message);
-    this.unacknowledged = unacknowledged;
-  }
-}
-
-interface KeptBatch<Note> extends SentBatch<Note> {
-  readonly request: Buffer;
-}
-
 /**
  * The device's half of the promise: a batch is numbered and encoded once, kept until it has a verdict, and sent
  * again with the same bytes whenever that is in doubt, so that the server can tell a retry from a new batch.
@@ -84,12 +67,10 @@ export class DeviceStream<Note = undefined> {
   readonly #bounds: { batchesMax: number; bytesMax: number };
   readonly #times: { ackTimeoutMs: number; giveUpAfterMs: number; backoff: Backoff };
 
+  readonly #kept = new KeptBatches<Note>();
   #sequence = 0n;
-  #kept: KeptBatch<Note>[] = [];
-  #keptBytes = 0;
-  #unsent: KeptBatch<Note>[] = [];
   #connection: Connection<KeptBatch<Note>> | undefined;
-  #pause: { timer: NodeJS.Timeout; until: number } | undefined;
+  readonly #pause = new Pause(() => this.#pump());
   #failedAttempts = 0;
   #progressAt = performance.now();
   #failure: DeviceStreamError<Note> | undefined;
@@ -108,16 +89,12 @@ export class DeviceStream<Note = undefined> {
       giveUpAfterMs: options.giveUpAfterMs ?? 300_000,
       backoff: options.backoff ?? { baseMs: 100, capMs: 5_000 },
     };
-    this.#client = new Client(
-      options.address ?? "127.0.0.1:50051",
-      options.credentials ?? credentials.createInsecure(),
-      channelOptions,
-    );
+    this.#client = openChannel(options.address, options.credentials);
   }
 
   /** The batches that have no verdict yet, by sequence. */
   get unacknowledged(): readonly SentBatch<Note>[] {
-    return this.#kept;
+    return this.#kept.all;
   }
 
   /**
@@ -127,26 +104,23 @@ export class DeviceStream<Note = undefined> {
    */
   async send(records: readonly Uint8Array[], note: Note): Promise<void> {
     if (this.#failure) throw this.#failure;
-    if (this.#kept.length >= 2 * this.#bounds.batchesMax) {
-      throw new Error(`${this.#kept.length} batches are waiting already: await send() before the next call`);
+    if (this.#kept.count >= 2 * this.#bounds.batchesMax) {
+      throw new Error(`${this.#kept.count} batches are waiting already: await send() before the next call`);
     }
     const { sessionId } = this;
     const sequence = ++this.#sequence;
     const request = encodeRequest({ deviceId: this.#deviceId, sessionId, sequence }, records);
-    const batch = { sequence, recordCount: records.length, note, request };
-    if (this.#kept.length === 0) this.#progressAt = performance.now();
-    this.#kept.push(batch);
-    this.#keptBytes += request.byteLength;
-    this.#unsent.push(batch);
+    if (this.#kept.count === 0) this.#progressAt = performance.now();
+    this.#kept.add({ sequence, recordCount: records.length, note, request });
     this.#pump();
     await this.#until(() => this.#hasRoom());
   }
 
   /** Resolves when every batch has its verdict; with `deadlineMs`, rejects with DeadlineError beyond it. */
   async flush(deadlineMs?: number): Promise<void> {
-    const flushed = this.#until(() => this.#kept.length === 0);
+    const flushed = this.#until(() => this.#kept.count === 0);
     if (deadlineMs === undefined) await flushed;
-    else await withDeadline(`acknowledgement of ${this.#kept.length} batches`, deadlineMs, flushed);
+    else await withDeadline(`acknowledgement of ${this.#kept.count} batches`, deadlineMs, flushed);
   }
 
   /** Ends the stream and the connection. What has no verdict is dropped: `flush()` first. */
@@ -159,7 +133,7 @@ export class DeviceStream<Note = undefined> {
   }
 
   #hasRoom(): boolean {
-    return this.#kept.length < this.#bounds.batchesMax && this.#keptBytes < this.#bounds.bytesMax;
+    return this.#kept.count < this.#bounds.batchesMax && this.#kept.bytes < this.#bounds.bytesMax;
   }
 
   async #until(condition: () => boolean): Promise<void> {
@@ -176,12 +150,12 @@ export class DeviceStream<Note = undefined> {
 
   /** Writes what is unsent, as far as the bounds of what is under way allow. */
   #pump(): void {
-    if (this.#failure || this.#pause) return;
-    for (let batch = this.#unsent[0]; batch !== undefined; batch = this.#unsent[0]) {
+    if (this.#failure || this.#pause.isOn) return;
+    for (let batch = this.#kept.nextUnsent; batch !== undefined; batch = this.#kept.nextUnsent) {
       this.#connection ??= this.#connect();
       const { awaitingCount, awaitingBytes } = this.#connection;
       if (awaitingCount >= this.#bounds.batchesMax || awaitingBytes >= this.#bounds.bytesMax) return;
-      this.#unsent.shift();
+      this.#kept.written();
       this.#connection.write(batch);
     }
   }
@@ -202,8 +176,7 @@ export class DeviceStream<Note = undefined> {
       this.#retry(batch, error);
       return;
     }
-    this.#kept.splice(this.#kept.indexOf(batch), 1);
-    this.#keptBytes -= batch.request.byteLength;
+    this.#kept.forget(batch);
     this.#failedAttempts = 0;
     this.#progressAt = performance.now();
     if (error) this.#events.onRefused?.(batch, error);
@@ -216,17 +189,16 @@ export class DeviceStream<Note = undefined> {
   #retry(batch: KeptBatch<Note>, error: BatchError): void {
     const { backoff } = this.#times;
     if (this.#hasGivenUp(error.message)) return;
-    this.#unsent.push(batch);
-    this.#unsent.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
-    if (!this.#pause) this.#failedAttempts++;
+    this.#kept.writeAgain(batch);
+    if (!this.#pause.isOn) this.#failedAttempts++;
     const wanted = error.retryDelayMs || backoffMs(this.#failedAttempts, backoff);
-    this.#pauseFor(Math.min(wanted, retryDelayMsMax));
+    this.#pause.atLeast(Math.min(wanted, retryDelayMsMax));
   }
 
   #onEnd(end: ConnectionEnd): void {
     this.#connection = undefined;
-    if (this.#failure || this.#kept.length === 0) return;
-    this.#unsent = [...this.#kept];
+    if (this.#failure || this.#kept.count === 0) return;
+    this.#kept.writeAllAgain();
     if (finalStatuses.has(end.code)) {
       this.#fail(`the server refuses the stream: ${status[end.code]}: ${end.reason}`);
       return;
@@ -234,7 +206,7 @@ export class DeviceStream<Note = undefined> {
     if (this.#hasGivenUp(end.reason)) return;
     const attempt = ++this.#failedAttempts;
     const delayMs = backoffMs(attempt, this.#times.backoff);
-    this.#pauseFor(delayMs);
+    this.#pause.atLeast(delayMs);
     this.#events.onReconnect?.({ attempt, delayMs, reason: end.reason });
   }
 
@@ -245,18 +217,6 @@ export class DeviceStream<Note = undefined> {
     return true;
   }
 
-  /** Writes nothing for that long; a pause is made longer, never shorter. */
-  #pauseFor(ms: number): void {
-    const until = performance.now() + ms;
-    if (this.#pause && this.#pause.until >= until) return;
-    clearTimeout(this.#pause?.timer);
-    const timer = setTimeout(() => {
-      this.#pause = undefined;
-      this.#pump();
-    }, ms);
-    this.#pause = { timer, until };
-  }
-
   #fail(message: string): void {
     const failure = this.#end(message);
     if (failure) this.#events.onFailed?.(failure);
@@ -264,10 +224,10 @@ export class DeviceStream<Note = undefined> {
 
   #end(message: string): DeviceStreamError<Note> | undefined {
     if (this.#failure) return undefined;
-    const failure = new DeviceStreamError(message, this.#kept);
+    const failure = new DeviceStreamError(message, this.#kept.all);
     this.#failure = failure;
-    clearTimeout(this.#pause?.timer);
-    if (this.#kept.length === 0) this.#connection?.end();
+    this.#pause.cancel();
+    if (this.#kept.count === 0) this.#connection?.end();
     else this.#connection?.cancel(message);
     this.#client.close();
     this.#notify();
@@ -285,17 +245,3 @@ const finalStatuses: ReadonlySet<status> = new Set([
   status.UNAUTHENTICATED,
   status.UNIMPLEMENTED,
 ]);
-
-const channelOptions = {
-  // The attempts are ours to space: the channel's own waits (up to 2 min) would add to them.
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 1_000,
-  // A connection per device, so that one device's trouble is not another's, and no retries below ours.
-  "grpc.use_local_subchannel_pool": 1,
-  "grpc.enable_retries": 0,
-  // Finds a peer that vanished without a word, as when the power or the link is cut.
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 10_000,
-  // An Ack that rejects each of 10,000 records, with reasons.
-  "grpc.max_receive_message_length": 16 * 1024 * 1024,
-};

@@ -1,0 +1,21 @@
+import { type ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
+
+/** A gRPC channel as one device uses it; connects when the first call is made. Default address 127.0.0.1:50051. */
+export function openChannel(
+  address = "127.0.0.1:50051",
+  security: ChannelCredentials = credentials.createInsecure(),
+): Client {
+  return new Client(address, security, {
+    // The attempts are the caller's to space: the channel's own waits (up to 2 min) would add to them.
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1_000,
+    // A connection per device, so that one device's trouble is not another's, and no retries below ours.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.enable_retries": 0,
+    // Finds a peer that vanished without a word, as when the power or the link is cut.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    // An Ack that rejects each of 10,000 records, with reasons.
+    "grpc.max_receive_message_length": 16 * 1024 * 1024,
+  });
+}
