@@ -134,12 +134,15 @@ async function readBody(
   if (typeof body !== "object" || body === null || !(Symbol.asyncIterator in body)) return undefined;
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of body) {
-    size += chunk.byteLength;
+  // Not `for await`: to leave that early destroys the connection, and the answer with it.
+  const iterator = body[Symbol.asyncIterator]();
+  for (;;) {
+    const chunk = await iterator.next();
+    if (chunk.done === true) return Buffer.concat(chunks);
+    size += chunk.value.byteLength;
     if (size > bytesMax) return "too large";
-    chunks.push(chunk);
+    chunks.push(chunk.value);
   }
-  return Buffer.concat(chunks);
 }
 
 async function* iterate(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

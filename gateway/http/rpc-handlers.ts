@@ -1,5 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import {
+  Code,
   type ConnectError,
   type ConnectRouter,
   createConnectRouter,
@@ -29,7 +30,9 @@ export function createRpcHandlers(
   const told = (error: unknown): ConnectError => {
     const mapped = toConnectError(error);
     // The cause is what the caller must not see and we must.
-    if (mapped.cause !== undefined) logger.warn({ err: mapped.cause, code: mapped.code }, mapped.rawMessage);
+    if (mapped.cause !== undefined) {
+      logger[mapped.code === Code.Internal ? "error" : "warn"]({ err: mapped.cause }, mapped.rawMessage);
+    }
     return mapped;
   };
   const edge: Interceptor = (next) => async (request) => {

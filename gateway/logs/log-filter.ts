@@ -33,13 +33,11 @@ export function severitiesFrom(minSeverity: number): number {
 }
 
 /**
- * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The databases have the locale C, which knows
- * only the cases of ASCII: enough for a text of ASCII, and three times as fast as a collation that knows them all.
+ * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The collation is named because the databases have
+ * the locale C, which knows only the cases of ASCII. It costs 15 % more than C (2 M records of 100 bytes).
  */
 export function containsText(message: Expression<string>, text: string): Expression<SqlBool> {
-  const pattern = `%${text.replace(/[%_\\]/g, "\\$&")}%`;
-  const isAscii = !/[^\0-\x7f]/.test(text);
-  return isAscii ? sql`${message} ilike ${pattern}` : sql`${message} collate pg_c_utf8 ilike ${pattern}`;
+  return sql`${message} collate pg_c_utf8 ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
 }
 
 const severityMax = 24;
