@@ -161,12 +161,11 @@ export class DeviceStream<Note = undefined> {
   }
 
   #connect(): Connection<KeptBatch<Note>> {
-    const connection: Connection<KeptBatch<Note>> = new Connection(this.#client, {
+    return new Connection<KeptBatch<Note>>(this.#client, {
       ackTimeoutMs: this.#times.ackTimeoutMs,
       onAck: (batch, ack) => this.#onAck(batch, ack),
       onEnd: (end) => this.#onEnd(end),
     });
-    return connection;
   }
 
   #onAck(batch: KeptBatch<Note>, ack: Ack): void {

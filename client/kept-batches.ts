@@ -61,7 +61,9 @@ export class KeptBatches<Note> {
 
   /** `batch` has its verdict. */
   forget(batch: KeptBatch<Note>): void {
-    this.#all.splice(this.#all.indexOf(batch), 1);
+    const at = this.#all.indexOf(batch);
+    if (at === -1) throw new Error(`batch ${batch.sequence} has had its verdict already`);
+    this.#all.splice(at, 1);
     this.#bytes -= batch.request.byteLength;
   }
 }
