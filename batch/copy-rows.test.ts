@@ -118,17 +118,20 @@ test("throws rather than grow beyond its bound", () => {
 test("counts rows per minute and severity, in order", () => {
   const rows = new CopyRows(bytesMax);
   const minute = 60_000_000_000n;
-  const at = (timeUnixNano: bigint, severity: number) => encodeRecord({ timeUnixNano, severity });
   const records = [
-    at(9n * minute, 17),
-    at(9n * minute - 1n, 9),
-    at(8n * minute, 9),
-    at(9n * minute, 9),
-    at(9n * minute, 17),
-    at(9n * minute, 99),
+    recordAt(9n * minute, 17),
+    recordAt(9n * minute - 1n, 9),
+    recordAt(8n * minute, 9),
+    recordAt(9n * minute, 9),
+    recordAt(9n * minute, 17),
+    recordAt(9n * minute, 99),
   ];
   rows.append(scan(encodeBatch({ records })), 1n, 0);
-  rows.append(scan(encodeBatch({ records: [at(2n ** 64n - 1n, 0), at(0n, 24)] })), 2n, 540_000_000);
+  rows.append(
+    scan(encodeBatch({ records: [recordAt(2n ** 64n - 1n, 0), recordAt(0n, 24)] })),
+    2n,
+    540_000_000,
+  );
   assert.deepEqual(
     [...rows.statistics],
     [
@@ -140,6 +143,10 @@ test("counts rows per minute and severity, in order", () => {
     ],
   );
 });
+
+function recordAt(timeUnixNano: bigint, severity: number): Buffer {
+  return encodeRecord({ timeUnixNano, severity });
+}
 
 function rowsOf(...records: RecordParts[]) {
   const rows = new CopyRows(bytesMax);
