@@ -52,6 +52,7 @@ create index dead_letters_at on dead_letters (at);
 create unique index dead_letters_entry on dead_letters (entry, sha256(raw)) where entry is not null;
 
 comment on table dead_letters is 'What could not be stored, with the reason: single records (idx is set), whole batches, and entries of the stream that are no batch.';
+comment on column dead_letters.id is 'Rises with the time.';
 comment on column dead_letters.at is 'When it was put here.';
 comment on column dead_letters.received_at is 'When a server had the batch; NULL if the entry does not say.';
 comment on column dead_letters.device_id is 'Who sent it; NULL if the entry does not say.';
@@ -73,6 +74,7 @@ create table incidents (
 create index incidents_at on incidents (at);
 
 comment on table incidents is 'What an operator should look at: nothing is lost, but something is not as it should be.';
+comment on column incidents.id is 'Rises with the time.';
 comment on column incidents.at is 'When it was noticed.';
 comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored.';
 comment on column incidents.device_key is 'devices.key';

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Kysely, sql } from "kysely";
+import { createDatabase } from "#test/support/postgres.ts";
+import { ensurePartitions, firstBatchIdAt, partitionName } from "./partitions.ts";
+import type { Database } from "./tables.ts";
+import { openDatabase } from "./test-support.ts";
+
+// Days that nobody's clock creates partitions for by itself.
+const now = new Date("2031-12-31T23:30:00Z");
+const dayMs = 86_400_000;
+
+async function insertRecordAt(db: Kysely<Database>, ms: number): Promise<void> {
+  await sql`insert into records values (${firstBatchIdAt(ms)}, now(), 0, 9, '', 'hello', null)`.execute(db);
+}
+
+async function partitionsOfRecords(db: Kysely<Database>): Promise<readonly string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select tableoid::regclass::text as name from records order by batch_id`.execute(db);
+  return rows.map(({ name }) => name);
+}
+
+test("creates the days from yesterday on, and only those that are missing", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  const created = await ensurePartitions(db, { now, daysAhead: 2 });
+  assert.deepEqual(created, ["records_20311230", "records_20311231", "records_20320101", "records_20320102"]);
+  assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 2 }), []);
+  assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 3 }), ["records_20320103"]);
+});
+
+test("a record goes to the day of its batch, to the millisecond", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  await ensurePartitions(db, { now, daysAhead: 1 });
+  const midnight = Date.UTC(2032, 0, 1);
+  await insertRecordAt(db, midnight - 1);
+  await insertRecordAt(db, midnight);
+  await insertRecordAt(db, midnight + dayMs);
+  assert.deepEqual(await partitionsOfRecords(db), [
+    "records_20311231",
+    "records_20320101",
+    "records_default",
+  ]);
+});
+
+test("moves what records_default has of a day into the day's new partition", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  await insertRecordAt(db, now.getTime());
+  await insertRecordAt(db, now.getTime() - 30 * dayMs);
+  await ensurePartitions(db, { now, daysAhead: 1 });
+  assert.deepEqual(await partitionsOfRecords(db), ["records_default", "records_20311231"]);
+});
+
+test("several create the same days at the same time, while records are written", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  await Promise.all([
+    ...[1, 2, 3].map(() => ensurePartitions(db, { now, daysAhead: 3 })),
+    ...Array.from({ length: 20 }, (_, index) => insertRecordAt(db, now.getTime() + index * 3_600_000)),
+  ]);
+  assert.equal((await partitionsOfRecords(db)).length, 20);
+  assert.ok(!(await partitionsOfRecords(db)).includes("records_default"));
+});
+
+test("the planner finds one batch by its index before the first ANALYZE, and after it", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  await ensurePartitions(db, { now, daysAhead: 1 });
+  const first = firstBatchIdAt(now.getTime());
+  await sql`
+    insert into records select ${first}::bigint + batch, now(), idx, 9, 'test', repeat('x', 100), null
+    from generate_series(1, 300) batch, generate_series(1, 100) idx`.execute(db);
+  const plan = async () => {
+    const { rows } = await sql<Record<string, string>>`
+      explain select * from records where batch_id in (${first + 7n}, ${first + 8n})`.execute(db);
+    return rows.map((row) => Object.values(row).join("")).join("\n");
+  };
+  assert.match(await plan(), /records_\d+_batch_id_idx/);
+  await sql`analyze records`.execute(db);
+  assert.match(await plan(), /records_\d+_batch_id_idx/);
+});
+
+test("names partitions by their day in UTC", () => {
+  assert.equal(partitionName(Date.UTC(2026, 0, 31)), "records_20260131");
+});

@@ -1,0 +1,214 @@
+create sequence batch_counter as integer minvalue 0 maxvalue 1048575 cycle;
+comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter for all consumers, so that batches of the same millisecond get different ids.';
+
+CREATE OR REPLACE FUNCTION public.give_batch_id_statistics(partition regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  execute format('alter table %s alter column batch_id set (n_distinct = -0.01, n_distinct_inherited = -0.01)', partition);
+  perform pg_restore_attribute_stats(
+    'schemaname', namespace.nspname::text, 'relname', class.relname::text, 'attname', 'batch_id',
+    'inherited', class.relkind = 'p', 'version', current_setting('server_version_num')::int,
+    'null_frac', 0::real, 'avg_width', 8, 'n_distinct', -0.01::real)
+  from pg_class class join pg_namespace namespace on namespace.oid = class.relnamespace
+  where class.oid = partition;
+end
+$function$;
+comment on function give_batch_id_statistics(regclass) is 'Tells the planner that batch_id has one distinct value in a hundred rows; for records and each of its partitions.';
+
+CREATE OR REPLACE FUNCTION public.next_batch_id(received_at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+RETURN (((floor((EXTRACT(epoch FROM received_at) * (1000)::numeric)))::bigint << 20) | nextval('batch_counter'::regclass));
+comment on function next_batch_id(timestamp with time zone) is 'A new batches.id: milliseconds of received_at << 20 | batch_counter, so ids rise with the time of arrival.';
+
+CREATE OR REPLACE FUNCTION public.time_from_micros(micros bigint)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (('1970-01-01 00:00:00+00'::timestamp with time zone + (((micros / 1000000))::double precision * '00:00:01'::interval)) + (((micros % (1000000)::bigint))::double precision * '00:00:00.000001'::interval));
+comment on function time_from_micros(bigint) is 'The moment so many microseconds after 1970, exactly.';
+
+create table batches (
+  id bigint not null,
+  received_at timestamp with time zone not null,
+  first_time timestamp with time zone not null,
+  last_time timestamp with time zone not null,
+  sequence bigint not null,
+  device_key integer not null,
+  record_count integer not null,
+  rejected_count integer not null,
+  severities integer not null,
+  bytes integer not null,
+  session_id text not null,
+  digest bytea not null,
+  constraint batches_device_key_session_id_sequence_digest_key UNIQUE (device_key, session_id, sequence, digest),
+  constraint batches_pkey PRIMARY KEY (id)
+);
+comment on table batches is 'The ledger of what is stored, and the index of the records: one row per batch. Not partitioned, because a retry after midnight must still meet its twin.';
+comment on column batches.id is 'Milliseconds of received_at << 20 | batch_counter. Rises with the time of arrival; records are partitioned by it.';
+comment on column batches.received_at is 'When a server first had the batch; stamped once.';
+comment on column batches.first_time is 'The earliest time of its records; received_at if it has none.';
+comment on column batches.last_time is 'The latest time of its records; received_at if it has none.';
+comment on column batches.sequence is 'The number of the batch in its session, from 1.';
+comment on column batches.device_key is 'devices.key';
+comment on column batches.record_count is 'Records stored in records.';
+comment on column batches.rejected_count is 'Records refused and kept in dead_letters.';
+comment on column batches.severities is 'Which severities its records have: bit s is set when one has severity s.';
+comment on column batches.bytes is 'Length of the batch as sent.';
+comment on column batches.session_id is 'The boot of the device; begins with ~ when a server named it for a sender without state.';
+comment on column batches.digest is 'First 16 bytes of the SHA-256 of the batch as sent: tells a retry from another batch under the same number.';
+
+create table dead_letters (
+  id bigint generated always as identity not null,
+  at timestamp with time zone not null default now(),
+  received_at timestamp with time zone,
+  device_id text,
+  session_id text,
+  sequence bigint,
+  idx integer,
+  reason text not null,
+  raw bytea not null,
+  raw_bytes integer not null,
+  entry text,
+  constraint dead_letters_pkey PRIMARY KEY (id)
+);
+comment on table dead_letters is 'What could not be stored, with the reason: single records (idx is set), whole batches, and entries of the stream that are no batch.';
+comment on column dead_letters.id is 'Rises with the time.';
+comment on column dead_letters.at is 'When it was put here.';
+comment on column dead_letters.received_at is 'When a server had the batch; NULL if the entry does not say.';
+comment on column dead_letters.device_id is 'Who sent it; NULL if the entry does not say.';
+comment on column dead_letters.session_id is 'batches.session_id';
+comment on column dead_letters.sequence is 'batches.sequence';
+comment on column dead_letters.idx is 'The place of the record in its batch, from 0; NULL when this is a whole batch or entry.';
+comment on column dead_letters.reason is 'What is wrong, with the value and the limit.';
+comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, cut at 64 KiB.';
+comment on column dead_letters.raw_bytes is 'Their length before the cut.';
+comment on column dead_letters.entry is 'Stream and id of the entry, when the whole batch is here and not in batches.';
+
+create table device_statistics (
+  hour timestamp with time zone not null,
+  device_key integer not null,
+  batch_count bigint not null,
+  record_count bigint not null,
+  error_count bigint not null,
+  dead_letter_count bigint not null,
+  bytes bigint not null,
+  constraint device_statistics_pkey PRIMARY KEY (device_key, hour)
+) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
+comment on table device_statistics is 'What each device sent per hour of arrival (received_at), whatever its clock says.';
+comment on column device_statistics.hour is 'Start of the hour of batches.received_at.';
+comment on column device_statistics.device_key is 'devices.key';
+comment on column device_statistics.batch_count is 'Stored batches.';
+comment on column device_statistics.record_count is 'Stored records.';
+comment on column device_statistics.error_count is 'Stored records of severity 17 (ERROR) and above.';
+comment on column device_statistics.dead_letter_count is 'Records refused and kept in dead_letters.';
+comment on column device_statistics.bytes is 'Length of the batches as sent.';
+
+create table devices (
+  key integer generated always as identity not null,
+  device_id text not null,
+  first_seen timestamp with time zone not null,
+  last_seen timestamp with time zone not null,
+  batch_count bigint not null default 0,
+  record_count bigint not null default 0,
+  error_count bigint not null default 0,
+  dead_letter_count bigint not null default 0,
+  attributes jsonb not null default '{}'::jsonb,
+  constraint devices_device_id_key UNIQUE (device_id),
+  constraint devices_pkey PRIMARY KEY (key)
+) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
+comment on table devices is 'One row per device that ever sent a batch. The counts change in the transaction that stores the records, so they are exact.';
+comment on column devices.key is 'Stands for the device in every other table.';
+comment on column devices.device_id is 'The name the device gives itself: 1 to 128 of A-Z a-z 0-9 . _ : -';
+comment on column devices.first_seen is 'received_at of its earliest batch.';
+comment on column devices.last_seen is 'received_at of its latest batch.';
+comment on column devices.batch_count is 'Stored batches.';
+comment on column devices.record_count is 'Stored records.';
+comment on column devices.error_count is 'Stored records of severity 17 (ERROR) and above.';
+comment on column devices.dead_letter_count is 'Records refused and kept in dead_letters.';
+comment on column devices.attributes is 'What else is known of the device, such as its firmware; written by operators.';
+
+create table incidents (
+  id bigint generated always as identity not null,
+  at timestamp with time zone not null default now(),
+  kind text not null,
+  device_key integer,
+  details jsonb not null,
+  constraint incidents_pkey PRIMARY KEY (id)
+);
+comment on table incidents is 'What an operator should look at: nothing is lost, but something is not as it should be.';
+comment on column incidents.id is 'Rises with the time.';
+comment on column incidents.at is 'When it was noticed.';
+comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored.';
+comment on column incidents.device_key is 'devices.key';
+comment on column incidents.details is 'What the kind needs to be followed up.';
+
+create table log_statistics (
+  minute timestamp with time zone not null,
+  severity smallint not null,
+  record_count bigint not null,
+  constraint log_statistics_pkey PRIMARY KEY (minute, severity)
+) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
+comment on table log_statistics is 'Stored records of the whole fleet per minute of their time and severity; equals count(*) over records.';
+comment on column log_statistics.minute is 'Start of the minute of records.time.';
+comment on column log_statistics.severity is 'records.severity';
+comment on column log_statistics.record_count is 'How many.';
+
+create table records (
+  batch_id bigint not null,
+  "time" timestamp with time zone not null,
+  idx integer not null,
+  severity smallint not null,
+  logger text not null,
+  message text not null,
+  attributes jsonb
+) partition by RANGE (batch_id);
+comment on table records is 'One row per log record. Found through its batch: choose rows of batches first, then join on batch_id. Partitions are days of arrival (UTC), named records_YYYYMMDD.';
+comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
+comment on column records."time" is 'When it happened by the clock of the device; received_at of the batch if the device gave none.';
+comment on column records.idx is 'Its place in the batch as sent, from 0.';
+comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column records.logger is 'The part of the device that speaks; empty if unknown.';
+comment on column records.message is 'The text.';
+comment on column records.attributes is 'What else is known, by name; NULL when nothing is.';
+
+create table records_default partition of records (
+  batch_id bigint not null,
+  "time" timestamp with time zone not null,
+  idx integer not null,
+  severity smallint not null,
+  logger text not null,
+  message text not null,
+  attributes jsonb
+);
+comment on table records_default is 'Catches records of days that have no partition of their own, such as a day long past.';
+
+CREATE INDEX batches_by_time ON public.batches USING btree (last_time);
+CREATE INDEX batches_of_device ON public.batches USING btree (device_key, last_time);
+
+CREATE INDEX dead_letters_at ON public.dead_letters USING btree (at);
+CREATE UNIQUE INDEX dead_letters_entry ON public.dead_letters USING btree (entry, sha256(raw)) WHERE (entry IS NOT NULL);
+CREATE INDEX dead_letters_of_device ON public.dead_letters USING btree (device_id, id);
+
+CREATE INDEX incidents_at ON public.incidents USING btree (at);
+
+CREATE INDEX records_by_time ON ONLY public.records USING brin ("time") WITH (autosummarize='on');
+CREATE INDEX records_of_batch ON ONLY public.records USING btree (batch_id);
+
+create view logs as
+ SELECT records."time",
+    batches.received_at,
+    devices.device_id,
+    batches.session_id,
+    batches.sequence,
+    records.idx,
+    records.severity,
+    records.logger,
+    records.message,
+    COALESCE(records.attributes, '{}'::jsonb) AS attributes
+   FROM records
+     JOIN batches ON batches.id = records.batch_id
+     JOIN devices ON devices.key = batches.device_key;
+comment on view logs is 'Every stored record with its device, session and sequence: for SQL, Grafana and BI tools. Give a device_id and a range of received_at or time.';
