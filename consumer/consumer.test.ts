@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeEntry } from "#stream/entry.ts";
 import { groupName, shardOf, streamKey } from "#stream/keys.ts";
-import { StreamReader } from "#stream/reader.ts";
 import { Reclaimer } from "#stream/reclaim.ts";
 import { trim } from "#stream/trim.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { reclaim } from "./housekeeping.ts";
-import { createWorld, entryOf, records, shardCount, startConsumer, type World } from "./test-support.ts";
+import {
+  createWorld,
+  entryOf,
+  holdEntries,
+  records,
+  shardCount,
+  startConsumer,
+  type World,
+} from "./test-support.ts";
 
 const shards = [0, 1];
 
@@ -100,15 +106,7 @@ test("keeps what is no entry in dead_letters, acknowledges it and goes on", asyn
 
 test("first stores what it was handed before it died", async () => {
   await using world = await createWorld();
-  const dead = new StreamReader(world.redis, {
-    shards,
-    consumer: "consumer-1",
-    countMax: 10,
-    bytesMax: 1 << 20,
-  });
-  await dead.read();
-  await world.append(entryOf(1, records(2)), entryOf(2, records(2)));
-  await waitFor("the dead consumer to hold entries", async () => (await dead.read()).entries.length === 2);
+  await holdEntries(world, "consumer-1", [entryOf(1, records(2)), entryOf(2, records(2))]);
   await startConsumer(world, "consumer-1");
   await everythingAcknowledged(world);
   assert.equal(await world.count("records"), 4);
@@ -116,10 +114,7 @@ test("first stores what it was handed before it died", async () => {
 
 test("takes over what a dead consumer left", async () => {
   await using world = await createWorld();
-  const dead = new StreamReader(world.redis, { shards, consumer: "dead", countMax: 10, bytesMax: 1 << 20 });
-  await dead.read();
-  await world.append(entryOf(1, records(2)), entryOf(2, records(2)));
-  await waitFor("the dead consumer to hold entries", async () => (await dead.read()).entries.length === 2);
+  await holdEntries(world, "dead", [entryOf(1, records(2)), entryOf(2, records(2))]);
   const { consumer, commandRedis, metrics } = await startConsumer(world);
   const reclaimer = new Reclaimer(commandRedis, {
     shards,
@@ -196,19 +191,13 @@ test("trims only what is stored", async () => {
 
 test("drops an entry that was deleted from the stream from its pending list, and counts it as lost", async () => {
   await using world = await createWorld();
-  const dead = new StreamReader(world.redis, {
-    shards,
-    consumer: "consumer-1",
-    countMax: 10,
-    bytesMax: 1 << 20,
-  });
-  await dead.read();
-  const id = await world.redis.xadd(streamKey(0), "*", ...encodeEntry(entryOf(1, records(1))));
-  await waitFor("the entry to be delivered", async () => (await dead.read()).entries.length === 1);
-  await world.redis.xdel(streamKey(0), String(id));
+  await holdEntries(world, "consumer-1", [entryOf(1, records(1))]);
+  const key = streamKey(shardOf("device-1", shardCount));
+  const [entry] = await world.redis.xrange(key, "-", "+");
+  await world.redis.xdel(key, entry![0]);
   const { metrics } = await startConsumer(world, "consumer-1");
   await waitFor("the pending list to be empty", async () => {
-    return ((await world.redis.xpending(streamKey(0), groupName)) as [number])[0] === 0;
+    return ((await world.redis.xpending(key, groupName)) as [number])[0] === 0;
   });
   assert.equal((await metrics.lost.get()).values[0]?.value, 1);
 });

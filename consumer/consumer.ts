@@ -14,6 +14,8 @@ import { store } from "./store.ts";
 export interface Source {
   /** Entries, waiting a moment for them. Throws when Redis is away; the next call then begins with what was pending. */
   read(): Promise<Deliveries>;
+  /** Ends a wait for entries. */
+  wake(): Promise<void>;
   /** Says that these are stored. */
   acknowledge(places: readonly Place[]): Promise<void>;
 }
@@ -69,7 +71,7 @@ export class Consumer {
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     const timer = setTimeout(() => this.#abandon.abort(), deadlineMs);
-    await this.#running;
+    await Promise.all([this.#running, this.#parts.source.wake()]);
     this.#drafter.flush();
     await this.#slots.idle();
     clearTimeout(timer);
@@ -102,8 +104,9 @@ export class Consumer {
   async #readUntilStopped(): Promise<void> {
     const { source, readiness, logger } = this.#parts;
     let failures = 0;
-    while (!this.#stopping) {
+    for (;;) {
       await this.#slots.room();
+      if (this.#stopping) return;
       try {
         this.take(await source.read());
         failures = 0;

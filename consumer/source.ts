@@ -17,6 +17,15 @@ export function createSource(
 ): Source {
   const newReader = () => new StreamReader(readRedis, { ...options, countMax: entriesPerReadMax });
   let reader = newReader();
+  let connectionId: number | undefined;
+  const learnConnectionId = () => {
+    readRedis.client("ID").then(
+      (id) => (connectionId = id),
+      () => (connectionId = undefined),
+    );
+  };
+  readRedis.on("ready", learnConnectionId);
+  if (readRedis.status === "ready") learnConnectionId();
   return {
     async read() {
       try {
@@ -25,6 +34,11 @@ export function createSource(
         reader = newReader();
         throw error;
       }
+    },
+    async wake() {
+      // When this comes too early or fails, the read ends by itself after at most 2 s.
+      if (connectionId !== undefined)
+        await commandRedis.client("UNBLOCK", connectionId).catch(() => undefined);
     },
     acknowledge: (places) => acknowledge(commandRedis, places),
   };

@@ -156,7 +156,7 @@ test("finds the records PostgreSQL refuses and stores all others of the flush", 
     ...records(5),
     { message: "secret 1" },
     ...records(7),
-    { message: "secret 2", severity: 17 },
+    { message: "secret 2", severity: Severity.ERROR },
   ];
   const stored = await store(
     tools,

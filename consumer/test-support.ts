@@ -14,6 +14,7 @@ import { commandConnection, readConnection } from "#stream/connection.ts";
 import type { Entry } from "#stream/entry.ts";
 import { allShards } from "#stream/keys.ts";
 import { readLag } from "#stream/lag.ts";
+import { StreamReader } from "#stream/reader.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { Consumer } from "./consumer.ts";
@@ -144,6 +145,15 @@ export async function startConsumer(world: World, name = "consumer-1") {
   world.stack.defer(stop);
   await consumer.start();
   return { consumer, commandRedis, metrics, readiness, failures, stop };
+}
+
+/** Another member of the group, which is handed so many entries and does nothing with them. */
+export async function holdEntries(world: World, name: string, entries: readonly Entry[]): Promise<void> {
+  const redis = await connect(world.stack, world.redisUrl, readConnection);
+  const options = { shards: allShards(shardCount), consumer: name, countMax: 10, bytesMax: 1 << 20 };
+  const reader = new StreamReader(redis, options);
+  await world.append(...entries);
+  for (let held = 0; held < entries.length; ) held += (await reader.read()).entries.length;
 }
 
 /** A connected client with the options programs use. */
