@@ -11,10 +11,18 @@ import { WireReader } from "./wire-reader.ts";
 const loopBytesMax = 32;
 
 /**
- * The records of one flush as the bytes of one `COPY records (…) FROM STDIN (FORMAT binary)`.
+ * The records of one flush as the bytes of one COPY: see `copyStatement`.
  *
  * Records go from the wire's bytes to the row's bytes with no message object between. A scanned batch is checked
  * already, so nothing is checked again. The buffer grows to what the flushes need, and is used again by the next.
+ *
+ * Cost, in million records a second of one core (Node 24.21, batches of 100 records of varied texts, one shape at a
+ * time, user CPU time, best of five; protobuf-es 2.17 makes message objects from the same bytes, and no rows):
+ *
+ *     bytes/record                           scan   rows   both   fromBinary
+ *     106, no attributes                      5.9    8.6    3.5          2.1
+ *     137, two attributes                     3.3    4.1    1.8          1.2
+ *     155, two attributes, text not ASCII     3.3    4.1    1.8          1.0
  *
  * Attributes are jsonb, NULL when there are none: a NULL takes no room in a row and no JSON parser, '{}' takes 5
  * bytes. Of attributes that share a name jsonb keeps the last, as protobuf does.

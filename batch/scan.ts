@@ -57,7 +57,7 @@ const record = new RecordFields();
  * reaches beyond the message it is in, a length of more than 32 bits. Time and memory are bounded by the size of
  * the bytes, whatever lengths they declare.
  *
- * Cost: see the table in copy-rows.ts.
+ * What it costs: see the table in copy-rows.ts.
  */
 export function scan(encoded: Uint8Array): ScannedBatch {
   const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
