@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { exitCodes, send } from "#client/send.ts";
+import { StoredLogs } from "#client/test-stored.ts";
+import { startSystem, type TestSystem } from "#test/support/system.ts";
+
+// The command and the examples against the whole of Fleetlog: two ingest servers behind Nginx, Redis, the consumer
+// and PostgreSQL.
+
+const project = fileURLToPath(new URL("..", import.meta.url));
+let system: TestSystem;
+let stored: StoredLogs;
+let folder: string;
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "fleetlog-client-"));
+  system = await startSystem();
+  stored = new StoredLogs(system.databaseUrl);
+});
+after(async () => {
+  await stored?.[Symbol.asyncDispose]();
+  await system?.[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function file(name: string, content: string | Buffer): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+const fleetlog = (...args: string[]) =>
+  execa(process.execPath, ["client/fleetlog.mjs", "send", "--address", system.grpcAddress, ...args], {
+    cwd: project,
+    reject: false,
+    timeout: 60_000,
+  });
+
+/** Lines that a careless way of storing would change. */
+const awkwardLines = Array.from({ length: 5_000 }, (_, n) => {
+  const awkward = [
+    "",
+    "\r",
+    "\\.",
+    "\t\ttabs\t",
+    "üñí 🌡 \u{10FFFF}",
+    "\\N",
+    '"; drop',
+    " spaces ",
+    "x".repeat(65_536),
+  ];
+  return n % 500 < awkward.length ? (awkward[n % 500] ?? "") : `2026-11-01T12:00:00Z line ${n} WARN`;
+});
+
+describe("fleetlog send, with the whole system", () => {
+  test("stores every line once, byte for byte, in order", async () => {
+    const path = await file("awkward.log", awkwardLines.join("\n"));
+    const { exitCode, stdout, stderr } = await fleetlog("--device", "awkward", path);
+    assert.equal(stderr, "");
+    assert.equal(exitCode, exitCodes.acknowledged);
+    assert.match(stdout, /^5,000 lines read, 5,000 records acknowledged, 0 refused, /);
+    const records = await stored.recordsOf("awkward", awkwardLines.length);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      awkwardLines,
+    );
+    assert.deepEqual(
+      records.map(({ attributes }) => attributes),
+      awkwardLines.map((_, n) => ({ file: path, line: String(n + 1) })),
+    );
+  });
+
+  test("stores the machine's own logs as they are", async (t) => {
+    const path = "/var/log/dpkg.log";
+    const content = await readFile(path, "utf8").catch(() => undefined);
+    if (!content) return t.skip(`${path} is not there`);
+    const lines = content.replace(/\n$/, "").split("\n");
+    const { exitCode } = await fleetlog("--device", "dpkg", "--quiet", path);
+    assert.equal(exitCode, exitCodes.acknowledged);
+    const records = await stored.recordsOf("dpkg", lines.length);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      lines,
+    );
+  });
+
+  test("recognises a run that is repeated with its session", async () => {
+    const lines = Array.from({ length: 1_234 }, (_, n) => `line ${n}`);
+    const path = await file("repeated.log", lines.join("\n"));
+    for (const _ of [1, 2]) {
+      const { exitCode } = await fleetlog("--device", "repeated", "--session", "first-try", path);
+      assert.equal(exitCode, exitCodes.acknowledged);
+    }
+    await fleetlog("--device", "repeated", "--session", "z-last", await file("last.log", "end\n"));
+    const records = await stored.recordsOf("repeated", lines.length + 1);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      [...lines, "end"],
+    );
+  });
+
+  test("reports each bad line with its reason, and stores its neighbours", async () => {
+    const path = await file(
+      "bad.log",
+      Buffer.concat([
+        Buffer.from("good 1\nnul \0\ngood 2\nnot utf-8 "),
+        Buffer.from([0xc3, 0x28]),
+        Buffer.from(`\ngood 3\n${"x".repeat(65_537)}\ngood 4\n`),
+      ]),
+    );
+    const { exitCode, stdout, stderr } = await fleetlog("--device", "bad", path);
+    assert.equal(exitCode, exitCodes.refused);
+    const problems = stderr.split("\n");
+    assert.match(problems[0] ?? "", /bad\.log:2: message .*NUL/);
+    assert.match(problems[1] ?? "", /bad\.log:4: message .*UTF-8/);
+    assert.match(problems[2] ?? "", /bad\.log:6: message .*65537/);
+    assert.match(stdout, /7 lines read, 4 records acknowledged, 3 refused/);
+    const records = await stored.recordsOf("bad", 4);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      ["good 1", "good 2", "good 3", "good 4"],
+    );
+    assert.deepEqual((await stored.refusalsOf("bad", 3)).length, 3);
+  });
+
+  test("exits with 1 and a reason when nobody is there", async () => {
+    const path = await file("nobody.log", "a\n");
+    const options = ["--device", "nobody", "--address", "127.0.0.1:1", "--give-up-after", "1"];
+    const { exitCode, stderr } = await fleetlog(...options, path);
+    assert.equal(exitCode, exitCodes.failed);
+    assert.match(stderr, /ECONNREFUSED/);
+    assert.match(stderr, /not acknowledged: .*nobody\.log:1\n/);
+  });
+
+  for (const [how, interrupt] of [
+    ["is stopped", (server: TestSystem["servers"][number]) => server.stop()],
+    ["is killed", (server: TestSystem["servers"][number]) => server.kill()],
+  ] as const) {
+    test(`stores every line once, in order, while each ingest server in turn ${how} and comes back`, async () => {
+      const deviceId = `server-${how.replaceAll(" ", "-")}`;
+      const lines = Array.from({ length: 30_000 }, (_, n) => `${how} line ${n}`);
+      async function* input() {
+        for (let at = 0; at < lines.length; at += 1_000) {
+          yield Buffer.from(`${lines.slice(at, at + 1_000).join("\n")}\n`);
+          const server = system.servers[at / 1_000 - 8] ?? system.servers[at / 1_000 - 18];
+          if (!server) continue;
+          await interrupt(server);
+          yield Buffer.from("");
+          await server.start();
+        }
+      }
+      const said: string[] = [];
+      const say = (text: string) => void said.push(text);
+      const exitCode = await send(
+        { deviceId, inputs: ["-"], address: system.grpcAddress, sessionId: "one" },
+        {
+          stdin: Readable.from(input()),
+          output: { result: say, problem: say },
+          signal: new AbortController().signal,
+        },
+      );
+      assert.equal(exitCode, exitCodes.acknowledged, said.join("\n"));
+      const records = await stored.recordsOf(deviceId, lines.length);
+      assert.deepEqual(
+        records.map(({ message }) => message),
+        lines,
+      );
+    });
+  }
+});
+
+describe("the examples", () => {
+  const examples: readonly [
+    file: string,
+    args: () => string[],
+    device: string,
+    messages: readonly string[],
+  ][] = [
+    [
+      "grpc-js.ts",
+      () => [system.grpcAddress],
+      "example-grpc-js",
+      ["hello 1 from grpc-js", "hello 2 from grpc-js", "hello 3 from grpc-js"],
+    ],
+    [
+      "connect.ts",
+      () => [system.httpUrl, `http://${system.grpcAddress}`],
+      "example-connect",
+      ["hello from a Connect call", "hello 2 from a gRPC stream", "hello 3 from a gRPC stream"],
+    ],
+    ["curl.sh", () => [system.httpUrl], "example-curl", ["hello from curl", "low on coffee"]],
+    [
+      "buf-curl.sh",
+      () => [`http://${system.grpcAddress}`],
+      "example-buf-curl",
+      ["first of a stream", "hello from buf curl", "second of a stream"],
+    ],
+  ];
+  for (const [name, args, device, messages] of examples) {
+    test(`${name} sends what it says`, async () => {
+      const path = join(project, "examples", name);
+      const run = name.endsWith(".sh") ? execa(path, args()) : execa(process.execPath, [path, ...args()]);
+      const { stdout } = await run;
+      assert.match(stdout, /accepted/);
+      const records = await stored.recordsOf(device, messages.length);
+      assert.deepEqual(records.map(({ message }) => message).sort(), [...messages].sort());
+    });
+  }
+});
