@@ -1,7 +1,12 @@
 import { accessSync, constants } from "node:fs";
 
 /** What is there now, and three commands that show it; each works when pasted into another terminal in this folder. */
-export function firstSteps({ http, grpc, logs }: { http: string; grpc: string; logs: string }): string {
+export function firstSteps({
+  http,
+  grpc,
+  logs,
+  data,
+}: Readonly<Record<"http" | "grpc" | "logs" | "data", string>>): string {
   const file =
     ["/var/log/dpkg.log", "/var/log/system.log", "/var/log/syslog"].find(isReadable) ?? "README.md";
   const body = JSON.stringify({
@@ -14,6 +19,7 @@ export function firstSteps({ http, grpc, logs }: { http: string; grpc: string; l
   return `  Queries, page, Connect and gRPC-Web   http://${http}
   gRPC (ingest, health, reflection)     ${grpc}
   Logs of every part                    ${logs}
+  Data                                  ${data}
 
 Try, in another terminal:
 

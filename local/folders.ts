@@ -11,8 +11,11 @@ export const stateFolder = join(projectFolder, ".fleetlog");
 /** Programs fetched without installing; shared by `npm start` and `npm test`. */
 export const partsFolder = join(stateFolder, "parts");
 
-/** Stands in for `folder` when that is below a closed home such as /root, and another user must reach it. */
+/**
+ * Stands in for `folder` when that is below a closed home such as /root, and another user must reach it. Only root needs
+ * that, so root's place for data it is: what lies in /var/tmp is removed after some weeks.
+ */
 export function openFolder(folder: string): string {
   const name = createHash("sha256").update(folder).digest("hex").slice(0, 12);
-  return join("/var/tmp", `fleetlog-${name}`);
+  return join("/var/lib", `fleetlog-${name}`);
 }

@@ -59,7 +59,7 @@ export async function postgresBinaries(user: PostgresUser | undefined): Promise<
 
 /**
  * The folder `name` in `folder`, which is opened for passing through if needed; where `user` still cannot reach it, a
- * folder below /var/tmp.
+ * folder below /var/lib.
  */
 export function reachableFolder(folder: string, name: string, user: PostgresUser | undefined): string {
   const preferred = join(folder, name);

@@ -12,6 +12,8 @@ export interface RunningPostgres {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Where its data is. */
+  readonly data: string;
   readonly child: Child;
   stop(): Promise<void>;
 }
@@ -60,7 +62,7 @@ export async function startPostgres(
     const url = (database: string) => `postgres://fleetlog:${password}@127.0.0.1:${port}/${database}`;
     // Recovery after a crash replays at most max_wal_size.
     await child.until(() => databaseExists(url("postgres")), 120_000);
-    return { url: url("fleetlog"), port, pid: child.pid, child, stop: () => child.stop() };
+    return { url: url("fleetlog"), port, pid: child.pid, data, child, stop: () => child.stop() };
   });
 }
 

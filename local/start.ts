@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { integer, readEnv } from "#lib/config.ts";
 import { Child, exitText, StartError } from "./child.ts";
 import { firstSteps } from "./first-steps.ts";
@@ -58,8 +58,15 @@ async function run(): Promise<number> {
   });
   const failed = watch(system);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
-  print(firstSteps({ http: system.nginx.http, grpc: system.nginx.grpc, logs: join(stateFolder, "logs") }));
-  print(`Ctrl-C stops everything; the data stays in ${relative(projectFolder, stateFolder)}/.`);
+  print(
+    firstSteps({
+      http: system.nginx.http,
+      grpc: system.nginx.grpc,
+      logs: join(stateFolder, "logs"),
+      data: [...new Set([dirname(system.postgres?.data ?? stateFolder), stateFolder])].join(" and "),
+    }),
+  );
+  print("Ctrl-C stops everything and keeps the data.");
 
   const failure = await Promise.race([failed, stopAsked.promise.then(() => undefined)]);
   if (failure) process.stderr.write(`\n${failure} Stopping everything.\n`);

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { waitFor } from "#test/support/wait-for.ts";
+import { freePort } from "./free-port.ts";
+import { processIdentity } from "./process-identity.ts";
+
+const script = fileURLToPath(new URL("start.ts", import.meta.url));
+const upWithinMs = 60_000;
+
+describe("npm start", () => {
+  let folder: string;
+  let ports: { http: number; grpc: number };
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "start-"));
+    ports = { http: await freePort(), grpc: await freePort() };
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  const start = (env: Record<string, string> = {}) => new Started(folder, ports, env);
+
+  test("comes up, prints commands that work, and one Ctrl-C takes it all down in reverse", async () => {
+    const started = start();
+    await started.up();
+    const [push] = started.commands("curl");
+    assert.match(await shell(push ?? ""), /"accepted":1/);
+    const [, read] = started.commands("curl");
+    await waitFor("the record", async () => (await shell(read ?? "")).includes("hello, Fleetlog"));
+    const [send] = started.commands("npx fleetlog");
+    assert.ok(send);
+
+    const pids = await started.childPids();
+    assert.equal(pids.length, 7);
+    // npm and the shell pass a Ctrl-C on, so it may come more than once.
+    for (let time = 0; time < 3; time += 1) started.process.kill("SIGINT");
+    assert.equal(await started.ended, 0);
+    const stopped = [...started.output.matchAll(/✓ (.*) stopped/g)].map(([, part]) => part);
+    assert.equal(stopped.join(), "Nginx,Gateway,Consumer,Ingest server 2,Ingest server 1,Redis,PostgreSQL");
+    for (const pid of pids) assert.equal(processIdentity(pid), undefined);
+  });
+
+  test("comes up again on the same data after it was killed, refuses a second start beside it, heals", async () => {
+    const killed = start();
+    await killed.up();
+    const left = await killed.childPids();
+    killed.process.kill("SIGKILL");
+    await killed.ended;
+
+    const started = start();
+    await started.up();
+    for (const pid of left) assert.equal(processIdentity(pid), undefined, `${pid} was left running`);
+    const [, read] = started.commands("curl");
+    assert.match(await shell(read ?? ""), /hello, Fleetlog/);
+
+    const second = start();
+    assert.equal(await second.ended, 1);
+    assert.match(second.output, new RegExp(`already runs in this folder, as process ${started.process.pid}`));
+
+    const consumer = await started.pidOf("consumer");
+    process.kill(consumer, "SIGKILL");
+    await waitFor(
+      "the consumer to be started again",
+      () => started.output.includes("consumer is ready again"),
+      20_000,
+    );
+
+    process.kill(await started.pidOf("redis"), "SIGKILL");
+    assert.equal(await started.ended, 1);
+    assert.match(started.output, /Redis ended unexpectedly \(killed by SIGKILL\).*Stopping everything/s);
+    assert.deepEqual(await started.childPids(), []);
+  });
+
+  test("says which port is taken and how to choose another, having started nothing", async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(ports.grpc, "127.0.0.1", resolve));
+    const started = start();
+    assert.equal(await started.ended, 1);
+    other.close();
+    assert.match(
+      started.output,
+      new RegExp(`Port ${ports.grpc} is taken .*FLEETLOG_GRPC_PORT=${ports.grpc + 1} npm start`),
+    );
+  });
+
+  test("says which setting is wrong, and the form wanted", async () => {
+    const started = start({ FLEETLOG_GRPC_PORT: "0" });
+    assert.equal(await started.ended, 1);
+    assert.match(started.output, /FLEETLOG_GRPC_PORT="0": wanted a whole number of 1 to 65535/);
+  });
+
+  test("says what to do about a broken data folder, and leaves nothing running", async () => {
+    const appendOnly = join(folder, "redis/appendonlydir");
+    for (const file of await readdir(appendOnly))
+      await writeFile(join(appendOnly, file), "not what Redis wrote\n");
+    const started = start();
+    assert.equal(await started.ended, 1);
+    assert.match(
+      started.output,
+      /Redis ended during start.*move that folder away.*Nothing was left running/s,
+    );
+    assert.match(started.output, /PostgreSQL stopped/);
+    assert.deepEqual(await started.childPids(), []);
+  });
+});
+
+class Started {
+  readonly process: ChildProcess;
+  readonly ended: Promise<number | null>;
+  output = "";
+  readonly #folder: string;
+
+  constructor(folder: string, { http, grpc }: { http: number; grpc: number }, env: Record<string, string>) {
+    this.#folder = folder;
+    this.process = spawn(process.execPath, [script], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...process.env,
+        FLEETLOG_FOLDER: folder,
+        FLEETLOG_HTTP_PORT: String(http),
+        FLEETLOG_GRPC_PORT: String(grpc),
+        ...env,
+      },
+    });
+    this.ended = new Promise((resolve) => this.process.once("close", resolve));
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.on("data", (data) => (this.output += String(data)));
+    }
+  }
+
+  async up(): Promise<void> {
+    const up = waitFor("Fleetlog to be up", () => this.output.includes("Ctrl-C stops"), upWithinMs);
+    await Promise.race([
+      up.catch((error: unknown) => assert.fail(`${String(error)}\n${this.output}`)),
+      this.ended.then((code) => assert.fail(`ended with ${code}\n${this.output}`)),
+    ]);
+  }
+
+  /** The printed commands that begin with `word`, continued lines joined. */
+  commands(word: string): readonly string[] {
+    const lines = this.output.replaceAll("\\\n", "").split("\n");
+    return lines.map((line) => line.trim()).filter((line) => line.startsWith(word));
+  }
+
+  async childPids(): Promise<readonly number[]> {
+    const run = join(this.#folder, "run");
+    if (!existsSync(run)) return [];
+    const files = await readdir(run);
+    return Promise.all(files.map((file) => this.pidOf(file.replace(".pid", ""))));
+  }
+
+  async pidOf(name: string): Promise<number> {
+    return Number((await readFile(join(this.#folder, `run/${name}.pid`), "utf8")).split(" ")[0]);
+  }
+}
+
+function shell(command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const run = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    run.stdout.on("data", (data) => (output += String(data)));
+    run.once("error", reject);
+    run.once("close", () => resolve(output));
+  });
+}
