@@ -15,7 +15,7 @@ program
       .makeOptionMandatory()
       .argParser(name("a device id", limits.deviceIdBytesMax)),
   )
-  .option("-a, --address <host:port>", "gRPC address of Fleetlog", "127.0.0.1:50051")
+  .option("-a, --address <host:port>", "gRPC address of Fleetlog", hostAndPort, "127.0.0.1:50051")
   .option("-l, --logger <name>", "the part of the device that speaks, stored with every record", loggerName)
   .addOption(
     new Option("-s, --severity <level>", "the severity of every record; auto: what the line says, else info")
@@ -111,6 +111,11 @@ function name(what: string, lengthMax: number) {
 function loggerName(value: string): string {
   if (Buffer.byteLength(value) <= limits.loggerBytesMax) return value;
   throw new InvalidArgumentError(`a logger's name is at most ${limits.loggerBytesMax} bytes long`);
+}
+
+function hostAndPort(value: string): string {
+  if (/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/.test(value)) return value;
+  throw new InvalidArgumentError('wanted host:port, such as "127.0.0.1:50051"');
 }
 
 function wholeNumber(min: number, max: number) {

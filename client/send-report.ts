@@ -59,7 +59,7 @@ export class SendReport {
     this.reconnects++;
     // Every failure while the server is away would fill the screen: the powers of two are enough to see it live.
     if ((attempt & (attempt - 1)) === 0) {
-      this.#output.problem(`connection lost (${reason}); attempt ${attempt + 1} in ${delayMs} ms`);
+      this.#output.problem(`no connection: ${reason}; attempt ${attempt + 1} in ${delayMs} ms`);
     }
   }
 
