@@ -42,11 +42,13 @@ export async function* walkBatches(
 ): AsyncGenerator<WalkedChunk> {
   const below = { order: "desc", where: (query) => query } as Stretch;
   const stretches: Stretch[] = highMicros === undefined ? [below] : stretchesAround(highMicros);
+  const deviceKey = await findDevice(db, filter.deviceId);
+  if (deviceKey === "unknown") return;
   let batchesMax = firstBatchesMax;
   for (const stretch of stretches) {
     let after: WalkedBatch | undefined;
     for (;;) {
-      const found = await selectBatches(db, filter, stretch, after, batchesMax);
+      const found = await selectBatches(db, { filter, deviceKey, stretch, after, batchesMax });
       const batches = takeUntil(found, recordsWanted());
       const next = found[batches.length];
       const isStretchDone = next === undefined && found.length < batchesMax;
@@ -55,7 +57,7 @@ export async function* walkBatches(
       const frontier = stretch.order === "desc" ? (next ?? after)?.last_micros : highMicros;
       yield { batches, frontierMicros: isDone || frontier === undefined ? undefined : BigInt(frontier) };
       if (isStretchDone) break;
-      batchesMax = Math.min(batchesMax * 4, lastBatchesMax);
+      if (next === undefined) batchesMax = Math.min(batchesMax * 4, lastBatchesMax);
     }
   }
 }
@@ -89,21 +91,41 @@ function stretchesAround(highMicros: bigint): Stretch[] {
   ];
 }
 
+/**
+ * The key of the device, if one is asked for. A statement of its own, because with the key itself the planner knows
+ * how many batches this device has; with a subselect it reads all batches of a busy one and sorts them.
+ */
+async function findDevice(db: Kysely<Database>, deviceId?: string): Promise<number | undefined | "unknown"> {
+  if (deviceId === undefined) return undefined;
+  const row = await db
+    .selectFrom("devices")
+    .select("key")
+    .where("device_id", "=", deviceId)
+    .executeTakeFirst();
+  return row?.key ?? "unknown";
+}
+
+interface Selection {
+  readonly filter: LogFilter;
+  readonly deviceKey: number | undefined;
+  readonly stretch: Stretch;
+  readonly after: WalkedBatch | undefined;
+  readonly batchesMax: number;
+}
+
 async function selectBatches(
   db: Kysely<Database>,
-  filter: LogFilter,
-  stretch: Stretch,
-  after: WalkedBatch | undefined,
-  batchesMax: number,
+  { filter, deviceKey, stretch, after, batchesMax }: Selection,
 ): Promise<WalkedBatch[]> {
   let query: BatchQuery = db.selectFrom("batches").innerJoin("devices", "devices.key", "batches.device_key");
   query = stretch.where(query);
-  if (filter.deviceId !== undefined) {
-    query = query.where(
-      "batches.device_key",
-      "=",
-      db.selectFrom("devices").select("key").where("device_id", "=", filter.deviceId),
-    );
+  if (deviceKey !== undefined) {
+    // A range of one, ordered by: only the index (device_key, last_time) gives that. With "=" the planner may walk
+    // all batches by time, the way in which they lie, past everyone else's to those of a device long silent.
+    query = query
+      .where("batches.device_key", ">=", deviceKey)
+      .where("batches.device_key", "<=", deviceKey)
+      .orderBy("batches.device_key", stretch.order);
   }
   if (filter.startMicros !== undefined) {
     query = query.where("batches.last_time", ">=", timestamptz(filter.startMicros));

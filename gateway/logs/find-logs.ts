@@ -24,7 +24,7 @@ export interface FoundLog extends LogPosition {
  * 3. Stop when `limit` are held and the oldest of them is newer than the frontier: no batch not yet walked reaches
  *    that far. Or when no batch is left.
  *
- * Each step may read four times as many records as the step before, up to `stepRecordsMax`, so that a page that is
+ * After a step in vain the next may read four times as many records, up to `stepRecordsMax`, so that a page that is
  * filled by the newest batch costs little and a rare text does not cost a thousand round trips. How long all steps
  * together may take is the caller's to bound, by the signal that ends the connection.
  *
@@ -50,7 +50,8 @@ export async function findLogs(
     const oldestHeld = held.at(-1);
     if (chunk.frontierMicros === undefined) break;
     if (held.length === limit && oldestHeld && oldestHeld.timeMicros > chunk.frontierMicros) break;
-    stepRecords = Math.min(stepRecords * 4, stepRecordsMax);
+    const recordsRead = chunk.batches.reduce((sum, batch) => sum + batch.record_count, 0);
+    if (recordsRead >= stepRecords) stepRecords = Math.min(stepRecords * 4, stepRecordsMax);
   }
   return held;
 }
