@@ -21,6 +21,7 @@ export function readConfig(env: Env) {
       FLUSH_INTERVAL_MS: integer(1, 10_000).default(100),
       STATEMENT_TIMEOUT_MS: integer(1_000, 600_000).default(30_000),
       RECLAIM_IDLE_MS: integer(3_000, 3_600_000).default(90_000),
+      DRAIN_TIMEOUT_MS: integer(0, 8_000).default(7_000),
       TAIL_WINDOW_MS: integer(0, 86_400_000).default(60_000),
     },
     env,

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Backoff, backoffMs } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -70,10 +71,9 @@ export class Consumer {
   /** Stops reading and stores what is in hand; what is not stored after `deadlineMs` is abandoned. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
+    const abandoned = once(this.#abandon.signal, "abort");
     const timer = setTimeout(() => this.#abandon.abort(), deadlineMs);
-    await Promise.all([this.#running, this.#parts.source.wake()]);
-    this.#drafter.flush();
-    await this.#slots.idle();
+    await Promise.race([abandoned, this.#storeWhatIsInHand()]);
     clearTimeout(timer);
   }
 
@@ -99,6 +99,12 @@ export class Consumer {
     this.#acknowledge(deleted).catch((error: unknown) =>
       this.#parts.logger.warn({ err: error }, "lost entries"),
     );
+  }
+
+  async #storeWhatIsInHand(): Promise<void> {
+    await Promise.all([this.#running, this.#parts.source.wake()]);
+    this.#drafter.flush();
+    await this.#slots.idle();
   }
 
   async #readUntilStopped(): Promise<void> {

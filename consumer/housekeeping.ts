@@ -34,34 +34,39 @@ const lagIntervalMs = 5_000;
 /** Each trim removes a bounded number of entries; so many of them follow each other in one shard. */
 const trimsPerRoundMax = 50;
 
-/**
- * What has to be done now and then beside the flushes, until the signal: partitions ahead, entries of dead consumers
- * taken over, stored entries removed from the stream, lag measured. Returns when the partitions exist; the rest goes
- * on, and what fails is tried again.
- */
-export async function startHousekeeping(parts: HousekeepingParts): Promise<void> {
-  const partitions = Promise.withResolvers<void>();
-  const createPartitions = async () => {
+/** Keeps partitions ahead until the signal. Resolves when they exist for the first time, or on the signal. */
+export async function keepPartitions(
+  parts: Pick<HousekeepingParts, "db" | "readiness" | "logger" | "signal">,
+): Promise<void> {
+  const { db, readiness, signal } = parts;
+  const created = Promise.withResolvers<void>();
+  repeat(parts, "create partitions", partitionsIntervalMs, async () => {
     try {
-      await ensurePartitions(parts.db);
+      await ensurePartitions(db);
     } catch (error) {
       // Later failures leave a week to be mended in, and the default partition after that.
-      parts.readiness.notReady("partitions", (error as Error).message);
+      readiness.notReady("partitions", (error as Error).message);
       throw error;
     }
-    parts.readiness.ready("partitions");
-    partitions.resolve();
-  };
-  repeat(parts, "create partitions", partitionsIntervalMs, createPartitions);
+    readiness.ready("partitions");
+    created.resolve();
+  });
+  signal.addEventListener("abort", () => created.resolve(), { once: true });
+  await created.promise;
+}
+
+/**
+ * What else has to be done now and then beside the flushes, until the signal: entries of dead consumers taken over,
+ * stored entries removed from the stream, lag measured. What fails is tried again. The groups must exist.
+ */
+export function startHousekeeping(parts: HousekeepingParts): void {
   repeat(parts, "take over entries", reclaimIntervalMs, () => reclaim(parts));
   repeat(parts, "trim the stream", trimIntervalMs, () => trimAll(parts));
   repeat(parts, "measure the lag", lagIntervalMs, () => measureLag(parts));
-  parts.signal.addEventListener("abort", () => partitions.resolve(), { once: true });
-  await partitions.promise;
 }
 
 function repeat(
-  { signal, logger }: HousekeepingParts,
+  { signal, logger }: Pick<HousekeepingParts, "signal" | "logger">,
   what: string,
   intervalMs: number,
   task: () => Promise<void>,

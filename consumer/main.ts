@@ -14,7 +14,7 @@ import { readConfig } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeviceKeys } from "./device-keys.ts";
 import { FlushWriter } from "./flush-writer.ts";
-import { startHousekeeping } from "./housekeeping.ts";
+import { keepPartitions, startHousekeeping } from "./housekeeping.ts";
 import { createMetrics } from "./metrics.ts";
 import { createSource } from "./source.ts";
 
@@ -84,10 +84,10 @@ await runProgram(logger, async (program, fail) => {
     fail,
   });
   const stopping = new AbortController();
-  program.onStop("consumer", 8_000, () => consumer.stop(7_000));
+  program.onStop("consumer", config.DRAIN_TIMEOUT_MS + 500, () => consumer.stop(config.DRAIN_TIMEOUT_MS));
   program.onStop("housekeeping", 100, () => stopping.abort());
 
-  const housekeeping = startHousekeeping({
+  const parts = {
     db,
     redis: commandRedis,
     shards,
@@ -103,8 +103,9 @@ await runProgram(logger, async (program, fail) => {
     readiness,
     logger,
     signal: stopping.signal,
-  });
-  await housekeeping;
+  };
+  await keepPartitions(parts);
   await consumer.start();
+  startHousekeeping(parts);
   logger.info({ admin: `${admin.host}:${admin.port}`, name: config.CONSUMER_NAME }, "ready");
 });

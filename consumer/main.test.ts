@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { waitFor } from "#test/support/wait-for.ts";
+import { createWorld, entryOf, records, shardCount, type World } from "./test-support.ts";
+
+interface Line {
+  readonly msg: string;
+  readonly admin?: string;
+}
+
+/** The program itself, in a process of its own, killed with its world. */
+async function startProgram(world: World, env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
+    env: {
+      PATH: "",
+      DATABASE_URL: world.databaseUrl,
+      REDIS_URL: world.redisUrl,
+      STREAM_SHARDS: String(shardCount),
+      CONSUMER_NAME: "consumer-1",
+      FLUSH_INTERVAL_MS: "5",
+      ...env,
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  world.stack.defer(async () => {
+    child.kill("SIGKILL");
+    await exited;
+  });
+  const lines: Line[] = [];
+  createInterface(child.stdout).on("line", (line) => lines.push(JSON.parse(line) as Line));
+  const logged = (msg: string) => waitFor(`"${msg}"`, () => lines.find((line) => line.msg.startsWith(msg)));
+  return { child, exited, logged };
+}
+
+function allStored(world: World, count: number): Promise<true> {
+  return waitFor(`${count} records`, async () => (await world.count("records")) === count);
+}
+
+test("stores what comes, says that it is ready, counts, and ends with 0 on SIGTERM", async () => {
+  await using world = await createWorld();
+  const { child, exited, logged } = await startProgram(world);
+  const { admin } = await logged("ready");
+  await world.append(entryOf(1, records(30)));
+  await allStored(world, 30);
+  assert.equal(await (await fetch(`http://${admin}/readyz`)).text(), "ready\n");
+  const metrics = await waitFor("the metrics", async () => {
+    const text = await (await fetch(`http://${admin}/metrics`)).text();
+    return /consumed_records_total\{outcome="stored".*\} 30/.test(text) && text;
+  });
+  assert.match(metrics, /fleetlog_flush_records_count\{.*\} 1/);
+  await waitFor("the acknowledgement", async () => (await world.unacknowledged()) === 0);
+  child.kill("SIGTERM");
+  assert.deepEqual(await exited, [0, null]);
+});
+
+test("stores each batch once although it is killed again and again", async () => {
+  await using world = await createWorld();
+  const entries = Array.from({ length: 400 }, (_, index) => entryOf(index + 1, records(100)));
+  await world.append(...entries);
+  for (let round = 1; round <= 3; round++) {
+    const { child, exited, logged } = await startProgram(world, { FLUSH_BYTES_MAX: String(1 << 20) });
+    const before = await world.count("batches");
+    await waitFor("progress", async () => (await world.count("batches")) > before || before === 400);
+    child.kill("SIGKILL");
+    await Promise.all([exited, logged("")]);
+  }
+  const { logged } = await startProgram(world);
+  await logged("ready");
+  await allStored(world, 40_000);
+  await waitFor("every acknowledgement", async () => (await world.unacknowledged()) === 0);
+  assert.equal(await world.count("batches"), 400);
+  assert.deepEqual(await world.rows("select sum(record_count)::int as n from log_statistics"), [
+    { n: 40_000 },
+  ]);
+});
+
+test("says why it is not ready while the tables are missing, and goes on when they are there", async () => {
+  await using world = await createWorld();
+  await world.rows("alter table records rename to hidden");
+  const { logged } = await startProgram(world);
+  await logged("could not create partitions");
+  await world.rows("alter table hidden rename to records");
+  await logged("ready");
+});
+
+test("ends in time on SIGTERM although PostgreSQL does not answer, and leaves the entry pending", async () => {
+  await using world = await createWorld();
+  const { child, exited, logged } = await startProgram(world, { DRAIN_TIMEOUT_MS: "200" });
+  await logged("ready");
+  await world.rows("begin; lock table log_statistics in access exclusive mode");
+  await world.append(entryOf(1, records(3)));
+  await waitFor("the flush to wait", async () => {
+    const [row] = await world.rows("select count(*)::int as n from pg_locks where not granted");
+    return row?.n === 1;
+  });
+  child.kill("SIGTERM");
+  assert.deepEqual(await exited, [0, null]);
+  await world.rows("rollback");
+  assert.equal(await world.unacknowledged(), 1);
+  assert.equal(await world.count("records"), 0);
+});
+
+test("ends with 1 and every problem of its configuration", async () => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
+    env: { PATH: "", REDIS_URL: "nonsense" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const [said, [code]] = await Promise.all([child.stderr.toArray(), once(child, "exit")]);
+  assert.equal(code, 1);
+  assert.match(
+    Buffer.concat(said).toString(),
+    /2 problem\(s\)[^]*DATABASE_URL=\(not set\)[^]*REDIS_URL="nonsense"/,
+  );
+});
