@@ -1,0 +1,43 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../verdict.ts";
+
+const codes = {
+  [invalidArgument]: Code.InvalidArgument,
+  [resourceExhausted]: Code.ResourceExhausted,
+  [unavailable]: Code.Unavailable,
+} as const;
+
+/** A refusal as the error of a call, with its details. */
+export function refusalError({ code, field, message, retryDelayMs }: Refusal): ConnectError {
+  const detail =
+    code === invalidArgument
+      ? { desc: BadRequestSchema, value: { fieldViolations: [{ field, description: message }] } }
+      : {
+          desc: RetryInfoSchema,
+          value: {
+            retryDelay: {
+              seconds: BigInt(Math.floor(retryDelayMs / 1000)),
+              nanos: (retryDelayMs % 1000) * 1_000_000,
+            },
+          },
+        };
+  return new ConnectError(message, codes[code], undefined, [detail]);
+}
+
+/**
+ * connect-node answers bytes that are no message with INTERNAL, and too many bytes with RESOURCE_EXHAUSTED. Both are the
+ * sender's mistake, and either code would make a device send them again. Returns undefined for any other error.
+ */
+export function sendersMistake(code: number, message: string): ConnectError | undefined {
+  const malformed = code === Number(Code.Internal) && message.startsWith("parse binary: ");
+  const tooLarge = code === Number(Code.ResourceExhausted) && message.includes("readMaxBytes");
+  if (!malformed && !tooLarge) return undefined;
+  const problem = malformed ? message.replace("parse binary:", "is not an encoded message:") : message;
+  return refusalError({
+    code: invalidArgument,
+    field: "request",
+    message: malformed ? `request ${problem}` : problem,
+    retryDelayMs: 0,
+  });
+}

@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Logger } from "#lib/logger.ts";
+import type { IngestRoutes } from "./ingest-routes.ts";
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+
+/**
+ * Answers Connect and gRPC-Web over HTTP/1.1 and HTTP/2. Like connect-node's own adapter, but it chooses the handlers
+ * by the encoding, and survives an :authority that is no host (connect-node builds a URL of it, which throws).
+ */
+export function createRequestListener(routes: IngestRoutes, logger: Logger) {
+  return (request: Request, response: Response): void => {
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const isJson = /[/+]json\b/.test(request.headers["content-type"] ?? "");
+    const handler = (isJson ? routes.json : routes.binary).get(path);
+    if (handler === undefined) {
+      refuse(response, 404, new ConnectError(`nothing is served at ${path}`, Code.Unimplemented));
+      return;
+    }
+    let call: ReturnType<typeof universalRequestFromNodeRequest>;
+    try {
+      call = universalRequestFromNodeRequest(request, response, undefined, undefined);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      refuse(response, 400, new ConnectError(`bad request: ${why}`, Code.InvalidArgument));
+      return;
+    }
+    handler(call)
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      .catch((error: unknown) => {
+        if (ConnectError.from(error).code === Code.Aborted) return; // the device hung up
+        logger.warn({ err: error, path }, "the answer could not be sent");
+        response.destroy();
+      });
+  };
+}
+
+function refuse(response: Response, status: number, error: ConnectError): void {
+  const body = errorToJsonBytes(error, undefined);
+  response.statusCode = status;
+  response.setHeader("content-type", "application/json");
+  response.end(Buffer.from(body));
+}

@@ -1,0 +1,28 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { toAck, type Verdict } from "../verdict.ts";
+
+/** An encoded PushLogsResponse or StreamLogsResponse, which have the same form: the ack as field 1. */
+export function encodeResponse(verdict: Verdict): Buffer {
+  const ack = encodeAck(verdict);
+  const response = Buffer.allocUnsafe(ack.length + 6);
+  let length = 0;
+  response[length++] = 0x0a;
+  let rest = ack.length;
+  for (; rest > 0x7f; rest >>>= 7) response[length++] = (rest & 0x7f) | 0x80;
+  response[length++] = rest;
+  response.set(ack, length);
+  return response.subarray(0, length + ack.length);
+}
+
+/** Nearly every ack is two small numbers; for those a writer without reflection saves about 2 µs of 3. */
+function encodeAck(verdict: Verdict): Uint8Array {
+  if (verdict.refusal !== undefined || verdict.rejections.length > 0) {
+    return toBinary(AckSchema, toAck(verdict));
+  }
+  const writer = new BinaryWriter();
+  if (verdict.sequence !== 0n) writer.uint32(0x08).uint64(verdict.sequence);
+  if (verdict.accepted !== 0) writer.uint32(0x10).uint32(verdict.accepted);
+  return writer.finish();
+}

@@ -1,0 +1,33 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
+import { status as grpcStatus, Metadata, type StatusObject } from "@grpc/grpc-js";
+import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
+import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../verdict.ts";
+
+const codes = {
+  [invalidArgument]: grpcStatus.INVALID_ARGUMENT,
+  [resourceExhausted]: grpcStatus.RESOURCE_EXHAUSTED,
+  [unavailable]: grpcStatus.UNAVAILABLE,
+} as const;
+
+/** A refusal as the status of a call, with its details where gRPC clients of all languages look for them. */
+export function refusalStatus({ code, field, message, retryDelayMs }: Refusal): StatusObject {
+  const detail = code === invalidArgument ? badRequest(field, message) : retryInfo(retryDelayMs);
+  const status = create(StatusSchema, { code, message, details: [detail] });
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)));
+  return { code: codes[code], details: message, metadata };
+}
+
+function badRequest(field: string, description: string): Any {
+  return anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [{ field, description }] }));
+}
+
+function retryInfo(retryDelayMs: number): Any {
+  const retryDelay = {
+    seconds: BigInt(Math.floor(retryDelayMs / 1000)),
+    nanos: (retryDelayMs % 1000) * 1_000_000,
+  };
+  return anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay }));
+}

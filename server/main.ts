@@ -1,0 +1,82 @@
+import { Redis } from "ioredis";
+import { createAdminServer, listen } from "#lib/admin-server.ts";
+import { createLogger } from "#lib/logger.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { readConfigOrExit, runProgram } from "#lib/program.ts";
+import { Readiness } from "#lib/readiness.ts";
+import { StreamAppender } from "#stream/append.ts";
+import { commandConnection } from "#stream/connection.ts";
+import { allShards } from "#stream/keys.ts";
+import { readConfig } from "./config.ts";
+import { createHttpFace } from "./connect/http-server.ts";
+import { createIngestRoutes } from "./connect/ingest-routes.ts";
+import { createRequestListener } from "./connect/request-listener.ts";
+import { drain } from "./drain.ts";
+import { createGrpcFace } from "./grpc/grpc-server.ts";
+import { Intake } from "./intake.ts";
+import { createIntakeMetrics } from "./intake-metrics.ts";
+import { OpenStreams } from "./open-streams.ts";
+import { RedisWatch } from "./redis-watch.ts";
+import { createRpcMetrics } from "./rpc-metrics.ts";
+
+const config = readConfigOrExit(() => readConfig(process.env));
+const logger = createLogger("server", config.logLevel);
+
+await runProgram(logger, async (program) => {
+  const registry = createRegistry("server");
+  const readiness = new Readiness(["redis"]);
+  const admin = createAdminServer(readiness, registry);
+  const redis = new Redis(config.redisUrl, commandConnection);
+  program.onStop("redis", 500, () => redis.disconnect());
+
+  const appender = new StreamAppender(redis, {
+    shards: config.shards,
+    inFlightMax: config.inFlightBatchesMax,
+    inFlightBytesMax: config.inFlightBytesMax,
+  });
+  const intake = new Intake(appender, createIntakeMetrics(registry));
+  const parts = {
+    intake,
+    openStreams: new OpenStreams(),
+    // Streams slow down at half of what makes the appender refuse.
+    room: { bytes: 0, bytesMax: config.inFlightBytesMax / 2 },
+    startRpc: createRpcMetrics(registry),
+  };
+  const grpc = createGrpcFace(parts);
+  const http = createHttpFace(createRequestListener(createIngestRoutes(parts), logger));
+
+  const watch = new RedisWatch({
+    redis,
+    shards: allShards(config.shards),
+    logger,
+    onSafe() {
+      intake.open();
+      readiness.ready("redis");
+      grpc.setServing(readiness.isReady);
+    },
+    onUnsafe(reason) {
+      intake.close(reason);
+      readiness.notReady("redis", reason);
+      grpc.setServing(false);
+    },
+  });
+
+  const addresses = {
+    admin: await listening(listen(admin, config.adminListen)),
+    http: await listening(listen(http.server, config.httpListen)),
+    grpc: await listening(grpc.listen(config.grpcListen)),
+  };
+  program.onStop("admin", 500, () => admin.closeAllConnections());
+  program.onStop("drain", 9_000, async () => {
+    readiness.notReady("server", "stopping");
+    grpc.setServing(false);
+    watch.stop();
+    await drain({ ...parts, faces: [grpc, http], deadlineMs: 8_000 });
+  });
+  logger.info(addresses, "ready");
+});
+
+async function listening(address: Promise<{ host: string; port: number }>): Promise<string> {
+  const { host, port } = await address;
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

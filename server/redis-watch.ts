@@ -1,0 +1,66 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "#lib/logger.ts";
+import { ensureGroups } from "#stream/groups.ts";
+import { unsafeSettings } from "#stream/safety.ts";
+
+export interface RedisWatchOptions {
+  readonly redis: Redis;
+  readonly shards: readonly number[];
+  readonly logger: Logger;
+  /** Redis is there, is configured so that it keeps what it acknowledges, and every shard has its group. */
+  readonly onSafe: () => void;
+  /** It is not, and why. */
+  readonly onUnsafe: (reason: string) => void;
+}
+
+/** How often a Redis that stays connected is asked for its settings: they can be changed while it runs. */
+const checkIntervalMs = 5_000;
+
+/**
+ * Tells whether batches may be acknowledged. Redis is asked whenever a connection to it is ready, since it may
+ * be another one, with other settings, than before, and every few seconds after that.
+ */
+export class RedisWatch {
+  readonly #options: RedisWatchOptions;
+  readonly #timer: NodeJS.Timeout;
+  #state: string | undefined;
+  #stopped = false;
+
+  constructor(options: RedisWatchOptions) {
+    this.#options = options;
+    const { redis } = options;
+    redis.on("ready", () => void this.#check());
+    redis.on("close", () => this.#say("Redis is away"));
+    redis.on("error", (error: Error) => options.logger.debug({ err: error }, "Redis connection"));
+    this.#timer = setInterval(() => void this.#check(), checkIntervalMs);
+    if (redis.status === "ready") void this.#check();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#timer);
+  }
+
+  async #check(): Promise<void> {
+    const { redis, shards } = this.#options;
+    if (redis.status !== "ready") return;
+    try {
+      const problems = await unsafeSettings(redis);
+      if (problems.length === 0) await ensureGroups(redis, shards);
+      this.#say(problems.join("\n"));
+    } catch (error) {
+      this.#say(`Redis does not answer: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #say(problem: string): void {
+    if (this.#stopped) return;
+    const { logger, onSafe, onUnsafe } = this.#options;
+    if (problem === "") onSafe();
+    else onUnsafe(problem);
+    if (problem === this.#state) return;
+    this.#state = problem;
+    if (problem === "") logger.info("Redis is there and safe: taking batches");
+    else logger.warn({ problem }, "not taking batches");
+  }
+}

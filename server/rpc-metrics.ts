@@ -1,0 +1,63 @@
+import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+
+/** The kinds of call under their usual names. */
+export type RpcType = "unary" | "bidi_stream" | "server_stream" | "client_stream";
+
+/** Counts one call; the returned function is called once, with the name of its code, such as "OK". */
+export type StartRpc = (type: RpcType, service: string, method: string) => (code: string) => void;
+
+/** Rate, errors and duration of every call, under the names that gRPC servers of all languages use. */
+export function createRpcMetrics(registry: Registry): StartRpc {
+  const registers = [registry];
+  const labelNames = ["grpc_type", "grpc_service", "grpc_method"] as const;
+  const started = new Counter({
+    name: "grpc_server_started_total",
+    help: "Calls that began.",
+    labelNames,
+    registers,
+  });
+  const handled = new Counter({
+    name: "grpc_server_handled_total",
+    help: "Calls that ended, by code.",
+    labelNames: [...labelNames, "grpc_code"] as const,
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "grpc_server_handling_seconds",
+    help: "From the beginning of a call to its end.",
+    labelNames,
+    buckets: latencyBuckets,
+    registers,
+  });
+  const cached = new Map<string, ReturnType<typeof bind>>();
+
+  /** Looking labels up costs more than counting: each is looked up once. The codes and methods are few. */
+  function bind(type: RpcType, service: string, method: string) {
+    const codes = new Map<string, { inc(): void }>();
+    return {
+      started: started.labels(type, service, method),
+      seconds: seconds.labels(type, service, method),
+      handled: (code: string): void => {
+        let counter = codes.get(code);
+        if (counter === undefined) codes.set(code, (counter = handled.labels(type, service, method, code)));
+        counter.inc();
+      },
+    };
+  }
+
+  return (type, service, method) => {
+    const key = `${service}/${method}`;
+    let rpc = cached.get(key);
+    if (rpc === undefined) cached.set(key, (rpc = bind(type, service, method)));
+    const { started, handled, seconds } = rpc;
+    started.inc();
+    const startedAt = performance.now();
+    let ended = false;
+    return (code) => {
+      if (ended) return;
+      ended = true;
+      handled(code);
+      seconds.observe((performance.now() - startedAt) / 1000);
+    };
+  };
+}

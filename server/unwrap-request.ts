@@ -1,0 +1,44 @@
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { InvalidBatchError } from "#batch/invalid-batch.ts";
+
+/**
+ * The bytes of field 1, `batch`, of an encoded PushLogsRequest or StreamLogsRequest: a view, nothing is copied or
+ * decoded. Empty when it is not there; the last one counts when it is there twice. Throws InvalidBatchError when the
+ * bytes are no message.
+ */
+export function unwrapRequest(request: Uint8Array): Uint8Array {
+  // Nearly always the whole request is one field: tag, length, batch.
+  if (request[0] === batchTag) {
+    const reader = new BinaryReader(request);
+    reader.pos = 1;
+    try {
+      const batch = reader.bytes();
+      if (reader.pos === request.length) return batch;
+    } catch (error) {
+      throw malformed(error);
+    }
+  }
+  return unwrapSlowly(request);
+}
+
+function unwrapSlowly(request: Uint8Array): Uint8Array {
+  let batch = request.subarray(0, 0);
+  try {
+    const reader = new BinaryReader(request);
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (field === 1 && wireType === WireType.LengthDelimited) batch = reader.bytes();
+      else reader.skip(wireType, field);
+    }
+  } catch (error) {
+    throw malformed(error);
+  }
+  return batch;
+}
+
+const batchTag = (1 << 3) | WireType.LengthDelimited;
+
+function malformed(error: unknown): InvalidBatchError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new InvalidBatchError("request", `is not an encoded message: ${why}`);
+}
