@@ -76,9 +76,9 @@ describe("over overlapping batches of devices with odd clocks", () => {
       let after = begin === 0 ? undefined : positionOf(all[begin - 1] as string);
       for (let pages = 0; pages < 8; pages++) {
         const page = await findLogs(db, filter, after, pageSize);
-        found.push(...page);
-        if (page.length < pageSize) break;
-        after = page.at(-1);
+        found.push(...page.logs);
+        if (!page.hasMore) break;
+        after = page.logs.at(-1);
       }
       const expected = all.slice(begin, begin + pageSize * 8);
       assert.deepEqual(
@@ -97,8 +97,8 @@ describe("over overlapping batches of devices with odd clocks", () => {
         findLogs(db, anything, found.at(-1), 150),
         seed(pool, randomBatches(3)),
       ]);
-      found.push(...page);
-      if (page.length < 150) break;
+      found.push(...page.logs);
+      if (!page.hasMore) break;
     }
     const places = found.map(placeOf);
     assert.equal(new Set(places).size, places.length);
@@ -128,6 +128,26 @@ async function bruteForce(filter: LogFilter): Promise<string[]> {
   );
   return rows.map((row) => row.place);
 }
+
+test("pages of large records are short, and none is lost", async () => {
+  const large = { message: "x".repeat(64_000), attributes: { key: "y".repeat(8000) } };
+  for (let batch = 0; batch < 20; batch++) {
+    const at = start + BigInt(batch) * second;
+    const records = Array.from({ length: 10 }, (_, n) => ({ timeMicros: at + BigInt(n) * second, ...large }));
+    await seed(pool, [{ deviceId: "large", receivedMicros: at, records }]);
+  }
+  const filter = { ...anything, deviceId: "large" };
+  const lengths: number[] = [];
+  const found: LogPosition[] = [];
+  for (;;) {
+    const page = await findLogs(db, filter, found.at(-1), 150);
+    found.push(...page.logs);
+    lengths.push(page.logs.length);
+    if (!page.hasMore) break;
+  }
+  assert.deepEqual(lengths, [59, 59, 59, 23], "4 MiB of 72 KB each");
+  assert.deepEqual(found.map(placeOf), await bruteForce(filter));
+});
 
 function placeOf({ timeMicros, batchId, index }: LogPosition): string {
   return `${timeMicros} ${batchId} ${index}`;

@@ -23,14 +23,13 @@ test("the last 100 records of a device touch a few index entries, not the table"
   try {
     const newestMicros = await fill(pool);
     const filter = { deviceId: "device-7", minSeverity: 0, text: "" };
-    const firstPage = await findLogs(db, filter, undefined, 101);
-    assert.equal(firstPage.length, 101);
+    assert.equal((await findLogs(db, filter, undefined, 100)).logs.length, 100);
     assert.equal(seen.length, 3, "one statement for the device, one for its batches, one for their records");
     await assertCheap(pool, seen, "batches_of_device", 200);
 
     seen.length = 0;
     const after = { timeMicros: newestMicros - 500n * minute, batchId: 0n, index: 0 };
-    assert.equal((await findLogs(db, filter, after, 101)).length, 101);
+    assert.equal((await findLogs(db, filter, after, 100)).logs.length, 100);
     await assertCheap(pool, seen, "batches_of_device", 600);
 
     seen.length = 0;

@@ -16,18 +16,17 @@ import { readPageSize } from "../page-size.ts";
 import { decodePageToken, encodePageToken } from "../page-token.ts";
 import { microsFromTimestamp, showMicros, timestampFromMicros } from "../time.ts";
 
-/** Lists records, newest first. Asks for one more than the page holds, to know whether there is a next page. */
+/** Lists records, newest first. A page of large records is short: the token, not the length, says it is the last. */
 export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["listLogs"] {
   return async (request, { signal }) => {
     const pageSize = readPageSize(request.pageSize);
     const filter = readFilter(request);
     const query = describe(filter);
     const after = readPosition(decodePageToken(query, request.pageToken));
-    const found = await reader.read("list_logs", signal, (db) => findLogs(db, filter, after, pageSize + 1));
-    const page = found.slice(0, pageSize);
-    const last = found.length > pageSize ? page.at(-1) : undefined;
+    const page = await reader.read("list_logs", signal, (db) => findLogs(db, filter, after, pageSize));
+    const last = page.hasMore ? page.logs.at(-1) : undefined;
     return create(ListLogsResponseSchema, {
-      logs: page.map(toLogEntry),
+      logs: page.logs.map(toLogEntry),
       nextPageToken:
         last === undefined
           ? ""
