@@ -134,11 +134,10 @@ class Started {
   }
 
   async up(): Promise<void> {
-    const up = waitFor("Fleetlog to be up", () => this.output.includes("Ctrl-C stops"), upWithinMs);
-    await Promise.race([
-      up.catch((error: unknown) => assert.fail(`${String(error)}\n${this.output}`)),
-      this.ended.then((code) => assert.fail(`ended with ${code}\n${this.output}`)),
-    ]);
+    let exitCode: number | null | undefined;
+    void this.ended.then((code) => (exitCode = code));
+    await waitFor("npm start", () => exitCode !== undefined || this.output.includes("Ctrl-C stops"), upWithinMs);
+    assert.equal(exitCode, undefined, this.output);
   }
 
   /** The printed commands that begin with `word`, continued lines joined. */

@@ -55,7 +55,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   try {
     await step(
       "Redis and Nginx found",
-      async () => [await findPart("redis"), await findPart("nginx")],
+      () => Promise.all([findPart("redis"), findPart("nginx")]),
       foundWhere,
     );
     const postgres = options.databaseUrl
