@@ -40,8 +40,7 @@ export async function* walkBatches(
   highMicros: bigint | undefined,
   recordsWanted: () => number,
 ): AsyncGenerator<WalkedChunk> {
-  const below = { order: "desc", where: (query) => query } as Stretch;
-  const stretches: Stretch[] = highMicros === undefined ? [below] : stretchesAround(highMicros);
+  const stretches = highMicros === undefined ? [everything] : stretchesAround(highMicros);
   const deviceKey = await findDevice(db, filter.deviceId);
   if (deviceKey === "unknown") return;
   let batchesMax = firstBatchesMax;
@@ -66,6 +65,8 @@ interface Stretch {
   readonly order: "asc" | "desc";
   readonly where: (query: BatchQuery) => BatchQuery;
 }
+
+const everything: Stretch = { order: "desc", where: (query) => query };
 
 type BatchQuery = SelectQueryBuilder<Database, "batches" | "devices", object>;
 

@@ -1,19 +1,8 @@
-import { type Kysely, sql } from "kysely";
+import type { Kysely } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { selectMicros, timestamptz } from "../time.ts";
-import { type WalkedBatch, walkBatches } from "./batch-walk.ts";
-import { compareNewestFirst, containsText, type LogFilter, type LogPosition } from "./log-filter.ts";
-
-/** A record with what its batch knows about it. */
-export interface FoundLog extends LogPosition {
-  readonly batch: WalkedBatch;
-  /** Of its message and attributes. */
-  readonly bytes: number;
-  readonly severity: number;
-  readonly logger: string;
-  readonly message: string;
-  readonly attributes: Readonly<Record<string, string>>;
-}
+import { walkBatches } from "./batch-walk.ts";
+import { compareNewestFirst, type LogFilter, type LogPosition } from "./log-filter.ts";
+import { type FoundLog, pageBytesMax, readRecords } from "./read-records.ts";
 
 export interface LogPage {
   readonly logs: readonly FoundLog[];
@@ -78,65 +67,6 @@ function takeBytes(logs: readonly FoundLog[]): readonly FoundLog[] {
   return logs;
 }
 
-/** Where to look inside the chosen batches. */
-interface Window {
-  readonly highMicros: bigint | undefined;
-  readonly after: LogPosition | undefined;
-  /** The oldest record already held when no more are needed: only newer ones can take its place. */
-  readonly oldest: LogPosition | undefined;
-  readonly limit: number;
-}
-
-async function readRecords(
-  db: Kysely<Database>,
-  filter: LogFilter,
-  batches: readonly WalkedBatch[],
-  { highMicros, after, oldest, limit }: Window,
-): Promise<FoundLog[]> {
-  if (batches.length === 0) return [];
-  const byId = new Map(batches.map((batch) => [batch.id, batch]));
-  const low = oldest?.timeMicros ?? filter.startMicros;
-  let query = db.selectFrom("records").where(sql<boolean>`batch_id = any(${[...byId.keys()]}::int8[])`);
-  if (low !== undefined) query = query.where("time", ">=", timestamptz(low));
-  if (highMicros !== undefined) query = query.where("time", "<=", timestamptz(highMicros));
-  if (after !== undefined) {
-    const place = sql`(${timestamptz(after.timeMicros)}, ${String(after.batchId)}::int8, ${after.index}::int4)`;
-    query = query.where(sql<boolean>`(time, batch_id, idx) < ${place}`);
-  }
-  if (filter.minSeverity > 0) query = query.where("severity", ">=", filter.minSeverity);
-  if (filter.text !== "") query = query.where((row) => containsText(row.ref("message"), filter.text));
-  const newest = query
-    .select((row) => ["batch_id", "idx", "severity", selectMicros(row.ref("time")).as("time_micros")])
-    .select(["logger", "message", "attributes"])
-    .orderBy("time", "desc")
-    .orderBy("batch_id", "desc")
-    .orderBy("idx", "desc")
-    .limit(limit);
-  // What takeBytes would drop is not sent to begin with. Measured outside of the LIMIT, so that only its rows are.
-  const bytes = sql<number>`octet_length(message) + octet_length(coalesce(attributes::text, ''))`;
-  const before = sql`(order by time_micros desc, batch_id desc, idx desc rows unbounded preceding exclude current row)`;
-  const measured = db
-    .selectFrom(newest.as("newest"))
-    .selectAll()
-    .select([bytes.as("bytes"), sql<string>`coalesce(sum(${bytes}) over ${before}, 0)`.as("bytes_before")]);
-  const rows = await db
-    .selectFrom(measured.as("measured"))
-    .selectAll()
-    .where("bytes_before", "<=", String(pageBytesMax))
-    .execute();
-  return rows.map((row) => ({
-    timeMicros: BigInt(row.time_micros),
-    batchId: BigInt(row.batch_id),
-    index: row.idx,
-    batch: byId.get(row.batch_id) as WalkedBatch,
-    bytes: row.bytes,
-    severity: row.severity,
-    logger: row.logger,
-    message: row.message,
-    attributes: row.attributes ?? {},
-  }));
-}
-
 function lowest(a: bigint | undefined, b: bigint | undefined): bigint | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   return a < b ? a : b;
@@ -144,5 +74,3 @@ function lowest(a: bigint | undefined, b: bigint | undefined): bigint | undefine
 
 /** At about 160 bytes a record this is 16 MB of a table that a step reads, some 50 ms. */
 const stepRecordsMax = 100_000;
-/** A page in hand is some times as large: as rows, as messages, as JSON. */
-const pageBytesMax = 4 * 1024 * 1024;

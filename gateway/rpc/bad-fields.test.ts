@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
@@ -60,6 +61,20 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     assertInvalid(await gateway.get(`/v1/logs?page_token=${devices}`), "page_token", said);
     assertInvalid(await gateway.get(`/v1/devices?page_token=${logs}`), "page_token", said);
     assert.equal((await gateway.get(`/v1/logs?page_size=3&page_token=${logs}`)).status, 200);
+  });
+
+  test("a page token whose position was forged", async () => {
+    const token = Buffer.from((await gateway.get("/v1/logs?page_size=1")).body.nextPageToken, "base64url");
+    for (const position of ["", "1 2", "a b c", "99999999999999999999 1 1", `1 ${2n ** 63n} 1`, "1 1 -1"]) {
+      const body = Buffer.concat([token.subarray(4, 12), Buffer.from(position)]);
+      const checksum = createHash("sha256").update(body).digest().subarray(0, 4);
+      const forged = Buffer.concat([checksum, body]).toString("base64url");
+      assertInvalid(
+        await gateway.get(`/v1/logs?page_token=${forged}`),
+        "page_token",
+        /^page_token: .*wanted/,
+      );
+    }
   });
 
   test("a parameter that does not exist is named, with those that do", async () => {

@@ -10,8 +10,9 @@ import {
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Reader } from "../database.ts";
 import { InvalidFieldError, show } from "../invalid-field.ts";
-import { type FoundLog, findLogs } from "../logs/find-logs.ts";
+import { findLogs } from "../logs/find-logs.ts";
 import type { LogFilter, LogPosition } from "../logs/log-filter.ts";
+import type { FoundLog } from "../logs/read-records.ts";
 import { readPageSize } from "../page-size.ts";
 import { decodePageToken, encodePageToken } from "../page-token.ts";
 import { microsFromTimestamp, showMicros, timestampFromMicros } from "../time.ts";
