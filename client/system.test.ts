@@ -6,6 +6,8 @@ import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { DeviceStream } from "#client/device-stream.ts";
+import { encodeRecord } from "#client/record.ts";
 import { exitCodes, send } from "#client/send.ts";
 import { StoredLogs } from "#client/test-stored.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
@@ -20,7 +22,7 @@ let folder: string;
 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "fleetlog-client-"));
-  system = await startSystem();
+  system = await startSystem({ nginxSettings: { shutdownSeconds: 1 } });
   stored = new StoredLogs(system.databaseUrl);
 });
 after(async () => {
@@ -144,21 +146,24 @@ describe("fleetlog send, with the whole system", () => {
   ] as const) {
     test(`stores every line once, in order, while each ingest server in turn ${how} and comes back`, async () => {
       const deviceId = `server-${how.replaceAll(" ", "-")}`;
-      const lines = Array.from({ length: 30_000 }, (_, n) => `${how} line ${n}`);
+      const lines: string[] = [];
+      const someLines = () => {
+        const some = Array.from({ length: 500 }, (_, n) => `${how} line ${lines.length + n}`);
+        lines.push(...some);
+        return Buffer.from(`${some.join("\n")}\n`);
+      };
       async function* input() {
-        for (let at = 0; at < lines.length; at += 1_000) {
-          yield Buffer.from(`${lines.slice(at, at + 1_000).join("\n")}\n`);
-          const server = system.servers[at / 1_000 - 8] ?? system.servers[at / 1_000 - 18];
-          if (!server) continue;
-          await interrupt(server);
-          yield Buffer.from("");
-          await server.start();
+        for (const server of system.servers) {
+          for (let turn = 0; turn < 10; turn++) yield someLines();
+          const restarted = interrupt(server).then(() => server.start());
+          for (let turn = 0; turn < 40; turn++) yield someLines();
+          await restarted;
         }
       }
       const said: string[] = [];
       const say = (text: string) => void said.push(text);
       const exitCode = await send(
-        { deviceId, inputs: ["-"], address: system.grpcAddress, sessionId: "one" },
+        { deviceId, inputs: ["-"], address: system.grpcAddress, batchRecordsMax: 50 },
         {
           stdin: Readable.from(input()),
           output: { result: say, problem: say },
@@ -166,6 +171,7 @@ describe("fleetlog send, with the whole system", () => {
         },
       );
       assert.equal(exitCode, exitCodes.acknowledged, said.join("\n"));
+      assert.match(said.at(-1) ?? "", / [1-9]\d* reconnects/);
       const records = await stored.recordsOf(deviceId, lines.length);
       assert.deepEqual(
         records.map(({ message }) => message),
@@ -173,6 +179,35 @@ describe("fleetlog send, with the whole system", () => {
       );
     });
   }
+
+  test("stores every record once, in order, while Nginx is reloaded", async () => {
+    const reconnects: string[] = [];
+    using stream = new DeviceStream({
+      deviceId: "nginx-reload",
+      address: system.grpcAddress,
+      onReconnect: ({ reason }) => void reconnects.push(reason),
+    });
+    const sent: string[] = [];
+    const sendOne = async () => {
+      const message = `record ${sent.length}`;
+      sent.push(message);
+      await stream.send([encodeRecord({ message })], undefined);
+    };
+    await sendOne();
+    await stream.flush();
+    process.kill(system.nginx.pid, "SIGHUP");
+    // The old worker goes, and the stream with it, when its time to shut down is over.
+    const giveUpAt = performance.now() + 15_000;
+    while (reconnects.length === 0 && performance.now() < giveUpAt) await sendOne();
+    assert.notEqual(reconnects.length, 0);
+    await sendOne();
+    await stream.flush();
+    const records = await stored.recordsOf("nginx-reload", sent.length);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      sent,
+    );
+  });
 });
 
 describe("the examples", () => {
