@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import pg from "pg";
+import { startSystem, type TestSystem } from "./support/system.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+let system: TestSystem;
+before(async () => {
+  system = await startSystem();
+});
+after(() => system[Symbol.asyncDispose]());
+
+test("an ingest server may stop and come back while devices push: no call fails, no record is lost or doubled", async () => {
+  let sending = true;
+  let sent = 0;
+  const failures: string[] = [];
+  const devices = [1, 2, 3, 4].map(async (device) => {
+    for (let sequence = 1; sending; sequence += 1) {
+      const response = await push(system, `device-${device}`, sequence);
+      if (response.status === 200) sent += 1;
+      else failures.push(`${response.status} ${await response.text()}`);
+    }
+  });
+  const grow = (by: number) => {
+    const target = sent + by;
+    return waitFor(`${by} more batches`, () => sent + failures.length >= target);
+  };
+  await grow(50);
+  for (const server of system.servers) {
+    await server.stop();
+    await grow(50);
+    await server.start();
+    await grow(50);
+  }
+  sending = false;
+  await Promise.all(devices);
+  assert.deepEqual(failures, []);
+
+  const pool = new pg.Pool({ connectionString: system.databaseUrl });
+  try {
+    const stored = await waitFor("all records in PostgreSQL", async () => {
+      const { rows } = await pool.query(
+        "SELECT count(*)::int AS records, count(DISTINCT message)::int AS messages FROM logs",
+      );
+      return rows[0].records >= sent && rows[0];
+    });
+    assert.deepEqual(stored, { records: sent, messages: sent });
+  } finally {
+    await pool.end();
+  }
+});
+
+function push({ httpUrl }: TestSystem, deviceId: string, sequence: number): Promise<Response> {
+  return fetch(`${httpUrl}/fleetlog.v1.IngestService/PushLogs`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      batch: { deviceId, sessionId: "boot-1", sequence, records: [{ message: `${deviceId} ${sequence}` }] },
+    }),
+  });
+}
