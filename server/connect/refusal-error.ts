@@ -25,13 +25,16 @@ export function refusalError({ code, field, message, retryDelayMs }: Refusal): C
   return new ConnectError(message, codes[code], undefined, [detail]);
 }
 
+const internal: number = Code.Internal;
+const exhausted: number = Code.ResourceExhausted;
+
 /**
  * connect-node answers bytes that are no message with INTERNAL, and too many bytes with RESOURCE_EXHAUSTED. Both are the
  * sender's mistake, and either code would make a device send them again. Returns undefined for any other error.
  */
 export function sendersMistake(code: number, message: string): ConnectError | undefined {
-  const malformed = code === Number(Code.Internal) && message.startsWith("parse binary: ");
-  const tooLarge = code === Number(Code.ResourceExhausted) && message.includes("readMaxBytes");
+  const malformed = code === internal && message.startsWith("parse binary: ");
+  const tooLarge = code === exhausted && message.includes("readMaxBytes");
   if (!malformed && !tooLarge) return undefined;
   const problem = malformed ? message.replace("parse binary:", "is not an encoded message:") : message;
   return refusalError({
