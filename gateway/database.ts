@@ -72,15 +72,17 @@ export class Reader {
     try {
       ended.addEventListener("abort", onEnded);
       ended.throwIfAborted();
-      return await work(kyselyOf(client));
+      const result = await work(kyselyOf(client));
+      release(false);
+      return result;
     } catch (error) {
+      // Also after an error of PostgreSQL: the one that says that it ends the session comes before the end.
+      release(true);
       if (signal.aborted) throw signal.reason;
-      if (deadline.aborted)
-        throw new QueryTimeoutError(`not finished within ${this.#options.queryTimeoutMs} ms`);
-      throw error;
+      if (!deadline.aborted) throw error;
+      throw new QueryTimeoutError(`not finished within ${this.#options.queryTimeoutMs} ms`);
     } finally {
       ended.removeEventListener("abort", onEnded);
-      release(ended.aborted);
     }
   }
 }
