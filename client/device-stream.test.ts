@@ -15,16 +15,18 @@ const batchOf = (...messages: string[]) => messages.map((message) => encodeRecor
 function device(options: Omit<DeviceStreamOptions<string>, "deviceId">) {
   const acknowledged: string[] = [];
   const refused: string[] = [];
+  const delayed: string[] = [];
   const reconnects: string[] = [];
   const stream = new DeviceStream<string>({
     deviceId: "host-1",
     ...quickly,
     onAcknowledged: ({ note }) => acknowledged.push(note),
     onRefused: ({ note }, error) => refused.push(`${note}: ${error.message}`),
+    onDelayed: ({ note }, error) => delayed.push(`${note}: ${error.message}`),
     onReconnect: ({ reason }) => reconnects.push(reason),
     ...options,
   });
-  return { stream, acknowledged, refused, reconnects, [Symbol.dispose]: () => stream.close() };
+  return { stream, acknowledged, refused, delayed, reconnects, [Symbol.dispose]: () => stream.close() };
 }
 
 /** Every batch that arrived twice must have arrived with the same bytes. */
@@ -122,6 +124,7 @@ describe("a device stream", () => {
     for (const name of names.slice(0, 5)) await sender.stream.send(batchOf(name), name);
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["batch-1", "batch-4", "batch-5", "batch-2", "batch-3"]);
+    assert.deepEqual(sender.delayed, ["batch-2: later", "batch-3: later"]);
     assert.equal(peer.streams, 1);
     assertSameBytes(peer);
   });

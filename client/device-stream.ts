@@ -18,6 +18,8 @@ export interface DeviceStreamEvents<Note> {
   readonly onAcknowledged?: (batch: SentBatch<Note>, ack: Ack) => void;
   /** The batch as a whole was refused and will not be sent again; the stream goes on. */
   readonly onRefused?: (batch: SentBatch<Note>, error: BatchError) => void;
+  /** The server wants the batch later, because it is overloaded or its Redis is away; it is sent again. */
+  readonly onDelayed?: (batch: SentBatch<Note>, error: BatchError) => void;
   /** The connection was lost, or none could be made, while batches wait for their verdict. */
   readonly onReconnect?: (failure: { attempt: number; delayMs: number; reason: string }) => void;
   /** The stream failed for good; every call from now on rejects with the same error. Not after `close()`. */
@@ -192,6 +194,7 @@ export class DeviceStream<Note = undefined> {
     if (!this.#pause.isOn) this.#failedAttempts++;
     const wanted = error.retryDelayMs || backoffMs(this.#failedAttempts, backoff);
     this.#pause.atLeast(Math.min(wanted, retryDelayMsMax));
+    this.#events.onDelayed?.(batch, error);
   }
 
   #onEnd(end: ConnectionEnd): void {

@@ -26,6 +26,14 @@ test("a line without a time takes the last one seen, and none before any was see
   assert.equal(third?.timeUnixNano, second?.timeUnixNano);
 });
 
+test("a line before the first one with a time has that time, if told of it", () => {
+  const lines = ["", "Start-Date: 2026-11-01  12:34:56"].map((line) => ({ bytes: Buffer.from(line) }));
+  const encoder = new LineEncoder({ file: "apt.log", timeOfReading: false });
+  encoder.lookAhead(lines);
+  const record = fromBinary(LogRecordSchema, encoder.encode(1, Buffer.from("")));
+  assert.equal(record.timeUnixNano, BigInt(new Date("2026-11-01T12:34:56").getTime()) * 1_000_000n);
+});
+
 test("a line from a pipe without a time has that of its reading", () => {
   const before = BigInt(Date.now()) * 1_000_000n;
   const [record] = recordsOf(["up"], { timeOfReading: true });

@@ -13,6 +13,8 @@ export interface LineEncoderOptions {
   readonly timeOfReading: boolean;
 }
 
+const lookAheadLinesMax = 10;
+
 /** Makes records of the lines of one input, which are given in order. */
 export class LineEncoder {
   readonly #options: LineEncoderOptions;
@@ -20,6 +22,13 @@ export class LineEncoder {
 
   constructor(options: LineEncoderOptions) {
     this.#options = options;
+  }
+
+  /** Lines before the first one with a time happened at that time, if it is among the next few. */
+  lookAhead(lines: readonly { readonly bytes?: Buffer }[]): void {
+    for (const { bytes } of lines.slice(0, lookAheadLinesMax)) {
+      this.#lastTime ??= bytes && readLineTime(bytes)?.timeUnixNano;
+    }
   }
 
   /** The message is the line as it is; a line without a time happened when the last one before it that had one did. */

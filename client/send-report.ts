@@ -32,6 +32,7 @@ export class SendReport {
   refused = 0;
   batches = 0;
   reconnects = 0;
+  delays = 0;
 
   constructor(output: Output) {
     this.#output = output;
@@ -55,10 +56,14 @@ export class SendReport {
     else if (shown === shownMax) this.#output.problem("… more lines are refused; the summary counts them");
   }
 
+  delay(reason: string): void {
+    this.delays++;
+    if (isPowerOfTwo(this.delays)) this.#output.problem(`the server asks to wait: ${reason}`);
+  }
+
   reconnect({ attempt, delayMs, reason }: { attempt: number; delayMs: number; reason: string }): void {
     this.reconnects++;
-    // Every failure while the server is away would fill the screen: the powers of two are enough to see it live.
-    if ((attempt & (attempt - 1)) === 0) {
+    if (isPowerOfTwo(attempt)) {
       this.#output.problem(`no connection: ${reason}; attempt ${attempt + 1} in ${delayMs} ms`);
     }
   }
@@ -89,6 +94,7 @@ export class SendReport {
         `${number(this.refused)} refused${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}`,
         `${number(this.batches)} batches`,
         `${number(this.reconnects)} reconnects`,
+        ...(this.delays > 0 ? [`${number(this.delays)} batches sent again at the server's wish`] : []),
         `${seconds.toFixed(1)} s`,
         `session ${sessionId}`,
       ].join(", "),
@@ -104,6 +110,11 @@ export class SendReport {
       `${number(this.linesRead)} lines read, ${number(this.acknowledged)} acknowledged, ${number(Math.round(rate))}/s`,
     );
   }
+}
+
+/** Every one of many like events would fill the screen: the powers of two are enough to see that it lives. */
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0;
 }
 
 /** "7", or "7-12" for more than one line. */

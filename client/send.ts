@@ -64,7 +64,8 @@ export async function send(
   { stdin, output, signal }: SendSurroundings,
 ): Promise<number> {
   const report = new SendReport(output);
-  const isRepeatable = (await checkInputs(options.inputs)) || options.sessionId !== undefined;
+  const areFiles = await checkInputs(options.inputs);
+  const isRepeatable = areFiles || options.sessionId !== undefined;
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
   using stream = new DeviceStream<Origin>({
@@ -79,6 +80,7 @@ export async function send(
       report.acknowledge(ack.accepted);
     },
     onRefused: (batch, error) => report.refuse(stretchOf(batch), error.message),
+    onDelayed: (_batch, error) => report.delay(error.message),
     onReconnect: (failure) => report.reconnect(failure),
     onFailed: () => stopped.abort(), // a silent pipe would never let us notice
   });
@@ -95,7 +97,7 @@ export async function send(
   };
   const sending = async () => {
     try {
-      await readInputs(options, { stdin, stop, log, report, isRepeatable });
+      await readInputs(options, { stdin, stop, log, report, areFiles, isRepeatable });
     } finally {
       await stream.flush();
     }
@@ -140,6 +142,7 @@ interface ReadSurroundings {
   readonly stop: AbortSignal;
   readonly log: DeviceLog<Origin>;
   readonly report: SendReport;
+  readonly areFiles: boolean;
   readonly isRepeatable: boolean;
 }
 
@@ -164,10 +167,12 @@ async function readInput(
   file: string,
   source: AsyncIterable<Buffer>,
   { logger, severity }: SendOptions,
-  { stop, log, report, isRepeatable }: ReadSurroundings,
+  { stop, log, report, areFiles, isRepeatable }: ReadSurroundings,
 ): Promise<void> {
   const encoder = new LineEncoder({ file, logger, severity, timeOfReading: !isRepeatable });
   for await (const lines of readLines(source, lineBytesMax)) {
+    // Only of a file is it certain that the same lines come together again in a repeated run.
+    if (areFiles && lines[0]?.number === 1) encoder.lookAhead(lines);
     for (const { number, bytes, byteLength } of lines) {
       report.linesRead++;
       if (bytes) {
