@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { toBinary, toJson } from "@bufbuild/protobuf";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { batchOfSize, encodeRequest, makeBatch, makeRecord, wrapBatch } from "./testing/batches.ts";
+import { connectGrpc, detailsOf, openStream, pushGrpc } from "./testing/grpc-device.ts";
+import { startServerAndRedis } from "./testing/server-program.ts";
+
+const { server, entries } = await startServerAndRedis({ after });
+const method = "/fleetlog.v1.IngestService/PushLogs";
+
+/** A batch as a whole refused: by its field, with words that name the problem. */
+const refused = [
+  ["no device id", makeBatch(1, { deviceId: "" }), "batch.device_id", /missing/],
+  ["forbidden characters", makeBatch(1, { deviceId: "a b" }), "batch.device_id", /"a b"/],
+  ["a sequence without its session", makeBatch(1, { sessionId: "" }), "batch.session_id", /missing/],
+  ["a session without a sequence", makeBatch(0), "batch.sequence", /missing/],
+  ["a session of the server's kind", makeBatch(1, { sessionId: "~a" }), "batch.session_id", /"~a"/],
+  ["no records", makeBatch(1, { records: [] }), "batch.records", /empty/],
+  [
+    "10,001 records",
+    makeBatch(1, { records: Array.from({ length: 10_001 }, () => makeRecord("")) }),
+    "batch.records",
+    /more than 10000/,
+  ],
+] as const;
+
+/** What cannot be said in JSON. */
+const refusedBytes = [
+  ["no batch", encodeRequest(undefined), "batch", /missing/],
+  ["a batch of 1 MiB + 1", wrapBatch(batchOfSize(1024 * 1024 + 1)), "batch", /1048577 bytes.*1048576/],
+  ["a truncated batch", wrapBatch(toBinary(LogBatchSchema, makeBatch(1)).subarray(0, -3)), "batch", /./],
+  ["a truncated request", encodeRequest(makeBatch(1)).subarray(0, -3), "request", /not an encoded message/],
+  ["a request that is noise", Buffer.from("\xff\xff\xff noise"), "request", /not an encoded message/],
+] as const;
+
+test("a bad batch is refused by name on gRPC, and the next call is served", async (t) => {
+  const client = connectGrpc(t, server.grpc);
+  for (const [what, request, field, problem] of allRefused()) {
+    const error = await pushGrpc(client, request).then(
+      () => assert.fail(`${what} was taken`),
+      (error: ServiceError) => error,
+    );
+    assert.equal(error.code, status.INVALID_ARGUMENT, what);
+    assert.match(error.details, problem, what);
+    assert.deepEqual(detailsOf(error.metadata), { fields: [field], retryDelayMs: undefined }, what);
+  }
+  assert.equal((await pushGrpc(client, encodeRequest(makeBatch(1, { sessionId: "after" }))))?.accepted, 1);
+  assert.equal((await entries("after")).length, 1);
+});
+
+test("a bad batch is answered on its stream, and the stream lives on", async (t) => {
+  const stream = openStream(connectGrpc(t, server.grpc));
+  let sent = 0;
+  for (const [what, request, field, problem] of allRefused()) {
+    stream.send(request);
+    stream.send(encodeRequest(makeBatch(++sent, { sessionId: "streamed" })));
+    await waitFor(`two acks after ${what}`, () => stream.acks.length === sent * 2);
+    const [bad, good] = stream.acks.slice(-2);
+    assert.equal(bad?.error?.code, status.INVALID_ARGUMENT, what);
+    assert.equal(bad.error.field, field, what);
+    assert.match(bad.error.message, problem, what);
+    assert.equal(bad.error.retryDelayMs, 0, what);
+    assert.equal(good?.error, undefined, what);
+    assert.equal(good?.sequence, BigInt(sent), what);
+  }
+  stream.call.end();
+  assert.equal((await stream.ended).code, status.OK);
+  assert.equal((await entries("streamed")).length, sent);
+});
+
+test("a bad batch is refused by name on Connect, in JSON and in binary", async () => {
+  for (const [what, batch, field, problem] of refused) {
+    const response = await postJson(JSON.stringify({ batch: toJson(LogBatchSchema, batch) }));
+    await assertRefused(response, what, field, problem);
+  }
+  await assertRefused(await postJson("{}"), "no batch", "batch", /missing/);
+  for (const [what, request, field, problem] of allRefused()) {
+    await assertRefused(await post("application/proto", request), what, field, problem);
+  }
+});
+
+test("JSON with a mistake is refused with the name of the field", async () => {
+  for (const [body, problem] of [
+    ['{"batch":{"deviceId":"a","colour":"red"}}', /"colour" is unknown/],
+    ['{"batch":{"deviceId":7}}', /device_id/],
+    ['{"batch":{"deviceId":"a","sequence":"many"}}', /sequence/],
+    ['{"batch":{"deviceId":"a","records":[{"severity":"LOUD"}]}}', /Severity.*LOUD/],
+    ['{"batch":', /JSON/],
+  ] as const) {
+    const response = await postJson(body);
+    assert.equal(response.status, 400, body);
+    const { code, message } = (await response.json()) as Record<string, string>;
+    assert.equal(code, "invalid_argument", body);
+    assert.match(message ?? "", problem, body);
+  }
+});
+
+test("a bad record is refused alone: its neighbours are accepted, on every face", async (t) => {
+  const bad = [
+    makeRecord("a\0b"),
+    makeRecord("x".repeat(65_537)),
+    makeRecord("loud", { severity: 99 as never }),
+  ];
+  const batch = makeBatch(1, {
+    sessionId: "mixed",
+    records: [makeRecord("first"), ...bad, makeRecord("last")],
+  });
+  const stream = openStream(connectGrpc(t, server.grpc));
+  stream.send(encodeRequest(batch));
+  await waitFor("the ack", () => stream.acks.length === 1);
+  const unary = await pushGrpc(connectGrpc(t, server.grpc), encodeRequest(batch));
+  for (const ack of [stream.acks[0], unary]) {
+    assert.equal(ack?.accepted, 2);
+    assert.deepEqual(
+      ack.rejections.map(({ index }) => index),
+      [1, 2, 3],
+    );
+    assert.match(ack.rejections.map(({ reason }) => reason).join(), /NUL.*65536.*99/s);
+  }
+  const json = await postJson(JSON.stringify({ batch: toJson(LogBatchSchema, batch) }));
+  const { ack } = (await json.json()) as {
+    ack: { accepted: number; rejections: unknown[]; sequence: string };
+  };
+  assert.equal(ack.accepted, 2);
+  assert.equal(ack.rejections.length, 3);
+  assert.equal(ack.sequence, "1");
+  assert.equal((await entries("mixed")).length, 3);
+  assert((await server.metric('fleetlog_records_total{outcome="rejected"')) >= 9);
+});
+
+test("a record that is not UTF-8 is refused alone", async (t) => {
+  const batch = Buffer.from(
+    toBinary(LogBatchSchema, makeBatch(1, { records: [makeRecord("good"), makeRecord("QQQ")] })),
+  );
+  batch[batch.indexOf("QQQ")] = 0xff;
+  const ack = await pushGrpc(connectGrpc(t, server.grpc), wrapBatch(batch));
+  assert.equal(ack?.accepted, 1);
+  assert.match(ack.rejections[0]?.reason ?? "", /UTF-8/);
+});
+
+test("what is far too large is the sender's mistake too, on every face", async (t) => {
+  const huge = wrapBatch(new Uint8Array(9 << 20));
+  const client = connectGrpc(t, server.grpc);
+  await assert.rejects(pushGrpc(client, huge), { code: status.INVALID_ARGUMENT });
+  const stream = openStream(client);
+  stream.send(huge);
+  assert.equal((await stream.ended).code, status.INVALID_ARGUMENT);
+  assert.equal((await postJson(JSON.stringify({ batch: "x".repeat(9 << 20) }))).status, 400);
+  assert.equal((await post("application/proto", huge)).status, 400);
+  assert.equal((await server.readyz()).status, 200);
+});
+
+test("a wrong content type, method or path is named", async (t) => {
+  const wrongType = await post("text/plain", "{}");
+  assert.equal(wrongType.status, 415);
+  assert.match(await wrongType.text(), /text\/plain/);
+  const wrongMethod = await fetch(`http://${server.http}${method}`, {
+    headers: { "content-type": "application/json" },
+  });
+  assert.equal(wrongMethod.status, 405);
+  const wrongPath = await fetch(`http://${server.http}/nothing`, { method: "POST" });
+  assert.equal(wrongPath.status, 404);
+  assert.match(await wrongPath.text(), /unimplemented.*nothing/);
+  await assert.rejects(pushGrpc(connectGrpc(t, server.grpc), Buffer.alloc(0), "Nothing"), {
+    code: status.UNIMPLEMENTED,
+  });
+});
+
+function allRefused(): [string, Uint8Array, string, RegExp][] {
+  return [
+    ...refused.map(([what, batch, field, problem]): [string, Uint8Array, string, RegExp] => [
+      what,
+      encodeRequest(batch),
+      field,
+      problem,
+    ]),
+    ...refusedBytes.map((row): [string, Uint8Array, string, RegExp] => [...row]),
+  ];
+}
+
+function postJson(body: string): Promise<Response> {
+  return post("application/json", body);
+}
+
+function post(contentType: string, body: string | Uint8Array): Promise<Response> {
+  return fetch(`http://${server.http}${method}`, {
+    method: "POST",
+    headers: { "content-type": contentType },
+    body: body as string | Uint8Array<ArrayBuffer>,
+  });
+}
+
+async function assertRefused(
+  response: Response,
+  what: string,
+  field: string,
+  problem: RegExp,
+): Promise<void> {
+  assert.equal(response.status, 400, what);
+  const { code, message, details } = (await response.json()) as {
+    code: string;
+    message: string;
+    details: { debug: { fieldViolations: { field: string }[] } }[];
+  };
+  assert.equal(code, "invalid_argument", what);
+  assert.match(message, problem, what);
+  assert.equal(details[0]?.debug.fieldViolations[0]?.field, field, what);
+}

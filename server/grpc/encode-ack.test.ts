@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { toAck, type Verdict } from "../verdict.ts";
+import { encodeResponse } from "./encode-ack.ts";
+
+const many = Array.from({ length: 5_000 }, (_, index) => ({ index, reason: `reason ${index}` }));
+
+for (const [what, verdict] of [
+  ["an accepted batch", { sequence: 7n, accepted: 100, rejections: [] }],
+  ["the largest numbers", { sequence: 2n ** 63n - 1n, accepted: 10_000, rejections: [] }],
+  ["a batch without a sequence", { sequence: 0n, accepted: 1, rejections: [] }],
+  ["nothing", { sequence: 0n, accepted: 0, rejections: [] }],
+  ["rejections", { sequence: 1n, accepted: 0, rejections: [{ index: 0, reason: "NUL" }] }],
+  ["many rejections", { sequence: 1n, accepted: 0, rejections: many }],
+  [
+    "a refusal",
+    {
+      sequence: 1n,
+      accepted: 0,
+      rejections: [],
+      refusal: { code: 8, field: "", message: "later", retryDelayMs: 1_500 },
+    },
+  ],
+] as const satisfies [string, Verdict][]) {
+  test(`${what}: the same bytes as protobuf-es writes`, () => {
+    const expected = toBinary(
+      PushLogsResponseSchema,
+      create(PushLogsResponseSchema, { ack: toAck(verdict) }),
+    );
+    assert.deepEqual(encodeResponse(verdict), Buffer.from(expected));
+  });
+}

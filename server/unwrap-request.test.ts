@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { toBinary } from "@bufbuild/protobuf";
+import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { encodeRequest, makeBatch } from "./testing/batches.ts";
+import { unwrapRequest } from "./unwrap-request.ts";
+
+const batch = toBinary(LogBatchSchema, makeBatch(1));
+const request = Buffer.from(encodeRequest(makeBatch(1)));
+const unknownField = Buffer.from([0x12, 0x02, 0x41, 0x42]); // field 2, two bytes
+
+for (const [what, bytes, expected] of [
+  ["the batch of a request", request, batch],
+  ["the batch before an unknown field", Buffer.concat([request, unknownField]), batch],
+  ["the batch after an unknown field", Buffer.concat([unknownField, request]), batch],
+  ["the last of two batches", Buffer.concat([Buffer.from([0x0a, 1, 7]), request]), batch],
+  ["nothing, of an empty request", Buffer.alloc(0), Buffer.alloc(0)],
+  ["nothing, of a request with unknown fields only", unknownField, Buffer.alloc(0)],
+] as const) {
+  test(`gives ${what}`, () => {
+    assert.deepEqual(Buffer.from(unwrapRequest(bytes)), Buffer.from(expected));
+  });
+}
+
+test("copies nothing", () => {
+  assert.equal(unwrapRequest(request).buffer, request.buffer);
+});
+
+test("bytes that are no message end in an InvalidBatchError, wherever they are cut or changed", () => {
+  for (let length = 1; length < request.length; length++) {
+    assert.throws(() => unwrapRequest(request.subarray(0, length)), InvalidBatchError);
+  }
+  for (let at = 0; at < request.length; at++) {
+    for (const value of [0x00, 0x07, 0x0b, 0x7f, 0x80, 0xff]) {
+      const changed = Buffer.from(request);
+      changed[at] = value;
+      try {
+        unwrapRequest(changed);
+      } catch (error) {
+        assert(error instanceof InvalidBatchError, String(error));
+      }
+    }
+  }
+});
