@@ -12,10 +12,16 @@ export function openChannel(
     // A connection per device, so that one device's trouble is not another's, and no retries below ours.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_retries": 0,
+    // A proxy named in http_proxy cannot reach the loopback address that is meant here.
+    "grpc.enable_http_proxy": isLoopback(address) ? 0 : 1,
     // Finds a peer that vanished without a word, as when the power or the link is cut.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
     // An Ack that rejects each of 10,000 records, with reasons.
     "grpc.max_receive_message_length": 16 * 1024 * 1024,
   });
+}
+
+function isLoopback(address: string): boolean {
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\]):/.test(address);
 }
