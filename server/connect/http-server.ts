@@ -39,6 +39,8 @@ export function createHttpFace(
     if (closing) response.setHeader("connection", "close");
     listener(request, response);
   });
+  // It never listens itself, but its timeouts for slow requests and its list of idle connections begin with this event.
+  http1.emit("listening");
   const http2 = createHttp2Server(
     { settings: { initialWindowSize: limits.batchBytesMax, maxConcurrentStreams: 256 } },
     listener,
@@ -75,7 +77,7 @@ export function createHttpFace(
       closing = true;
       server.close();
       for (const session of sessions) session.close();
-      http1.closeIdleConnections();
+      http1.close();
       await Promise.all([...sockets].map((socket) => once(socket, "close")));
     },
     destroy() {
