@@ -15,6 +15,12 @@ export interface NginxSettings {
   readonly version: readonly [major: number, minor: number, patch: number];
   /** Who the workers are when Nginx is started as root. */
   readonly user?: string;
+  /**
+   * How long an upstream that could not be reached is left out. 0, the default, is for upstreams on this machine:
+   * trying one in vain takes no time, and leaving it out would turn a restart of two in turn into an outage. On
+   * other machines, where a lost host costs every call the connect timeout, a few seconds are right.
+   */
+  readonly leaveOutSeconds?: number;
   /** How long a stream may be silent; 1 h by default, 60 s is Nginx's own default and too short for devices. */
   readonly streamIdleSeconds?: number;
   /** How long streams may go on after a reload or a graceful stop; 10 s by default. */
@@ -38,9 +44,15 @@ export function renderNginx(settings: NginxSettings): string {
     grpcListenOptions: hasHttp2Directive ? "" : " http2",
     http2Line: hasHttp2Directive ? "http2 on;" : "",
     userLine: settings.user ? `user ${settings.user};` : "",
-    grpcServers: upstreamLines(settings.servers.map(({ grpc }) => grpc)),
-    httpServers: upstreamLines(settings.servers.map(({ http }) => http)),
-    gatewayServers: upstreamLines(settings.gateways),
+    grpcServers: upstreamLines(
+      settings.servers.map(({ grpc }) => grpc),
+      settings,
+    ),
+    httpServers: upstreamLines(
+      settings.servers.map(({ http }) => http),
+      settings,
+    ),
+    gatewayServers: upstreamLines(settings.gateways, settings),
     streamIdleTimeout: `${settings.streamIdleSeconds ?? 3_600}s`,
     shutdownTimeout: `${settings.shutdownSeconds ?? 10}s`,
     workerProcesses: String(settings.workerProcesses ?? "auto"),
@@ -58,9 +70,10 @@ export function renderNginx(settings: NginxSettings): string {
     });
 }
 
-function upstreamLines(addresses: readonly string[]): string {
+function upstreamLines(addresses: readonly string[], { leaveOutSeconds = 0 }: NginxSettings): string {
   if (addresses.length === 0) throw new Error("Nginx needs at least one address in every upstream");
-  return addresses.map((address) => `    server ${address} max_fails=1 fail_timeout=1s;`).join("\n");
+  const failures = leaveOutSeconds === 0 ? "max_fails=0" : `max_fails=3 fail_timeout=${leaveOutSeconds}s`;
+  return addresses.map((address) => `    server ${address} ${failures};`).join("\n");
 }
 
 /** A path may hold spaces; what Nginx would take as a variable or as the end of the text is refused. */
