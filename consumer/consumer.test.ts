@@ -45,14 +45,10 @@ async function statisticsEqualTheRecords(world: World): Promise<void> {
 
 test("acknowledges an entry only after its records are committed", async () => {
   await using world = await createWorld();
-  // As long as this lock is held, no flush can commit.
-  await world.rows("begin; lock table log_statistics in access exclusive mode");
+  await world.holdFlushes();
   await startConsumer(world);
   await world.append(entryOf(1, records(3)));
-  await waitFor("the flush to wait for the lock", async () => {
-    const [row] = await world.rows("select count(*)::int as n from pg_locks where not granted");
-    return row?.n === 1;
-  });
+  await world.heldFlush();
   assert.equal(await world.unacknowledged(), 1);
   await world.rows("commit");
   await everythingAcknowledged(world);
@@ -129,7 +125,7 @@ test("takes over what a dead consumer left", async () => {
 
 test("takes an entry in hand once, even when it is delivered again before it is stored", async () => {
   await using world = await createWorld();
-  await world.rows("begin; lock table log_statistics in access exclusive mode");
+  await world.holdFlushes();
   const { consumer, commandRedis, metrics } = await startConsumer(world);
   await world.append(entryOf(1, records(2)));
   await waitFor("the entry to be delivered", async () => {
@@ -155,13 +151,9 @@ test("stores a flush once when PostgreSQL ends its connection in the middle, and
   await using world = await createWorld();
   const { metrics, readiness } = await startConsumer(world);
   for (let round = 1; round <= 3; round++) {
-    await world.rows("begin; lock table log_statistics in access exclusive mode");
+    await world.holdFlushes();
     await world.append(entryOf(round, records(50)));
-    await waitFor("the flush to be in the middle and its connection to be ended", async () => {
-      const [row] = await world.rows(`select count(pg_terminate_backend(pid))::int as n from pg_locks
-        where not granted and relation = 'log_statistics'::regclass`);
-      return row?.n === 1;
-    });
+    await world.rows(`select pg_terminate_backend(${await world.heldFlush()})`);
     await waitFor("the failed attempt to be counted", async () => {
       const { values } = await metrics.retries.get();
       return values.reduce((sum, { value }) => sum + value, 0) >= round;
@@ -173,6 +165,42 @@ test("stores a flush once when PostgreSQL ends its connection in the middle, and
   assert.equal(await world.count("dead_letters"), 0);
   assert.deepEqual(readiness.reasons, []);
   await statisticsEqualTheRecords(world);
+});
+
+test("stores a flush once when PostgreSQL stands still in the middle and goes on later", async () => {
+  await using world = await createWorld();
+  const { metrics } = await startConsumer(world, "consumer-1", 1_000);
+  await world.holdFlushes();
+  await world.append(entryOf(1, records(50)));
+  const backend = await world.heldFlush();
+  process.kill(backend, "SIGSTOP");
+  try {
+    await world.rows("commit");
+    // The first attempt hangs until the client gives up; the second waits for what the first has in the ledger.
+    await waitFor("the failed attempts to be counted", async () => {
+      const { values } = await metrics.retries.get();
+      return values.reduce((sum, { value }) => sum + value, 0) >= 2;
+    });
+  } finally {
+    process.kill(backend, "SIGCONT");
+  }
+  await everythingAcknowledged(world);
+  assert.equal(await world.count("records"), 50);
+  await statisticsEqualTheRecords(world);
+});
+
+test("misses nothing when Redis breaks its connections, and stores each batch once", async () => {
+  await using world = await createWorld();
+  await startConsumer(world);
+  for (let round = 0; round < 5; round++) {
+    await world.append(
+      ...Array.from({ length: 40 }, (_, index) => entryOf(1 + round * 40 + index, records(5))),
+    );
+    await world.redis.call("client", "kill", "type", "normal", "skipme", "yes");
+  }
+  await everythingAcknowledged(world);
+  assert.equal(await world.count("batches"), 200);
+  assert.equal(await world.count("records"), 1_000);
 });
 
 test("trims only what is stored", async () => {

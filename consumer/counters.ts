@@ -53,11 +53,6 @@ export async function countRecords(db: Kysely<Database>, statistics: RecordStati
     do update set record_count = log_statistics.record_count + excluded.record_count`.execute(db);
 }
 
-/** Thrown when a device's key is in no row. */
-export class UnknownDeviceError extends Error {
-  override readonly name = "UnknownDeviceError";
-}
-
 async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promise<void> {
   const { numAffectedRows } = await sql`
     with sums as (
@@ -83,7 +78,7 @@ async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promis
     from locked join sums using (key)
     where devices.key = locked.key`.execute(db);
   if (numAffectedRows !== BigInt(sums.length)) {
-    throw new UnknownDeviceError(`devices: ${sums.length} to count, ${numAffectedRows} found`);
+    throw new Error(`devices: ${sums.length} to count, ${numAffectedRows} found`);
   }
 }
 

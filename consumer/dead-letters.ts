@@ -34,6 +34,7 @@ export async function keepDeadLetters(
       ${rows.map(({ raw }) => raw.length)}::int[],
       ${rows.map(({ name }) => name)}::text[]
     ) as letter (received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry)
+    order by entry, sequence, idx
     on conflict (entry, sha256(raw)) where entry is not null do nothing`.execute(db);
 }
 

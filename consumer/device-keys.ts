@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
+import type { Pool } from "pg";
 import type { Database } from "#postgres/tables.ts";
 
 /** Memory for about 100 bytes each. */
@@ -15,9 +16,16 @@ interface Seen {
 /**
  * devices.key by device_id. New devices are registered in a transaction of their own, before the flush: what is
  * remembered is then committed, and flushes of several consumers do not wait for one another's new devices.
+ *
+ * A new connection may lead to another database: a standby that took over and lacks the latest devices, or one that
+ * was restored or emptied. So it makes all keys forgotten; asking for them again is cheap.
  */
 export class DeviceKeys {
   readonly #keys = new LRUCache<string, number>({ max: devicesRememberedMax });
+
+  constructor(pool: Pick<Pool, "on">) {
+    pool.on("connect", () => this.#keys.clear());
+  }
 
   /** The keys of all these devices. */
   async resolve(db: Kysely<Database>, seen: readonly Seen[]): Promise<ReadonlyMap<string, number>> {
@@ -42,11 +50,6 @@ export class DeviceKeys {
       remember(await select(db, [...unknown.keys()]));
     }
     return keys;
-  }
-
-  /** For when a remembered key turns out to be in no row: the database is not the one it was. */
-  forget(): void {
-    this.#keys.clear();
   }
 }
 

@@ -3,7 +3,7 @@ import type { CopyRows } from "#batch/copy-rows.ts";
 import { type Session, withSession } from "#postgres/session.ts";
 import type { BatchInHand, DeadLetter } from "./batch-in-hand.ts";
 import { copyRecords } from "./copy-records.ts";
-import { countDevices, countRecords, UnknownDeviceError } from "./counters.ts";
+import { countDevices, countRecords } from "./counters.ts";
 import { keepDeadLetters } from "./dead-letters.ts";
 import type { DeviceKeys } from "./device-keys.ts";
 import { reportReusedSequences } from "./incidents.ts";
@@ -75,7 +75,7 @@ export class FlushWriter {
     if (fresh.length > 0) {
       this.#encode(fresh);
       await copyRecords(client, this.#rows);
-      await this.#countDevices(() => countDevices(db, fresh));
+      await countDevices(db, fresh);
       incidents = await reportReusedSequences(db, fresh);
     }
     await keepDeadLetters(db, fresh, letters);
@@ -94,15 +94,6 @@ export class FlushWriter {
   #encode(batches: readonly NewBatch[]): void {
     this.#rows.clear();
     for (const { scanned, id, entry } of batches) this.#rows.append(scanned, id, entry.receivedAtMicros);
-  }
-
-  async #countDevices(count: () => Promise<void>): Promise<void> {
-    try {
-      await count();
-    } catch (error) {
-      if (error instanceof UnknownDeviceError) this.#deviceKeys.forget();
-      throw error;
-    }
   }
 }
 

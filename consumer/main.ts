@@ -61,7 +61,7 @@ await runProgram(logger, async (program, fail) => {
   await Promise.allSettled([readRedis.connect(), commandRedis.connect()]);
 
   const shards = allShards(config.STREAM_SHARDS);
-  const deviceKeys = new DeviceKeys();
+  const deviceKeys = new DeviceKeys(pool);
   const rowsBytesMax = copyBytesMax(config.FLUSH_BYTES_MAX, config.FLUSH_RECORDS_MAX);
   const consumer = new Consumer({
     source: createSource(readRedis, commandRedis, {

@@ -3,8 +3,11 @@ import { acknowledge } from "#stream/ack.ts";
 import { type ReaderOptions, StreamReader } from "#stream/reader.ts";
 import type { Source } from "./consumer.ts";
 
-/** How many entries of a shard one read may bring; a flush of tiny batches takes several reads. */
-const entriesPerReadMax = 2_000;
+/**
+ * How many entries of a shard one read may bring, however small the last ones were: it bounds what a sudden run of
+ * batches of 1 MiB can bring at once. A flush of tiny batches takes several reads.
+ */
+const entriesPerReadMax = 128;
 
 /**
  * The stream as a {@link Source}. A reader whose read failed is replaced: Redis may have handed over entries in an

@@ -17,6 +17,7 @@ import { readLag } from "#stream/lag.ts";
 import { StreamReader } from "#stream/reader.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { startRedis } from "#test/support/redis.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 import { Consumer } from "./consumer.ts";
 import { DeviceKeys } from "./device-keys.ts";
 import { FlushWriter } from "./flush-writer.ts";
@@ -91,6 +92,17 @@ export async function createWorld() {
     rows: async (sql: string): Promise<Record<string, unknown>[]> => (await sqlClient.query(sql)).rows,
     count: async (table: string): Promise<number> =>
       Number((await sqlClient.query(`select count(*) from ${table}`)).rows[0].count),
+    /** As long as this lock is held, no flush can commit. Ended by "commit". */
+    holdFlushes: () => sqlClient.query("begin; lock table log_statistics in access exclusive mode"),
+    /** The process of the flush that waits for that lock. */
+    heldFlush: () =>
+      waitFor("a flush to wait for the lock", async (): Promise<number | undefined> => {
+        const { rows } = await sqlClient.query<{ pid: number }>(
+          `select pid from pg_locks join pg_database on pg_database.oid = database
+            where datname = current_database() and not granted`,
+        );
+        return rows[0]?.pid;
+      }),
     /** Entries nobody has acknowledged, delivered or not. */
     unacknowledged: async (): Promise<number> => {
       const lags = await readLag(redis, shards);
@@ -101,13 +113,13 @@ export async function createWorld() {
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
-export function poolFor(world: World): Pool {
+export function poolFor(world: World, statementTimeoutMs = 10_000): Pool {
   const pool = createPool(
     {
       databaseUrl: world.databaseUrl,
       applicationName: "fleetlog-consumer",
       connectionsMax: 3,
-      statementTimeoutMs: 10_000,
+      statementTimeoutMs,
       lockTimeoutMs: 0,
       connectTimeoutMs: 2_000,
       settings: { synchronous_commit: "on" },
@@ -118,19 +130,19 @@ export function poolFor(world: World): Pool {
   return pool;
 }
 
-export function writerOn(pool: Pool, deviceKeys = new DeviceKeys()): FlushWriter {
+export function writerOn(pool: Pool, deviceKeys = new DeviceKeys(pool)): FlushWriter {
   return new FlushWriter(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)));
 }
 
 /** A consumer within this process, stopped with its world. */
-export async function startConsumer(world: World, name = "consumer-1") {
-  const pool = poolFor(world);
+export async function startConsumer(world: World, name = "consumer-1", statementTimeoutMs = 10_000) {
+  const pool = poolFor(world, statementTimeoutMs);
   const readRedis = await connect(world.stack, world.redisUrl, readConnection);
   const commandRedis = await connect(world.stack, world.redisUrl, commandConnection);
   const metrics = createMetrics(createRegistry("consumer"));
   const readiness = new Readiness([]);
   const failures: unknown[] = [];
-  const deviceKeys = new DeviceKeys();
+  const deviceKeys = new DeviceKeys(pool);
   const shards = allShards(shardCount);
   const consumer = new Consumer({
     source: createSource(readRedis, commandRedis, { shards, consumer: name, bytesMax: 4 << 20 }),
