@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import pg from "pg";
+import { Pool } from "pg";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -11,11 +11,11 @@ before(async () => {
 after(() => system[Symbol.asyncDispose]());
 
 test("ingest servers may stop and come back while devices push: no record is lost or doubled", async () => {
-  let sending = true;
+  const done = new AbortController();
   let sent = 0;
   const failures: string[] = [];
   const devices = [1, 2, 3, 4].map(async (device) => {
-    for (let sequence = 1; sending; sequence += 1) {
+    for (let sequence = 1; !done.signal.aborted; sequence += 1) {
       const response = await push(system, `device-${device}`, sequence);
       const { code } = (await response.json()) as { code?: string };
       if (response.status === 200) sent += 1;
@@ -35,11 +35,11 @@ test("ingest servers may stop and come back while devices push: no record is los
     await server.start();
     await grow(50);
   }
-  sending = false;
+  done.abort();
   await Promise.all(devices);
   assert.deepEqual(failures, []);
 
-  const pool = new pg.Pool({ connectionString: system.databaseUrl });
+  const pool = new Pool({ connectionString: system.databaseUrl });
   try {
     const stored = await waitFor("all records in PostgreSQL", async () => {
       const { rows } = await pool.query(
