@@ -136,7 +136,11 @@ class Started {
   async up(): Promise<void> {
     let exitCode: number | null | undefined;
     void this.ended.then((code) => (exitCode = code));
-    await waitFor("npm start", () => exitCode !== undefined || this.output.includes("Ctrl-C stops"), upWithinMs);
+    await waitFor(
+      "npm start",
+      () => exitCode !== undefined || this.output.includes("Ctrl-C stops"),
+      upWithinMs,
+    );
     assert.equal(exitCode, undefined, this.output);
   }
 

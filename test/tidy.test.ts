@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     consumer: "lib batch stream postgres ioredis kysely lru-cache pg pg-copy-streams zod",
     gateway:
       "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg zod",
-    nginx: "",
+    nginx: "lib zod",
     bench: anything,
     local: anything,
     test: anything,
