@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Redis } from "ioredis";
 import { waitFor } from "#test/support/wait-for.ts";
 import { StreamAppender } from "./append.ts";
-import { answerTimeoutMs } from "./connection.ts";
+import { answerTimeoutMs, commandConnection } from "./connection.ts";
 import { decodeEntry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
 import { shardOf, streamKey } from "./keys.ts";
-import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 
 test("an append is acknowledged only when Redis answered", async (t) => {
   const server = await redisFor(t);
@@ -15,7 +16,7 @@ test("an append is acknowledged only when Redis answered", async (t) => {
   process.kill(server.pid, "SIGSTOP");
   let answered = false;
   const append = appender.append(makeEntry(1)).then(() => (answered = true));
-  await waitFor("the append to be under way", () => redis.stream.bytesWritten > 0 && appender.inFlight === 1);
+  await waitFor("the append to be under way", () => appender.inFlight === 1);
   assert.equal(answered, false);
   process.kill(server.pid, "SIGCONT");
   await append;
@@ -63,7 +64,7 @@ test("a full Redis refuses with StreamFullError, each append by itself, and take
   assert.equal(await redis.xlen(streamKey(0)), 1);
 });
 
-test("one refused append in a group does not take its neighbours with it", async (t) => {
+test("one refused append does not take its neighbours of the same turn with it", async (t) => {
   const redis = await (await redisFor(t)).client();
   const appender = appenderOn(redis, 2);
   const [zero, one] = [0, 1].map((shard) => {
@@ -113,6 +114,13 @@ test("a Redis that hangs fails its appends within the timeout, and nothing piles
   assert.equal(appender.inFlight, 0);
   process.kill(server.pid, "SIGCONT");
   await waitFor("an append to succeed", () => appender.append(makeEntry(3)).then(() => true));
+});
+
+test("an append before the first connection is refused at once", async (t) => {
+  const redis = new Redis("redis://127.0.0.1:1", { ...commandConnection });
+  redis.on("error", () => {}); // nobody listens there: that is the point
+  t.after(() => redis.disconnect());
+  await assert.rejects(appenderOn(redis).append(makeEntry(1)), StreamUnavailableError);
 });
 
 test("appends beyond the bound are refused without being sent", async (t) => {

@@ -1,4 +1,4 @@
-import type { ChainableCommander, Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { type Entry, encodeEntry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
 import { shardOf, streamKey } from "./keys.ts";
@@ -12,25 +12,22 @@ export interface AppenderOptions {
   readonly inFlightBytesMax: number;
 }
 
-interface Append {
-  readonly entry: Entry;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
+/** As much of Redis as an appender needs. */
+type AppendCommands = Pick<Redis, "xadd" | "stream">;
 
 /**
- * Puts batches into the stream. The appends of one turn of the event loop travel together, so that Redis writes
- * and fsyncs them together; any number of such groups is under way at a time, within the bounds.
+ * Puts batches into the stream. The appends of one turn of the event loop leave in one write, so that Redis takes
+ * and fsyncs them together. The socket is corked for that; a pipeline of ioredis would copy every batch once more.
  */
 export class StreamAppender {
-  readonly #redis: Pick<Redis, "pipeline">;
+  readonly #redis: AppendCommands;
   readonly #options: AppenderOptions;
-  #waiting: Append[] = [];
+  #corked = false;
   #inFlight = 0;
   #inFlightBytes = 0;
 
   /** `redis` has the options `commandConnection`, or an append may hang for as long as Redis does. */
-  constructor(redis: Pick<Redis, "pipeline">, options: AppenderOptions) {
+  constructor(redis: AppendCommands, options: AppenderOptions) {
     this.#redis = redis;
     this.#options = options;
   }
@@ -57,44 +54,42 @@ export class StreamAppender {
         new StreamFullError(`${seen}; the limits are ${inFlightMax}, ${inFlightBytesMax}`),
       );
     }
+    return this.#send(entry);
+  }
+
+  async #send(entry: Entry): Promise<void> {
     this.#inFlight += 1;
     this.#inFlightBytes += entry.batch.length;
-    return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => void this.#send());
-      this.#waiting.push({ entry, resolve, reject });
-    });
-  }
-
-  async #send(): Promise<void> {
-    const appends = this.#waiting;
-    this.#waiting = [];
-    const pipeline = this.#redis.pipeline();
-    for (const { entry } of appends) {
-      pipeline.xadd(streamKey(shardOf(entry.deviceId, this.#options.shards)), "*", ...encodeEntry(entry));
-    }
-    const outcomes = await outcomesOf(pipeline);
-    for (const [index, { entry, resolve, reject }] of appends.entries()) {
+    this.#cork();
+    try {
+      await this.#redis.xadd(
+        streamKey(shardOf(entry.deviceId, this.#options.shards)),
+        "*",
+        ...encodeEntry(entry),
+      );
+    } catch (error) {
+      throw refusal(error);
+    } finally {
       this.#inFlight -= 1;
       this.#inFlightBytes -= entry.batch.length;
-      const error = outcomes instanceof Error ? outcomes : outcomes[index];
-      if (error === null) resolve();
-      else reject(refusal(error));
     }
   }
-}
 
-/** A pipeline resolves even if each of its commands failed: every slot has an error of its own. */
-async function outcomesOf(pipeline: ChainableCommander): Promise<(Error | null)[] | Error> {
-  try {
-    const slots = await pipeline.exec();
-    return slots?.map(([error]) => error) ?? new Error("the pipeline was discarded");
-  } catch (error) {
-    return error as Error;
+  /** Holds what is written until this turn of the event loop is over. */
+  #cork(): void {
+    if (this.#corked) return;
+    this.#corked = true;
+    const socket: AppendCommands["stream"] | undefined = this.#redis.stream; // none before the first connection
+    socket?.cork();
+    setImmediate(() => {
+      this.#corked = false;
+      socket?.uncork();
+    });
   }
 }
 
-function refusal(error: Error | undefined): Error {
-  const message = error?.message ?? "Redis gave no answer";
+function refusal(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
   if (message.startsWith("OOM ")) return new StreamFullError(`Redis: ${message}`, { cause: error });
   return new StreamUnavailableError(`Redis: ${message}`, { cause: error });
 }

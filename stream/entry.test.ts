@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decodeEntry, encodeEntry, PoisonEntryError } from "./entry.ts";
-import { makeEntry } from "./test-support.ts";
+import { makeEntry } from "./testing/redis-clients.ts";
 
 const good = makeEntry(7);
 

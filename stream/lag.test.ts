@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { readLag } from "./lag.ts";
-import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 
 test("the lag tells what is undelivered, what is pending, and how old the oldest is", async (t) => {
   const redis = await (await redisFor(t)).client();

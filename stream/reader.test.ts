@@ -8,7 +8,7 @@ import type { Deliveries } from "./delivery.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { StreamReader } from "./reader.ts";
-import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 
 const options = { shards: [0], consumer: "consumer-1", countMax: 100, bytesMax: 64 << 20 };
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { Reclaimer } from "./reclaim.ts";
-import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 
 const entryCount = 250;
 

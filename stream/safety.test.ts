@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unsafeSettings } from "./safety.ts";
-import { connectTo, redisFor } from "./test-support.ts";
+import { connectTo, redisFor } from "./testing/redis-clients.ts";
 
 test("the settings Fleetlog asks for are safe", async (t) => {
   const redis = await (await redisFor(t)).client();

@@ -6,7 +6,7 @@ import type { Place } from "./delivery.ts";
 import { compareIds } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { appenderOn, makeEntry, redisFor } from "./test-support.ts";
+import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 import { trim } from "./trim.ts";
 
 /** A stream of `count` large entries (one to a node, so that trimming is exact), the first `delivered` handed out. */

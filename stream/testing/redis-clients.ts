@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import type { TestContext } from "node:test";
 import { Redis } from "ioredis";
 import { startRedis } from "#test/support/redis.ts";
-import { StreamAppender } from "./append.ts";
-import { commandConnection } from "./connection.ts";
-import type { Entry } from "./entry.ts";
+import { StreamAppender } from "../append.ts";
+import { commandConnection } from "../connection.ts";
+import type { Entry } from "../entry.ts";
 
 export interface TestRedis {
   readonly url: string;
