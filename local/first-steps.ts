@@ -15,7 +15,7 @@ export function firstSteps({
       records: [{ severity: "SEVERITY_INFO", logger: "demo", message: "hello, Fleetlog" }],
     },
   });
-  const server = grpc === "127.0.0.1:50051" ? "" : ` --server ${grpc}`;
+  const address = grpc === "127.0.0.1:50051" ? "" : ` --address ${grpc}`;
   return `  Queries, page, Connect and gRPC-Web   http://${http}
   gRPC (ingest, health, reflection)     ${grpc}
   Logs of every part                    ${logs}
@@ -28,7 +28,7 @@ Try, in another terminal:
     -d '${body}'
 
   # send a file, line by line
-  npx fleetlog send --device host-1${server} ${file}
+  npx fleetlog send --device host-1${address} ${file}
 
   # read the newest records
   curl -sS 'http://${http}/v1/logs?page_size=5'

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type NginxSettings, renderNginx } from "#nginx/render.ts";
 import { Child } from "./child.ts";
@@ -15,7 +15,7 @@ export interface RunningNginx {
   stop(): Promise<void>;
 }
 
-/** Starts Nginx on the template in `nginx/`, with its files in `folder`/nginx; ready when it answers /livez. */
+/** Starts Nginx on the template in `nginx/`, with its files in `folder`/nginx; ready when it holds its ports and answers. */
 export async function startNginx(
   folder: string,
   settings: Omit<NginxSettings, "folder" | "version" | "user">,
@@ -33,6 +33,8 @@ export async function startNginx(
     ...(process.getuid?.() === 0 && { user: "root root" }),
   });
   await writeFile(configFile, text);
+  const ownPidFile = join(own, "nginx.pid");
+  await rm(ownPidFile, { force: true });
   const child = await Child.start({
     name: "Nginx",
     command: part.command,
@@ -45,7 +47,9 @@ export async function startNginx(
     stopWithinMs: 10_000,
   });
   const [http, grpc] = [settings.httpListen, settings.grpcListen];
-  await child.until(async () => ((await isAlive(http)) ? true : undefined), 15_000);
+  // Nginx writes its pid once it has bound its ports; an answer alone could come from somebody else's Nginx on them.
+  const bound = async () => (await readFile(ownPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
+  await child.until(async () => ((await bound()) && (await isAlive(http)) ? true : undefined), 15_000);
   return { http, grpc, pid: child.pid, child, stop: () => child.stop() };
 }
 

@@ -117,7 +117,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
 const anyPort = "127.0.0.1:0";
 const listens: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
   server: { GRPC_LISTEN: anyPort, HTTP_LISTEN: anyPort, ADMIN_LISTEN: anyPort },
-  consumer: { ADMIN_LISTEN: anyPort },
+  // A fixed name: what a killed consumer left pending is its own again after the restart, without waiting for a takeover.
+  consumer: { ADMIN_LISTEN: anyPort, CONSUMER_NAME: "consumer" },
   gateway: { HTTP_LISTEN: anyPort },
 };
 
