@@ -7,12 +7,18 @@ export interface NginxSettings {
   readonly httpListen: string;
   /** host:port of the gRPC listener. */
   readonly grpcListen: string;
+  /**
+   * Where Nginx asks for names while it runs, with the options of its directive `resolver`. Then the addresses below are
+   * names whose every address is a peer, and whoever joins or leaves is followed without a reload; Nginx ≥ 1.27.3.
+   * Without it, names are looked up once, when Nginx starts.
+   */
+  readonly resolver?: string;
   /** The ingest servers, each with the host:port of its two faces. */
   readonly servers: readonly { readonly grpc: string; readonly http: string }[];
   /** host:port of the gateways. */
   readonly gateways: readonly string[];
   /** Nginx 1.25.1 and later want `http2 on;` where earlier ones want `listen … http2`. */
-  readonly version: readonly [major: number, minor: number, patch: number];
+  readonly version: Version;
   /** Who the workers are when Nginx is started as root. */
   readonly user?: string;
   /**
@@ -35,14 +41,18 @@ export interface NginxSettings {
 
 /** The text of nginx.conf. Throws when the template and the settings do not fit each other. */
 export function renderNginx(settings: NginxSettings): string {
-  const [major, minor, patch] = settings.version;
-  const hasHttp2Directive = major * 1e6 + minor * 1e3 + patch >= 1_025_001;
+  const { version, resolver } = settings;
+  const hasHttp2Directive = isAtLeast(version, [1, 25, 1]);
+  if (resolver && !isAtLeast(version, [1, 27, 3])) {
+    throw new Error(`Nginx ${version.join(".")} cannot follow names while it runs: 1.27.3 or later can`);
+  }
   const values: Readonly<Record<string, string>> = {
     folder: settings.folder,
     httpListen: settings.httpListen,
     grpcListen: settings.grpcListen,
     grpcListenOptions: hasHttp2Directive ? "" : " http2",
     http2Line: hasHttp2Directive ? "http2 on;" : "",
+    resolverLine: resolver ? `resolver ${resolver};` : "",
     userLine: settings.user ? `user ${settings.user};` : "",
     grpcServers: upstreamLines(
       settings.servers.map(({ grpc }) => grpc),
@@ -70,10 +80,21 @@ export function renderNginx(settings: NginxSettings): string {
     });
 }
 
-function upstreamLines(addresses: readonly string[], { leaveOutSeconds = 0 }: NginxSettings): string {
+function upstreamLines(
+  addresses: readonly string[],
+  { leaveOutSeconds = 0, resolver }: Pick<NginxSettings, "leaveOutSeconds" | "resolver">,
+): string {
   if (addresses.length === 0) throw new Error("Nginx needs at least one address in every upstream");
   const failures = leaveOutSeconds === 0 ? "max_fails=0" : `max_fails=3 fail_timeout=${leaveOutSeconds}s`;
-  return addresses.map((address) => `    server ${address} ${failures};`).join("\n");
+  const following = resolver ? " resolve" : "";
+  return addresses.map((address) => `    server ${address} ${failures}${following};`).join("\n");
+}
+
+type Version = readonly [major: number, minor: number, patch: number];
+
+function isAtLeast(version: Version, wanted: Version): boolean {
+  const [a, b] = [version, wanted].map(([major, minor, patch]) => major * 1e6 + minor * 1e3 + patch);
+  return a! >= b!;
 }
 
 /** A path may hold spaces; what Nginx would take as a variable or as the end of the text is refused. */

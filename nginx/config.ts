@@ -1,0 +1,77 @@
+import { z } from "zod";
+import { type Env, integer, listenAddress, readEnv } from "#lib/config.ts";
+
+/**
+ * What Nginx in a container is told by its environment: everything but LISTEN and NGINX_… names other programs as
+ * `name:port`, looked up through NGINX_RESOLVER while Nginx runs. Throws a ConfigError that lists every bad variable.
+ */
+export function readConfig(env: Env) {
+  const values = readEnv(
+    {
+      NGINX_CONFIG_FILE: oneWord("a path").prefault("/nginx-config/nginx.conf"),
+      NGINX_FOLDER: oneWord("a path").prefault("/var/cache/nginx"),
+      NGINX_VERSION: version(),
+      NGINX_RESOLVER: z
+        .string()
+        .regex(
+          /^[\w.:[\]= -]+$/,
+          'wanted what follows Nginx\'s directive "resolver", such as "127.0.0.11 valid=2s"',
+        )
+        .prefault("127.0.0.11 valid=2s ipv6=off"),
+      HTTP_LISTEN: listenAddress().prefault("0.0.0.0:8080"),
+      GRPC_LISTEN: listenAddress().prefault("0.0.0.0:50051"),
+      SERVER_GRPC: peer().prefault("server:50061"),
+      SERVER_HTTP: peer().prefault("server:8081"),
+      GATEWAY_HTTP: peer().prefault("gateway:8082"),
+      NGINX_STREAM_IDLE_SECONDS: integer(60, 86_400).prefault("3600"),
+      NGINX_WORKER_PROCESSES: integer(1, 256).optional(),
+      NGINX_WORKER_CONNECTIONS: integer(256, 1_048_576).prefault("16384"),
+      NGINX_CONNECTIONS_PER_ADDRESS_MAX: integer(1, 10_000_000).prefault("10000"),
+      NGINX_ACCESS_LOG: oneWord("a path").optional(),
+    },
+    env,
+  );
+  return Object.freeze({
+    configFile: values.NGINX_CONFIG_FILE,
+    settings: {
+      folder: values.NGINX_FOLDER,
+      version: values.NGINX_VERSION,
+      resolver: values.NGINX_RESOLVER,
+      httpListen: address(values.HTTP_LISTEN),
+      grpcListen: address(values.GRPC_LISTEN),
+      servers: [{ grpc: values.SERVER_GRPC, http: values.SERVER_HTTP }],
+      gateways: [values.GATEWAY_HTTP],
+      // A container that is gone does not refuse a connection, it is silent: every call to it costs the connect timeout.
+      leaveOutSeconds: 2,
+      streamIdleSeconds: values.NGINX_STREAM_IDLE_SECONDS,
+      workerProcesses: values.NGINX_WORKER_PROCESSES ?? "auto",
+      workerConnections: values.NGINX_WORKER_CONNECTIONS,
+      connectionsPerAddressMax: values.NGINX_CONNECTIONS_PER_ADDRESS_MAX,
+      ...(values.NGINX_ACCESS_LOG && { accessLogFile: values.NGINX_ACCESS_LOG }),
+    },
+  } as const);
+}
+
+/** "1.30.2", or the tag of an image: "1.30", "1.30-alpine". */
+function version() {
+  const form = 'wanted the version of Nginx, such as "1.30.2" or "1.30-alpine"';
+  return z
+    .string(form)
+    .regex(/^\d+\.\d+(\.\d+)?(-[\w.-]+)?$/, form)
+    .transform((value) => {
+      const [major, minor, patch] = value.split("-", 1)[0]!.split(".").map(Number);
+      return [major!, minor!, patch ?? 0] as const;
+    });
+}
+
+function peer() {
+  return z.string().regex(/^[\w.-]+:\d{1,5}$/, 'wanted name:port, such as "server:50061"');
+}
+
+function oneWord(what: string) {
+  return z.string().regex(/^[^\s"$\\;]+$/, `wanted ${what} without blanks, quotes, dollars and semicolons`);
+}
+
+function address({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

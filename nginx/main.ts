@@ -1,0 +1,14 @@
+import { rename, writeFile } from "node:fs/promises";
+import { createLogger } from "#lib/logger.ts";
+import { readConfigOrExit } from "#lib/program.ts";
+import { readConfig } from "./config.ts";
+import { renderNginx } from "./render.ts";
+
+// Writes the nginx.conf of a container that has no Node, to a volume both share, and ends.
+
+const { configFile, settings } = readConfigOrExit(() => readConfig(process.env));
+const logger = createLogger("nginx-config", "info");
+const draft = `${configFile}.draft`;
+await writeFile(draft, renderNginx(settings), { mode: 0o644 });
+await rename(draft, configFile); // whole or not at all, should an Nginx be reading
+logger.info({ file: configFile }, "written");
