@@ -20,6 +20,8 @@ export interface SystemOptions {
   readonly databaseUrl?: string;
   /** How many ingest servers; 2 by default. */
   readonly servers?: number;
+  /** One consumer for each, with more environment for just that one; one consumer by default. */
+  readonly consumers?: readonly Readonly<Record<string, string>>[];
   /** More environment for a program. */
   readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
   readonly redisSettings?: Readonly<Record<string, string>>;
@@ -37,7 +39,9 @@ export interface RunningSystem {
   readonly postgres: RunningPostgres | undefined;
   readonly redis: RunningRedis;
   readonly servers: readonly ManagedProgram[];
+  /** The first of `consumers`. */
   readonly consumer: ManagedProgram;
+  readonly consumers: readonly ManagedProgram[];
   readonly gateway: ManagedProgram;
   readonly nginx: RunningNginx;
   /** Stops everything in reverse order. */
@@ -68,12 +72,18 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
     if (postgres) await step("Migrations", () => migrate(databaseUrl));
 
-    const program = async (title: string, name: ProgramName, instance: string = name) => {
+    const program = async (
+      title: string,
+      name: ProgramName,
+      instance: string = name,
+      ownEnv: Readonly<Record<string, string>> = {},
+    ) => {
       const env = {
         DATABASE_URL: databaseUrl,
         REDIS_URL: redis.url,
         ...listens[name],
         ...options.env?.[name],
+        ...ownEnv,
       };
       const start = () => ManagedProgram.start({ program: name, name: instance, env, folder });
       return stopLater(
@@ -85,7 +95,12 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     for (let number = 1; number <= (options.servers ?? 2); number += 1) {
       servers.push(await program(`Ingest server ${number}`, "server", `server-${number}`));
     }
-    const consumer = await program("Consumer", "consumer");
+    const consumer = await program("Consumer", "consumer", "consumer", options.consumers?.[0]);
+    const consumers = [consumer];
+    for (const ownEnv of options.consumers?.slice(1) ?? []) {
+      const number = consumers.length + 1;
+      consumers.push(await program(`Consumer ${number}`, "consumer", `consumer-${number}`, ownEnv));
+    }
     const gateway = await program("Gateway", "gateway");
     const nginx = await step("Nginx", () =>
       startNginx(folder, {
@@ -103,6 +118,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       redis,
       servers,
       consumer,
+      consumers,
       gateway,
       nginx,
       stop: () => stack.disposeAsync(),
