@@ -6,10 +6,12 @@ import { withDeadline } from "#lib/deadline.ts";
 // Parts of the benchmark run in processes of their own, so that they share no event loop with what they measure. They
 // end when the benchmark lets go of them, or dies.
 
-/** Starts the bare server of http2-echo.ts. */
-export async function startHttp2Echo(): Promise<{ address: string } & Disposable> {
-  const child = forkScript("http2-echo.ts", []);
-  const address = String(await nextMessage(child, "start of the bare server", 30_000));
+/** Starts a server that tells its address: http2-echo.ts or grpc-face.ts. */
+export async function startPeer(
+  script: "http2-echo.ts" | "grpc-face.ts",
+): Promise<{ address: string } & Disposable> {
+  const child = forkScript(script, []);
+  const address = String(await nextMessage(child, `start of ${script}`, 30_000));
   return { address, [Symbol.dispose]: () => child.disconnect() };
 }
 

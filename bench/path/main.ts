@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { createBatchPool } from "#bench/path/batch-pool.ts";
 import { startBenchSystem } from "#bench/path/bench-system.ts";
 import { conventionalRows, conventionalTable, ourRows, timeCopy } from "#bench/path/copy-baseline.ts";
-import { startHttp2Echo, startLoad } from "#bench/path/fork.ts";
+import { startLoad, startPeer } from "#bench/path/fork.ts";
 import { drain, endToEnd, fleet, rpc } from "#bench/path/measure.ts";
 import { jsonOf, pageOf, type Samples } from "#bench/path/page.ts";
 
@@ -30,7 +30,8 @@ const progress = (text: string) => process.stderr.write(`${text}\n`);
 
 progress("making records, starting the system …");
 using load = await startLoad(size.batches, size.recordsPerBatch);
-using echo = await startHttp2Echo();
+using echo = await startPeer("http2-echo.ts");
+using face = await startPeer("grpc-face.ts");
 await using bench = await startBenchSystem();
 const { system, baseline } = bench;
 await baseline.query(conventionalTable);
@@ -45,8 +46,10 @@ const samples: Samples = {
   conventionalCopy: [],
   drain: [],
   streamed: [],
+  streamedFace: [],
   streamedEcho: [],
   unary: [],
+  unaryFace: [],
   unaryEcho: [],
 };
 const server = system.servers[0]?.addresses.grpc ?? "";
@@ -63,8 +66,10 @@ const pathRows = [
 ];
 const rpcRows = [
   async () => samples.streamed.push(await rpc(load, server, { ...streamed, echo: false })),
+  async () => samples.streamedFace.push(await rpc(load, face.address, { ...streamed, echo: false })),
   async () => samples.streamedEcho.push(await rpc(load, echo.address, { ...streamed, echo: true })),
   async () => samples.unary.push(await rpc(load, server, { ...unary, echo: false })),
+  async () => samples.unaryFace.push(await rpc(load, face.address, { ...unary, echo: false })),
   async () => samples.unaryEcho.push(await rpc(load, echo.address, { ...unary, echo: true })),
 ];
 

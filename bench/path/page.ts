@@ -14,8 +14,10 @@ export interface Samples {
   readonly drain: number[];
   /** Batches per second. */
   readonly streamed: number[];
+  readonly streamedFace: number[];
   readonly streamedEcho: number[];
   readonly unary: number[];
+  readonly unaryFace: number[];
   readonly unaryEcho: number[];
 }
 
@@ -27,6 +29,8 @@ function ratiosOf(samples: Samples) {
     drainOverCopy: ratio(samples.drain, samples.copy),
     streamOverHttp2: ratio(samples.streamed, samples.streamedEcho),
     unaryOverHttp2: ratio(samples.unary, samples.unaryEcho),
+    streamFaceOverHttp2: ratio(samples.streamedFace, samples.streamedEcho),
+    unaryFaceOverHttp2: ratio(samples.unaryFace, samples.unaryEcho),
   };
 }
 
@@ -66,8 +70,10 @@ ${row("consumer draining a full stream", samples.drain, `${ratios.drainOverCopy.
 | batches/s to one server, no Nginx, no consumer | median | min – max | ratio |
 |---|---:|---:|---|
 ${row("StreamLogs, appended to Redis with fsync", samples.streamed, `${ratios.streamOverHttp2.toFixed(2)} of the echo`)}
+${row("StreamLogs, all but the append", samples.streamedFace, `${ratios.streamFaceOverHttp2.toFixed(2)} of the echo`)}
 ${row("bare node:http2, streamed echo of the same bytes", samples.streamedEcho)}
 ${row("PushLogs, appended to Redis with fsync", samples.unary, `${ratios.unaryOverHttp2.toFixed(2)} of the echo`)}
+${row("PushLogs, all but the append", samples.unaryFace, `${ratios.unaryFaceOverHttp2.toFixed(2)} of the echo`)}
 ${row("bare node:http2, unary echo of the same bytes", samples.unaryEcho)}
 
 | CPU µs per record, end to end | ${parts.join(" | ")} | sum |

@@ -1,0 +1,23 @@
+import { createRegistry } from "#lib/metrics.ts";
+import { createGrpcFace } from "#server/grpc/grpc-server.ts";
+import { Intake } from "#server/intake.ts";
+import { createIntakeMetrics } from "#server/intake-metrics.ts";
+import { OpenStreams } from "#server/open-streams.ts";
+import { createRpcMetrics } from "#server/rpc-metrics.ts";
+
+/**
+ * The ingest server with everything but the append: gRPC, scan, digest and ack, and no Redis behind. It tells what the
+ * server itself costs apart from an fsync on the same cores. Forked by the benchmark; tells its address to the parent.
+ */
+const registry = createRegistry("server");
+const intake = new Intake({ append: () => Promise.resolve() }, createIntakeMetrics(registry));
+intake.open();
+const face = createGrpcFace({
+  intake,
+  openStreams: new OpenStreams(),
+  room: { bytes: 0, bytesMax: 64 << 20 },
+  startRpc: createRpcMetrics(registry),
+});
+process.on("disconnect", () => process.exit(0));
+const { host, port } = await face.listen({ host: "127.0.0.1", port: 0 });
+process.send?.(`${host}:${port}`);
