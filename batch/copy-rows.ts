@@ -20,9 +20,9 @@ const loopBytesMax = 32;
  * time, user CPU time, best of five; protobuf-es 2.17 makes message objects from the same bytes, and no rows):
  *
  *     bytes/record                           scan   rows   both   fromBinary
- *     106, no attributes                      5.9    8.6    3.5          2.1
- *     137, two attributes                     3.3    4.1    1.8          1.2
- *     155, two attributes, text not ASCII     3.3    4.1    1.8          1.0
+ *     106, no attributes                      8.8    8.9    5.0          1.9
+ *     140, two attributes                     5.0    3.5    2.1          1.0
+ *     156, two attributes, text not ASCII     3.5    3.6    1.8          0.7
  *
  * Attributes are jsonb, NULL when there are none: a NULL takes no room in a row and no JSON parser, '{}' takes 5
  * bytes. Of attributes that share a name jsonb keeps the last, as protobuf does.

@@ -7,18 +7,18 @@ import { textFault } from "./text-fault.ts";
  * Why a record cannot be stored: the field, what is wrong with it, and the limit; the first fault in the order of
  * log.proto. `undefined` for a good record, which is decided without allocating.
  */
-export function recordFault(bytes: Buffer, record: RecordFields): string | undefined {
+export function recordFault(text: DataView, record: RecordFields): string | undefined {
   if (record.severity < 0 || record.severity > limits.severityMax) {
     return `severity is ${record.severity}, it must be from 0 to ${limits.severityMax}`;
   }
-  const logger = textFault(bytes, record.loggerStart, record.loggerEnd, limits.loggerBytesMax);
+  const logger = textFault(text, record.loggerStart, record.loggerEnd, limits.loggerBytesMax);
   if (logger !== undefined) return `logger ${logger}`;
-  const message = textFault(bytes, record.messageStart, record.messageEnd, limits.messageBytesMax);
+  const message = textFault(text, record.messageStart, record.messageEnd, limits.messageBytesMax);
   if (message !== undefined) return `message ${message}`;
-  return attributesFault(bytes, record);
+  return attributesFault(text, record);
 }
 
-function attributesFault(bytes: Buffer, record: RecordFields): string | undefined {
+function attributesFault(text: DataView, record: RecordFields): string | undefined {
   const { attributeCount, attributeBounds: bounds } = record;
   if (attributeCount > limits.attributesMax) {
     return `attributes has ${attributeCount} entries, the limit is ${limits.attributesMax}`;
@@ -27,10 +27,12 @@ function attributesFault(bytes: Buffer, record: RecordFields): string | undefine
     const keyStart = bounds[at]!;
     const keyEnd = bounds[at + 1]!;
     if (keyStart === keyEnd) return `attributes: entry ${at / 4} has no name`;
-    const key = textFault(bytes, keyStart, keyEnd, limits.attributeKeyBytesMax);
+    const key = textFault(text, keyStart, keyEnd, limits.attributeKeyBytesMax);
     if (key !== undefined) return `attributes: the name of entry ${at / 4} ${key}`;
-    const value = textFault(bytes, bounds[at + 2]!, bounds[at + 3]!, limits.attributeValueBytesMax);
-    if (value !== undefined) return `attributes[${quoted(bytes.subarray(keyStart, keyEnd))}] ${value}`;
+    const value = textFault(text, bounds[at + 2]!, bounds[at + 3]!, limits.attributeValueBytesMax);
+    if (value === undefined) continue;
+    const name = Buffer.from(text.buffer, text.byteOffset + keyStart, keyEnd - keyStart);
+    return `attributes[${quoted(name)}] ${value}`;
   }
   return undefined;
 }

@@ -65,6 +65,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
     throw new InvalidBatchError("batch", `is ${bytes.length} bytes, the limit is ${limits.batchBytesMax}`);
   }
   const reader = new WireReader(bytes);
+  const text = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let deviceId = bytes.subarray(0, 0);
   let sessionId = deviceId;
   let sequence = 0n;
@@ -82,7 +83,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         const size = reader.size();
         const start = reader.position;
         record.read(reader, size);
-        const reason = recordFault(bytes, record);
+        const reason = recordFault(text, record);
         if (reason === undefined) summary.add(record);
         else rejections.push({ index: recordCount, reason, start, end: start + size });
         recordCount += 1;

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { firstBadByte } from "./text-fault.ts";
+import { firstBadByte as firstBadByteOf } from "./text-fault.ts";
+
+function firstBadByte(bytes: Buffer, start: number, end: number): number {
+  return firstBadByteOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), start, end);
+}
 
 // Bytes from the edges of UTF-8's ranges meet each other more often than bytes at random.
 const edges = [0x01, 0x61, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf];
@@ -48,4 +52,16 @@ test("never looks beyond the end it is given", () => {
   const bytes = Buffer.from("aü");
   assert.equal(firstBadByte(bytes, 0, 2), 1);
   assert.equal(firstBadByte(bytes, 0, 3), 3);
+});
+
+test("finds a NUL or a stray byte at every place of a long ASCII text, from every alignment", () => {
+  for (const bad of [0x00, 0x80, 0xff]) {
+    for (let start = 0; start < 4; start++) {
+      for (let place = start; place < 40; place++) {
+        const bytes = Buffer.from("\x01~\x7f".repeat(15));
+        bytes[place] = bad;
+        assert.equal(firstBadByte(bytes, start, bytes.length), place);
+      }
+    }
+  }
 });
