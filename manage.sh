@@ -1,0 +1,258 @@
+#!/bin/sh
+# Runs Fleetlog with Docker Compose. See ./manage.sh --help
+set -eu
+
+usage() {
+  cat <<'TEXT'
+usage: manage.sh COMMAND
+
+  start                 build the image if needed, start everything, wait until all is healthy
+  stop                  stop everything in order; the data stays
+  restart [SERVICE]     one container after the other, each waited for; without a name: everything
+  status                the containers and their health
+  health                whether all is well, and the reasons where it is not; exit code 0 or 1
+  logs [SERVICE…]       the last lines, then what comes; Ctrl-C ends
+  scale SERVICE=N…      server=4, consumer=2, gateway=2; kept in .env for the next start
+  migrate               bring the tables to what this version needs (start does it too)
+  backup [FILE]         the database into a file; default backups/fleetlog-TIME.dump beside this script
+  restore FILE          the database from such a file, instead of what is there (asks first)
+  psql [ARGUMENT…]      SQL on the database
+  redis [ARGUMENT…]     redis-cli
+  send-test             send one record, and wait until a query finds it
+  bench                 send as fast as it is acknowledged for 10 s (BENCH_SECONDS, BENCH_DEVICES in .env); it is stored
+  clean                 remove the containers and ALL DATA (asks first)
+
+  -y, --yes             before restore or clean: do not ask
+
+Services: nginx server consumer gateway redis postgres migrate nginx-config
+Settings: .env beside this script, made by the first start; .env.example explains them.
+A backup holds what is stored. What is acknowledged and still on its way lies in Redis until it is stored; restore
+leaves it there, and it is stored afterwards.
+TEXT
+}
+
+fail() {
+  printf 'manage.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+env_file=$root/.env
+yes=no
+
+compose() {
+  docker compose --project-directory "$root" -f "$root/docker-compose.yml" "$@"
+}
+
+need_docker() {
+  command -v docker >/dev/null 2>&1 ||
+    fail 'docker is not installed: see https://docs.docker.com/engine/install/ (without Docker, npm start runs Fleetlog too)'
+  docker compose version >/dev/null 2>&1 ||
+    fail 'docker has no "compose" command: install the plugin docker-compose-plugin (version 2.17 or later)'
+  docker info >/dev/null 2>&1 ||
+    fail 'the Docker daemon cannot be reached: is it running, and may you use it (group "docker")?'
+}
+
+confirm() {
+  [ "$yes" = yes ] && return
+  [ -t 0 ] || fail "$1 Say --yes if that is meant."
+  printf '%s Type yes to go on: ' "$1"
+  read -r answer
+  [ "$answer" = yes ] || fail 'nothing was done'
+}
+
+# A database that exists already keeps its password, so a new one is made up for a new database only.
+make_env_file() {
+  [ -e "$env_file" ] && return
+  volume=${COMPOSE_PROJECT_NAME:-fleetlog}_postgres
+  (umask 077 && cp "$root/.env.example" "$env_file")
+  if ! docker volume inspect "$volume" >/dev/null 2>&1; then
+    set_env POSTGRES_PASSWORD "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+  fi
+  printf 'Made %s\n' "$env_file"
+}
+
+# In place of the line that sets it, else of the commented one.
+set_env() {
+  changed=$(awk -v name="$1" -v value="$2" '
+    { lines[NR] = $0 }
+    index($0, name "=") == 1 { at = NR }
+    index($0, "# " name "=") == 1 && !comment { comment = NR }
+    END {
+      if (!at) at = comment
+      for (i = 1; i <= NR; i++) print (i == at ? name "=" value : lines[i])
+      if (!at) print name "=" value
+    }' "$env_file")
+  printf '%s\n' "$changed" >"$env_file"
+}
+
+health() {
+  seen=$(compose ps --all --format '{{.Name}}|{{.Service}}|{{.State}}|{{.Health}}|{{.ExitCode}}')
+  [ -n "$seen" ] || fail 'nothing runs: ./manage.sh start'
+  printf '%s\n' "$seen" | (
+    bad=0
+    while IFS='|' read -r name service state condition code; do
+      case $service/$state/$condition/$code in
+        */running/healthy/*) printf '%-28s healthy\n' "$name" ;;
+        migrate/exited/*/0 | nginx-config/exited/*/0) printf '%-28s done\n' "$name" ;;
+        *)
+          bad=1
+          printf '%-28s %s %s (exit code %s)\n' "$name" "$state" "$condition" "$code"
+          docker inspect --format '{{if .State.Health}}{{range .State.Health.Log}}{{.Output}}{{end}}{{end}}' "$name" |
+            grep . | tail -n 3 | sed 's/^/    /' || printf '    see: ./manage.sh logs %s\n' "$service"
+          ;;
+      esac
+    done
+    exit "$bad"
+  )
+}
+
+wait_healthy() { # container
+  left=120
+  until [ "$(docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")" = healthy ]; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || fail "$1 does not get healthy: ./manage.sh health"
+    sleep 1
+  done
+}
+
+start() {
+  make_env_file
+  compose up --detach --build --wait --wait-timeout 600 --remove-orphans
+  http=$(compose port nginx 8080)
+  grpc=$(compose port nginx 50051)
+  cat <<TEXT
+
+Fleetlog runs: http://$http and gRPC on $grpc
+  $0 send-test     one record there and back
+  $0 status        how it is
+  $0 stop          until the next start
+TEXT
+}
+
+restart() {
+  [ $# -gt 0 ] || {
+    compose down
+    start
+    return
+  }
+  for service; do
+    containers=$(compose ps --quiet "$service")
+    [ -n "$containers" ] || fail "$service does not run"
+    for container in $containers; do
+      docker restart "$container" >/dev/null
+      wait_healthy "$container"
+      printf '%s restarted\n' "$(docker inspect --format '{{slice .Name 1}}' "$container")"
+    done
+  done
+}
+
+scale() {
+  [ $# -gt 0 ] || fail 'how many of what? ./manage.sh scale server=4'
+  for wish; do
+    case $wish in
+      server=[1-9] | server=[1-9][0-9] | consumer=[1-9] | consumer=[1-9][0-9] | gateway=[1-9] | gateway=[1-9][0-9]) ;;
+      *) fail "$wish: wanted server=N, consumer=N or gateway=N with N of 1 to 99" ;;
+    esac
+  done
+  make_env_file
+  for wish; do
+    service=${wish%%=*}
+    set_env "$(printf '%s' "$service" | tr '[:lower:]' '[:upper:]')_REPLICAS" "${wish#*=}"
+    compose up --detach --wait --wait-timeout 120 --no-recreate --scale "$wish" "$service"
+  done
+}
+
+backup() {
+  file=${1:-$root/backups/fleetlog-$(date -u +%Y%m%dT%H%M%SZ).dump}
+  [ ! -e "$file" ] || fail "$file exists already"
+  mkdir -p "$(dirname -- "$file")"
+  # Under its name only when it is whole.
+  (umask 077 && compose exec -T postgres pg_dump -U fleetlog -d fleetlog -Fc >"$file.part") ||
+    { rm -f "$file.part"; fail 'the backup failed'; }
+  mv "$file.part" "$file"
+  printf 'Saved %s (%s bytes)\n' "$file" "$(wc -c <"$file" | tr -d ' ')"
+}
+
+restore() {
+  [ $# -eq 1 ] || fail 'from which file? ./manage.sh restore FILE'
+  [ -r "$1" ] || fail "$1 cannot be read"
+  compose exec -T postgres pg_restore --list <"$1" >/dev/null || fail "$1 is no backup"
+  confirm 'This replaces the whole database.'
+  compose stop nginx server gateway consumer
+  # Into a database of its own first: when the file is bad, what was there is still there.
+  sql 'DROP DATABASE IF EXISTS fleetlog_restored' 'CREATE DATABASE fleetlog_restored'
+  compose exec -T postgres pg_restore -U fleetlog -d fleetlog_restored --exit-on-error <"$1" ||
+    fail 'the restore failed; the database is as it was: ./manage.sh start'
+  sql 'DROP DATABASE IF EXISTS fleetlog_replaced WITH (FORCE)' 'ALTER DATABASE fleetlog RENAME TO fleetlog_replaced' \
+    'ALTER DATABASE fleetlog_restored RENAME TO fleetlog' 'DROP DATABASE fleetlog_replaced WITH (FORCE)'
+  start
+}
+
+sql() { # each argument a transaction of its own, from beside the database
+  for statement; do
+    compose exec -T postgres psql -q -v ON_ERROR_STOP=1 -U fleetlog -d postgres -c "SET client_min_messages = warning" -c "$statement"
+  done
+}
+
+clean() {
+  confirm 'This removes the containers and ALL DATA of Fleetlog: the database, and batches not yet stored.'
+  compose --profile '*' down --volumes --remove-orphans
+}
+
+# A terminal only where there is one, so that pipes work.
+exec_in() {
+  if [ -t 0 ] && [ -t 1 ]; then compose exec "$@"; else compose exec -T "$@"; fi
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    -y | --yes) yes=yes ;;
+    -h | --help | help) usage && exit ;;
+    *) break ;;
+  esac
+  shift
+done
+[ $# -gt 0 ] || { usage >&2; exit 2; }
+command=$1
+shift
+for argument; do
+  case $command/$argument in
+    psql/* | redis/*) ;; # their own
+    */-h | */--help) usage && exit ;;
+    restore/-y | restore/--yes | clean/-y | clean/--yes)
+      # Also after the command, for who types it last.
+      yes=yes
+      ;;
+  esac
+done
+
+case $command in
+  start | stop | restart | status | health | logs | scale | migrate | backup | restore | psql | redis | send-test | bench | clean) ;;
+  *) printf 'manage.sh: %s is no command of mine\n\n' "$command" >&2 && usage >&2 && exit 2 ;;
+esac
+need_docker
+
+case $command in
+  start) start ;;
+  stop) compose down ;;
+  restart) restart "$@" ;;
+  status) compose ps --all ;;
+  health) health ;;
+  logs) compose logs --follow --tail 100 "$@" ;;
+  scale) scale "$@" ;;
+  migrate) compose run --rm --build migrate ;;
+  backup) backup "$@" ;;
+  restore)
+    for argument; do
+      shift
+      case $argument in -y | --yes) ;; *) set -- "$@" "$argument" ;; esac
+    done
+    restore "$@"
+    ;;
+  psql) exec_in postgres psql -U fleetlog -d fleetlog "$@" ;;
+  redis) exec_in redis redis-cli "$@" ;;
+  send-test) compose exec -T gateway /usr/local/bin/node deploy/compose/send-test.ts ;;
+  bench) compose run --rm --build bench ;;
+  clean) clean ;;
+esac

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { parse } from "yaml";
+import { readConfig as readConsumerConfig } from "#consumer/config.ts";
+import { readConfig as readGatewayConfig } from "#gateway/config.ts";
+import type { Env } from "#lib/config.ts";
+import { projectFolder } from "#local/folders.ts";
+import { readConfig as readNginxConfig } from "#nginx/config.ts";
+import { readConfig as readMigrateConfig } from "#postgres/config.ts";
+import { readConfig as readServerConfig } from "#server/config.ts";
+
+interface Service {
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly healthcheck: { readonly disable?: boolean; readonly test?: readonly string[] };
+  readonly user?: string;
+  readonly ports?: readonly string[];
+  readonly networks: readonly string[];
+  readonly read_only: boolean;
+  readonly init: boolean;
+  readonly cap_drop: readonly string[];
+  readonly restart: string;
+  readonly stop_grace_period?: string;
+  readonly deploy: { readonly resources: { readonly limits: { readonly memory: string } } };
+  readonly build?: { readonly args: Readonly<Record<string, string>> };
+}
+
+// deploy/ is no folder of the code: nothing there is imported by name.
+const { readBenchConfig } = (await import(join(projectFolder, "deploy/compose/bench.ts"))) as {
+  readBenchConfig: (env: Env) => unknown;
+};
+const read = (file: string) => readFileSync(join(projectFolder, file), "utf8");
+const composeText = read("docker-compose.yml");
+const compose = parse(composeText, { merge: true }) as {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>;
+};
+const services = Object.entries(compose.services);
+const service = (name: string): Service => compose.services[name] ?? assert.fail(`no service ${name}`);
+
+/** Every program with what it reads, and what it must be given. */
+const programs: Readonly<Record<string, { readConfig: (env: Env) => unknown; required: Env }>> = {
+  server: { readConfig: readServerConfig, required: {} },
+  consumer: {
+    readConfig: readConsumerConfig,
+    required: { DATABASE_URL: "postgres://host/name", REDIS_URL: "redis://host" },
+  },
+  gateway: { readConfig: readGatewayConfig, required: { DATABASE_URL: "postgres://host/name" } },
+  migrate: { readConfig: readMigrateConfig, required: { DATABASE_URL: "postgres://host/name" } },
+  "nginx-config": { readConfig: readNginxConfig, required: { NGINX_VERSION: "1.30" } },
+  bench: { readConfig: readBenchConfig, required: {} },
+};
+
+/** Not to be set: names that must differ between replicas, and addresses that the compose file's own names fix. */
+const fixed: Readonly<Record<string, readonly string[]>> = {
+  consumer: ["CONSUMER_NAME"],
+  "nginx-config": [
+    "NGINX_CONFIG_FILE",
+    "NGINX_FOLDER",
+    "NGINX_RESOLVER",
+    "HTTP_LISTEN",
+    "GRPC_LISTEN",
+    "SERVER_GRPC",
+    "SERVER_HTTP",
+    "GATEWAY_HTTP",
+  ],
+};
+
+/** `${NAME:-default}` in the compose file. */
+const interpolated = new Map(
+  composeText
+    .split("\n")
+    .filter((line) => !line.startsWith("#"))
+    .flatMap((line) => [...line.matchAll(/\$\{([A-Z_]+):-([^}]*)\}/g)])
+    .map(([, name, value]) => [name ?? "", value ?? ""]),
+);
+const documented = new Map(
+  [...read(".env.example").matchAll(/^# ([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [
+    name ?? "",
+    value ?? "",
+  ]),
+);
+
+describe(".env.example", () => {
+  test("names every variable of the compose file, once, and no other", () => {
+    assert.deepEqual([...documented.keys()].toSorted(), [...interpolated.keys()].toSorted());
+    const lines = read(".env.example").match(/^# [A-Z_]+=/gm) ?? [];
+    assert.equal(lines.length, documented.size);
+  });
+
+  test("shows the defaults of the compose file", () => {
+    for (const [name, value] of interpolated) {
+      if (value !== "") assert.equal(documented.get(name), value, name);
+    }
+  });
+
+  test("shows the defaults of the programs, where the compose file leaves them to those", () => {
+    for (const [name, { readConfig, required }] of Object.entries(programs)) {
+      const shown = Object.fromEntries(
+        variablesOf(name).map((variable) => [
+          variable,
+          interpolated.get(variable) || documented.get(variable),
+        ]),
+      );
+      assert.deepEqual(readConfig({ ...shown, ...required }), readConfig(required), name);
+    }
+  });
+
+  test("sets nothing by itself", () => {
+    assert.doesNotMatch(read(".env.example"), /^[^#\n]/m);
+  });
+});
+
+describe("docker-compose.yml", () => {
+  test("hands every program all that it reads, and nothing else", () => {
+    for (const name of Object.keys(programs)) {
+      const given = Object.keys(service(name).environment ?? {});
+      const wanted = variablesOf(name).filter((variable) => !fixed[name]?.includes(variable));
+      assert.deepEqual(given.toSorted(), wanted.toSorted(), name);
+    }
+  });
+
+  test("gives what it fixes a form that the programs accept", () => {
+    for (const [name, { readConfig }] of Object.entries(programs)) {
+      const environment = Object.entries(service(name).environment ?? {});
+      readConfig(Object.fromEntries(environment.map(([key, value]) => [key, withDefaults(value)])));
+    }
+  });
+
+  test("tells Nginx what was written for it, so that a change replaces it", () => {
+    assert.deepEqual(service("nginx").environment, service("nginx-config").environment);
+  });
+
+  test("looks after the health of everything that stays, and of nothing that ends", () => {
+    for (const [name, { healthcheck, restart }] of services) {
+      if (restart === "no") assert.equal(healthcheck.disable, true, name);
+      else assert.ok(healthcheck.test, name);
+    }
+  });
+
+  test("confines every container", () => {
+    for (const [name, container] of services) {
+      assert.equal(container.read_only, true, name);
+      assert.equal(container.init, true, name);
+      assert.deepEqual(container.cap_drop, ["ALL"], name);
+      assert.match(container.deploy.resources.limits.memory, /[MG]\}?$/, name);
+      // Ours has its user from the Dockerfile.
+      if (!container.build) assert.match(container.user ?? "", /^[1-9]\d*:[1-9]\d*$/, name);
+    }
+  });
+
+  test("publishes Nginx alone, on loopback unless told otherwise, and nothing else has a way out", () => {
+    assert.deepEqual(
+      services.filter(([, { ports }]) => ports).map(([name]) => name),
+      ["nginx"],
+    );
+    for (const port of service("nginx").ports ?? []) assert.match(port, /^\$\{BIND_ADDRESS:-127\.0\.0\.1\}:/);
+    for (const [name, { networks }] of services) {
+      if (name !== "nginx") assert.deepEqual(networks, ["back"], name);
+    }
+    assert.equal(compose.networks.back?.internal, true);
+  });
+
+  test("gives Redis the settings without which no server is ready", () => {
+    const text = service("redis").command.join(" ");
+    for (const setting of [
+      "--appendonly yes",
+      "--appendfsync always",
+      "--no-appendfsync-on-rewrite no",
+      "--save  --",
+      "--maxmemory-policy volatile-lru",
+    ]) {
+      assert.ok(text.includes(setting), setting);
+    }
+  });
+});
+
+describe("Dockerfile", () => {
+  test("has the base images of the compose file", () => {
+    for (const [name, value] of Object.entries(service("server").build?.args ?? {})) {
+      assert.match(read("Dockerfile"), new RegExp(`^ARG ${name}=${withDefaults(value)}$`, "m"));
+    }
+  });
+
+  test("has the version of Node that everything is tested with", () => {
+    const { devDependencies } = JSON.parse(read("package.json")) as { devDependencies: { node: string } };
+    assert.ok(interpolated.get("NODE_IMAGE")?.startsWith(`node:${devDependencies.node}-`));
+  });
+
+  test("copies every folder that a program imports from", () => {
+    const allowed = new Set(
+      [...read(".dockerignore").matchAll(/^!([a-z]+)\//gm)].map(([, folder]) => folder),
+    );
+    for (const folder of [
+      "batch",
+      "client",
+      "consumer",
+      "gateway",
+      "lib",
+      "nginx",
+      "postgres",
+      "proto",
+      "server",
+      "stream",
+    ]) {
+      assert.ok(allowed.has(folder), folder);
+    }
+  });
+});
+
+/** The variables a program asks its environment for. */
+function variablesOf(name: string): string[] {
+  const { readConfig, required } = programs[name] ?? assert.fail(name);
+  const asked = new Set<string>();
+  readConfig(
+    new Proxy(required, {
+      get: (env, key: string) => {
+        asked.add(key);
+        return env[key];
+      },
+    }),
+  );
+  return [...asked];
+}
+
+function withDefaults(value: string): string {
+  return value.replaceAll(/\$\{[A-Z_]+:-([^}]*)\}/g, "$1");
+}
