@@ -49,7 +49,7 @@ describe("while a query cannot go on", () => {
   async function running(): Promise<number[]> {
     const { rows } = await pool.query<{ pid: number }>(
       `select pid from pg_stat_activity where datname = current_database() and state = 'active'
-       and application_name = 'fleetlog-gateway' and query like 'select%batches%'`,
+       and application_name = 'fleetlog-gateway' and query like '%from batches%'`,
     );
     return rows.map((row) => row.pid);
   }

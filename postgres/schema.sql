@@ -185,8 +185,11 @@ create table records_default partition of records (
 );
 comment on table records_default is 'Catches records of days that have no partition of their own, such as a day long past.';
 
+CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time);
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time);
+CREATE INDEX batches_long ON public.batches USING btree (last_time) WHERE ((last_time - first_time) > '00:10:00'::interval);
 CREATE INDEX batches_of_device ON public.batches USING btree (device_key, last_time);
+CREATE INDEX batches_of_device_by_first_time ON public.batches USING btree (device_key, first_time);
 
 CREATE INDEX dead_letters_at ON public.dead_letters USING btree (at);
 CREATE UNIQUE INDEX dead_letters_entry ON public.dead_letters USING btree (entry, sha256(raw)) WHERE (entry IS NOT NULL);

@@ -1,7 +1,10 @@
-import { type Kysely, type SelectQueryBuilder, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../time.ts";
-import { type LogFilter, severitiesFrom } from "./log-filter.ts";
+import { type ChosenDevices, findDevices } from "./find-devices.ts";
+import type { LogFilter } from "./log-filter.ts";
+import type { LogOrder } from "./log-order.ts";
+import { allOf, batchConditions, type Condition } from "./record-conditions.ts";
 
 /** A row of the ledger, as far as reading its records needs it. */
 export interface WalkedBatch {
@@ -11,49 +14,55 @@ export interface WalkedBatch {
   readonly sequence: string;
   readonly record_count: number;
   readonly received_micros: string;
-  readonly last_micros: string;
+  /** The end by which the walk meets it: its last time, or its first when the oldest come first. */
+  readonly lead_micros: string;
 }
 
-/** Some batches, and the newest time that a record of any batch not yet walked can have; none: all were walked. */
+/** Some batches, and the first place in the order that a record of any batch not yet walked can have. */
 export interface WalkedChunk {
   readonly batches: readonly WalkedBatch[];
+  /** None: all were walked. */
   readonly frontierMicros: bigint | undefined;
 }
 
 /**
- * Walks the batches that may hold matching records of `highMicros` or earlier (undefined: any time), so that the
- * newest records come first. `recordsWanted` is asked before each chunk: it takes as few batches as hold that many.
+ * Walks the batches that may hold matching records of the place `edgeMicros` or after it (undefined: any), so that
+ * those come first that are first in the order. `recordsWanted` is asked before each chunk: it takes as few batches as
+ * hold that many.
  *
- * Three stretches, each one walk along the b-tree on last_time:
+ * Three stretches, each one walk along the b-tree on last_time; the oldest first, the same in the mirror, along
+ * first_time:
  *
- *     time ──────────────── high ──────────▶
- *     near         ├─────────┼──┤             begins before high, ends at most 10 min after it
+ *     time ──────────────── edge ──────────▶
+ *     near         ├─────────┼──┤             begins before the edge, ends at most 10 min after it
  *     long    ├──────────────┼───────── … ┤   the same, and ends later: rare, devices whose clock jumped
- *     below     ├─────────┤  │                ends at or before high: newest end first
+ *     below     ├─────────┤  │                ends at or before the edge: newest end first
  *
- * Any batch across `high` may hold the very next record, so near and long are walked whole: the frontier stays at
- * `high` there. From then on it is the end of the next batch.
+ * Any batch across the edge may hold the very next record, so near and long are walked whole: the frontier stays at
+ * the edge there. From then on it is the end of the next batch.
  */
 export async function* walkBatches(
   db: Kysely<Database>,
   filter: LogFilter,
-  highMicros: bigint | undefined,
+  order: LogOrder,
+  edgeMicros: bigint | undefined,
   recordsWanted: () => number,
 ): AsyncGenerator<WalkedChunk> {
-  const stretches = highMicros === undefined ? [everything] : stretchesAround(highMicros);
-  const deviceKey = await findDevice(db, filter.deviceId);
-  if (deviceKey === "unknown") return;
+  const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
+  const devices = await findDevices(db, filter);
+  if (devices === "none") return;
   let batchesMax = firstBatchesMax;
   for (const stretch of stretches) {
     let after: WalkedBatch | undefined;
     for (;;) {
-      const found = await selectBatches(db, { filter, deviceKey, stretch, after, batchesMax });
+      const found = await selectBatches(db, { filter, devices, order, stretch, after, batchesMax });
       const batches = takeUntil(found, recordsWanted());
       const next = found[batches.length];
       const isStretchDone = next === undefined && found.length < batchesMax;
       const isDone = isStretchDone && stretch === stretches.at(-1);
       after = batches.at(-1);
-      const frontier = stretch.order === "desc" ? (next ?? after)?.last_micros : highMicros;
+      const isAcrossEdge = stretch.direction !== order.direction;
+      const frontier = isAcrossEdge ? edgeMicros : (next ?? after)?.lead_micros;
       yield { batches, frontierMicros: isDone || frontier === undefined ? undefined : BigInt(frontier) };
       if (isStretchDone) break;
       if (next === undefined) batchesMax = Math.min(batchesMax * 4, lastBatchesMax);
@@ -62,96 +71,91 @@ export async function* walkBatches(
 }
 
 interface Stretch {
-  readonly order: "asc" | "desc";
-  readonly where: (query: BatchQuery) => BatchQuery;
+  readonly direction: "asc" | "desc";
+  readonly conditions: readonly Condition[];
 }
 
-const everything: Stretch = { order: "desc", where: (query) => query };
+function wholeOf(order: LogOrder): Stretch {
+  return { direction: order.direction, conditions: [] };
+}
 
-type BatchQuery = SelectQueryBuilder<Database, "batches" | "devices", object>;
-
-function stretchesAround(highMicros: bigint): Stretch[] {
-  const high = timestamptz(highMicros);
-  const near = sql<Date>`${high} + interval '10 minutes'`;
-  const isLong = sql<boolean>`batches.last_time - batches.first_time > interval '10 minutes'`;
+function stretchesAround(order: LogOrder, edgeMicros: bigint): Stretch[] {
+  const edge = timestamptz(edgeMicros);
+  const near = sql`${edge} ${sql.raw(order.isOldestFirst ? "-" : "+")} interval '10 minutes'`;
+  const lead = sql.ref(`batches.${order.lead}`);
+  const rear = sql.ref(`batches.${order.rear}`);
+  const isBefore = sql.raw(order.isBefore);
+  const isNotBefore = sql.raw(`${order.isAfter}=`);
+  const reaches: Condition = sql`${rear} ${isNotBefore} ${edge}`;
   return [
     {
-      order: "asc",
-      where: (query) =>
-        query
-          .where("batches.last_time", ">", high)
-          .where("batches.last_time", "<=", near)
-          .where("batches.first_time", "<=", high),
+      direction: order.reverse,
+      conditions: [sql`${lead} ${isBefore} ${edge}`, sql`${lead} ${isNotBefore} ${near}`, reaches],
     },
-    {
-      order: "asc",
-      where: (query) =>
-        query.where("batches.last_time", ">", near).where("batches.first_time", "<=", high).where(isLong),
-    },
-    { order: "desc", where: (query) => query.where("batches.last_time", "<=", high) },
+    { direction: order.reverse, conditions: [sql`${lead} ${isBefore} ${near}`, reaches, isLong] },
+    { direction: order.direction, conditions: [sql`${lead} ${isNotBefore} ${edge}`] },
   ];
 }
 
-/**
- * The key of the device, if one is asked for. A statement of its own, because with the key itself the planner knows
- * how many batches this device has; with a subselect it reads all batches of a busy one and sorts them.
- */
-async function findDevice(db: Kysely<Database>, deviceId?: string): Promise<number | undefined | "unknown"> {
-  if (deviceId === undefined) return undefined;
-  const row = await db
-    .selectFrom("devices")
-    .select("key")
-    .where("device_id", "=", deviceId)
-    .executeTakeFirst();
-  return row?.key ?? "unknown";
-}
+/** Exactly the condition of the index batches_long. */
+export const isLong: Condition = sql`batches.last_time - batches.first_time > interval '10 minutes'`;
 
 interface Selection {
   readonly filter: LogFilter;
-  readonly deviceKey: number | undefined;
+  readonly devices: ChosenDevices;
+  readonly order: LogOrder;
   readonly stretch: Stretch;
   readonly after: WalkedBatch | undefined;
   readonly batchesMax: number;
 }
 
-async function selectBatches(
-  db: Kysely<Database>,
-  { filter, deviceKey, stretch, after, batchesMax }: Selection,
-): Promise<WalkedBatch[]> {
-  let query: BatchQuery = db.selectFrom("batches").innerJoin("devices", "devices.key", "batches.device_key");
-  query = stretch.where(query);
-  if (deviceKey !== undefined) {
-    // A range of one, ordered by: only the index (device_key, last_time) gives that. With "=" the planner may walk
-    // all batches by time, the way in which they lie, past everyone else's to those of a device long silent.
-    query = query
-      .where("batches.device_key", ">=", deviceKey)
-      .where("batches.device_key", "<=", deviceKey)
-      .orderBy("batches.device_key", stretch.order);
+/**
+ * A device's batches are a range of one, ordered by: only the indexes that begin with device_key give that. With "="
+ * the planner may walk all batches by time, the way in which they lie, past everyone else's to those of a device long
+ * silent. The key of one device is written out, so that the planner knows how many batches it has; several devices
+ * give as many batches each as are wanted of all.
+ */
+async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[]> {
+  const { devices, order, stretch, batchesMax } = selection;
+  const where = allOf(conditionsOf(selection));
+  const direction = sql.raw(stretch.direction);
+  const byTime = sql`batches.${sql.ref(order.lead)} ${direction}, batches.id ${direction}`;
+  const ofDevice = (key: RawBuilder<number>) => sql`(
+    select * from batches
+    where batches.device_key >= ${key} and batches.device_key <= ${key} and ${where}
+    order by batches.device_key ${direction}, ${byTime}
+    limit ${batchesMax}) as batches`;
+  const [key] = devices.keys ?? [];
+  let source = sql`(select * from batches where ${where} order by ${byTime} limit ${batchesMax}) as batches`;
+  if (key !== undefined && devices.keys?.length === 1) source = ofDevice(sql`${key}::int`);
+  else if (devices.keys !== undefined) {
+    source = sql`unnest(${devices.keys}::int[]) as wanted (key) cross join lateral ${ofDevice(sql`wanted.key`)}`;
   }
-  if (filter.startMicros !== undefined) {
-    query = query.where("batches.last_time", ">=", timestamptz(filter.startMicros));
+  const { rows } = await sql<WalkedBatch>`
+    select batches.id, devices.device_id, batches.session_id, batches.sequence, batches.record_count,
+      ${selectMicros(sql.ref("batches.received_at"))} as received_micros,
+      ${selectMicros(sql.ref(`batches.${order.lead}`))} as lead_micros
+    from ${source} join devices on devices.key = batches.device_key
+    order by ${byTime} limit ${batchesMax}`.execute(db);
+  return rows;
+}
+
+function conditionsOf({ filter, devices, order, stretch, after }: Selection): Condition[] {
+  const conditions = [...stretch.conditions, ...batchConditions(filter)];
+  if (devices.excludedKeys.length > 0) {
+    conditions.push(sql`batches.device_key <> all(${devices.excludedKeys}::int[])`);
   }
-  if (filter.minSeverity > 0) {
-    query = query.where(sql<boolean>`batches.severities & ${severitiesFrom(filter.minSeverity)} <> 0`);
-  }
+  const { startMicros, endMicros } = filter;
+  if (startMicros !== undefined) conditions.push(sql`batches.last_time >= ${timestamptz(startMicros)}`);
+  if (endMicros !== undefined) conditions.push(sql`batches.first_time < ${timestamptz(endMicros)}`);
   if (after !== undefined) {
-    const last = timestamptz(BigInt(after.last_micros));
-    const isBeyond = stretch.order === "asc" ? sql`>` : sql`<`;
-    query = query
-      .where("batches.last_time", stretch.order === "asc" ? ">=" : "<=", last)
-      .where(sql<boolean>`(batches.last_time, batches.id) ${isBeyond} (${last}, ${after.id}::int8)`);
+    const lead = sql.ref(`batches.${order.lead}`);
+    const last = timestamptz(BigInt(after.lead_micros));
+    const isBeyond = stretch.direction === "asc" ? ">" : "<";
+    conditions.push(sql`${lead} ${sql.raw(`${isBeyond}=`)} ${last}`);
+    conditions.push(sql`(${lead}, batches.id) ${sql.raw(isBeyond)} (${last}, ${after.id}::int8)`);
   }
-  return await query
-    .select(["batches.id", "devices.device_id", "batches.session_id", "batches.sequence"])
-    .select("batches.record_count")
-    .select((row) => [
-      selectMicros(row.ref("batches.received_at")).as("received_micros"),
-      selectMicros(row.ref("batches.last_time")).as("last_micros"),
-    ])
-    .orderBy("batches.last_time", stretch.order)
-    .orderBy("batches.id", stretch.order)
-    .limit(batchesMax)
-    .execute();
+  return conditions;
 }
 
 /** The first batches that together hold `records` records; at least one, if there is one. */

@@ -8,11 +8,11 @@ import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../test/open-pool.ts";
 import { type SeedBatch, seed, seededRandom } from "../test/seed.ts";
 import { findLogs } from "./find-logs.ts";
-import type { LogFilter, LogPosition } from "./log-filter.ts";
+import { everything, type LogFilter, severityNumbers } from "./log-filter.ts";
+import { type LogOrder, type LogPosition, newestFirst, oldestFirst } from "./log-order.ts";
 
 const second = 1_000_000n;
 const start = 1_700_000_000n * second;
-const anything: LogFilter = { minSeverity: 0, text: "" };
 
 let database: TestDatabase;
 let pool: Pool;
@@ -43,10 +43,15 @@ describe("over overlapping batches of devices with odd clocks", () => {
       const shift = shape > 0.98 ? -start : shape > 0.96 ? 4_000_000_000n * second : 0n;
       return {
         deviceId: `device-${upTo(5)}`,
+        sessionId: `s${upTo(2)}`,
         receivedMicros: begin,
         records: Array.from({ length: 1 + upTo(random() < 0.1 ? 60 : 12) }, () => ({
           timeMicros: begin + shift + BigInt(upTo(spanSeconds * 4)) * (second / 4n),
           severity: upTo(25),
+          logger: ["net", "net.wifi", "disk", ""][upTo(4)] as string,
+          ...(random() < 0.5 && {
+            attributes: { unit: `u${upTo(3)}`, ...(random() < 0.5 && { "a=b": "\\" }) },
+          }),
           message: ["Disk full", "100% of disk_a", "100 of disk-a", "ÄRGER am c:\\temp", "ok"][
             upTo(5)
           ] as string,
@@ -57,25 +62,37 @@ describe("over overlapping batches of devices with odd clocks", () => {
 
   function randomFilter(): LogFilter {
     const startMicros = random() < 0.3 ? start + BigInt(upTo(2000)) * second : undefined;
+    const endMicros = random() < 0.4 ? (startMicros ?? start) + BigInt(upTo(2000)) * second : undefined;
+    const devices = Array.from({ length: random() < 0.5 ? 0 : 1 + upTo(3) }, () => `device-${upTo(6)}`);
+    const some = <T>(share: number, ...values: readonly T[]) =>
+      random() < share ? [values[upTo(values.length)] as T] : [];
     return {
-      deviceId: random() < 0.5 ? `device-${upTo(6)}` : undefined,
-      minSeverity: random() < 0.4 ? upTo(25) : 0,
+      deviceIds: devices,
+      excludedDeviceIds: some(0.2, "device-1", "nobody"),
+      sessionId: devices.length === 1 && random() < 0.3 ? "s1" : undefined,
+      severities: random() < 0.5 ? everything.severities : upTo(everything.severities),
       startMicros,
-      endMicros: random() < 0.4 ? (startMicros ?? start) + BigInt(upTo(2000)) * second : undefined,
-      text: random() < 0.3 ? (["DISK", "100%", "k_a", "ärger", "c:\\t", "nothing"][upTo(6)] as string) : "",
+      endMicros,
+      texts: [...some(0.3, "DISK", "100%", "k_a", "ärger", "c:\\t", "nothing"), ...some(0.2, "AM", "o")],
+      excludedTexts: some(0.2, "full", "ÄR"),
+      loggerPrefix: some(0.2, "net", "net.", "x")[0] ?? "",
+      excludedLoggerPrefixes: some(0.2, "disk", "net.w"),
+      attributes: some(0.2, { name: "unit", value: undefined }, { name: "a=b", value: "\\" }),
+      excludedAttributes: some(0.2, { name: "unit", value: "u1" }, { name: "a=b", value: undefined }),
     };
   }
 
   test("pages of any size, from any place of any filter, are what ORDER BY over everything gives", async () => {
-    for (let round = 0; round < 120; round++) {
+    for (let round = 0; round < 200; round++) {
       const filter = randomFilter();
-      const all = await bruteForce(filter);
+      const order = random() < 0.5 ? newestFirst : oldestFirst;
+      const all = await bruteForce(filter, order);
       const pageSize = 1 + upTo(random() < 0.5 ? 20 : 400);
       const begin = random() < 0.5 ? 0 : upTo(all.length);
       const found: LogPosition[] = [];
       let after = begin === 0 ? undefined : positionOf(all[begin - 1] as string);
       for (let pages = 0; pages < 8; pages++) {
-        const page = await findLogs(db, filter, after, pageSize);
+        const page = await findLogs(db, filter, { order, after, pageSize });
         found.push(...page.logs);
         if (!page.hasMore) break;
         after = page.logs.at(-1);
@@ -84,46 +101,67 @@ describe("over overlapping batches of devices with odd clocks", () => {
       assert.deepEqual(
         found.map(placeOf),
         expected,
-        JSON.stringify({ round, pageSize, ...described(filter) }),
+        JSON.stringify({ round, pageSize, order: order.direction, ...described(filter) }),
       );
     }
   });
 
-  test("pages neither skip nor repeat a row while others arrive", async () => {
-    const known = await bruteForce(anything);
-    const found: LogPosition[] = [];
-    for (;;) {
-      const [page] = await Promise.all([
-        findLogs(db, anything, found.at(-1), 150),
-        seed(pool, randomBatches(3)),
-      ]);
-      found.push(...page.logs);
-      if (!page.hasMore) break;
-    }
-    const places = found.map(placeOf);
-    assert.equal(new Set(places).size, places.length);
-    assert.deepEqual(
-      known.filter((place) => !places.includes(place)),
-      [],
-    );
-  });
+  for (const order of [newestFirst, oldestFirst]) {
+    test(`pages neither skip nor repeat a row while others arrive, ${order.direction}`, async () => {
+      const known = await bruteForce(everything);
+      const found: LogPosition[] = [];
+      for (;;) {
+        const [page] = await Promise.all([
+          findLogs(db, everything, { order, after: found.at(-1), pageSize: 150 }),
+          seed(pool, randomBatches(3)),
+        ]);
+        found.push(...page.logs);
+        if (!page.hasMore) break;
+      }
+      const places = found.map(placeOf);
+      assert.equal(new Set(places).size, places.length);
+      assert.deepEqual(
+        known.filter((place) => !places.includes(place)),
+        [],
+      );
+    });
+  }
 });
 
 /** The places of all that match, by one statement that sorts everything. */
-async function bruteForce(filter: LogFilter): Promise<string[]> {
+async function bruteForce(filter: LogFilter, order: LogOrder = newestFirst): Promise<string[]> {
+  const contains = (text: string) =>
+    `position(lower(${text} collate pg_c_utf8) in lower(message collate pg_c_utf8)) > 0`;
+  const has = `(records.attributes ->> (wanted ->> 'name')) is not null
+    and coalesce(records.attributes ->> (wanted ->> 'name') = wanted ->> 'value', wanted ->> 'value' is null)`;
+  const { direction } = order;
   const { rows } = await pool.query<{ place: string }>(
     `select format('%s %s %s', (extract(epoch from time) * 1e6)::int8, batch_id, idx) as place
      from records join batches on batches.id = batch_id join devices on devices.key = device_key
-     where ($1::text is null or device_id = $1) and severity >= $2 and position(lower($3 collate pg_c_utf8) in lower(message collate pg_c_utf8)) > 0
-       and ($4::int8 is null or extract(epoch from time) * 1000000 >= $4)
-       and ($5::int8 is null or extract(epoch from time) * 1000000 < $5)
-     order by time desc, batch_id desc, idx desc`,
+     where ($1::text[] = '{}' or device_id = any($1)) and device_id <> all($2) and severity = any($3)
+       and ($4::text is null or session_id = $4)
+       and ($5::int8 is null or extract(epoch from time) * 1000000 >= $5)
+       and ($6::int8 is null or extract(epoch from time) * 1000000 < $6)
+       and (select bool_and(${contains("text")}) from unnest($7::text[]) text) is not false
+       and (select bool_or(${contains("text")}) from unnest($8::text[]) text) is not true
+       and left(logger, length($9)) = $9
+       and not exists (select from unnest($10::text[]) prefix where left(logger, length(prefix)) = prefix)
+       and not exists (select from jsonb_array_elements($11) wanted where (${has}) is not true)
+       and not exists (select from jsonb_array_elements($12) wanted where (${has}) is true)
+     order by time ${direction}, batch_id ${direction}, idx ${direction}`,
     [
-      filter.deviceId ?? null,
-      filter.minSeverity,
-      filter.text,
+      filter.deviceIds,
+      filter.excludedDeviceIds,
+      severityNumbers(filter.severities),
+      filter.sessionId ?? null,
       filter.startMicros ?? null,
       filter.endMicros ?? null,
+      filter.texts,
+      filter.excludedTexts,
+      filter.loggerPrefix,
+      filter.excludedLoggerPrefixes,
+      JSON.stringify(filter.attributes),
+      JSON.stringify(filter.excludedAttributes),
     ],
   );
   return rows.map((row) => row.place);
@@ -136,11 +174,11 @@ test("pages of large records are short, and none is lost", async () => {
     const records = Array.from({ length: 10 }, (_, n) => ({ timeMicros: at + BigInt(n) * second, ...large }));
     await seed(pool, [{ deviceId: "large", receivedMicros: at, records }]);
   }
-  const filter = { ...anything, deviceId: "large" };
+  const filter = { ...everything, deviceIds: ["large"] };
   const lengths: number[] = [];
   const found: LogPosition[] = [];
   for (;;) {
-    const page = await findLogs(db, filter, found.at(-1), 150);
+    const page = await findLogs(db, filter, { order: newestFirst, after: found.at(-1), pageSize: 150 });
     found.push(...page.logs);
     lengths.push(page.logs.length);
     if (!page.hasMore) break;

@@ -1,8 +1,19 @@
 import type { Kysely } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { walkBatches } from "./batch-walk.ts";
-import { compareNewestFirst, type LogFilter, type LogPosition } from "./log-filter.ts";
-import { type FoundLog, pageBytesMax, readRecords } from "./read-records.ts";
+import type { LogFilter } from "./log-filter.ts";
+import { comparePositions, isEarlierPlace, type LogOrder, type LogPosition } from "./log-order.ts";
+import { type FoundLog, readRecords } from "./read-records.ts";
+
+/** Which of the matching records make a page. */
+export interface PageWish {
+  readonly order: LogOrder;
+  /** The last record of the page before. */
+  readonly after: LogPosition | undefined;
+  readonly pageSize: number;
+  /** Of messages and attributes: a page ends with the record that brings it over. */
+  readonly bytesMax?: number;
+}
 
 export interface LogPage {
   readonly logs: readonly FoundLog[];
@@ -10,8 +21,8 @@ export interface LogPage {
 }
 
 /**
- * The first `pageSize` records that match `filter` and come after the place `after`, newest first. Fewer, although
- * there are more, when they are large: a page ends with the record that brings it over `pageBytesMax`.
+ * The first `pageSize` records that match `filter` and come after the place `after`, in order. Fewer, although
+ * there are more, when they are large.
  *
  * There is no index on the time of a record: the batch is the index. Batches overlap in time, also those of one
  * device, so the newest records are not simply those of the newest batch:
@@ -19,7 +30,7 @@ export interface LogPage {
  * 1. Walk the batches, newest end first, some at a time ({@link walkBatches}).
  * 2. Read the best records of these batches, and keep the best of all read so far: one more than a page, to know
  *    whether there is a next one.
- * 3. Stop when as many are held and the oldest of them is newer than the frontier: no batch not yet walked reaches
+ * 3. Stop when as many are held and the last of them comes before the frontier: no batch not yet walked reaches
  *    that far. Or when no batch is left.
  *
  * After a step in vain the next may read four times as many records, up to `stepRecordsMax`, so that a page that is
@@ -32,45 +43,50 @@ export interface LogPage {
 export async function findLogs(
   db: Kysely<Database>,
   filter: LogFilter,
-  after: LogPosition | undefined,
-  pageSize: number,
+  { order, after, pageSize, bytesMax = pageBytesMax }: PageWish,
 ): Promise<LogPage> {
-  const highMicros = lowest(
-    after?.timeMicros,
-    filter.endMicros === undefined ? undefined : filter.endMicros - 1n,
-  );
+  const edgeMicros = after?.timeMicros ?? firstMicros(filter, order);
   let held: readonly FoundLog[] = [];
   let limit = pageSize + 1;
   let stepRecords = limit;
-  for await (const chunk of walkBatches(db, filter, highMicros, () => stepRecords)) {
-    const oldest = held.length === limit ? held.at(-1) : undefined;
-    const found = await readRecords(db, filter, chunk.batches, { highMicros, after, oldest, limit });
-    const best = [...held, ...found].sort(compareNewestFirst).slice(0, limit);
-    held = takeBytes(best);
+  for await (const chunk of walkBatches(db, filter, order, edgeMicros, () => stepRecords)) {
+    const last = held.length === limit ? held.at(-1) : undefined;
+    const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
+    const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);
+    held = takeBytes(best, bytesMax);
     if (held.length < best.length) limit = held.length;
-    const oldestHeld = held.at(-1);
+    const lastHeld = held.at(-1);
     if (chunk.frontierMicros === undefined) break;
-    if (held.length === limit && oldestHeld && oldestHeld.timeMicros > chunk.frontierMicros) break;
+    if (
+      held.length === limit &&
+      lastHeld &&
+      isEarlierPlace(order, lastHeld.timeMicros, chunk.frontierMicros)
+    ) {
+      break;
+    }
     const recordsRead = chunk.batches.reduce((sum, batch) => sum + batch.record_count, 0);
     if (recordsRead >= stepRecords) stepRecords = Math.min(stepRecords * 4, stepRecordsMax);
   }
   return { logs: held.slice(0, pageSize), hasMore: held.length > pageSize || limit <= pageSize };
 }
 
-/** The logs up to and with the one that brings them over `pageBytesMax`; what comes after waits for the next page. */
-function takeBytes(logs: readonly FoundLog[]): readonly FoundLog[] {
+/** The time of the first place that a filter leaves; undefined: none is left out. */
+function firstMicros({ startMicros, endMicros }: LogFilter, order: LogOrder): bigint | undefined {
+  if (order.isOldestFirst) return startMicros;
+  return endMicros === undefined ? undefined : endMicros - 1n;
+}
+
+/** The logs up to and with the one that brings them over `bytesMax`; what comes after waits for the next page. */
+function takeBytes(logs: readonly FoundLog[], bytesMax: number): readonly FoundLog[] {
   let sum = 0;
   for (const [index, log] of logs.entries()) {
     sum += log.bytes;
-    if (sum > pageBytesMax) return logs.slice(0, index + 1);
+    if (sum > bytesMax) return logs.slice(0, index + 1);
   }
   return logs;
 }
 
-function lowest(a: bigint | undefined, b: bigint | undefined): bigint | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a < b ? a : b;
-}
-
+/** A page in hand is some times as large: as rows, as a message, as JSON. */
+const pageBytesMax = 4 * 1024 * 1024;
 /** At about 160 bytes a record this is 16 MB of a table that a step reads, some 50 ms. */
 const stepRecordsMax = 100_000;

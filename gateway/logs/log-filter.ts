@@ -1,43 +1,70 @@
-import { type Expression, type SqlBool, sql } from "kysely";
-
-/** Which records are asked for; every condition is optional and all hold at once. */
+/** Which records are asked for; all conditions hold at once, and `everything` has none. */
 export interface LogFilter {
-  readonly deviceId?: string | undefined;
-  /** 1 to 24; 0: any. */
-  readonly minSeverity: number;
+  /** Empty: any device. */
+  readonly deviceIds: readonly string[];
+  readonly excludedDeviceIds: readonly string[];
+  /** Only with exactly one device: there is no way to a session but through its device. */
+  readonly sessionId: string | undefined;
+  /** Bit s is set when severity s is wanted. */
+  readonly severities: number;
   /** Microseconds since 1970, the first that counts. */
-  readonly startMicros?: bigint | undefined;
+  readonly startMicros: bigint | undefined;
   /** Microseconds since 1970, the first that no longer counts. */
-  readonly endMicros?: bigint | undefined;
-  /** Any message contains the empty text. */
-  readonly text: string;
+  readonly endMicros: bigint | undefined;
+  /** Each is somewhere in the message, whatever its case. */
+  readonly texts: readonly string[];
+  /** None is anywhere in the message, whatever its case. */
+  readonly excludedTexts: readonly string[];
+  /** Any logger begins with the empty prefix. */
+  readonly loggerPrefix: string;
+  readonly excludedLoggerPrefixes: readonly string[];
+  readonly attributes: readonly AttributeCondition[];
+  readonly excludedAttributes: readonly AttributeCondition[];
 }
 
-/** A record's place in the order of all records: newest first by time, then by batch, then by index. */
-export interface LogPosition {
-  readonly timeMicros: bigint;
-  readonly batchId: bigint;
-  readonly index: number;
+/** An attribute that is there, with any value or with this one. */
+export interface AttributeCondition {
+  readonly name: string;
+  readonly value: string | undefined;
 }
 
-/** Negative if `a` is listed before `b`. */
-export function compareNewestFirst(a: LogPosition, b: LogPosition): number {
-  if (a.timeMicros !== b.timeMicros) return a.timeMicros > b.timeMicros ? -1 : 1;
-  if (a.batchId !== b.batchId) return a.batchId > b.batchId ? -1 : 1;
-  return b.index - a.index;
-}
+/** All bits of the severities 0 to 24. */
+export const anySeverity = 2 ** 25 - 1;
 
-/** The bits of `batches.severities` that a batch with a record of at least `minSeverity` has one of. */
+export const everything: LogFilter = Object.freeze({
+  deviceIds: [],
+  excludedDeviceIds: [],
+  sessionId: undefined,
+  severities: anySeverity,
+  startMicros: undefined,
+  endMicros: undefined,
+  texts: [],
+  excludedTexts: [],
+  loggerPrefix: "",
+  excludedLoggerPrefixes: [],
+  attributes: [],
+  excludedAttributes: [],
+});
+
+/** The bits of the severities of at least `minSeverity`. */
 export function severitiesFrom(minSeverity: number): number {
-  return (2 ** (severityMax + 1) - 1) & ~(2 ** minSeverity - 1);
+  return anySeverity & ~(2 ** minSeverity - 1);
 }
 
-/**
- * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The collation is named because the databases have
- * the locale C, which knows only the cases of ASCII. It costs 15 % more than C (2 M records of 100 bytes).
- */
-export function containsText(message: Expression<string>, text: string): Expression<SqlBool> {
-  return sql`${message} collate pg_c_utf8 ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
+/** The severities whose bits are set. */
+export function severityNumbers(severities: number): number[] {
+  return Array.from({ length: 25 }, (_, severity) => severity).filter(
+    (severity) => (severities & (1 << severity)) !== 0,
+  );
 }
 
-const severityMax = 24;
+/** Whether `filter` asks for nothing but times and severities, which log_statistics counts. */
+export function isCounted(filter: LogFilter): boolean {
+  const { deviceIds, excludedDeviceIds, texts, excludedTexts, attributes, excludedAttributes } = filter;
+  const lists = [deviceIds, excludedDeviceIds, texts, excludedTexts, attributes, excludedAttributes];
+  return (
+    lists.every((list) => list.length === 0) &&
+    filter.loggerPrefix === "" &&
+    filter.excludedLoggerPrefixes.length === 0
+  );
+}

@@ -7,6 +7,8 @@ import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../test/open-pool.ts";
 import { walkBatches } from "./batch-walk.ts";
 import { findLogs } from "./find-logs.ts";
+import { everything } from "./log-filter.ts";
+import { newestFirst } from "./log-order.ts";
 
 const minute = 60_000_000n;
 
@@ -22,18 +24,21 @@ test("the last 100 records of a device touch a few index entries, not the table"
   });
   try {
     const newestMicros = await fill(pool);
-    const filter = { deviceId: "device-7", minSeverity: 0, text: "" };
-    assert.equal((await findLogs(db, filter, undefined, 100)).logs.length, 100);
+    const filter = { ...everything, deviceIds: ["device-7"] };
+    assert.equal(
+      (await findLogs(db, filter, { order: newestFirst, after: undefined, pageSize: 100 })).logs.length,
+      100,
+    );
     assert.equal(seen.length, 3, "one statement for the device, one for its batches, one for their records");
     await assertCheap(pool, seen, "batches_of_device", 200);
 
     seen.length = 0;
     const after = { timeMicros: newestMicros - 500n * minute, batchId: 0n, index: 0 };
-    assert.equal((await findLogs(db, filter, after, 100)).logs.length, 100);
+    assert.equal((await findLogs(db, filter, { order: newestFirst, after, pageSize: 100 })).logs.length, 100);
     await assertCheap(pool, seen, "batches_of_device", 600);
 
     seen.length = 0;
-    for await (const _ of walkBatches(db, { minSeverity: 0, text: "" }, undefined, () => 100)) break;
+    for await (const _ of walkBatches(db, everything, newestFirst, undefined, () => 100)) break;
     await assertCheap(pool, seen, "batches_by_time", 200);
   } finally {
     await db.destroy();

@@ -2,7 +2,9 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../time.ts";
 import type { WalkedBatch } from "./batch-walk.ts";
-import { containsText, type LogFilter, type LogPosition } from "./log-filter.ts";
+import type { LogFilter } from "./log-filter.ts";
+import type { LogOrder, LogPosition } from "./log-order.ts";
+import { allOf, type Condition, recordConditions } from "./record-conditions.ts";
 
 /** A record with what its batch knows about it. */
 export interface FoundLog extends LogPosition {
@@ -15,53 +17,57 @@ export interface FoundLog extends LogPosition {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** Where to look inside the chosen batches. */
+/** Where to look inside the chosen batches, and how much to bring. */
 export interface Window {
-  readonly highMicros: bigint | undefined;
+  readonly order: LogOrder;
   readonly after: LogPosition | undefined;
-  /** The oldest record already held when no more are needed: only newer ones can take its place. */
-  readonly oldest: LogPosition | undefined;
+  /** The last record already held when no more are needed: only one of a place before it can take its place. */
+  readonly last: LogPosition | undefined;
   readonly limit: number;
+  readonly bytesMax: number;
 }
 
-/** The first `limit` matching records of `batches` inside of `window`, newest first; fewer when they are large. */
+/** The first `limit` matching records of `batches` inside of `window`, in its order; fewer when they are large. */
 export async function readRecords(
   db: Kysely<Database>,
   filter: LogFilter,
   batches: readonly WalkedBatch[],
-  { highMicros, after, oldest, limit }: Window,
+  { order, after, last, limit, bytesMax }: Window,
 ): Promise<FoundLog[]> {
   if (batches.length === 0) return [];
   const byId = new Map(batches.map((batch) => [batch.id, batch]));
-  const low = oldest?.timeMicros ?? filter.startMicros;
-  let query = db.selectFrom("records").where(sql<boolean>`batch_id = any(${[...byId.keys()]}::int8[])`);
-  if (low !== undefined) query = query.where("time", ">=", timestamptz(low));
-  if (highMicros !== undefined) query = query.where("time", "<=", timestamptz(highMicros));
-  if (after !== undefined) {
-    const place = sql`(${timestamptz(after.timeMicros)}, ${String(after.batchId)}::int8, ${after.index}::int4)`;
-    query = query.where(sql<boolean>`(time, batch_id, idx) < ${place}`);
+  const conditions: Condition[] = [
+    sql`batch_id = any(${[...byId.keys()]}::int8[])`,
+    ...recordConditions(filter),
+  ];
+  const isAfter = sql.raw(order.isAfter);
+  if (last !== undefined) {
+    conditions.push(sql`time ${sql.raw(`${order.isBefore}=`)} ${timestamptz(last.timeMicros)}`);
   }
-  if (filter.minSeverity > 0) query = query.where("severity", ">=", filter.minSeverity);
-  if (filter.text !== "") query = query.where((row) => containsText(row.ref("message"), filter.text));
-  const newest = query
-    .select((row) => ["batch_id", "idx", "severity", selectMicros(row.ref("time")).as("time_micros")])
-    .select(["logger", "message", "attributes"])
-    .orderBy("time", "desc")
-    .orderBy("batch_id", "desc")
-    .orderBy("idx", "desc")
-    .limit(limit);
-  // What takeBytes would drop is not sent to begin with. Measured outside of the LIMIT, so that only its rows are.
-  const bytes = sql<number>`octet_length(message) + octet_length(coalesce(attributes::text, ''))`;
-  const before = sql`(order by time_micros desc, batch_id desc, idx desc rows unbounded preceding exclude current row)`;
-  const measured = db
-    .selectFrom(newest.as("newest"))
-    .selectAll()
-    .select([bytes.as("bytes"), sql<string>`coalesce(sum(${bytes}) over ${before}, 0)`.as("bytes_before")]);
-  const rows = await db
-    .selectFrom(measured.as("measured"))
-    .selectAll()
-    .where("bytes_before", "<=", String(pageBytesMax))
-    .execute();
+  if (after !== undefined) {
+    const time = timestamptz(after.timeMicros);
+    const place = sql`(${time}, ${String(after.batchId)}::int8, ${after.index}::int4)`;
+    conditions.push(sql`time ${sql.raw(`${order.isAfter}=`)} ${time}`);
+    conditions.push(sql`(time, batch_id, idx) ${isAfter} ${place}`);
+  }
+  // What takeBytes would drop is not sent to begin with. Measured outside of the LIMIT, so that only its rows are. The
+  // attributes come as [name, value, …]: as names of an object V8's JSON.parse misreads some (nodejs/node#63785).
+  const direction = sql.raw(order.direction);
+  const byPlace = sql`time ${direction}, batch_id ${direction}, idx ${direction}`;
+  const { rows } = await sql<Row>`
+    select batch_id, idx, severity, logger, message, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
+      (select json_agg(item) from jsonb_each_text(attributes), unnest(array[key, value]) as item) as attributes
+    from (
+      select *, coalesce(sum(bytes) over (order by ${byPlace} rows unbounded preceding exclude current row), 0) as bytes_before
+      from (
+        select *, octet_length(message) + octet_length(coalesce(attributes::text, '')) as bytes
+        from (
+          select * from records where ${allOf(conditions)} order by ${byPlace} limit ${limit}
+        ) as found
+      ) as measured
+    ) as summed
+    where bytes_before <= ${bytesMax}
+    order by ${byPlace}`.execute(db);
   return rows.map((row) => ({
     timeMicros: BigInt(row.time_micros),
     batchId: BigInt(row.batch_id),
@@ -71,9 +77,24 @@ export async function readRecords(
     severity: row.severity,
     logger: row.logger,
     message: row.message,
-    attributes: row.attributes ?? {},
+    attributes: toAttributes(row.attributes ?? []),
   }));
 }
 
-/** Of messages and attributes. A page in hand is some times as large: as rows, as a message, as JSON. */
-export const pageBytesMax = 4 * 1024 * 1024;
+interface Row {
+  readonly batch_id: string;
+  readonly idx: number;
+  readonly time_micros: string;
+  readonly severity: number;
+  readonly logger: string;
+  readonly message: string;
+  readonly bytes: number;
+  readonly attributes: readonly string[] | null;
+}
+
+/** Also the name "__proto__" is a name like any other to fromEntries. */
+function toAttributes(items: readonly string[]): Record<string, string> {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < items.length; at += 2) pairs.push([items[at] as string, items[at + 1] as string]);
+  return Object.fromEntries(pairs);
+}

@@ -8,6 +8,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { AttributeConditionSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { InvalidFieldError, show } from "../invalid-field.ts";
 import { unknownField } from "../unknown-field.ts";
 
@@ -38,6 +39,7 @@ export function requestFromQuery(input: DescMessage, query: URLSearchParams): Js
 function readValue(field: DescField, value: string): JsonValue {
   if (field.enum !== undefined) return readEnum(field.name, field.enum, value);
   if (field.message?.typeName === TimestampSchema.typeName) return readTimestamp(field.name, value);
+  if (field.message?.typeName === AttributeConditionSchema.typeName) return readAttribute(value);
   if (field.scalar === ScalarType.STRING) return value;
   if (field.scalar === ScalarType.BOOL) {
     if (value === "true" || value === "false") return value === "true";
@@ -62,6 +64,14 @@ function readEnum(fieldName: string, { sharedPrefix = "", values }: DescEnum, va
   if (found !== undefined) return found.number;
   const known = values.map((one) => one.name.slice(prefix.length)).join(", ");
   throw new InvalidFieldError(fieldName, `${show(value)}, wanted one of ${known}, or its number`);
+}
+
+/** "name=value", or "name" alone; what stands behind a backslash in the name stands for itself. */
+function readAttribute(value: string): JsonObject {
+  const [name = ""] = /^(?:\\[^]|[^\\=])*/.exec(value) ?? [];
+  const unescaped = name.replace(/\\([^])/g, "$1");
+  if (name.length === value.length) return { name: unescaped };
+  return { name: unescaped, value: value.slice(name.length + (value[name.length] === "=" ? 1 : 0)) };
 }
 
 /** The "+" of an offset arrives as a space when it was not escaped. */

@@ -30,6 +30,13 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     ["min_severity", "LOUD", /^min_severity: /],
     ["text", "x".repeat(257), /^text: 257 characters, wanted at most 256$/],
     ["text", "a\u0000b", /^text: .*NUL/],
+    ["words", "x".repeat(257), /^words: 257 characters, wanted at most 256$/],
+    ["words", "a b c d e f g h i", /^words: 9 of them, wanted at most 8$/],
+    ["excluded_text", "a\u0000b", /^excluded_text: .*NUL/],
+    ["logger_prefix", "x".repeat(257), /^logger_prefix: 257 characters/],
+    ["session_id", "s1", /^session_id: "s1", wanted together with one device_id$/],
+    ["session_id", "~~", /^session_id: "~~", wanted a session_id/],
+    ["oldest_first", "maybe", /^oldest_first: /],
     ["start_time", "yesterday", /^start_time: /],
     ["start_time", "2026-13-01T00:00:00Z", /^start_time: /],
     ["end_time", "300000-01-01T00:00:00Z", /^end_time: /],
@@ -42,6 +49,51 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
         await gateway.post(listLogsPath, { [field]: value }),
       ];
       for (const answer of answers) assertInvalid(answer, field, said);
+    });
+  }
+
+  const listMistakes: [field: string, query: string, json: unknown, said: RegExp][] = [
+    ["device_ids", "device_ids=a&device_ids=b%20c", ["a", "b c"], /^device_ids: "b c", wanted 1 to 128/],
+    [
+      "device_ids",
+      "device_ids=a&".repeat(101),
+      Array(101).fill("a"),
+      /^device_ids: 101 of them, wanted at most 100$/,
+    ],
+    ["excluded_device_ids", "excluded_device_ids=%C3%A4", ["ä"], /^excluded_device_ids: /],
+    ["severities", "severities=ERROR&severities=LOUD", ["SEVERITY_ERROR", "LOUD"], /^severities: /],
+    ["severities", "severities=25", [25], /^severities: .*25/],
+    [
+      "attributes",
+      "attributes==x",
+      [{ name: "", value: "x" }],
+      /^attributes: "", wanted a name of 1 to 128 bytes$/,
+    ],
+    ["attributes", "attributes=a%00", [{ name: "a\0" }], /^attributes: name .* without NUL$/],
+    [
+      "attributes",
+      "attributes=a%3Db%00",
+      [{ name: "a", value: "b\0" }],
+      /^attributes: value .* without NUL$/,
+    ],
+    [
+      "attributes",
+      "attributes=a&".repeat(9),
+      Array.from({ length: 9 }, () => ({ name: "a" })),
+      /^attributes: 9 of them, wanted at most 8$/,
+    ],
+    [
+      "excluded_attributes",
+      `excluded_attributes=${"a".repeat(129)}`,
+      [{ name: "a".repeat(129) }],
+      /^excluded_attributes: /,
+    ],
+    ["excluded_logger_prefixes", "excluded_logger_prefixes=%00", ["\0"], /^excluded_logger_prefixes: .*NUL/],
+  ];
+  for (const [field, query, json, said] of listMistakes) {
+    test(query.slice(0, 40), async () => {
+      assertInvalid(await gateway.get(`/v1/logs?${query}`), field, said);
+      assertInvalid(await gateway.post(listLogsPath, { [field]: json }), field, said);
     });
   }
 

@@ -51,6 +51,16 @@ describe("a record in JSON", () => {
       ["device_id=host-1&start_time=2026-01-01T00:00:00.000002Z", ["", "Link DOWN 100%"]],
       ["device_id=&min_severity=9&page_size=&text=", ["Link DOWN 100%", "up", ""]],
       ["device_id=unknown", []],
+      ["device_ids=host-1&device_ids=unknown&severities=INFO", ["up"]],
+      ["excluded_device_ids=host-2&severities=INFO&severities=ERROR", ["Link DOWN 100%", "up"]],
+      ["device_id=host-1&logger_prefix=ne", ["up"]],
+      ["device_id=host-1&excluded_logger_prefixes=ne&words=down%20LINK", ["Link DOWN 100%"]],
+      ["attributes=if%3Deth0", ["up"]],
+      ["attributes=if", ["up"]],
+      ["attributes=if%3Deth1", []],
+      ["device_id=host-1&excluded_attributes=if&excluded_text=link", [""]],
+      ["device_id=host-1&session_id=boot&oldest_first=true", ["up", "Link DOWN 100%", ""]],
+      ["device_id=host-1&session_id=other", []],
     ];
     for (const [query, messages] of cases) {
       const { body } = await gateway.get(`/v1/logs?${query}`);
@@ -75,4 +85,37 @@ describe("a record in JSON", () => {
     const newestFirst = seen.toSorted((a, b) => Date.parse(b) - Date.parse(a));
     assert.deepEqual(seen.map(Date.parse), newestFirst.map(Date.parse));
   });
+});
+
+test("attributes leave as they are stored, whatever their names", async () => {
+  const names = [
+    "\n",
+    '"',
+    "\\",
+    "\\n",
+    "a=b",
+    "\u2028",
+    "__proto__",
+    "constructor",
+    "",
+    "ä",
+    "\ud83d\ude00",
+  ];
+  const attributes = Object.fromEntries(names.map((name) => [name, `value of ${name}`]));
+  await gateway.seed([
+    {
+      deviceId: "names",
+      receivedMicros: 1n,
+      records: [1n, 2n, 3n].map((timeMicros) => ({ timeMicros, attributes })),
+    },
+  ]);
+  const stored = names
+    .toSorted()
+    .map((name) => `${JSON.stringify(name)}:${JSON.stringify(`value of ${name}`)}`);
+  const text = await (await fetch(`${gateway.url}/v1/logs?device_id=names&page_size=1`)).text();
+  for (const pair of stored) assert.ok(text.includes(pair), `${pair} in ${text}`);
+  for (const query of ["a%5C%3Db%3Dvalue%20of%20a%3Db", "%5C%5C", "%5C%5Cn%3Dvalue of %5Cn", "%0A", "%22"]) {
+    const { body } = await gateway.get(`/v1/logs?device_id=names&attributes=${query}`);
+    assert.equal(body.logs.length, 3, query);
+  }
 });

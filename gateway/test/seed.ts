@@ -38,7 +38,7 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
         insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
           rejected_count, severities, bytes, session_id, digest)
         select next_batch_id(${micros("$4::int8")}), ${micros("$4::int8")}, ${micros("$5::int8")},
-          ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256($9::text::bytea)
+          ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256(convert_to($9::text, 'UTF8'))
         from device
         returning id
       )

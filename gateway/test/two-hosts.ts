@@ -1,7 +1,7 @@
 import { createDatabase } from "#test/support/postgres.ts";
 import { createHttpClient } from "./http-client.ts";
 import { openPool } from "./open-pool.ts";
-import { seed } from "./seed.ts";
+import { type SeedBatch, seed } from "./seed.ts";
 import { startGateway } from "./start-gateway.ts";
 
 /** 2026-01-01T00:00:00Z */
@@ -34,6 +34,12 @@ export async function startWithTwoHosts() {
   return {
     url: gateway.url,
     port: gateway.port,
+    databaseUrl: database.url,
+    async seed(batches: readonly SeedBatch[]) {
+      const pool = openPool(database.url);
+      await seed(pool, batches);
+      await pool.end();
+    },
     ...createHttpClient(gateway.url),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();

@@ -14,16 +14,17 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEi5AEKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkiUAoQTGlzdExvZ3NSZXNwb25zZRIjCgRsb2dzGAEgAygLMhUuZmxlZXRsb2cudjEuTG9nRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuUCCghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAMgASgJEhIKCnNlc3Npb25faWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDQoFaW5kZXgYBiABKA0SJwoIc2V2ZXJpdHkYByABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRI5CgphdHRyaWJ1dGVzGAogAygLMiUuZmxlZXRsb2cudjEuTG9nRW50cnkuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjsKEkxpc3REZXZpY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJUChNMaXN0RGV2aWNlc1Jlc3BvbnNlEiQKB2RldmljZXMYASADKAsyEy5mbGVldGxvZy52MS5EZXZpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItUBCgZEZXZpY2USEQoJZGV2aWNlX2lkGAEgASgJEi4KCmZpcnN0X3NlZW4YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBCABKAQSFAoMcmVjb3JkX2NvdW50GAUgASgEEhMKC2Vycm9yX2NvdW50GAYgASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAcgASgEMrMBCgxRdWVyeVNlcnZpY2USTAoITGlzdExvZ3MSHC5mbGVldGxvZy52MS5MaXN0TG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5MaXN0TG9nc1Jlc3BvbnNlIgOQAgESVQoLTGlzdERldmljZXMSHy5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1JlcXVlc3QaIC5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEivAQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCCJAChJBdHRyaWJ1dGVDb25kaXRpb24SDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJQChBMaXN0TG9nc1Jlc3BvbnNlEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QIKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBINCgVpbmRleBgGIAEoDRInCghzZXZlcml0eRgHIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Eg4KBmxvZ2dlchgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEjkKCmF0dHJpYnV0ZXMYCiADKAsyJS5mbGVldGxvZy52MS5Mb2dFbnRyeS5BdHRyaWJ1dGVzRW50cnkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOwoSTGlzdERldmljZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki1QEKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQyswEKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJVCgtMaXN0RGV2aWNlcxIfLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVxdWVzdBogLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_fleetlog_v1_log, file_google_protobuf_timestamp]);
 
 /**
- * Which records to list. All conditions hold at once.
+ * Which records to list. All conditions hold at once. Fields 1 to 5 and 8 to
+ * 17 are the filter, the same in every request that has one.
  *
  * @generated from message fleetlog.v1.ListLogsRequest
  */
 export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
   /**
-   * Only this device. Empty: the whole fleet.
+   * Only this device. Empty, with device_ids empty too: the whole fleet.
    *
    * @generated from field: string device_id = 1;
    */
@@ -52,14 +53,17 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
 
   /**
    * Only records whose message contains this text, whatever its case; at most
-   * 256 characters.
+   * 256 UTF-16 units, which is what JavaScript and Java count: most
+   * characters are one, most emoji two.
    *
    * @generated from field: string text = 5;
    */
   text: string;
 
   /**
-   * How many records to return at most: 1 to 1,000. 0: 100.
+   * How many records to return at most: 1 to 1,000. 0: 100. A page of large
+   * records is shorter, because it ends at 4 MiB: only an empty
+   * next_page_token says that a page is the last.
    *
    * @generated from field: int32 page_size = 6;
    */
@@ -71,6 +75,87 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
    * @generated from field: string page_token = 7;
    */
   pageToken: string;
+
+  /**
+   * Only these devices, at most 100, and the one of device_id.
+   *
+   * @generated from field: repeated string device_ids = 8;
+   */
+  deviceIds: string[];
+
+  /**
+   * Only records of exactly these severities.
+   *
+   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
+   */
+  severities: Severity[];
+
+  /**
+   * Only records whose logger begins with this; at most 256 UTF-16 units.
+   *
+   * @generated from field: string logger_prefix = 10;
+   */
+  loggerPrefix: string;
+
+  /**
+   * Only records with all of these attributes; at most 8. As a query
+   * parameter "name=value", or "name" for any value; a "=" or "\" in the name
+   * stands behind a "\".
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
+   */
+  attributes: AttributeCondition[];
+
+  /**
+   * Only records whose message contains each of these words, in any order and
+   * whatever their case; at most 8 words, apart by spaces, and 256 UTF-16
+   * units.
+   *
+   * @generated from field: string words = 12;
+   */
+  words: string;
+
+  /**
+   * Only this session of the one device asked for.
+   *
+   * @generated from field: string session_id = 13;
+   */
+  sessionId: string;
+
+  /**
+   * Only records of other devices than these, at most 100.
+   *
+   * @generated from field: repeated string excluded_device_ids = 14;
+   */
+  excludedDeviceIds: string[];
+
+  /**
+   * Only records whose logger begins with none of these, at most 8.
+   *
+   * @generated from field: repeated string excluded_logger_prefixes = 15;
+   */
+  excludedLoggerPrefixes: string[];
+
+  /**
+   * Only records whose message does not contain this text, whatever its case.
+   *
+   * @generated from field: string excluded_text = 16;
+   */
+  excludedText: string;
+
+  /**
+   * Only records that fulfil none of these; at most 8. Written as attributes.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
+   */
+  excludedAttributes: AttributeCondition[];
+
+  /**
+   * The oldest records first instead of the newest.
+   *
+   * @generated from field: bool oldest_first = 18;
+   */
+  oldestFirst: boolean;
 };
 
 /**
@@ -81,13 +166,41 @@ export const ListLogsRequestSchema: GenMessage<ListLogsRequest> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 0);
 
 /**
+ * What is asked of one attribute of a record.
+ *
+ * @generated from message fleetlog.v1.AttributeCondition
+ */
+export type AttributeCondition = Message<"fleetlog.v1.AttributeCondition"> & {
+  /**
+   * Its name; at most 128 bytes.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its whole value. Not set: any value, as long as the attribute is there.
+   *
+   * @generated from field: optional string value = 2;
+   */
+  value?: string | undefined;
+};
+
+/**
+ * Describes the message fleetlog.v1.AttributeCondition.
+ * Use `create(AttributeConditionSchema)` to create a new message.
+ */
+export const AttributeConditionSchema: GenMessage<AttributeCondition> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 1);
+
+/**
  * One page of records.
  *
  * @generated from message fleetlog.v1.ListLogsResponse
  */
 export type ListLogsResponse = Message<"fleetlog.v1.ListLogsResponse"> & {
   /**
-   * The records, newest first by time.
+   * The records, by time.
    *
    * @generated from field: repeated fleetlog.v1.LogEntry logs = 1;
    */
@@ -106,7 +219,7 @@ export type ListLogsResponse = Message<"fleetlog.v1.ListLogsResponse"> & {
  * Use `create(ListLogsResponseSchema)` to create a new message.
  */
 export const ListLogsResponseSchema: GenMessage<ListLogsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 1);
+  messageDesc(file_fleetlog_v1_query, 2);
 
 /**
  * One stored record.
@@ -191,7 +304,7 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 2);
+  messageDesc(file_fleetlog_v1_query, 3);
 
 /**
  * Which devices to list.
@@ -219,7 +332,7 @@ export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
  * Use `create(ListDevicesRequestSchema)` to create a new message.
  */
 export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 3);
+  messageDesc(file_fleetlog_v1_query, 4);
 
 /**
  * One page of devices.
@@ -247,7 +360,7 @@ export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
  * Use `create(ListDevicesResponseSchema)` to create a new message.
  */
 export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 4);
+  messageDesc(file_fleetlog_v1_query, 5);
 
 /**
  * One device, as far as its batches tell.
@@ -310,7 +423,7 @@ export type Device = Message<"fleetlog.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 5);
+  messageDesc(file_fleetlog_v1_query, 6);
 
 /**
  * Reads what is stored. Nothing here changes anything, so Connect clients may
@@ -320,7 +433,7 @@ export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
  */
 export const QueryService: GenService<{
   /**
-   * Lists log records, newest first, in pages. Also GET /v1/logs.
+   * Lists log records, newest or oldest first, in pages. Also GET /v1/logs.
    *
    * @generated from rpc fleetlog.v1.QueryService.ListLogs
    */

@@ -1,0 +1,148 @@
+import { limits } from "#batch/limits.ts";
+import type { AttributeCondition, ListLogsRequest } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { InvalidFieldError, show } from "../invalid-field.ts";
+import { microsFromTimestamp, showMicros } from "../time.ts";
+import { anySeverity, everything, type LogFilter, severitiesFrom } from "./log-filter.ts";
+
+/** The fields of the filter, which every request that has one has under the same names. */
+export type FilterFields = Pick<
+  ListLogsRequest,
+  | "deviceId"
+  | "deviceIds"
+  | "excludedDeviceIds"
+  | "sessionId"
+  | "minSeverity"
+  | "severities"
+  | "text"
+  | "words"
+  | "excludedText"
+  | "loggerPrefix"
+  | "excludedLoggerPrefixes"
+  | "attributes"
+  | "excludedAttributes"
+> &
+  TimeFields;
+
+export type TimeFields = Partial<Pick<ListLogsRequest, "startTime" | "endTime">>;
+
+/** The filter a request asks for. Throws an {@link InvalidFieldError} for the first field that cannot be. */
+export function readLogFilter(request: FilterFields): LogFilter {
+  const deviceIds = readDeviceIds("device_ids", request.deviceIds);
+  if (request.deviceId !== "") deviceIds.push(readDeviceId("device_id", request.deviceId));
+  const words = readText("words", request.words).split(" ").filter(Boolean);
+  atMost("words", words, conditionsMax);
+  const text = readText("text", request.text);
+  const excludedText = readText("excluded_text", request.excludedText);
+  return {
+    deviceIds,
+    excludedDeviceIds: readDeviceIds("excluded_device_ids", request.excludedDeviceIds),
+    sessionId: readSessionId(request.sessionId, deviceIds),
+    severities: readSeverities(request),
+    ...readTimeRange(request),
+    texts: text === "" ? words : [text, ...words],
+    excludedTexts: excludedText === "" ? [] : [excludedText],
+    loggerPrefix: readText("logger_prefix", request.loggerPrefix),
+    excludedLoggerPrefixes: atMost(
+      "excluded_logger_prefixes",
+      request.excludedLoggerPrefixes,
+      conditionsMax,
+    ).map((prefix) => readText("excluded_logger_prefixes", prefix, 1)),
+    attributes: readAttributes("attributes", request.attributes),
+    excludedAttributes: readAttributes("excluded_attributes", request.excludedAttributes),
+  };
+}
+
+/** Start and end, the end not before the start. */
+export function readTimeRange(request: TimeFields): Pick<LogFilter, "startMicros" | "endMicros"> {
+  const startMicros = request.startTime && microsFromTimestamp("start_time", request.startTime);
+  const endMicros = request.endTime && microsFromTimestamp("end_time", request.endTime);
+  if (startMicros !== undefined && endMicros !== undefined && endMicros < startMicros) {
+    throw new InvalidFieldError(
+      "end_time",
+      `${showMicros(endMicros)} is before start_time ${showMicros(startMicros)}, wanted start_time or later`,
+    );
+  }
+  return { startMicros, endMicros };
+}
+
+export function readDeviceId(field: string, deviceId: string): string {
+  if (deviceIdForm.test(deviceId)) return deviceId;
+  throw new InvalidFieldError(
+    field,
+    `${show(deviceId)}, wanted 1 to ${limits.deviceIdBytesMax} characters of A-Z a-z 0-9 . _ : -`,
+  );
+}
+
+/** Text to look for, which cannot be what no stored text is. */
+export function readText(field: string, text: string, charactersMin = 0): string {
+  if (text.length > textCharactersMax || text.length < charactersMin) {
+    const wanted = charactersMin === 0 ? "at most" : `${charactersMin} to`;
+    throw new InvalidFieldError(field, `${text.length} characters, wanted ${wanted} ${textCharactersMax}`);
+  }
+  if (text.includes("\0") || !text.isWellFormed()) {
+    throw new InvalidFieldError(field, `${show(text)}, wanted text without NUL, as no stored text has one`);
+  }
+  return text;
+}
+
+/** Equal for two filters exactly when they ask for the same records. */
+export function describeFilter(filter: LogFilter): string {
+  return JSON.stringify({ ...everything, ...filter }, (_, value: unknown) =>
+    typeof value === "bigint" ? String(value) : value,
+  );
+}
+
+function readDeviceIds(field: string, deviceIds: readonly string[]): string[] {
+  return atMost(field, deviceIds, devicesMax).map((deviceId) => readDeviceId(field, deviceId));
+}
+
+function readSessionId(sessionId: string, deviceIds: readonly string[]): string | undefined {
+  if (sessionId === "") return undefined;
+  if (!sessionIdForm.test(sessionId)) {
+    throw new InvalidFieldError("session_id", `${show(sessionId)}, wanted a session_id as it is in a record`);
+  }
+  if (deviceIds.length !== 1) {
+    throw new InvalidFieldError("session_id", `${show(sessionId)}, wanted together with one device_id`);
+  }
+  return sessionId;
+}
+
+function readSeverities({ minSeverity, severities }: FilterFields): number {
+  const wanted = severitiesFrom(readSeverity("min_severity", minSeverity));
+  if (severities.length === 0) return wanted;
+  const bits = severities.map((severity) => 1 << readSeverity("severities", severity));
+  return wanted & bits.reduce((all, bit) => all | bit, 0) & anySeverity;
+}
+
+function readSeverity(field: string, severity: number): number {
+  if (severity >= 0 && severity <= limits.severityMax) return severity;
+  throw new InvalidFieldError(field, `${severity}, wanted 0 to ${limits.severityMax}`);
+}
+
+function readAttributes(field: string, conditions: readonly AttributeCondition[]): LogFilter["attributes"] {
+  return atMost(field, conditions, conditionsMax).map(({ name, value }) => {
+    for (const [part, text] of [["name", name] as const, ["value", value ?? ""] as const]) {
+      if (text.includes("\0") || !text.isWellFormed()) {
+        throw new InvalidFieldError(field, `${part} ${show(text)}, wanted text without NUL`);
+      }
+    }
+    const bytes = Buffer.byteLength(name);
+    if (bytes < 1 || bytes > limits.attributeKeyBytesMax) {
+      const wanted = `wanted a name of 1 to ${limits.attributeKeyBytesMax} bytes`;
+      throw new InvalidFieldError(field, `${show(name)}, ${wanted}`);
+    }
+    return { name, value };
+  });
+}
+
+function atMost<T>(field: string, values: readonly T[], max: number): readonly T[] {
+  if (values.length <= max) return values;
+  throw new InvalidFieldError(field, `${values.length} of them, wanted at most ${max}`);
+}
+
+const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);
+const sessionIdForm = new RegExp(`^~?[A-Za-z0-9._:-]{1,${limits.sessionIdBytesMax}}$`);
+/** Counted as JavaScript counts: most emoji are two. */
+const textCharactersMax = 256;
+const devicesMax = 100;
+const conditionsMax = 8;

@@ -1,0 +1,63 @@
+import { type RawBuilder, type SqlBool, sql } from "kysely";
+import { timestamptz } from "../time.ts";
+import {
+  type AttributeCondition,
+  anySeverity,
+  type LogFilter,
+  severitiesFrom,
+  severityNumbers,
+} from "./log-filter.ts";
+
+export type Condition = RawBuilder<SqlBool>;
+
+/** What a row of `records` must fulfil; what its batch knows (device, session) is not looked at again. */
+export function recordConditions(filter: LogFilter): Condition[] {
+  const conditions: Condition[] = [];
+  if (filter.startMicros !== undefined) conditions.push(sql`time >= ${timestamptz(filter.startMicros)}`);
+  if (filter.endMicros !== undefined) conditions.push(sql`time < ${timestamptz(filter.endMicros)}`);
+  if (filter.severities !== anySeverity) conditions.push(hasSeverity(filter.severities));
+  for (const text of filter.texts) conditions.push(containsText(text));
+  for (const text of filter.excludedTexts) conditions.push(sql`not ${containsText(text)}`);
+  if (filter.loggerPrefix !== "") conditions.push(sql`starts_with(logger, ${filter.loggerPrefix})`);
+  for (const prefix of filter.excludedLoggerPrefixes)
+    conditions.push(sql`not starts_with(logger, ${prefix})`);
+  for (const attribute of filter.attributes) conditions.push(hasAttribute(attribute));
+  for (const attribute of filter.excludedAttributes) {
+    conditions.push(sql`not coalesce(${hasAttribute(attribute)}, false)`);
+  }
+  return conditions;
+}
+
+/** What a row of `batches` must fulfil for any of its records to match; times and devices are the walk's. */
+export function batchConditions(filter: LogFilter): Condition[] {
+  const conditions: Condition[] = [];
+  if (filter.severities !== anySeverity) {
+    conditions.push(sql`batches.severities & ${filter.severities}::int <> 0`);
+  }
+  if (filter.sessionId !== undefined) conditions.push(sql`batches.session_id = ${filter.sessionId}`);
+  return conditions;
+}
+
+export function allOf(conditions: readonly Condition[]): Condition {
+  return conditions.length === 0 ? sql`true` : sql`${sql.join(conditions, sql` and `)}`;
+}
+
+function hasSeverity(severities: number): Condition {
+  const [least = 25] = severityNumbers(severities);
+  if (severities === severitiesFrom(least)) return sql`severity >= ${least}::int2`;
+  return sql`severity = any(${severityNumbers(severities)}::int2[])`;
+}
+
+/**
+ * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The collation is named because the databases have
+ * the locale C, which knows only the cases of ASCII. It costs 15 % more than C (2 M records of 100 bytes).
+ */
+function containsText(text: string): Condition {
+  return sql`message collate pg_c_utf8 ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
+}
+
+/** By the operators that a GIN index knows. */
+function hasAttribute({ name, value }: AttributeCondition): Condition {
+  if (value === undefined) return sql`attributes ? ${name}::text`;
+  return sql`attributes @> jsonb_build_object(${name}::text, ${value}::text)`;
+}
