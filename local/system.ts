@@ -99,7 +99,10 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     const consumers = [consumer];
     for (const ownEnv of options.consumers?.slice(1) ?? []) {
       const number = consumers.length + 1;
-      consumers.push(await program(`Consumer ${number}`, "consumer", `consumer-${number}`, ownEnv));
+      const name = `consumer-${number}`;
+      consumers.push(
+        await program(`Consumer ${number}`, "consumer", name, { CONSUMER_NAME: name, ...ownEnv }),
+      );
     }
     const gateway = await program("Gateway", "gateway");
     const nginx = await step("Nginx", () =>
