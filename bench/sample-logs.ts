@@ -116,12 +116,20 @@ const templates: readonly Template[] = [
   },
 ];
 
-const totalWeight = templates.reduce((sum, { weight }) => sum + weight, 0);
+/** Every logger that {@link sampleRecord} knows, with its usual weight. */
+export const sampleLoggers: Readonly<Record<string, number>> = Object.fromEntries(
+  templates.map(({ logger, weight }) => [logger, weight]),
+);
 
 /** One realistic record at the given time, of one of nine kinds; about 110 bytes encoded. */
-export function sampleRecord(random: Random, timeUnixNano: bigint): LogRecord {
-  let at = random() * totalWeight;
-  const template = templates.find(({ weight }) => (at -= weight) < 0) ?? templates[0];
+export function sampleRecord(
+  random: Random,
+  timeUnixNano: bigint,
+  weights: Readonly<Record<string, number>> = sampleLoggers,
+): LogRecord {
+  const weightOf = ({ logger }: Template) => weights[logger] ?? 0;
+  let at = random() * templates.reduce((sum, template) => sum + weightOf(template), 0);
+  const template = templates.find((candidate) => (at -= weightOf(candidate)) < 0) ?? templates[0];
   if (template === undefined) throw new Error("there are no templates");
   const { severity, logger, write } = template;
   return create(LogRecordSchema, { timeUnixNano, severity, logger, ...write(random) });

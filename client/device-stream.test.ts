@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
-import { DeviceStream, type DeviceStreamOptions } from "#client/device-stream.ts";
+import { DeviceStream } from "#client/device-stream.ts";
 import { DeviceStreamError } from "#client/device-stream-error.ts";
+import type { DeviceStreamOptions } from "#client/device-stream-options.ts";
 import { encodeRecord } from "#client/record.ts";
 import { TestPeer } from "#client/test-peer.ts";
 

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { type ChannelCredentials, type Client, status } from "@grpc/grpc-js";
+import { type Client, status } from "@grpc/grpc-js";
 import { openChannel } from "#client/channel.ts";
 import { Connection, type ConnectionEnd } from "#client/connection.ts";
 import { DeviceStreamError } from "#client/device-stream-error.ts";
+import type { DeviceStreamEvents, DeviceStreamOptions } from "#client/device-stream-options.ts";
 import { type KeptBatch, KeptBatches, type SentBatch } from "#client/kept-batches.ts";
 import { Pause } from "#client/pause.ts";
 import { encodeRequest } from "#client/record.ts";
@@ -11,40 +12,6 @@ import { withDeadline } from "#lib/deadline.ts";
 import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 export type { SentBatch } from "#client/kept-batches.ts";
-
-/** What happens, for the caller to see. Called synchronously; must not throw. */
-export interface DeviceStreamEvents<Note> {
-  /** On disk at the server. `ack.rejections` lists the records that were refused by themselves. */
-  readonly onAcknowledged?: (batch: SentBatch<Note>, ack: Ack) => void;
-  /** The batch as a whole was refused and will not be sent again; the stream goes on. */
-  readonly onRefused?: (batch: SentBatch<Note>, error: BatchError) => void;
-  /** The server wants the batch later, because it is overloaded or its Redis is away; it is sent again. */
-  readonly onDelayed?: (batch: SentBatch<Note>, error: BatchError) => void;
-  /** The connection was lost, or none could be made, while batches wait for their verdict. */
-  readonly onReconnect?: (failure: { attempt: number; delayMs: number; reason: string }) => void;
-  /** The stream failed for good; every call from now on rejects with the same error. Not after `close()`. */
-  readonly onFailed?: (error: DeviceStreamError<Note>) => void;
-}
-
-export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvents<Note> {
-  readonly deviceId: string;
-  /** Default: random, as the protocol wants it: one session is one life of the device. */
-  readonly sessionId?: string | undefined;
-  /** host:port; default 127.0.0.1:50051. */
-  readonly address?: string | undefined;
-  /** Default: without TLS. */
-  readonly credentials?: ChannelCredentials | undefined;
-  /** Batches under way before {@link DeviceStream.send} makes the caller wait; default and server's bound 32. */
-  readonly inFlightBatchesMax?: number | undefined;
-  /** The same in bytes; default 4 MiB. */
-  readonly inFlightBytesMax?: number | undefined;
-  /** How long batches wait without any acknowledgement before the connection counts as dead; default 30 s. */
-  readonly ackTimeoutMs?: number | undefined;
-  /** How long to go on without any acknowledgement before the stream fails for good; default 5 min. */
-  readonly giveUpAfterMs?: number | undefined;
-  /** Between attempts; default 100 ms doubling to 5 s, jittered. */
-  readonly backoff?: Backoff | undefined;
-}
 
 /**
  * The device's half of the promise: a batch is numbered and encoded once, kept until it has a verdict, and sent
@@ -65,6 +32,7 @@ export class DeviceStream<Note = undefined> {
   readonly sessionId: string;
   readonly #deviceId: string;
   readonly #client: Client;
+  readonly #ownsClient: boolean;
   readonly #events: DeviceStreamEvents<Note>;
   readonly #bounds: { batchesMax: number; bytesMax: number };
   readonly #times: { ackTimeoutMs: number; giveUpAfterMs: number; backoff: Backoff };
@@ -91,7 +59,8 @@ export class DeviceStream<Note = undefined> {
       giveUpAfterMs: options.giveUpAfterMs ?? 300_000,
       backoff: options.backoff ?? { baseMs: 100, capMs: 5_000 },
     };
-    this.#client = openChannel(options.address, options.credentials);
+    this.#client = options.channel ?? openChannel(options.address, options.credentials);
+    this.#ownsClient = !options.channel;
   }
 
   /** The batches that have no verdict yet, by sequence. */
@@ -231,7 +200,7 @@ export class DeviceStream<Note = undefined> {
     this.#pause.cancel();
     if (this.#kept.count === 0) this.#connection?.end();
     else this.#connection?.cancel(message);
-    this.#client.close();
+    if (this.#ownsClient) this.#client.close();
     this.#notify();
     return failure;
   }

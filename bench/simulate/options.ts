@@ -1,0 +1,116 @@
+import { Command, InvalidArgumentError } from "commander";
+import { limits } from "#batch/limits.ts";
+
+export interface SimulateOptions {
+  readonly devices: number;
+  /** Records per second of the whole fleet. */
+  readonly rate: number;
+  readonly durationMs: number;
+  readonly batchRecords: number;
+  readonly batchIntervalMs: number;
+  readonly bursts: boolean;
+  readonly bootEveryMs: number | undefined;
+  readonly reconnectEveryMs: number | undefined;
+  readonly clockSkewMs: number;
+  /** Share of the devices behind a bad network, 0 to 1. */
+  readonly badNetwork: number;
+  readonly linkLatencyMs: number;
+  readonly devicesPerConnection: number;
+  readonly seed: number;
+  readonly target: string;
+  readonly http: string;
+  readonly ownSystem: boolean;
+  readonly report: string | undefined;
+}
+
+/** Reads the command line; prints the help or what is wrong with it, and exits. */
+export function readOptions(argv: readonly string[]): SimulateOptions {
+  const given = new Command("npm run simulate --")
+    .description(
+      "A fleet of devices, simulated in one process on the client library. Batches fall due by the devices' own\n" +
+        "clocks, whatever the system does (open loop), and latency counts from the moment at which they were due.\n" +
+        "At the end every acknowledged record is looked for: exit code 0 says all are stored, once.",
+    )
+    .option("--devices <n>", "how many", whole(1, 20_000), 100)
+    .option("--rate <n>", "records per second, of the whole fleet", whole(1, 10_000_000), 2_000)
+    .option("--duration <time>", "such as 500ms, 30s, 10m, 2h", duration, 30_000)
+    .option("--batch-records <n>", "records in a batch, at most", whole(1, limits.recordsMax), 100)
+    .option("--batch-interval <time>", "how long a device gathers records, at most", duration, 1_000)
+    .option("--no-bursts", "no device talks more for a while")
+    .option("--boots <time>", "how often a device's power is cut, on average", duration)
+    .option("--reconnects <time>", "how long a connection lives, on average", duration)
+    .option("--clock-skew <time>", "how far the devices' clocks are off, at most", duration, 2_000)
+    .option("--bad-network <percent>", "share of devices whose links are slow and break", whole(0, 100), 0)
+    .option("--link-latency <time>", "added by a bad network in each direction", duration, 150)
+    .option(
+      "--devices-per-connection <n>",
+      "1: as in the field; up to 100 for many devices (default: 1 up to 2,000 devices, else 50)",
+      whole(1, 100),
+    )
+    .option("--seed <n>", "the same seed, the same fleet", whole(0, 2 ** 31), 1)
+    .option("--target <host:port>", "gRPC address of Fleetlog", "127.0.0.1:50051")
+    .option("--http <url>", "of Fleetlog, to verify through its gateway", "http://127.0.0.1:8080")
+    .option("--own-system", "start a Fleetlog for this run, in a temporary folder", false)
+    .option("--report <folder>", "where report.json and report.html go (default: .fleetlog/reports/<run>)")
+    .addHelpText(
+      "after",
+      "\nWith DATABASE_URL set, the rows are counted in PostgreSQL instead of through the gateway.",
+    )
+    .parse(argv, { from: "user" })
+    .opts<Given>();
+  return {
+    devices: given.devices,
+    rate: given.rate,
+    durationMs: given.duration,
+    batchRecords: given.batchRecords,
+    batchIntervalMs: given.batchInterval,
+    bursts: given.bursts,
+    bootEveryMs: given.boots,
+    reconnectEveryMs: given.reconnects,
+    clockSkewMs: given.clockSkew,
+    badNetwork: given.badNetwork / 100,
+    linkLatencyMs: given.linkLatency,
+    devicesPerConnection: given.devicesPerConnection ?? (given.devices > 2_000 ? 50 : 1),
+    seed: given.seed,
+    target: given.target,
+    http: given.http,
+    ownSystem: given.ownSystem,
+    report: given.report,
+  };
+}
+
+interface Given {
+  devices: number;
+  rate: number;
+  duration: number;
+  batchRecords: number;
+  batchInterval: number;
+  bursts: boolean;
+  boots?: number;
+  reconnects?: number;
+  clockSkew: number;
+  badNetwork: number;
+  linkLatency: number;
+  devicesPerConnection?: number;
+  seed: number;
+  target: string;
+  http: string;
+  ownSystem: boolean;
+  report?: string;
+}
+
+function whole(min: number, max: number) {
+  return (text: string): number => {
+    const value = Number(text.replaceAll(/[,_]/g, ""));
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`wanted a whole number of ${min} to ${max}`);
+  };
+}
+
+/** ms of "250ms", "30s", "10m", "2h"; a bare number is seconds. */
+function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
+  const ms = Number(match?.[1]) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match?.[2] ?? "s"]!;
+  if (match && ms > 0 && ms <= 86_400_000) return ms;
+  throw new InvalidArgumentError("wanted a time such as 500ms, 30s, 10m, 2h, at most 24h");
+}

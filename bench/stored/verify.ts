@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { StoredRecords, StoredSession } from "#bench/stored/stored-records.ts";
+
+/** What the sender of one session knows. */
+export interface SentSession {
+  readonly deviceId: string;
+  readonly sessionId: string;
+  readonly acknowledgedRecords: number;
+  /** Batches that were sent and got no verdict; their records count neither as stored nor as missing. */
+  readonly uncertain: readonly bigint[];
+}
+
+export interface Verification {
+  readonly ok: boolean;
+  /** Who was asked. */
+  readonly from: string;
+  readonly acknowledgedRecords: number;
+  /** Rows of acknowledged batches. */
+  readonly storedRows: number;
+  readonly missingRows: number;
+  readonly doubledRows: number;
+  /** Rows that nobody was told are stored, though their batch had its verdict. */
+  readonly unexpectedRows: number;
+  /** Rows of batches without a verdict: allowed. */
+  readonly uncertainRows: number;
+  /** From the last acknowledgement until all was committed; undefined when it never was. */
+  readonly lastAckToLastRowMs: number | undefined;
+  /** The sessions at fault, at most {@link faultsMax}. */
+  readonly faults: readonly string[];
+}
+
+const faultsMax = 20;
+const pollMs = 10;
+
+/**
+ * Waits until what was acknowledged is stored, then looks at every row: records acknowledged = rows stored, session by
+ * session, none doubled. Gives up waiting when nothing more is stored for `stallMs`. `lastAckAt` is a time of
+ * `performance.now()`.
+ */
+export async function verify(
+  stored: StoredRecords,
+  sent: readonly SentSession[],
+  { lastAckAt = performance.now(), stallMs = 15_000 }: { lastAckAt?: number; stallMs?: number } = {},
+): Promise<Verification> {
+  const acknowledged = sent.reduce((sum, { acknowledgedRecords }) => sum + acknowledgedRecords, 0);
+  const uncertain = sent.flatMap(({ deviceId, sessionId, uncertain }) =>
+    uncertain.map((sequence) => ({ deviceId, sessionId, sequence })),
+  );
+  let committedAt = await untilCounted(stored, acknowledged, stallMs);
+  let rows = await stored.sessions(uncertain);
+  // The counters include batches without a verdict, so they can be right a moment too early.
+  const waitUntil = performance.now() + stallMs;
+  while (uncertain.length > 0 && missingOf(rows, sent) > 0 && performance.now() < waitUntil) {
+    await sleep(100);
+    committedAt = performance.now();
+    rows = await stored.sessions(uncertain);
+  }
+  return judge(stored.from, rows, sent, committedAt === undefined ? undefined : committedAt - lastAckAt);
+}
+
+/** When the counters reached `target`; undefined when they stopped before. */
+async function untilCounted(
+  stored: StoredRecords,
+  target: number,
+  stallMs: number,
+): Promise<number | undefined> {
+  let last = -1;
+  let progressAt = performance.now();
+  for (;;) {
+    const count = await stored.count();
+    const now = performance.now();
+    if (count >= target) return now;
+    if (count > last) [last, progressAt] = [count, now];
+    else if (now - progressAt > stallMs) return undefined;
+    await sleep(pollMs);
+  }
+}
+
+function judge(
+  from: string,
+  rows: readonly StoredSession[],
+  sent: readonly SentSession[],
+  lastAckToLastRowMs: number | undefined,
+): Verification {
+  const found = new Map(rows.map((session) => [keyOf(session), session]));
+  const faults: string[] = [];
+  const total = { acknowledged: 0, missing: 0, unexpected: 0, doubled: 0 };
+  for (const session of sent) {
+    const { rows = 0, doubledRows = 0 } = found.get(keyOf(session)) ?? {};
+    found.delete(keyOf(session));
+    const difference = rows - doubledRows - session.acknowledgedRecords;
+    total.acknowledged += session.acknowledgedRecords;
+    total.missing += Math.max(0, -difference);
+    total.unexpected += Math.max(0, difference);
+    total.doubled += doubledRows;
+    if (difference === 0 && doubledRows === 0) continue;
+    faults.push(
+      `${keyOf(session)}: ${session.acknowledgedRecords} records acknowledged, ${rows} rows stored, ${doubledRows} of them doubled`,
+    );
+  }
+  for (const session of found.values()) {
+    total.unexpected += session.rows;
+    total.doubled += session.doubledRows;
+    if (session.rows > 0) faults.push(`${keyOf(session)}: ${session.rows} rows of a session nobody sent`);
+  }
+  const sum = (field: "rows" | "uncertainRows") => rows.reduce((all, session) => all + session[field], 0);
+  return {
+    ok: faults.length === 0 && lastAckToLastRowMs !== undefined,
+    from,
+    acknowledgedRecords: total.acknowledged,
+    storedRows: sum("rows"),
+    missingRows: total.missing,
+    doubledRows: total.doubled,
+    unexpectedRows: total.unexpected,
+    uncertainRows: sum("uncertainRows"),
+    lastAckToLastRowMs,
+    faults: faults.slice(0, faultsMax),
+  };
+}
+
+function missingOf(rows: readonly StoredSession[], sent: readonly SentSession[]): number {
+  return judge("", rows, sent, 0).missingRows;
+}
+
+function keyOf({ deviceId, sessionId }: { deviceId: string; sessionId: string }): string {
+  return `${deviceId} session ${sessionId}`;
+}
+
+/** The verification in one line. */
+export function verdictOf(result: Verification): string {
+  const delay =
+    result.lastAckToLastRowMs === undefined
+      ? "never all stored"
+      : `the last row ${Math.max(0, Math.round(result.lastAckToLastRowMs))} ms after the last acknowledgement`;
+  return [
+    result.ok ? "verified" : "VERIFICATION FAILED",
+    `${number(result.acknowledgedRecords)} records acknowledged, ${number(result.storedRows)} rows stored`,
+    `${number(result.missingRows)} missing, ${number(result.doubledRows)} doubled, ${number(result.unexpectedRows)} unexpected`,
+    ...(result.uncertainRows > 0
+      ? [`${number(result.uncertainRows)} more of batches without a verdict`]
+      : []),
+    delay,
+    `asked: ${result.from}`,
+  ].join("; ");
+}
+
+function number(value: number): string {
+  return value.toLocaleString("en-US");
+}
