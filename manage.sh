@@ -25,7 +25,8 @@ usage: manage.sh COMMAND
   -y, --yes             before restore or clean: do not ask
 
 Services: nginx server consumer gateway redis postgres migrate nginx-config
-Settings: .env beside this script, made by the first start; .env.example explains them.
+Settings: .env beside this script (or the file that FLEETLOG_ENV_FILE names), made by the first start; .env.example
+explains them. What the environment sets goes before what the file sets.
 A backup holds what is stored. What is acknowledged and still on its way lies in Redis until it is stored; restore
 leaves it there, and it is stored afterwards.
 TEXT
@@ -37,10 +38,11 @@ fail() {
 }
 
 root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
-env_file=$root/.env
+env_file=${FLEETLOG_ENV_FILE:-$root/.env}
 yes=no
 
 compose() {
+  if [ -e "$env_file" ]; then set -- --env-file "$env_file" "$@"; fi
   docker compose --project-directory "$root" -f "$root/docker-compose.yml" "$@"
 }
 
