@@ -10,6 +10,7 @@ import { readLag } from "#stream/lag.ts";
 import type { Reclaimer } from "#stream/reclaim.ts";
 import { trim } from "#stream/trim.ts";
 import type { Consumer } from "./consumer.ts";
+import { measureDatabase, measureMemory } from "./gauges.ts";
 import type { ConsumerMetrics } from "./metrics.ts";
 
 export interface HousekeepingParts {
@@ -30,6 +31,8 @@ const partitionsIntervalMs = 3_600_000;
 const reclaimIntervalMs = 5_000;
 const trimIntervalMs = 5_000;
 const lagIntervalMs = 5_000;
+/** Rarer than the others: it reads every row of devices. */
+const databaseIntervalMs = 120_000;
 
 /** Each trim removes a bounded number of entries; so many of them follow each other in one shard. */
 const trimsPerRoundMax = 50;
@@ -57,12 +60,14 @@ export async function keepPartitions(
 
 /**
  * What else has to be done now and then beside the flushes, until the signal: entries of dead consumers taken over,
- * stored entries removed from the stream, lag measured. What fails is tried again. The groups must exist.
+ * stored entries removed from the stream, lag and sizes measured. What fails is tried again. The groups must exist.
  */
 export function startHousekeeping(parts: HousekeepingParts): void {
   repeat(parts, "take over entries", reclaimIntervalMs, () => reclaim(parts));
   repeat(parts, "trim the stream", trimIntervalMs, () => trimAll(parts));
   repeat(parts, "measure the lag", lagIntervalMs, () => measureLag(parts));
+  repeat(parts, "measure Redis' memory", lagIntervalMs, () => measureMemory(parts.redis, parts.metrics));
+  repeat(parts, "measure the database", databaseIntervalMs, () => measureDatabase(parts.db, parts.metrics));
 }
 
 function repeat(

@@ -74,5 +74,31 @@ export function createMetrics(registry: Registry) {
       labelNames: ["shard"],
       registers,
     }),
+    redisMemory: new Gauge({
+      name: "fleetlog_redis_memory_bytes",
+      help: "Memory that Redis uses",
+      registers,
+    }),
+    redisMemoryMax: new Gauge({
+      name: "fleetlog_redis_memory_max_bytes",
+      help: "Memory beyond which Redis refuses batches; 0: no limit",
+      registers,
+    }),
+    databaseBytes: new Gauge({
+      name: "fleetlog_database_bytes",
+      help: "Size of the database on disk, without its write-ahead log",
+      registers,
+    }),
+    partitionsAhead: new Gauge({
+      name: "fleetlog_partitions_ahead_days",
+      help: "Days after today (UTC) in a row that have a partition of records; -1: not even today has",
+      registers,
+    }),
+    devices: new Gauge({
+      name: "fleetlog_devices",
+      help: "Devices by when they were last seen: in the last hour, in the last day, ever",
+      labelNames: ["seen"],
+      registers,
+    }),
   };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Kysely, sql } from "kysely";
 import { createDatabase } from "#test/support/postgres.ts";
-import { ensurePartitions, firstBatchIdAt, partitionName } from "./partitions.ts";
+import { ensurePartitions, firstBatchIdAt, partitionName, partitionsAhead } from "./partitions.ts";
 import type { Database } from "./tables.ts";
 import { openDatabase } from "./test-support.ts";
 
@@ -84,4 +84,14 @@ test("the planner finds one batch by its index before the first ANALYZE, and aft
 
 test("names partitions by their day in UTC", () => {
   assert.equal(partitionName(Date.UTC(2026, 0, 31)), "records_20260131");
+});
+
+test("counts the days ahead up to the first gap, and says when today is one", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  assert.equal(await partitionsAhead(db, now), -1);
+  await ensurePartitions(db, { now });
+  assert.equal(await partitionsAhead(db, now), 7);
+  await sql`drop table records_20320103`.execute(db);
+  assert.equal(await partitionsAhead(db, now), 2);
 });

@@ -32,6 +32,18 @@ export async function ensurePartitions(
   });
 }
 
+/** How many days after `now`'s have a partition, without a gap; -1 when not even `now`'s has one. */
+export async function partitionsAhead(db: Kysely<Database>, now = new Date()): Promise<number> {
+  const today = Math.floor(now.getTime() / dayMs);
+  const days = Array.from({ length: daysAheadDefault + 1 }, (_, index) => (today + index) * dayMs);
+  const gaps = await missing(
+    db,
+    days.map((startMs) => ({ startMs, name: partitionName(startMs) })),
+  );
+  const [gap] = gaps;
+  return gap === undefined ? daysAheadDefault : gap.startMs / dayMs - today - 1;
+}
+
 interface Day {
   readonly startMs: number;
   readonly name: string;
