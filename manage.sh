@@ -50,7 +50,7 @@ need_docker() {
   command -v docker >/dev/null 2>&1 ||
     fail 'docker is not installed: see https://docs.docker.com/engine/install/ (without Docker, npm start runs Fleetlog too)'
   docker compose version >/dev/null 2>&1 ||
-    fail 'docker has no "compose" command: install the plugin docker-compose-plugin (version 2.17 or later)'
+    fail 'docker has no "compose" command: install the plugin docker-compose-plugin (version 2.20 or later)'
   docker info >/dev/null 2>&1 ||
     fail 'the Docker daemon cannot be reached: is it running, and may you use it (group "docker")?'
 }
@@ -121,6 +121,8 @@ wait_healthy() { # container
 start() {
   make_env_file
   compose up --detach --build --wait --wait-timeout 600 --remove-orphans
+  # A new image may have written a new nginx.conf; Nginx reads it without letting anybody wait.
+  compose kill --signal HUP nginx >/dev/null 2>&1
   http=$(compose port nginx 8080)
   grpc=$(compose port nginx 50051)
   cat <<TEXT
@@ -243,7 +245,10 @@ case $command in
   health) health ;;
   logs) compose logs --follow --tail 100 "$@" ;;
   scale) scale "$@" ;;
-  migrate) compose run --rm --build migrate ;;
+  migrate)
+    compose build --quiet migrate >/dev/null
+    compose run --rm migrate
+    ;;
   backup) backup "$@" ;;
   restore)
     for argument; do
@@ -255,6 +260,6 @@ case $command in
   psql) exec_in postgres psql -U fleetlog -d fleetlog "$@" ;;
   redis) exec_in redis redis-cli "$@" ;;
   send-test) compose exec -T gateway /usr/local/bin/node deploy/compose/send-test.ts ;;
-  bench) compose run --rm --build bench ;;
+  bench) compose run --rm bench ;;
   clean) clean ;;
 esac

@@ -24,6 +24,7 @@ export function readConfig(env: Env) {
       SERVER_HTTP: peer().prefault("server:8081"),
       GATEWAY_HTTP: peer().prefault("gateway:8082"),
       NGINX_STREAM_IDLE_SECONDS: integer(60, 86_400).prefault("3600"),
+      NGINX_SHUTDOWN_SECONDS: integer(1, 25).prefault("2"),
       NGINX_WORKER_PROCESSES: integer(1, 256).optional(),
       NGINX_WORKER_CONNECTIONS: integer(256, 1_048_576).prefault("16384"),
       NGINX_CONNECTIONS_PER_ADDRESS_MAX: integer(1, 10_000_000).prefault("10000"),
@@ -44,6 +45,7 @@ export function readConfig(env: Env) {
       // A container that is gone does not refuse a connection, it is silent: every call to it costs the connect timeout.
       leaveOutSeconds: 2,
       streamIdleSeconds: values.NGINX_STREAM_IDLE_SECONDS,
+      shutdownSeconds: values.NGINX_SHUTDOWN_SECONDS,
       workerProcesses: values.NGINX_WORKER_PROCESSES ?? "auto",
       workerConnections: values.NGINX_WORKER_CONNECTIONS,
       connectionsPerAddressMax: values.NGINX_CONNECTIONS_PER_ADDRESS_MAX,

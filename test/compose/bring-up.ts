@@ -124,6 +124,14 @@ describe("Fleetlog in containers", () => {
     await manage("send-test");
   });
 
+  test("starts again over what runs, and Nginx lives through it", async () => {
+    const [nginx] = await containers("nginx");
+    const startedAt = await docker("inspect", "--format", "{{.State.StartedAt}}", nginx ?? "");
+    await manage("start");
+    assert.equal(await docker("inspect", "--format", "{{.State.StartedAt}}", nginx ?? ""), startedAt);
+    await manage("send-test");
+  });
+
   test("keeps its data over stop and start", async (t) => {
     await manage("stop");
     assert.deepEqual(await containers("postgres"), []);

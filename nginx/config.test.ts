@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { ConfigError } from "#lib/config.ts";
+import { readConfig } from "./config.ts";
+import { renderNginx } from "./render.ts";
+
+describe("the configuration of Nginx in a container", () => {
+  test("needs the version of Nginx, as the tag of an image or whole", () => {
+    for (const [value, version] of [
+      ["1.30", [1, 30, 0]],
+      ["1.30-alpine", [1, 30, 0]],
+      ["1.28.2", [1, 28, 2]],
+    ] as const) {
+      assert.deepEqual(readConfig({ NGINX_VERSION: value }).settings.version, version);
+    }
+    for (const value of ["stable", "", "1"]) {
+      assert.throws(() => readConfig({ NGINX_VERSION: value }), ConfigError, value);
+    }
+  });
+
+  test("lets nothing into nginx.conf that would end a directive", () => {
+    for (const bad of [
+      { NGINX_RESOLVER: "127.0.0.11; load_module x" },
+      { NGINX_ACCESS_LOG: "/dev/stdout; x" },
+      { NGINX_FOLDER: '/tmp/"' },
+      { SERVER_GRPC: "server:1;" },
+      { GATEWAY_HTTP: "gateway" },
+    ]) {
+      assert.throws(() => readConfig({ NGINX_VERSION: "1.30", ...bad }), ConfigError);
+    }
+  });
+
+  test("makes Nginx follow every upstream by name", () => {
+    const text = renderNginx(readConfig({ NGINX_VERSION: "1.30" }).settings);
+    assert.match(text, /^ {2}resolver 127\.0\.0\.11 valid=2s ipv6=off;$/m);
+    for (const name of ["server:50061", "server:8081", "gateway:8082"]) {
+      assert.match(text, new RegExp(`^    server ${name} .*resolve;$`, "m"));
+    }
+    assert.match(text, /access_log off;/);
+  });
+
+  test("is refused for an Nginx that cannot follow names", () => {
+    const { settings } = readConfig({ NGINX_VERSION: "1.26.3" });
+    assert.throws(() => renderNginx(settings), /1\.26\.3 cannot follow names.*1\.27\.3/);
+  });
+});
+
+test("without a resolver, names are left to the start of Nginx", () => {
+  const { resolver: _, ...settings } = readConfig({ NGINX_VERSION: "1.22.1" }).settings;
+  const text = renderNginx(settings);
+  assert.doesNotMatch(text, /resolve/);
+});
