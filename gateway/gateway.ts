@@ -9,12 +9,15 @@ import { Reader, type ReaderOptions } from "./database.ts";
 import { createGatewayServer } from "./http/gateway-server.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createRpcMetrics } from "./http/rpc-metrics.ts";
+import type { LagReader } from "./lag-reader.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
 
 export interface GatewayParts {
   readonly pool: Pool;
   readonly options: ReaderOptions;
+  /** Undefined: there is no Redis to ask. */
+  readonly readLag?: LagReader | undefined;
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly logger: Logger;
@@ -22,7 +25,7 @@ export interface GatewayParts {
 
 /** Puts the gateway together; nothing listens yet. */
 export function createGateway(parts: GatewayParts): { server: Server; reader: Reader } {
-  const { pool, options, readiness, registry, logger } = parts;
+  const { pool, options, readiness, registry, logger, readLag } = parts;
   const querySeconds = new Histogram({
     name: "fleetlog_query_seconds",
     help: "Seconds an RPC waited for PostgreSQL and read from it",
@@ -31,7 +34,7 @@ export function createGateway(parts: GatewayParts): { server: Server; reader: Re
     registers: [registry],
   });
   const reader = new Reader(pool, options, querySeconds);
-  const service = createQueryService(reader);
+  const service = createQueryService({ reader, readLag });
   const rpc = createRpcHandlers(
     (router) => router.service(QueryService, service),
     createRpcMetrics(registry),

@@ -1,12 +1,16 @@
 import { InvalidFieldError } from "./invalid-field.ts";
 
-export const pageSizeMax = 1000;
-export const pageSizeDefault = 100;
-
-/** 0 asks for the default; anything outside of 0 to {@link pageSizeMax} is refused, not silently changed. */
+/** 0 asks for 100; anything outside of 0 to 1,000 is refused, not silently changed. */
 export function readPageSize(pageSize: number): number {
-  if (pageSize < 0 || pageSize > pageSizeMax) {
-    throw new InvalidFieldError("page_size", `${pageSize}, wanted 0 to ${pageSizeMax}`);
-  }
-  return pageSize === 0 ? pageSizeDefault : pageSize;
+  return readCount("page_size", pageSize, { ifZero: 100, max: 1000 });
+}
+
+/** How many of something to return at most; 0 asks for `ifZero`. */
+export function readCount(
+  field: string,
+  count: number,
+  { ifZero, max }: { ifZero: number; max: number },
+): number {
+  if (count < 0 || count > max) throw new InvalidFieldError(field, `${count}, wanted 0 to ${max}`);
+  return count === 0 ? ifZero : count;
 }

@@ -34,7 +34,7 @@ function route(faces: Faces, logger: Logger, request: IncomingMessage, response:
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
   if (faces.admin(request, response)) return;
   const rpc = faces.rpc.get(path);
-  const rest = faces.rest.get(path);
+  const rest = faces.rest.find(path);
   if (rpc !== undefined) {
     serve(rpc, rpc.allowedMethods, logger, request, response);
   } else if (rest !== undefined) {
@@ -98,7 +98,7 @@ function answer(response: ServerResponse, status: number, code: Code, message: s
 }
 
 function addressesOf({ rpc, rest }: Faces): string[] {
-  return [...rest.keys(), ...rpc.keys(), "/livez", "/readyz", "/metrics"];
+  return [...rest.paths, ...rpc.keys(), "/livez", "/readyz", "/metrics"];
 }
 
 /** Beyond this, new connections are closed at once. */

@@ -128,10 +128,11 @@ describe("over overlapping batches of devices with odd clocks", () => {
   }
 });
 
+const contains = (text: string) =>
+  `position(lower(${text} collate pg_c_utf8) in lower(message collate pg_c_utf8)) > 0`;
+
 /** The places of all that match, by one statement that sorts everything. */
 async function bruteForce(filter: LogFilter, order: LogOrder = newestFirst): Promise<string[]> {
-  const contains = (text: string) =>
-    `position(lower(${text} collate pg_c_utf8) in lower(message collate pg_c_utf8)) > 0`;
   const has = `(records.attributes ->> (wanted ->> 'name')) is not null
     and coalesce(records.attributes ->> (wanted ->> 'name') = wanted ->> 'value', wanted ->> 'value' is null)`;
   const { direction } = order;

@@ -16,8 +16,8 @@ export function recordConditions(filter: LogFilter): Condition[] {
   if (filter.startMicros !== undefined) conditions.push(sql`time >= ${timestamptz(filter.startMicros)}`);
   if (filter.endMicros !== undefined) conditions.push(sql`time < ${timestamptz(filter.endMicros)}`);
   if (filter.severities !== anySeverity) conditions.push(hasSeverity(filter.severities));
-  for (const text of filter.texts) conditions.push(containsText(text));
-  for (const text of filter.excludedTexts) conditions.push(sql`not ${containsText(text)}`);
+  for (const text of filter.texts) conditions.push(containsText(sql`message`, text));
+  for (const text of filter.excludedTexts) conditions.push(sql`not ${containsText(sql`message`, text)}`);
   if (filter.loggerPrefix !== "") conditions.push(sql`starts_with(logger, ${filter.loggerPrefix})`);
   for (const prefix of filter.excludedLoggerPrefixes)
     conditions.push(sql`not starts_with(logger, ${prefix})`);
@@ -52,8 +52,8 @@ function hasSeverity(severities: number): Condition {
  * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The collation is named because the databases have
  * the locale C, which knows only the cases of ASCII. It costs 15 % more than C (2 M records of 100 bytes).
  */
-function containsText(text: string): Condition {
-  return sql`message collate pg_c_utf8 ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
+export function containsText(value: RawBuilder<unknown>, text: string): Condition {
+  return sql`${value} collate pg_c_utf8 ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
 }
 
 /** By the operators that a GIN index knows. */

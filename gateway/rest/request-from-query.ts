@@ -7,7 +7,7 @@ import {
   type JsonValue,
   ScalarType,
 } from "@bufbuild/protobuf";
-import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { AttributeConditionSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { InvalidFieldError, show } from "../invalid-field.ts";
 import { unknownField } from "../unknown-field.ts";
@@ -40,6 +40,7 @@ function readValue(field: DescField, value: string): JsonValue {
   if (field.enum !== undefined) return readEnum(field.name, field.enum, value);
   if (field.message?.typeName === TimestampSchema.typeName) return readTimestamp(field.name, value);
   if (field.message?.typeName === AttributeConditionSchema.typeName) return readAttribute(value);
+  if (field.message?.typeName === DurationSchema.typeName) return readDuration(field.name, value);
   if (field.scalar === ScalarType.STRING) return value;
   if (field.scalar === ScalarType.BOOL) {
     if (value === "true" || value === "false") return value === "true";
@@ -64,6 +65,15 @@ function readEnum(fieldName: string, { sharedPrefix = "", values }: DescEnum, va
   if (found !== undefined) return found.number;
   const known = values.map((one) => one.name.slice(prefix.length)).join(", ");
   throw new InvalidFieldError(fieldName, `${show(value)}, wanted one of ${known}, or its number`);
+}
+
+function readDuration(fieldName: string, value: string): string {
+  try {
+    fromJson(DurationSchema, value);
+    return value;
+  } catch {
+    throw new InvalidFieldError(fieldName, `${show(value)}, wanted seconds with an s, such as 90s or 0.5s`);
+  }
 }
 
 /** "name=value", or "name" alone; what stands behind a backslash in the name stands for itself. */

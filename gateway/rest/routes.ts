@@ -1,8 +1,45 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 
-/** The RPCs that have a plain HTTP address: GET with the fields of the request as query parameters. */
-export const restRoutes: readonly { readonly path: string; readonly method: DescMethod }[] = [
-  { path: "/v1/logs", method: QueryService.method.listLogs },
-  { path: "/v1/devices", method: QueryService.method.listDevices },
+/** An RPC with a plain HTTP address. */
+export interface RestRoute {
+  /** A part `{field}` of the path is a field of the request, the others are query parameters. */
+  readonly path: string;
+  readonly method: DescMethod;
+}
+
+const { method } = QueryService;
+
+export const restRoutes: readonly RestRoute[] = [
+  { path: "/v1/logs", method: method.listLogs },
+  { path: "/v1/histogram", method: method.getHistogram },
+  { path: "/v1/statistics", method: method.getStatistics },
+  { path: "/v1/field-values", method: method.listFieldValues },
+  { path: "/v1/devices", method: method.listDevices },
+  { path: "/v1/devices/{device_id}", method: method.getDevice },
+  { path: "/v1/dead-letters", method: method.listDeadLetters },
+  { path: "/v1/incidents", method: method.listIncidents },
 ];
+
+/** The fields that a path gives, or undefined when it is not of this form. */
+export function matchPath(route: RestRoute, path: string): ReadonlyMap<string, string> | undefined {
+  const wanted = route.path.split("/");
+  const found = path.split("/");
+  if (wanted.length !== found.length) return undefined;
+  const fields = new Map<string, string>();
+  for (const [index, part] of wanted.entries()) {
+    const given = found[index] as string;
+    if (part.startsWith("{") && given !== "") fields.set(part.slice(1, -1), unescaped(given));
+    else if (part !== given) return undefined;
+  }
+  return fields;
+}
+
+/** What is not escaped as it should be is taken as it stands, and then refused with the field's own words. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

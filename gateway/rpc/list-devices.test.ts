@@ -17,8 +17,12 @@ test("devices come by name, in pages, with their counts", async () => {
       lastSeen: "2026-01-01T00:00:05.000001Z",
       batchCount: "1",
       recordCount: "3",
-      errorCount: "0",
+      errorCount: "1",
       deadLetterCount: "0",
+      errorShare: 1 / 3,
+      dayRecordCount: "0",
+      dayErrorCount: "0",
+      attributes: {},
     },
   ]);
   const second = await gateway.get(`/v1/devices?page_size=1&page_token=${first.body.nextPageToken}`);

@@ -1,62 +1,128 @@
 import { create } from "@bufbuild/protobuf";
+import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import type { Kysely } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { ListDevicesResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import {
+  DeviceOrder,
+  ListDevicesResponseSchema,
+  type QueryService,
+} from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Reader } from "../database.ts";
+import { type DeviceRow, deviceColumns, deviceDay, errorShare, toDevice } from "../devices/device-row.ts";
+import { InvalidFieldError } from "../invalid-field.ts";
+import { readText } from "../logs/read-log-filter.ts";
+import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
 import { readPageSize } from "../page-size.ts";
-import { decodePageToken, encodePageToken } from "../page-token.ts";
-import { selectMicros, timestampFromMicros } from "../time.ts";
+import { decodePageToken, encodePageToken, type Position } from "../page-token.ts";
 
-/** Lists devices by name. A device that appears between two pages is listed if its place is still ahead. */
+/**
+ * Lists devices. A device that appears or changes its place between two pages is listed if its place is still ahead.
+ */
 export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["listDevices"] {
   return async (request, { signal }) => {
     const pageSize = readPageSize(request.pageSize);
-    const [after] = decodePageToken("ListDevices", request.pageToken) ?? [];
-    const found = await reader.read("list_devices", signal, (db) => selectDevices(db, after, pageSize + 1));
+    const wish = {
+      search: readText("search", request.search),
+      silentMs: request.silentFor && readSilence(request.silentFor),
+      sortKey: sortKeyOf(request.order),
+      isDescending: request.descending,
+    };
+    const query = JSON.stringify([
+      "ListDevices",
+      { ...wish, sortKey: request.order || DeviceOrder.DEVICE_ID },
+    ]);
+    const after = readPosition(decodePageToken(query, request.pageToken));
+    const found = await reader.read("list_devices", signal, (db) =>
+      selectDevices(db, wish, after, pageSize + 1),
+    );
     const page = found.slice(0, pageSize);
     const last = found.length > pageSize ? page.at(-1) : undefined;
     return create(ListDevicesResponseSchema, {
-      devices: page.map((device) => ({
-        deviceId: device.device_id,
-        firstSeen: timestampFromMicros(BigInt(device.first_seen_micros)),
-        lastSeen: timestampFromMicros(BigInt(device.last_seen_micros)),
-        batchCount: BigInt(device.batch_count),
-        recordCount: BigInt(device.record_count),
-        errorCount: BigInt(device.error_count),
-        deadLetterCount: BigInt(device.dead_letter_count),
-      })),
-      nextPageToken: last === undefined ? "" : encodePageToken("ListDevices", [last.device_id]),
+      devices: page.map(toDevice),
+      nextPageToken: last === undefined ? "" : encodePageToken(query, [last.sort_key, last.device_id]),
     });
   };
 }
 
-/** int8 arrives as a decimal string. */
-interface DeviceRow {
-  readonly device_id: string;
-  readonly first_seen_micros: string;
-  readonly last_seen_micros: string;
-  readonly batch_count: string;
-  readonly record_count: string;
-  readonly error_count: string;
-  readonly dead_letter_count: string;
+interface Wish {
+  readonly search: string;
+  readonly silentMs: number | undefined;
+  readonly sortKey: SortKey;
+  readonly isDescending: boolean;
 }
 
 async function selectDevices(
   db: Kysely<Database>,
-  after: string | undefined,
+  { search, silentMs, sortKey, isDescending }: Wish,
+  after: Position | undefined,
   limit: number,
-): Promise<DeviceRow[]> {
-  let query = db.selectFrom("devices");
-  if (after !== undefined) query = query.where("device_id", ">", after);
-  return await query
-    .select(["device_id", "batch_count", "record_count", "error_count", "dead_letter_count"])
-    .select((row) => [
-      selectMicros(row.ref("first_seen")).as("first_seen_micros"),
-      selectMicros(row.ref("last_seen")).as("last_seen_micros"),
-    ])
-    .orderBy("device_id")
-    .limit(limit)
-    .$castTo<DeviceRow>()
-    .execute();
+) {
+  const direction = sql.raw(isDescending ? "desc" : "asc");
+  const conditions: Condition[] = [];
+  if (search !== "") conditions.push(containsText(sql`device_id`, search));
+  if (silentMs !== undefined) {
+    conditions.push(sql`last_seen < now() - ${`${silentMs} milliseconds`}::interval`);
+  }
+  if (after !== undefined) {
+    const [value, deviceId] = after;
+    const isBeyond = sql.raw(isDescending ? "<" : ">");
+    conditions.push(
+      sql`(${sortKey.of}, device_id) ${isBeyond} (${value}::text::${sql.raw(sortKey.type)}, ${deviceId}::text)`,
+    );
+  }
+  const { rows } = await sql<DeviceRow & { sort_key: string }>`
+    select ${deviceColumns}, sort_key
+    from (
+      select *, ${sortKey.of}::text as sort_key, row_number() over () as place
+      from (
+        select * from devices where ${allOf(conditions)}
+        order by ${sortKey.of} ${direction}, device_id ${direction} limit ${limit}
+      ) as page
+    ) as devices, ${deviceDay}
+    order by place`.execute(db);
+  return rows;
 }
+
+interface SortKey {
+  readonly of: RawBuilder<unknown>;
+  readonly type: "text" | "int8" | "float8";
+}
+
+/** Each comes back from its text as the same value, for the next page to begin there. */
+function sortKeyOf(order: DeviceOrder): SortKey {
+  switch (order) {
+    case DeviceOrder.UNSPECIFIED:
+    case DeviceOrder.DEVICE_ID:
+      return { of: sql`device_id`, type: "text" };
+    case DeviceOrder.LAST_SEEN:
+      return { of: sql`(extract(epoch from last_seen) * 1000000)::int8`, type: "int8" };
+    case DeviceOrder.RECORD_COUNT:
+      return { of: sql`record_count`, type: "int8" };
+    case DeviceOrder.ERROR_COUNT:
+      return { of: sql`error_count`, type: "int8" };
+    case DeviceOrder.ERROR_SHARE:
+      return { of: errorShare, type: "float8" };
+    default:
+      throw new InvalidFieldError("order", `${String(order)}, wanted 0 to 5`);
+  }
+}
+
+function readSilence(duration: Duration): number {
+  const ms = durationMs(duration);
+  if (ms >= 0 && ms <= silenceDaysMax * 86_400_000) return ms;
+  throw new InvalidFieldError("silent_for", `${duration.seconds} s, wanted 0 s to ${silenceDaysMax} days`);
+}
+
+/** A forged token gets no further than to a number. */
+function readPosition(position: Position | undefined): Position | undefined {
+  if (position === undefined) return undefined;
+  const [value = "", deviceId] = position;
+  const isForged = position.length !== 2 || !/^[A-Za-z0-9._:-]{1,128}$/.test(value);
+  if (isForged || (value !== deviceId && !/^-?\d{1,18}(\.\d{1,20})?(e-\d{1,3})?$/.test(value))) {
+    throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+  }
+  return position;
+}
+
+const silenceDaysMax = 36_500;

@@ -1,13 +1,33 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Reader } from "../database.ts";
+import type { LagReader } from "../lag-reader.ts";
+import { getDevice } from "./get-device.ts";
+import { getHistogram } from "./get-histogram.ts";
+import { getStatistics } from "./get-statistics.ts";
+import { listDeadLetters } from "./list-dead-letters.ts";
 import { listDevices } from "./list-devices.ts";
+import { listFieldValues } from "./list-field-values.ts";
+import { listIncidents } from "./list-incidents.ts";
 import { listLogs } from "./list-logs.ts";
 
+/** What the RPCs read from. */
+export interface Sources {
+  readonly reader: Reader;
+  /** Undefined: there is no Redis to ask. */
+  readonly readLag: LagReader | undefined;
+}
+
 /** Every RPC of the service: one that is new in the contract does not compile until it is here. */
-export function createQueryService(reader: Reader) {
+export function createQueryService({ reader, readLag }: Sources) {
   return {
     listLogs: listLogs(reader),
+    getHistogram: getHistogram(reader),
+    getStatistics: getStatistics(reader, readLag),
+    listFieldValues: listFieldValues(reader),
     listDevices: listDevices(reader),
+    getDevice: getDevice(reader),
+    listDeadLetters: listDeadLetters(reader),
+    listIncidents: listIncidents(reader),
   } satisfies ServiceImpl<typeof QueryService>;
 }

@@ -17,7 +17,7 @@ export interface Answer {
       readonly debug: { readonly fieldViolations: readonly { readonly field: string }[] };
     }[];
     readonly addresses: readonly string[];
-  };
+  } & Readonly<Record<string, unknown>>;
 }
 
 /** `get` with parameters, and `post` of JSON or of what has another content type. */

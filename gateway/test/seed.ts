@@ -27,12 +27,13 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
     sequence += 1;
     await pool.query(
       `with device as (
-        insert into devices (device_id, first_seen, last_seen, batch_count, record_count)
-        values ($1, ${micros("$4::int8")}, ${micros("$4::int8")}, 1, $8)
+        insert into devices (device_id, first_seen, last_seen, batch_count, record_count, error_count)
+        values ($1, ${micros("$4::int8")}, ${micros("$4::int8")}, 1, $8, $10)
         on conflict (device_id) do update set
           last_seen = excluded.last_seen,
           batch_count = devices.batch_count + 1,
-          record_count = devices.record_count + $8
+          record_count = devices.record_count + $8,
+          error_count = devices.error_count + $10
         returning key
       ), batch as (
         insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
@@ -41,6 +42,20 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
           ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256(convert_to($9::text, 'UTF8'))
         from device
         returning id
+      ), of_device as (
+        insert into device_statistics as stored
+          (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)
+        select date_trunc('hour', ${micros("$4::int8")}, 'UTC'), key, 1, $8, $10, 0, 0 from device
+        on conflict (device_key, hour) do update set
+          batch_count = stored.batch_count + 1,
+          record_count = stored.record_count + excluded.record_count,
+          error_count = stored.error_count + excluded.error_count
+      ), of_fleet as (
+        insert into log_statistics as stored (minute, severity, record_count)
+        select date_bin('1 minute', ${micros("(record ->> 'time')::int8")}, timestamptz 'epoch'),
+          (record ->> 'severity')::int2, count(*)
+        from jsonb_array_elements($9::jsonb) as record group by 1, 2
+        on conflict (minute, severity) do update set record_count = stored.record_count + excluded.record_count
       )
       insert into records (batch_id, idx, time, severity, logger, message, attributes)
       select id, record.ordinality - 1, ${micros("(record.value ->> 'time')::int8")},
@@ -65,6 +80,7 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
             attributes: record.attributes ?? null,
           })),
         ),
+        batch.records.filter(({ severity = 0 }) => severity >= 17).length,
       ],
     );
   }

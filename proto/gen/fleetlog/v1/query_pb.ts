@@ -2,19 +2,19 @@
 // @generated from file fleetlog/v1/query.proto (package fleetlog.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Severity } from "./log_pb.ts";
 import { file_fleetlog_v1_log } from "./log_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEivAQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCCJAChJBdHRyaWJ1dGVDb25kaXRpb24SDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJQChBMaXN0TG9nc1Jlc3BvbnNlEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QIKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBINCgVpbmRleBgGIAEoDRInCghzZXZlcml0eRgHIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Eg4KBmxvZ2dlchgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEjkKCmF0dHJpYnV0ZXMYCiADKAsyJS5mbGVldGxvZy52MS5Mb2dFbnRyeS5BdHRyaWJ1dGVzRW50cnkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOwoSTGlzdERldmljZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki1QEKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQyswEKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJVCgtMaXN0RGV2aWNlcxIfLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVxdWVzdBogLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_fleetlog_v1_log, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEivAQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCCJAChJBdHRyaWJ1dGVDb25kaXRpb24SDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJQChBMaXN0TG9nc1Jlc3BvbnNlEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QIKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBINCgVpbmRleBgGIAEoDRInCghzZXZlcml0eRgHIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Eg4KBmxvZ2dlchgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEjkKCmF0dHJpYnV0ZXMYCiADKAsyJS5mbGVldGxvZy52MS5Mb2dFbnRyeS5BdHRyaWJ1dGVzRW50cnkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimAQKE0dldEhpc3RvZ3JhbVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhITCgtidWNrZXRzX21heBgSIAEoBSKTAgoUR2V0SGlzdG9ncmFtUmVzcG9uc2USLQoHYnVja2V0cxgBIAMoCzIcLmZsZWV0bG9nLnYxLkhpc3RvZ3JhbUJ1Y2tldBIWCg5idWNrZXRfc2Vjb25kcxgCIAEoDRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGbWV0aG9kGAUgASgOMhguZmxlZXRsb2cudjEuQ291bnRNZXRob2QSFgoOc2FtcGxlX2Rpdmlzb3IYBiABKA0SFAoMcmVjb3JkX2NvdW50GAcgASgEIm0KD0hpc3RvZ3JhbUJ1Y2tldBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZjb3VudHMYAiADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ik4KDVNldmVyaXR5Q291bnQSJwoIc2V2ZXJpdHkYASABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIUCgxyZWNvcmRfY291bnQYAiABKAQihQEKFEdldFN0YXRpc3RpY3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd0b3BfbWF4GAMgASgFIq8EChVHZXRTdGF0aXN0aWNzUmVzcG9uc2USLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlY29yZF9jb3VudBgDIAEoBBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAESLgoKc2V2ZXJpdGllcxgFIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQSLQoLdG9wX2RldmljZXMYBiADKAsyGC5mbGVldGxvZy52MS5EZXZpY2VDb3VudBIsCgt0b3BfbG9nZ2VycxgHIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSMwoSdG9wX2Vycm9yX3BhdHRlcm5zGAggAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgJIAEoBBIbChNzYW1wbGVkX2Vycm9yX2NvdW50GAogASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAsgASgEEhYKDmluY2lkZW50X2NvdW50GAwgASgEEhQKDGRldmljZV9jb3VudBgNIAEoBBIbChNhY3RpdmVfZGV2aWNlX2NvdW50GA4gASgEEiMKA2xhZxgPIAEoCzIWLmZsZWV0bG9nLnYxLkluZ2VzdExhZyKZAQoJSW5nZXN0TGFnEiQKF3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50GAEgASgESACIAQESGwoTcGVuZGluZ19iYXRjaF9jb3VudBgCIAEoBBItCgpvbGRlc3RfYWdlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhoKGF91bmRlbGl2ZXJlZF9iYXRjaF9jb3VudCJLCgtEZXZpY2VDb3VudBIRCglkZXZpY2VfaWQYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEEhMKC2Vycm9yX2NvdW50GAMgASgEIjEKClZhbHVlQ291bnQSDQoFdmFsdWUYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEIt8EChZMaXN0RmllbGRWYWx1ZXNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SIQoFZmllbGQYEiABKA4yEi5mbGVldGxvZy52MS5GaWVsZBIRCglhdHRyaWJ1dGUYEyABKAkSDgoGc2VhcmNoGBQgASgJEhEKCXBhZ2Vfc2l6ZRgVIAEoBSJgChdMaXN0RmllbGRWYWx1ZXNSZXNwb25zZRInCgZ2YWx1ZXMYASADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAIgASgEIrcBChJMaXN0RGV2aWNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGc2VhcmNoGAMgASgJEi0KCnNpbGVudF9mb3IYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFb3JkZXIYBSABKA4yGC5mbGVldGxvZy52MS5EZXZpY2VPcmRlchISCgpkZXNjZW5kaW5nGAYgASgIIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiygIKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQSEwoLZXJyb3Jfc2hhcmUYCCABKAESGAoQZGF5X3JlY29yZF9jb3VudBgJIAEoBBIXCg9kYXlfZXJyb3JfY291bnQYCiABKAQSKwoKYXR0cmlidXRlcxgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiOwoQR2V0RGV2aWNlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSFAoMc2Vzc2lvbnNfbWF4GAIgASgFIncKEUdldERldmljZVJlc3BvbnNlEiMKBmRldmljZRgBIAEoCzITLmZsZWV0bG9nLnYxLkRldmljZRImCghzZXNzaW9ucxgCIAMoCzIULmZsZWV0bG9nLnYxLlNlc3Npb24SFQoNc2Vzc2lvbl9jb3VudBgDIAEoBCK+AgoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhcKD2lzX3NlcnZlcl9uYW1lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBCIsCg1TZXF1ZW5jZVJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQisAEKFkxpc3REZWFkTGV0dGVyc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJhChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRItCgxkZWFkX2xldHRlcnMYASADKAsyFy5mbGVldGxvZy52MS5EZWFkTGV0dGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL5AQoKRGVhZExldHRlchIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAQgASgJEhIKCnNlc3Npb25faWQYBSABKAkSEAoIc2VxdWVuY2UYBiABKAQSEgoFaW5kZXgYByABKA1IAIgBARIOCgZyZWFzb24YCCABKAkSCwoDcmF3GAkgASgMEhAKCHJhd19zaXplGAogASgEQggKBl9pbmRleCK8AQoUTGlzdEluY2lkZW50c1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCRIMCgRraW5kGAYgASgJIloKFUxpc3RJbmNpZGVudHNSZXNwb25zZRIoCglpbmNpZGVudHMYASADKAsyFS5mbGVldGxvZy52MS5JbmNpZGVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiwEKCEluY2lkZW50EgoKAmlkGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSEQoJZGV2aWNlX2lkGAQgASgJEigKB2RldGFpbHMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Kn4KC0NvdW50TWV0aG9kEhwKGENPVU5UX01FVEhPRF9VTlNQRUNJRklFRBAAEhsKF0NPVU5UX01FVEhPRF9TVEFUSVNUSUNTEAESGAoUQ09VTlRfTUVUSE9EX0NPVU5URUQQAhIaChZDT1VOVF9NRVRIT0RfRVNUSU1BVEVEEAMqdAoFRmllbGQSFQoRRklFTERfVU5TUEVDSUZJRUQQABITCg9GSUVMRF9ERVZJQ0VfSUQQARIQCgxGSUVMRF9MT0dHRVIQAhIYChRGSUVMRF9BVFRSSUJVVEVfTkFNRRADEhMKD0ZJRUxEX0FUVFJJQlVURRAEKr4BCgtEZXZpY2VPcmRlchIcChhERVZJQ0VfT1JERVJfVU5TUEVDSUZJRUQQABIaChZERVZJQ0VfT1JERVJfREVWSUNFX0lEEAESGgoWREVWSUNFX09SREVSX0xBU1RfU0VFThACEh0KGURFVklDRV9PUkRFUl9SRUNPUkRfQ09VTlQQAxIcChhERVZJQ0VfT1JERVJfRVJST1JfQ09VTlQQBBIcChhERVZJQ0VfT1JERVJfRVJST1JfU0hBUkUQBTLeBQoMUXVlcnlTZXJ2aWNlEkwKCExpc3RMb2dzEhwuZmxlZXRsb2cudjEuTGlzdExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuTGlzdExvZ3NSZXNwb25zZSIDkAIBElgKDEdldEhpc3RvZ3JhbRIgLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlcXVlc3QaIS5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXNwb25zZSIDkAIBElsKDUdldFN0YXRpc3RpY3MSIS5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEmEKD0xpc3RGaWVsZFZhbHVlcxIjLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXNwb25zZSIDkAIBElUKC0xpc3REZXZpY2VzEh8uZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXF1ZXN0GiAuZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXNwb25zZSIDkAIBEk8KCUdldERldmljZRIdLmZsZWV0bG9nLnYxLkdldERldmljZVJlcXVlc3QaHi5mbGVldGxvZy52MS5HZXREZXZpY2VSZXNwb25zZSIDkAIBEmEKD0xpc3REZWFkTGV0dGVycxIjLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXNwb25zZSIDkAIBElsKDUxpc3RJbmNpZGVudHMSIS5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Which records to list. All conditions hold at once. Fields 1 to 5 and 8 to
@@ -307,7 +307,686 @@ export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 3);
 
 /**
- * Which devices to list.
+ * Which records to count. Fields 1 to 17 as in ListLogsRequest.
+ *
+ * @generated from message fleetlog.v1.GetHistogramRequest
+ */
+export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: fleetlog.v1.Severity min_severity = 2;
+   */
+  minSeverity: Severity;
+
+  /**
+   * The first moment that counts. Not set: 24 hours before end_time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The first moment that no longer counts. Not set: now.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string text = 5;
+   */
+  text: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string device_ids = 8;
+   */
+  deviceIds: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
+   */
+  severities: Severity[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string logger_prefix = 10;
+   */
+  loggerPrefix: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
+   */
+  attributes: AttributeCondition[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string words = 12;
+   */
+  words: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string session_id = 13;
+   */
+  sessionId: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string excluded_device_ids = 14;
+   */
+  excludedDeviceIds: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string excluded_logger_prefixes = 15;
+   */
+  excludedLoggerPrefixes: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string excluded_text = 16;
+   */
+  excludedText: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
+   */
+  excludedAttributes: AttributeCondition[];
+
+  /**
+   * How many buckets at most: 1 to 1,000. 0: 100. Their width is the
+   * smallest of 1, 2, 5, 10, 15 and 30 s, 1, 2, 5, 10, 15 and 30 min, 1, 2, 3,
+   * 6 and 12 h, and whole days, that needs no more.
+   *
+   * @generated from field: int32 buckets_max = 18;
+   */
+  bucketsMax: number;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetHistogramRequest.
+ * Use `create(GetHistogramRequestSchema)` to create a new message.
+ */
+export const GetHistogramRequestSchema: GenMessage<GetHistogramRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 4);
+
+/**
+ * How many records there are by time and severity.
+ *
+ * @generated from message fleetlog.v1.GetHistogramResponse
+ */
+export type GetHistogramResponse = Message<"fleetlog.v1.GetHistogramResponse"> & {
+  /**
+   * The buckets that hold a record, by time.
+   *
+   * @generated from field: repeated fleetlog.v1.HistogramBucket buckets = 1;
+   */
+  buckets: HistogramBucket[];
+
+  /**
+   * Seconds from the start of one bucket to the next. Buckets start at whole
+   * multiples of this since 1970-01-01T00:00:00Z.
+   *
+   * @generated from field: uint32 bucket_seconds = 2;
+   */
+  bucketSeconds: number;
+
+  /**
+   * The start of the range counted, from which on the first bucket counts.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The end of the range counted, up to which the last bucket counts.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * How the counts came about.
+   *
+   * @generated from field: fleetlog.v1.CountMethod method = 5;
+   */
+  method: CountMethod;
+
+  /**
+   * With COUNT_METHOD_ESTIMATED: of this many batches one was counted, and
+   * its records as so many. Otherwise 1.
+   *
+   * @generated from field: uint32 sample_divisor = 6;
+   */
+  sampleDivisor: number;
+
+  /**
+   * The sum of all counts.
+   *
+   * @generated from field: uint64 record_count = 7;
+   */
+  recordCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetHistogramResponse.
+ * Use `create(GetHistogramResponseSchema)` to create a new message.
+ */
+export const GetHistogramResponseSchema: GenMessage<GetHistogramResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 5);
+
+/**
+ * The records of one stretch of time.
+ *
+ * @generated from message fleetlog.v1.HistogramBucket
+ */
+export type HistogramBucket = Message<"fleetlog.v1.HistogramBucket"> & {
+  /**
+   * Where it starts.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 1;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The severities it has, in their order.
+   *
+   * @generated from field: repeated fleetlog.v1.SeverityCount counts = 2;
+   */
+  counts: SeverityCount[];
+};
+
+/**
+ * Describes the message fleetlog.v1.HistogramBucket.
+ * Use `create(HistogramBucketSchema)` to create a new message.
+ */
+export const HistogramBucketSchema: GenMessage<HistogramBucket> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 6);
+
+/**
+ * How many records of one severity.
+ *
+ * @generated from message fleetlog.v1.SeverityCount
+ */
+export type SeverityCount = Message<"fleetlog.v1.SeverityCount"> & {
+  /**
+   * The severity.
+   *
+   * @generated from field: fleetlog.v1.Severity severity = 1;
+   */
+  severity: Severity;
+
+  /**
+   * How many.
+   *
+   * @generated from field: uint64 record_count = 2;
+   */
+  recordCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.SeverityCount.
+ * Use `create(SeverityCountSchema)` to create a new message.
+ */
+export const SeverityCountSchema: GenMessage<SeverityCount> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 7);
+
+/**
+ * What to sum up.
+ *
+ * @generated from message fleetlog.v1.GetStatisticsRequest
+ */
+export type GetStatisticsRequest = Message<"fleetlog.v1.GetStatisticsRequest"> & {
+  /**
+   * The first moment that counts. Not set: one hour before end_time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 1;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The first moment that no longer counts. Not set: now.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 2;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * How many devices, loggers and patterns to name at most: 1 to 100. 0: 10.
+   *
+   * @generated from field: int32 top_max = 3;
+   */
+  topMax: number;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetStatisticsRequest.
+ * Use `create(GetStatisticsRequestSchema)` to create a new message.
+ */
+export const GetStatisticsRequestSchema: GenMessage<GetStatisticsRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 8);
+
+/**
+ * The fleet in numbers.
+ *
+ * @generated from message fleetlog.v1.GetStatisticsResponse
+ */
+export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse"> & {
+  /**
+   * The start of the range.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 1;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The end of the range.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 2;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Records that happened in the range, exactly.
+   *
+   * @generated from field: uint64 record_count = 3;
+   */
+  recordCount: bigint;
+
+  /**
+   * record_count per second of the range.
+   *
+   * @generated from field: double records_per_second = 4;
+   */
+  recordsPerSecond: number;
+
+  /**
+   * record_count by severity.
+   *
+   * @generated from field: repeated fleetlog.v1.SeverityCount severities = 5;
+   */
+  severities: SeverityCount[];
+
+  /**
+   * The devices that sent most, by what arrived in the hours that touch the
+   * range.
+   *
+   * @generated from field: repeated fleetlog.v1.DeviceCount top_devices = 6;
+   */
+  topDevices: DeviceCount[];
+
+  /**
+   * The loggers that spoke most, among the newest sampled_record_count
+   * records of the range.
+   *
+   * @generated from field: repeated fleetlog.v1.ValueCount top_loggers = 7;
+   */
+  topLoggers: ValueCount[];
+
+  /**
+   * The most frequent messages of severity ERROR and above, with "#" for
+   * numbers and ids, among the newest sampled_error_count of the range.
+   *
+   * @generated from field: repeated fleetlog.v1.ValueCount top_error_patterns = 8;
+   */
+  topErrorPatterns: ValueCount[];
+
+  /**
+   * How many records top_loggers was made of.
+   *
+   * @generated from field: uint64 sampled_record_count = 9;
+   */
+  sampledRecordCount: bigint;
+
+  /**
+   * How many records top_error_patterns was made of.
+   *
+   * @generated from field: uint64 sampled_error_count = 10;
+   */
+  sampledErrorCount: bigint;
+
+  /**
+   * What was put into dead_letters in the range.
+   *
+   * @generated from field: uint64 dead_letter_count = 11;
+   */
+  deadLetterCount: bigint;
+
+  /**
+   * What was put into incidents in the range.
+   *
+   * @generated from field: uint64 incident_count = 12;
+   */
+  incidentCount: bigint;
+
+  /**
+   * Devices that ever sent a batch.
+   *
+   * @generated from field: uint64 device_count = 13;
+   */
+  deviceCount: bigint;
+
+  /**
+   * Devices whose last batch was received in the range.
+   *
+   * @generated from field: uint64 active_device_count = 14;
+   */
+  activeDeviceCount: bigint;
+
+  /**
+   * How far behind the consumers are now. Not set: Redis cannot be asked.
+   *
+   * @generated from field: fleetlog.v1.IngestLag lag = 15;
+   */
+  lag?: IngestLag | undefined;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetStatisticsResponse.
+ * Use `create(GetStatisticsResponseSchema)` to create a new message.
+ */
+export const GetStatisticsResponseSchema: GenMessage<GetStatisticsResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 9);
+
+/**
+ * How far the consumers are behind.
+ *
+ * @generated from message fleetlog.v1.IngestLag
+ */
+export type IngestLag = Message<"fleetlog.v1.IngestLag"> & {
+  /**
+   * Batches that no consumer has yet. Not set: Redis does not know.
+   *
+   * @generated from field: optional uint64 undelivered_batch_count = 1;
+   */
+  undeliveredBatchCount?: bigint | undefined;
+
+  /**
+   * Batches that a consumer has and did not confirm.
+   *
+   * @generated from field: uint64 pending_batch_count = 2;
+   */
+  pendingBatchCount: bigint;
+
+  /**
+   * Since the oldest of both was taken in. Not set: it is not known.
+   *
+   * @generated from field: google.protobuf.Duration oldest_age = 3;
+   */
+  oldestAge?: Duration | undefined;
+};
+
+/**
+ * Describes the message fleetlog.v1.IngestLag.
+ * Use `create(IngestLagSchema)` to create a new message.
+ */
+export const IngestLagSchema: GenMessage<IngestLag> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 10);
+
+/**
+ * What one device sent.
+ *
+ * @generated from message fleetlog.v1.DeviceCount
+ */
+export type DeviceCount = Message<"fleetlog.v1.DeviceCount"> & {
+  /**
+   * The device.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * Its stored records.
+   *
+   * @generated from field: uint64 record_count = 2;
+   */
+  recordCount: bigint;
+
+  /**
+   * Of them those of severity ERROR and above.
+   *
+   * @generated from field: uint64 error_count = 3;
+   */
+  errorCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.DeviceCount.
+ * Use `create(DeviceCountSchema)` to create a new message.
+ */
+export const DeviceCountSchema: GenMessage<DeviceCount> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 11);
+
+/**
+ * How often there is a value.
+ *
+ * @generated from message fleetlog.v1.ValueCount
+ */
+export type ValueCount = Message<"fleetlog.v1.ValueCount"> & {
+  /**
+   * The value.
+   *
+   * @generated from field: string value = 1;
+   */
+  value: string;
+
+  /**
+   * How many records have it.
+   *
+   * @generated from field: uint64 record_count = 2;
+   */
+  recordCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.ValueCount.
+ * Use `create(ValueCountSchema)` to create a new message.
+ */
+export const ValueCountSchema: GenMessage<ValueCount> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 12);
+
+/**
+ * Which values to list. Fields 1 to 17 as in ListLogsRequest.
+ *
+ * @generated from message fleetlog.v1.ListFieldValuesRequest
+ */
+export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest"> & {
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: fleetlog.v1.Severity min_severity = 2;
+   */
+  minSeverity: Severity;
+
+  /**
+   * The first moment that counts. Not set: 24 hours before end_time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The first moment that no longer counts. Not set: now.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string text = 5;
+   */
+  text: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string device_ids = 8;
+   */
+  deviceIds: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
+   */
+  severities: Severity[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string logger_prefix = 10;
+   */
+  loggerPrefix: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
+   */
+  attributes: AttributeCondition[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string words = 12;
+   */
+  words: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string session_id = 13;
+   */
+  sessionId: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string excluded_device_ids = 14;
+   */
+  excludedDeviceIds: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string excluded_logger_prefixes = 15;
+   */
+  excludedLoggerPrefixes: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string excluded_text = 16;
+   */
+  excludedText: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
+   */
+  excludedAttributes: AttributeCondition[];
+
+  /**
+   * The field.
+   *
+   * @generated from field: fleetlog.v1.Field field = 18;
+   */
+  field: Field;
+
+  /**
+   * With FIELD_ATTRIBUTE: the name of the attribute.
+   *
+   * @generated from field: string attribute = 19;
+   */
+  attribute: string;
+
+  /**
+   * Only values that contain this, whatever its case.
+   *
+   * @generated from field: string search = 20;
+   */
+  search: string;
+
+  /**
+   * How many values to return at most: 1 to 1,000. 0: 100.
+   *
+   * @generated from field: int32 page_size = 21;
+   */
+  pageSize: number;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListFieldValuesRequest.
+ * Use `create(ListFieldValuesRequestSchema)` to create a new message.
+ */
+export const ListFieldValuesRequestSchema: GenMessage<ListFieldValuesRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 13);
+
+/**
+ * Values of one field.
+ *
+ * @generated from message fleetlog.v1.ListFieldValuesResponse
+ */
+export type ListFieldValuesResponse = Message<"fleetlog.v1.ListFieldValuesResponse"> & {
+  /**
+   * The values, most frequent first. The counts are those of the sample.
+   *
+   * @generated from field: repeated fleetlog.v1.ValueCount values = 1;
+   */
+  values: ValueCount[];
+
+  /**
+   * How many records were looked at, the newest of those that match.
+   *
+   * @generated from field: uint64 sampled_record_count = 2;
+   */
+  sampledRecordCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListFieldValuesResponse.
+ * Use `create(ListFieldValuesResponseSchema)` to create a new message.
+ */
+export const ListFieldValuesResponseSchema: GenMessage<ListFieldValuesResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 14);
+
+/**
+ * Which devices to list. All conditions hold at once.
  *
  * @generated from message fleetlog.v1.ListDevicesRequest
  */
@@ -320,11 +999,39 @@ export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
   pageSize: number;
 
   /**
-   * next_page_token of the page before. Empty: the first.
+   * next_page_token of the page before, for the same query. Empty: the first.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only devices whose device_id contains this, whatever its case.
+   *
+   * @generated from field: string search = 3;
+   */
+  search: string;
+
+  /**
+   * Only devices that have sent nothing for longer than this.
+   *
+   * @generated from field: google.protobuf.Duration silent_for = 4;
+   */
+  silentFor?: Duration | undefined;
+
+  /**
+   * By what to sort.
+   *
+   * @generated from field: fleetlog.v1.DeviceOrder order = 5;
+   */
+  order: DeviceOrder;
+
+  /**
+   * The other way round.
+   *
+   * @generated from field: bool descending = 6;
+   */
+  descending: boolean;
 };
 
 /**
@@ -332,7 +1039,7 @@ export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
  * Use `create(ListDevicesRequestSchema)` to create a new message.
  */
 export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 4);
+  messageDesc(file_fleetlog_v1_query, 15);
 
 /**
  * One page of devices.
@@ -341,7 +1048,7 @@ export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PUR
  */
 export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
   /**
-   * The devices, by device_id.
+   * The devices, in the order asked for.
    *
    * @generated from field: repeated fleetlog.v1.Device devices = 1;
    */
@@ -360,7 +1067,7 @@ export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
  * Use `create(ListDevicesResponseSchema)` to create a new message.
  */
 export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 5);
+  messageDesc(file_fleetlog_v1_query, 16);
 
 /**
  * One device, as far as its batches tell.
@@ -416,6 +1123,34 @@ export type Device = Message<"fleetlog.v1.Device"> & {
    * @generated from field: uint64 dead_letter_count = 7;
    */
   deadLetterCount: bigint;
+
+  /**
+   * error_count / record_count; 0 without records.
+   *
+   * @generated from field: double error_share = 8;
+   */
+  errorShare: number;
+
+  /**
+   * Of record_count, those received in this hour and the 23 before it.
+   *
+   * @generated from field: uint64 day_record_count = 9;
+   */
+  dayRecordCount: bigint;
+
+  /**
+   * Of error_count, those received in this hour and the 23 before it.
+   *
+   * @generated from field: uint64 day_error_count = 10;
+   */
+  dayErrorCount: bigint;
+
+  /**
+   * What operators noted of it, such as its firmware.
+   *
+   * @generated from field: google.protobuf.Struct attributes = 11;
+   */
+  attributes?: JsonObject | undefined;
 };
 
 /**
@@ -423,7 +1158,642 @@ export type Device = Message<"fleetlog.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 6);
+  messageDesc(file_fleetlog_v1_query, 17);
+
+/**
+ * Which device to tell.
+ *
+ * @generated from message fleetlog.v1.GetDeviceRequest
+ */
+export type GetDeviceRequest = Message<"fleetlog.v1.GetDeviceRequest"> & {
+  /**
+   * The device. NOT_FOUND when it never sent a batch.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * How many sessions to return at most: 1 to 100. 0: 20.
+   *
+   * @generated from field: int32 sessions_max = 2;
+   */
+  sessionsMax: number;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetDeviceRequest.
+ * Use `create(GetDeviceRequestSchema)` to create a new message.
+ */
+export const GetDeviceRequestSchema: GenMessage<GetDeviceRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 18);
+
+/**
+ * A device and how completely its sessions arrived.
+ *
+ * @generated from message fleetlog.v1.GetDeviceResponse
+ */
+export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
+  /**
+   * The device.
+   *
+   * @generated from field: fleetlog.v1.Device device = 1;
+   */
+  device?: Device | undefined;
+
+  /**
+   * Its sessions, last received first. Batches whose sequence the server gave
+   * (see Session.is_server_named) have no holes to tell of.
+   *
+   * @generated from field: repeated fleetlog.v1.Session sessions = 2;
+   */
+  sessions: Session[];
+
+  /**
+   * How many sessions it has in all.
+   *
+   * @generated from field: uint64 session_count = 3;
+   */
+  sessionCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetDeviceResponse.
+ * Use `create(GetDeviceResponseSchema)` to create a new message.
+ */
+export const GetDeviceResponseSchema: GenMessage<GetDeviceResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 19);
+
+/**
+ * A boot of a device.
+ *
+ * @generated from message fleetlog.v1.Session
+ */
+export type Session = Message<"fleetlog.v1.Session"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Whether a server named it, for a sender without state. Its numbers are
+   * shared with other devices: it has no ranges and misses nothing.
+   *
+   * @generated from field: bool is_server_named = 2;
+   */
+  isServerNamed: boolean;
+
+  /**
+   * When its first batch was received.
+   *
+   * @generated from field: google.protobuf.Timestamp first_received_at = 3;
+   */
+  firstReceivedAt?: Timestamp | undefined;
+
+  /**
+   * When its last batch was received.
+   *
+   * @generated from field: google.protobuf.Timestamp last_received_at = 4;
+   */
+  lastReceivedAt?: Timestamp | undefined;
+
+  /**
+   * How many batches are stored.
+   *
+   * @generated from field: uint64 batch_count = 5;
+   */
+  batchCount: bigint;
+
+  /**
+   * How many records are stored.
+   *
+   * @generated from field: uint64 record_count = 6;
+   */
+  recordCount: bigint;
+
+  /**
+   * The numbers of the stored batches, rising; at most 100 ranges, the last
+   * ones. What lies between two ranges, and before the first one from 1 on, is
+   * missing or still under way.
+   *
+   * @generated from field: repeated fleetlog.v1.SequenceRange received = 7;
+   */
+  received: SequenceRange[];
+
+  /**
+   * What is missing between 1 and the last number stored, rising; at most 100
+   * ranges, the last ones.
+   *
+   * @generated from field: repeated fleetlog.v1.SequenceRange holes = 8;
+   */
+  holes: SequenceRange[];
+
+  /**
+   * How many batches are missing in all.
+   *
+   * @generated from field: uint64 missing_count = 9;
+   */
+  missingCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 20);
+
+/**
+ * Numbers of batches, both ends included.
+ *
+ * @generated from message fleetlog.v1.SequenceRange
+ */
+export type SequenceRange = Message<"fleetlog.v1.SequenceRange"> & {
+  /**
+   * The lowest.
+   *
+   * @generated from field: uint64 first = 1;
+   */
+  first: bigint;
+
+  /**
+   * The highest.
+   *
+   * @generated from field: uint64 last = 2;
+   */
+  last: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.SequenceRange.
+ * Use `create(SequenceRangeSchema)` to create a new message.
+ */
+export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 21);
+
+/**
+ * Which dead letters to list. All conditions hold at once.
+ *
+ * @generated from message fleetlog.v1.ListDeadLettersRequest
+ */
+export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest"> & {
+  /**
+   * Only of this device. Empty: of any, and of none.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * Only those put there at or after this time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only those put there before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * How many to return at most: 1 to 1,000. 0: 100.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before, for the same query. Empty: the first.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListDeadLettersRequest.
+ * Use `create(ListDeadLettersRequestSchema)` to create a new message.
+ */
+export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 22);
+
+/**
+ * One page of dead letters.
+ *
+ * @generated from message fleetlog.v1.ListDeadLettersResponse
+ */
+export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersResponse"> & {
+  /**
+   * The dead letters, newest first.
+   *
+   * @generated from field: repeated fleetlog.v1.DeadLetter dead_letters = 1;
+   */
+  deadLetters: DeadLetter[];
+
+  /**
+   * Asks for the next page. Empty: this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListDeadLettersResponse.
+ * Use `create(ListDeadLettersResponseSchema)` to create a new message.
+ */
+export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 23);
+
+/**
+ * Something that could not be stored: a record, a batch, or what is neither.
+ *
+ * @generated from message fleetlog.v1.DeadLetter
+ */
+export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
+  /**
+   * Rises with the time.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * When it was put there.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * When a server received it. Not set: it is not known.
+   *
+   * @generated from field: google.protobuf.Timestamp received_at = 3;
+   */
+  receivedAt?: Timestamp | undefined;
+
+  /**
+   * Who sent it. Empty: it is not known.
+   *
+   * @generated from field: string device_id = 4;
+   */
+  deviceId: string;
+
+  /**
+   * The session it was sent in. Empty: it is not known.
+   *
+   * @generated from field: string session_id = 5;
+   */
+  sessionId: string;
+
+  /**
+   * The number of its batch. 0: it is not known.
+   *
+   * @generated from field: uint64 sequence = 6;
+   */
+  sequence: bigint;
+
+  /**
+   * The place of the record in its batch. Not set: this is a whole batch.
+   *
+   * @generated from field: optional uint32 index = 7;
+   */
+  index?: number | undefined;
+
+  /**
+   * What is wrong, with the value and the limit.
+   *
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
+
+  /**
+   * The first 1,024 bytes of it, as they were sent. The column raw of the
+   * table dead_letters holds up to 64 KiB.
+   *
+   * @generated from field: bytes raw = 9;
+   */
+  raw: Uint8Array;
+
+  /**
+   * How many bytes it had.
+   *
+   * @generated from field: uint64 raw_size = 10;
+   */
+  rawSize: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.DeadLetter.
+ * Use `create(DeadLetterSchema)` to create a new message.
+ */
+export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 24);
+
+/**
+ * Which incidents to list. All conditions hold at once.
+ *
+ * @generated from message fleetlog.v1.ListIncidentsRequest
+ */
+export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> & {
+  /**
+   * Only about this device. Empty: about any, and about none.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * Only those noticed at or after this time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only those noticed before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * How many to return at most: 1 to 1,000. 0: 100.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before, for the same query. Empty: the first.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+
+  /**
+   * Only of this kind, such as "sequence_reused".
+   *
+   * @generated from field: string kind = 6;
+   */
+  kind: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListIncidentsRequest.
+ * Use `create(ListIncidentsRequestSchema)` to create a new message.
+ */
+export const ListIncidentsRequestSchema: GenMessage<ListIncidentsRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 25);
+
+/**
+ * One page of incidents.
+ *
+ * @generated from message fleetlog.v1.ListIncidentsResponse
+ */
+export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse"> & {
+  /**
+   * The incidents, newest first.
+   *
+   * @generated from field: repeated fleetlog.v1.Incident incidents = 1;
+   */
+  incidents: Incident[];
+
+  /**
+   * Asks for the next page. Empty: this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListIncidentsResponse.
+ * Use `create(ListIncidentsResponseSchema)` to create a new message.
+ */
+export const ListIncidentsResponseSchema: GenMessage<ListIncidentsResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 26);
+
+/**
+ * Something an operator should look at. Nothing was lost by it.
+ *
+ * @generated from message fleetlog.v1.Incident
+ */
+export type Incident = Message<"fleetlog.v1.Incident"> & {
+  /**
+   * Rises with the time.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * When it was noticed.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * What it is: "sequence_reused" is a device that sent two different batches
+   * under one session and sequence; both are stored.
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * The device. Empty: it is about none.
+   *
+   * @generated from field: string device_id = 4;
+   */
+  deviceId: string;
+
+  /**
+   * What is needed to follow it up.
+   *
+   * @generated from field: google.protobuf.Struct details = 5;
+   */
+  details?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message fleetlog.v1.Incident.
+ * Use `create(IncidentSchema)` to create a new message.
+ */
+export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 27);
+
+/**
+ * How a count came about.
+ *
+ * @generated from enum fleetlog.v1.CountMethod
+ */
+export const CountMethod = {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: COUNT_METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Exact, from the counts that are kept per minute and severity.
+   *
+   * @generated from enum value: COUNT_METHOD_STATISTICS = 1;
+   */
+  STATISTICS: 1,
+
+  /**
+   * Exact, counted record by record.
+   *
+   * @generated from enum value: COUNT_METHOD_COUNTED = 2;
+   */
+  COUNTED: 2,
+
+  /**
+   * There are too many to count each: a part of the batches, chosen by chance
+   * and the same every time, stands for all.
+   *
+   * @generated from enum value: COUNT_METHOD_ESTIMATED = 3;
+   */
+  ESTIMATED: 3,
+} as const;
+
+/**
+ * How a count came about.
+ *
+ * @generated from enum fleetlog.v1.CountMethod
+ */
+export type CountMethod = (typeof CountMethod)[keyof typeof CountMethod] | UnknownEnum;
+
+/**
+ * Describes the enum fleetlog.v1.CountMethod.
+ */
+export const CountMethodSchema: GenEnum<CountMethod> = /*@__PURE__*/
+  enumDesc(file_fleetlog_v1_query, 0);
+
+/**
+ * A field of a record that has values to choose from.
+ *
+ * @generated from enum fleetlog.v1.Field
+ */
+export const Field = {
+  /**
+   * Not said; refused.
+   *
+   * @generated from enum value: FIELD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * device_id.
+   *
+   * @generated from enum value: FIELD_DEVICE_ID = 1;
+   */
+  DEVICE_ID: 1,
+
+  /**
+   * logger.
+   *
+   * @generated from enum value: FIELD_LOGGER = 2;
+   */
+  LOGGER: 2,
+
+  /**
+   * The names of attributes.
+   *
+   * @generated from enum value: FIELD_ATTRIBUTE_NAME = 3;
+   */
+  ATTRIBUTE_NAME: 3,
+
+  /**
+   * The values of one attribute.
+   *
+   * @generated from enum value: FIELD_ATTRIBUTE = 4;
+   */
+  ATTRIBUTE: 4,
+} as const;
+
+/**
+ * A field of a record that has values to choose from.
+ *
+ * @generated from enum fleetlog.v1.Field
+ */
+export type Field = (typeof Field)[keyof typeof Field] | UnknownEnum;
+
+/**
+ * Describes the enum fleetlog.v1.Field.
+ */
+export const FieldSchema: GenEnum<Field> = /*@__PURE__*/
+  enumDesc(file_fleetlog_v1_query, 1);
+
+/**
+ * By what devices are sorted.
+ *
+ * @generated from enum fleetlog.v1.DeviceOrder
+ */
+export const DeviceOrder = {
+  /**
+   * As DEVICE_ORDER_DEVICE_ID.
+   *
+   * @generated from enum value: DEVICE_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By name.
+   *
+   * @generated from enum value: DEVICE_ORDER_DEVICE_ID = 1;
+   */
+  DEVICE_ID: 1,
+
+  /**
+   * By the time of the last batch.
+   *
+   * @generated from enum value: DEVICE_ORDER_LAST_SEEN = 2;
+   */
+  LAST_SEEN: 2,
+
+  /**
+   * By stored records.
+   *
+   * @generated from enum value: DEVICE_ORDER_RECORD_COUNT = 3;
+   */
+  RECORD_COUNT: 3,
+
+  /**
+   * By stored records of severity ERROR and above.
+   *
+   * @generated from enum value: DEVICE_ORDER_ERROR_COUNT = 4;
+   */
+  ERROR_COUNT: 4,
+
+  /**
+   * By error_share.
+   *
+   * @generated from enum value: DEVICE_ORDER_ERROR_SHARE = 5;
+   */
+  ERROR_SHARE: 5,
+} as const;
+
+/**
+ * By what devices are sorted.
+ *
+ * @generated from enum fleetlog.v1.DeviceOrder
+ */
+export type DeviceOrder = (typeof DeviceOrder)[keyof typeof DeviceOrder] | UnknownEnum;
+
+/**
+ * Describes the enum fleetlog.v1.DeviceOrder.
+ */
+export const DeviceOrderSchema: GenEnum<DeviceOrder> = /*@__PURE__*/
+  enumDesc(file_fleetlog_v1_query, 2);
 
 /**
  * Reads what is stored. Nothing here changes anything, so Connect clients may
@@ -443,8 +1813,39 @@ export const QueryService: GenService<{
     output: typeof ListLogsResponseSchema;
   },
   /**
-   * Lists the devices that ever sent a batch, by device_id, in pages. Also
-   * GET /v1/devices.
+   * Counts records by time and severity. Also GET /v1/histogram.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.GetHistogram
+   */
+  getHistogram: {
+    methodKind: "unary";
+    input: typeof GetHistogramRequestSchema;
+    output: typeof GetHistogramResponseSchema;
+  },
+  /**
+   * Sums up the fleet: how much, how bad, who, what, and how far behind.
+   * Also GET /v1/statistics.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.GetStatistics
+   */
+  getStatistics: {
+    methodKind: "unary";
+    input: typeof GetStatisticsRequestSchema;
+    output: typeof GetStatisticsResponseSchema;
+  },
+  /**
+   * Lists the values that a field of the records has, most frequent first, to
+   * choose a filter from. Also GET /v1/field-values.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.ListFieldValues
+   */
+  listFieldValues: {
+    methodKind: "unary";
+    input: typeof ListFieldValuesRequestSchema;
+    output: typeof ListFieldValuesResponseSchema;
+  },
+  /**
+   * Lists the devices that ever sent a batch, in pages. Also GET /v1/devices.
    *
    * @generated from rpc fleetlog.v1.QueryService.ListDevices
    */
@@ -452,6 +1853,39 @@ export const QueryService: GenService<{
     methodKind: "unary";
     input: typeof ListDevicesRequestSchema;
     output: typeof ListDevicesResponseSchema;
+  },
+  /**
+   * Tells one device, with its sessions and the batches missing in them. Also
+   * GET /v1/devices/{device_id}.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.GetDevice
+   */
+  getDevice: {
+    methodKind: "unary";
+    input: typeof GetDeviceRequestSchema;
+    output: typeof GetDeviceResponseSchema;
+  },
+  /**
+   * Lists what could not be stored, with the reason, newest first, in pages.
+   * Also GET /v1/dead-letters.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.ListDeadLetters
+   */
+  listDeadLetters: {
+    methodKind: "unary";
+    input: typeof ListDeadLettersRequestSchema;
+    output: typeof ListDeadLettersResponseSchema;
+  },
+  /**
+   * Lists what an operator should look at, newest first, in pages. Also GET
+   * /v1/incidents.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.ListIncidents
+   */
+  listIncidents: {
+    methodKind: "unary";
+    input: typeof ListIncidentsRequestSchema;
+    output: typeof ListIncidentsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_fleetlog_v1_query, 0);

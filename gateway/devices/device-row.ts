@@ -1,0 +1,55 @@
+import type { JsonValue, MessageInitShape } from "@bufbuild/protobuf";
+import { type RawBuilder, sql } from "kysely";
+import type { DeviceSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { selectMicros, timestampFromMicros } from "../time.ts";
+
+/** A device as {@link deviceColumns} selects it; int8 arrives as a decimal string. */
+export interface DeviceRow {
+  readonly key: number;
+  readonly device_id: string;
+  readonly first_seen_micros: string;
+  readonly last_seen_micros: string;
+  readonly batch_count: string;
+  readonly record_count: string;
+  readonly error_count: string;
+  readonly dead_letter_count: string;
+  readonly error_share: number;
+  readonly day_record_count: string;
+  readonly day_error_count: string;
+  readonly attributes: readonly (readonly [string, JsonValue])[] | null;
+}
+
+/** Of the table `devices`. */
+export const errorShare: RawBuilder<number> = sql`(error_count::float8 / greatest(record_count, 1))`;
+
+/** To be selected from `devices`, joined with {@link deviceDay}. */
+export const deviceColumns: RawBuilder<unknown> = sql`
+  devices.key, device_id, batch_count, record_count, error_count, dead_letter_count, ${errorShare} as error_share,
+  ${selectMicros(sql.ref("first_seen"))} as first_seen_micros,
+  ${selectMicros(sql.ref("last_seen"))} as last_seen_micros,
+  day_record_count, day_error_count,
+  (select json_agg(json_build_array(item.key, item.value)) from jsonb_each(devices.attributes) as item) as attributes`;
+
+/** What the device of the row sent in this hour and the 23 before it. */
+export const deviceDay: RawBuilder<unknown> = sql`lateral (
+  select coalesce(sum(day.record_count), 0)::int8 as day_record_count,
+    coalesce(sum(day.error_count), 0)::int8 as day_error_count
+  from device_statistics as day
+  where device_key = devices.key and hour > now() - interval '24 hours'
+) as of_day`;
+
+export function toDevice(row: DeviceRow): MessageInitShape<typeof DeviceSchema> {
+  return {
+    deviceId: row.device_id,
+    firstSeen: timestampFromMicros(BigInt(row.first_seen_micros)),
+    lastSeen: timestampFromMicros(BigInt(row.last_seen_micros)),
+    batchCount: BigInt(row.batch_count),
+    recordCount: BigInt(row.record_count),
+    errorCount: BigInt(row.error_count),
+    deadLetterCount: BigInt(row.dead_letter_count),
+    errorShare: row.error_share,
+    dayRecordCount: BigInt(row.day_record_count),
+    dayErrorCount: BigInt(row.day_error_count),
+    attributes: Object.fromEntries<JsonValue>(row.attributes ?? []),
+  };
+}

@@ -1,0 +1,47 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { GetHistogramResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { Reader } from "../database.ts";
+import { InvalidFieldError } from "../invalid-field.ts";
+import { bucketWidth } from "../logs/bucket-width.ts";
+import { type BucketCount, countLogs } from "../logs/count-logs.ts";
+import { readLogFilter } from "../logs/read-log-filter.ts";
+import { readCount } from "../page-size.ts";
+import { timestampFromMicros } from "../time.ts";
+import { dayMicros, readClosedRange } from "../time-range.ts";
+
+/** Counts records by time and severity. */
+export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["getHistogram"] {
+  return async (request, { signal }) => {
+    const range = readClosedRange(request, dayMicros);
+    if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
+      throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
+    }
+    const bucketsMax = readCount("buckets_max", request.bucketsMax, { ifZero: 100, max: 1000 });
+    const filter = { ...readLogFilter(request), ...range };
+    const width = bucketWidth(range, bucketsMax);
+    const { counts, method, sampleDivisor } = await reader.read("get_histogram", signal, (db) =>
+      countLogs(db, filter, width),
+    );
+    return create(GetHistogramResponseSchema, {
+      buckets: toBuckets(counts),
+      bucketSeconds: Number(width / 1_000_000n),
+      startTime: timestampFromMicros(range.startMicros),
+      endTime: timestampFromMicros(range.endMicros),
+      method,
+      sampleDivisor,
+      recordCount: counts.reduce((sum, { count }) => sum + count, 0n),
+    });
+  };
+}
+
+function toBuckets(counts: readonly BucketCount[]) {
+  const byStart = Map.groupBy(counts, ({ startMicros }) => startMicros);
+  return [...byStart].map(([startMicros, ofBucket]) => ({
+    startTime: timestampFromMicros(startMicros),
+    counts: ofBucket.map(({ severity, count }) => ({ severity: severity as Severity, recordCount: count })),
+  }));
+}
+
+const rangeDaysMax = 3660n;

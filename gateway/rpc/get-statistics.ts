@@ -1,0 +1,157 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { type Kysely, sql } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { GetStatisticsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { Reader } from "../database.ts";
+import { InvalidFieldError } from "../invalid-field.ts";
+import type { LagReader } from "../lag-reader.ts";
+import { countLogs } from "../logs/count-logs.ts";
+import { everything, type LogFilter, severitiesFrom } from "../logs/log-filter.ts";
+import { allOf, recordConditions } from "../logs/record-conditions.ts";
+import { sampleBatches } from "../logs/sample-batches.ts";
+import { readCount } from "../page-size.ts";
+import { timestampFromMicros, timestamptz } from "../time.ts";
+import {
+  dayMicros,
+  hourMicros,
+  minuteMicros,
+  readClosedRange,
+  startOf,
+  type TimeRange,
+} from "../time-range.ts";
+
+/** Sums up the fleet. */
+export function getStatistics(
+  reader: Reader,
+  readLag: LagReader | undefined,
+): ServiceImpl<typeof QueryService>["getStatistics"] {
+  return async (request, { signal }) => {
+    const range = readClosedRange(request, hourMicros);
+    const topMax = readCount("top_max", request.topMax, { ifZero: 10, max: 100 });
+    if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
+      throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
+    }
+    const lag = readLag?.();
+    const found = await reader.read("get_statistics", signal, (db) => summarise(db, range, topMax));
+    const seconds = Number(range.endMicros - range.startMicros) / 1e6;
+    const recordCount = found.severities.reduce((sum, { count }) => sum + count, 0n);
+    const lagNow = await lag;
+    return create(GetStatisticsResponseSchema, {
+      startTime: timestampFromMicros(range.startMicros),
+      endTime: timestampFromMicros(range.endMicros),
+      recordCount,
+      recordsPerSecond: seconds === 0 ? 0 : Number(recordCount) / seconds,
+      severities: found.severities.map(({ severity, count }) => ({
+        severity: severity as Severity,
+        recordCount: count,
+      })),
+      topDevices: found.devices.map((row) => ({
+        deviceId: row.device_id,
+        recordCount: BigInt(row.record_count),
+        errorCount: BigInt(row.error_count),
+      })),
+      topLoggers: found.loggers.map(toValueCount),
+      sampledRecordCount: BigInt(found.loggers[0]?.sampled ?? 0),
+      topErrorPatterns: found.patterns.map(toValueCount),
+      sampledErrorCount: BigInt(found.patterns[0]?.sampled ?? 0),
+      deadLetterCount: BigInt(found.totals.dead_letters),
+      incidentCount: BigInt(found.totals.incidents),
+      deviceCount: BigInt(found.totals.devices),
+      activeDeviceCount: BigInt(found.totals.active_devices),
+      ...(lagNow && {
+        lag: {
+          ...(lagNow.undelivered !== undefined && { undeliveredBatchCount: BigInt(lagNow.undelivered) }),
+          pendingBatchCount: BigInt(lagNow.pending),
+          ...(lagNow.oldestAgeMs !== undefined && { oldestAge: durationFromMs(lagNow.oldestAgeMs) }),
+        },
+      }),
+    });
+  };
+}
+
+async function summarise(db: Kysely<Database>, range: TimeRange, topMax: number) {
+  const all = { ...everything, ...range };
+  const width = startOf(range.endMicros - range.startMicros, minuteMicros) + 2n * minuteMicros;
+  const { counts } = await countLogs(db, all, width);
+  const bySeverity = Map.groupBy(counts, ({ severity }) => severity);
+  return {
+    severities: [...bySeverity]
+      .map(([severity, ofSeverity]) => ({
+        severity,
+        count: ofSeverity.reduce((sum, { count }) => sum + count, 0n),
+      }))
+      .sort((a, b) => a.severity - b.severity),
+    devices: await topDevices(db, range, topMax),
+    loggers: await topLoggers(db, all, topMax),
+    patterns: await topPatterns(db, { ...all, severities: severitiesFrom(17) }, topMax),
+    totals: await readTotals(db, range),
+  };
+}
+
+async function topDevices(db: Kysely<Database>, { startMicros, endMicros }: TimeRange, limit: number) {
+  const { rows } = await sql<{ device_id: string; record_count: string; error_count: string }>`
+    select device_id, top.record_count, top.error_count
+    from (
+      select device_key, sum(record_count)::int8 as record_count, sum(error_count)::int8 as error_count
+      from device_statistics
+      where hour > ${timestamptz(startMicros)} - interval '1 hour' and hour < ${timestamptz(endMicros)}
+      group by device_key order by 2 desc, device_key limit ${limit}
+    ) as top join devices on devices.key = top.device_key
+    order by top.record_count desc, device_id`.execute(db);
+  return rows;
+}
+
+interface SampledValue {
+  readonly value: string;
+  readonly count: string;
+  readonly sampled: string;
+}
+
+async function topLoggers(db: Kysely<Database>, filter: LogFilter, limit: number): Promise<SampledValue[]> {
+  const ids = await sampleBatches(db, filter, sampledRecordsMax);
+  const { rows } = await sql<SampledValue>`
+    select logger as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
+    from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
+    group by logger order by count(*) desc, logger limit ${limit}`.execute(db);
+  return rows;
+}
+
+/** Folding costs some 10 µs a message, so fewer of them are looked at, and each no further than 200 characters. */
+async function topPatterns(db: Kysely<Database>, filter: LogFilter, limit: number): Promise<SampledValue[]> {
+  const ids = await sampleBatches(db, filter, sampledRecordsMax);
+  const { rows } = await sql<SampledValue>`
+    select pattern as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
+    from (
+      select regexp_replace(left(message, 200), ${changingParts}, '#', 'gi') as pattern
+      from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
+      limit ${foldedMessagesMax}
+    ) as folded
+    group by pattern order by count(*) desc, pattern limit ${limit}`.execute(db);
+  return rows;
+}
+
+async function readTotals(db: Kysely<Database>, { startMicros, endMicros }: TimeRange) {
+  const [start, end] = [timestamptz(startMicros), timestamptz(endMicros)];
+  const { rows } = await sql<Record<"dead_letters" | "incidents" | "devices" | "active_devices", string>>`
+    select
+      (select count(*) from dead_letters where at >= ${start} and at < ${end}) as dead_letters,
+      (select count(*) from incidents where at >= ${start} and at < ${end}) as incidents,
+      (select count(*) from devices) as devices,
+      (select count(*) from devices where last_seen >= ${start} and last_seen < ${end}) as active_devices`.execute(
+    db,
+  );
+  return rows[0] as (typeof rows)[0];
+}
+
+function toValueCount({ value, count }: SampledValue) {
+  return { value, recordCount: BigInt(count) };
+}
+
+/** UUIDs, hexadecimal numbers with and without 0x, and decimal ones with what joins their parts. */
+const changingParts = String.raw`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|\m(?=[a-f]*[0-9])[0-9a-f]{6,}\M|[0-9]+([.:,][0-9]+)*`;
+const sampledRecordsMax = 50_000;
+const foldedMessagesMax = 20_000;
+const rangeDaysMax = 3660n;

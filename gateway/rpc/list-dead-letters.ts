@@ -1,0 +1,63 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { sql } from "kysely";
+import { ListDeadLettersResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { Reader } from "../database.ts";
+import { readIdPosition, readTimedFilter } from "../id-pages.ts";
+import { allOf, type Condition } from "../logs/record-conditions.ts";
+import { readPageSize } from "../page-size.ts";
+import { encodePageToken } from "../page-token.ts";
+import { selectMicros, timestampFromMicros } from "../time.ts";
+
+/** Lists dead letters, newest first; rows that arrive between two pages are newer than both. */
+export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService>["listDeadLetters"] {
+  return async (request, { signal }) => {
+    const pageSize = readPageSize(request.pageSize);
+    const { deviceId, conditions, description } = readTimedFilter(request);
+    const query = `ListDeadLetters ${description}`;
+    const after = readIdPosition(query, request.pageToken);
+    const where: Condition[] = [...conditions];
+    if (deviceId !== undefined) where.push(sql`device_id = ${deviceId}`);
+    if (after !== undefined) where.push(sql`id < ${after}::int8`);
+    const { rows } = await reader.read("list_dead_letters", signal, (db) =>
+      sql<Row>`
+        select id, device_id, session_id, sequence, idx, reason, raw_bytes, substr(raw, 1, ${rawShownBytes}) as raw,
+          ${selectMicros(sql.ref("at"))} as at_micros, ${selectMicros(sql.ref("received_at"))} as received_micros
+        from dead_letters where ${allOf(where)} order by id desc limit ${pageSize + 1}`.execute(db),
+    );
+    const page = rows.slice(0, pageSize);
+    const last = rows.length > pageSize ? page.at(-1) : undefined;
+    return create(ListDeadLettersResponseSchema, {
+      deadLetters: page.map((row) => ({
+        id: BigInt(row.id),
+        time: timestampFromMicros(BigInt(row.at_micros)),
+        ...(row.received_micros !== null && {
+          receivedAt: timestampFromMicros(BigInt(row.received_micros)),
+        }),
+        deviceId: row.device_id ?? "",
+        sessionId: row.session_id ?? "",
+        sequence: BigInt(row.sequence ?? 0),
+        ...(row.idx !== null && { index: row.idx }),
+        reason: row.reason,
+        raw: row.raw,
+        rawSize: BigInt(row.raw_bytes),
+      })),
+      nextPageToken: last === undefined ? "" : encodePageToken(query, [last.id]),
+    });
+  };
+}
+
+interface Row {
+  readonly id: string;
+  readonly at_micros: string;
+  readonly received_micros: string | null;
+  readonly device_id: string | null;
+  readonly session_id: string | null;
+  readonly sequence: string | null;
+  readonly idx: number | null;
+  readonly reason: string;
+  readonly raw: Buffer;
+  readonly raw_bytes: number;
+}
+
+const rawShownBytes = 1024;

@@ -1,0 +1,81 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import {
+  Field,
+  type ListFieldValuesRequest,
+  ListFieldValuesResponseSchema,
+  type QueryService,
+} from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { Reader } from "../database.ts";
+import { InvalidFieldError } from "../invalid-field.ts";
+import type { LogFilter } from "../logs/log-filter.ts";
+import { readLogFilter, readText } from "../logs/read-log-filter.ts";
+import { allOf, containsText, recordConditions } from "../logs/record-conditions.ts";
+import { sampleBatches } from "../logs/sample-batches.ts";
+import { readPageSize } from "../page-size.ts";
+import { dayMicros, readClosedRange } from "../time-range.ts";
+
+/** Lists the values of a field in the newest matching records: a sample is enough to choose a filter from. */
+export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService>["listFieldValues"] {
+  return async (request, { signal }) => {
+    const search = readText("search", request.search);
+    const limit = readPageSize(request.pageSize);
+    const filter = { ...readLogFilter(request), ...readClosedRange(request, dayMicros) };
+    const value = valueOf(request);
+    const found = await reader.read("list_field_values", signal, (db) =>
+      selectValues(db, filter, { value, search, limit }),
+    );
+    return create(ListFieldValuesResponseSchema, {
+      values: found.map((row) => ({ value: row.value, recordCount: BigInt(row.count) })),
+      sampledRecordCount: BigInt(found[0]?.sampled ?? 0),
+    });
+  };
+}
+
+interface Wish {
+  readonly value: RawBuilder<string>;
+  readonly search: string;
+  readonly limit: number;
+}
+
+async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, search, limit }: Wish) {
+  const ids = await sampleBatches(db, filter, sampledRecordsMax);
+  const { rows } = await sql<{ value: string; count: string; sampled: string }>`
+    with sampled as materialized (
+      select batch_id, logger, attributes from records
+      where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
+      limit ${sampledRecordsMax}
+    ), valued as (select ${value} as value from sampled)
+    select value, count(*) as count, (select count(*) from sampled) as sampled
+    from valued
+    where value <> '' ${search === "" ? sql`` : sql`and ${containsText(sql`value`, search)}`}
+    group by value order by count(*) desc, value
+    limit ${limit}`.execute(db);
+  return rows;
+}
+
+function valueOf({ field, attribute }: ListFieldValuesRequest): RawBuilder<string> {
+  if (field !== Field.ATTRIBUTE && attribute !== "") {
+    throw new InvalidFieldError("attribute", "wanted only with field = FIELD_ATTRIBUTE");
+  }
+  switch (field) {
+    case Field.DEVICE_ID:
+      return sql`(select device_id from batches join devices on key = device_key where id = batch_id)`;
+    case Field.LOGGER:
+      return sql`logger`;
+    case Field.ATTRIBUTE_NAME:
+      return sql`jsonb_object_keys(attributes)`;
+    case Field.ATTRIBUTE:
+      return sql`attributes ->> ${readText("attribute", attribute, 1)}::text`;
+    case Field.UNSPECIFIED:
+    default:
+      throw new InvalidFieldError(
+        "field",
+        `${field}, wanted one of DEVICE_ID, LOGGER, ATTRIBUTE_NAME, ATTRIBUTE`,
+      );
+  }
+}
+
+const sampledRecordsMax = 50_000;
