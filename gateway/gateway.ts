@@ -1,4 +1,5 @@
 import type { Server } from "node:http";
+import { join } from "node:path";
 import type { Pool } from "pg";
 import { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
@@ -7,6 +8,7 @@ import type { Readiness } from "#lib/readiness.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { Reader, type ReaderOptions } from "./database.ts";
 import { createGatewayServer } from "./http/gateway-server.ts";
+import { createPageHandler } from "./http/page-files.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createRpcMetrics } from "./http/rpc-metrics.ts";
 import type { LagReader } from "./lag-reader.ts";
@@ -40,6 +42,14 @@ export function createGateway(parts: GatewayParts): { server: Server; reader: Re
     createRpcMetrics(registry),
     logger,
   );
-  const faces = { admin: createAdminHandler(readiness, registry), rpc, rest: createRestHandlers(rpc) };
+  const faces = {
+    admin: createAdminHandler(readiness, registry),
+    page: createPageHandler(pageFolder),
+    rpc,
+    rest: createRestHandlers(rpc),
+  };
   return { server: createGatewayServer(faces, logger), reader };
 }
+
+/** Built by gateway/page/build.ts. */
+const pageFolder = join(import.meta.dirname, "page/dist");

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { buildPage } from "#gateway/page/build.ts";
 import { integer, readEnv } from "#lib/config.ts";
 import { Child, exitText, StartError } from "./child.ts";
 import { firstSteps } from "./first-steps.ts";
@@ -50,11 +51,13 @@ async function run(): Promise<number> {
 
   print("Starting Fleetlog");
   const startedAt = performance.now();
+  const step = stoppable(stepPrinter(print));
+  await step("Page", buildPage, (built) => (built ? "built" : "built before"));
   const system = await startSystem({
     folder: stateFolder,
     httpListen: `${host}:${httpPort}`,
     grpcListen: `${host}:${grpcPort}`,
-    step: stoppable(stepPrinter(print)),
+    step,
   });
   const failed = watch(system);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);

@@ -15,6 +15,7 @@ export const checks: readonly Check[] = [
   { name: "format", run: () => outputIfFailed("biome", "ci", "--colors=off", ".") },
   { name: "lint", run: () => outputIfFailed("oxlint", "--type-aware", ".") },
   { name: "types", run: () => outputIfFailed("tsc", "--pretty", "false") },
+  { name: "types of the page", run: () => outputIfFailed("tsc", "--pretty", "false", "-p", "gateway/page") },
   { name: "proto lint", run: () => outputIfFailed("buf", "lint") },
   { name: "proto format", run: () => outputIfFailed("buf", "format", "--diff", "--exit-code") },
   { name: "proto compatible with the last commit", run: breakingChanges },

@@ -20,6 +20,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     consumer: "lib batch stream postgres ioredis kysely lru-cache pg pg-copy-streams zod",
     gateway:
       "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg zod",
+    // Runs in the browser; what it is made of is put into its bundle by vite.
+    "gateway/page": "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
     nginx: "lib zod",
     bench: anything,
     local: anything,
@@ -40,7 +42,7 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources = Object.keys(mayImport).flatMap(sourcesIn);
+const sources = [...new Set(Object.keys(mayImport).map(topOf))].flatMap(sourcesIn);
 const { dependencies, devDependencies } = JSON.parse(
   readFileSync(join(projectFolder, "package.json"), "utf8"),
 ) as Record<"dependencies" | "devDependencies", Record<string, string>>;
@@ -66,15 +68,15 @@ describe("the source", () => {
         if (name.startsWith("#")) return name.endsWith(".ts") ? [] : [`imports ${name} without its ending`];
         if (!name.startsWith(".") || name.endsWith("/local/bootstrap.mjs")) return []; // runs before #folders exist
         const target = join(path, "..", name);
-        if (target.split("/")[0] !== folder) return [`imports ${name}: another folder, by a relative path`];
-        return /\.(ts|mjs)$/.test(name) ? [] : [`imports ${name} without its ending`];
+        if (topOf(target) !== topOf(folder)) return [`imports ${name}: another folder, by a relative path`];
+        return /\.(tsx?|mjs)$/.test(name) ? [] : [`imports ${name} without its ending`];
       }),
     );
   });
 
   test("uses packages that are there at runtime, except in tests and tools", () => {
     offenders(({ folder, isTest, imports }) =>
-      isTest || mayImport[folder]?.includes(anything)
+      isTest || mayImport[folder]?.includes(anything) || folder === "gateway/page"
         ? []
         : imports
             .filter((name) => isPackage(name) && dependencies[packageOf(name)] === undefined)
@@ -103,7 +105,7 @@ describe("the source", () => {
   test("names every file for the one thing it holds", () => {
     offenders(({ path }) => {
       const file = path.split("/").at(-1) ?? "";
-      if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(ts|mjs)$/.test(file)) return ["is not kebab-case"];
+      if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(tsx?|mjs)$/.test(file)) return ["is not kebab-case"];
       return /^(utils?|helpers?|common|misc|types|index)\./.test(file) ? ["says nothing by its name"] : [];
     });
   });
@@ -162,12 +164,17 @@ function packageOf(name: string): string {
     .join("/");
 }
 
-function sourcesIn(folder: string): readonly Source[] {
-  if (!existsSync(join(projectFolder, folder))) return [];
-  return readdirSync(join(projectFolder, folder), { recursive: true, encoding: "utf8" })
-    .filter((file) => /\.(ts|mjs)$/.test(file))
+function topOf(path: string): string {
+  return path.split("/")[0] ?? path;
+}
+
+function sourcesIn(top: string): readonly Source[] {
+  if (!existsSync(join(projectFolder, top))) return [];
+  return readdirSync(join(projectFolder, top), { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.(tsx?|mjs)$/.test(file))
     .map((file) => {
-      const path = join(folder, file);
+      const path = join(top, file);
+      const folder = Object.keys(mayImport).findLast((name) => path.startsWith(`${name}/`)) ?? top;
       const text = readFileSync(join(projectFolder, path), "utf8");
       // Test support of one folder is named test-….ts or lies in its test/ or testing/.
       const isTest = /\.test\.ts$|(^|\/)test(ing)?(-[^/]*\.ts$|\/)/.test(file);

@@ -7,10 +7,12 @@ import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { show } from "../invalid-field.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
+import type { PageHandler } from "./page-files.ts";
 import type { RpcHandlers } from "./rpc-handlers.ts";
 
 export interface Faces {
   readonly admin: ReturnType<typeof createAdminHandler>;
+  readonly page: PageHandler;
   readonly rpc: RpcHandlers;
   readonly rest: RestHandlers;
 }
@@ -32,7 +34,7 @@ export function createGatewayServer(faces: Faces, logger: Logger): Server {
 
 function route(faces: Faces, logger: Logger, request: IncomingMessage, response: ServerResponse): void {
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
-  if (faces.admin(request, response)) return;
+  if (faces.admin(request, response) || faces.page(request, response)) return;
   const rpc = faces.rpc.get(path);
   const rest = faces.rest.find(path);
   if (rpc !== undefined) {

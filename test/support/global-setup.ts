@@ -1,6 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildPage } from "#gateway/page/build.ts";
 import { findPart } from "#local/parts.ts";
 import { type RunningPostgres, startPostgres } from "#local/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
@@ -17,6 +18,7 @@ export async function globalSetup(): Promise<void> {
     startPostgres(folder, { shared_buffers: "64MB", max_connections: "200" }),
     findPart("redis"),
     findPart("nginx"),
+    buildPage(),
   ]);
   postgres = running;
   await migrateToLatest(running.url);

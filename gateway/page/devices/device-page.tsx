@@ -1,0 +1,102 @@
+import { useEffect, useMemo } from "preact/hooks";
+import type { GetDeviceResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { query } from "../api/client.ts";
+import { filterRequest } from "../api/filter-request.ts";
+import { microsOf } from "../api/timestamp.ts";
+import { useAnswer } from "../api/use-answer.ts";
+import { Histogram } from "../explore/histogram.tsx";
+import { LogPages } from "../explore/log-pages.ts";
+import { FailureNotice } from "../parts/failure-notice.tsx";
+import { Figure } from "../parts/figure.tsx";
+import { LogTable } from "../parts/log-table.tsx";
+import { useShortcuts } from "../parts/shortcuts.ts";
+import { hrefOf, refresh, refreshes, view } from "../state/location.ts";
+import { countText, durationText, fullTime, nowMicros } from "../state/time-text.ts";
+import { noFilter } from "../state/view.ts";
+import { notesOf } from "./devices-page.tsx";
+import { SessionTable } from "./session-table.tsx";
+
+/** One device: how much it sent, how completely, and its last records. */
+export function DevicePage({ deviceId }: { deviceId: string }) {
+  const { range } = view.value;
+  const filter = { ...view.value, ...noFilter, devices: [deviceId] };
+  const ask = `${deviceId} ${JSON.stringify(range)} ${refreshes.value}`;
+  const { value, failure, again } = useAnswer(
+    `${deviceId} ${refreshes.value}`,
+    (signal) => query.getDevice({ deviceId, sessionsMax: 50 }, { signal, timeoutMs: 10_000 }),
+    { refreshMs: 15_000 },
+  );
+  const pages = useMemo(
+    () => new LogPages({ ...filterRequest(filter, range, nowMicros()), oldestFirst: false }),
+    [ask],
+  );
+  useEffect(() => () => pages.close(), [pages]);
+  useShortcuts({ r: refresh });
+  if (failure && value === undefined) {
+    return (
+      <main class="page">
+        <FailureNotice failure={failure} again={again} />
+      </main>
+    );
+  }
+  return (
+    <main class="page page-device">
+      <div class="title-bar">
+        <h1>
+          <a href={hrefOf({ open: "" }, "/devices")}>Devices</a> / {deviceId}
+        </h1>
+        <a class="button" href={hrefOf({ ...noFilter, devices: [deviceId], open: "" }, "/")}>
+          Explore its logs
+        </a>
+        <a class="button" href={hrefOf({ ...noFilter, devices: [deviceId], open: "" }, "/live")}>
+          Follow it live
+        </a>
+      </div>
+      {value && <DeviceFigures answer={value} />}
+      <Histogram filter={filter} ask={ask} />
+      {value && <SessionTable sessions={value.sessions} count={value.sessionCount} deviceId={deviceId} />}
+      <h2>Last records</h2>
+      <div class="device-logs">
+        {pages.rows.value.length === 0 && pages.status.value === "end" ? (
+          <p class="chart-note">None in this time range.</p>
+        ) : (
+          <LogTable rows={pages.rows.value} label="Last records" onNearEnd={() => pages.more()} />
+        )}
+      </div>
+    </main>
+  );
+}
+
+function DeviceFigures({ answer: { device, sessions } }: { answer: GetDeviceResponse }) {
+  if (device === undefined) return null;
+  const { utc } = view.value;
+  const [first, last] = [microsOf(device.firstSeen) ?? 0, microsOf(device.lastSeen) ?? 0];
+  const missing = sessions.reduce((sum, { missingCount }) => sum + missingCount, 0n);
+  const notes = notesOf(device);
+  return (
+    <dl class="figures">
+      <Figure name="Last seen" note={fullTime(last, utc).slice(0, 19)}>
+        {durationText(Math.max(0, (nowMicros() - last) / 1e6))} ago
+      </Figure>
+      <Figure name="First seen" note={fullTime(first, utc).slice(0, 19)}>
+        {durationText(Math.max(0, (nowMicros() - first) / 1e6))} ago
+      </Figure>
+      <Figure name="Records" note={`${countText(device.batchCount)} batches`}>
+        {countText(device.recordCount)}
+      </Figure>
+      <Figure name="Last 24 h" note={`${countText(device.dayErrorCount)} errors`}>
+        {countText(device.dayRecordCount)}
+      </Figure>
+      <Figure name="Errors" note={`${(device.errorShare * 100).toFixed(1)} % of its records`}>
+        {countText(device.errorCount)}
+      </Figure>
+      <Figure name="Missing batches" isBad={missing > 0n} note="in the sessions below">
+        {countText(missing)}
+      </Figure>
+      <Figure name="Refused records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">
+        {countText(device.deadLetterCount)}
+      </Figure>
+      {notes !== "" && <Figure name="Notes">{notes}</Figure>}
+    </dl>
+  );
+}

@@ -1,0 +1,26 @@
+import type { GetHistogramResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { microsOf } from "../api/timestamp.ts";
+import { levelOf, severityLevels } from "../state/severity-level.ts";
+import type { ChartData } from "./histogram-chart.ts";
+
+/** The answer with its empty buckets, and its severities as levels. */
+export function chartDataOf(answer: GetHistogramResponse): ChartData {
+  const { bucketSeconds, buckets } = answer;
+  const from = microsOf(answer.startTime) ?? 0;
+  const to = microsOf(answer.endTime) ?? 0;
+  const first = Math.floor(from / 1e6 / bucketSeconds);
+  const count = Math.min(bucketsLimit, Math.ceil(to / 1e6 / bucketSeconds) - first);
+  const starts = Array.from({ length: Math.max(0, count) }, (_, bucket) => (first + bucket) * bucketSeconds);
+  const counts = severityLevels.map(() => starts.map(() => 0));
+  for (const { startTime, counts: found } of buckets) {
+    const bucket = Math.floor((microsOf(startTime) ?? 0) / 1e6 / bucketSeconds) - first;
+    for (const { severity, recordCount } of found) {
+      const level = counts[severityLevels.indexOf(levelOf(severity))];
+      if (level?.[bucket] !== undefined) level[bucket] += Number(recordCount);
+    }
+  }
+  return { from, to, bucketSeconds, starts, counts };
+}
+
+/** More than the gateway ever answers. */
+const bucketsLimit = 2000;

@@ -1,0 +1,57 @@
+import { query } from "../api/client.ts";
+import { filterRequest } from "../api/filter-request.ts";
+import { microsOf } from "../api/timestamp.ts";
+import { useAnswer } from "../api/use-answer.ts";
+import { change } from "../state/location.ts";
+import { allTime } from "../state/time-range.ts";
+import { fullTime, nowMicros } from "../state/time-text.ts";
+import { hasFilter, noFilter, type View, writeView } from "../state/view.ts";
+import { FirstLog } from "./first-log.tsx";
+
+/** Nothing matches: says what would. */
+export function NothingFound({ filter }: { filter: View }) {
+  const { value } = useAnswer(writeView(filter).toString(), async (signal) => {
+    const options = { signal, timeoutMs: 10_000 };
+    const request = filterRequest(filter, allTime, nowMicros());
+    // The newest of any time matches already when there is nothing at all.
+    const [newest, any] = await Promise.all([
+      query.listLogs({ ...request, pageSize: 1 }, options).catch(() => undefined),
+      query.listLogs({ pageSize: 1 }, options),
+    ]);
+    return { newest: microsOf(newest?.logs[0]?.time), isEmpty: any.logs.length === 0 };
+  });
+  if (value?.isEmpty) return <FirstLog />;
+  const newest = value?.newest;
+  const isAllTime =
+    !("lastSeconds" in filter.range) && filter.range.from === undefined && filter.range.to === undefined;
+  return (
+    <div class="notice">
+      <h2>Nothing matches {isAllTime ? "this filter" : "in this time range"}</h2>
+      {newest !== undefined && !isAllTime && (
+        <p>
+          The newest record that does is from {fullTime(newest, filter.utc)}.{" "}
+          <button
+            type="button"
+            class="primary"
+            onClick={() => change({ range: { from: newest - 3600e6, to: newest + 1 } })}
+          >
+            Show that hour
+          </button>
+        </p>
+      )}
+      {newest === undefined && value !== undefined && <p>No stored record does, at any time.</p>}
+      <p>
+        {!isAllTime && (
+          <button type="button" onClick={() => change({ range: allTime })}>
+            Search all time
+          </button>
+        )}{" "}
+        {hasFilter(filter) && (
+          <button type="button" onClick={() => change(noFilter)}>
+            Clear the filter
+          </button>
+        )}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,71 @@
+import type { DeadLetter, ListDeadLettersResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { microsOf } from "../api/timestamp.ts";
+import type { Answer } from "../api/use-answer.ts";
+import { hrefOf, view } from "../state/location.ts";
+import { countText, timeText } from "../state/time-text.ts";
+
+/** What could not be stored, and why. */
+export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer<ListDeadLettersResponse> }) {
+  const letters = value?.deadLetters ?? [];
+  return (
+    <section aria-label="Dead letters">
+      <h2>
+        Dead letters{" "}
+        <span class="note">refused, with the reason; their bytes are in the table dead_letters</span>
+      </h2>
+      {failure && <p class="chart-note">{failure.title}</p>}
+      {value && letters.length === 0 && <p class="chart-note">None in this time range.</p>}
+      {letters.length > 0 && (
+        <div class="table-scroll" tabIndex={0} role="region" aria-label="Dead letters">
+          <table class="table">
+            <thead>
+              <tr>
+                <th scope="col">Time</th>
+                <th scope="col">Device</th>
+                <th scope="col">Batch</th>
+                <th scope="col">Reason</th>
+                <th scope="col" class="number">
+                  Bytes
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {letters.map((letter) => (
+                <DeadLetterRow key={String(letter.id)} letter={letter} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {value?.nextPageToken ? (
+        <p class="chart-note">These are the newest; a shorter time range shows others.</p>
+      ) : null}
+    </section>
+  );
+}
+
+function DeadLetterRow({ letter }: { letter: DeadLetter }) {
+  const { date, time } = timeText(microsOf(letter.time) ?? 0, view.value.utc, 0);
+  return (
+    <tr>
+      <td class="nowrap">
+        {date} {time}
+      </td>
+      <td>
+        {letter.deviceId === "" ? (
+          "–"
+        ) : (
+          <a href={hrefOf({}, `/devices/${letter.deviceId}`)}>{letter.deviceId}</a>
+        )}
+      </td>
+      <td class="nowrap">
+        <bdi>{letter.sessionId}</bdi> {letter.sequence === 0n ? "" : `#${letter.sequence}`}
+        {letter.index === undefined ? "" : ` record ${letter.index}`}
+      </td>
+      <td class="wide">
+        <bdi>{letter.reason}</bdi>
+      </td>
+      <td class="number">{countText(letter.rawSize)}</td>
+    </tr>
+  );
+}

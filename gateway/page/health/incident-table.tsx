@@ -1,0 +1,52 @@
+import type { ListIncidentsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { microsOf } from "../api/timestamp.ts";
+import type { Answer } from "../api/use-answer.ts";
+import { hrefOf, view } from "../state/location.ts";
+import { timeText } from "../state/time-text.ts";
+
+/** What an operator should look at; nothing was lost by it. */
+export function IncidentTable({ answer: { value, failure } }: { answer: Answer<ListIncidentsResponse> }) {
+  const incidents = value?.incidents ?? [];
+  return (
+    <section aria-label="Incidents">
+      <h2>
+        Incidents <span class="note">to look at; nothing was lost</span>
+      </h2>
+      {failure && <p class="chart-note">{failure.title}</p>}
+      {value && incidents.length === 0 && <p class="chart-note">None in this time range.</p>}
+      {incidents.length > 0 && (
+        <div class="table-scroll" tabIndex={0} role="region" aria-label="Incidents">
+          <table class="table">
+            <thead>
+              <tr>
+                <th scope="col">Time</th>
+                <th scope="col">Kind</th>
+                <th scope="col">Device</th>
+                <th scope="col">Details</th>
+              </tr>
+            </thead>
+            <tbody>
+              {incidents.map(({ id, time, kind, deviceId, details }) => {
+                const text = timeText(microsOf(time) ?? 0, view.value.utc, 0);
+                return (
+                  <tr key={String(id)}>
+                    <td class="nowrap">
+                      {text.date} {text.time}
+                    </td>
+                    <td>{kind.replaceAll("_", " ")}</td>
+                    <td>
+                      {deviceId === "" ? "–" : <a href={hrefOf({}, `/devices/${deviceId}`)}>{deviceId}</a>}
+                    </td>
+                    <td class="wide">
+                      <bdi>{details === undefined ? "" : JSON.stringify(details)}</bdi>
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}

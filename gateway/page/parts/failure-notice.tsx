@@ -1,0 +1,17 @@
+import type { Failure } from "../api/failure.ts";
+
+export function FailureNotice({ failure, again }: { failure: Failure; again: () => void }) {
+  return (
+    <div class="notice failure" role="alert">
+      <h2>{failure.title}</h2>
+      <p>{failure.detail}</p>
+      {failure.canRetry && (
+        <p>
+          <button type="button" class="primary" onClick={again}>
+            Try again
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,159 @@
+import { toJson } from "@bufbuild/protobuf";
+import type { ComponentChild } from "preact";
+import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { microsOf } from "../api/timestamp.ts";
+import { type FieldValue, filterFor, filterOut } from "../state/filter-actions.ts";
+import { change, hrefOf, view } from "../state/location.ts";
+import { severityLabel } from "../state/severity-level.ts";
+import { durationText, fullTime } from "../state/time-text.ts";
+import { noFilter } from "../state/view.ts";
+import { copy } from "./copy.ts";
+import { logKey } from "./log-key.ts";
+import { LogText } from "./log-text.tsx";
+
+/** All that is known of one record, and what can be done with it. */
+export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly string[] }) {
+  const { utc } = view.value;
+  const time = microsOf(entry.time) ?? 0;
+  const received = microsOf(entry.receivedAt) ?? 0;
+  const key = logKey(entry);
+  const around = {
+    ...noFilter,
+    devices: [entry.deviceId],
+    range: { from: time - 60e6, to: time + 60e6 },
+    open: key,
+  };
+  const link = hrefOf({ range: { from: time - 3600e6, to: time + 1 }, oldestFirst: false, open: key }, "/");
+  return (
+    <div class="detail">
+      <div class="detail-actions">
+        <button type="button" onClick={() => void copy("Record", json(entry))}>
+          Copy as JSON
+        </button>
+        <button type="button" onClick={() => void copy("Message", entry.message)}>
+          Copy message
+        </button>
+        <button type="button" onClick={() => void copy("Link", window.location.origin + link)}>
+          Copy link
+        </button>
+        <a class="button" href={hrefOf(around, "/")}>
+          One minute around it
+        </a>
+        <a class="button" href={hrefOf({ open: "" }, `/devices/${entry.deviceId}`)}>
+          Device
+        </a>
+      </div>
+      <pre class="detail-message" tabIndex={0}>
+        {entry.message === "" ? <i>no text</i> : <LogText text={entry.message} marks={marks} />}
+      </pre>
+      <table class="fields">
+        <tbody>
+          <Field name="time" note="by the device's clock">
+            {fullTime(time, utc)}
+          </Field>
+          <Field name="received" note={delayText(received - time)}>
+            {fullTime(received, utc)}
+          </Field>
+          <Field name="severity" value={{ field: "severity", value: entry.severity }}>
+            {severityLabel(entry.severity)} ({entry.severity})
+          </Field>
+          <Field name="device" value={{ field: "device", value: entry.deviceId }}>
+            {entry.deviceId}
+          </Field>
+          <Field name="logger" value={{ field: "logger", value: entry.logger }}>
+            {entry.logger}
+          </Field>
+          <Field name="session" value={{ field: "session", value: entry.sessionId }} device={entry.deviceId}>
+            {entry.sessionId}
+          </Field>
+          <Field name="batch" note={`record ${entry.index} of it, from 0`}>
+            {String(entry.sequence)}
+          </Field>
+          {Object.entries(entry.attributes)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([name, value]) => (
+              <Field key={name} name={name} value={{ field: "attribute", name, value }}>
+                {value}
+              </Field>
+            ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface FieldProps {
+  readonly name: string;
+  readonly note?: string;
+  readonly value?: FieldValue;
+  /** A session is asked for together with its device. */
+  readonly device?: string;
+  readonly children: ComponentChild;
+}
+
+function Field({ name, note, value, device, children }: FieldProps) {
+  const filter = view.value;
+  const onlyThis = value && filterFor(filter, value);
+  const withoutThis = value && filterOut(filter, value);
+  const isColumn = filter.columns.includes(name);
+  return (
+    <tr class={value?.field === "attribute" ? "field-attribute" : ""}>
+      <th scope="row">
+        <bdi>{name}</bdi>
+      </th>
+      <td class="field-actions">
+        {onlyThis && (
+          <button
+            type="button"
+            title="Only records with this value"
+            aria-label={`Filter for this ${name}`}
+            onClick={() => change({ ...onlyThis, ...(device ? { devices: [device] } : {}) })}
+          >
+            +
+          </button>
+        )}
+        {withoutThis && (
+          <button
+            type="button"
+            title="No records with this value"
+            aria-label={`Filter out this ${name}`}
+            onClick={() => change({ ...withoutThis, open: "" })}
+          >
+            −
+          </button>
+        )}
+        {value?.field === "attribute" && (
+          <button
+            type="button"
+            title={isColumn ? "No column of its own" : "A column of its own"}
+            aria-label={`Column ${name}`}
+            aria-pressed={isColumn}
+            onClick={() =>
+              change({
+                columns: isColumn
+                  ? filter.columns.filter((each) => each !== name)
+                  : [...filter.columns, name],
+              })
+            }
+          >
+            ▥
+          </button>
+        )}
+      </td>
+      <td class="field-value">
+        <bdi>{children}</bdi>
+        {note !== undefined && <span class="note"> {note}</span>}
+      </td>
+    </tr>
+  );
+}
+
+function delayText(micros: number): string {
+  if (Math.abs(micros) < 1000) return "at once";
+  const text = durationText(Math.abs(micros) / 1e6);
+  return micros > 0 ? `${text} later` : `${text} before: the device's clock is ahead`;
+}
+
+function json(entry: LogEntry): string {
+  return JSON.stringify(toJson(LogEntrySchema, entry, { alwaysEmitImplicit: true }), null, 2);
+}

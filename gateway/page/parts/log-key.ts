@@ -1,0 +1,14 @@
+import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { microsOf } from "../api/timestamp.ts";
+
+const keys = new WeakMap<LogEntry, string>();
+
+/** Names a record among all. A reused sequence has two batches: the time of arrival tells them apart. */
+export function logKey(entry: LogEntry): string {
+  const known = keys.get(entry);
+  if (known !== undefined) return known;
+  const { deviceId, sessionId, sequence, index } = entry;
+  const key = [deviceId, sessionId, sequence, index, microsOf(entry.receivedAt) ?? 0].join("/");
+  keys.set(entry, key);
+  return key;
+}

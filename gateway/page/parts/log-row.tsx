@@ -1,0 +1,95 @@
+import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { microsOf } from "../api/timestamp.ts";
+import { levelOf, severityLabel } from "../state/severity-level.ts";
+import { timeText } from "../state/time-text.ts";
+import { LogText } from "./log-text.tsx";
+
+interface Props {
+  readonly entry: LogEntry;
+  readonly rowIndex: number;
+  readonly columns: readonly string[];
+  readonly marks: readonly string[];
+  readonly utc: boolean;
+  readonly showsDate: boolean;
+  readonly isOpen: boolean;
+  readonly isCurrent: boolean;
+  readonly onToggle: () => void;
+}
+
+/** One record in one line. */
+export function LogRow({
+  entry,
+  rowIndex,
+  columns,
+  marks,
+  utc,
+  showsDate,
+  isOpen,
+  isCurrent,
+  onToggle,
+}: Props) {
+  const { date, time } = timeText(microsOf(entry.time) ?? 0, utc);
+  const level = levelOf(entry.severity);
+  const rest = Object.entries(entry.attributes).filter(([name]) => !columns.includes(name));
+  return (
+    <div
+      class={`row level-${level.name}${isCurrent ? " current" : ""}${isOpen ? " open" : ""}`}
+      role="row"
+      aria-rowindex={rowIndex}
+      onClick={(event) => isPlainClick(event) && onToggle()}
+    >
+      <span class="cell cell-toggle" role="cell">
+        <button
+          type="button"
+          class="toggle"
+          aria-expanded={isOpen}
+          aria-label="All fields"
+          tabIndex={-1}
+          onClick={(event) => {
+            event.stopPropagation();
+            onToggle();
+          }}
+        />
+      </span>
+      <span class="cell cell-time" role="cell">
+        {showsDate && <span class="date">{date} </span>}
+        {time}
+      </span>
+      <span class="cell cell-severity" role="cell">
+        {severityLabel(entry.severity)}
+      </span>
+      <span class="cell cell-device" role="cell" title={entry.deviceId}>
+        {entry.deviceId}
+      </span>
+      <span class="cell cell-logger" role="cell" title={entry.logger}>
+        <bdi>{entry.logger}</bdi>
+      </span>
+      {columns.map((name) => (
+        <span class="cell cell-attribute" role="cell" key={name} title={entry.attributes[name] ?? ""}>
+          <bdi>{entry.attributes[name] ?? ""}</bdi>
+        </span>
+      ))}
+      <span class="cell cell-message" role="cell">
+        <LogText text={entry.message.slice(0, shownMax)} marks={marks} />
+        {rest.map(([name, value]) => (
+          <span class="attribute" key={name}>
+            <bdi>
+              {name}={value.slice(0, 200)}
+            </bdi>
+          </span>
+        ))}
+      </span>
+    </div>
+  );
+}
+
+/** More of a message is shown when its row is open. */
+const shownMax = 2000;
+
+/** A click that ends the selection of text, or on something of its own, does not open. */
+function isPlainClick(event: MouseEvent): boolean {
+  const selection = window.getSelection();
+  return (
+    (selection === null || selection.isCollapsed) && (event.target as Element).closest("a, button") === null
+  );
+}

@@ -1,0 +1,66 @@
+import { computed, signal } from "@preact/signals";
+import { readView, type View, writeView } from "./view.ts";
+
+/** Where the page is: the one source of what is shown. */
+export const place = signal(placeOf(window.location));
+export const view = computed(() => readView(new URLSearchParams(place.value.search)));
+
+/** Goes up when what is shown is to be asked for again. */
+export const refreshes = signal(0);
+
+export function refresh(): void {
+  refreshes.value += 1;
+}
+
+window.addEventListener("popstate", () => {
+  place.value = placeOf(window.location);
+});
+
+/** Changes what is given and keeps the rest. A step back leads to what was before, except after `replace`. */
+export function change(changes: Partial<View>, { replace = false, path = place.value.path } = {}): void {
+  const href = hrefOf(changes, path);
+  if (href === place.value.path + place.value.search) return;
+  if (replace) window.history.replaceState(null, "", href);
+  else window.history.pushState(null, "", href);
+  place.value = placeOf(window.location);
+}
+
+/** The address of the page with these changes, for links. */
+export function hrefOf(changes: Partial<View>, path = place.value.path): string {
+  const parameters = writeView({ ...view.value, ...changes }).toString();
+  return parameters === "" ? path : `${path}?${parameters}`;
+}
+
+/** Lets links within the page change the state; with a modifier key the browser does what it always does. */
+export function followLinks(event: MouseEvent): void {
+  if (
+    event.defaultPrevented ||
+    event.button !== 0 ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
+  const link = (event.target as Element).closest("a");
+  if (
+    link === null ||
+    link.origin !== window.location.origin ||
+    link.target !== "" ||
+    link.hasAttribute("download")
+  )
+    return;
+  if (!isPagePath(link.pathname)) return;
+  event.preventDefault();
+  window.history.pushState(null, "", link.href);
+  place.value = placeOf(window.location);
+  window.scrollTo(0, 0);
+}
+
+export function isPagePath(path: string): boolean {
+  return path === "/" || /^\/(live|devices|health)(\/|$)/.test(path);
+}
+
+function placeOf({ pathname, search }: Location): { readonly path: string; readonly search: string } {
+  return { path: pathname, search };
+}

@@ -1,0 +1,33 @@
+/** What the search box asks for, in the gateway's terms. */
+export interface SearchText {
+  /** One phrase, as a substring. */
+  readonly text: string;
+  /** Words that must all be there, apart by spaces. */
+  readonly words: string;
+  /** One phrase or word that must not be there. */
+  readonly excludedText: string;
+}
+
+/**
+ * Reads `eth0 "link down" -ignored`: words in any order, one phrase in quotes, one word or phrase after a minus. A
+ * second phrase counts by its words; a second minus is taken as a word, so that nothing typed is dropped.
+ */
+export function parseSearchText(typed: string): SearchText {
+  let text = "";
+  let excludedText = "";
+  const words: string[] = [];
+  for (const [whole, minus, phrase, word] of typed.matchAll(/(-?)(?:"([^"]*)"?|([^\s"]\S*))/g)) {
+    const content = (phrase ?? word ?? "").trim();
+    if (content === "") continue;
+    if (minus === "-" && excludedText === "") excludedText = content;
+    else if (minus === "-") words.push(whole);
+    else if (phrase !== undefined && text === "") text = content;
+    else words.push(...content.split(/\s+/));
+  }
+  return { text, words: words.join(" "), excludedText };
+}
+
+/** What is worth marking in a message that was found. */
+export function marksOf({ text, words }: SearchText): string[] {
+  return [text, ...words.split(" ")].filter((mark) => mark !== "");
+}

@@ -1,0 +1,40 @@
+import { effect, signal } from "@preact/signals";
+
+export type Theme = "auto" | "light" | "dark";
+
+const stored = "fleetlog-theme";
+
+/** As the system has it, unless it was chosen. Kept in the browser: it is about the reader, not about what is read. */
+export const theme = signal<Theme>(readTheme());
+
+/** Dark now, whoever decided it. */
+export const isDark = signal(false);
+
+const systemIsDark = window.matchMedia("(prefers-color-scheme: dark)");
+const judge = () => {
+  isDark.value = theme.value === "dark" || (theme.value === "auto" && systemIsDark.matches);
+};
+systemIsDark.addEventListener("change", judge);
+
+effect(() => {
+  judge();
+  document.documentElement.dataset["theme"] = isDark.value ? "dark" : "light";
+});
+
+export function nextTheme(): void {
+  theme.value = theme.value === "auto" ? (isDark.value ? "light" : "dark") : "auto";
+  try {
+    window.localStorage.setItem(stored, theme.value);
+  } catch {
+    // Storage may be forbidden: the choice then lasts as long as the page.
+  }
+}
+
+function readTheme(): Theme {
+  try {
+    const text = window.localStorage.getItem(stored);
+    return text === "light" || text === "dark" ? text : "auto";
+  } catch {
+    return "auto";
+  }
+}
