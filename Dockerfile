@@ -1,6 +1,6 @@
 # One image for every program: the command says which ("server/main.ts", "consumer/main.ts", "gateway/main.ts",
-# "postgres/main.ts" to migrate, "nginx/main.ts" to write nginx.conf, "client/main.ts" to send). There is no build step,
-# Node runs the TypeScript; and no shell in it.
+# "postgres/main.ts" to migrate, "nginx/main.ts" to write nginx.conf, "client/main.ts" to send). Node runs the
+# TypeScript itself; there is no shell in it.
 #
 #   docker build -t fleetlog:local .
 #
@@ -18,6 +18,14 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && find node_modules -type f ! -iname 'licen*' \( -name '*.map' -o -name '*.md' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete \
   && mkdir /nginx-config
 
+# The gateway's page is the one thing that is built.
+FROM ${NODE_IMAGE} AS page
+WORKDIR /fleetlog
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY . .
+RUN node gateway/page/build.ts
+
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=local
 ARG REVISION=unknown
@@ -32,8 +40,9 @@ WORKDIR /fleetlog
 COPY --from=dependencies /fleetlog/node_modules ./node_modules
 # A new volume mounted here takes this owner, so that nginx/main.ts may write to it.
 COPY --from=dependencies --chown=65532:65532 /nginx-config /nginx-config
-# .dockerignore lets through what the programs run on, and nothing else.
+# .dockerignore lets through what the programs and the page need, and nothing else.
 COPY . .
+COPY --from=page /fleetlog/gateway/page/dist ./gateway/page/dist
 
 ENV NODE_ENV=production
 # By number, so that an orchestrator can see that it is not root.

@@ -76,6 +76,7 @@ describe("Fleetlog in containers", () => {
     });
     assert.match(answer, /"deviceId":"trial"/);
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
+    assert.match(await (await fetch(url)).text(), /<script type="module"/);
     assert.equal((await fetch(`${url}/metrics`)).status, 404);
   });
 
