@@ -17,7 +17,7 @@ export function lineChart(
   const xs = series.flatMap(({ points }) => points.map(([x]) => x));
   const ys = series.flatMap(({ points }) => points.map(([, y]) => y ?? 0));
   const [xMin, xMax] = [Math.min(...xs, 0), Math.max(...xs, 1e-9)];
-  const yMax = niceCeiling(Math.max(...ys, 1e-9));
+  const yMax = niceCeiling(Math.max(...ys, 1), [1, 2, 4, 8]);
   const toX = (x: number) => size.left + ((x - xMin) / (xMax - xMin)) * (size.width - size.left - size.right);
   const toY = (y: number) => size.height - size.bottom - (y / yMax) * (size.height - size.top - size.bottom);
 
@@ -56,8 +56,8 @@ export function secondTicks(seconds: number): readonly Tick[] {
   });
 }
 
-/** The next of 1, 2, 5, 10, 20 … */
-function niceCeiling(value: number): number {
+/** The next of 1, 2, 5, 10, 20 … or of other `factors` times a power of ten. */
+function niceCeiling(value: number, factors: readonly number[] = [1, 2, 5]): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5].find((factor) => factor * power >= value) ?? 10) * power;
+  return (factors.find((factor) => factor * power >= value) ?? 10) * power;
 }

@@ -38,7 +38,7 @@ export class LiveLines {
 
 export function ms(value: number): string {
   if (value >= 10_000) return `${(value / 1_000).toFixed(1)} s`;
-  return `${value >= 100 ? Math.round(value) : value.toPrecision(2)} ms`;
+  return `${value >= 100 || value === 0 ? Math.round(value) : value.toPrecision(2)} ms`;
 }
 
 export function number(value: number): string {

@@ -64,13 +64,11 @@ ${ms(report.lateness.p99)} at p99, which is part of every latency here. It runs 
 
 function charts(report: Report): string {
   const x = secondTicks(report.seconds);
-  const line = (name: string, color: string, value: (point: Point) => number | undefined): Series => {
-    return {
-      name,
-      color,
-      points: report.points.map((point) => [point.seconds, value(point)] as const),
-    };
-  };
+  const line = (name: string, color: string, value: (point: Point) => number | undefined): Series => ({
+    name,
+    color,
+    points: report.points.map((point) => [point.seconds, value(point)] as const),
+  });
   const nines = report.distribution.map(([percentile, value]) => {
     const left = Math.max(1 - percentile / 100, 1e-5);
     return [-Math.log10(left), value, percentile] as const;
@@ -80,8 +78,8 @@ function charts(report: Report): string {
     lineChart(
       "records per second",
       [
-        line("sent", "a", (point) => point.sentRecords),
-        line("acknowledged", "b", (point) => point.acknowledgedRecords),
+        line("sent", "a", (point) => perSecond(point.sentRecords, point)),
+        line("acknowledged", "b", (point) => perSecond(point.acknowledgedRecords, point)),
       ],
       { x, format: number },
     ),
@@ -110,8 +108,15 @@ function charts(report: Report): string {
       ],
       { x, format: number },
     ),
-    lineChart("errors per second", [line("errors", "c", (point) => point.errors)], { x, format: number }),
+    lineChart("errors per second", [line("errors", "c", (point) => perSecond(point.errors, point))], {
+      x,
+      format: number,
+    }),
   ].join("\n");
+}
+
+function perSecond(count: number, { elapsedSeconds }: Point): number | undefined {
+  return elapsedSeconds > 0.2 ? count / elapsedSeconds : undefined;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

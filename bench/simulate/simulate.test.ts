@@ -21,7 +21,7 @@ describe("a simulated fleet", () => {
   before(async () => {
     system = await startSystem({ servers: 1 });
     const given = readOptions(
-      "--devices 8 --rate 800 --duration 1500ms --batch-interval 200ms --boots 1s --reconnects 800ms --bad-network 25 --link-latency 20ms".split(
+      "--devices 8 --rate 800 --duration 2s --batch-interval 100ms --boots 500ms --reconnects 300ms --bad-network 50 --link-latency 40ms".split(
         " ",
       ),
     );

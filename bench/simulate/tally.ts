@@ -1,9 +1,11 @@
 import { Latencies, type Percentiles } from "#bench/simulate/latencies.ts";
 
-/** One second of the run. */
+/** About one second of the run. */
 export interface Point {
-  /** From the start to the end of this second. */
+  /** From the start of the run to the end of this second. */
   readonly seconds: number;
+  /** How long it was: the last one is cut short. */
+  readonly elapsedSeconds: number;
   readonly sentRecords: number;
   readonly acknowledgedRecords: number;
   /** ms from the intended time of sending to the acknowledgement, of what was acknowledged in this second. */
@@ -50,7 +52,7 @@ export class Tally {
   readonly lateness = new Latencies();
   readonly points: Point[] = [];
   readonly #recent = new Latencies();
-  #before = { sentRecords: 0, acknowledgedRecords: 0, errors: 0 };
+  #before = { seconds: 0, sentRecords: 0, acknowledgedRecords: 0, errors: 0 };
   #errorCount = 0;
 
   get waitingBatches(): number {
@@ -85,6 +87,7 @@ export class Tally {
     const { sentRecords, acknowledgedRecords } = this;
     const point = {
       seconds,
+      elapsedSeconds: seconds - this.#before.seconds,
       sentRecords: sentRecords - this.#before.sentRecords,
       acknowledgedRecords: acknowledgedRecords - this.#before.acknowledgedRecords,
       latency: this.#recent.percentiles,
@@ -93,7 +96,7 @@ export class Tally {
       notStoredRecords,
     };
     this.#recent.reset();
-    this.#before = { sentRecords, acknowledgedRecords, errors: this.#errorCount };
+    this.#before = { seconds: 0, sentRecords, acknowledgedRecords, errors: this.#errorCount };
     this.points.push(point);
     return point;
   }

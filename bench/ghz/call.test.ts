@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { callNames, configOf, readCall } from "#bench/ghz/call.ts";
+import { faultOf } from "#bench/ghz/measure-call.ts";
+
+test("each run of ghz has devices of its own, and each of its calls a batch of its own", () => {
+  for (const name of callNames) {
+    const { config, data } = configOf(readCall(name), { host: "h:1", prefix: "ghz-run-", output: "o" });
+    const { batch } = JSON.parse(data) as { batch: { deviceId: string; sessionId: string } };
+    assert.equal(batch.deviceId, "ghz-run-{{mod .RequestNumber 96}}");
+    assert.equal(batch.sessionId, "{{.UUID}}");
+    assert.equal((config as { host: string }).host, "h:1");
+  }
+});
+
+test("the names of the calls say how many records a batch has", () => {
+  assert.deepEqual(
+    (["unary-1", "unary-10", "unary-100", "stream-100"] as const).map(
+      (name) => readCall(name).recordsPerBatch,
+    ),
+    [1, 10, 100, 100],
+  );
+});
+
+test("a run is at fault when rows are missing, too many or doubled, and not for calls without an answer", () => {
+  const cases = [
+    [100, 0, 100, 0, undefined],
+    [100, 10, 105, 0, undefined],
+    [100, 0, 99, 0, /^1 acknowledged records are not stored$/],
+    [100, 10, 111, 0, /^11 rows more/],
+    [100, 0, 101, 1, /^1 rows are doubled$/],
+    [0, 0, 0, 0, /nothing/],
+  ] as const;
+  for (const [acknowledged, uncertain, rows, doubled, expected] of cases) {
+    const fault = faultOf(acknowledged, uncertain, rows, doubled);
+    if (expected === undefined) assert.equal(fault, undefined);
+    else assert.match(fault ?? "", expected);
+  }
+});
