@@ -76,7 +76,8 @@ describe("Fleetlog in containers", () => {
     });
     assert.match(answer, /"deviceId":"trial"/);
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
-    assert.match(await (await fetch(url)).text(), /<script type="module"/);
+    const page = await fetch(url, { headers: { accept: "text/html" } });
+    assert.match(await page.text(), /<script type="module"/);
     assert.equal((await fetch(`${url}/metrics`)).status, 404);
   });
 
