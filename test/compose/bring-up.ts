@@ -8,6 +8,7 @@ import { execa } from "execa";
 import { projectFolder } from "#local/folders.ts";
 import { freePort } from "#local/free-port.ts";
 import { waitFor } from "#test/support/wait-for.ts";
+import { pushOne } from "./push-one.ts";
 import { startTrialDevice, type TrialDevice } from "./trial-device.ts";
 
 // `npm run test:compose`: the whole of docker-compose.yml, by ./manage.sh, as a project of its own beside any other.
@@ -32,7 +33,7 @@ let device: TrialDevice;
 
 describe("Fleetlog in containers", () => {
   after(async () => {
-    await device?.stop().catch(() => {});
+    device?.abandon();
     await manage("clean", "--yes");
     rmSync(folder, { recursive: true });
   });
@@ -92,7 +93,7 @@ describe("Fleetlog in containers", () => {
       await waitFor(
         `calls at each of ${count} servers`,
         async () => {
-          for (let call = 0; call < 20; call += 1, pushed += 1) if (!(await push())) failed += 1;
+          for (let call = 0; call < 20; call += 1, pushed += 1) if (!(await pushOne(httpPort))) failed += 1;
           const now = await Promise.all(
             servers.map(async (id) => (await callsOf(id)) > (before.get(id) ?? 0)),
           );
@@ -189,21 +190,6 @@ describe("Fleetlog in containers", () => {
     assert.ok(existsSync(env.FLEETLOG_ENV_FILE));
   });
 });
-
-async function push(): Promise<boolean> {
-  try {
-    const response = await fetch(`http://127.0.0.1:${httpPort}/fleetlog.v1.IngestService/PushLogs`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ batch: { deviceId: "push", records: [{ message: "x" }] } }),
-      signal: AbortSignal.timeout(10_000),
-    });
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false; // counted by the caller
-  }
-}
 
 /** How many calls a server has answered. */
 async function callsOf(container: string): Promise<number> {

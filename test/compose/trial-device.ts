@@ -9,6 +9,8 @@ export interface TrialDevice {
   readonly reconnects: number;
   /** Resolves when everything sent has its verdict; rejects when the stream failed. */
   stop(): Promise<void>;
+  /** Ends at once, whatever has no verdict yet. */
+  abandon(): void;
 }
 
 /** A device that streams a batch of 10 records every 20 ms until it is stopped. */
@@ -30,6 +32,7 @@ export function startTrialDevice(deviceId: string, address: string): TrialDevice
       await sending;
       stream.close();
     },
+    abandon: () => stream.close(),
   });
 }
 
