@@ -1,3 +1,5 @@
+import { setDefaultHighWaterMark } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createAdminServer, listen } from "#lib/admin-server.ts";
 import { createLogger } from "#lib/logger.ts";
@@ -19,8 +21,14 @@ import { OpenStreams } from "./open-streams.ts";
 import { RedisWatch } from "./redis-watch.ts";
 import { createRpcMetrics } from "./rpc-metrics.ts";
 
+/** So long a starting server waits for its Redis before it listens; then it listens all the same, and is not ready. */
+const safeWithinMs = 5_000;
+
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("server", config.logLevel);
+
+// A stream of messages reads one ahead, not 16: what is read beyond BatchPipeline's bounds can be 1 MiB a piece.
+setDefaultHighWaterMark(true, 1);
 
 await runProgram(logger, async (program) => {
   const registry = createRegistry("server");
@@ -61,12 +69,15 @@ await runProgram(logger, async (program) => {
     },
   });
 
+  const adminAddress = await listening(listen(admin, config.adminListen));
+  program.onStop("admin", 500, () => admin.closeAllConnections());
+  // A server that has just been started again would refuse what its neighbour can take.
+  await Promise.race([watch.firstSafe, sleep(safeWithinMs, undefined, { ref: false })]);
   const addresses = {
-    admin: await listening(listen(admin, config.adminListen)),
+    admin: adminAddress,
     http: await listening(listen(http.server, config.httpListen)),
     grpc: await listening(grpc.listen(config.grpcListen)),
   };
-  program.onStop("admin", 500, () => admin.closeAllConnections());
   program.onStop("drain", 9_000, async () => {
     readiness.notReady("server", "stopping");
     grpc.setServing(false);

@@ -23,6 +23,7 @@ const checkIntervalMs = 5_000;
 export class RedisWatch {
   readonly #options: RedisWatchOptions;
   readonly #timer: NodeJS.Timeout;
+  readonly #firstSafe = Promise.withResolvers<void>();
   #state: string | undefined;
   #stopped = false;
 
@@ -34,6 +35,11 @@ export class RedisWatch {
     redis.on("error", (error: Error) => options.logger.debug({ err: error }, "Redis connection"));
     this.#timer = setInterval(() => void this.#check(), checkIntervalMs);
     if (redis.status === "ready") void this.#check();
+  }
+
+  /** Resolves when Redis was found safe for the first time. */
+  get firstSafe(): Promise<void> {
+    return this.#firstSafe.promise;
   }
 
   stop(): void {
@@ -56,8 +62,10 @@ export class RedisWatch {
   #say(problem: string): void {
     if (this.#stopped) return;
     const { logger, onSafe, onUnsafe } = this.#options;
-    if (problem === "") onSafe();
-    else onUnsafe(problem);
+    if (problem === "") {
+      onSafe();
+      this.#firstSafe.resolve();
+    } else onUnsafe(problem);
     if (problem === this.#state) return;
     this.#state = problem;
     if (problem === "") logger.info("Redis is there and safe: taking batches");

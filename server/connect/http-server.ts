@@ -12,7 +12,7 @@ import { limits } from "#batch/limits.ts";
 /** HTTP/1.1 and HTTP/2 without TLS on one port. */
 export interface HttpFace {
   readonly server: Server;
-  /** Takes no new connections, ends the idle ones, waits for the calls under way. */
+  /** Takes no new connections, ends the others with their next call or when idle, waits for the calls under way. */
   close(): Promise<void>;
   /** Ends what is still open. */
   destroy(): void;
@@ -20,6 +20,13 @@ export interface HttpFace {
 
 /** A connection that says nothing for this long is ended. */
 const firstByteTimeoutMs = 10_000;
+
+/**
+ * A proxy may send a call on a kept-alive connection at the moment in which we close it, and that call fails. So
+ * when the server stops, connections go away as answers to calls ("connection: close"); only what was idle for all of
+ * this time is closed by us.
+ */
+const idleGraceMs = 1_000;
 
 /**
  * The first bytes of a connection tell which it is: HTTP/2 begins with "PRI", which is no method of HTTP/1.1. Streams
@@ -77,8 +84,9 @@ export function createHttpFace(
       closing = true;
       server.close();
       for (const session of sessions) session.close();
-      http1.close();
+      const closeIdle = setTimeout(() => http1.close(), idleGraceMs);
       await Promise.all([...sockets].map((socket) => once(socket, "close")));
+      clearTimeout(closeIdle);
     },
     destroy() {
       for (const socket of sockets) socket.destroy();
