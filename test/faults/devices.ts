@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { fromBinary } from "@bufbuild/protobuf";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import type { Random } from "#batch/testing/random.ts";
+import { openChannel } from "#client/channel.ts";
+import { DeviceStream } from "#client/device-stream.ts";
+import { encodeRequest } from "#client/record.ts";
+import { type Ack, PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { Journal, JournalBatch } from "./journal.ts";
+import type { SecretRecords } from "./secret-record.ts";
+
+/** What the devices of a run met, added up. */
+export interface FleetTally {
+  /** Streams that ended, and calls that failed without an answer. */
+  broken: number;
+  /** Batches answered with "later", by gRPC code: 8 full, 14 away. */
+  readonly later: Map<number, number>;
+}
+
+export interface DeviceParts {
+  readonly deviceId: string;
+  readonly journal: Journal;
+  readonly secrets: SecretRecords;
+  readonly random: Random;
+  readonly tally: FleetTally;
+  /** The time a record gets, in microseconds since 1970; 0n for none. */
+  readonly clock: () => bigint;
+  /** Aborted: stop waiting for verdicts. */
+  readonly signal: AbortSignal;
+}
+
+/** Sends one batch after the other; resolves when the journal has the verdict, or there is room for the next. */
+export interface Device {
+  send(): Promise<void>;
+  /** Until everything has its verdict. */
+  flush(): Promise<void>;
+  close(): void;
+}
+
+const sessionId = "boot-1";
+
+/** Opens a batch of 1 to 12 records in the journal. */
+export function openBatch(parts: DeviceParts, sequence: bigint, session = sessionId): JournalBatch {
+  const { deviceId, journal, secrets, random, clock } = parts;
+  const place = { deviceId, sessionId: session, sequence: String(sequence) };
+  const records = Array.from({ length: 1 + random.below(12) }, (_, index) =>
+    secrets.make({ ...place, index }, clock()),
+  );
+  return journal.open({ deviceId, sessionId: session, sequence, records });
+}
+
+/** The bytes of a PushLogsRequest, the same every time. */
+export function requestOf(batch: JournalBatch): Buffer {
+  return encodeRequest(
+    batch,
+    batch.records.map(({ bytes }) => bytes),
+  );
+}
+
+/** Speaks StreamLogs, by the library that devices use. */
+export function streamingDevice(parts: DeviceParts, address: string): Device {
+  const { journal, tally } = parts;
+  const stream = new DeviceStream<JournalBatch>({
+    deviceId: parts.deviceId,
+    sessionId,
+    address,
+    ackTimeoutMs: 4_000,
+    backoff: { baseMs: 30, capMs: 500 },
+    giveUpAfterMs: 3_600_000,
+    onAcknowledged: ({ note }, ack) => journal.acknowledge(note, ack),
+    onRefused: ({ note }, error) => journal.refuse(note, error),
+    onDelayed: (_batch, { code }) => void tally.later.set(code, (tally.later.get(code) ?? 0) + 1),
+    onReconnect: () => void (tally.broken += 1),
+    onFailed: (error) => journal.contradictions.push(`${parts.deviceId}: ${error.message}`),
+  });
+  parts.signal.addEventListener("abort", () => stream.close());
+  let sequence = 0n;
+  return {
+    async send() {
+      const batch = openBatch(parts, ++sequence);
+      await stream.send(
+        batch.records.map(({ bytes }) => bytes),
+        batch,
+      );
+    },
+    flush: () => stream.flush(),
+    close: () => stream.close(),
+  };
+}
+
+/** How a call ended: with an ack, or with a gRPC code, undefined when no server answered. */
+type CallEnd = Ack | { readonly code: number | undefined; readonly message: string };
+
+/** Sends the batch until a server takes it. The pauses are short on purpose: it does not honour RetryInfo. */
+export async function pushUntilTaken(
+  { journal, tally, random, signal }: Pick<DeviceParts, "journal" | "tally" | "random" | "signal">,
+  batch: JournalBatch,
+  call: (request: Buffer) => Promise<CallEnd>,
+): Promise<void> {
+  const request = requestOf(batch);
+  for (;;) {
+    signal.throwIfAborted();
+    const end = await call(request);
+    if (!("code" in end)) return journal.acknowledge(batch, end);
+    if (end.code === status.INVALID_ARGUMENT) return journal.refuse(batch, end);
+    if (end.code === status.RESOURCE_EXHAUSTED || end.code === status.UNAVAILABLE) {
+      tally.later.set(end.code, (tally.later.get(end.code) ?? 0) + 1);
+    } else tally.broken += 1;
+    await sleep(20 + random.below(60));
+  }
+}
+
+/** Speaks unary gRPC. */
+export function pushingDevice(parts: DeviceParts, address: string): Device {
+  const client = openChannel(address);
+  const call = (request: Buffer) =>
+    new Promise<CallEnd>((resolve) => {
+      client.makeUnaryRequest(
+        "/fleetlog.v1.IngestService/PushLogs",
+        (bytes: Buffer) => bytes,
+        (bytes: Buffer) => fromBinary(PushLogsResponseSchema, bytes),
+        request,
+        { deadline: Date.now() + 4_000 },
+        (error, response) => resolve(response?.ack ?? asEnd(error)),
+      );
+    });
+  return oneByOne(parts, call, () => client.close());
+}
+
+/** Speaks Connect: one protobuf message in a POST over HTTP/1.1. */
+export function postingDevice(parts: DeviceParts, baseUrl: () => string): Device {
+  return oneByOne(
+    parts,
+    (request) => post(baseUrl(), request),
+    () => undefined,
+  );
+}
+
+export async function post(baseUrl: string, request: Buffer): Promise<CallEnd> {
+  try {
+    const response = await fetch(`${baseUrl}/fleetlog.v1.IngestService/PushLogs`, {
+      method: "POST",
+      headers: { "content-type": "application/proto" },
+      body: new Uint8Array(request),
+      signal: AbortSignal.timeout(4_000),
+    });
+    const body = Buffer.from(await response.arrayBuffer());
+    if (response.ok) return fromBinary(PushLogsResponseSchema, body).ack ?? asEnd(undefined);
+    const { code, message } = JSON.parse(body.toString()) as { code: string; message: string };
+    return { code: status[code.toUpperCase() as keyof typeof status], message };
+  } catch (error) {
+    return asEnd(error); // no answer: it may be stored or not
+  }
+}
+
+function oneByOne(
+  parts: DeviceParts,
+  call: (request: Buffer) => Promise<CallEnd>,
+  close: () => void,
+): Device {
+  let sequence = 0n;
+  let last: Promise<void> = Promise.resolve();
+  return {
+    send() {
+      last = pushUntilTaken(parts, openBatch(parts, ++sequence), call);
+      return last;
+    },
+    flush: () => last,
+    close,
+  };
+}
+
+function asEnd(error: unknown): CallEnd {
+  const { code } = (error ?? {}) as Partial<ServiceError>;
+  return { code: typeof code === "number" ? code : undefined, message: String(error) };
+}

@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Random } from "#batch/testing/random.ts";
+import { withDeadline } from "#lib/deadline.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import {
+  type Device,
+  type DeviceParts,
+  type FleetTally,
+  postingDevice,
+  pushingDevice,
+  streamingDevice,
+} from "./devices.ts";
+import type { Journal } from "./journal.ts";
+import type { SecretRecords } from "./secret-record.ts";
+
+export interface FleetOptions {
+  readonly prefix: string;
+  readonly seed: number;
+  readonly journal: Journal;
+  readonly secrets: SecretRecords;
+  /** host:port for gRPC, and the base URL for HTTP. */
+  readonly grpc: string;
+  readonly http: string;
+  readonly clock?: ((random: Random) => bigint) | undefined;
+  /** Between two batches of one device; 10 to 60 ms by default. */
+  readonly pauseMs?: (random: Random) => number;
+}
+
+/** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is told to stop. */
+export class Fleet {
+  readonly tally: FleetTally = { broken: 0, later: new Map() };
+  readonly #options: FleetOptions;
+  readonly #devices: Device[] = [];
+  readonly #loops: Promise<void>[] = [];
+  readonly #ids: string[] = [];
+  readonly #abort = new AbortController();
+  #stopping = false;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    const { grpc, http } = options;
+    for (let number = 1; number <= 6; number += 1) this.#add((parts) => streamingDevice(parts, grpc));
+    this.#add((parts) => pushingDevice(parts, grpc));
+    this.#add((parts) => postingDevice(parts, () => http));
+  }
+
+  /** Until every device has so many acknowledgements of batches that it begins to send from now on. */
+  async everyDeviceIsAcknowledged(count: number, deadlineMs = 90_000): Promise<void> {
+    const { journal } = this.#options;
+    const from = performance.now();
+    await waitFor(
+      "every device to be acknowledged",
+      () => {
+        const counts = new Map(this.#ids.map((id) => [id, 0]));
+        for (let at = journal.batches.length - 1; at >= 0; at -= 1) {
+          const { deviceId, sentAtMs, verdict } = journal.batches[at]!;
+          if (sentAtMs < from) break;
+          if (verdict === "acknowledged") counts.set(deviceId, (counts.get(deviceId) ?? 0) + 1);
+        }
+        return [...counts.values()].every((seen) => seen >= count);
+      },
+      deadlineMs,
+    );
+  }
+
+  /** Sends no more, and waits for the last verdicts. */
+  async stop(deadlineMs = 90_000): Promise<void> {
+    this.#stopping = true;
+    const flushed = Promise.all(this.#loops).then(() =>
+      Promise.all(this.#devices.map((device) => device.flush())),
+    );
+    try {
+      await withDeadline("the last verdicts", deadlineMs, flushed);
+    } finally {
+      this.abandon();
+    }
+  }
+
+  /** Ends at once; what has no verdict stays without. */
+  abandon(): void {
+    this.#stopping = true;
+    this.#abort.abort(new Error("the fleet was abandoned"));
+    for (const device of this.#devices) device.close();
+  }
+
+  #add(make: (parts: DeviceParts) => Device): void {
+    const { prefix, seed, journal, secrets, clock, pauseMs } = this.#options;
+    const number = this.#devices.length + 1;
+    const deviceId = `${prefix}device-${number}`;
+    const random = new Random(seed + number);
+    const device = make({
+      deviceId,
+      journal,
+      secrets,
+      random,
+      tally: this.tally,
+      clock: () => clock?.(random) ?? BigInt(Date.now()) * 1000n,
+      signal: this.#abort.signal,
+    });
+    this.#devices.push(device);
+    this.#ids.push(deviceId);
+    const loop = this.#run(device, () => pauseMs?.(random) ?? 10 + random.below(50));
+    loop.catch(() => {}); // `stop` gives the error to whoever asks
+    this.#loops.push(loop);
+  }
+
+  async #run(device: Device, pauseMs: () => number): Promise<void> {
+    while (!this.#stopping) {
+      await device.send();
+      await sleep(pauseMs());
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { SecretRecord } from "./secret-record.ts";
+
+/** One batch as its device remembers it. Without a verdict its records may be stored once, or not at all. */
+export interface JournalBatch {
+  readonly deviceId: string;
+  readonly sessionId: string;
+  readonly sequence: bigint;
+  readonly records: readonly SecretRecord[];
+  /** `performance.now()` when it was first sent. */
+  readonly sentAtMs: number;
+  verdict: "none" | "acknowledged" | "refused";
+  /** Of an acknowledged batch: the records that were refused by themselves, and why. */
+  rejections: ReadonlyMap<number, string>;
+}
+
+/** What all devices of one run sent, and what they were told about it. The only witness the judge believes. */
+export class Journal {
+  readonly batches: JournalBatch[] = [];
+  /** Verdicts that contradict each other or the batch. */
+  readonly contradictions: string[] = [];
+  acknowledgedCount = 0;
+  refusedCount = 0;
+
+  open(batch: Pick<JournalBatch, "deviceId" | "sessionId" | "sequence" | "records">): JournalBatch {
+    const opened: JournalBatch = {
+      ...batch,
+      sentAtMs: performance.now(),
+      verdict: "none",
+      rejections: new Map(),
+    };
+    this.batches.push(opened);
+    return opened;
+  }
+
+  /** A batch may be acknowledged more than once, when it was sent more than once; the words must be the same. */
+  acknowledge(batch: JournalBatch, ack: Pick<Ack, "accepted" | "rejections">): void {
+    const rejections = new Map(ack.rejections.map(({ index, reason }) => [index, reason]));
+    const name = `${batch.deviceId} ${batch.sessionId} ${batch.sequence}`;
+    const bad = batch.records.flatMap(({ isBad }, index) => (isBad ? [index] : []));
+    if (
+      ack.accepted + rejections.size !== batch.records.length ||
+      bad.some((index) => !rejections.has(index))
+    ) {
+      this.contradictions.push(`${name}: ${ack.accepted} accepted, ${rejections.size} rejected`);
+    }
+    if (batch.verdict === "acknowledged") return;
+    batch.verdict = "acknowledged";
+    batch.rejections = rejections;
+    this.acknowledgedCount += 1;
+  }
+
+  /** The batch as a whole was refused for good. */
+  refuse(batch: JournalBatch, error: Pick<BatchError, "message">): void {
+    this.contradictions.push(`${batch.deviceId} ${batch.sequence}: refused: ${error.message}`);
+    batch.verdict = "refused";
+    this.refusedCount += 1;
+  }
+}

@@ -1,0 +1,156 @@
+import { Client } from "pg";
+import type { Journal, JournalBatch } from "./journal.ts";
+import { idOf, type SecretRecords } from "./secret-record.ts";
+
+/** The judgement of one run; everything but `records`, `excused` and `rows` must be 0 and empty. */
+export interface Judgement {
+  /** Acknowledged. */
+  readonly records: number;
+  /** Acknowledged, and neither stored nor in dead_letters as announced. */
+  readonly lost: number;
+  /** Rows beyond one per record. */
+  readonly doubled: number;
+  /** Rows of records that no device sent. */
+  readonly phantom: number;
+  /** Rows that differ from what was sent. */
+  readonly mutated: number;
+  /** Missing, but the fault took them openly: see {@link JudgeOptions.excuses}. */
+  readonly excused: number;
+  /** All rows there are now: `rowsBefore` of the next run. */
+  readonly rows: number;
+  /** What else is wrong: counts that disagree with the rows, contradictory verdicts. */
+  readonly faults: readonly string[];
+}
+
+export interface JudgeOptions {
+  readonly databaseUrl: string;
+  /** All devices of the run begin with this, and no others do. */
+  readonly devicePrefix: string;
+  readonly journal: Journal;
+  readonly secrets: SecretRecords;
+  /** Rows that earlier runs left in `records`. */
+  readonly rowsBefore: number;
+  /** Whether the loss of this batch was to be expected, and will be checked to have been reported. */
+  readonly excuses?: ((batch: JournalBatch) => boolean) | undefined;
+}
+
+interface StoredRow {
+  readonly device_id: string;
+  readonly session_id: string;
+  readonly sequence: string;
+  readonly idx: number;
+  readonly severity: number;
+  readonly logger: string;
+  readonly message: string;
+  readonly attributes: Record<string, string>;
+  readonly time_micros: string;
+  readonly received_micros: string;
+}
+
+/** Compares what the devices were told with what PostgreSQL has. Call when nothing is under way any more. */
+export async function judge(options: JudgeOptions): Promise<Judgement> {
+  const client = new Client({ connectionString: options.databaseUrl });
+  client.on("error", () => {}); // reported by the query it interrupts
+  await client.connect();
+  try {
+    const prefix = `${options.devicePrefix}%`;
+    const { rows } = await client.query<StoredRow>(
+      `select device_id, session_id, sequence, idx, severity, logger, message, attributes,
+              (extract(epoch from time) * 1000000)::bigint::text as time_micros,
+              (extract(epoch from received_at) * 1000000)::bigint::text as received_micros
+         from logs where device_id like $1`,
+      [prefix],
+    );
+    const letters = await client.query<{ raw: Buffer; reason: string }>(
+      "select raw, reason from dead_letters where device_id like $1 and idx is not null",
+      [prefix],
+    );
+    const counted = await client.query<{ all: string; minutes: string; off: string[] | null }>(
+      `select (select count(*) from records) as all,
+              (select coalesce(sum(record_count), 0) from log_statistics) as minutes,
+              (select array_agg(device_id) from (
+                 select device_id from devices
+                   left join batches on device_key = key
+                   left join (select batch_id, count(*) as n from records group by 1) r on batch_id = batches.id
+                  where device_id like $1
+                  group by key, device_id, devices.record_count, devices.batch_count
+                 having devices.record_count <> coalesce(sum(r.n), 0)
+                     or devices.record_count <> coalesce(sum(batches.record_count), 0)
+                     or devices.batch_count <> count(batches.id)) as wrong) as off`,
+      [prefix],
+    );
+    return compare(options, rows, letters.rows, counted.rows[0]!);
+  } finally {
+    await client.end().catch(() => {}); // it was lost: so the query threw
+  }
+}
+
+function compare(
+  { journal, secrets, rowsBefore, excuses }: JudgeOptions,
+  rows: readonly StoredRow[],
+  letters: readonly { raw: Buffer; reason: string }[],
+  counted: { all: string; minutes: string; off: string[] | null },
+): Judgement {
+  const known = new Set(journal.batches.flatMap(({ records }) => records.map(({ id }) => id)));
+  const stored = new Map<string, number>();
+  let phantom = 0;
+  let mutated = 0;
+  for (const row of rows) {
+    const id = idOf(row.message);
+    if (id === undefined || !known.has(id)) {
+      phantom += 1;
+      continue;
+    }
+    stored.set(id, (stored.get(id) ?? 0) + 1);
+    if (!isWhole(secrets, row)) mutated += 1;
+  }
+  const letterReasons = new Map<string, string[]>();
+  for (const { raw, reason } of letters) {
+    const id = /[0-9a-f]{32}(?= )/.exec(raw.toString("latin1"))?.[0] ?? "";
+    letterReasons.set(id, [...(letterReasons.get(id) ?? []), reason]);
+  }
+
+  const faults = [...journal.contradictions];
+  let [records, lost, excused] = [0, 0, 0];
+  let doubled = [...stored.values()].reduce((sum, count) => sum + count - 1, 0);
+  for (const batch of journal.batches) {
+    for (const [index, { id }] of batch.records.entries()) {
+      const announced = batch.rejections.get(index);
+      const reasons = letterReasons.get(id) ?? [];
+      doubled += Math.max(0, reasons.length - 1);
+      if (batch.verdict !== "acknowledged") continue;
+      records += 1;
+      const isKept = announced === undefined ? stored.has(id) : reasons.includes(announced);
+      if (isKept) continue;
+      if (excuses?.(batch)) excused += 1;
+      else {
+        if (lost < 5)
+          faults.push(`lost: record ${index} of ${batch.deviceId} ${batch.sequence}, ${reasons.join()}`);
+        lost += 1;
+      }
+    }
+  }
+  // Rows that belong to no device of this run, and to none before it.
+  const stray = Number(counted.all) - rowsBefore - rows.length;
+  if (stray > 0) phantom += stray;
+  if (stray < 0) faults.push(`${-stray} rows of earlier runs have disappeared`);
+  if (counted.minutes !== counted.all)
+    faults.push(`log_statistics: ${counted.minutes}, rows: ${counted.all}`);
+  if (counted.off) faults.push(`counts in devices are wrong: ${counted.off.slice(0, 5).join(", ")}`);
+  return { records, lost, doubled, phantom, mutated, excused, rows: Number(counted.all), faults };
+}
+
+function isWhole(secrets: SecretRecords, row: StoredRow): boolean {
+  const setting = {
+    deviceId: row.device_id,
+    sessionId: row.session_id,
+    sequence: row.sequence,
+    index: row.idx,
+    severity: row.severity,
+    logger: row.logger,
+    attributes: row.attributes,
+  };
+  if (secrets.isWhole(row.message, { ...setting, timeMicros: row.time_micros })) return true;
+  const isUntimed = row.time_micros === row.received_micros;
+  return isUntimed && secrets.isWhole(row.message, { ...setting, timeMicros: "0" });
+}

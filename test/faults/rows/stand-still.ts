@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { growth } from "../counters.ts";
+import { pendingByConsumer } from "../drained.ts";
+import { type Fault, type Scene, words } from "../fault.ts";
+import { childrenOf, signalAll, treeOf } from "../processes.ts";
+
+// SIGSTOP and, later, SIGCONT: a process that lives and does nothing, as when a machine swaps or a VM is moved. The long
+// ones outlast every timeout that a client of the part has, and the time after which entries are taken over.
+
+type Part = "server" | "consumer" | "redis" | "postgres" | "nginx-worker";
+
+const titles: Readonly<Record<Part, string>> = {
+  server: "an ingest server",
+  consumer: "a consumer",
+  redis: "Redis",
+  postgres: "PostgreSQL",
+  "nginx-worker": "an Nginx worker",
+};
+
+export const standStillRows: readonly Fault[] = (Object.keys(titles) as Part[]).flatMap((part) => [
+  {
+    name: `stop-${part}`,
+    title: `SIGSTOP/CONT of ${titles[part]}`,
+    runsFull: 10,
+    inject: (scene: Scene) => standStill(scene, part, scene.lasting(1.5, 1.5, 2.5), false),
+  },
+  {
+    name: `stop-${part}-long`,
+    title: `SIGSTOP/CONT of ${titles[part]}, past every timeout`,
+    runsFull: 10,
+    inject: (scene: Scene) => standStill(scene, part, scene.lasting(10, 10, 15), true),
+  },
+]);
+
+async function standStill(scene: Scene, part: Part, forMs: number, isLong: boolean) {
+  const { world, journal, before } = scene;
+  const pids = pidsOf(scene, part);
+  const pending = () => pendingByConsumer(world).then((all) => [...all.values()].reduce((a, b) => a + b, 0));
+  let waiting = 0;
+  signalAll(pids, "SIGSTOP");
+  try {
+    const stoppedAt = performance.now();
+    await sleep(forMs / 2);
+    waiting = journal.batches.filter(
+      (batch) => batch.verdict === "none" && batch.sentAtMs < stoppedAt + 100,
+    ).length;
+    await sleep(forMs / 2);
+    if (part === "consumer" || part === "postgres") waiting = await pending();
+  } finally {
+    signalAll(pids, "SIGCONT");
+  }
+  return (after: Scene["before"]) => {
+    const reclaimed = growth(before, after, "fleetlog_reclaimed_entries_total");
+    if (isLong && part === "consumer") return words(reclaimed, "entries taken over from it");
+    return words(waiting, `batches waited for ${titles[part]}`);
+  };
+}
+
+function pidsOf({ world, random }: Scene, part: Part): readonly number[] {
+  const { servers, consumers, nginx } = world.system;
+  const pick = {
+    server: () => [random.pick(servers).pid],
+    consumer: () => [random.pick(consumers).pid],
+    redis: () => [world.redis.pid],
+    postgres: () => treeOf(world.postgres.pid),
+    "nginx-worker": () => [random.pick(childrenOf(nginx.pid))],
+  };
+  return pick[part]();
+}

@@ -1,0 +1,97 @@
+import type { Fault, Pace } from "./fault.ts";
+import { isClean, type RunResult, runOnce } from "./run.ts";
+import { World } from "./world.ts";
+
+/** A run whose system did not come back, so that nothing could be judged. */
+export interface FailedRun {
+  readonly fault: string;
+  readonly run: number;
+  readonly seed: number;
+  readonly failure: string;
+}
+
+export type AnyRun = RunResult | FailedRun;
+
+export interface RowOptions {
+  readonly runs: number;
+  readonly seed: number;
+  readonly pace: Pace;
+  /** Told of every run as it ends; void ones too. */
+  readonly onRun: (run: AnyRun) => void;
+  /** Runs that were done before, by their number. */
+  readonly isDone: (run: number) => boolean;
+}
+
+/** A void run is made again, at most so often per row. */
+const voidsMax = (runs: number) => 3 + runs;
+
+/** One world serves many rows; one in which a run failed is given up for a new one. */
+export class Worlds {
+  #world: World | undefined;
+  #worldRuns = 0;
+
+  async current(): Promise<World> {
+    // Now and then a new one, so that it does not matter how much the last ones left.
+    if (this.#worldRuns++ >= 100) await this.giveUp();
+    this.#world ??= await World.start();
+    return this.#world;
+  }
+
+  async giveUp(): Promise<void> {
+    const world = this.#world;
+    this.#world = undefined;
+    this.#worldRuns = 0;
+    await world?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Runs one row until it has so many runs that were not void. */
+export async function runRow(worlds: Worlds, fault: Fault, options: RowOptions): Promise<void> {
+  await using own = await fault.prepare?.();
+  const ownWorlds = own && (await World.start(own.redisSettings));
+  try {
+    let voids = 0;
+    for (let run = 0; run < options.runs; run += 1) {
+      if (options.isDone(run)) continue;
+      const world = ownWorlds ?? (await worlds.current());
+      const result = await attempt(world, fault, {
+        ...options,
+        run,
+        seed: seedOf(options.seed, fault, run, voids),
+      });
+      options.onRun(result);
+      if ("failure" in result || !isClean(result)) {
+        if (ownWorlds) return;
+        await worlds.giveUp();
+      } else if (result.evidence === "") {
+        voids += 1;
+        if (voids > voidsMax(options.runs)) return;
+        run -= 1;
+      }
+    }
+  } finally {
+    await ownWorlds?.[Symbol.asyncDispose]();
+  }
+}
+
+async function attempt(
+  world: World,
+  fault: Fault,
+  options: { readonly run: number; readonly seed: number; readonly pace: Pace },
+): Promise<AnyRun> {
+  try {
+    return await runOnce(world, fault, options);
+  } catch (error) {
+    const { message, cause } = error as Error;
+    const failure = cause instanceof Error ? `${message}: ${cause.message}` : message;
+    return { fault: fault.name, run: options.run, seed: options.seed, failure };
+  }
+}
+
+/** The same for the same row and run; another one when a void run is made again. */
+function seedOf(seed: number, { name }: Fault, run: number, voids: number): number {
+  let hash = seed;
+  for (const character of `${name} ${run} ${voids}`)
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
+  return hash >>> 1;
+}
