@@ -10,6 +10,10 @@ export function readConfig(env: Env) {
       DATABASE_READ_URL: postgresUrl().optional(),
       DATABASE_CONNECTIONS_MAX: integer(1, 200).prefault("10"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
+      REDIS_URL: url(["redis", "rediss"]).optional(),
+      STREAM_SHARDS: integer(1, 1024).prefault("4"),
+      TAIL_WINDOW_MS: integer(0, 86_400_000).prefault("60000"),
+      TAILS_MAX: integer(1, 100_000).prefault("500"),
     },
     env,
   );
@@ -20,6 +24,12 @@ export function readConfig(env: Env) {
     databaseUrl: read.DATABASE_READ_URL ?? read.DATABASE_URL,
     connectionsMax: read.DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
+    /** Undefined: nothing is cached, and there is no live tail. */
+    redisUrl: read.REDIS_URL,
+    shards: read.STREAM_SHARDS,
+    /** As the consumers have it: for so long the stream keeps what is stored. */
+    tailWindowMs: read.TAIL_WINDOW_MS,
+    tailsMax: read.TAILS_MAX,
   });
 }
 

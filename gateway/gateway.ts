@@ -1,25 +1,30 @@
 import type { Server } from "node:http";
 import { join } from "node:path";
+import type { Redis } from "ioredis";
 import type { Pool } from "pg";
 import { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
-import { Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { allShards } from "#stream/keys.ts";
+import { AnswerStore } from "./cache/answer-store.ts";
+import { cacheAnswers } from "./cache/cache-answers.ts";
 import { Reader, type ReaderOptions } from "./database.ts";
 import { createGatewayServer } from "./http/gateway-server.ts";
 import { createPageHandler } from "./http/page-files.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createRpcMetrics } from "./http/rpc-metrics.ts";
-import type { LagReader } from "./lag-reader.ts";
+import { createLagReader } from "./lag-reader.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
 
 export interface GatewayParts {
   readonly pool: Pool;
   readonly options: ReaderOptions;
-  /** Undefined: there is no Redis to ask. */
-  readonly readLag?: LagReader | undefined;
+  /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
+  readonly redis: Redis | undefined;
+  readonly shards: number;
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly logger: Logger;
@@ -27,7 +32,7 @@ export interface GatewayParts {
 
 /** Puts the gateway together; nothing listens yet. */
 export function createGateway(parts: GatewayParts): { server: Server; reader: Reader } {
-  const { pool, options, readiness, registry, logger, readLag } = parts;
+  const { pool, options, readiness, registry, logger, redis, shards } = parts;
   const querySeconds = new Histogram({
     name: "fleetlog_query_seconds",
     help: "Seconds an RPC waited for PostgreSQL and read from it",
@@ -35,13 +40,19 @@ export function createGateway(parts: GatewayParts): { server: Server; reader: Re
     buckets: latencyBuckets,
     registers: [registry],
   });
+  const cacheAnswersTotal = new Counter({
+    name: "fleetlog_cache_answers_total",
+    help: "Calls answered from the cache or from the same call of somebody else (hit), and from PostgreSQL (miss)",
+    labelNames: ["method", "result"],
+    registers: [registry],
+  });
   const reader = new Reader(pool, options, querySeconds);
-  const service = createQueryService({ reader, readLag });
-  const rpc = createRpcHandlers(
-    (router) => router.service(QueryService, service),
-    createRpcMetrics(registry),
+  const service = createQueryService({ reader, readLag: redis && createLagReader(redis, allShards(shards)) });
+  const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
+    metrics: createRpcMetrics(registry),
+    cache: cacheAnswers(redis && new AnswerStore(redis, logger), cacheAnswersTotal),
     logger,
-  );
+  });
   const faces = {
     admin: createAdminHandler(readiness, registry),
     page: createPageHandler(pageFolder),

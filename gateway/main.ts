@@ -1,9 +1,11 @@
+import { Redis } from "ioredis";
 import { listen } from "#lib/admin-server.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { createPool } from "#postgres/pool.ts";
+import { commandConnection } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
 import { readSettings } from "./database.ts";
 import { createGateway } from "./gateway.ts";
@@ -28,8 +30,12 @@ await runProgram(logger, async (program) => {
     logger,
   );
   program.onStop("database", 2000, () => pool.end());
+  const redis = openRedis(config.redisUrl, commandConnection);
+  program.onStop("redis", 500, () => redis?.disconnect());
   const { server, reader } = createGateway({
     pool,
+    redis,
+    shards: config.shards,
     options: config,
     readiness,
     registry: createRegistry("gateway"),
@@ -46,3 +52,10 @@ await runProgram(logger, async (program) => {
   });
   logger.info({ http: `${http.host}:${http.port}` }, "ready");
 });
+
+function openRedis(redisUrl: string | undefined, options: typeof commandConnection): Redis | undefined {
+  if (redisUrl === undefined) return undefined;
+  const redis = new Redis(redisUrl, options);
+  redis.on("error", (error) => logger.warn({ err: error }, "the connection to Redis failed"));
+  return redis;
+}

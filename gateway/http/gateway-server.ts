@@ -7,6 +7,7 @@ import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { show } from "../invalid-field.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
+import { answerNotModified } from "./not-modified.ts";
 import type { PageHandler } from "./page-files.ts";
 import type { RpcHandlers } from "./rpc-handlers.ts";
 
@@ -69,7 +70,7 @@ function serve(
     return;
   }
   const universalRequest = universalRequestFromNodeRequest(request, response, undefined, undefined);
-  respond(handler, universalRequest, response).catch((error: unknown) => {
+  respond(handler, universalRequest, request, response).catch((error: unknown) => {
     // Of a caller who left there is nobody to tell.
     if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return;
     logger.error({ err: error, path: request.url }, "failed to answer");
@@ -80,12 +81,14 @@ function serve(
 
 async function respond(
   handler: UniversalHandler,
-  request: Parameters<UniversalHandler>[0],
+  universalRequest: Parameters<UniversalHandler>[0],
+  request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const result = await handler(request);
+  const result = await handler(universalRequest);
+  if (answerNotModified(request, response, result)) return;
   if (result.status === 415) {
-    const seen = show(request.header.get("content-type") ?? "");
+    const seen = show(request.headers["content-type"] ?? "");
     const wanted = "wanted application/json, application/proto or application/grpc-web+proto";
     answer(response, 415, Code.InvalidArgument, `content-type: ${seen}, ${wanted}`);
     return;

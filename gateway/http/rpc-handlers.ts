@@ -18,14 +18,19 @@ import type { RpcMetrics } from "./rpc-metrics.ts";
 /** The handlers of all RPCs by their path, such as "/fleetlog.v1.QueryService/ListLogs". */
 export type RpcHandlers = ReadonlyMap<string, UniversalHandler>;
 
+export interface RpcParts {
+  readonly metrics: RpcMetrics;
+  readonly cache: Interceptor;
+  readonly logger: Logger;
+}
+
 /**
  * The RPCs as Connect and gRPC-Web speak them, by POST and, where nothing changes, by GET. Here is the one edge where
  * errors are mapped, counted and, if they are ours, logged; the REST face passes through it too.
  */
 export function createRpcHandlers(
   routes: (router: ConnectRouter) => void,
-  metrics: RpcMetrics,
-  logger: Logger,
+  { metrics, cache, logger }: RpcParts,
 ): RpcHandlers {
   const told = (error: unknown): ConnectError => {
     const mapped = toConnectError(error);
@@ -50,7 +55,7 @@ export function createRpcHandlers(
   const router = createConnectRouter({
     // Trailers, and so gRPC itself, need HTTP/2: devices and servers speak gRPC with the ingest servers.
     grpc: false,
-    interceptors: [edge],
+    interceptors: [edge, cache],
     jsonOptions,
     readMaxBytes: requestBytesMax,
     acceptCompression: [compressionGzip, compressionBrotli],

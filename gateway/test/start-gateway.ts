@@ -1,17 +1,30 @@
 import type { AddressInfo } from "node:net";
+import { Redis } from "ioredis";
 import { pino } from "pino";
 import { listen } from "#lib/admin-server.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
+import { commandConnection } from "#stream/connection.ts";
 import { createGateway } from "../gateway.ts";
 import { closeServer } from "../http/close-server.ts";
 import { openPool } from "./open-pool.ts";
 
 /** A gateway in this process, on a free port, with a pool of its own. */
-export async function startGateway(databaseUrl: string, { connectionsMax = 4, queryTimeoutMs = 5000 } = {}) {
+export async function startGateway(
+  databaseUrl: string,
+  {
+    connectionsMax = 4,
+    queryTimeoutMs = 5000,
+    redisUrl,
+  }: { connectionsMax?: number; queryTimeoutMs?: number; redisUrl?: string } = {},
+) {
   const pool = openPool(databaseUrl, { reading: true, connectionsMax, timeoutMs: queryTimeoutMs });
+  const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, commandConnection);
+  redis?.on("error", () => {}); // the tests take Redis away
   const { server, reader } = createGateway({
     pool,
+    redis,
+    shards: 2,
     options: { connectionsMax, queryTimeoutMs },
     readiness: new Readiness([]),
     registry: createRegistry("gateway"),
@@ -26,6 +39,7 @@ export async function startGateway(databaseUrl: string, { connectionsMax = 4, qu
     async [Symbol.asyncDispose]() {
       await closeServer(server, 1000);
       await pool.end();
+      redis?.disconnect();
     },
   };
 }

@@ -8,7 +8,7 @@ import { startGateway } from "./start-gateway.ts";
 const micros = 1_767_225_600_000_000n;
 
 /** A gateway over four records: three of host-1 in one batch, one of host-2. */
-export async function startWithTwoHosts() {
+export async function startWithTwoHosts(options?: Parameters<typeof startGateway>[1]) {
   const database = await createDatabase();
   const pool = openPool(database.url);
   await seed(pool, [
@@ -30,7 +30,7 @@ export async function startWithTwoHosts() {
     },
   ]);
   await pool.end();
-  const gateway = await startGateway(database.url);
+  const gateway = await startGateway(database.url, options);
   return {
     url: gateway.url,
     port: gateway.port,

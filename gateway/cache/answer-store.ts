@@ -1,0 +1,52 @@
+import type { Redis } from "ioredis";
+import { withDeadline } from "#lib/deadline.ts";
+import type { Logger } from "#lib/logger.ts";
+
+/**
+ * Answers in Redis, each for a limited time. Redis is only faster than PostgreSQL, never needed: when it is away, slow
+ * or full, nothing is found and nothing is kept, and for a while it is not asked again.
+ *
+ * Every key has a time to live: of the keys in Redis only those may be evicted, the streams never.
+ */
+export class AnswerStore {
+  readonly #redis: Pick<Redis, "getBuffer" | "set">;
+  readonly #logger: Logger;
+  #restUntilMs = 0;
+
+  /** `redis` fails fast: it has the options `commandConnection`. */
+  constructor(redis: Pick<Redis, "getBuffer" | "set">, logger: Logger) {
+    this.#redis = redis;
+    this.#logger = logger;
+  }
+
+  async get(name: string): Promise<Buffer | undefined> {
+    const answer = await this.#ask(() => this.#redis.getBuffer(keyOf(name)));
+    return answer ?? undefined;
+  }
+
+  /** Does not wait for Redis. */
+  keep(name: string, answer: Uint8Array, lifetimeMs: number): void {
+    if (answer.byteLength > answerBytesMax) return;
+    void this.#ask(() => this.#redis.set(keyOf(name), Buffer.from(answer), "PX", lifetimeMs));
+  }
+
+  async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
+    if (performance.now() < this.#restUntilMs) return undefined;
+    try {
+      return await withDeadline("the cache", answerWithinMs, command());
+    } catch (error) {
+      this.#restUntilMs = performance.now() + restMs;
+      this.#logger.debug({ err: error }, "the cache is left alone for a while");
+      return undefined;
+    }
+  }
+}
+
+function keyOf(name: string): string {
+  return `fleetlog-cache:${name}`;
+}
+
+/** What a reader may lose by asking a Redis that hangs. */
+const answerWithinMs = 100;
+const restMs = 1000;
+const answerBytesMax = 1024 * 1024;

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Redis } from "ioredis";
+import { Pool } from "pg";
+import { startRedis, type TestRedis } from "#test/support/redis.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+
+let redisServer: TestRedis;
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+before(async () => {
+  redisServer = await startRedis();
+  gateway = await startWithTwoHosts({ redisUrl: redisServer.url });
+});
+after(async () => {
+  await gateway[Symbol.asyncDispose]();
+  await redisServer[Symbol.asyncDispose]();
+});
+
+const closed = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
+
+/** Once the cache has been reached at all: the first calls may come before the connection. */
+async function cachedAnswer(path: string) {
+  return await waitFor(`${path} to be cached`, async () => {
+    const answer = await gateway.get(path);
+    return answer.headers.get("x-cache") === "hit" && answer;
+  });
+}
+
+test("the same question is answered from the cache, over each face, for 5 min when its range is over", async () => {
+  const first = await gateway.get(`/v1/logs?${closed}&text=first`);
+  assert.equal(first.headers.get("x-cache"), "miss");
+  const answer = await cachedAnswer(`/v1/logs?${closed}`);
+  assert.equal(answer.headers.get("cache-control"), "private, max-age=300");
+  assert.equal(answer.body.logs.length, 4);
+  const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T01:00:00Z" };
+  const connect = await gateway.post(listLogsPath, range);
+  assert.equal(connect.headers.get("x-cache"), "hit");
+  assert.deepEqual(connect.body, answer.body);
+  const open = await cachedAnswer("/v1/devices");
+  assert.equal(open.headers.get("cache-control"), "private, max-age=1");
+
+  const redis = new Redis(redisServer.url);
+  const keys = await redis.keys("*");
+  assert.ok(keys.length >= 2);
+  for (const key of keys) {
+    assert.match(key, /^fleetlog-cache:[\w-]{43}$/);
+    assert.ok((await redis.pttl(key)) > 0);
+  }
+  redis.disconnect();
+});
+
+test("who has the answer already gets 304 and no body", async () => {
+  const path = `/v1/logs?${closed}&page_size=1`;
+  const etag = (await gateway.get(path)).headers.get("etag") ?? "";
+  const again = await fetch(gateway.url + path, { headers: { "if-none-match": `"other", ${etag}` } });
+  assert.deepEqual([again.status, await again.text(), again.headers.get("etag")], [304, "", etag]);
+  const other = await fetch(`${gateway.url}/v1/logs?${closed}&page_size=2`, {
+    headers: { "if-none-match": etag },
+  });
+  assert.equal(other.status, 200);
+  await other.text();
+});
+
+test("an error is not kept", async () => {
+  for (let round = 0; round < 2; round++) {
+    const { status, headers } = await gateway.get("/v1/devices/nobody");
+    assert.deepEqual([status, headers.get("x-cache")], [404, null]);
+  }
+});
+
+test("many who ask the same at once are one query; who began it may leave", async () => {
+  const pool = new Pool({ connectionString: gateway.databaseUrl, max: 2 });
+  pool.on("error", () => {});
+  const locker = await pool.connect();
+  await locker.query("begin; lock table batches in access exclusive mode");
+  const running = async () => {
+    const { rows } = await pool.query(
+      "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    );
+    return rows.length;
+  };
+  const leaving = new AbortController();
+  const path = `${gateway.url}/v1/logs?text=together`;
+  const first = fetch(path, { signal: leaving.signal });
+  first.catch(() => {});
+  await waitFor("the query", async () => (await running()) === 1);
+  const others = Array.from({ length: 20 }, () => fetch(path));
+  leaving.abort();
+  await assert.rejects(first);
+  await waitFor("one query for the others", async () => (await running()) === 1);
+  await locker.query("rollback");
+  locker.release();
+  const seen = (await Promise.all(others)).map((answer) => [answer.status, answer.headers.get("x-cache")]);
+  assert.ok(seen.every(([status]) => status === 200));
+  assert.ok(seen.filter(([, how]) => how === "miss").length <= 2, JSON.stringify(seen));
+  await pool.end();
+});
+
+test("a Redis that hangs or is gone slows the answer and breaks nothing", async () => {
+  const path = `/v1/logs?${closed}`;
+  process.kill(redisServer.pid, "SIGSTOP");
+  try {
+    const hanging = await gateway.get(path);
+    assert.deepEqual([hanging.status, hanging.body.logs.length], [200, 4]);
+  } finally {
+    process.kill(redisServer.pid, "SIGCONT");
+  }
+  await cachedAnswer(path);
+  process.kill(redisServer.pid, "SIGKILL");
+  const gone = await waitFor("the cache to be missed", async () => {
+    const answer = await gateway.get(path);
+    return answer.headers.get("x-cache") === "miss" && answer;
+  });
+  assert.deepEqual([gone.status, gone.body.logs.length], [200, 4]);
+  const { body } = await gateway.get("/v1/statistics");
+  assert.equal(body.lag, undefined);
+});

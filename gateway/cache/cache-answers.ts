@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel, type Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Interceptor } from "@connectrpc/connect";
+import type { Counter } from "#lib/metrics.ts";
+import type { AnswerStore } from "./answer-store.ts";
+import { SingleFlight } from "./single-flight.ts";
+
+/*
+ * The same question gets the same answer for a while: 5 min when its time range is over, 1 s when it is not. A range
+ * that is over can still get records, of a device that was offline; they show when the answer has grown old.
+ *
+ *     x-cache: hit    from Redis, or from somebody who asked the same just now
+ *     x-cache: miss   from PostgreSQL
+ *     cache-control, etag: the same to browsers; see not-modified.ts
+ */
+
+/** Caches every call that reads, whichever face it came by. Without a store calls are only joined with their like. */
+export function cacheAnswers(
+  store: AnswerStore | undefined,
+  answers: Counter<"method" | "result">,
+): Interceptor {
+  const flights = new SingleFlight<Uint8Array>();
+  return (next) => async (request) => {
+    if (request.stream || request.method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) {
+      return await next(request);
+    }
+    const { input, output, name: method } = request.method;
+    const name = createHash("sha256")
+      .update(`${method}\0`)
+      .update(toBinary(input, request.message))
+      .digest("base64url");
+    const lifetimeMs = lifetimeOf(request.message);
+    const kept = await store?.get(name);
+    let response: Awaited<ReturnType<typeof next>> | undefined;
+    const flight =
+      kept === undefined
+        ? await flights.run(name, request.signal, async () => {
+            const answered = await next(request);
+            if (answered.stream) throw new Error(`${method} is said to be unary and answered with a stream`);
+            response = answered;
+            const bytes = toBinary(output, answered.message as Message & { $typeName: string });
+            store?.keep(name, bytes, lifetimeMs);
+            return bytes;
+          })
+        : { result: kept, isShared: true };
+    const bytes = flight.result;
+    response ??= answerOf(request, output, bytes);
+    answers.inc({ method, result: flight.isShared ? "hit" : "miss" });
+    response.header.set("x-cache", flight.isShared ? "hit" : "miss");
+    response.header.set("cache-control", `private, max-age=${lifetimeMs / 1000}`);
+    response.header.set("etag", `W/"${createHash("sha256").update(bytes).digest("base64url").slice(0, 22)}"`);
+    return response;
+  };
+}
+
+type Request = Parameters<ReturnType<Interceptor>>[0];
+
+function answerOf(request: Request, output: DescMessage, bytes: Uint8Array) {
+  return {
+    stream: false as const,
+    service: request.service,
+    method: request.method,
+    header: new Headers(),
+    trailer: new Headers(),
+    message: fromBinary(output, bytes),
+  } as Awaited<ReturnType<ReturnType<Interceptor>>>;
+}
+
+function lifetimeOf(message: object): number {
+  const { endTime } = message as { endTime?: Timestamp };
+  if (endTime === undefined) return openLifetimeMs;
+  return Number(endTime.seconds) * 1000 < Date.now() - settledAfterMs ? closedLifetimeMs : openLifetimeMs;
+}
+
+const openLifetimeMs = 1000;
+const closedLifetimeMs = 300_000;
+/** What was on its way when a range ended has arrived by then. */
+const settledAfterMs = 60_000;
