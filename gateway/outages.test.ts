@@ -93,7 +93,7 @@ describe("while a query cannot go on", () => {
   test("who finds too many waiting is told to come later", async () => {
     await using gateway = await startGateway(database.url, { connectionsMax: 1 });
     const held = await holdLedger();
-    const calls = Array.from({ length: 14 }, () => fetch(`${gateway.url}/v1/logs`));
+    const calls = Array.from({ length: 14 }, (_, n) => fetch(`${gateway.url}/v1/logs?page_size=${n + 1}`));
     const first = await refusal(await Promise.race(calls));
     await held[Symbol.asyncDispose]();
     assert.deepEqual([first.status, first.code], [429, "resource_exhausted"]);
