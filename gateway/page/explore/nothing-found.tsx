@@ -41,7 +41,7 @@ export function NothingFound({ filter }: { filter: View }) {
       )}
       {newest === undefined && value !== undefined && <p>No stored record does, at any time.</p>}
       <p>
-        {!isAllTime && (
+        {!isAllTime && newest !== undefined && (
           <button type="button" onClick={() => change({ range: allTime })}>
             Search all time
           </button>

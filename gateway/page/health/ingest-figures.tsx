@@ -35,11 +35,7 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
       >
         {lag === undefined ? "unknown" : `${countText(waiting)} batches`}
       </Figure>
-      <Figure
-        name="Consumer lag"
-        isBad={(age ?? 0) > 30}
-        note={age === undefined ? "nothing waits" : "since the oldest was acknowledged"}
-      >
+      <Figure name="Consumer lag" isBad={(age ?? 0) > 30} note={lagNote(age, lag !== undefined)}>
         {age === undefined ? (lag === undefined ? "unknown" : "none") : durationText(age)}
       </Figure>
       <Figure name="Dead letters" isBad={statistics.deadLetterCount > 0n} note="refused, and kept">
@@ -54,4 +50,9 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
 
 function backlogNote(undelivered: bigint | undefined, pending: bigint): string {
   return `${undelivered === undefined ? "?" : countText(undelivered)} in the stream, ${countText(pending)} in hand`;
+}
+
+function lagNote(ageSeconds: number | undefined, isKnown: boolean): string {
+  if (ageSeconds !== undefined) return "since the oldest was acknowledged";
+  return isKnown ? "nothing waits" : "Redis cannot be asked";
 }

@@ -1,4 +1,5 @@
 import type { GetStatisticsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { LogText } from "../parts/log-text.tsx";
 import { hrefOf } from "../state/location.ts";
 import { levelNamed } from "../state/severity-level.ts";
 import { countText } from "../state/time-text.ts";
@@ -62,7 +63,7 @@ function Top({ title, note = "", rows, isWide = false }: TopProps) {
         {rows.map(({ name, count, note, filter }) => (
           <li key={name}>
             <a href={hrefOf({ ...noFilter, ...filter, open: "" }, "/")}>
-              <bdi>{name}</bdi>
+              <LogText text={name} marks={[]} />
             </a>
             <span class="note">{note}</span>
             <span class="number">{countText(count)}</span>

@@ -52,7 +52,7 @@ export function LogRow({
         />
       </span>
       <span class="cell cell-time" role="cell">
-        {showsDate && <span class="date">{date} </span>}
+        {showsDate && <span class="date">{shortDate(date)} </span>}
         {time}
       </span>
       <span class="cell cell-severity" role="cell">
@@ -92,4 +92,9 @@ function isPlainClick(event: MouseEvent): boolean {
   return (
     (selection === null || selection.isCollapsed) && (event.target as Element).closest("a, button") === null
   );
+}
+
+/** Without the year, when that is this one. */
+function shortDate(date: string): string {
+  return date.startsWith(`${new Date().getFullYear()}-`) ? date.slice(5) : date;
 }

@@ -1,5 +1,5 @@
 import type { ComponentChild } from "preact";
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { microsOf } from "../api/timestamp.ts";
 import { change, view } from "../state/location.ts";
@@ -30,7 +30,17 @@ export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd 
   const marks = useMemo(() => marksOf(parseSearchText(search)), [search]);
   const widths = useMemo(() => widthsOf(rows, columns), [rows, columns]);
   const showsDate = useMemo(() => !areOfOneDay(rows, utc), [rows, utc]);
+  const showsYear = useMemo(() => rows.some((entry) => !isOfThisYear(entry)), [rows]);
   const isNarrow = useMemo(() => window.matchMedia("(max-width: 720px)"), []).matches;
+
+  // A link to a record leads to where it stands.
+  const shown = useRef("");
+  useEffect(() => {
+    const index = keys.indexOf(open);
+    if (open === shown.current || index < 0) return;
+    shown.current = open;
+    if (current === "") list.current?.show(index);
+  }, [keys, open]);
 
   const toggle = (key: string) => {
     setCurrent(key);
@@ -57,7 +67,7 @@ export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd 
     "--device": `${widths.device}ch`,
     "--logger": `${widths.logger}ch`,
     "--attributes": columns.map((name) => `${widths.attributes.get(name) ?? 8}ch`).join(" "),
-    "--time": showsDate ? "24ch" : "13ch",
+    "--time": showsDate ? (showsYear ? "24ch" : "19ch") : "13ch",
   };
   return (
     <div
@@ -157,6 +167,10 @@ function widthsOf(rows: readonly LogEntry[], columns: readonly string[]) {
       columns.map((name) => [name, widest(({ attributes }) => attributes[name] ?? "", name.length + 3, 30)]),
     ),
   };
+}
+
+function isOfThisYear(entry: LogEntry): boolean {
+  return new Date((microsOf(entry.time) ?? 0) / 1000).getFullYear() === new Date().getFullYear();
 }
 
 function areOfOneDay(rows: readonly LogEntry[], utc: boolean): boolean {

@@ -109,7 +109,7 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
   );
 }
 
-const rowHeight = 23;
+const rowHeight = 22;
 const overscan = 12;
 /** How far from the end, in pixels, the next page is asked for. */
 const nearEnd = 4000;
