@@ -14,6 +14,8 @@ export function openChannel(
     "grpc.enable_retries": 0,
     // A proxy named in http_proxy cannot reach the loopback address that is meant here.
     "grpc.enable_http_proxy": isLoopback(address) ? 0 : 1,
+    // A TXT look-up for a service config would keep a process alive for 30 s where DNS does not answer.
+    "grpc.service_config_disable_resolution": 1,
     // Finds a peer that vanished without a word, as when the power or the link is cut.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
