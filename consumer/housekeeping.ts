@@ -7,6 +7,7 @@ import type { Readiness } from "#lib/readiness.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
 import { readLag } from "#stream/lag.ts";
+import { memoryOf } from "#stream/memory.ts";
 import type { Reclaimer } from "#stream/reclaim.ts";
 import { trim } from "#stream/trim.ts";
 import type { Consumer } from "./consumer.ts";
@@ -70,7 +71,8 @@ export function startHousekeeping(parts: HousekeepingParts): void {
   repeat(parts, "measure the database", databaseIntervalMs, () => measureDatabase(parts.db, parts.metrics));
 }
 
-function repeat(
+/** Does `task` every `intervalMs` until the signal, sooner after a failure. */
+export function repeat(
   { signal, logger }: Pick<HousekeepingParts, "signal" | "logger">,
   what: string,
   intervalMs: number,
@@ -106,10 +108,13 @@ export async function reclaim(
   } while (!reclaimer.isAtStart && !signal.aborted);
 }
 
+/** What is stored gives way to what is not: live tail loses its window when Redis is half full. */
 async function trimAll({ redis, shards, tailWindowMs, metrics, signal }: HousekeepingParts): Promise<void> {
+  const { usedBytes, bytesMax } = await memoryOf(redis);
+  const windowMs = bytesMax > 0 && usedBytes > bytesMax / 2 ? 0 : tailWindowMs;
   for (const shard of shards) {
     for (let round = 0; round < trimsPerRoundMax && !signal.aborted; round++) {
-      const trimmed = await trim(redis, shard, tailWindowMs);
+      const trimmed = await trim(redis, shard, windowMs);
       metrics.trimmed.inc(trimmed);
       if (trimmed === 0) break;
     }

@@ -20,6 +20,7 @@ export class Intake {
   readonly #ownSession = `~${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
   #ownSequence = 0n;
   #closedBecause: string | undefined = "the server is starting";
+  #holdingBecause: string | undefined;
 
   constructor(appender: Pick<StreamAppender, "append">, metrics: IntakeMetrics) {
     this.#appender = appender;
@@ -32,6 +33,11 @@ export class Intake {
 
   close(reason: string): void {
     this.#closedBecause = reason;
+  }
+
+  /** Too much is waiting: batches are refused with the wish to come later, until this is called with undefined. */
+  hold(reason: string | undefined): void {
+    this.#holdingBecause = reason;
   }
 
   /** Takes in the batch of an encoded PushLogsRequest or StreamLogsRequest, which have the same form. */
@@ -58,6 +64,9 @@ export class Intake {
     }
     if (this.#closedBecause !== undefined) {
       return this.#refuse(scanned.sequence, later(unavailable, this.#closedBecause));
+    }
+    if (this.#holdingBecause !== undefined) {
+      return this.#refuse(scanned.sequence, later(resourceExhausted, this.#holdingBecause));
     }
 
     const done = this.#metrics.appending(batch.length);

@@ -18,6 +18,7 @@ import { createGrpcFace } from "./grpc/grpc-server.ts";
 import { Intake } from "./intake.ts";
 import { createIntakeMetrics } from "./intake-metrics.ts";
 import { OpenStreams } from "./open-streams.ts";
+import { Pressure } from "./pressure.ts";
 import { RedisWatch } from "./redis-watch.ts";
 import { createRpcMetrics } from "./rpc-metrics.ts";
 
@@ -69,6 +70,16 @@ await runProgram(logger, async (program) => {
     },
   });
 
+  const pressure = new Pressure({
+    redis,
+    shards: allShards(config.shards),
+    memoryPercentMax: config.memoryPercentMax,
+    backlogEntriesMax: config.backlogEntriesMax,
+    registry,
+    logger,
+    onChange: (reason) => intake.hold(reason),
+  });
+
   const adminAddress = await listening(listen(admin, config.adminListen));
   program.onStop("admin", 500, () => admin.closeAllConnections());
   // A server that has just been started again would refuse what its neighbour can take.
@@ -82,6 +93,7 @@ await runProgram(logger, async (program) => {
     readiness.notReady("server", "stopping");
     grpc.setServing(false);
     watch.stop();
+    pressure.stop();
     await drain({ ...parts, faces: [grpc, http], deadlineMs: 8_000 });
   });
   logger.info(addresses, "ready");

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "#lib/logger.ts";
-import { ensureGroups } from "#stream/groups.ts";
+import { ensureEpochs } from "#stream/epoch.ts";
 import { unsafeSettings } from "#stream/safety.ts";
 
 export interface RedisWatchOptions {
@@ -52,7 +52,7 @@ export class RedisWatch {
     if (redis.status !== "ready") return;
     try {
       const problems = await unsafeSettings(redis);
-      if (problems.length === 0) await ensureGroups(redis, shards);
+      if (problems.length === 0) await ensureEpochs(redis, shards);
       this.#say(problems.join("\n"));
     } catch (error) {
       this.#say(`Redis does not answer: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,0 +1,33 @@
+import type { Redis } from "ioredis";
+import { groupName, streamKey } from "./keys.ts";
+
+/**
+ * Each shard's stream has an epoch: a random name drawn when the stream was created, kept as a member of the
+ * consumers' group that reads nothing. It lives exactly as long as what is in the stream: FLUSHALL, DEL, XGROUP
+ * DESTROY or an empty Redis in its place take it away, and the next one to look draws another. So a changed epoch
+ * means that batches may be gone that were acknowledged and not yet stored.
+ */
+const prefix = "epoch-";
+
+/** Atomic, so that all who look agree on one name. Under OOM nothing can be created, but what is there is found. */
+const script = `
+redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+for _, member in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  if string.sub(member[2], 1, ${prefix.length}) == '${prefix}' then return member[2] end
+end
+redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[2])
+return ARGV[2]`;
+
+/** Makes sure that each shard has its stream, its group (at `0`) and its epoch; returns the epochs by shard. */
+export async function ensureEpochs(
+  redis: Pick<Redis, "eval">,
+  shards: readonly number[],
+): Promise<ReadonlyMap<number, string>> {
+  const epochs = await Promise.all(
+    shards.map(async (shard): Promise<[number, string]> => {
+      const drawn = `${prefix}${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
+      return [shard, String(await redis.eval(script, 1, streamKey(shard), groupName, drawn))];
+    }),
+  );
+  return new Map(epochs);
+}
