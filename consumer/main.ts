@@ -14,12 +14,15 @@ import { readConfig } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeviceKeys } from "./device-keys.ts";
 import { FlushWriter } from "./flush-writer.ts";
-import { keepPartitions, startHousekeeping } from "./housekeeping.ts";
+import { keepPartitions, repeat, startHousekeeping } from "./housekeeping.ts";
+import { LostGroups } from "./lost-groups.ts";
 import { createMetrics } from "./metrics.ts";
 import { createSource } from "./source.ts";
 
 /** One flush is encoded while the other commits. */
 const writersCount = 2;
+
+const lostGroupsIntervalMs = 2_000;
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("consumer", config.LOG_LEVEL);
@@ -107,5 +110,7 @@ await runProgram(logger, async (program, fail) => {
   await keepPartitions(parts);
   await consumer.start();
   startHousekeeping(parts);
+  const lostGroups = new LostGroups(parts);
+  repeat(parts, "look for lost groups", lostGroupsIntervalMs, () => lostGroups.look());
   logger.info({ admin: `${admin.host}:${admin.port}`, name: config.CONSUMER_NAME }, "ready");
 });

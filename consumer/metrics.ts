@@ -41,6 +41,12 @@ export function createMetrics(registry: Registry) {
       help: "Rows added to the table incidents",
       registers,
     }),
+    lostGroups: new Counter({
+      name: "fleetlog_lost_groups_total",
+      help: "Consumer groups of a shard that somebody destroyed, alone or with their stream",
+      labelNames: ["kind"],
+      registers,
+    }),
     reclaimed: new Counter({
       name: "fleetlog_reclaimed_entries_total",
       help: "Entries taken over from a consumer that left them unacknowledged",

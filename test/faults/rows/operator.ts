@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { groupName, streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -90,11 +89,6 @@ export const operatorRows: readonly Fault[] = [
 /** Takes the groups, or all there is, from Redis; the incidents that tell of it are the evidence. */
 async function loseStreams(scene: Scene, lose: (world: World) => Promise<void>) {
   const { world } = scene;
-  const seen = () =>
-    query(world, "select count(distinct details->>'shard')::int as n from incidents where kind = any($1)", [
-      "group_lost",
-      "stream_lost",
-    ]);
   const reported = () =>
     query(world, "select count(*)::int as n from incidents where kind = any($1)", [
       "group_lost",
@@ -102,15 +96,12 @@ async function loseStreams(scene: Scene, lose: (world: World) => Promise<void>) 
     ]);
   const before = await reported();
   await lose(world);
-  await waitFor("an incident", async () => (await reported()) > before, 20_000).catch(() => undefined);
-  await sleep(200);
-  scene.expect(async () => {
-    const shardsReported = await seen();
-    return shardsReported === shardCount
-      ? ""
-      : `${shardCount} shards lost their group, ${shardsReported} reported`;
-  });
+  const enough = async () => (await reported()) >= before + shardCount;
+  const isReported = await waitFor("an incident for each shard", enough, 20_000).catch(() => false);
   const incidents = (await reported()) - before;
+  scene.expect(() =>
+    isReported ? "" : `${shardCount} shards lost their group, ${incidents} incidents say so`,
+  );
   return () => words(incidents, "incidents reported");
 }
 
