@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { Redis } from "ioredis";
+import { Client } from "pg";
+import { startSystem, type TestSystem } from "#test/support/system.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { alerts, dashboards, queries } from "./monitoring-files.ts";
+import { readQuery } from "./promql.ts";
+import { type Metrics, scrape } from "./scrape.ts";
+
+// Every query of the dashboards and every alert, against what the running programs show and the database has. The
+// system first lives through whatever makes a series appear.
+
+/** Not ours: of Prometheus itself, of node_exporter, of the kubelet. */
+const foreign = /^(up|node_filesystem_(avail|size)_bytes|kubelet_volume_stats_(available|capacity)_bytes)$/;
+
+/** Labels that Prometheus gives to what it scrapes. */
+const ofPrometheus = ["instance", "job"];
+
+/** As gRPC's metrics write them; not all of them occur in a test. */
+const codes = new Set(
+  "OK Canceled Unknown InvalidArgument DeadlineExceeded NotFound AlreadyExists PermissionDenied ResourceExhausted FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated".split(
+    " ",
+  ),
+);
+
+let system: TestSystem;
+let metrics: Metrics;
+
+before(async () => {
+  system = await startSystem();
+  await live(system);
+  const { servers, consumer, gateway } = system;
+  metrics = await scrape([
+    ...[...servers, consumer].map(({ addresses }) => addresses.admin ?? ""),
+    gateway.addresses.http ?? "",
+  ]);
+});
+after(() => system[Symbol.asyncDispose]());
+
+describe("every query in PromQL", () => {
+  test("asks for metrics, labels and values that the programs have", () => {
+    const expressions = [
+      ...queries.flatMap(({ expr, legendFormat = "", place }) =>
+        expr === undefined ? [] : [{ place, expr, shown: legendFormat }],
+      ),
+      ...alerts.map(({ alert, expr, annotations }) => ({
+        place: alert,
+        expr,
+        shown: Object.values(annotations).join(" ").replaceAll("$labels.", ""),
+      })),
+    ];
+    assert.ok(expressions.length > 60);
+    assert.deepEqual(expressions.flatMap(problemsOf), []);
+  });
+});
+
+describe("every query in SQL", () => {
+  test("runs on the database", async () => {
+    const client = new Client({ connectionString: system.databaseUrl });
+    await client.connect();
+    try {
+      for (const { rawSql, place } of queries) {
+        if (rawSql === undefined) continue;
+        const sql = rawSql.replaceAll(
+          /\$__timeFilter\((\w+)\)/g,
+          "$1 between now() - interval '1 day' and now()",
+        );
+        assert.doesNotMatch(sql, /\$__/, place);
+        await assert.doesNotReject(client.query(sql), place);
+      }
+    } finally {
+      await client.end();
+    }
+  });
+});
+
+describe("the dashboards", () => {
+  test("are the four, each with a name of its own and panels that do not overlap", () => {
+    assert.deepEqual(
+      dashboards.map(({ uid, file }) => [`${uid}.json`, file]),
+      ["consumer", "ingest", "overview", "postgresql"].map((name) => Array(2).fill(`fleetlog-${name}.json`)),
+    );
+    for (const { title, panels } of dashboards) {
+      assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, title);
+      const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+        Array.from({ length: w * h }, (_, index) => `${x + (index % w)},${y + Math.floor(index / w)}`),
+      );
+      assert.equal(new Set(cells).size, cells.length, title);
+      assert.ok(
+        panels.every(({ gridPos: { x, w } }) => x + w <= 24),
+        title,
+      );
+    }
+  });
+});
+
+function problemsOf({ place, expr, shown }: { place: string; expr: string; shown: string }): string[] {
+  const { selectors, groupingLabels } = readQuery(expr);
+  const problems: string[] = [];
+  const known = new Set(ofPrometheus);
+  for (const { metric, matchers } of selectors) {
+    if (foreign.test(metric)) continue;
+    const labels = metrics.get(metric);
+    if (labels === undefined) {
+      problems.push(`${place}: no program has ${metric}`);
+      continue;
+    }
+    for (const label of labels.keys()) known.add(label);
+    for (const { label, op, value } of matchers) {
+      if (ofPrometheus.includes(label)) continue;
+      for (const one of op.includes("~") ? value.split("|") : [value]) {
+        const seen = label === "grpc_code" ? codes : labels.get(label);
+        if (!seen?.has(one)) problems.push(`${place}: ${metric} is never seen with ${label}="${one}"`);
+      }
+    }
+  }
+  const wanted = [
+    ...groupingLabels,
+    ...[...shown.matchAll(/\{\{\s*(\w+)\s*\}\}/g)].map(([, label]) => label ?? ""),
+  ];
+  problems.push(...wanted.filter((label) => !known.has(label)).map((label) => `${place}: no label ${label}`));
+  return problems;
+}
+
+/** Lets everything happen once that has a series of its own. */
+async function live({ httpUrl, redis, databaseUrl, consumer }: TestSystem): Promise<void> {
+  const push = (deviceId: string, message: string) =>
+    fetch(`${httpUrl}/fleetlog.v1.IngestService/PushLogs`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        batch: { deviceId, sessionId: "boot-1", sequence: "1", records: [{ message }, { message: "b" }] },
+      }),
+    });
+  const pushUntil = (outcome: string, status: number) =>
+    waitFor(outcome, async () => {
+      const response = await push("device-2", "refused");
+      await response.arrayBuffer();
+      return response.status === status;
+    });
+  for (const message of ["a", "a", "not the same", "NUL \u0000"]) {
+    assert.equal((await push("device-1", message)).status, 200);
+  }
+  assert.equal((await push("device?", "bad name")).status, 400);
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  await waitFor("everything stored", async () => {
+    const { rows } = await client.query("select count(*)::int as letters from dead_letters");
+    return rows[0].letters === 1;
+  });
+  await interruptFlush(client, () => push("device-3", "stored in the second attempt"));
+  await client.end();
+  await waitFor("the consumer's own look at the database", async () => {
+    const seen = await scrape([consumer.addresses.admin ?? ""]);
+    return seen.get("fleetlog_devices")?.get("seen")?.has("1h") && seen.has("fleetlog_oldest_entry_seconds");
+  });
+  assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=5`)).status, 200);
+  assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=five`)).status, 400);
+
+  const admin = new Redis(redis.url);
+  await admin.config("SET", "maxmemory", "1");
+  await pushUntil("a full Redis to refuse", 429);
+  await admin.config("SET", "maxmemory", "0");
+  await admin.config("SET", "appendfsync", "everysec");
+  await pushUntil("an unsafe Redis to be refused", 503);
+  admin.disconnect();
+}
+
+/** Breaks the connection of a flush that is under way. */
+async function interruptFlush(client: Client, push: () => Promise<unknown>): Promise<void> {
+  await client.query("begin; lock table log_statistics in access exclusive mode");
+  await push();
+  await waitFor("a flush that waits for the lock, ended", async () => {
+    const { rowCount } = await client.query(
+      `select pg_terminate_backend(pid) from pg_locks join pg_database on pg_database.oid = database
+        where datname = current_database() and not granted`,
+    );
+    return rowCount;
+  });
+  await client.query("commit");
+  await waitFor("the second attempt", async () => {
+    const { rowCount } = await client.query("select from devices where device_id = 'device-3'");
+    return rowCount;
+  });
+}
