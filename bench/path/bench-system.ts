@@ -22,8 +22,12 @@ export interface BenchSystem extends AsyncDisposable {
   cpu(): Promise<PerPart>;
 }
 
-/** Everything as `npm start` runs it, in a temporary folder, on free ports. */
-export async function startBenchSystem(): Promise<BenchSystem> {
+/** Everything as `npm start` runs it, in a temporary folder, on free ports; `programEnv` is given to our programs. */
+export async function startBenchSystem({
+  programEnv = {},
+}: {
+  readonly programEnv?: Readonly<Record<string, string>>;
+} = {}): Promise<BenchSystem> {
   const folder = await mkdtemp(join(tmpdir(), "fleetlog-bench-"));
   const stack = new AsyncDisposableStack();
   stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -35,6 +39,7 @@ export async function startBenchSystem(): Promise<BenchSystem> {
           httpListen: `127.0.0.1:${http}`,
           grpcListen: `127.0.0.1:${grpc}`,
           // Filled faster than it is drained, on purpose.
+          env: { server: programEnv, consumer: programEnv, gateway: programEnv },
           redisSettings: { maxmemory: "4gb" },
         }),
       ),

@@ -31,6 +31,16 @@ export async function startLoad(
   };
 }
 
+/** Starts idle-streams.ts; it holds its streams until it is let go. */
+export async function startIdleStreams(
+  target: string,
+  streams: number,
+): Promise<{ count: number } & Disposable> {
+  const child = forkScript("idle-streams.ts", [target, String(streams)]);
+  const count = Number(await nextMessage(child, `opening ${streams} streams`, 120_000));
+  return { count, [Symbol.dispose]: () => child.disconnect() };
+}
+
 function forkScript(script: string, args: readonly string[]): ChildProcess {
   return fork(new URL(script, import.meta.url), args, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
 }

@@ -1,5 +1,5 @@
 /** A gRPC message on the wire: one byte "compressed", four bytes of length, then the message. */
-const headerBytes = 5;
+export const frameHeaderBytes = 5;
 
 /** Field 1, length-delimited: `batch` of PushLogsRequest and of StreamLogsRequest. */
 const batchTag = 0x0a;
@@ -30,10 +30,10 @@ export class FrameReader {
 
   push(chunk: Buffer): void {
     let buffer = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    while (buffer.length >= headerBytes) {
-      const end = headerBytes + buffer.readUInt32BE(1);
+    while (buffer.length >= frameHeaderBytes) {
+      const end = frameHeaderBytes + buffer.readUInt32BE(1);
       if (buffer.length < end) break;
-      this.#onMessage(buffer.subarray(headerBytes, end));
+      this.#onMessage(buffer.subarray(frameHeaderBytes, end));
       buffer = buffer.subarray(end);
     }
     this.#rest = buffer;

@@ -2,17 +2,22 @@ import { randomUUID } from "node:crypto";
 import { type ClientHttp2Session, connect, constants } from "node:http2";
 import { fromBinary } from "@bufbuild/protobuf";
 import { createBatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
-import { FrameReader, frame } from "#bench/path/grpc-frame.ts";
+import { FrameReader, frame, frameHeaderBytes } from "#bench/path/grpc-frame.ts";
+import { pacedStream } from "#bench/path/paced-stream.ts";
+import { Latencies } from "#bench/simulate/latencies.ts";
 import { PushLogsResponseSchema, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /**
  * The load: a process of its own, forked by the benchmark, that speaks gRPC over bare `node:http2`, so that what is
  * measured is the servers and as little as possible the client. The parent sends one {@link LoadJob} at a time and
- * gets one {@link LoadResult}. Closed loop: each stream keeps `inFlightPerStream` batches under way.
+ * gets one {@link LoadResult}. Closed loop: each stream keeps `inFlightPerStream` batches under way; an open one with
+ * `batchesPerSecond`.
  */
 export interface LoadJob {
+  /** host:port; several, separated by commas, share the streams. */
   readonly target: string;
-  readonly rpc: "StreamLogs" | "PushLogs";
+  /** PushLogsByConnect: the unary call by Connect's protocol instead of gRPC. */
+  readonly rpc: "StreamLogs" | "PushLogs" | "PushLogsByConnect";
   readonly streams: number;
   readonly inFlightPerStream: number;
   readonly devicesPerStream: number;
@@ -20,12 +25,18 @@ export interface LoadJob {
   readonly batches: number;
   /** Whether the peer echoes the request instead of answering with an Ack. */
   readonly echo: boolean;
+  /** Only for StreamLogs: an open loop, at this rate over all streams, instead of a closed one. */
+  readonly batchesPerSecond?: number;
+  /** The sessions of the streams begin with it; the same batches again are then the same batches. Default: random. */
+  readonly session?: string;
 }
 
 export interface LoadResult {
   readonly batches: number;
   readonly seconds: number;
   readonly cpuSeconds: number;
+  /** ms from the moment at which each batch was due to its answer; only of an open loop. */
+  readonly latency?: { readonly p50: number; readonly p99: number };
 }
 
 const [poolBatches = 3_000, recordsPerBatch = 100] = process.argv.slice(2).map(Number);
@@ -44,18 +55,34 @@ process.on("disconnect", () => process.exit(0));
 process.send?.("ready");
 
 async function run(job: LoadJob): Promise<LoadResult> {
-  const sessions = Array.from({ length: job.streams }, () => open(job.target));
+  const targets = job.target.split(",");
+  const sessions = Array.from({ length: job.streams }, (_, index) =>
+    open(targets[index % targets.length] as string),
+  );
   await Promise.all(
     sessions.map((session) => new Promise((resolve) => session.once("remoteSettings", resolve))),
   );
   const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
-  const sender = job.rpc === "StreamLogs" ? stream : calls;
+  const latencies = new Latencies();
+  const sender =
+    job.rpc !== "StreamLogs"
+      ? calls
+      : job.batchesPerSecond === undefined
+        ? stream
+        : (...args: Parameters<typeof stream>) => paced(...args, latencies);
   await Promise.all(sessions.map((session, index) => sender(session, job, share(job, index), index)));
   const seconds = (performance.now() - startedAt) / 1_000;
   const { user, system } = process.cpuUsage(cpuBefore);
   for (const session of sessions) session.close();
-  return { batches: job.batches, seconds, cpuSeconds: (user + system) / 1e6 };
+  return {
+    batches: job.batches,
+    seconds,
+    cpuSeconds: (user + system) / 1e6,
+    ...(job.batchesPerSecond !== undefined && {
+      latency: { p50: latencies.percentile(50), p99: latencies.percentile(99) },
+    }),
+  };
 }
 
 const share = ({ batches, streams }: LoadJob, index: number) =>
@@ -70,15 +97,16 @@ function open(target: string): ClientHttp2Session {
 function request(session: ClientHttp2Session, rpc: LoadJob["rpc"]) {
   return session.request({
     [constants.HTTP2_HEADER_METHOD]: "POST",
-    [constants.HTTP2_HEADER_PATH]: `/fleetlog.v1.IngestService/${rpc}`,
-    [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc",
+    [constants.HTTP2_HEADER_PATH]: `/fleetlog.v1.IngestService/${rpc === "StreamLogs" ? rpc : "PushLogs"}`,
+    [constants.HTTP2_HEADER_CONTENT_TYPE]:
+      rpc === "PushLogsByConnect" ? "application/proto" : "application/grpc",
     [constants.HTTP2_HEADER_TE]: "trailers",
   });
 }
 
 /** The next frames of one stream, which carries the batches of several devices in turn. */
-function frames(stream: number, devices: number) {
-  const sessionId = randomUUID();
+function frames(stream: number, { devicesPerStream: devices, session }: LoadJob) {
+  const sessionId = session === undefined ? randomUUID() : `${session}-${stream}`;
   let count = 0;
   return () => {
     const records = pool[count % pool.length];
@@ -91,7 +119,7 @@ function frames(stream: number, devices: number) {
 }
 
 function stream(session: ClientHttp2Session, job: LoadJob, batches: number, index: number): Promise<void> {
-  const nextFrame = frames(index, job.devicesPerStream);
+  const nextFrame = frames(index, job);
   return new Promise((resolve, reject) => {
     const call = request(session, "StreamLogs");
     let sent = 0;
@@ -117,18 +145,41 @@ function stream(session: ClientHttp2Session, job: LoadJob, batches: number, inde
   });
 }
 
+/** Each stream's share of the rate; the streams take turns. */
+function paced(
+  session: ClientHttp2Session,
+  job: LoadJob,
+  batches: number,
+  index: number,
+  latencies: Latencies,
+): Promise<void> {
+  const stepMs = (1_000 * job.streams) / (job.batchesPerSecond ?? 1);
+  return pacedStream(request(session, "StreamLogs"), {
+    nextFrame: frames(index, job),
+    batches,
+    stepMs,
+    firstAfterMs: (stepMs * index) / job.streams,
+    onAnswer: (message, latencyMs) => {
+      if (!job.echo) checkAck(fromBinary(StreamLogsResponseSchema, message).ack);
+      latencies.record(latencyMs);
+    },
+  });
+}
+
 async function calls(
   session: ClientHttp2Session,
   job: LoadJob,
   batches: number,
   index: number,
 ): Promise<void> {
-  const nextFrame = frames(index, job.devicesPerStream);
+  const nextFrame = frames(index, job);
   let sent = 0;
   const worker = async () => {
     while (sent < batches) {
       sent += 1;
-      await callOnce(session, nextFrame(), job.echo);
+      await (job.rpc === "PushLogs"
+        ? callOnce(session, nextFrame(), job.echo)
+        : connectOnce(session, nextFrame().subarray(frameHeaderBytes), job.echo));
     }
   };
   await Promise.all(Array.from({ length: job.inFlightPerStream }, worker));
@@ -147,6 +198,27 @@ function callOnce(session: ClientHttp2Session, body: Buffer, echo: boolean): Pro
     call.on("close", () =>
       answered === 1 ? resolve() : reject(new Error(`${answered} answers to one call`)),
     );
+    call.end(body);
+  });
+}
+
+/** By Connect a unary body is the message itself; an error has another status than 200. */
+function connectOnce(session: ClientHttp2Session, body: Buffer, echo: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = request(session, "PushLogsByConnect");
+    const chunks: Buffer[] = [];
+    let status: number | undefined;
+    call.on("response", (headers) => (status = headers[":status"]));
+    call.on("data", (chunk: Buffer) => chunks.push(chunk));
+    call.on("error", reject);
+    call.on("close", () => {
+      const answer = Buffer.concat(chunks);
+      if (status !== 200) reject(new Error(`HTTP status ${status}: ${answer.toString("utf8", 0, 200)}`));
+      else {
+        if (!echo) checkAck(fromBinary(PushLogsResponseSchema, answer).ack);
+        resolve();
+      }
+    });
     call.end(body);
   });
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BenchSystem, type PerPart, parts } from "#bench/path/bench-system.ts";
 import type { startLoad } from "#bench/path/fork.ts";
-import type { LoadJob } from "#bench/path/load.ts";
+import type { LoadJob, LoadResult } from "#bench/path/load.ts";
 import { emptyTables, storedRecords, untilStored } from "#bench/path/stored.ts";
 
 type Load = Awaited<ReturnType<typeof startLoad>>;
@@ -14,24 +14,29 @@ export interface Size {
   readonly recordsPerBatch: number;
 }
 
-/** Records per second from the first byte sent to Nginx until all are committed, and what each part worked for one. */
+/**
+ * Records per second from the first byte sent to Nginx until all are committed, and what each part worked for one. With
+ * `batchesPerSecond` an open loop, and the latency of its acknowledgements.
+ */
 export async function endToEnd(
   bench: BenchSystem,
   load: Load,
   { batches, recordsPerBatch }: Size,
-): Promise<{ recordsPerSecond: number; cpuMicrosPerRecord: PerPart }> {
+  pace: Pick<LoadJob, "batchesPerSecond"> = {},
+): Promise<{ recordsPerSecond: number; cpuMicrosPerRecord: PerPart; latency: LoadResult["latency"] }> {
   await emptyTables(bench.client);
   const records = batches * recordsPerBatch;
   const target = (await storedRecords(bench.client)) + records;
   const cpuBefore = await bench.cpu();
   const startedAt = performance.now();
-  await load.run({ ...fleet, target: bench.system.nginx.grpc, rpc: "StreamLogs", batches });
+  const job = { ...fleet, ...pace, target: bench.system.nginx.grpc, rpc: "StreamLogs", batches } as const;
+  const { latency } = await load.run(job);
   await untilStored(bench.client, target);
   const recordsPerSecond = records / ((performance.now() - startedAt) / 1_000);
   const cpuAfter = await bench.cpu();
   const perRecord = (part: keyof PerPart) => ((cpuAfter[part] - cpuBefore[part]) * 1e6) / records;
   const cpuMicrosPerRecord = Object.fromEntries(parts.map((part) => [part, perRecord(part)])) as PerPart;
-  return { recordsPerSecond, cpuMicrosPerRecord };
+  return { recordsPerSecond, cpuMicrosPerRecord, latency };
 }
 
 /**

@@ -1,0 +1,40 @@
+import type { ClientHttp2Stream } from "node:http2";
+import { FrameReader } from "#bench/path/grpc-frame.ts";
+
+export interface PacedOptions {
+  readonly nextFrame: () => Buffer;
+  readonly batches: number;
+  readonly stepMs: number;
+  readonly firstAfterMs: number;
+  /** `latencyMs` counts from the moment at which the batch was due. */
+  readonly onAnswer: (message: Buffer, latencyMs: number) => void;
+}
+
+/**
+ * Sends batches when they are due, however many are still without an answer (open loop): what the peer does not read
+ * waits in this process, and its waiting counts.
+ */
+export function pacedStream(call: ClientHttp2Stream, options: PacedOptions): Promise<void> {
+  const { nextFrame, batches, stepMs, firstAfterMs, onAnswer } = options;
+  return new Promise((resolve, reject) => {
+    const startedAt = performance.now() + firstAfterMs;
+    const dueAt = (index: number) => startedAt + index * stepMs;
+    let sent = 0;
+    let answered = 0;
+    const tick = () => {
+      for (; sent < batches && dueAt(sent) <= performance.now(); sent += 1) call.write(nextFrame());
+      if (sent === batches) call.end();
+      else setTimeout(tick, Math.max(0, dueAt(sent) - performance.now()));
+    };
+    const reader = new FrameReader((message) => {
+      onAnswer(message, performance.now() - dueAt(answered));
+      answered += 1;
+    });
+    call.on("data", (chunk: Buffer) => reader.push(chunk));
+    call.on("error", reject);
+    call.on("close", () =>
+      answered === batches ? resolve() : reject(new Error(`${answered} of ${batches} batches were answered`)),
+    );
+    tick();
+  });
+}
