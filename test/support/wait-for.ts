@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T> | T,
-  deadlineMs = 10_000,
+  deadlineMs = 30_000,
 ): Promise<Exclude<T, false | 0 | "" | null | undefined>> {
   const giveUpAt = performance.now() + deadlineMs;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 50)) {
