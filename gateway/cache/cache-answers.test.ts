@@ -36,6 +36,7 @@ test("the same question is answered from the cache, over each face, for 5 min wh
   const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T01:00:00Z" };
   const connect = await gateway.post(listLogsPath, range);
   assert.equal(connect.headers.get("x-cache"), "hit");
+  assert.equal(connect.headers.get("content-type"), "application/json");
   assert.deepEqual(connect.body, answer.body);
   const open = await cachedAnswer("/v1/devices");
   assert.equal(open.headers.get("cache-control"), "private, max-age=1");

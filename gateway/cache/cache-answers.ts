@@ -61,10 +61,16 @@ function answerOf(request: Request, output: DescMessage, bytes: Uint8Array) {
     stream: false as const,
     service: request.service,
     method: request.method,
-    header: new Headers(),
+    header: new Headers({ "content-type": contentTypeOf(request) }),
     trailer: new Headers(),
     message: fromBinary(output, bytes),
   } as Awaited<ReturnType<ReturnType<Interceptor>>>;
+}
+
+/** Connect sets it on the answers of methods that were called; a client that finds none reads nothing. */
+function contentTypeOf({ requestMethod, url, header }: Request): string {
+  if (requestMethod === "GET") return `application/${new URL(url).searchParams.get("encoding") ?? "proto"}`;
+  return (header.get("content-type") ?? "application/json").split(";", 1)[0] ?? "";
 }
 
 function lifetimeOf(message: object): number {
