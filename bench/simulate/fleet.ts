@@ -21,8 +21,6 @@ export type FleetOptions = Omit<SimulateOptions, "http" | "ownSystem" | "report"
 
 /** How long what is due at the end may take to be acknowledged. */
 const drainMsMax = 30_000;
-/** Within which all devices boot, so that a fleet does not knock all at once. */
-const startWithinMs = 1_000;
 
 /** Runs a fleet from its first boot to its last acknowledgement. */
 export async function runFleet(options: FleetOptions): Promise<Tally> {
@@ -30,8 +28,10 @@ export async function runFleet(options: FleetOptions): Promise<Tally> {
   await using stack = new AsyncDisposableStack();
   const devices = await createDevices(options, tally, stack);
   const startedAt = performance.now();
-  const startStep = Math.min(startWithinMs, options.durationMs / 4) / devices.length;
-  for (const [index, device] of devices.entries()) device.start(startedAt + index * startStep);
+  const { durationMs, rampMs } = options;
+  for (const [index, device] of devices.entries()) {
+    device.start(startedAt + (index * rampMs) / devices.length);
+  }
 
   const seconds = () => (performance.now() - startedAt) / 1_000;
   const mark = async () => {
@@ -47,7 +47,9 @@ export async function runFleet(options: FleetOptions): Promise<Tally> {
     marking = mark().finally(() => (isMarking = false));
   }, 1_000);
   try {
-    await sleep(options.durationMs, undefined, options.signal && { signal: options.signal }).catch(() => {});
+    await sleep(rampMs + durationMs, undefined, options.signal && { signal: options.signal }).catch(
+      () => {}, // interrupted: what is under way is still waited for
+    );
     await Promise.all(devices.map((device) => device.stop(drainMsMax)));
   } finally {
     clearInterval(marker);

@@ -5,7 +5,10 @@ export interface SimulateOptions {
   readonly devices: number;
   /** Records per second of the whole fleet. */
   readonly rate: number;
+  /** From the boot of the last device. */
   readonly durationMs: number;
+  /** Within which all devices boot, so that a fleet does not knock all at once. */
+  readonly rampMs: number;
   readonly batchRecords: number;
   readonly batchIntervalMs: number;
   readonly bursts: boolean;
@@ -34,6 +37,11 @@ export function readOptions(argv: readonly string[]): SimulateOptions {
     .option("--devices <n>", "how many", whole(1, 20_000), 100)
     .option("--rate <n>", "records per second, of the whole fleet", whole(1, 10_000_000), 2_000)
     .option("--duration <time>", "such as 500ms, 30s, 10m, 2h", duration, 30_000)
+    .option(
+      "--ramp <time>",
+      "within which all devices boot, before that (default: 250 devices a second)",
+      duration,
+    )
     .option("--batch-records <n>", "records in a batch, at most", whole(1, limits.recordsMax), 100)
     .option("--batch-interval <time>", "how long a device gathers records, at most", duration, 1_000)
     .option("--no-bursts", "no device talks more for a while")
@@ -62,6 +70,7 @@ export function readOptions(argv: readonly string[]): SimulateOptions {
     devices: given.devices,
     rate: given.rate,
     durationMs: given.duration,
+    rampMs: given.ramp ?? Math.max(500, given.devices * 4),
     batchRecords: given.batchRecords,
     batchIntervalMs: given.batchInterval,
     bursts: given.bursts,
@@ -83,6 +92,7 @@ interface Given {
   devices: number;
   rate: number;
   duration: number;
+  ramp?: number;
   batchRecords: number;
   batchInterval: number;
   bursts: boolean;

@@ -21,7 +21,7 @@ describe("a simulated fleet", () => {
   before(async () => {
     system = await startSystem({ servers: 1 });
     const given = readOptions(
-      "--devices 8 --rate 800 --duration 2s --batch-interval 100ms --boots 500ms --reconnects 300ms --bad-network 50 --link-latency 40ms".split(
+      "--devices 8 --rate 800 --duration 1500ms --ramp 200ms --batch-interval 100ms --boots 500ms --reconnects 300ms --bad-network 50 --link-latency 40ms".split(
         " ",
       ),
     );
@@ -65,6 +65,7 @@ describe("a simulated fleet", () => {
       devices: 150,
       rate: 1_500,
       durationMs: 500,
+      rampMs: 300,
       devicesPerConnection: 50,
       bootEveryMs: undefined,
       reconnectEveryMs: undefined,
