@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { projectFolder } from "#local/folders.ts";
+import { alerts, prometheusFolder } from "./monitoring-files.ts";
+
+// promtool comes with Prometheus (Debian: apt-get install prometheus). Where it is not, the rest is tested.
+const promtool =
+  spawnSync("promtool", ["--version"]).status === 0 ? false : "promtool, a part of Prometheus, is not there";
+
+describe("the alerts", () => {
+  test("fire when they should, and only then", { skip: promtool }, () => {
+    run("test", "rules", "alerts.test.yml");
+  });
+
+  test("and the configuration are what Prometheus accepts", { skip: promtool }, () => {
+    run("check", "rules", "alerts.yml");
+    run("check", "config", "--syntax-only", "prometheus.yml");
+  });
+
+  test("have each a case in which they fire", () => {
+    const cases = readFileSync(join(prometheusFolder, "alerts.test.yml"), "utf8");
+    for (const { alert } of alerts) {
+      assert.match(
+        cases,
+        new RegExp(`alertname: ${alert}\\n\\s+eval_time: \\w+\\n\\s+exp_alerts:\\n`),
+        alert,
+      );
+    }
+  });
+
+  test("say how bad it is, and have each a section in docs/OPERATIONS.md", () => {
+    const guide = readFileSync(join(projectFolder, "docs/OPERATIONS.md"), "utf8");
+    for (const { alert, labels, annotations } of alerts) {
+      assert.match(labels.severity ?? "", /^(critical|warning)$/, alert);
+      assert.ok(annotations.summary && annotations.description, alert);
+      assert.equal(annotations.runbook, `docs/OPERATIONS.md#${alert.toLowerCase()}`);
+      assert.match(guide, new RegExp(`^#+ ${alert}$`, "m"), alert);
+    }
+  });
+});
+
+function run(...args: readonly string[]): void {
+  const { status, stdout, stderr } = spawnSync("promtool", args, { cwd: prometheusFolder, encoding: "utf8" });
+  assert.equal(status, 0, `promtool ${args.join(" ")}: ${stdout}${stderr}`);
+}
