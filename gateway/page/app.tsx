@@ -43,7 +43,7 @@ function Content({ path }: { path: string }) {
   return (
     <main class="page">
       <div class="notice">
-        <h2>There is nothing at {path}</h2>
+        <h1>There is nothing at {path}</h1>
         <a class="button primary" href={hrefOf({}, "/")}>
           Explore the logs
         </a>

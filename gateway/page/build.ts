@@ -60,7 +60,7 @@ function digestOfSources(): string {
     ["gateway/page/**/*.{ts,tsx,css,html,svg,json}", "proto/gen/**/*.ts", "package-lock.json"],
     {
       cwd: projectFolder,
-      exclude: (path) => /(^|\/)dist(-\d+)?(\/|$)|\.test\.ts$/.test(path),
+      exclude: (path) => /(^|\/)(dist(-\d+)?|testing)(\/|$)|\.test\.ts$/.test(path),
     },
   );
   for (const file of sources.sort()) hash.update(`${file}\0`).update(readFileSync(join(projectFolder, file)));

@@ -8,10 +8,13 @@ import { timestampOf } from "./timestamp.ts";
 /** The fields 1 to 17 of every request that has a filter. */
 export function filterRequest(filter: LogFilter, range: TimeRange, now: Micros) {
   const { from, to } = resolveRange(range, now);
+  return { startTime: timestampOf(from), endTime: timestampOf(to), ...timelessRequest(filter) };
+}
+
+/** The same fields without the time range. */
+export function timelessRequest(filter: LogFilter) {
   const { text, words, excludedText } = parseSearchText(filter.search);
   return {
-    startTime: timestampOf(from),
-    endTime: timestampOf(to),
     deviceIds: [...filter.devices],
     excludedDeviceIds: [...filter.excludedDevices],
     minSeverity: (filter.minLevel?.from ?? 0) as Severity,

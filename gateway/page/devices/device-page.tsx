@@ -42,9 +42,7 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
   return (
     <main class="page page-device">
       <div class="title-bar">
-        <h1>
-          <a href={hrefOf({ open: "" }, "/devices")}>Devices</a> / {deviceId}
-        </h1>
+        <h1>{deviceId}</h1>
         <a class="button" href={hrefOf({ ...noFilter, devices: [deviceId], open: "" }, "/")}>
           Explore its logs
         </a>

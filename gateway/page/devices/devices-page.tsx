@@ -70,6 +70,7 @@ export function DevicesPage() {
   const isFiltered = deviceSearch !== "" || silent !== "";
   return (
     <main class="page page-devices">
+      <h1 class="off-screen">Devices</h1>
       <search class="filter-bar">
         <SearchField
           label="Search devices"

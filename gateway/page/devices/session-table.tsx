@@ -14,7 +14,7 @@ interface Props {
 /** Which batches of each session arrived. A hole is a batch that was numbered and never came. */
 export function SessionTable({ sessions, count, deviceId }: Props) {
   return (
-    <section aria-label="Sessions">
+    <section>
       <h2>
         Sessions <span class="note">{sessionsText(sessions.length, count)}</span>
       </h2>

@@ -40,6 +40,7 @@ export function ExplorePage() {
   const failure = pages.failure.value;
   return (
     <main class="page page-logs">
+      <h1 class="off-screen">Explore</h1>
       <FilterBar />
       <Histogram filter={filter} ask={ask.replace("order=oldest", "")} />
       <div class="toolbar">

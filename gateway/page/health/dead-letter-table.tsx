@@ -8,7 +8,7 @@ import { countText, timeText } from "../state/time-text.ts";
 export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer<ListDeadLettersResponse> }) {
   const letters = value?.deadLetters ?? [];
   return (
-    <section aria-label="Dead letters">
+    <section>
       <h2>
         Dead letters{" "}
         <span class="note">refused, with the reason; their bytes are in the table dead_letters</span>

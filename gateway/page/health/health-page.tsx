@@ -48,6 +48,7 @@ export function HealthPage() {
   );
   return (
     <main class="page page-health">
+      <h1 class="off-screen">Health</h1>
       {statistics.failure && statistics.value === undefined ? (
         <FailureNotice failure={statistics.failure} again={statistics.again} />
       ) : (

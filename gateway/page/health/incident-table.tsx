@@ -8,7 +8,7 @@ import { timeText } from "../state/time-text.ts";
 export function IncidentTable({ answer: { value, failure } }: { answer: Answer<ListIncidentsResponse> }) {
   const incidents = value?.incidents ?? [];
   return (
-    <section aria-label="Incidents">
+    <section>
       <h2>
         Incidents <span class="note">to look at; nothing was lost</span>
       </h2>

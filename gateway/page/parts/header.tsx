@@ -42,8 +42,7 @@ export function Header() {
         <button
           type="button"
           title="Times in local time or in UTC (u)"
-          aria-label="Times in UTC"
-          aria-pressed={utc}
+          aria-label={`Times: ${utc ? "UTC" : "Local"}`}
           onClick={() => change({ utc: !utc }, { replace: true })}
         >
           {utc ? "UTC" : "Local"}

@@ -19,10 +19,12 @@ interface Props {
   readonly follows?: boolean;
   readonly onNearEnd?: () => void;
   readonly onEnd?: (isAtEnd: boolean) => void;
+  /** A change of it leads to the end. */
+  readonly endRound?: number;
 }
 
 /** Records as rows; one of them may be open. `j` and `k` go through them. */
-export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd }: Props) {
+export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd, endRound = 0 }: Props) {
   const { columns, utc, wrap, search, open } = view.value;
   const list = useRef<VirtualListHandle>(null);
   const [current, setCurrent] = useState("");
@@ -33,6 +35,9 @@ export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd 
   const showsYear = useMemo(() => rows.some((entry) => !isOfThisYear(entry)), [rows]);
   const isNarrow = useMemo(() => window.matchMedia("(max-width: 720px)"), []).matches;
 
+  useEffect(() => {
+    if (endRound > 0) list.current?.showEnd();
+  }, [endRound]);
   // A link to a record leads to where it stands.
   const shown = useRef("");
   useEffect(() => {

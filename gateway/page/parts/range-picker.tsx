@@ -35,7 +35,7 @@ export function RangePicker() {
   return (
     <div class="range-picker" ref={box}>
       <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-        {rangeText(range, utc)} <span aria-hidden="true">▾</span>
+        <span class="range-text">{rangeText(range, utc)}</span> <span aria-hidden="true">▾</span>
       </button>
       {"from" in range && range.from !== undefined && (
         <button type="button" title="Twice the time" aria-label="Zoom out" onClick={zoomOut}>

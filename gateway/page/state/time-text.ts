@@ -32,7 +32,7 @@ export function durationText(seconds: number): string {
   const size = Math.abs(seconds);
   if (size < 1) return `${Math.round(seconds * 1000)} ms`;
   if (size < 10) return `${Number(seconds.toFixed(1))} s`;
-  if (size < 90) return `${Math.round(seconds)} s`;
+  if (size < 90 && size !== 60) return `${Math.round(seconds)} s`;
   if (size < 5400) return `${Math.round(seconds / 60)} min`;
   if (size < 129_600) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400).toLocaleString("en")} d`;
