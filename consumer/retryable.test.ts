@@ -45,3 +45,12 @@ test("what the socket or the driver throws is an outage, a mistake in the code i
   assert.equal(faultClass(new Error("Query read timeout")), "connection");
   assert.equal(faultOf(new TypeError("undefined is not a function")), "bug");
 });
+
+test("a row that met its partition being attached is tried again, and finds it", () => {
+  const error = Object.assign(databaseError("23514"), { table: "records_default" });
+  assert.equal(faultOf(error), "outage");
+  assert.equal(
+    faultOf(Object.assign(databaseError("23514", "no_tabs"), { table: "records_default" })),
+    "data",
+  );
+});

@@ -45,7 +45,9 @@ export function faultOf(error: unknown): Fault {
   return mistakes.some((kind) => error instanceof kind) ? "bug" : "outage";
 }
 
-function faultOfDatabase({ code = "", constraint }: DatabaseError): Fault {
+function faultOfDatabase({ code = "", constraint, table }: DatabaseError): Fault {
+  // The row was on its way to records_default while the partition of its day was attached: it goes there next time.
+  if (code === "23514" && constraint === undefined && table === "records_default") return "outage";
   // Two batches of one millisecond got the same counter: the next attempt takes other ids.
   if (code === "23505" && constraint === "batches_pkey") return "outage";
   return exceptions[code] ?? classes[code.slice(0, 2)] ?? "setup";

@@ -53,12 +53,21 @@ test("moves what records_default has of a day into the day's new partition", asy
   assert.deepEqual(await partitionsOfRecords(db), ["records_default", "records_20311231"]);
 });
 
+/** Once more for who met the one moment at which its partition was attached. */
+async function insertAgainIfRefused(db: Kysely<Database>, ms: number): Promise<void> {
+  await insertRecordAt(db, ms).catch(async (error: unknown) => {
+    const { code, table } = error as { code?: string; table?: string };
+    assert.deepEqual([code, table], ["23514", "records_default"]);
+    await insertRecordAt(db, ms);
+  });
+}
+
 test("several create the same days at the same time, while records are written", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   await Promise.all([
     ...[1, 2, 3].map(() => ensurePartitions(db, { now, daysAhead: 3 })),
-    ...Array.from({ length: 20 }, (_, index) => insertRecordAt(db, now.getTime() + index * 3_600_000)),
+    ...Array.from({ length: 20 }, (_, index) => insertAgainIfRefused(db, now.getTime() + index * 3_600_000)),
   ]);
   assert.equal((await partitionsOfRecords(db)).length, 20);
   assert.ok(!(await partitionsOfRecords(db)).includes("records_default"));

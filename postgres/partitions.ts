@@ -14,7 +14,8 @@ const daysAheadDefault = 7;
 /**
  * Creates the missing partitions from yesterday to `daysAhead` days after `now` and returns their names. One
  * caller at a time, by an advisory lock. Rows of such a day that already lie in records_default are moved;
- * while that goes on, writers to records_default wait.
+ * while that goes on, writers to records_default wait, and those who waited with a row of such a day get a
+ * check_violation (23514) of records_default: their next attempt finds the new partition.
  */
 export async function ensurePartitions(
   db: Kysely<Database>,
