@@ -115,10 +115,14 @@ export class Hop {
   }
 }
 
+/**
+ * A socket that is being shut down cannot be reset any more; Node 24 then forgets to close it, and waits for it for
+ * ever when the process ends.
+ */
 function reset(...sockets: readonly Socket[]): void {
   for (const socket of sockets) {
     if (socket.destroyed) continue;
-    if (socket.connecting) socket.destroy();
+    if (socket.connecting || socket.writableEnded) socket.destroy();
     else socket.resetAndDestroy();
   }
 }

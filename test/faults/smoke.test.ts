@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { allRows } from "./rows/all.ts";
+import { isClean, type RunResult, runOnce } from "./run.ts";
+import { World } from "./world.ts";
+
+// The most telling rows of `npm run faults`, once each and quickly. The seed is fixed; which entry a fault meets is not.
+
+const rows = new Set([
+  "kill-server",
+  "kill-consumer-before-commit",
+  "kill-consumer-before-xack",
+  "kill-redis",
+  "kill-postgres",
+  "lost-commit-reply",
+  "lost-xadd-reply",
+  "midnight",
+  "poison",
+  "group-destroyed",
+]);
+
+let world: World;
+before(async () => {
+  world = await World.start();
+});
+after(() => world?.[Symbol.asyncDispose]());
+
+describe("nothing acknowledged is lost, nothing is stored twice:", () => {
+  for (const fault of allRows.filter(({ name }) => rows.has(name))) {
+    test(fault.title, async () => {
+      const result = await untilItBites(fault.name);
+      assert.notEqual(result.evidence, "", "the fault had no effect, three times");
+      assert(isClean(result), JSON.stringify(result));
+    });
+  }
+});
+
+async function untilItBites(name: string): Promise<RunResult> {
+  const fault = allRows.find((row) => row.name === name)!;
+  for (let run = 0; ; run += 1) {
+    const result = await runOnce(world, fault, { run: 0, seed: 20_260_101 + run, pace: "quick" });
+    if (result.evidence !== "" || !isClean(result) || run === 2) return result;
+  }
+}

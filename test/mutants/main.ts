@@ -1,0 +1,86 @@
+import { cpSync, mkdirSync, symlinkSync } from "node:fs";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { execa } from "execa";
+import { partsFolder, projectFolder } from "#local/folders.ts";
+import type { PageRow } from "../faults/page.ts";
+import { applyMutant } from "./apply.ts";
+import { type Mutant, mutants } from "./mutants.ts";
+
+// `npm run faults:mutants [-- --only NAME,NAME]`: breaks a copy of the project in one way after the other, and lets the
+// fault matrix or a test look at it. Exit code 0: every one was caught.
+
+const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
+const only = values.only.split(",").filter(Boolean);
+const chosen = mutants.filter(({ name }) => only.length === 0 || only.includes(name));
+
+const project = await mkdtemp(join(tmpdir(), "fleetlog-mutants-"));
+await chmod(project, 0o755); // PostgreSQL may run as another user
+let missed = 0;
+console.log("| mutant | looked at by | caught | what was seen |\n|---|---|---|---|");
+try {
+  copyProject();
+  for (const mutant of chosen) {
+    using _mutated = applyMutant(project, mutant);
+    const seen = await look(mutant);
+    if (seen === "") missed += 1;
+    const by = "row" in mutant.caughtBy ? mutant.caughtBy.row : mutant.caughtBy.test;
+    console.log(
+      `| ${mutant.title} \`${mutant.name}\` | ${by} | ${seen === "" ? "NOT CAUGHT" : "caught"} | ${seen} |`,
+    );
+  }
+} finally {
+  await rm(project, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+}
+console.log(`\n${chosen.length - missed} of ${chosen.length} mutants caught.`);
+process.exitCode = missed === 0 ? 0 : 1;
+
+/** What was found wrong with the mutated copy, in a few words; "" when nothing was. */
+async function look({ caughtBy }: Mutant): Promise<string> {
+  if ("test" in caughtBy) {
+    const { exitCode, all } = await node("test/run.ts", caughtBy.test);
+    const failed = /^ℹ fail (\d+)$/m.exec(all)?.[1];
+    if (failed === undefined) throw new Error(`${caughtBy.test} did not run:\n${all.slice(-2_000)}`);
+    return exitCode === 0 ? "" : `${failed} tests fail`;
+  }
+  const { row, runs = 1 } = caughtBy;
+  const { stdout, all } = await node(
+    "test/faults/main.ts",
+    `--rows=${row}`,
+    `--runs=${runs}`,
+    "--pace=quick",
+    "--json",
+  );
+  const start = stdout.indexOf("[");
+  if (start < 0) throw new Error(`the row ${row} did not run:\n${all.slice(-2_000)}`);
+  const [seen] = JSON.parse(stdout.slice(start)) as [PageRow];
+  const counts = (["lost", "doubled", "phantom", "mutated", "failed"] as const)
+    .filter((name) => seen[name] > 0)
+    .map((name) => `${name} ${seen[name]}`);
+  const words = counts.length > 0 ? counts : seen.faults.slice(0, 1);
+  return words.join(", ").replaceAll("|", "/").slice(0, 160);
+}
+
+async function node(script: string, ...args: readonly string[]) {
+  const done = await execa(process.execPath, [script, ...args], {
+    cwd: project,
+    reject: false,
+    all: true,
+    timeout: 600_000,
+  });
+  return { exitCode: done.exitCode, stdout: done.stdout, all: done.all };
+}
+
+/** All but what is installed or made, which the copy shares. */
+function copyProject(): void {
+  const shared = new Set(["node_modules", ".git", ".fleetlog"]);
+  cpSync(projectFolder, project, {
+    recursive: true,
+    filter: (source) => !shared.has(relative(projectFolder, source)),
+  });
+  symlinkSync(join(projectFolder, "node_modules"), join(project, "node_modules"));
+  mkdirSync(join(project, ".fleetlog"));
+  symlinkSync(partsFolder, join(project, ".fleetlog/parts"));
+}
