@@ -19,12 +19,18 @@ export interface PoolOptions {
 }
 
 /**
+ * No timeout of PostgreSQL ends a session that waits for the rest of a COPY. When the machine of its client vanishes
+ * without a word, it would keep what it has locked for two hours; with these, for 25 s.
+ */
+const halfOpen = { tcp_keepalives_idle: "10", tcp_keepalives_interval: "5", tcp_keepalives_count: "3" };
+
+/**
  * A pool whose connections fail by themselves: the server ends slow statements, and one second later so does
  * the client, which notices a server that no longer answers. Errors of idle connections are logged; without a
  * listener they would end the process. For a program's `main.ts` and for tests.
  */
 export function createPool(options: PoolOptions, logger: Logger): Pool {
-  const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `-c ${name}=${value}`);
+  const settings = Object.entries({ ...halfOpen, ...options.settings });
   const pool = new Pool({
     connectionString: options.databaseUrl,
     application_name: options.applicationName,
@@ -36,7 +42,7 @@ export function createPool(options: PoolOptions, logger: Logger): Pool {
     connectionTimeoutMillis: options.connectTimeoutMs,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
-    ...(settings.length > 0 && { options: settings.join(" ") }),
+    options: settings.map(([name, value]) => `-c ${name}=${value}`).join(" "),
   });
   const onError = (error: Error) => logger.warn({ err: error }, "a connection to PostgreSQL failed");
   pool.on("error", onError);
