@@ -1,3 +1,4 @@
+import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { GetStatisticsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { Figure } from "../parts/figure.tsx";
 import { countText, durationText } from "../state/time-text.ts";
@@ -7,7 +8,7 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
   if (statistics === undefined) return <p class="chart-note">Asking …</p>;
   const { lag } = statistics;
   const waiting = (lag?.undeliveredBatchCount ?? 0n) + (lag?.pendingBatchCount ?? 0n);
-  const age = lag?.oldestAge && Number(lag.oldestAge.seconds) + lag.oldestAge.nanos / 1e9;
+  const age = waiting > 0n ? secondsOf(lag?.oldestAge) : undefined;
   const errors = statistics.severities
     .filter(({ severity }) => severity >= 17)
     .reduce((sum, { recordCount }) => sum + recordCount, 0n);
@@ -46,6 +47,10 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
       </Figure>
     </dl>
   );
+}
+
+function secondsOf(duration: Duration | undefined): number | undefined {
+  return duration && Number(duration.seconds) + duration.nanos / 1e9;
 }
 
 function backlogNote(undelivered: bigint | undefined, pending: bigint): string {

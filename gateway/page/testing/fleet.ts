@@ -9,12 +9,12 @@ export const noon = 1_768_046_400_000_000n;
 export const minute = 60_000_000n;
 
 /** A gateway with its page over what `batches` holds. */
-export async function startFleet(batches: readonly SeedBatch[]) {
+export async function startFleet(batches: readonly SeedBatch[], { redisUrl }: { redisUrl?: string } = {}) {
   const database = await createDatabase();
   const pool = openPool(database.url);
   await seed(pool, batches);
   await countAll(pool);
-  const gateway = await startGateway(database.url);
+  const gateway = await startGateway(database.url, redisUrl === undefined ? {} : { redisUrl });
   return {
     url: gateway.url,
     pool,
