@@ -22,6 +22,7 @@ export function readEnv<Shape extends z.ZodRawShape>(
   shape: Shape,
   env: Env,
 ): Readonly<z.output<z.ZodObject<Shape>>> {
+  observers.get(env)?.(shape);
   const seen = Object.fromEntries(Object.keys(shape).map((name) => [name, env[name] || undefined]));
   const result = z.object(shape).safeParse(seen);
   if (result.success) return Object.freeze(result.data);
@@ -31,6 +32,23 @@ export function readEnv<Shape extends z.ZodRawShape>(
       return `${name}=${show(seen[name])}: ${issue.message}`;
     }),
   );
+}
+
+const observers = new WeakMap<Env, (shape: z.ZodRawShape) => void>();
+
+/** The schema of every variable that a `readConfig` reads, by name: for documentation and its tests. */
+export function shapeOf(readConfig: (env: Env) => unknown): Readonly<z.ZodRawShape> {
+  const env: Env = {};
+  let seen: z.ZodRawShape = {};
+  observers.set(env, (shape) => {
+    seen = shape;
+  });
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error; // what is required is missing here, of course
+  }
+  return seen;
 }
 
 /** A whole number of `min` to `max`, both allowed. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Redis } from "ioredis";
 import { Client } from "pg";
+import { groupName, streamKey } from "#stream/keys.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { alerts, dashboards, queries } from "./monitoring-files.ts";
@@ -158,7 +159,14 @@ async function live({ httpUrl, redis, databaseUrl, consumer }: TestSystem): Prom
   assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=5`)).status, 200);
   assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=five`)).status, 400);
 
+  const closed = "end_time=2026-01-01T00:00:00Z";
+  for (const _again of [1, 2]) await (await fetch(`${httpUrl}/v1/logs?${closed}`)).arrayBuffer();
+
   const admin = new Redis(redis.url);
+  await admin.xgroup("DESTROY", streamKey(0), groupName);
+  await waitFor("the consumer to miss its group", async () =>
+    (await scrape([consumer.addresses.admin ?? ""])).has("fleetlog_lost_groups_total"),
+  );
   await admin.config("SET", "maxmemory", "1");
   await pushUntil("a full Redis to refuse", 429);
   await admin.config("SET", "maxmemory", "0");

@@ -1,0 +1,53 @@
+/** What every variable is for, as docs/OPERATIONS.md says it. */
+export const meanings: Readonly<Record<string, string>> = {
+  LOG_LEVEL: "The least that is logged, as one JSON object a line on standard output.",
+  ADMIN_LISTEN:
+    "Where `/livez`, `/readyz` and `/metrics` are answered. Port 0: any free one, told in the log.",
+  GRPC_LISTEN: "Where gRPC is served, unencrypted.",
+  HTTP_LISTEN:
+    "Where HTTP/1.1 is served: Connect and gRPC-Web by the server, queries and the page by the gateway, both by Nginx.",
+  REDIS_URL: "Redis, with user and password if it wants them; `rediss://` for TLS.",
+  DATABASE_URL: "PostgreSQL, with user and password; `?sslmode=verify-full` for TLS.",
+  DATABASE_READ_URL:
+    "A replica to read from instead of DATABASE_URL. What it lags behind, queries lag behind.",
+  DATABASE_CONNECTIONS_MAX:
+    "Connections to PostgreSQL of one gateway. All gateways together and 3 per consumer must fit into its max_connections.",
+  STREAM_SHARDS:
+    "Streams in Redis that devices are spread over; the same for every program. Let the backlog run empty before it is made smaller.",
+  REDIS_MEMORY_PERCENT_MAX:
+    "Above this share of Redis' maxmemory batches are refused with RESOURCE_EXHAUSTED, until it is 10 points lower.",
+  BACKLOG_ENTRIES_MAX:
+    "Above so many batches that are not stored yet batches are refused, until there are 10 % less.",
+  STREAM_AGE_SECONDS_MAX:
+    "How long a device's stream lives before the device is asked to connect again, so that new servers get their share.",
+  HEARTBEAT_SECONDS: "How long a stream may be silent before the server says something on it.",
+  IN_FLIGHT_MEBIBYTES_MAX:
+    "What one server holds on its way to Redis before it refuses; streams slow down at half of it.",
+  CONSUMER_NAME:
+    "Tells consumers apart: no two that run may have the same. One that comes back under its name goes on at once with what it left.",
+  FLUSH_RECORDS_MAX: "A transaction is written when so many records are in hand,",
+  FLUSH_BYTES_MAX: "or so many bytes of batches,",
+  FLUSH_INTERVAL_MS: "or when the first of them waits so long.",
+  STATEMENT_TIMEOUT_MS: "When a statement is given up; it is then repeated until it succeeds.",
+  RECLAIM_IDLE_MS: "When what another consumer has in hand is taken over; at least 3 × STATEMENT_TIMEOUT_MS.",
+  DRAIN_TIMEOUT_MS:
+    "How long a consumer that is stopped may finish storing; what is left is stored by another, or by its next start.",
+  TAIL_WINDOW_MS: "How long stored batches stay in Redis, for live tail.",
+  TAILS_MAX: "Live tails of one gateway at the same time.",
+  QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
+  NGINX_CONFIG_FILE: "What is written.",
+  NGINX_FOLDER: "Nginx' own folder, for its pid and temporary files.",
+  NGINX_VERSION: "For which Nginx; what it can do differs. 1.27.3 or later.",
+  NGINX_RESOLVER:
+    "The DNS that Nginx asks for the names below while it runs: what follows its directive `resolver`.",
+  SERVER_GRPC: "The servers' gRPC. All addresses of the name are used.",
+  SERVER_HTTP: "The servers' HTTP/1.1.",
+  GATEWAY_HTTP: "The gateways.",
+  NGINX_STREAM_IDLE_SECONDS: "How long a device's stream may carry nothing.",
+  NGINX_SHUTDOWN_SECONDS: "How long streams may go on after a reload or a graceful stop.",
+  NGINX_WORKER_PROCESSES: "One per CPU unless set.",
+  NGINX_WORKER_CONNECTIONS: "Per worker; a stream takes two.",
+  NGINX_CONNECTIONS_PER_ADDRESS_MAX:
+    "Streams and calls that one address may have open; a site's devices often share one.",
+  NGINX_ACCESS_LOG: "Where one JSON object per call is written, such as /dev/stdout; none unless set.",
+};
