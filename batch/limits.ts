@@ -9,6 +9,7 @@ export const limits = {
   attributeValueBytesMax: 8_192,
   deviceIdBytesMax: 128,
   sessionIdBytesMax: 64,
+  droppedReasonBytesMax: 256,
   severityMax: 24,
   sequenceMax: 2n ** 63n - 1n,
 } as const;

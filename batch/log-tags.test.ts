@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { LogBatchSchema, LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import { attributeTags, batchTags, knownFieldMax, recordTags } from "./log-tags.ts";
+import { DroppedSchema, LogBatchSchema, LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { attributeTags, batchTags, droppedTags, knownFieldMax, recordTags } from "./log-tags.ts";
 import { wireType } from "./wire-reader.ts";
 
 test("has the tags of log.proto, all of them", () => {
   assert.deepEqual(tagsOf(LogBatchSchema), batchTags);
+  assert.deepEqual(tagsOf(DroppedSchema), droppedTags);
   assert.deepEqual(tagsOf(LogRecordSchema), recordTags);
 });
 
 test("knows the highest field number of every message", () => {
   assert.equal(knownFieldMax.batch, Object.keys(batchTags).length);
+  assert.equal(knownFieldMax.dropped, Object.keys(droppedTags).length);
   assert.equal(knownFieldMax.record, Object.keys(recordTags).length);
   assert.equal(knownFieldMax.attribute, Object.keys(attributeTags).length);
 });

@@ -11,6 +11,12 @@ export const batchTags = {
   sessionId: 2 * 8 + bytes,
   sequence: 3 * 8 + varint,
   records: 4 * 8 + bytes,
+  dropped: 5 * 8 + bytes,
+} as const;
+
+export const droppedTags = {
+  lastSequence: 1 * 8 + varint,
+  reason: 2 * 8 + bytes,
 } as const;
 
 export const recordTags = {
@@ -28,4 +34,4 @@ export const attributeTags = {
 } as const;
 
 /** The highest field number of each message; a higher one belongs to a later version of log.proto. */
-export const knownFieldMax = { batch: 4, record: 5, attribute: 2 } as const;
+export const knownFieldMax = { batch: 5, dropped: 2, record: 5, attribute: 2 } as const;

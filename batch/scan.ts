@@ -1,4 +1,5 @@
 import { type BatchIdentity, batchIdentity } from "./batch-identity.ts";
+import { checkedDropped, type Dropped, readDropped } from "./dropped.ts";
 import { InvalidBatchError } from "./invalid-batch.ts";
 import { limits } from "./limits.ts";
 import { batchTags, knownFieldMax } from "./log-tags.ts";
@@ -28,6 +29,8 @@ export interface ScannedBatch extends BatchIdentity {
   readonly severities: number;
   /** How many accepted records have severity ERROR (17) or above. */
   readonly errorCount: number;
+  /** Set when the batch has no records and declares a part of its session as lost. */
+  readonly dropped: Dropped | undefined;
 }
 
 /** A record that cannot be stored; its neighbours can. Its bytes: {@link rejectedBytes}. */
@@ -70,6 +73,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   let sessionId = deviceId;
   let sequence = 0n;
   let recordCount = 0;
+  let dropped: Dropped | undefined;
   const rejections: Rejection[] = [];
   const summary = new RecordSummary();
 
@@ -99,13 +103,17 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         reader.varint();
         sequence = (BigInt(reader.high >>> 0) << 32n) | BigInt(reader.low >>> 0);
         break;
+      case batchTags.dropped:
+        dropped = readDropped(reader, text, reader.size(), dropped ?? { lastSequence: 0n, reason: "" });
+        break;
       default:
         reader.skipUnknown(tag, knownFieldMax.batch);
     }
   }
 
   const identity = batchIdentity(deviceId, sessionId, sequence);
-  if (recordCount === 0) {
+  if (dropped !== undefined) dropped = checkedDropped(dropped, sequence, recordCount);
+  else if (recordCount === 0) {
     throw new InvalidBatchError("batch.records", `is empty: a batch has 1 to ${limits.recordsMax} records`);
   }
   return {
@@ -119,6 +127,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
     untimedCount: summary.untimedCount,
     severities: summary.severities,
     errorCount: summary.errorCount,
+    dropped,
   };
 }
 

@@ -18,6 +18,8 @@ export interface DeadLetter {
   readonly raw: Uint8Array;
   readonly name: string;
   readonly entry?: Entry;
+  /** The batch as a whole is kept here: its place in its session is settled by that. */
+  readonly settles?: BatchInHand;
 }
 
 /** Ids are milliseconds << 20 in 63 bits: good until the year 2248. */

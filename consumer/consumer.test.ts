@@ -217,7 +217,7 @@ test("trims only what is stored", async () => {
   assert.ok(left >= 300 && left < 600, `${left} of 600 entries are left, 300 are not stored`);
 });
 
-test("drops an entry that was deleted from the stream from its pending list, and counts it as lost", async () => {
+test("an entry that was deleted from the stream leaves its pending list and becomes an incident", async () => {
   await using world = await createWorld();
   await holdEntries(world, "consumer-1", [entryOf(1, records(1))]);
   const key = streamKey(shardOf("device-1", shardCount));
@@ -228,6 +228,9 @@ test("drops an entry that was deleted from the stream from its pending list, and
     return ((await world.redis.xpending(key, groupName)) as [number])[0] === 0;
   });
   assert.equal((await metrics.lost.get()).values[0]?.value, 1);
+  assert.deepEqual(await world.rows("select kind, details->'entries'->>0 as entry from incidents"), [
+    { kind: "entries_lost", entry: entry![0] },
+  ]);
 });
 
 test("stores what it has in hand before it stops", async () => {

@@ -4,6 +4,7 @@ import { type Backoff, backoffMs } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import type { Deliveries, Place } from "#stream/delivery.ts";
+import type { SessionProgress } from "#stream/session-news.ts";
 import { letterOfPoison, takeInHand } from "./batch-in-hand.ts";
 import { type Draft, Drafter, type DraftLimits } from "./draft.ts";
 import { FlushSlots } from "./flush-slots.ts";
@@ -29,6 +30,8 @@ export interface ConsumerParts {
   readonly metrics: ConsumerMetrics;
   readonly readiness: Readiness;
   readonly logger: Logger;
+  /** How far the sessions of a flush are settled; called after its COMMIT. Must not throw. */
+  readonly onCommitted: (progress: readonly SessionProgress[]) => void;
   /** Called for our own bugs: the process should die. */
   readonly fail: (error: unknown) => void;
 }
@@ -90,14 +93,12 @@ export class Consumer {
     for (const delivery of poison) {
       if (this.#takeInHand(delivery)) this.#drafter.add(delivery, letterOfPoison(delivery));
     }
+    for (const place of deleted) if (this.#takeInHand(place)) this.#drafter.addLost(place);
     if (deleted.length === 0) return;
     this.#parts.metrics.lost.inc(deleted.length);
     this.#parts.logger.error(
       { entries: deleted.slice(0, 10) },
       "entries were deleted before they were stored",
-    );
-    this.#acknowledge(deleted).catch((error: unknown) =>
-      this.#parts.logger.warn({ err: error }, "lost entries"),
     );
   }
 
@@ -131,7 +132,10 @@ export class Consumer {
     const { metrics, logger, readiness } = this.#parts;
     const observe = metrics.flushSeconds.startTimer();
     const tools = { writer, metrics, logger, readiness, signal: this.#abandon.signal };
-    for (const stored of await store(tools, draft)) this.#count(stored);
+    for (const stored of await store(tools, draft)) {
+      this.#count(stored);
+      this.#parts.onCommitted(stored.progress);
+    }
     observe();
     metrics.flushRecords.observe(draft.records);
     await this.#acknowledge(draft.places);
@@ -165,7 +169,8 @@ export class Consumer {
     metrics.records.inc({ outcome: "stored" }, stored.records);
     metrics.records.inc({ outcome: "duplicate" }, stored.duplicateRecords);
     metrics.records.inc({ outcome: "dead_letter" }, stored.deadLetters);
-    metrics.incidents.inc(stored.incidents);
+    for (const [kind, count] of Object.entries(stored.incidents)) metrics.incidents.inc({ kind }, count);
+    metrics.droppedBatches.inc(Number(stored.droppedBatches));
   }
 }
 

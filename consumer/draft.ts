@@ -5,6 +5,8 @@ import { type BatchInHand, type DeadLetter, isBatch } from "./batch-in-hand.ts";
 export interface Draft {
   readonly batches: BatchInHand[];
   readonly letters: DeadLetter[];
+  /** Entries that somebody removed from the stream before they were stored. */
+  readonly lost: Place[];
   readonly places: Place[];
   records: number;
   bytes: number;
@@ -36,9 +38,18 @@ export class Drafter {
     if (this.#draft.records + records > recordsMax || this.#draft.bytes + bytes > bytesMax) this.flush();
     if (isBatch(taken)) this.#draft.batches.push(taken);
     else this.#draft.letters.push(taken);
-    this.#draft.places.push(place);
     this.#draft.records += records;
     this.#draft.bytes += bytes;
+    this.#place(place, intervalMs);
+  }
+
+  addLost(place: Place): void {
+    this.#draft.lost.push(place);
+    this.#place(place, this.#limits.intervalMs);
+  }
+
+  #place(place: Place, intervalMs: number): void {
+    this.#draft.places.push(place);
     this.#timer ??= setTimeout(() => this.flush(), intervalMs);
   }
 
@@ -54,5 +65,5 @@ export class Drafter {
 }
 
 function emptyDraft(): Draft {
-  return { batches: [], letters: [], places: [], records: 0, bytes: 0 };
+  return { batches: [], letters: [], lost: [], places: [], records: 0, bytes: 0 };
 }

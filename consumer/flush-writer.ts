@@ -1,18 +1,22 @@
 import type { Pool } from "pg";
 import type { CopyRows } from "#batch/copy-rows.ts";
 import { type Session, withSession } from "#postgres/session.ts";
+import type { Place } from "#stream/delivery.ts";
+import type { SessionProgress } from "#stream/session-news.ts";
 import type { BatchInHand, DeadLetter } from "./batch-in-hand.ts";
 import { copyRecords } from "./copy-records.ts";
 import { countDevices, countRecords } from "./counters.ts";
 import { keepDeadLetters } from "./dead-letters.ts";
 import type { DeviceKeys } from "./device-keys.ts";
-import { reportReusedSequences } from "./incidents.ts";
+import { reportLostEntries, reportReusedSequences } from "./incidents.ts";
 import { enterIntoLedger, type NewBatch } from "./ledger.ts";
+import { keepDrops, settleSessions } from "./sessions.ts";
 
 /** What is stored together, or not at all. */
 export interface Flush {
   readonly batches: readonly BatchInHand[];
   readonly letters: readonly DeadLetter[];
+  readonly lost?: readonly Place[];
 }
 
 /** What a committed flush changed. */
@@ -22,13 +26,17 @@ export interface Stored {
   readonly duplicateBatches: number;
   readonly duplicateRecords: number;
   readonly deadLetters: number;
-  readonly incidents: number;
+  readonly incidents: Readonly<Record<"sequence_reused" | "entries_lost", number>>;
+  /** Batches that devices declared as lost. */
+  readonly droppedBatches: bigint;
+  /** How far the sessions of all batches are settled now. */
+  readonly progress: readonly SessionProgress[];
 }
 
 /**
  * Writes flushes, one after the other, each in one transaction:
  *
- *     ledger (which batches are new?) → records → counts → incidents → dead letters → COMMIT
+ *     ledger (which batches are new?) → records → counts → incidents → drops → sessions → dead letters → COMMIT
  *
  * Resolved means committed and on disk (the pool's `synchronous_commit` is on). After any throw the same flush may
  * be written again, even when the COMMIT went through and only its answer was lost: the ledger knows its batches.
@@ -57,7 +65,7 @@ export class FlushWriter {
   async #transaction(session: Session, flush: Flush, end: "commit" | "rollback"): Promise<Stored> {
     const deviceKeys = await this.#deviceKeys.resolve(
       session.db,
-      flush.batches.map(({ entry }) => entry),
+      settledBy(flush).map(({ entry }) => entry),
     );
     const transaction = await session.db.startTransaction().execute();
     const stored = await this.#write({ ...session, db: transaction }, flush, deviceKeys);
@@ -67,17 +75,20 @@ export class FlushWriter {
 
   async #write(
     { db, client }: Session,
-    { batches, letters }: Flush,
+    flush: Flush,
     deviceKeys: ReadonlyMap<string, number>,
   ): Promise<Stored> {
+    const { batches, letters, lost = [] } = flush;
     const fresh = batches.length === 0 ? [] : await enterIntoLedger(db, batches, deviceKeys);
-    let incidents = 0;
+    let reused = 0;
     if (fresh.length > 0) {
       this.#encode(fresh);
       await copyRecords(client, this.#rows);
       await countDevices(db, fresh);
-      incidents = await reportReusedSequences(db, fresh);
+      reused = await reportReusedSequences(db, fresh);
     }
+    const droppedBatches = await keepDrops(db, fresh);
+    const progress = await settleSessions(db, settledBy(flush), deviceKeys);
     await keepDeadLetters(db, fresh, letters);
     if (fresh.length > 0) await countRecords(db, this.#rows.statistics);
     const records = sum(fresh, ({ scanned }) => scanned.acceptedCount);
@@ -87,7 +98,9 @@ export class FlushWriter {
       duplicateBatches: batches.length - fresh.length,
       duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
       deadLetters: letters.length + sum(fresh, ({ scanned }) => scanned.rejections.length),
-      incidents,
+      incidents: { sequence_reused: reused, entries_lost: await reportLostEntries(db, lost) },
+      droppedBatches,
+      progress,
     };
   }
 
@@ -95,6 +108,11 @@ export class FlushWriter {
     this.#rows.clear();
     for (const { scanned, id, entry } of batches) this.#rows.append(scanned, id, entry.receivedAtMicros);
   }
+}
+
+/** The batches whose place in their session is settled by this flush, one way or the other. */
+function settledBy({ batches, letters }: Flush): readonly BatchInHand[] {
+  return [...batches, ...letters.flatMap(({ settles }) => settles ?? [])];
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {

@@ -1,10 +1,12 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
+import type { Place } from "#stream/delivery.ts";
 import type { NewBatch } from "./ledger.ts";
 
 /**
  * Reports each new batch that shares device, session and sequence with another one of other bytes: a device whose
- * "random" session repeats. Both are stored. Call after the devices' rows are locked: another flush with a batch of
+ * "random" session repeats. Both are stored. A declaration that a batch was dropped may meet the batch, which had
+ * arrived all the same; that is none. Call after the devices' rows are locked: another flush with a batch of
  * the same device has then either committed, and is seen here, or will see this one. Returns how many.
  */
 export async function reportReusedSequences(
@@ -24,7 +26,24 @@ export async function reportReusedSequences(
     join batches other using (device_key, session_id, sequence)
     where batch.id = any(${ids}::bigint[])
       and other.id <> batch.id
+      and batch.record_count + batch.rejected_count > 0
+      and other.record_count + other.rejected_count > 0
       and (other.id < batch.id or other.id <> all(${ids}::bigint[]))
     group by batch.id, batch.device_key, batch.session_id, batch.sequence`.execute(db);
   return Number(numAffectedRows ?? 0n);
 }
+
+/** Reports entries that were removed from the stream before they were stored, one incident for each shard. */
+export async function reportLostEntries(db: Kysely<Database>, lost: readonly Place[]): Promise<number> {
+  if (lost.length === 0) return 0;
+  const details = [...Map.groupBy(lost, ({ shard }) => shard)].map(([shard, own]) =>
+    JSON.stringify({ shard, count: own.length, entries: own.slice(0, idsMax).map(({ id }) => id) }),
+  );
+  await sql`
+    insert into incidents (kind, details)
+    select 'entries_lost', details from unnest(${details}::jsonb[]) as lost (details)`.execute(db);
+  return details.length;
+}
+
+/** Of so many entries the ids are kept; the count is exact. */
+const idsMax = 100;

@@ -41,7 +41,7 @@ export class LostGroups {
       for (const { kind, shard } of lost) {
         logger.error({ kind, shard }, "somebody took the consumer group of a shard away");
         metrics.lostGroups.inc({ kind });
-        metrics.incidents.inc();
+        metrics.incidents.inc({ kind });
       }
     }
     for (const { shard, entriesAdded } of groups) this.#entriesAdded.set(shard, entriesAdded);

@@ -7,9 +7,11 @@ import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";
-import { commandConnection, readConnection } from "#stream/connection.ts";
+import { commandConnection, readConnection, subscriberConnection } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
 import { Reclaimer } from "#stream/reclaim.ts";
+import { questionsChannel } from "#stream/session-news.ts";
+import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeviceKeys } from "./device-keys.ts";
@@ -17,6 +19,7 @@ import { FlushWriter } from "./flush-writer.ts";
 import { keepPartitions, repeat, startHousekeeping } from "./housekeeping.ts";
 import { LostGroups } from "./lost-groups.ts";
 import { createMetrics } from "./metrics.ts";
+import { SessionAnswers } from "./session-answers.ts";
 import { createSource } from "./source.ts";
 
 /** One flush is encoded while the other commits. */
@@ -43,7 +46,7 @@ await runProgram(logger, async (program, fail) => {
     {
       databaseUrl: config.DATABASE_URL,
       applicationName: "fleetlog-consumer",
-      connectionsMax: writersCount + 1,
+      connectionsMax: writersCount + 2,
       statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: 0,
       connectTimeoutMs: 5_000,
@@ -66,6 +69,7 @@ await runProgram(logger, async (program, fail) => {
   const shards = allShards(config.STREAM_SHARDS);
   const deviceKeys = new DeviceKeys(pool);
   const rowsBytesMax = copyBytesMax(config.FLUSH_BYTES_MAX, config.FLUSH_RECORDS_MAX);
+  const answers = new SessionAnswers({ db, redis: commandRedis, shards: config.STREAM_SHARDS, logger });
   const consumer = new Consumer({
     source: createSource(readRedis, commandRedis, {
       shards,
@@ -84,8 +88,18 @@ await runProgram(logger, async (program, fail) => {
     metrics,
     readiness,
     logger,
+    onCommitted: (progress) => answers.announce(progress),
     fail,
   });
+  const subscriber = new Redis(config.REDIS_URL, subscriberConnection);
+  subscriber.on("error", (error: Error) => logger.debug({ err: error }, "a connection to Redis failed"));
+  const questions = new Subscription({
+    redis: subscriber,
+    channels: shards.map(questionsChannel),
+    logger,
+    onMessage: (message) => answers.take(message),
+  });
+  program.onStop("questions", 100, () => questions.close());
   const stopping = new AbortController();
   program.onStop("consumer", config.DRAIN_TIMEOUT_MS + 500, () => consumer.stop(config.DRAIN_TIMEOUT_MS));
   program.onStop("housekeeping", 100, () => stopping.abort());

@@ -38,13 +38,19 @@ export function createMetrics(registry: Registry) {
     }),
     incidents: new Counter({
       name: "fleetlog_incidents_total",
-      help: "Rows added to the table incidents",
+      help: "Rows added to the table incidents, by kind",
+      labelNames: ["kind"],
       registers,
     }),
     lostGroups: new Counter({
       name: "fleetlog_lost_groups_total",
       help: "Consumer groups of a shard that somebody destroyed, alone or with their stream",
       labelNames: ["kind"],
+      registers,
+    }),
+    droppedBatches: new Counter({
+      name: "fleetlog_dropped_batches_total",
+      help: "Batches that devices declared as lost on their side",
       registers,
     }),
     reclaimed: new Counter({

@@ -37,8 +37,9 @@ export async function store(tools: StoreTools, flush: Flush): Promise<readonly S
     return [await persist(tools, () => tools.writer.write(flush))];
   } catch (error) {
     if (faultOf(error) !== "data") throw error;
-    if (flush.letters.length > 0 && flush.batches.length > 0) {
-      const letters = await store(tools, { batches: [], letters: flush.letters });
+    const { letters: found, lost = [] } = flush;
+    if (found.length + lost.length > 0 && flush.batches.length > 0) {
+      const letters = await store(tools, { batches: [], letters: found, lost });
       return [...letters, ...(await store(tools, { batches: flush.batches, letters: [] }))];
     }
     const [batch] = flush.batches;
@@ -94,7 +95,7 @@ async function storeFaultyBatch(tools: StoreTools, batch: BatchInHand): Promise<
   }
   tools.logger.error({ entry: batch.name, reason }, "PostgreSQL refused a batch");
   const { name, entry, scanned } = batch;
-  const letters = [{ name, entry, reason, raw: scanned.bytes }];
+  const letters = [{ name, entry, reason, raw: scanned.bytes, settles: batch }];
   return await persist(tools, () => tools.writer.write({ batches: [], letters }));
 }
 

@@ -15,6 +15,7 @@ import type { Entry } from "#stream/entry.ts";
 import { allShards } from "#stream/keys.ts";
 import { readLag } from "#stream/lag.ts";
 import { StreamReader } from "#stream/reader.ts";
+import type { SessionProgress } from "#stream/session-news.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -142,6 +143,7 @@ export async function startConsumer(world: World, name = "consumer-1", statement
   const metrics = createMetrics(createRegistry("consumer"));
   const readiness = new Readiness([]);
   const failures: unknown[] = [];
+  const committed: SessionProgress[] = [];
   const deviceKeys = new DeviceKeys(pool);
   const shards = allShards(shardCount);
   const consumer = new Consumer({
@@ -151,12 +153,13 @@ export async function startConsumer(world: World, name = "consumer-1", statement
     metrics,
     readiness,
     logger,
+    onCommitted: (progress) => committed.push(...progress),
     fail: (error) => failures.push(error),
   });
   const stop = () => consumer.stop(5_000);
   world.stack.defer(stop);
   await consumer.start();
-  return { consumer, commandRedis, metrics, readiness, failures, stop };
+  return { consumer, commandRedis, metrics, readiness, failures, committed, stop };
 }
 
 /** Another member of the group, which is handed so many entries and does nothing with them. */

@@ -1,6 +1,20 @@
 create sequence batch_counter as integer minvalue 0 maxvalue 1048575 cycle;
 comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter for all consumers, so that batches of the same millisecond get different ids.';
 
+CREATE OR REPLACE FUNCTION public.bounded_ranges(ranges int8multirange)
+ RETURNS int8multirange
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN CASE WHEN (pg_column_size(ranges) <= 32768) THEN ranges ELSE (SELECT range_agg(lowest.range) AS range_agg FROM (SELECT unnest(bounded_ranges.ranges) AS range LIMIT 1000) lowest) END;
+comment on function bounded_ranges(int8multirange) is 'The same ranges, or the lowest 1,000 of them when they are many.';
+
+CREATE OR REPLACE FUNCTION public.contiguous_until(ranges int8multirange)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (ranges @> (1)::bigint) THEN (SELECT (upper(range.range) - 1) FROM unnest(contiguous_until.ranges) range(range) LIMIT 1) ELSE (0)::bigint END;
+comment on function contiguous_until(int8multirange) is 'The highest number up to which every number from 1 is in the ranges; 0 when 1 is not.';
+
 CREATE OR REPLACE FUNCTION public.give_batch_id_statistics(partition regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -130,6 +144,25 @@ comment on column devices.error_count is 'Stored records of severity 17 (ERROR) 
 comment on column devices.dead_letter_count is 'Records refused and kept in dead_letters.';
 comment on column devices.attributes is 'What else is known of the device, such as its firmware; written by operators.';
 
+create table drops (
+  batch_id bigint not null,
+  device_key integer not null,
+  session_id text not null,
+  first_sequence bigint not null,
+  last_sequence bigint not null,
+  reason text not null,
+  received_at timestamp with time zone not null,
+  constraint drops_pkey PRIMARY KEY (batch_id)
+);
+comment on table drops is 'What devices declared as lost: batches of a session that will never come.';
+comment on column drops.batch_id is 'batches.id of the batch that said so; rises with the time.';
+comment on column drops.device_key is 'devices.key';
+comment on column drops.session_id is 'batches.session_id';
+comment on column drops.first_sequence is 'The first missing batch.';
+comment on column drops.last_sequence is 'The last missing batch.';
+comment on column drops.reason is 'Why, in the words of the device.';
+comment on column drops.received_at is 'When a server was told.';
+
 create table incidents (
   id bigint generated always as identity not null,
   at timestamp with time zone not null default now(),
@@ -141,7 +174,7 @@ create table incidents (
 comment on table incidents is 'What an operator should look at: nothing is lost, but something is not as it should be.';
 comment on column incidents.id is 'Rises with the time.';
 comment on column incidents.at is 'When it was noticed.';
-comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored.';
+comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence, both are stored. entries_lost: somebody removed entries from a stream before they were stored. stream_lost, group_lost: somebody took a stream, or its consumer group, away.';
 comment on column incidents.device_key is 'devices.key';
 comment on column incidents.details is 'What the kind needs to be followed up.';
 
@@ -185,6 +218,19 @@ create table records_default partition of records (
 );
 comment on table records_default is 'Catches records of days that have no partition of their own, such as a day long past.';
 
+create table sessions (
+  device_key integer not null,
+  session_id text not null,
+  received int8multirange not null,
+  dropped int8multirange not null,
+  constraint sessions_pkey PRIMARY KEY (device_key, session_id)
+) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
+comment on table sessions is 'Which batches of each session are settled; changes in the transaction that stores them. Not for senders without a session.';
+comment on column sessions.device_key is 'devices.key';
+comment on column sessions.session_id is 'batches.session_id';
+comment on column sessions.received is 'Sequences that are in batches, or as a whole in dead_letters because PostgreSQL refused them.';
+comment on column sessions.dropped is 'Sequences that the device declared as dropped.';
+
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time);
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time);
 CREATE INDEX batches_long ON public.batches USING btree (last_time) WHERE ((last_time - first_time) > '00:10:00'::interval);
@@ -194,6 +240,8 @@ CREATE INDEX batches_of_device_by_first_time ON public.batches USING btree (devi
 CREATE INDEX dead_letters_at ON public.dead_letters USING btree (at);
 CREATE UNIQUE INDEX dead_letters_entry ON public.dead_letters USING btree (entry, sha256(raw)) WHERE (entry IS NOT NULL);
 CREATE INDEX dead_letters_of_device ON public.dead_letters USING btree (device_id, id);
+
+CREATE INDEX drops_of_device ON public.drops USING btree (device_key, batch_id);
 
 CREATE INDEX incidents_at ON public.incidents USING btree (at);
 

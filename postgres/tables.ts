@@ -19,6 +19,8 @@ export interface Database {
   device_statistics: DeviceStatisticsTable;
   dead_letters: DeadLettersTable;
   incidents: IncidentsTable;
+  sessions: SessionsTable;
+  drops: DropsTable;
 }
 
 interface DevicesTable {
@@ -107,4 +109,22 @@ interface IncidentsTable {
   kind: string;
   device_key: number | null;
   details: JSONColumnType<JsonObject>;
+}
+
+/** The ranges are int8multirange: text such as `{[1,4),[7,9)}`. */
+interface SessionsTable {
+  device_key: number;
+  session_id: string;
+  received: string;
+  dropped: string;
+}
+
+interface DropsTable {
+  batch_id: Int8;
+  device_key: number;
+  session_id: string;
+  first_sequence: Int8;
+  last_sequence: Int8;
+  reason: string;
+  received_at: Timestamp;
 }

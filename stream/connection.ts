@@ -28,3 +28,6 @@ export const commandConnection = failFast;
 
 /** Options for the connection of a StreamReader, which waits on purpose and is used for nothing else. */
 export const readConnection = { ...failFast, socketTimeout: blockMs + answerTimeoutMs };
+
+/** Options for the connection of a Subscription, which subscribes again by itself. */
+export const subscriberConnection = { ...failFast, autoResubscribe: false };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 import { groupName, streamKey } from "./keys.ts";
 
@@ -30,4 +31,23 @@ export async function ensureEpochs(
     }),
   );
   return new Map(epochs);
+}
+
+/**
+ * A number for each shard, never 0, that is another one whenever acknowledged batches may have been lost: with another
+ * epoch, and with another process of Redis, which may have been started on an older copy of its data.
+ */
+export async function readEpochNumbers(
+  redis: Pick<Redis, "eval" | "info">,
+  shards: readonly number[],
+): Promise<ReadonlyMap<number, bigint>> {
+  const [epochs, info] = await Promise.all([ensureEpochs(redis, shards), redis.info("server")]);
+  const runId = /^run_id:(\w+)/m.exec(info)?.[1];
+  if (runId === undefined) throw new Error("Redis: INFO server has no run_id");
+  return new Map(
+    [...epochs].map(([shard, epoch]) => {
+      const hash = createHash("sha256").update(`${runId} ${epoch}`).digest();
+      return [shard, hash.readBigUInt64LE() | 1n];
+    }),
+  );
 }

@@ -23,7 +23,7 @@ export function randomBatch(random: Random): RandomBatch {
   ];
   // Head fields may stand anywhere, the records keep their order.
   const fields = records.map((record) => lengthPrefixed(random, 4, record));
-  for (const field of [...head, ...random.list(2, () => unknownField(random, 5))]) {
+  for (const field of [...head, ...random.list(2, () => unknownField(random, 6))]) {
     fields.splice(random.below(fields.length + 1), 0, field);
   }
   return { bytes: Buffer.concat(fields), records };

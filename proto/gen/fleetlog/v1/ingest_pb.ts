@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/ingest.proto.
  */
 export const file_fleetlog_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIjkKEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2giMwoSU3RyZWFtTG9nc1Jlc3BvbnNlEh0KA2FjaxgBIAEoCzIQLmZsZWV0bG9nLnYxLkFjayJ9CgNBY2sSEAoIc2VxdWVuY2UYASABKAQSEAoIYWNjZXB0ZWQYAiABKA0SKgoKcmVqZWN0aW9ucxgDIAMoCzIWLmZsZWV0bG9nLnYxLlJlamVjdGlvbhImCgVlcnJvchgEIAEoCzIXLmZsZWV0bG9nLnYxLkJhdGNoRXJyb3IiKgoJUmVqZWN0aW9uEg0KBWluZGV4GAEgASgNEg4KBnJlYXNvbhgCIAEoCSJSCgpCYXRjaEVycm9yEgwKBGNvZGUYASABKAUSDQoFZmllbGQYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIWCg5yZXRyeV9kZWxheV9tcxgEIAEoDTKrAQoNSW5nZXN0U2VydmljZRJHCghQdXNoTG9ncxIcLmZsZWV0bG9nLnYxLlB1c2hMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLlB1c2hMb2dzUmVzcG9uc2USUQoKU3RyZWFtTG9ncxIeLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXF1ZXN0Gh8uZmxlZXRsb2cudjEuU3RyZWFtTG9nc1Jlc3BvbnNlKAEwAWIGcHJvdG8z", [file_fleetlog_v1_log]);
+  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIm0KEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMgoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlNlc3Npb25OYW1lIjQKC1Nlc3Npb25OYW1lEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIlwKElN0cmVhbUxvZ3NSZXNwb25zZRIdCgNhY2sYASABKAsyEC5mbGVldGxvZy52MS5BY2sSJwoIcHJvZ3Jlc3MYAiABKAsyFS5mbGVldGxvZy52MS5Qcm9ncmVzcyIsCghQcm9ncmVzcxIRCgljb21taXR0ZWQYASABKAQSDQoFZXBvY2gYAiABKAYiOgoRR2V0U2Vzc2lvblJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiKQoKQmF0Y2hSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIoMBChJHZXRTZXNzaW9uUmVzcG9uc2USKgoJY29tbWl0dGVkGAEgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIoCgdkcm9wcGVkGAIgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIXCg9jb21taXR0ZWRfdW50aWwYAyABKAQifQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkiUgoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgFEg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFgoOcmV0cnlfZGVsYXlfbXMYBCABKA0y/wEKDUluZ2VzdFNlcnZpY2USRwoIUHVzaExvZ3MSHC5mbGVldGxvZy52MS5QdXNoTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5QdXNoTG9nc1Jlc3BvbnNlElEKClN0cmVhbUxvZ3MSHi5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVxdWVzdBofLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXNwb25zZSgBMAESUgoKR2V0U2Vzc2lvbhIeLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXF1ZXN0Gh8uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log]);
 
 /**
  * One batch to take in.
@@ -57,7 +57,7 @@ export const PushLogsResponseSchema: GenMessage<PushLogsResponse> = /*@__PURE__*
   messageDesc(file_fleetlog_v1_ingest, 1);
 
 /**
- * One batch to take in.
+ * One batch to take in, or a wish, or both.
  *
  * @generated from message fleetlog.v1.StreamLogsRequest
  */
@@ -68,6 +68,14 @@ export type StreamLogsRequest = Message<"fleetlog.v1.StreamLogsRequest"> & {
    * @generated from field: fleetlog.v1.LogBatch batch = 1;
    */
   batch?: LogBatch | undefined;
+
+  /**
+   * Asks the stream to report how far this session is committed, from now on;
+   * one session per stream. Once is enough, and it needs no batch beside it.
+   *
+   * @generated from field: fleetlog.v1.SessionName report_committed = 2;
+   */
+  reportCommitted?: SessionName | undefined;
 };
 
 /**
@@ -78,7 +86,36 @@ export const StreamLogsRequestSchema: GenMessage<StreamLogsRequest> = /*@__PURE_
   messageDesc(file_fleetlog_v1_ingest, 2);
 
 /**
- * What became of one batch.
+ * One session of one device.
+ *
+ * @generated from message fleetlog.v1.SessionName
+ */
+export type SessionName = Message<"fleetlog.v1.SessionName"> & {
+  /**
+   * LogBatch.device_id
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * LogBatch.session_id
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.SessionName.
+ * Use `create(SessionNameSchema)` to create a new message.
+ */
+export const SessionNameSchema: GenMessage<SessionName> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 3);
+
+/**
+ * What became of one batch, or how far the session is committed, or only a
+ * sign of life: then no field is set.
  *
  * @generated from message fleetlog.v1.StreamLogsResponse
  */
@@ -89,6 +126,13 @@ export type StreamLogsResponse = Message<"fleetlog.v1.StreamLogsResponse"> & {
    * @generated from field: fleetlog.v1.Ack ack = 1;
    */
   ack?: Ack | undefined;
+
+  /**
+   * Only on a stream that asked for it: at once, and whenever it changes.
+   *
+   * @generated from field: fleetlog.v1.Progress progress = 2;
+   */
+  progress?: Progress | undefined;
 };
 
 /**
@@ -96,7 +140,136 @@ export type StreamLogsResponse = Message<"fleetlog.v1.StreamLogsResponse"> & {
  * Use `create(StreamLogsResponseSchema)` to create a new message.
  */
 export const StreamLogsResponseSchema: GenMessage<StreamLogsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 3);
+  messageDesc(file_fleetlog_v1_ingest, 4);
+
+/**
+ * How far a session is in PostgreSQL.
+ *
+ * An acknowledged batch is on disk in Redis, and a moment later in PostgreSQL.
+ * A device that keeps each batch until it is committed survives even the loss
+ * of Redis: it forgets what committed covers, remembers with every batch that
+ * was acknowledged the epoch of that stream, and when a stream has another
+ * epoch it sends again what it kept from earlier ones, with the same bytes.
+ * Sending everything again on every new stream is just as good, and simpler.
+ *
+ * @generated from message fleetlog.v1.Progress
+ */
+export type Progress = Message<"fleetlog.v1.Progress"> & {
+  /**
+   * All batches from 1 to this one are in PostgreSQL, or were refused or
+   * declared as dropped there. 0: not even the first, or not known yet. Never
+   * ahead of the truth; a few seconds behind it when a message was lost.
+   *
+   * @generated from field: uint64 committed = 1;
+   */
+  committed: bigint;
+
+  /**
+   * The same for the whole life of a stream. Another one on another stream:
+   * what was acknowledged in between and is not committed may be gone.
+   *
+   * @generated from field: fixed64 epoch = 2;
+   */
+  epoch: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.Progress.
+ * Use `create(ProgressSchema)` to create a new message.
+ */
+export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 5);
+
+/**
+ * Which session to tell of.
+ *
+ * @generated from message fleetlog.v1.GetSessionRequest
+ */
+export type GetSessionRequest = Message<"fleetlog.v1.GetSessionRequest"> & {
+  /**
+   * LogBatch.device_id
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * LogBatch.session_id
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetSessionRequest.
+ * Use `create(GetSessionRequestSchema)` to create a new message.
+ */
+export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 6);
+
+/**
+ * Batches of one session, without a gap between them.
+ *
+ * @generated from message fleetlog.v1.BatchRange
+ */
+export type BatchRange = Message<"fleetlog.v1.BatchRange"> & {
+  /**
+   * The lowest sequence.
+   *
+   * @generated from field: uint64 first = 1;
+   */
+  first: bigint;
+
+  /**
+   * The highest sequence.
+   *
+   * @generated from field: uint64 last = 2;
+   */
+  last: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.BatchRange.
+ * Use `create(BatchRangeSchema)` to create a new message.
+ */
+export const BatchRangeSchema: GenMessage<BatchRange> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 7);
+
+/**
+ * What of a session is in PostgreSQL. Empty when nothing is.
+ *
+ * @generated from message fleetlog.v1.GetSessionResponse
+ */
+export type GetSessionResponse = Message<"fleetlog.v1.GetSessionResponse"> & {
+  /**
+   * The batches that are stored, rising; the lowest 1,000 ranges at most.
+   *
+   * @generated from field: repeated fleetlog.v1.BatchRange committed = 1;
+   */
+  committed: BatchRange[];
+
+  /**
+   * The batches that were declared as dropped, rising; likewise.
+   *
+   * @generated from field: repeated fleetlog.v1.BatchRange dropped = 2;
+   */
+  dropped: BatchRange[];
+
+  /**
+   * As Progress.committed: everything from 1 to this one is settled.
+   *
+   * @generated from field: uint64 committed_until = 3;
+   */
+  committedUntil: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetSessionResponse.
+ * Use `create(GetSessionResponseSchema)` to create a new message.
+ */
+export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 8);
 
 /**
  * The verdict on one batch, which is on disk unless error is set.
@@ -139,7 +312,7 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 4);
+  messageDesc(file_fleetlog_v1_ingest, 9);
 
 /**
  * Why one record was refused.
@@ -167,7 +340,7 @@ export type Rejection = Message<"fleetlog.v1.Rejection"> & {
  * Use `create(RejectionSchema)` to create a new message.
  */
 export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 5);
+  messageDesc(file_fleetlog_v1_ingest, 10);
 
 /**
  * Why a whole batch was not taken.
@@ -210,7 +383,7 @@ export type BatchError = Message<"fleetlog.v1.BatchError"> & {
  * Use `create(BatchErrorSchema)` to create a new message.
  */
 export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 6);
+  messageDesc(file_fleetlog_v1_ingest, 11);
 
 /**
  * Takes log batches from devices. An acknowledged record is on disk and will
@@ -238,8 +411,10 @@ export const IngestService: GenService<{
    * device need not wait for one before it sends the next: 32 batches or
    * 4 MiB may be under way, beyond that the server stops reading until it has
    * answered. A batch that is refused is answered with an error and the stream
-   * lives on. When the server has to go it ends the stream with UNAVAILABLE:
-   * connect again and send what was not acknowledged, with the same bytes.
+   * lives on. When the server has to go, or the stream is old, the server ends
+   * it with UNAVAILABLE: connect again and send what was not acknowledged, with
+   * the same bytes. A stream on which nothing happens gets a response without
+   * any field now and then, as a sign of life.
    *
    * @generated from rpc fleetlog.v1.IngestService.StreamLogs
    */
@@ -247,6 +422,18 @@ export const IngestService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof StreamLogsRequestSchema;
     output: typeof StreamLogsResponseSchema;
+  },
+  /**
+   * Tells which batches of a session are in PostgreSQL, for a device that does
+   * not remember. It may send the others, and go on after the last one it ever
+   * numbered. UNAVAILABLE: nobody could tell right now.
+   *
+   * @generated from rpc fleetlog.v1.IngestService.GetSession
+   */
+  getSession: {
+    methodKind: "unary";
+    input: typeof GetSessionRequestSchema;
+    output: typeof GetSessionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_fleetlog_v1_ingest, 0);

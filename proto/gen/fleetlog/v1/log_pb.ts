@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/log.proto.
  */
 export const file_fleetlog_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxItwBCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJsCghMb2dCYXRjaBIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBInCgdyZWNvcmRzGAQgAygLMhYuZmxlZXRsb2cudjEuTG9nUmVjb3JkKo4ECghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhIKDlNFVkVSSVRZX1RSQUNFEAESEwoPU0VWRVJJVFlfVFJBQ0UyEAISEwoPU0VWRVJJVFlfVFJBQ0UzEAMSEwoPU0VWRVJJVFlfVFJBQ0U0EAQSEgoOU0VWRVJJVFlfREVCVUcQBRITCg9TRVZFUklUWV9ERUJVRzIQBhITCg9TRVZFUklUWV9ERUJVRzMQBxITCg9TRVZFUklUWV9ERUJVRzQQCBIRCg1TRVZFUklUWV9JTkZPEAkSEgoOU0VWRVJJVFlfSU5GTzIQChISCg5TRVZFUklUWV9JTkZPMxALEhIKDlNFVkVSSVRZX0lORk80EAwSEQoNU0VWRVJJVFlfV0FSThANEhIKDlNFVkVSSVRZX1dBUk4yEA4SEgoOU0VWRVJJVFlfV0FSTjMQDxISCg5TRVZFUklUWV9XQVJONBAQEhIKDlNFVkVSSVRZX0VSUk9SEBESEwoPU0VWRVJJVFlfRVJST1IyEBISEwoPU0VWRVJJVFlfRVJST1IzEBMSEwoPU0VWRVJJVFlfRVJST1I0EBQSEgoOU0VWRVJJVFlfRkFUQUwQFRITCg9TRVZFUklUWV9GQVRBTDIQFhITCg9TRVZFUklUWV9GQVRBTDMQFxITCg9TRVZFUklUWV9GQVRBTDQQGGIGcHJvdG8z");
+  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxItwBCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKTAQoITG9nQmF0Y2gSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSJwoHcmVjb3JkcxgEIAMoCzIWLmZsZWV0bG9nLnYxLkxvZ1JlY29yZBIlCgdkcm9wcGVkGAUgASgLMhQuZmxlZXRsb2cudjEuRHJvcHBlZCIwCgdEcm9wcGVkEhUKDWxhc3Rfc2VxdWVuY2UYASABKAQSDgoGcmVhc29uGAIgASgJKo4ECghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhIKDlNFVkVSSVRZX1RSQUNFEAESEwoPU0VWRVJJVFlfVFJBQ0UyEAISEwoPU0VWRVJJVFlfVFJBQ0UzEAMSEwoPU0VWRVJJVFlfVFJBQ0U0EAQSEgoOU0VWRVJJVFlfREVCVUcQBRITCg9TRVZFUklUWV9ERUJVRzIQBhITCg9TRVZFUklUWV9ERUJVRzMQBxITCg9TRVZFUklUWV9ERUJVRzQQCBIRCg1TRVZFUklUWV9JTkZPEAkSEgoOU0VWRVJJVFlfSU5GTzIQChISCg5TRVZFUklUWV9JTkZPMxALEhIKDlNFVkVSSVRZX0lORk80EAwSEQoNU0VWRVJJVFlfV0FSThANEhIKDlNFVkVSSVRZX1dBUk4yEA4SEgoOU0VWRVJJVFlfV0FSTjMQDxISCg5TRVZFUklUWV9XQVJONBAQEhIKDlNFVkVSSVRZX0VSUk9SEBESEwoPU0VWRVJJVFlfRVJST1IyEBISEwoPU0VWRVJJVFlfRVJST1IzEBMSEwoPU0VWRVJJVFlfRVJST1I0EBQSEgoOU0VWRVJJVFlfRkFUQUwQFRITCg9TRVZFUklUWV9GQVRBTDIQFhITCg9TRVZFUklUWV9GQVRBTDMQFxITCg9TRVZFUklUWV9GQVRBTDQQGGIGcHJvdG8z");
 
 /**
  * One log record of a device. All text is UTF-8 without NUL; a record that
@@ -106,11 +106,21 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
   sequence: bigint;
 
   /**
-   * The records, in the order in which they happened; 1 to 10,000.
+   * The records, in the order in which they happened; 1 to 10,000, or none
+   * beside dropped.
    *
    * @generated from field: repeated fleetlog.v1.LogRecord records = 4;
    */
   records: LogRecord[];
+
+  /**
+   * Instead of records: says that a part of the session will never come. Such
+   * a batch takes the number of the first batch that is missing, and is sent
+   * and acknowledged like any other.
+   *
+   * @generated from field: fleetlog.v1.Dropped dropped = 5;
+   */
+  dropped?: Dropped | undefined;
 };
 
 /**
@@ -119,6 +129,36 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
  */
 export const LogBatchSchema: GenMessage<LogBatch> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_log, 1);
+
+/**
+ * Batches that a device made, or would have made, and had to give up: its
+ * memory was full, or a batch was refused with INVALID_ARGUMENT.
+ *
+ * @generated from message fleetlog.v1.Dropped
+ */
+export type Dropped = Message<"fleetlog.v1.Dropped"> & {
+  /**
+   * The number of the last missing batch; the batch that says so has the
+   * first. 0: only that one.
+   *
+   * @generated from field: uint64 last_sequence = 1;
+   */
+  lastSequence: bigint;
+
+  /**
+   * Why, for a person; at most 256 bytes.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.Dropped.
+ * Use `create(DroppedSchema)` to create a new message.
+ */
+export const DroppedSchema: GenMessage<Dropped> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_log, 2);
 
 /**
  * How much a record matters. The numbers are those of OpenTelemetry's

@@ -1,0 +1,52 @@
+import { InvalidBatchError } from "./invalid-batch.ts";
+import { limits } from "./limits.ts";
+import { droppedTags, knownFieldMax } from "./log-tags.ts";
+import { textFault } from "./text-fault.ts";
+import type { WireReader } from "./wire-reader.ts";
+
+/** What a batch says instead of having records: the batches from its own sequence to this one will never come. */
+export interface Dropped {
+  readonly lastSequence: bigint;
+  readonly reason: string;
+}
+
+/** Reads the fields of one encoded Dropped, whose length was read before. */
+export function readDropped(reader: WireReader, text: DataView, size: number, before: Dropped): Dropped {
+  const { end } = reader;
+  reader.end = reader.position + size;
+  let { lastSequence, reason } = before;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    if (tag === droppedTags.lastSequence) {
+      reader.varint();
+      lastSequence = (BigInt(reader.high >>> 0) << 32n) | BigInt(reader.low >>> 0);
+    } else if (tag === droppedTags.reason) {
+      const length = reader.size();
+      const start = reader.position;
+      reader.position += length;
+      const fault = textFault(text, start, reader.position, limits.droppedReasonBytesMax);
+      if (fault !== undefined) throw new InvalidBatchError("batch.dropped.reason", fault);
+      reason = reader.bytes.toString("utf8", start, reader.position);
+    } else {
+      reader.skipUnknown(tag, knownFieldMax.dropped);
+    }
+  }
+  reader.end = end;
+  return { lastSequence, reason };
+}
+
+/** The declaration of batch `sequence` with its default filled in; throws when it makes no sense. */
+export function checkedDropped(dropped: Dropped, sequence: bigint, recordCount: number): Dropped {
+  if (recordCount > 0) {
+    throw new InvalidBatchError("batch.dropped", "stands beside records: a batch has either");
+  }
+  if (sequence === 0n) {
+    throw new InvalidBatchError("batch.dropped", "means nothing without a session and its sequence");
+  }
+  const lastSequence = dropped.lastSequence || sequence;
+  if (lastSequence < sequence || lastSequence > limits.sequenceMax) {
+    const wanted = `wanted ${sequence} (the batch's own) to ${limits.sequenceMax}`;
+    throw new InvalidBatchError("batch.dropped.last_sequence", `is ${lastSequence}, ${wanted}`);
+  }
+  return { lastSequence, reason: dropped.reason };
+}

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { digest } from "#batch/digest.ts";
+import { limits } from "#batch/limits.ts";
+import { scan } from "#batch/scan.ts";
+import { createDatabase } from "#postgres/pool.ts";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { Entry } from "#stream/entry.ts";
+import type { BatchInHand } from "./batch-in-hand.ts";
+import { readSessions } from "./sessions.ts";
+import {
+  createWorld,
+  entryOf,
+  poolFor,
+  receivedAtMicros,
+  records,
+  type World,
+  writerOn,
+} from "./test-support.ts";
+
+function inHand(entry: Entry): BatchInHand {
+  return { name: "test", entry, scanned: scan(entry.batch) };
+}
+
+const batches = (...sequences: number[]) =>
+  sequences.map((sequence) => inHand(entryOf(sequence, records(1))));
+
+/** A batch that declares its own number to `lastSequence` as dropped. */
+function dropOf(sequence: bigint, lastSequence: bigint): BatchInHand {
+  const named = { deviceId: "device-1", sessionId: "boot-1", sequence };
+  const message = create(LogBatchSchema, { ...named, dropped: { lastSequence, reason: "memory was full" } });
+  const batch = Buffer.from(toBinary(LogBatchSchema, message));
+  return inHand({ ...named, receivedAtMicros, batch, digest: digest(batch) });
+}
+
+function setUp(world: World) {
+  const pool = poolFor(world);
+  const writer = writerOn(pool);
+  const db = createDatabase(pool);
+  const question = { deviceId: "device-1", sessionId: "boot-1", withRanges: true };
+  return {
+    /** How far the session is settled by this flush. */
+    store: async (...batches: BatchInHand[]) =>
+      (await writer.write({ batches, letters: [] })).progress.map(({ committed }) => Number(committed)),
+    write: writer.write.bind(writer),
+    read: async () => (await readSessions(db, [question]))[0],
+    readAll: (questions: Parameters<typeof readSessions>[1]) => readSessions(db, questions),
+  };
+}
+
+test("what is committed is the end of the numbers without a hole from 1, in whatever order batches come", async () => {
+  await using world = await createWorld();
+  const { store, read } = setUp(world);
+  assert.deepEqual(await store(...batches(2, 3)), [0]);
+  assert.deepEqual(await store(...batches(1, 6)), [3]);
+  assert.deepEqual(await store(...batches(5)), [3]);
+  assert.deepEqual(await store(...batches(4)), [6]);
+  assert.deepEqual(await store(...batches(2, 2, 5)), [6], "a retry tells it again");
+  const session = { deviceId: "device-1", sessionId: "boot-1", committed: 6n };
+  assert.deepEqual(await read(), { ...session, received: [["1", "6"]], dropped: [] });
+});
+
+test("what a device declares as dropped is kept, once, and is no hole", async () => {
+  await using world = await createWorld();
+  const { store, write, read } = setUp(world);
+  await store(...batches(1, 2, 9));
+  assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
+  assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
+  const session = { deviceId: "device-1", sessionId: "boot-1", committed: 9n };
+  const received = [
+    ["1", "2"],
+    ["9", "9"],
+  ];
+  assert.deepEqual(await read(), { ...session, received, dropped: [["3", "8"]] });
+  assert.deepEqual(await world.rows(`select session_id, first_sequence, last_sequence, reason from drops`), [
+    { session_id: "boot-1", first_sequence: "3", last_sequence: "8", reason: "memory was full" },
+  ]);
+  const { droppedBatches } = await write({ batches: [dropOf(20n, 29n)], letters: [] });
+  assert.equal(droppedBatches, 10n);
+});
+
+test("a dropped batch that had arrived all the same is no reused sequence", async () => {
+  await using world = await createWorld();
+  const { store } = setUp(world);
+  await store(...batches(1, 2));
+  await store(dropOf(2n, 2n));
+  assert.equal(await world.count("incidents"), 0);
+});
+
+test("the highest numbers of all settle without a fault", async () => {
+  await using world = await createWorld();
+  const { store, read } = setUp(world);
+  const max = limits.sequenceMax;
+  assert.deepEqual(await store(dropOf(1n, max)), [Number(max - 1n)]);
+  assert.deepEqual((await read())?.committed, max - 1n);
+});
+
+test("a batch that PostgreSQL refused as a whole is settled by its dead letter", async () => {
+  await using world = await createWorld();
+  const { store, write, read } = setUp(world);
+  await store(...batches(1, 3));
+  const [refused] = batches(2);
+  const letter = {
+    reason: "r",
+    raw: refused!.entry.batch,
+    name: "n",
+    entry: refused!.entry,
+    settles: refused!,
+  };
+  await write({ batches: [], letters: [letter] });
+  assert.equal((await read())?.committed, 3n);
+});
+
+test("a sender without a session has no row, and one nobody knows is at 0", async () => {
+  await using world = await createWorld();
+  const { write, readAll } = setUp(world);
+  const entry = {
+    ...entryOf(0, records(1), { sessionId: "" }),
+    sessionId: "~0123456789abcdef",
+    sequence: 1n,
+  };
+  assert.deepEqual((await write({ batches: [inHand(entry)], letters: [] })).progress, []);
+  assert.equal(await world.count("sessions"), 0);
+  const unknown = { deviceId: "nobody", sessionId: "boot", withRanges: false };
+  assert.deepEqual(await readAll([unknown]), [{ deviceId: "nobody", sessionId: "boot", committed: 0n }]);
+});
+
+test("a session of nothing but holes keeps its lowest ranges, and grows no further", async () => {
+  await using world = await createWorld();
+  const { store, read } = setUp(world);
+  const odd = Array.from({ length: 3_000 }, (_, index) => 1 + 2 * index);
+  await store(...batches(...odd));
+  const before = await world.rows("select pg_column_size(received) as size from sessions");
+  assert.ok(Number(before[0]?.["size"]) <= 32_768);
+  const even = Array.from({ length: 3_000 }, (_, index) => 2 + 2 * index);
+  await store(...batches(...even));
+  await store(...batches(...odd));
+  assert.equal((await read())?.committed, 6_000n, "sent again, all of it is remembered");
+});

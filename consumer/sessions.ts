@@ -1,0 +1,115 @@
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import type { Question, Range, SessionProgress, SessionRanges } from "#stream/session-news.ts";
+import type { BatchInHand } from "./batch-in-hand.ts";
+import type { NewBatch } from "./ledger.ts";
+
+/** The upper end of a range is one beyond its last number, and must fit into a bigint too. */
+const rangedSequenceMax = 2n ** 63n - 2n;
+
+/**
+ * Adds the batches to the ranges of their sessions, and returns how far each of these is settled. Takes every batch
+ * of a flush, also what the ledger had before: it changes nothing then, and the device may still have to be told.
+ * Rows are locked in the order of their key; call after the devices' rows are locked.
+ */
+export async function settleSessions(
+  db: Kysely<Database>,
+  batches: readonly BatchInHand[],
+  deviceKeys: ReadonlyMap<string, number>,
+): Promise<readonly SessionProgress[]> {
+  const named = batches.filter(({ entry }) => !entry.sessionId.startsWith("~"));
+  if (named.length === 0) return [];
+  const names = new Map(named.map(({ entry }) => [deviceKeys.get(entry.deviceId), entry.deviceId]));
+  const column = <T>(value: (batch: BatchInHand) => T) => named.map(value);
+  const { rows } = await sql<{ device_key: number; session_id: string; committed: string }>`
+    insert into sessions (device_key, session_id, received, dropped)
+    select
+      device_key, session_id,
+      coalesce(range_agg(int8range(first, last, '[]')) filter (where not is_dropped), '{}'),
+      coalesce(range_agg(int8range(first, last, '[]')) filter (where is_dropped), '{}')
+    from unnest(
+      ${column(({ entry }) => deviceKeys.get(entry.deviceId))}::int[],
+      ${column(({ entry }) => entry.sessionId)}::text[],
+      ${column(({ entry }) => ranged(entry.sequence))}::bigint[],
+      ${column(({ entry, scanned }) => ranged(scanned.dropped?.lastSequence ?? entry.sequence))}::bigint[],
+      ${column(({ scanned }) => scanned.dropped !== undefined)}::boolean[]
+    ) as batch (device_key, session_id, first, last, is_dropped)
+    group by device_key, session_id
+    order by device_key, session_id
+    on conflict (device_key, session_id) do update set
+      received = bounded_ranges(sessions.received + excluded.received),
+      dropped = bounded_ranges(sessions.dropped + excluded.dropped)
+    returning device_key, session_id, contiguous_until(received + dropped) as committed`.execute(db);
+  return rows.map(({ device_key, session_id, committed }) => ({
+    deviceId: names.get(device_key)!,
+    sessionId: session_id,
+    committed: BigInt(committed),
+  }));
+}
+
+/** Keeps what new batches declare as dropped. Returns how many batches that is. */
+export async function keepDrops(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<bigint> {
+  const drops = batches.filter(({ scanned }) => scanned.dropped !== undefined);
+  if (drops.length === 0) return 0n;
+  const column = <T>(value: (batch: NewBatch) => T) => drops.map(value);
+  await sql`
+    insert into drops (batch_id, device_key, session_id, first_sequence, last_sequence, reason, received_at)
+    select batch_id, device_key, session_id, first, last, reason, time_from_micros(received_micros)
+    from unnest(
+      ${column(({ id }) => id)}::bigint[],
+      ${column(({ deviceKey }) => deviceKey)}::int[],
+      ${column(({ entry }) => entry.sessionId)}::text[],
+      ${column(({ entry }) => entry.sequence)}::bigint[],
+      ${column(({ scanned }) => scanned.dropped!.lastSequence)}::bigint[],
+      ${column(({ scanned }) => scanned.dropped!.reason)}::text[],
+      ${column(({ entry }) => entry.receivedAtMicros)}::bigint[]
+    ) as drop (batch_id, device_key, session_id, first, last, reason, received_micros)`.execute(db);
+  return drops.reduce(
+    (sum, { entry, scanned }) => sum + scanned.dropped!.lastSequence - entry.sequence + 1n,
+    0n,
+  );
+}
+
+/** What is known of these sessions; of one that is not there, nothing. */
+export async function readSessions(
+  db: Kysely<Database>,
+  questions: readonly Question[],
+): Promise<readonly (SessionProgress | SessionRanges)[]> {
+  const { rows } = await sql<{
+    index: number;
+    committed: string;
+    received: Range[] | null;
+    dropped: Range[] | null;
+  }>`
+    select
+      (position - 1)::int as index,
+      coalesce(contiguous_until(received + dropped), 0) as committed,
+      case when with_ranges then ${listOf(sql`received`)} end as received,
+      case when with_ranges then ${listOf(sql`dropped`)} end as dropped
+    from unnest(
+      ${questions.map(({ deviceId }) => deviceId)}::text[],
+      ${questions.map(({ sessionId }) => sessionId)}::text[],
+      ${questions.map(({ withRanges }) => withRanges)}::boolean[]
+    ) with ordinality as question (device_id, session_id, with_ranges, position)
+    left join devices using (device_id)
+    left join sessions on sessions.device_key = devices.key and sessions.session_id = question.session_id`.execute(
+    db,
+  );
+  return rows.map(({ index, committed, received, dropped }) => {
+    const { deviceId, sessionId } = questions[index]!;
+    const progress = { deviceId, sessionId, committed: BigInt(committed) };
+    return received && dropped ? { ...progress, received, dropped } : progress;
+  });
+}
+
+/** The lowest 1,000 ranges as a list of [first, last]. */
+function listOf(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(
+    select coalesce(json_agg(json_build_array(lower(range)::text, (upper(range) - 1)::text)), '[]')
+    from (select unnest(${ranges}) as range limit 1000) as lowest
+  )`;
+}
+
+function ranged(sequence: bigint): bigint {
+  return sequence < rangedSequenceMax ? sequence : rangedSequenceMax;
+}

@@ -1,0 +1,103 @@
+import { shardOf } from "./keys.ts";
+
+/*
+ * How far sessions are committed is known to PostgreSQL alone, and wanted by servers, which do not know it. Per shard
+ * there are two channels of sharded pub/sub:
+ *
+ *   progress:   consumers say, after each COMMIT, how far the sessions in it have come; and answer questions
+ *   questions:  servers ask for sessions that a device has begun to watch, or that have been silent for a while
+ *
+ * Messages may be lost, doubled and overtaken. Each one says what was committed when it was made, so the worst that
+ * any of this does is to tell a device late. Whoever asks asks again. Nothing of it is stored in Redis.
+ */
+
+/** One session of one device. */
+export interface SessionName {
+  readonly deviceId: string;
+  readonly sessionId: string;
+}
+
+/** All batches of the session up to this one are settled in PostgreSQL; 0: not even the first. */
+export interface SessionProgress extends SessionName {
+  readonly committed: bigint;
+}
+
+/** First and last sequence, both included, decimal. */
+export type Range = readonly [first: string, last: string];
+
+/** Everything that is known of a session, at most the lowest 1,000 ranges of each kind. */
+export interface SessionRanges extends SessionProgress {
+  readonly received: readonly Range[];
+  readonly dropped: readonly Range[];
+}
+
+export interface Question extends SessionName {
+  /** Whether {@link SessionRanges} are wanted, or just the progress. */
+  readonly withRanges: boolean;
+}
+
+export const progressChannel = (shard: number): string => `fleetlog:{${shard}}:progress`;
+export const questionsChannel = (shard: number): string => `fleetlog:{${shard}}:questions`;
+
+/** What to publish, a channel and its message for each shard that is concerned. */
+export function encodeProgress(
+  sessions: readonly (SessionProgress | SessionRanges)[],
+  shards: number,
+): readonly [channel: string, message: string][] {
+  return byShard(sessions, shards).map(([shard, own]) => {
+    const rows = own.map((session) => {
+      const { deviceId, sessionId, committed } = session;
+      const row: unknown[] = [deviceId, sessionId, committed.toString()];
+      if ("received" in session) row.push(session.received, session.dropped);
+      return row;
+    });
+    return [progressChannel(shard), JSON.stringify(rows)];
+  });
+}
+
+/** Throws SyntaxError for what is no such message. */
+export function decodeProgress(message: string): readonly (SessionProgress | SessionRanges)[] {
+  return rowsOf(message).map(([deviceId, sessionId, committed, received, dropped]) => {
+    const progress = {
+      deviceId: String(deviceId),
+      sessionId: String(sessionId),
+      committed: BigInt(String(committed)),
+    };
+    if (!Array.isArray(received) || !Array.isArray(dropped)) return progress;
+    return { ...progress, received: received as Range[], dropped: dropped as Range[] };
+  });
+}
+
+export function encodeQuestions(
+  questions: readonly Question[],
+  shards: number,
+): readonly [channel: string, message: string][] {
+  return byShard(questions, shards).map(([shard, own]) => {
+    const rows = own.map(({ deviceId, sessionId, withRanges }) => [deviceId, sessionId, withRanges]);
+    return [questionsChannel(shard), JSON.stringify(rows)];
+  });
+}
+
+/** Throws SyntaxError for what is no such message. */
+export function decodeQuestions(message: string): readonly Question[] {
+  return rowsOf(message).map(([deviceId, sessionId, withRanges]) => ({
+    deviceId: String(deviceId),
+    sessionId: String(sessionId),
+    withRanges: withRanges === true,
+  }));
+}
+
+/** A session's name as one string, for maps. */
+export function keyOf({ deviceId, sessionId }: SessionName): string {
+  return `${deviceId} ${sessionId}`;
+}
+
+function byShard<T extends SessionName>(items: readonly T[], shards: number): readonly [number, T[]][] {
+  return [...Map.groupBy(items, ({ deviceId }) => shardOf(deviceId, shards))];
+}
+
+function rowsOf(message: string): readonly unknown[][] {
+  const rows: unknown = JSON.parse(message);
+  if (Array.isArray(rows) && rows.every((row) => Array.isArray(row) && row.length >= 3)) return rows;
+  throw new SyntaxError(`not a list of rows: ${message.slice(0, 100)}`);
+}

@@ -1,0 +1,49 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "#lib/logger.ts";
+
+/** A connection that died without a word is noticed by this, and made again. */
+const pingIntervalMs = 5_000;
+
+/**
+ * Keeps a connection of its own subscribed to sharded channels, through every reconnection. Messages that are sent
+ * while it is away are lost. `redis` has the options `subscriberConnection`. What `onMessage` throws is logged.
+ */
+export class Subscription {
+  readonly #redis: Redis;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: {
+    readonly redis: Redis;
+    readonly channels: readonly string[];
+    readonly logger: Logger;
+    readonly onMessage: (message: string) => void;
+  }) {
+    const { redis, channels, logger, onMessage } = options;
+    const warn = (error: unknown) => logger.warn({ err: error }, "a subscription to Redis failed");
+    const subscribe = () => {
+      // Each in a command of its own: in a Redis Cluster they lie in different slots.
+      Promise.all(channels.map((channel) => redis.ssubscribe(channel))).catch((error: unknown) => {
+        warn(error);
+        redis.disconnect(true);
+      });
+    };
+    this.#redis = redis;
+    redis.on("ready", subscribe);
+    if (redis.status === "ready") subscribe();
+    redis.on("smessage", (channel: string, message: string) => {
+      try {
+        onMessage(message);
+      } catch (error) {
+        logger.warn({ err: error, channel }, "a message that cannot be read");
+      }
+    });
+    this.#timer = setInterval(() => {
+      if (redis.status === "ready") redis.ping().catch(warn);
+    }, pingIntervalMs);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#redis.disconnect();
+  }
+}
