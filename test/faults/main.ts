@@ -10,13 +10,15 @@ import { allRows } from "./rows/all.ts";
 import { isClean } from "./run.ts";
 import { type AnyRun, runRow, Worlds } from "./run-row.ts";
 
-// `npm run faults`: goes through the matrix and prints the page. Exit code 0: everything held; 1: something was lost,
-// doubled, made up or changed, or the system did not come back; 2: only void rows, nothing is shown.
+// `npm run faults`: goes through the matrix and prints the page. `--run 7` makes run 7 of a row alone, as it was made
+// with the same seed. Exit code 0: everything held; 1: something was lost, doubled, made up or changed, or the system
+// did not come back; 2: only void rows, nothing is shown.
 
 const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "" },
     runs: { type: "string" },
+    run: { type: "string" },
     seed: { type: "string", default: "1" },
     pace: { type: "string", default: "normal" },
     json: { type: "boolean", default: false },
@@ -50,7 +52,8 @@ for (const fault of chosen) {
   const runs = Number(values.runs ?? fault.runsFull);
   const results: AnyRun[] = done.filter((run) => run.fault === fault.name && run.run < runs);
   if (skipped === "") {
-    const isDone = (number: number) => results.some(({ run }) => run === number);
+    const isDone = (number: number) =>
+      results.some(({ run }) => run === number) || number !== Number(values.run ?? number);
     await runRow(worlds, fault, { runs, seed, pace, isDone, onRun: (run) => onRun(run, results) });
   }
   const row = pageRow(fault, results, skipped);
