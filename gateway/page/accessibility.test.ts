@@ -23,7 +23,6 @@ test("axe finds no violation on any page, light and wide, dark and narrow", { sk
       ["/devices", "sensor-1"],
       [`/devices/sensor-1?${sampleHour}`, "boot"],
       [`/health?${sampleHour}`, "Busiest devices"],
-      ["/live", "Pause"],
     ] as const) {
       await page.goto(address);
       await page.getByText(awaited).first().waitFor();
