@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { limits } from "#batch/limits.ts";
-import { ConfigError, type Env, integer, listenAddress, logLevel, readEnv, url } from "#lib/config.ts";
+import { ConfigError, type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
 
 /** What the consumer needs; one name, unit and bound per variable. Throws a ConfigError that lists every problem. */
 export function readConfig(env: Env) {
@@ -10,7 +10,7 @@ export function readConfig(env: Env) {
       LOG_LEVEL: logLevel,
       ADMIN_LISTEN: listenAddress().default({ host: "127.0.0.1", port: 0 }),
       DATABASE_URL: url(["postgres", "postgresql"]),
-      REDIS_URL: url(["redis", "rediss"]),
+      REDIS_URL: urls(["redis", "rediss"]),
       STREAM_SHARDS: integer(1, 1024).default(4),
       CONSUMER_NAME: z
         .string()

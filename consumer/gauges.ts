@@ -1,7 +1,7 @@
-import type { Redis } from "ioredis";
 import { type Kysely, sql } from "kysely";
 import { partitionsAhead } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { memoryOf } from "#stream/memory.ts";
 import type { ConsumerMetrics } from "./metrics.ts";
 
@@ -11,7 +11,7 @@ import type { ConsumerMetrics } from "./metrics.ts";
  */
 
 /** What Redis holds of what it may hold. Beyond that, servers refuse batches. */
-export async function measureMemory(redis: Redis, metrics: ConsumerMetrics): Promise<void> {
+export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics): Promise<void> {
   const { usedBytes, bytesMax } = await memoryOf(redis);
   metrics.redisMemory.set(usedBytes);
   metrics.redisMemoryMax.set(bytesMax);

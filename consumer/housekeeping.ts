@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import type { Kysely } from "kysely";
 import { type Backoff, backoffMs } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { readLag } from "#stream/lag.ts";
 import { memoryOf } from "#stream/memory.ts";
 import type { Reclaimer } from "#stream/reclaim.ts";
@@ -16,7 +16,7 @@ import type { ConsumerMetrics } from "./metrics.ts";
 
 export interface HousekeepingParts {
   readonly db: Kysely<Database>;
-  readonly redis: Redis;
+  readonly redis: StreamRedis;
   readonly shards: readonly number[];
   readonly tailWindowMs: number;
   readonly consumer: Pick<Consumer, "take" | "room">;

@@ -1,4 +1,3 @@
-import { Redis } from "ioredis";
 import { copyBytesMax } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { createAdminServer, listen } from "#lib/admin-server.ts";
@@ -7,7 +6,14 @@ import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";
-import { commandConnection, readConnection, subscriberConnection } from "#stream/connection.ts";
+import {
+  commandConnection,
+  openRedis,
+  readConnection,
+  type StreamRedis,
+  subscriberConnection,
+  untilFirstTry,
+} from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
 import { Reclaimer } from "#stream/reclaim.ts";
 import { questionsChannel } from "#stream/session-news.ts";
@@ -58,13 +64,12 @@ await runProgram(logger, async (program, fail) => {
   program.onStop("postgres", 500, () => pool.end());
 
   const [readRedis, commandRedis] = [readConnection, commandConnection].map((options) => {
-    const redis = new Redis(config.REDIS_URL, { ...options, lazyConnect: true });
+    const redis = openRedis(config.REDIS_URL, options);
     redis.on("error", (error: Error) => logger.warn({ err: error }, "a connection to Redis failed"));
     program.onStop("redis", 500, () => redis.disconnect());
     return redis;
-  }) as [Redis, Redis];
-  // A first connection that fails has been logged, and is tried again by ioredis.
-  await Promise.allSettled([readRedis.connect(), commandRedis.connect()]);
+  }) as [StreamRedis, StreamRedis];
+  await Promise.all([untilFirstTry(readRedis), untilFirstTry(commandRedis)]);
 
   const shards = allShards(config.STREAM_SHARDS);
   const deviceKeys = new DeviceKeys(pool);
@@ -91,7 +96,7 @@ await runProgram(logger, async (program, fail) => {
     onCommitted: (progress) => answers.announce(progress),
     fail,
   });
-  const subscriber = new Redis(config.REDIS_URL, subscriberConnection);
+  const subscriber = openRedis(config.REDIS_URL, subscriberConnection);
   subscriber.on("error", (error: Error) => logger.debug({ err: error }, "a connection to Redis failed"));
   const questions = new Subscription({
     redis: subscriber,

@@ -1,5 +1,7 @@
-import type { Redis } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
 import { acknowledge } from "#stream/ack.ts";
+import { ClusterReader } from "#stream/cluster-reader.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { type ReaderOptions, StreamReader } from "#stream/reader.ts";
 import type { Source } from "./consumer.ts";
 
@@ -9,16 +11,33 @@ import type { Source } from "./consumer.ts";
  */
 const entriesPerReadMax = 128;
 
-/**
- * The stream as a {@link Source}. A reader whose read failed is replaced: Redis may have handed over entries in an
- * answer that never arrived, and a new reader begins with what is pending.
- */
+/** The stream as a {@link Source}. `readRedis` is used for nothing else. */
 export function createSource(
-  readRedis: Redis,
-  commandRedis: Redis,
-  options: Omit<ReaderOptions, "countMax">,
+  readRedis: StreamRedis,
+  commandRedis: StreamRedis,
+  given: Omit<ReaderOptions, "countMax">,
 ): Source {
-  const newReader = () => new StreamReader(readRedis, { ...options, countMax: entriesPerReadMax });
+  const options = { ...given, countMax: entriesPerReadMax };
+  const reading =
+    readRedis instanceof Cluster
+      ? readCluster(readRedis, options)
+      : readOne(readRedis, commandRedis, options);
+  return { ...reading, acknowledge: (places) => acknowledge(commandRedis, places) };
+}
+
+type Reading = Pick<Source, "read" | "wake">;
+
+function readCluster(redis: Cluster, options: ReaderOptions): Reading {
+  const reader = new ClusterReader(redis, options);
+  return { read: () => reader.read(), wake: async () => {} }; // it never waits for long
+}
+
+/**
+ * A reader whose read failed is replaced: Redis may have handed over entries in an answer that never arrived, and a
+ * new reader begins with what is pending.
+ */
+function readOne(readRedis: Redis, commandRedis: StreamRedis, options: ReaderOptions): Reading {
+  const newReader = () => new StreamReader(readRedis, options);
   let reader = newReader();
   let connectionId: number | undefined;
   const learnConnectionId = () => {
@@ -43,6 +62,5 @@ export function createSource(
       if (connectionId !== undefined)
         await commandRedis.client("UNBLOCK", connectionId).catch(() => undefined);
     },
-    acknowledge: (places) => acknowledge(commandRedis, places),
   };
 }

@@ -12,7 +12,7 @@ test("one variable is enough", () => {
     databaseUrl: primary,
     connectionsMax: 10,
     queryTimeoutMs: 5000,
-    redisUrl: undefined,
+    redisUrls: undefined,
     shards: 4,
     tailWindowMs: 60_000,
     tailsMax: 500,

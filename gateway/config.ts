@@ -1,4 +1,4 @@
-import { type Env, integer, listenAddress, logLevel, readEnv, url } from "#lib/config.ts";
+import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
 
 /** What the gateway is told by its environment. Throws one `ConfigError` that lists every bad variable. */
 export function readConfig(env: Env) {
@@ -10,7 +10,7 @@ export function readConfig(env: Env) {
       DATABASE_READ_URL: postgresUrl().optional(),
       DATABASE_CONNECTIONS_MAX: integer(1, 200).prefault("10"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
-      REDIS_URL: url(["redis", "rediss"]).optional(),
+      REDIS_URL: urls(["redis", "rediss"]).optional(),
       STREAM_SHARDS: integer(1, 1024).prefault("4"),
       TAIL_WINDOW_MS: integer(0, 86_400_000).prefault("60000"),
       TAILS_MAX: integer(1, 100_000).prefault("500"),
@@ -25,7 +25,7 @@ export function readConfig(env: Env) {
     connectionsMax: read.DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
     /** Undefined: nothing is cached, and there is no live tail. */
-    redisUrl: read.REDIS_URL,
+    redisUrls: read.REDIS_URL,
     shards: read.STREAM_SHARDS,
     /** As the consumers have it: for so long the stream keeps what is stored. */
     tailWindowMs: read.TAIL_WINDOW_MS,

@@ -1,12 +1,12 @@
 import type { Server } from "node:http";
 import { join } from "node:path";
-import type { Redis } from "ioredis";
 import type { Pool } from "pg";
 import { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
 import { AnswerStore } from "./cache/answer-store.ts";
 import { cacheAnswers } from "./cache/cache-answers.ts";
@@ -23,7 +23,7 @@ export interface GatewayParts {
   readonly pool: Pool;
   readonly options: ReaderOptions;
   /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
-  readonly redis: Redis | undefined;
+  readonly redis: StreamRedis | undefined;
   readonly shards: number;
   readonly readiness: Readiness;
   readonly registry: Registry;

@@ -1,5 +1,5 @@
-import type { Redis } from "ioredis";
 import { withDeadline } from "#lib/deadline.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { readLag, type ShardLag } from "#stream/lag.ts";
 
 /** How far the consumers are behind over all shards; undefined fields: not known, which is never the same as 0. */
@@ -12,7 +12,7 @@ export interface Lag {
 /** Asks Redis; undefined when it gives no answer. */
 export type LagReader = () => Promise<Lag | undefined>;
 
-export function createLagReader(redis: Redis, shards: readonly number[]): LagReader {
+export function createLagReader(redis: StreamRedis, shards: readonly number[]): LagReader {
   return async () => {
     try {
       const lags = await withDeadline("the lag", answerWithinMs, readLag(redis, shards));

@@ -1,11 +1,10 @@
-import { Redis } from "ioredis";
 import { listen } from "#lib/admin-server.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { createPool } from "#postgres/pool.ts";
-import { commandConnection } from "#stream/connection.ts";
+import { commandConnection, openRedis } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
 import { readSettings } from "./database.ts";
 import { createGateway } from "./gateway.ts";
@@ -30,7 +29,8 @@ await runProgram(logger, async (program) => {
     logger,
   );
   program.onStop("database", 2000, () => pool.end());
-  const redis = openRedis(config.redisUrl, commandConnection);
+  const redis = config.redisUrls && openRedis(config.redisUrls, commandConnection);
+  redis?.on("error", (error: Error) => logger.warn({ err: error }, "the connection to Redis failed"));
   program.onStop("redis", 500, () => redis?.disconnect());
   const { server, reader } = createGateway({
     pool,
@@ -52,10 +52,3 @@ await runProgram(logger, async (program) => {
   });
   logger.info({ http: `${http.host}:${http.port}` }, "ready");
 });
-
-function openRedis(redisUrl: string | undefined, options: typeof commandConnection): Redis | undefined {
-  if (redisUrl === undefined) return undefined;
-  const redis = new Redis(redisUrl, options);
-  redis.on("error", (error) => logger.warn({ err: error }, "the connection to Redis failed"));
-  return redis;
-}

@@ -82,6 +82,15 @@ export function url(schemes: readonly string[]) {
     .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol.slice(0, -1)), form);
 }
 
+/** One URL as {@link url}, or several with commas between them. */
+export function urls(schemes: readonly string[]) {
+  const one = url(schemes);
+  return z
+    .string(`wanted one URL or several, with commas between them`)
+    .transform((value) => value.split(","))
+    .pipe(z.array(one).max(100));
+}
+
 /** One of the given words. */
 export function word<const Word extends string>(...words: readonly [Word, ...Word[]]) {
   return z.enum(words, `wanted one of ${words.join(", ")}`);

@@ -1,13 +1,12 @@
 import { setDefaultHighWaterMark } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Redis } from "ioredis";
 import { createAdminServer, listen } from "#lib/admin-server.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { StreamAppender } from "#stream/append.ts";
-import { commandConnection } from "#stream/connection.ts";
+import { commandConnection, openRedis } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
 import { readConfig } from "./config.ts";
 import { createHttpFace } from "./connect/http-server.ts";
@@ -35,7 +34,7 @@ await runProgram(logger, async (program) => {
   const registry = createRegistry("server");
   const readiness = new Readiness(["redis"]);
   const admin = createAdminServer(readiness, registry);
-  const redis = new Redis(config.redisUrl, commandConnection);
+  const redis = openRedis(config.redisUrls, commandConnection);
   program.onStop("redis", 500, () => redis.disconnect());
 
   const appender = new StreamAppender(redis, {

@@ -1,12 +1,12 @@
-import type { Redis } from "ioredis";
 import type { Logger } from "#lib/logger.ts";
 import { Gauge, type Registry } from "#lib/metrics.ts";
 import { readBacklog } from "#stream/backlog.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { memoryOf } from "#stream/memory.ts";
 import { Watermark } from "./watermark.ts";
 
 export interface PressureOptions {
-  readonly redis: Redis;
+  readonly redis: StreamRedis;
   readonly shards: readonly number[];
   /** Share of Redis's `maxmemory`, in percent; a Redis without a limit never presses by its memory. */
   readonly memoryPercentMax: number;

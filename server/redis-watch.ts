@@ -1,10 +1,10 @@
-import type { Redis } from "ioredis";
 import type { Logger } from "#lib/logger.ts";
+import type { StreamRedis } from "#stream/connection.ts";
 import { ensureEpochs } from "#stream/epoch.ts";
 import { unsafeSettings } from "#stream/safety.ts";
 
 export interface RedisWatchOptions {
-  readonly redis: Redis;
+  readonly redis: StreamRedis;
   readonly shards: readonly number[];
   readonly logger: Logger;
   /** Redis is there, is configured so that it keeps what it acknowledges, and every shard has its group. */
@@ -15,6 +15,9 @@ export interface RedisWatchOptions {
 
 /** How often a Redis that stays connected is asked for its settings: they can be changed while it runs. */
 const checkIntervalMs = 5_000;
+
+/** And when it did not answer: in a cluster, a master that is gone closes no connection but its own. */
+const recheckMs = 300;
 
 /**
  * Tells whether batches may be acknowledged. Redis is asked whenever a connection to it is ready, since it may
@@ -56,6 +59,7 @@ export class RedisWatch {
       this.#say(problems.join("\n"));
     } catch (error) {
       this.#say(`Redis does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.#stopped) setTimeout(() => void this.#check(), recheckMs).unref();
     }
   }
 

@@ -13,7 +13,7 @@ export interface AppenderOptions {
 }
 
 /** As much of Redis as an appender needs. */
-type AppendCommands = Pick<Redis, "xadd" | "stream">;
+type AppendCommands = Pick<Redis, "xadd"> & { readonly stream?: Redis["stream"] };
 
 /**
  * Puts batches into the stream. The appends of one turn of the event loop leave in one write, so that Redis takes
@@ -79,7 +79,7 @@ export class StreamAppender {
   #cork(): void {
     if (this.#corked) return;
     this.#corked = true;
-    const socket: AppendCommands["stream"] | undefined = this.#redis.stream; // none before the first connection
+    const socket = this.#redis.stream; // none before the first connection, nor of a cluster
     socket?.cork();
     setImmediate(() => {
       this.#corked = false;

@@ -10,27 +10,36 @@ import { groupName, streamKey } from "./keys.ts";
  */
 const prefix = "epoch-";
 
-/** Atomic, so that all who look agree on one name. Under OOM nothing can be created, but what is there is found. */
+/**
+ * Atomic, so that all who look agree on one name. Under OOM nothing can be created, but what is there is found. Returns
+ * the run_id of the Redis that holds the shard, and the epoch.
+ */
 const script = `
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 for _, member in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-  if string.sub(member[2], 1, ${prefix.length}) == '${prefix}' then return member[2] end
+  if string.sub(member[2], 1, ${prefix.length}) == '${prefix}' then return {run, member[2]} end
 end
 redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[2])
-return ARGV[2]`;
+return {run, ARGV[2]}`;
 
 /** Makes sure that each shard has its stream, its group (at `0`) and its epoch; returns the epochs by shard. */
 export async function ensureEpochs(
   redis: Pick<Redis, "eval">,
   shards: readonly number[],
 ): Promise<ReadonlyMap<number, string>> {
-  const epochs = await Promise.all(
-    shards.map(async (shard): Promise<[number, string]> => {
+  return new Map((await ask(redis, shards)).map(({ shard, epoch }) => [shard, epoch]));
+}
+
+function ask(redis: Pick<Redis, "eval">, shards: readonly number[]) {
+  return Promise.all(
+    shards.map(async (shard) => {
       const drawn = `${prefix}${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
-      return [shard, String(await redis.eval(script, 1, streamKey(shard), groupName, drawn))];
+      const answer = await redis.eval(script, 1, streamKey(shard), groupName, drawn);
+      const [runId, epoch] = answer as [runId: string, epoch: string];
+      return { shard, runId, epoch };
     }),
   );
-  return new Map(epochs);
 }
 
 /**
@@ -38,14 +47,11 @@ export async function ensureEpochs(
  * epoch, and with another process of Redis, which may have been started on an older copy of its data.
  */
 export async function readEpochNumbers(
-  redis: Pick<Redis, "eval" | "info">,
+  redis: Pick<Redis, "eval">,
   shards: readonly number[],
 ): Promise<ReadonlyMap<number, bigint>> {
-  const [epochs, info] = await Promise.all([ensureEpochs(redis, shards), redis.info("server")]);
-  const runId = /^run_id:(\w+)/m.exec(info)?.[1];
-  if (runId === undefined) throw new Error("Redis: INFO server has no run_id");
   return new Map(
-    [...epochs].map(([shard, epoch]) => {
+    (await ask(redis, shards)).map(({ shard, runId, epoch }) => {
       const hash = createHash("sha256").update(`${runId} ${epoch}`).digest();
       return [shard, hash.readBigUInt64LE() | 1n];
     }),

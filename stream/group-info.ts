@@ -43,8 +43,8 @@ export function millisOf(id: string): number {
   return Number(id.split("-", 1)[0]);
 }
 
-/** Redis's own clock, by which ids are made. */
-export async function redisTimeMs(redis: Pick<Redis, "time">): Promise<number> {
-  const [seconds, micros] = await redis.time();
+/** The clock of the Redis that holds the shard, by which ids are made. */
+export async function redisTimeMs(redis: Pick<Redis, "eval">, shard: number): Promise<number> {
+  const [seconds, micros] = (await redis.eval("return redis.call('TIME')", 1, streamKey(shard))) as string[];
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }

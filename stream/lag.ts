@@ -1,4 +1,4 @@
-import type { Redis } from "ioredis";
+import type { StreamRedis } from "./connection.ts";
 import { millisOf, readGroups, redisTimeMs } from "./group-info.ts";
 import { groupName, streamKey } from "./keys.ts";
 
@@ -14,11 +14,11 @@ export interface ShardLag {
 }
 
 /** Asks every shard; throws when Redis is away. */
-export function readLag(redis: Redis, shards: readonly number[]): Promise<ShardLag[]> {
+export function readLag(redis: StreamRedis, shards: readonly number[]): Promise<ShardLag[]> {
   return Promise.all(shards.map((shard) => readShardLag(redis, shard)));
 }
 
-async function readShardLag(redis: Redis, shard: number): Promise<ShardLag> {
+async function readShardLag(redis: StreamRedis, shard: number): Promise<ShardLag> {
   const key = streamKey(shard);
   const group = (await readGroups(redis, shard)).find(({ name }) => name === groupName);
   const [, oldestPending] = group
@@ -26,7 +26,7 @@ async function readShardLag(redis: Redis, shard: number): Promise<ShardLag> {
     : [0, null];
   // Entries are delivered in the order of their ids: whatever is pending is older than what is undelivered.
   const oldest = oldestPending ?? (await firstIdAfter(redis, key, group?.lastDeliveredId ?? "0-0"));
-  const nowMs = await redisTimeMs(redis);
+  const nowMs = await redisTimeMs(redis, shard);
   return {
     shard,
     undeliveredEntries: group ? group.undelivered : await redis.xlen(key),
@@ -35,7 +35,7 @@ async function readShardLag(redis: Redis, shard: number): Promise<ShardLag> {
   };
 }
 
-async function firstIdAfter(redis: Redis, key: string, id: string): Promise<string | undefined> {
+async function firstIdAfter(redis: StreamRedis, key: string, id: string): Promise<string | undefined> {
   const [first] = await redis.xrangeBuffer(key, `(${id}`, "+", "COUNT", 1);
   return first?.[0].toString("latin1");
 }

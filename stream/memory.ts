@@ -1,8 +1,19 @@
-import type { Redis } from "ioredis";
+import { mastersOf, type StreamRedis } from "./connection.ts";
 
-/** What this Redis uses, and what it may use before it refuses batches; `bytesMax` is 0 when it has no limit. */
-export async function memoryOf(redis: Pick<Redis, "info">): Promise<{ usedBytes: number; bytesMax: number }> {
-  const text = await redis.info("memory");
+interface Memory {
+  readonly usedBytes: number;
+  /** What it may use before it refuses batches; 0 when it has no limit. */
+  readonly bytesMax: number;
+}
+
+/** What Redis uses and may use; of a cluster, the fullest node. Throws when a node does not answer. */
+export async function memoryOf(redis: StreamRedis): Promise<Memory> {
+  const nodes = await Promise.all(mastersOf(redis).map(async (node) => read(await node.info("memory"))));
+  const share = ({ usedBytes, bytesMax }: Memory) => (bytesMax === 0 ? 0 : usedBytes / bytesMax);
+  return nodes.reduce((fullest, node) => (share(node) > share(fullest) ? node : fullest));
+}
+
+function read(text: string): Memory {
   const number = (name: string) => {
     const [, digits] = new RegExp(`^${name}:(\\d+)\\r?$`, "m").exec(text) ?? [];
     if (digits === undefined) throw new Error(`Redis: INFO memory has no ${name}`);

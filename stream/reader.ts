@@ -12,6 +12,8 @@ export interface ReaderOptions {
   readonly countMax: number;
   /** About how many bytes one read should bring, judged by the entries seen last. */
   readonly bytesMax: number;
+  /** Whether a read waits for new entries, up to `blockMs`; the default. */
+  readonly waits?: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface ReaderOptions {
  *
  * A consumer that starts again first gets what it had been handed before and did not acknowledge: per shard it walks
  * its own pending list from `0`, by the id it reached, until that comes back empty, and only then asks for what is new
- * (`>`). New entries are waited for at most `blockMs`; the connection (`readConnection`) is destroyed when Redis stays
+ * (`>`). New entries are waited for in Redis; the connection (`readConnection`) is destroyed when Redis stays
  * silent for longer than that.
  */
 export class StreamReader {
@@ -42,7 +44,8 @@ export class StreamReader {
   async read(): Promise<Deliveries> {
     const walking = this.#walk.size > 0;
     const from = walking ? this.#walk : new Map(this.#options.shards.map((shard) => [shard, ">"]));
-    const wait = walking ? [] : ["BLOCK", blockMs];
+    const { waits = true } = this.#options;
+    const wait = walking || !waits ? [] : ["BLOCK", blockMs];
     const streams = ["STREAMS", ...[...from.keys()].map(streamKey), ...from.values()];
     const who = ["GROUP", groupName, this.#options.consumer, "COUNT", this.#count(from.size)];
     let reply: [key: Buffer, entries: RawEntry[]][] | null;

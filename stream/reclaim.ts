@@ -28,10 +28,18 @@ export class Reclaimer {
     this.#options = options;
   }
 
-  /** One step in every shard. Throws when Redis is away, and NOGROUP until a read has created the group again. */
+  /**
+   * One step in every shard. Throws when Redis is away, and NOGROUP until a read has created the group again; but what
+   * other shards brought is handed out first.
+   */
   async reclaim(): Promise<Deliveries> {
     const deliveries = noDeliveries();
-    for (const shard of this.#options.shards) await this.#step(shard, deliveries);
+    const failures: unknown[] = [];
+    for (const shard of this.#options.shards) {
+      await this.#step(shard, deliveries).catch((error: unknown) => failures.push(error));
+    }
+    const brought = deliveries.entries.length + deliveries.poison.length + deliveries.deleted.length;
+    if (failures.length > 0 && brought === 0) throw failures[0];
     return deliveries;
   }
 

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { mastersOf, type StreamRedis } from "./connection.ts";
 
 /** Why an acknowledged batch could be lost with this value, and the values with which it is not. */
 interface Rule {
@@ -28,9 +29,20 @@ const state: Readonly<Record<string, Rule>> = {
 
 /**
  * What about this Redis would let an acknowledged batch be lost: one line per setting, with its value and the one
- * that is wanted. Empty: safe. Throws when Redis is away.
+ * that is wanted; in a cluster, each node's. Empty: safe. Throws when Redis, or a node of it, is away.
  */
-export async function unsafeSettings(redis: Pick<Redis, "config" | "info">): Promise<string[]> {
+export async function unsafeSettings(redis: StreamRedis): Promise<string[]> {
+  const nodes = mastersOf(redis);
+  const problems = await Promise.all(
+    nodes.map(async (node) => {
+      const name = nodes.length === 1 ? "Redis" : `Redis ${node.options.host}:${node.options.port}`;
+      return (await unsafeSettingsOf(node)).map((problem) => `${name}: ${problem}`);
+    }),
+  );
+  return problems.flat();
+}
+
+async function unsafeSettingsOf(redis: Redis): Promise<string[]> {
   return [...violations(await readSettings(redis), settings), ...violations(await readState(redis), state)];
 }
 
@@ -39,7 +51,7 @@ function violations(seen: ReadonlyMap<string, string>, rules: Readonly<Record<st
     const value = seen.get(name);
     if (value !== undefined && safe.includes(value)) return [];
     const shown = value === undefined ? "unknown" : JSON.stringify(value);
-    return [`Redis: ${name} is ${shown}, wanted ${JSON.stringify(safe[0])}: ${danger}`];
+    return [`${name} is ${shown}, wanted ${JSON.stringify(safe[0])}: ${danger}`];
   });
 }
 

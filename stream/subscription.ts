@@ -1,5 +1,5 @@
-import type { Redis } from "ioredis";
 import type { Logger } from "#lib/logger.ts";
+import type { StreamRedis } from "./connection.ts";
 
 /** A connection that died without a word is noticed by this, and made again. */
 const pingIntervalMs = 5_000;
@@ -9,11 +9,11 @@ const pingIntervalMs = 5_000;
  * while it is away are lost. `redis` has the options `subscriberConnection`. What `onMessage` throws is logged.
  */
 export class Subscription {
-  readonly #redis: Redis;
+  readonly #redis: StreamRedis;
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: {
-    readonly redis: Redis;
+    readonly redis: StreamRedis;
     readonly channels: readonly string[];
     readonly logger: Logger;
     readonly onMessage: (message: string) => void;

@@ -1,4 +1,4 @@
-import type { Redis } from "ioredis";
+import type { StreamRedis } from "./connection.ts";
 import { compareIds, readGroups, redisTimeMs } from "./group-info.ts";
 import { groupName, streamKey } from "./keys.ts";
 
@@ -10,11 +10,11 @@ import { groupName, streamKey } from "./keys.ts";
  * before the pending list: an entry delivered between the two questions is above it, and so above the cut. Without
  * the consumers' group nothing is removed.
  */
-export async function trim(redis: Redis, shard: number, tailWindowMs: number): Promise<number> {
+export async function trim(redis: StreamRedis, shard: number, tailWindowMs: number): Promise<number> {
   const key = streamKey(shard);
   const groups = await readGroups(redis, shard);
   if (!groups.some((group) => group.name === groupName)) return 0;
-  const nowMs = await redisTimeMs(redis);
+  const nowMs = await redisTimeMs(redis, shard);
   const cuts = [`${Math.max(0, nowMs - tailWindowMs)}-0`];
   for (const group of groups) {
     cuts.push(group.lastDeliveredId);
