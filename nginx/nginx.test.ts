@@ -52,6 +52,14 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal(((await json.json()) as { code: string }).code, "invalid_argument");
   });
 
+  test("what a live tail says is passed on at once, not when there is more of it", async () => {
+    const tail = new AbortController();
+    const { body } = await fetch(`http://${nginx.http}/v1/tail`, { signal: tail.signal });
+    const { value } = (await body?.getReader().read()) ?? {};
+    assert.equal(Buffer.from(value ?? []).toString(), "id: 1\n\n");
+    tail.abort();
+  });
+
   test("both servers are used", async () => {
     await Promise.all(Array.from({ length: 20 }, () => stream(client, [Buffer.from("x")])));
     for (const server of [first, second]) assert.ok(server.calls.includes(streamLogs));

@@ -47,6 +47,10 @@ export async function startEchoUpstream(): Promise<EchoUpstream> {
       response.writeHead(503).end("postgres: starting\n");
       return;
     }
+    if (request.url === "/v1/tail") {
+      response.write("id: 1\n\n"); // and nothing more, for now
+      return;
+    }
     response.writeHead(200, { "content-type": request.headers["content-type"] ?? "text/plain" });
     request.pipe(response);
   });
