@@ -102,5 +102,5 @@ export const logLevel = word("fatal", "error", "warn", "info", "debug", "trace",
 /** Never prints the password inside a URL. */
 function show(value: string | undefined): string {
   if (value === undefined) return "(not set)";
-  return JSON.stringify(value.replace(/(:\/\/[^:@/]*:)[^@/]*@/, "$1***@"));
+  return JSON.stringify(value.replaceAll(/(:\/\/[^:@/]*:)[^@/]*@/g, "$1***@"));
 }

@@ -6,7 +6,8 @@ export const meanings: Readonly<Record<string, string>> = {
   GRPC_LISTEN: "Where gRPC is served, unencrypted.",
   HTTP_LISTEN:
     "Where HTTP/1.1 is served: Connect and gRPC-Web by the server, queries and the page by the gateway, both by Nginx.",
-  REDIS_URL: "Redis, with user and password if it wants them; `rediss://` for TLS.",
+  REDIS_URL:
+    "Redis, with user and password if it wants them; `rediss://` for TLS. Several, with commas between them: some nodes of a Redis Cluster.",
   DATABASE_URL: "PostgreSQL, with user and password; `?sslmode=verify-full` for TLS.",
   DATABASE_READ_URL:
     "A replica to read from instead of DATABASE_URL. What it lags behind, queries lag behind.",

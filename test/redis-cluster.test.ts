@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Pool } from "pg";
+import { DeviceStream } from "#client/device-stream.ts";
+import { encodeRecord } from "#client/record.ts";
+import { shardOf, streamKey } from "#stream/keys.ts";
+import { RedisCluster } from "./support/redis-cluster.ts";
+import { startSystem, type TestSystem } from "./support/system.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const shards = 6;
+
+/**
+ * A replica follows its master at once, but the master does not wait for it: what a master acknowledged just before it
+ * died may never have left it. Redis promises no more; on loopback it is milliseconds.
+ */
+const windowMs = 1_000;
+
+let cluster: RedisCluster;
+let system: TestSystem;
+before(async () => {
+  cluster = await RedisCluster.start();
+  const redis = { REDIS_URL: cluster.url, STREAM_SHARDS: String(shards) };
+  system = await startSystem({ env: { server: redis, consumer: redis, gateway: redis } });
+});
+after(async () => {
+  await system?.[Symbol.asyncDispose]();
+  await cluster?.[Symbol.asyncDispose]();
+});
+
+test("a slot that moves and a master that is killed under load: nothing is doubled, nothing lost beyond what Redis may lose", async () => {
+  await using fleet = new Fleet(system.grpcAddress);
+  await fleet.acknowledged(20);
+
+  const moving = streamKey(0);
+  const from = await cluster.masterOf(moving);
+  const to = await cluster.masterOf(streamKey((await shardElsewhere(from.id))!));
+  await cluster.moveSlot(moving, to);
+  await fleet.acknowledged(20);
+
+  const victim = await cluster.masterOf(streamKey(1));
+  const killedAt = performance.now();
+  await victim.kill();
+  await fleet.acknowledged(20, 60_000);
+  await fleet.stop();
+
+  const mustBeThere = fleet.acks.filter(({ atMs }) => atMs < killedAt - windowMs || atMs > killedAt);
+  const stored = await storedMessages(mustBeThere.map(({ message }) => message));
+  assert.deepEqual(
+    [...stored].filter(([, count]) => count > 1),
+    [],
+  );
+
+  /** A shard whose master is another one. */
+  async function shardElsewhere(id: string): Promise<number | undefined> {
+    for (let shard = 0; shard < shards; shard += 1) {
+      if ((await cluster.masterOf(streamKey(shard))).id !== id) return shard;
+    }
+    return undefined;
+  }
+});
+
+test("all programs are ready on a cluster, and the gateway tells its lag", async () => {
+  const response = await fetch(`${system.httpUrl}/v1/statistics`);
+  const { lag } = (await response.json()) as { lag?: unknown };
+  assert.ok(lag, "no lag in the statistics");
+});
+
+interface AcknowledgedRecord {
+  readonly message: string;
+  readonly shard: number;
+  readonly atMs: number;
+}
+
+/** Devices on every shard, each sending one record at a time for as long as it lives. */
+class Fleet {
+  readonly acks: AcknowledgedRecord[] = [];
+  readonly #streams: DeviceStream<string>[];
+  readonly #loops: Promise<void>[];
+  readonly #counts: number[];
+  #stopping = false;
+
+  constructor(address: string) {
+    const deviceIds = Array.from({ length: 2 * shards }, (_, n) => deviceOnShard(n % shards, n));
+    this.#counts = deviceIds.map(() => 0);
+    this.#streams = deviceIds.map(
+      (deviceId, index) =>
+        new DeviceStream<string>({
+          deviceId,
+          address,
+          backoff: { baseMs: 30, capMs: 300 },
+          onAcknowledged: ({ note }) => {
+            this.acks.push({ message: note, shard: shardOf(deviceId, shards), atMs: performance.now() });
+            this.#counts[index]! += 1;
+          },
+        }),
+    );
+    this.#loops = this.#streams.map((stream, index) => this.#send(stream, deviceIds[index]!));
+  }
+
+  /** Until every device has so many more acknowledgements. */
+  async acknowledged(more: number, deadlineMs = 30_000): Promise<void> {
+    const wanted = this.#counts.map((count) => count + more);
+    await waitFor(
+      `${more} more acknowledgements for every device`,
+      () => this.#counts.every((count, index) => count >= wanted[index]!),
+      deadlineMs,
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#loops);
+    await Promise.all(this.#streams.map((stream) => stream.flush(60_000)));
+  }
+
+  async #send(stream: DeviceStream<string>, deviceId: string): Promise<void> {
+    for (let number = 1; !this.#stopping; number += 1) {
+      const message = `${deviceId} ${number}`;
+      await stream.send([encodeRecord({ message })], message);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true;
+    for (const stream of this.#streams) stream.close();
+    await Promise.allSettled(this.#loops);
+  }
+}
+
+function deviceOnShard(shard: number, number: number): string {
+  for (let salt = 0; ; salt += 1) {
+    const deviceId = `cluster-${number}-${salt}`;
+    if (shardOf(deviceId, shards) === shard) return deviceId;
+  }
+}
+
+/** How often each message is stored, once all of these are. */
+async function storedMessages(wanted: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const pool = new Pool({ connectionString: system.databaseUrl });
+  try {
+    return await waitFor("the acknowledged records in PostgreSQL", async () => {
+      const { rows } = await pool.query<{ message: string; count: number }>(
+        "SELECT message, count(*)::int AS count FROM logs GROUP BY message",
+      );
+      const stored = new Map(rows.map(({ message, count }) => [message, count]));
+      const missing = wanted.filter((message) => !stored.has(message));
+      if (missing.length > 0)
+        throw new Error(`${missing.length} are missing: ${missing.slice(0, 5).join(", ")}`);
+      return stored;
+    });
+  } finally {
+    await pool.end();
+  }
+}
