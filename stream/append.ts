@@ -1,5 +1,6 @@
-import type { Redis } from "ioredis";
-import { type Entry, encodeEntry } from "./entry.ts";
+import { AppendCommand } from "./append-command.ts";
+import type { StreamRedis } from "./connection.ts";
+import type { Entry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
 import { shardOf, streamKey } from "./keys.ts";
 
@@ -12,22 +13,15 @@ export interface AppenderOptions {
   readonly inFlightBytesMax: number;
 }
 
-/** As much of Redis as an appender needs. */
-type AppendCommands = Pick<Redis, "xadd"> & { readonly stream?: Redis["stream"] };
-
-/**
- * Puts batches into the stream. The appends of one turn of the event loop leave in one write, so that Redis takes
- * and fsyncs them together. The socket is corked for that; a pipeline of ioredis would copy every batch once more.
- */
+/** Puts batches into the stream, each in the shard of its device. */
 export class StreamAppender {
-  readonly #redis: AppendCommands;
+  readonly #redis: Pick<StreamRedis, "sendCommand">;
   readonly #options: AppenderOptions;
-  #corked = false;
   #inFlight = 0;
   #inFlightBytes = 0;
 
   /** `redis` has the options `commandConnection`, or an append may hang for as long as Redis does. */
-  constructor(redis: AppendCommands, options: AppenderOptions) {
+  constructor(redis: Pick<StreamRedis, "sendCommand">, options: AppenderOptions) {
     this.#redis = redis;
     this.#options = options;
   }
@@ -60,31 +54,16 @@ export class StreamAppender {
   async #send(entry: Entry): Promise<void> {
     this.#inFlight += 1;
     this.#inFlightBytes += entry.batch.length;
-    this.#cork();
     try {
-      await this.#redis.xadd(
-        streamKey(shardOf(entry.deviceId, this.#options.shards)),
-        "*",
-        ...encodeEntry(entry),
-      );
+      const command = new AppendCommand(streamKey(shardOf(entry.deviceId, this.#options.shards)), entry);
+      this.#redis.sendCommand(command);
+      await command.promise;
     } catch (error) {
       throw refusal(error);
     } finally {
       this.#inFlight -= 1;
       this.#inFlightBytes -= entry.batch.length;
     }
-  }
-
-  /** Holds what is written until this turn of the event loop is over. */
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    const socket = this.#redis.stream; // none before the first connection, nor of a cluster
-    socket?.cork();
-    setImmediate(() => {
-      this.#corked = false;
-      socket?.uncork();
-    });
   }
 }
 

@@ -38,7 +38,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "maxlen",
     title: "appends bound the stream by MAXLEN",
-    edits: [{ file: "stream/append.ts", search: '"*",', replacement: '"MAXLEN", "50", "*",' }],
+    edits: [{ file: "stream/append-command.ts", search: '"*",', replacement: '"MAXLEN", "50", "*",' }],
     caughtBy: { row: "postgres-away" },
   },
   {
