@@ -10,6 +10,8 @@ test("one variable is enough", () => {
     logLevel: "info",
     listen: { host: "127.0.0.1", port: 0 },
     databaseUrl: primary,
+    replicaUrl: undefined,
+    replicaLagMsMax: 10_000,
     connectionsMax: 10,
     queryTimeoutMs: 5000,
     redisUrls: undefined,
@@ -17,11 +19,6 @@ test("one variable is enough", () => {
     tailWindowMs: 60_000,
     tailsMax: 500,
   });
-});
-
-test("a replica for reading is preferred", () => {
-  const replica = "postgresql://replica/fleetlog";
-  assert.equal(readConfig({ DATABASE_URL: primary, DATABASE_READ_URL: replica }).databaseUrl, replica);
 });
 
 test("every bad variable is in the one error", () => {

@@ -8,6 +8,7 @@ export function readConfig(env: Env) {
       HTTP_LISTEN: listenAddress().prefault("127.0.0.1:0"),
       DATABASE_URL: postgresUrl(),
       DATABASE_READ_URL: postgresUrl().optional(),
+      REPLICA_LAG_MS_MAX: integer(1_000, 3_600_000).prefault("10000"),
       DATABASE_CONNECTIONS_MAX: integer(1, 200).prefault("10"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
       REDIS_URL: urls(["redis", "rediss"]).optional(),
@@ -20,8 +21,10 @@ export function readConfig(env: Env) {
   return Object.freeze({
     logLevel: read.LOG_LEVEL,
     listen: read.HTTP_LISTEN,
-    /** Only reads: a replica will do. */
-    databaseUrl: read.DATABASE_READ_URL ?? read.DATABASE_URL,
+    databaseUrl: read.DATABASE_URL,
+    /** A streaming replica, read from while it is not further behind than this; undefined: there is none. */
+    replicaUrl: read.DATABASE_READ_URL,
+    replicaLagMsMax: read.REPLICA_LAG_MS_MAX,
     connectionsMax: read.DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
     /** Undefined: nothing is cached, and there is no live tail. */

@@ -30,14 +30,15 @@ export const readSettings = {
   jit: "off",
 };
 
-/** Runs what an RPC reads on one connection of the pool. */
+/** Runs what an RPC reads on one connection of a pool. */
 export class Reader {
-  readonly #pool: Pool;
+  readonly #choosePool: () => Pool;
   readonly #options: ReaderOptions;
   readonly #seconds: Histogram<"query">;
 
-  constructor(pool: Pool, options: ReaderOptions, seconds: Histogram<"query">) {
-    this.#pool = pool;
+  /** `choosePool` says for each read where to read. */
+  constructor(choosePool: () => Pool, options: ReaderOptions, seconds: Histogram<"query">) {
+    this.#choosePool = choosePool;
     this.#options = options;
     this.#seconds = seconds;
   }
@@ -57,12 +58,13 @@ export class Reader {
   }
 
   async #read<T>(signal: AbortSignal, work: (db: Kysely<Database>) => Promise<T>): Promise<T> {
-    if (this.#pool.waitingCount >= this.#options.connectionsMax * waitingPerConnectionMax) {
-      throw new BusyError(`${this.#pool.waitingCount} queries wait for a connection`);
+    const pool = this.#choosePool();
+    if (pool.waitingCount >= this.#options.connectionsMax * waitingPerConnectionMax) {
+      throw new BusyError(`${pool.waitingCount} queries wait for a connection`);
     }
     const deadline = AbortSignal.timeout(this.#options.queryTimeoutMs);
     const ended = AbortSignal.any([signal, deadline]);
-    const client = await this.#pool.connect();
+    const client = await pool.connect();
     let isReleased = false;
     const release = (destroy: boolean) => {
       if (!isReleased) client.release(destroy);

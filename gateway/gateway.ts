@@ -20,7 +20,8 @@ import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
 
 export interface GatewayParts {
-  readonly pool: Pool;
+  /** Where to read right now. */
+  readonly choosePool: () => Pool;
   readonly options: ReaderOptions;
   /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
   readonly redis: StreamRedis | undefined;
@@ -32,7 +33,7 @@ export interface GatewayParts {
 
 /** Puts the gateway together; nothing listens yet. */
 export function createGateway(parts: GatewayParts): { server: Server; reader: Reader } {
-  const { pool, options, readiness, registry, logger, redis, shards } = parts;
+  const { choosePool, options, readiness, registry, logger, redis, shards } = parts;
   const querySeconds = new Histogram({
     name: "fleetlog_query_seconds",
     help: "Seconds an RPC waited for PostgreSQL and read from it",
@@ -46,7 +47,7 @@ export function createGateway(parts: GatewayParts): { server: Server; reader: Re
     labelNames: ["method", "result"],
     registers: [registry],
   });
-  const reader = new Reader(pool, options, querySeconds);
+  const reader = new Reader(choosePool, options, querySeconds);
   const service = createQueryService({ reader, readLag: redis && createLagReader(redis, allShards(shards)) });
   const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
     metrics: createRpcMetrics(registry),

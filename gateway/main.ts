@@ -9,6 +9,7 @@ import { readConfig } from "./config.ts";
 import { readSettings } from "./database.ts";
 import { createGateway } from "./gateway.ts";
 import { closeServer } from "./http/close-server.ts";
+import { ReplicaWatch } from "./replica-watch.ts";
 import { watchDatabase } from "./watch-database.ts";
 
 const config = readConfigOrExit(() => readConfig(process.env));
@@ -16,29 +17,35 @@ const logger = createLogger("gateway", config.logLevel);
 
 await runProgram(logger, async (program) => {
   const readiness = new Readiness(["database"]);
-  const pool = createPool(
-    {
-      databaseUrl: config.databaseUrl,
-      applicationName: "fleetlog-gateway",
-      connectionsMax: config.connectionsMax,
-      statementTimeoutMs: config.queryTimeoutMs,
-      lockTimeoutMs: 0,
-      connectTimeoutMs: 2000,
-      settings: readSettings,
-    },
-    logger,
-  );
-  program.onStop("database", 2000, () => pool.end());
+  const registry = createRegistry("gateway");
+  const openPool = (databaseUrl: string, connectionsMax = config.connectionsMax) => {
+    const pool = createPool(
+      {
+        databaseUrl,
+        applicationName: "fleetlog-gateway",
+        connectionsMax,
+        statementTimeoutMs: config.queryTimeoutMs,
+        lockTimeoutMs: 0,
+        connectTimeoutMs: 2000,
+        settings: readSettings,
+      },
+      logger,
+    );
+    program.onStop("database", 2000, () => pool.end());
+    return pool;
+  };
+  const primary = openPool(config.databaseUrl);
+  const replica = config.replicaUrl === undefined ? undefined : watchReplica(config.replicaUrl);
   const redis = config.redisUrls && openRedis(config.redisUrls, commandConnection);
   redis?.on("error", (error: Error) => logger.warn({ err: error }, "the connection to Redis failed"));
   program.onStop("redis", 500, () => redis?.disconnect());
   const { server, reader } = createGateway({
-    pool,
+    choosePool: () => replica?.pool ?? primary,
     redis,
     shards: config.shards,
     options: config,
     readiness,
-    registry: createRegistry("gateway"),
+    registry,
     logger,
   });
   program.onStop("http", 8000, () => closeServer(server, 7000));
@@ -51,4 +58,17 @@ await runProgram(logger, async (program) => {
     readiness.notReady("gateway", "stopping");
   });
   logger.info({ http: `${http.host}:${http.port}` }, "ready");
+
+  function watchReplica(replicaUrl: string): ReplicaWatch {
+    const watch = new ReplicaWatch({
+      primary,
+      replica: openPool(replicaUrl),
+      lookAt: { primary: openPool(config.databaseUrl, 1), replica: openPool(replicaUrl, 1) },
+      lagMsMax: config.replicaLagMsMax,
+      registry,
+      logger,
+    });
+    program.onStop("replica", 100, () => watch.stop());
+    return watch;
+  }
 });

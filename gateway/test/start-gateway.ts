@@ -22,7 +22,7 @@ export async function startGateway(
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, commandConnection);
   redis?.on("error", () => {}); // the tests take Redis away
   const { server, reader } = createGateway({
-    pool,
+    choosePool: () => pool,
     redis,
     shards: 2,
     options: { connectionsMax, queryTimeoutMs },

@@ -9,8 +9,9 @@ export const meanings: Readonly<Record<string, string>> = {
   REDIS_URL:
     "Redis, with user and password if it wants them; `rediss://` for TLS. Several, with commas between them: some nodes of a Redis Cluster.",
   DATABASE_URL: "PostgreSQL, with user and password; `?sslmode=verify-full` for TLS.",
-  DATABASE_READ_URL:
-    "A replica to read from instead of DATABASE_URL. What it lags behind, queries lag behind.",
+  DATABASE_READ_URL: "A streaming replica for queries to read from. What it lags behind, they lag behind.",
+  REPLICA_LAG_MS_MAX:
+    "While the replica is further behind than this, or away, queries read from DATABASE_URL instead.",
   DATABASE_CONNECTIONS_MAX:
     "Connections to PostgreSQL of one gateway. All gateways together and 3 per consumer must fit into its max_connections.",
   STREAM_SHARDS:

@@ -1,0 +1,120 @@
+import type { Pool } from "pg";
+import type { Logger } from "#lib/logger.ts";
+import { Gauge, type Registry } from "#lib/metrics.ts";
+
+export interface ReplicaWatchOptions {
+  /** For queries: the database that is written to, and a streaming replica of it. */
+  readonly primary: Pool;
+  readonly replica: Pool;
+  /** For looking, one connection each, which no query can keep busy. */
+  readonly lookAt: { readonly primary: Pool; readonly replica: Pool };
+  /** A replica that is further behind is not read from. */
+  readonly lagMsMax: number;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+interface Sample {
+  readonly atMs: number;
+  /** Bytes of WAL that the primary had written by then. */
+  readonly lsn: bigint;
+}
+
+const lookIntervalMs = 500;
+
+/** Ten minutes: a replica further behind than that is behind by at least that. */
+const samplesMax = 1_200;
+
+const writtenSql = "select (pg_current_wal_lsn() - '0/0'::pg_lsn)::text as lsn";
+const replayedSql = `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() - '0/0'::pg_lsn
+  else pg_current_wal_lsn() - '0/0'::pg_lsn end::text as lsn`;
+
+/**
+ * Decides where to read: from the replica, as long as it answers and is not too far behind; else from the primary; and
+ * when the primary is away, from the replica however old it is.
+ *
+ * A replica is as old as the last position of the primary's WAL, looked at twice a second, that it has replayed. That
+ * needs no clocks to agree, and a replica whose connection to the primary hangs is seen through.
+ */
+export class ReplicaWatch {
+  readonly #options: ReplicaWatchOptions;
+  readonly #samples: Sample[] = [];
+  readonly #lagSeconds: Gauge;
+  readonly #isRead: Gauge;
+  readonly #timer: NodeJS.Timeout;
+  #looking = false;
+  #reason: string | undefined = "the replica has not been looked at yet";
+
+  constructor(options: ReplicaWatchOptions) {
+    this.#options = options;
+    const registers = [options.registry];
+    this.#lagSeconds = new Gauge({
+      name: "fleetlog_replica_lag_seconds",
+      help: "How far the replica that is read from is behind the primary; NaN when it is not known",
+      registers,
+    });
+    this.#isRead = new Gauge({
+      name: "fleetlog_replica_is_read",
+      help: "1 while queries go to the replica, 0 while they go to the primary instead",
+      registers,
+    });
+    this.#timer = setInterval(() => void this.#look(), lookIntervalMs);
+    void this.#look();
+  }
+
+  /** Where to read right now. */
+  get pool(): Pool {
+    return this.#reason === undefined ? this.#options.replica : this.#options.primary;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const { lookAt, lagMsMax } = this.#options;
+    const written = await lsnOf(lookAt.primary, writtenSql);
+    const atMs = performance.now();
+    const replayed = await lsnOf(lookAt.replica, replayedSql);
+    this.#looking = false;
+
+    if (written instanceof Error && !(replayed instanceof Error)) return this.#say(undefined, Number.NaN);
+    if (written instanceof Error)
+      return this.#say(`neither database answers: ${written.message}`, Number.NaN);
+    this.#samples.push({ atMs, lsn: written });
+    if (this.#samples.length > samplesMax) this.#samples.shift();
+    if (replayed instanceof Error) {
+      return this.#say(`the replica does not answer: ${replayed.message}`, Number.NaN);
+    }
+    const lagMs = this.#lagMs(replayed);
+    this.#say(lagMs > lagMsMax ? `the replica is ${Math.round(lagMs)} ms behind` : undefined, lagMs);
+  }
+
+  #lagMs(replayed: bigint): number {
+    const reached = this.#samples.findLast(({ lsn }) => lsn <= replayed);
+    if (reached === undefined) return performance.now() - this.#samples[0]!.atMs + this.#options.lagMsMax;
+    return reached === this.#samples.at(-1) ? 0 : performance.now() - reached.atMs;
+  }
+
+  #say(reason: string | undefined, lagMs: number): void {
+    const { logger } = this.#options;
+    this.#lagSeconds.set(lagMs / 1000);
+    this.#isRead.set(reason === undefined ? 1 : 0);
+    if ((reason === undefined) !== (this.#reason === undefined)) {
+      if (reason === undefined) logger.info("reading from the replica");
+      else logger.warn({ reason }, "reading from the primary");
+    }
+    this.#reason = reason;
+  }
+}
+
+async function lsnOf(pool: Pool, statement: string): Promise<bigint | Error> {
+  try {
+    const { rows } = await pool.query<{ lsn: string }>(statement);
+    return BigInt(rows[0]!.lsn);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
