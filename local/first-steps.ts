@@ -4,9 +4,10 @@ import { accessSync, constants } from "node:fs";
 export function firstSteps({
   http,
   grpc,
+  tls,
   logs,
   data,
-}: Readonly<Record<"http" | "grpc" | "logs" | "data", string>>): string {
+}: Readonly<Record<"http" | "grpc" | "logs" | "data", string>> & { tls: string | undefined }): string {
   const file =
     ["/var/log/dpkg.log", "/var/log/system.log", "/var/log/syslog"].find(isReadable) ?? "README.md";
   const body = JSON.stringify({
@@ -17,7 +18,7 @@ export function firstSteps({
   });
   const address = grpc === "127.0.0.1:50051" ? "" : ` --address ${grpc}`;
   return `  Queries, page, Connect and gRPC-Web   http://${http}
-  gRPC (ingest, health, reflection)     ${grpc}
+  gRPC (ingest, health, reflection)     ${grpc}${tls ? `\n  All of that with TLS                  https://${tls}` : ""}
   Logs of every part                    ${logs}
   Data                                  ${data}
 

@@ -10,6 +10,8 @@ export interface RunningNginx {
   readonly http: string;
   /** host:port of the gRPC listener. */
   readonly grpc: string;
+  /** host:port of the listener with TLS, if there is one. */
+  readonly tls: string | undefined;
   readonly pid: number;
   readonly child: Child;
   stop(): Promise<void>;
@@ -50,7 +52,7 @@ export async function startNginx(
   // Nginx writes its pid once it has bound its ports; an answer alone could come from somebody else's Nginx on them.
   const bound = async () => (await readFile(ownPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
   await child.until(async () => ((await bound()) && (await isAlive(http)) ? true : undefined), 15_000);
-  return { http, grpc, pid: child.pid, child, stop: () => child.stop() };
+  return { http, grpc, tls: settings.tls?.listen, pid: child.pid, child, stop: () => child.stop() };
 }
 
 async function isAlive(address: string): Promise<boolean> {

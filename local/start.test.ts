@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { freePort } from "./free-port.ts";
 import { processIdentity } from "./process-identity.ts";
@@ -26,8 +27,15 @@ describe("npm start", () => {
   const start = (env: Record<string, string> = {}) => new Started(folder, ports, env);
 
   test("comes up, prints commands that work, and one Ctrl-C takes it all down in reverse", async () => {
-    const started = start();
+    const ca = new TestCa();
+    const { certificateFile, keyFile } = writeCertificate(join(folder, "server"), ca.issue("server"));
+    const tls = `127.0.0.1:${await freePort()}`;
+    const started = start({ TLS_CERT: certificateFile, TLS_KEY: keyFile, TLS_LISTEN: tls });
     await started.up();
+    assert.ok(started.output.includes(`https://${tls}`), started.output);
+    const caFile = join(folder, "ca.crt");
+    await writeFile(caFile, ca.cert);
+    assert.match(await shell(`curl -sS --cacert ${caFile} https://${tls}/livez`), /^ok$/m);
     const [push] = started.commands("curl");
     assert.match(await shell(push ?? ""), /"accepted":1/);
     const [, read] = started.commands("curl");
@@ -92,6 +100,16 @@ describe("npm start", () => {
     const started = start({ FLEETLOG_GRPC_PORT: "0" });
     assert.equal(await started.ended, 1);
     assert.match(started.output, /FLEETLOG_GRPC_PORT="0": wanted a whole number of 1 to 65535/);
+  });
+
+  test("refuses a certificate without its key, and names a file that is missing", async () => {
+    const half = start({ TLS_CERT: "server.crt" });
+    assert.equal(await half.ended, 1);
+    assert.match(half.output, /TLS_CERT and TLS_KEY: wanted both/);
+    const missing = start({ TLS_CERT: "nowhere.crt", TLS_KEY: "nowhere.key" });
+    assert.equal(await missing.ended, 1);
+    assert.match(missing.output, /TLS_CERT=.*nowhere\.crt.*cannot be read/);
+    assert.doesNotMatch(missing.output, /✓/);
   });
 
   test("says what to do about a broken data folder, and leaves nothing running", async () => {

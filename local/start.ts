@@ -1,8 +1,10 @@
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { buildPage } from "#gateway/page/build.ts";
-import { integer, readEnv } from "#lib/config.ts";
+import { integer, listenAddress, readEnv } from "#lib/config.ts";
+import type { TlsSettings } from "#nginx/render.ts";
+import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
 import { Child, exitText, StartError } from "./child.ts";
 import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
@@ -37,17 +39,26 @@ try {
 
 async function run(): Promise<number> {
   const host = process.env.FLEETLOG_HOST || "127.0.0.1";
-  const { FLEETLOG_HTTP_PORT: httpPort, FLEETLOG_GRPC_PORT: grpcPort } = readEnv(
+  const {
+    FLEETLOG_HTTP_PORT: httpPort,
+    FLEETLOG_GRPC_PORT: grpcPort,
+    ...tlsValues
+  } = readEnv(
     {
       FLEETLOG_HTTP_PORT: integer(1, 65_535).prefault("8080"),
       FLEETLOG_GRPC_PORT: integer(1, 65_535).prefault("50051"),
+      ...tlsShape,
+      TLS_LISTEN: listenAddress().prefault(`${host}:8443`),
     },
     process.env,
   );
+  const given = tlsSettings(tlsValues);
+  const tls = given && withWholePaths(given);
   mkdirSync(stateFolder, { recursive: true });
   await using _lock = await lockFolder(stateFolder);
   await checkPort(host, httpPort, "FLEETLOG_HTTP_PORT");
   await checkPort(host, grpcPort, "FLEETLOG_GRPC_PORT");
+  if (tls) await checkPort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN");
 
   print("Starting Fleetlog");
   const startedAt = performance.now();
@@ -57,6 +68,7 @@ async function run(): Promise<number> {
     folder: stateFolder,
     httpListen: `${host}:${httpPort}`,
     grpcListen: `${host}:${grpcPort}`,
+    ...(tls && { nginxSettings: { tls } }),
     step,
   });
   const failed = watch(system);
@@ -65,6 +77,7 @@ async function run(): Promise<number> {
     firstSteps({
       http: system.nginx.http,
       grpc: system.nginx.grpc,
+      tls: system.nginx.tls,
       logs: join(stateFolder, "logs"),
       data: [...new Set([dirname(system.postgres?.data ?? stateFolder), stateFolder])].join(" and "),
     }),
@@ -77,6 +90,25 @@ async function run(): Promise<number> {
   await system.stop();
   print("Nothing is left running.");
   return failure ? 1 : 0;
+}
+
+/** Nginx runs in a folder of its own; relative paths are meant from the project's. Throws for a file it could not read. */
+function withWholePaths(tls: TlsSettings): TlsSettings {
+  const whole = (variable: string, path: string) => {
+    try {
+      accessSync(path, constants.R_OK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new StartError(`${variable}=${path}: this file cannot be read (${code}).`);
+    }
+    return resolve(path);
+  };
+  return {
+    ...tls,
+    certificateFile: whole("TLS_CERT", tls.certificateFile),
+    keyFile: whole("TLS_KEY", tls.keyFile),
+    ...(tls.clientCaFile && { clientCaFile: whole("TLS_CLIENT_CA", tls.clientCaFile) }),
+  };
 }
 
 /** Restarts our programs when they end; resolves with a sentence when something ends for which that is no use. */
@@ -117,7 +149,8 @@ async function checkPort(host: string, port: number, variable: string): Promise<
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      const another = `choose another: ${variable}=${port + 1} npm start`;
+      const next = variable === "TLS_LISTEN" ? `${host}:${port + 1}` : port + 1;
+      const another = `choose another: ${variable}=${next} npm start`;
       if (error.code === "EADDRINUSE") {
         reject(new StartError(`Port ${port} is taken by another program. Stop that, or ${another}`));
       } else {

@@ -50,3 +50,50 @@ test("without a resolver, names are left to the start of Nginx", () => {
   const text = renderNginx(settings);
   assert.doesNotMatch(text, /resolve/);
 });
+
+describe("TLS", () => {
+  const version = { NGINX_VERSION: "1.30" };
+  const files = { TLS_CERT: "/tls/server.crt", TLS_KEY: "/tls/server.key" };
+
+  test("is off without a certificate, and on with one and its key", () => {
+    assert.doesNotMatch(renderNginx(readConfig(version).settings), /ssl|8443/);
+    const text = renderNginx(readConfig({ ...version, ...files }).settings);
+    assert.match(text, /^ {4}listen 0\.0\.0\.0:8443 ssl so_keepalive=on;\n {4}http2 on;$/m);
+    assert.match(text, /^ {4}ssl_certificate "\/tls\/server\.crt";$/m);
+    assert.doesNotMatch(text, /ssl_verify_client/);
+  });
+
+  test("is spelt as older versions of Nginx want it", () => {
+    const { resolver: _, ...settings } = readConfig({ NGINX_VERSION: "1.22.1", ...files }).settings;
+    const text = renderNginx(settings);
+    assert.match(text, /^ {4}listen 0\.0\.0\.0:8443 ssl http2 so_keepalive=on;$/m);
+    assert.doesNotMatch(text, /http2 on;/);
+  });
+
+  test("asks for client certificates where it is told to", () => {
+    const withCa = { ...version, ...files, TLS_CLIENT_CA: "/tls/ca.crt" };
+    for (const [scope, verify] of [
+      ["", "optional"],
+      ["ingest", "optional"],
+      ["everything", "on"],
+    ] as const) {
+      const text = renderNginx(readConfig({ ...withCa, TLS_CLIENT_CERT_FOR: scope }).settings);
+      assert.match(text, new RegExp(`^    ssl_verify_client ${verify};$`, "m"));
+    }
+    assert.throws(
+      () => readConfig({ ...withCa, TLS_CLIENT_CERT_FOR: "some" }),
+      /wanted one of ingest, everything/,
+    );
+  });
+
+  test("is refused by halves", () => {
+    for (const half of [
+      { TLS_CERT: files.TLS_CERT },
+      { TLS_KEY: files.TLS_KEY },
+      { TLS_CLIENT_CA: "/tls/ca.crt" },
+      { ...files, TLS_KEY: "" },
+    ]) {
+      assert.throws(() => readConfig({ ...version, ...half }), /TLS_CERT and TLS_KEY: wanted both/);
+    }
+  });
+});

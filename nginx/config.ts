@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Env, integer, listenAddress, readEnv } from "#lib/config.ts";
+import { addressText, tlsSettings, tlsShape } from "./tls-config.ts";
 
 /**
  * What Nginx in a container is told by its environment: everything but LISTEN and NGINX_… names other programs as
@@ -20,6 +21,7 @@ export function readConfig(env: Env) {
         .prefault("127.0.0.11 valid=2s ipv6=off"),
       HTTP_LISTEN: listenAddress().prefault("0.0.0.0:8080"),
       GRPC_LISTEN: listenAddress().prefault("0.0.0.0:50051"),
+      ...tlsShape,
       SERVER_GRPC: peer().prefault("server:50061"),
       SERVER_HTTP: peer().prefault("server:8081"),
       GATEWAY_HTTP: peer().prefault("gateway:8082"),
@@ -28,18 +30,22 @@ export function readConfig(env: Env) {
       NGINX_WORKER_PROCESSES: integer(1, 256).optional(),
       NGINX_WORKER_CONNECTIONS: integer(256, 1_048_576).prefault("16384"),
       NGINX_CONNECTIONS_PER_ADDRESS_MAX: integer(1, 10_000_000).prefault("10000"),
+      NGINX_CALLS_PER_SECOND_MAX: integer(1, 1_000_000).optional(),
       NGINX_ACCESS_LOG: oneWord("a path").optional(),
+      NGINX_ACCESS_LOG_PERCENT: integer(0, 100).prefault("100"),
     },
     env,
   );
+  const tls = tlsSettings(values);
   return Object.freeze({
     configFile: values.NGINX_CONFIG_FILE,
     settings: {
       folder: values.NGINX_FOLDER,
       version: values.NGINX_VERSION,
       resolver: values.NGINX_RESOLVER,
-      httpListen: address(values.HTTP_LISTEN),
-      grpcListen: address(values.GRPC_LISTEN),
+      httpListen: addressText(values.HTTP_LISTEN),
+      grpcListen: addressText(values.GRPC_LISTEN),
+      ...(tls && { tls }),
       servers: [{ grpc: values.SERVER_GRPC, http: values.SERVER_HTTP }],
       gateways: [values.GATEWAY_HTTP],
       // A container that is gone does not refuse a connection, it is silent: every call to it costs the connect timeout.
@@ -49,7 +55,9 @@ export function readConfig(env: Env) {
       workerProcesses: values.NGINX_WORKER_PROCESSES ?? "auto",
       workerConnections: values.NGINX_WORKER_CONNECTIONS,
       connectionsPerAddressMax: values.NGINX_CONNECTIONS_PER_ADDRESS_MAX,
+      ...(values.NGINX_CALLS_PER_SECOND_MAX && { callsPerSecondMax: values.NGINX_CALLS_PER_SECOND_MAX }),
       ...(values.NGINX_ACCESS_LOG && { accessLogFile: values.NGINX_ACCESS_LOG }),
+      accessLogPercent: values.NGINX_ACCESS_LOG_PERCENT,
     },
   } as const);
 }
@@ -72,8 +80,4 @@ function peer() {
 
 function oneWord(what: string) {
   return z.string().regex(/^[^\s"$\\;]+$/, `wanted ${what} without blanks, quotes, dollars and semicolons`);
-}
-
-function address({ host, port }: { host: string; port: number }): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -7,6 +7,8 @@ export interface NginxSettings {
   readonly httpListen: string;
   /** host:port of the gRPC listener. */
   readonly grpcListen: string;
+  /** A third listener, with TLS, for all that the other two serve; none by default. */
+  readonly tls?: TlsSettings;
   /**
    * Where Nginx asks for names while it runs, with the options of its directive `resolver`. Then the addresses below are
    * names whose every address is a peer, and whoever joins or leaves is followed without a reload; Nginx ≥ 1.27.3.
@@ -35,13 +37,31 @@ export interface NginxSettings {
   readonly workerConnections?: number;
   /** Streams and calls that one address may have open; 10,000 by default, since a site's devices share one. */
   readonly connectionsPerAddressMax?: number;
+  /** Calls that one address may begin in a second, and twice as many in the first; no limit by default. */
+  readonly callsPerSecondMax?: number;
   /** One JSON object a line; off by default. */
   readonly accessLogFile?: string;
+  /** How many of 100 calls are logged, besides those that fail; all by default. */
+  readonly accessLogPercent?: number;
 }
+
+export interface TlsSettings {
+  /** host:port. */
+  readonly listen: string;
+  /** PEM files: the server's certificate with those between it and its CA, and its key. */
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** PEM file of the CAs that sign the clients' certificates; without it none is asked for. */
+  readonly clientCaFile?: string;
+  /** Where a client certificate is needed: to send, the default, or also to query and for the page. */
+  readonly certificatesFor?: CertificatesFor;
+}
+
+export type CertificatesFor = "ingest" | "everything";
 
 /** The text of nginx.conf. Throws when the template and the settings do not fit each other. */
 export function renderNginx(settings: NginxSettings): string {
-  const { version, resolver } = settings;
+  const { version, resolver, tls } = settings;
   const hasHttp2Directive = isAtLeast(version, [1, 25, 1]);
   if (resolver && !isAtLeast(version, [1, 27, 3])) {
     throw new Error(`Nginx ${version.join(".")} cannot follow names while it runs: 1.27.3 or later can`);
@@ -50,7 +70,7 @@ export function renderNginx(settings: NginxSettings): string {
     folder: settings.folder,
     httpListen: settings.httpListen,
     grpcListen: settings.grpcListen,
-    grpcListenOptions: hasHttp2Directive ? "" : " http2",
+    http2Option: hasHttp2Directive ? "" : " http2",
     http2Line: hasHttp2Directive ? "http2 on;" : "",
     resolverLine: resolver ? `resolver ${resolver};` : "",
     userLine: settings.user ? `user ${settings.user};` : "",
@@ -68,16 +88,53 @@ export function renderNginx(settings: NginxSettings): string {
     workerProcesses: String(settings.workerProcesses ?? "auto"),
     workerConnections: String(settings.workerConnections ?? 16_384),
     connectionsPerAddressMax: String(settings.connectionsPerAddressMax ?? 10_000),
-    accessLog: settings.accessLogFile ? `${quote(settings.accessLogFile)} json` : "off",
+    callsPerSecondMax: String(settings.callsPerSecondMax ?? 0),
+    retryInOneSecond,
+    accessLogFile: settings.accessLogFile ? quote(settings.accessLogFile) : "",
+    // Nginx knows no share of 0 %.
+    accessLogSample: settings.accessLogPercent === 0 ? "" : `${settings.accessLogPercent ?? 100}% 1;`,
+    ...(tls && {
+      tlsListen: tls.listen,
+      certificateFile: quote(tls.certificateFile),
+      keyFile: quote(tls.keyFile),
+      clientCaFile: quote(tls.clientCaFile ?? ""),
+      verifyClient: tls.certificatesFor === "everything" ? "on" : "optional",
+    }),
+  };
+  const sections: Readonly<Record<string, boolean>> = {
+    tls: tls !== undefined,
+    clientCa: tls?.clientCaFile !== undefined,
+    callsLimit: settings.callsPerSecondMax !== undefined,
+    accessLog: settings.accessLogFile !== undefined,
   };
   const template = readFileSync(new URL("nginx.conf.template", import.meta.url), "utf8");
-  return template
-    .replace("{{names}}", "names")
-    .replaceAll(/\{\{(\w+)\}\}(\/[\w.-]+)?/g, (_, name: string, path: string | undefined) => {
-      const value = values[name];
-      if (value === undefined) throw new Error(`nginx.conf.template: nothing is known about {{${name}}}`);
-      return path === undefined ? value : quote(value + path);
-    });
+  return withSections(
+    template.replace("{{names}} and leaves out {{#sections}}", "names"),
+    sections,
+  ).replaceAll(/\{\{(\w+)\}\}(\/[\w.-]+)?/g, (_, name: string, path: string | undefined) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`nginx.conf.template: nothing is known about {{${name}}}`);
+    return path === undefined ? value : quote(value + path);
+  });
+}
+
+/** A `google.rpc.Status` of RESOURCE_EXHAUSTED whose one detail is a RetryInfo of 1 s, as gRPC carries it. */
+const retryInOneSecond =
+  "CAgSLHRvbyBtYW55IHN0cmVhbXMgYW5kIGNhbGxzIGZyb20gdGhpcyBhZGRyZXNzGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBAoCCAE";
+
+/** Keeps what stands between the lines `{{#name}}` and `{{/name}}` when the section is wanted, `{{^name}}` when not. */
+function withSections(text: string, sections: Readonly<Record<string, boolean>>): string {
+  const kept: boolean[] = [];
+  const lines = text.split("\n").filter((line) => {
+    const [, sign, name = ""] = /^\{\{([#^/])(\w+)\}\}$/.exec(line) ?? [];
+    if (sign === undefined) return !kept.includes(false);
+    const wanted = sections[name];
+    if (wanted === undefined) throw new Error(`nginx.conf.template: nothing is known about ${line}`);
+    if (sign === "/") kept.pop();
+    else kept.push(wanted === (sign === "#"));
+    return false;
+  });
+  return lines.join("\n");
 }
 
 function upstreamLines(

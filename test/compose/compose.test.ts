@@ -63,6 +63,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
     "NGINX_RESOLVER",
     "HTTP_LISTEN",
     "GRPC_LISTEN",
+    "TLS_LISTEN",
     "SERVER_GRPC",
     "SERVER_HTTP",
     "GATEWAY_HTTP",
@@ -158,7 +159,8 @@ describe("docker-compose.yml", () => {
       services.filter(([, { ports }]) => ports).map(([name]) => name),
       ["nginx"],
     );
-    for (const port of service("nginx").ports ?? []) assert.match(port, /^\$\{BIND_ADDRESS:-127\.0\.0\.1\}:/);
+    for (const port of service("nginx").ports ?? [])
+      assert.match(port, /^\$\{(TLS_)?BIND_ADDRESS:-127\.0\.0\.1\}:/);
     for (const [name, { networks }] of services) {
       if (name !== "nginx") assert.deepEqual(networks, ["back"], name);
     }

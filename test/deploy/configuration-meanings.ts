@@ -51,5 +51,18 @@ export const meanings: Readonly<Record<string, string>> = {
   NGINX_WORKER_CONNECTIONS: "Per worker; a stream takes two.",
   NGINX_CONNECTIONS_PER_ADDRESS_MAX:
     "Streams and calls that one address may have open; a site's devices often share one.",
-  NGINX_ACCESS_LOG: "Where one JSON object per call is written, such as /dev/stdout; none unless set.",
+  NGINX_CALLS_PER_SECOND_MAX:
+    "Calls that one address may begin in a second, and twice as many in the first; a stream is one call. No limit unless set, for a NAT makes one address of a fleet.",
+  NGINX_ACCESS_LOG:
+    "Where one JSON object per call is written, such as /dev/stdout: who, method, path, outcome; no query, header or body. None unless set.",
+  NGINX_ACCESS_LOG_PERCENT: "How many of 100 calls are logged. Those that fail always are.",
+  TLS_CERT:
+    "PEM file of the certificate, and of those between it and its CA. With TLS_KEY: Nginx also listens with TLS.",
+  TLS_KEY: "PEM file of the certificate's key, readable by Nginx' user.",
+  TLS_CLIENT_CA:
+    "PEM file of the CAs that sign devices' certificates; who has none is refused with UNAUTHENTICATED. None asked for unless set.",
+  TLS_CLIENT_CERT_FOR:
+    "Who needs one: `ingest`, whoever sends; `everything`, also queries and the page. Plaintext listeners ask nobody.",
+  TLS_LISTEN:
+    "Where gRPC, Connect, queries and the page are served with TLS, by HTTP/2 and HTTP/1.1 on one port.",
 };

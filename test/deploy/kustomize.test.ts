@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { describe, test } from "node:test";
 import { readConfig as readConsumerConfig } from "#consumer/config.ts";
 import { readConfig as readGatewayConfig } from "#gateway/config.ts";
@@ -93,6 +94,25 @@ describe("the manifests", () => {
       const { settings } = readNginxConfig({ ...env, NGINX_VERSION: version });
       assert.match(renderNginx(settings), /server server\.fleetlog\.svc\.cluster\.local:50061 .*resolve;/);
     }
+  });
+
+  test("of production let nobody in by plaintext, and mount what Nginx is told of", { skip }, () => {
+    const { manifests } = overlays.find(({ name }) => name === "overlays/production") ?? assert.fail();
+    const service = manifests.find(({ kind, metadata }) => kind === "Service" && metadata.name === "nginx");
+    assert.deepEqual(
+      service?.spec?.ports?.map(({ port }) => port),
+      [8443],
+    );
+    const policy = manifests.find(
+      ({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === "nginx",
+    );
+    assert.deepEqual(policy?.spec?.ingress, [{ ports: [{ port: 8443 }] }]);
+    const all = containersOf(manifests).map(({ container }) => container);
+    const env = ownEnv(all.find(({ name }) => name === "nginx-config") ?? assert.fail());
+    const { tls } = readNginxConfig(env).settings;
+    const mounts = all.find(({ name }) => name === "nginx")?.volumeMounts?.map(({ mountPath }) => mountPath);
+    for (const file of [tls?.certificateFile, tls?.keyFile, tls?.clientCaFile])
+      assert.ok(mounts?.includes(dirname(file ?? "")), file);
   });
 
   test("fit each other: selectors, targets and ports", () => {

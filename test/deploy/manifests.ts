@@ -21,6 +21,8 @@ interface Spec {
   readonly ports?: readonly { readonly port: number; readonly targetPort: string }[];
   readonly scaleTargetRef?: { readonly kind: string; readonly name: string };
   readonly replicas?: number;
+  /** Of a NetworkPolicy. */
+  readonly ingress?: unknown;
 }
 
 export interface PodSpec {
@@ -46,6 +48,7 @@ export interface Container {
     readonly limits: Readonly<Record<string, string>>;
   };
   readonly securityContext: unknown;
+  readonly volumeMounts?: readonly { readonly mountPath: string }[];
 }
 
 interface EnvVar {

@@ -10,6 +10,8 @@ export interface TestNginx {
   readonly http: string;
   /** host:port of the gRPC listener. */
   readonly grpc: string;
+  /** host:port of the listener with TLS, if there is one. */
+  readonly tls: string | undefined;
   readonly pid: number;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -19,7 +21,7 @@ export async function startNginx(
   settings: Pick<NginxSettings, "servers" | "gateways"> & Partial<NginxSettings>,
 ): Promise<TestNginx> {
   const folder = await mkdtemp(join(tmpdir(), "fleetlog-nginx-"));
-  const { http, grpc, pid, child } = await onFreePort((httpPort) =>
+  const { http, grpc, tls, pid, child } = await onFreePort((httpPort) =>
     onFreePort((grpcPort) =>
       start(folder, {
         httpListen: `127.0.0.1:${httpPort}`,
@@ -34,6 +36,7 @@ export async function startNginx(
   return {
     http,
     grpc,
+    tls,
     pid,
     [Symbol.asyncDispose]: async () => {
       await child.stop();

@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { ConfigError, listenAddress, word } from "#lib/config.ts";
+import type { TlsSettings } from "./render.ts";
+
+/** The variables of the listener with TLS, for {@link tlsSettings}. */
+export const tlsShape = {
+  TLS_CERT: pemFile().optional(),
+  TLS_KEY: pemFile().optional(),
+  TLS_CLIENT_CA: pemFile().optional(),
+  TLS_CLIENT_CERT_FOR: word("ingest", "everything").prefault("ingest"),
+  TLS_LISTEN: listenAddress().prefault("0.0.0.0:8443"),
+};
+
+/** Undefined without TLS_CERT and TLS_KEY; throws a ConfigError when only one of them is there, or a client CA alone. */
+export function tlsSettings(values: z.output<z.ZodObject<typeof tlsShape>>): TlsSettings | undefined {
+  const { TLS_CERT: certificateFile, TLS_KEY: keyFile, TLS_CLIENT_CA: clientCaFile } = values;
+  if (certificateFile === undefined || keyFile === undefined) {
+    if (certificateFile || keyFile || clientCaFile) {
+      throw new ConfigError(["TLS_CERT and TLS_KEY: wanted both, or neither and no TLS_CLIENT_CA"]);
+    }
+    return undefined;
+  }
+  return {
+    listen: addressText(values.TLS_LISTEN),
+    certificateFile,
+    keyFile,
+    ...(clientCaFile && { clientCaFile }),
+    certificatesFor: values.TLS_CLIENT_CERT_FOR,
+  };
+}
+
+/** As Nginx wants it, with brackets around an IPv6 address. */
+export function addressText({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function pemFile() {
+  return z
+    .string()
+    .regex(/^[^"$\\\n;]+$/, "wanted the path of a PEM file without quotes, dollars and semicolons");
+}
