@@ -94,21 +94,22 @@ async function run(): Promise<number> {
 
 /** Nginx runs in a folder of its own; relative paths are meant from the project's. Throws for a file it could not read. */
 function withWholePaths(tls: TlsSettings): TlsSettings {
-  const whole = (variable: string, path: string) => {
-    try {
-      accessSync(path, constants.R_OK);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new StartError(`${variable}=${path}: this file cannot be read (${code}).`);
-    }
-    return resolve(path);
-  };
   return {
     ...tls,
-    certificateFile: whole("TLS_CERT", tls.certificateFile),
-    keyFile: whole("TLS_KEY", tls.keyFile),
-    ...(tls.clientCaFile && { clientCaFile: whole("TLS_CLIENT_CA", tls.clientCaFile) }),
+    certificateFile: readable("TLS_CERT", tls.certificateFile),
+    keyFile: readable("TLS_KEY", tls.keyFile),
+    ...(tls.clientCaFile && { clientCaFile: readable("TLS_CLIENT_CA", tls.clientCaFile) }),
   };
+}
+
+function readable(variable: string, path: string): string {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new StartError(`${variable}=${path}: this file cannot be read (${code}).`);
+  }
+  return resolve(path);
 }
 
 /** Restarts our programs when they end; resolves with a sentence when something ends for which that is no use. */

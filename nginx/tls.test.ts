@@ -33,7 +33,7 @@ before(async () => {
   ca = new TestCa();
   good = ca.issue("device-1");
   expired = ca.issue("device-2", { days: -1 });
-  wrong = await new TestCa("Another CA").issue("device-1");
+  wrong = new TestCa("Another CA").issue("device-1");
   writeFileSync(join(folder, "ca.crt"), ca.cert);
   upstream = await startEchoUpstream();
 });
