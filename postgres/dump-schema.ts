@@ -9,7 +9,7 @@ import type { Database } from "./tables.ts";
 /** The schema `public`, one statement a paragraph, in an order that does not change between two runs. */
 export async function dumpSchema(db: Kysely<Database>): Promise<string> {
   const parts: string[] = [];
-  for (const query of [sequences, functions, tables, indexes, views]) {
+  for (const query of [extensions, sequences, functions, tables, indexes, views]) {
     const { rows } = await query.execute(db);
     parts.push(...rows.map(({ text }) => text));
   }
@@ -19,6 +19,11 @@ export async function dumpSchema(db: Kysely<Database>): Promise<string> {
 const ours = sql`
   class.relnamespace = 'public'::regnamespace
   and class.relname !~ '^records_\\d{8}' and class.relname !~ '^kysely_'`;
+
+const extensions = sql<{ text: string }>`
+  select format('create extension %I;', extname) as text
+  from pg_extension where extnamespace = 'public'::regnamespace
+  order by extname`;
 
 const sequences = sql<{ text: string }>`
   select format(E'create sequence %s as %s minvalue %s maxvalue %s%s;', class.relname,
@@ -34,6 +39,7 @@ const functions = sql<{ text: string }>`
     || coalesce(format(E'\ncomment on function %s is %L;', oid::regprocedure, obj_description(oid, 'pg_proc')), '')
     as text
   from pg_proc where pronamespace = 'public'::regnamespace
+    and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
   order by proname`;
 
 const tables = sql<{ text: string }>`

@@ -6,23 +6,28 @@ import type { Database } from "./tables.ts";
  * away for days finds them when it comes back to what arrived meanwhile; records_default catches the rest.
  */
 
-const dayMs = 86_400_000;
+export const dayMs = 86_400_000;
 
 /** Enough to survive a long weekend without any consumer. */
 const daysAheadDefault = 7;
 
 /**
- * Creates the missing partitions from yesterday to `daysAhead` days after `now` and returns their names. One
+ * Creates the missing partitions from `daysBack` days before `now`, yesterday, to `daysAhead` days after and returns their names. One
  * caller at a time, by an advisory lock. Rows of such a day that already lie in records_default are moved;
  * while that goes on, writers to records_default wait, and those who waited with a row of such a day get a
  * check_violation (23514) of records_default: their next attempt finds the new partition.
  */
 export async function ensurePartitions(
   db: Kysely<Database>,
-  { now = new Date(), daysAhead = daysAheadDefault }: { now?: Date; daysAhead?: number } = {},
+  {
+    now = new Date(),
+    daysAhead = daysAheadDefault,
+    daysBack = 1,
+  }: { now?: Date; daysAhead?: number; daysBack?: number } = {},
 ): Promise<readonly string[]> {
   const today = Math.floor(now.getTime() / dayMs);
-  const days = Array.from({ length: daysAhead + 2 }, (_, index) => (today - 1 + index) * dayMs);
+  const length = daysBack + 1 + daysAhead;
+  const days = Array.from({ length }, (_, index) => (today - daysBack + index) * dayMs);
   const wanted = days.map((startMs) => ({ startMs, name: partitionName(startMs) }));
   if ((await missing(db, wanted)).length === 0) return [];
   return await db.transaction().execute(async (transaction) => {
@@ -77,9 +82,10 @@ async function createPartition(transaction: Transaction<Database>, { startMs, na
   const table = sql.table(name);
   const from = sql.lit(String(firstBatchIdAt(startMs)));
   const to = sql.lit(String(firstBatchIdAt(startMs + dayMs)));
-  await sql`create table ${table} (like records including defaults including constraints including storage)`.execute(
-    transaction,
-  );
+  // Rows are only added: what a vacuum of its own accord sees, it may freeze, and never has to see again.
+  await sql`
+    create table ${table} (like records including defaults including constraints including storage)
+    with (autovacuum_freeze_min_age = 0)`.execute(transaction);
   await sql`lock table records_default in access exclusive mode`.execute(transaction);
   await sql`
     with moved as (delete from records_default where batch_id >= ${from} and batch_id < ${to} returning *)

@@ -1,3 +1,5 @@
+create extension pg_trgm;
+
 create sequence batch_counter as integer minvalue 0 maxvalue 1048575 cycle;
 comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter for all consumers, so that batches of the same millisecond get different ids.';
 
@@ -59,7 +61,7 @@ create table batches (
   digest bytea not null,
   constraint batches_device_key_session_id_sequence_digest_key UNIQUE (device_key, session_id, sequence, digest),
   constraint batches_pkey PRIMARY KEY (id)
-);
+) with (autovacuum_vacuum_scale_factor=0.05, autovacuum_vacuum_insert_scale_factor=0.05, autovacuum_freeze_min_age=0);
 comment on table batches is 'The ledger of what is stored, and the index of the records: one row per batch. Not partitioned, because a retry after midnight must still meet its twin.';
 comment on column batches.id is 'Milliseconds of received_at << 20 | batch_counter. Rises with the time of arrival; records are partitioned by it.';
 comment on column batches.received_at is 'When a server first had the batch; stamped once.';
@@ -231,8 +233,8 @@ comment on column sessions.session_id is 'batches.session_id';
 comment on column sessions.received is 'Sequences that are in batches, or as a whole in dead_letters because PostgreSQL refused them.';
 comment on column sessions.dropped is 'Sequences that the device declared as dropped.';
 
-CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time);
-CREATE INDEX batches_by_time ON public.batches USING btree (last_time);
+CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
+CREATE INDEX batches_by_time ON public.batches USING btree (last_time, id);
 CREATE INDEX batches_long ON public.batches USING btree (last_time) WHERE ((last_time - first_time) > '00:10:00'::interval);
 CREATE INDEX batches_of_device ON public.batches USING btree (device_key, last_time);
 CREATE INDEX batches_of_device_by_first_time ON public.batches USING btree (device_key, first_time);
@@ -240,6 +242,8 @@ CREATE INDEX batches_of_device_by_first_time ON public.batches USING btree (devi
 CREATE INDEX dead_letters_at ON public.dead_letters USING btree (at);
 CREATE UNIQUE INDEX dead_letters_entry ON public.dead_letters USING btree (entry, sha256(raw)) WHERE (entry IS NOT NULL);
 CREATE INDEX dead_letters_of_device ON public.dead_letters USING btree (device_id, id);
+
+CREATE INDEX device_statistics_by_hour ON public.device_statistics USING btree (hour);
 
 CREATE INDEX drops_of_device ON public.drops USING btree (device_key, batch_id);
 
