@@ -25,3 +25,48 @@ test("refuses to take over entries from consumers that may still be storing them
     /RECLAIM_IDLE_MS=60000: wanted at least 3 × STATEMENT_TIMEOUT_MS \(30000\)/,
   );
 });
+
+test("keeps everything for ever unless told otherwise; then what is not set follows the records", () => {
+  assert.deepEqual(readConfig(wanted).retentionDays, {
+    records: 0,
+    ledger: 0,
+    statistics: 0,
+    deadLetters: 0,
+    incidents: 0,
+  });
+  const followers = { ledger: 530, statistics: 500, deadLetters: 500, incidents: 500 };
+  assert.deepEqual(readConfig({ ...wanted, RETENTION_DAYS: "500" }).retentionDays, {
+    records: 500,
+    ...followers,
+  });
+  const own = { ...wanted, RETENTION_DAYS: "7", LEDGER_RETENTION_DAYS: "7", INCIDENT_RETENTION_DAYS: "0" };
+  assert.deepEqual(readConfig(own).retentionDays, {
+    records: 7,
+    ledger: 7,
+    statistics: 400,
+    deadLetters: 90,
+    incidents: 0,
+  });
+});
+
+test("refuses records that would outlive the ledger or their counts", () => {
+  assert.throws(
+    () =>
+      readConfig({
+        ...wanted,
+        RETENTION_DAYS: "30",
+        LEDGER_RETENTION_DAYS: "29",
+        STATISTICS_RETENTION_DAYS: "1",
+      }),
+    /2 problem[^]*LEDGER_RETENTION_DAYS=29: wanted 0 or at least RETENTION_DAYS \(30\)[^]*STATISTICS_RETENTION_DAYS=1/,
+  );
+  assert.throws(
+    () => readConfig({ ...wanted, LEDGER_RETENTION_DAYS: "30" }),
+    /LEDGER_RETENTION_DAYS=30: wanted 0 or at least RETENTION_DAYS \(0, for ever\)/,
+  );
+});
+
+test("builds both kinds of indexes unless told otherwise", () => {
+  assert.deepEqual(readConfig(wanted).closedDayIndexes, ["text", "attributes"]);
+  assert.deepEqual(readConfig({ ...wanted, CLOSED_DAY_INDEXES: "none" }).closedDayIndexes, []);
+});

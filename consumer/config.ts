@@ -1,7 +1,21 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { limits } from "#batch/limits.ts";
-import { ConfigError, type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
+import {
+  ConfigError,
+  type Env,
+  integer,
+  listenAddress,
+  logLevel,
+  readEnv,
+  url,
+  urls,
+  word,
+} from "#lib/config.ts";
+import type { PartitionIndex } from "#postgres/partition-indexes.ts";
+import { retentionOf, retentionShape } from "./retention-days.ts";
+
+export type Config = ReturnType<typeof readConfig>;
 
 /** What the consumer needs; one name, unit and bound per variable. Throws a ConfigError that lists every problem. */
 export function readConfig(env: Env) {
@@ -23,6 +37,9 @@ export function readConfig(env: Env) {
       RECLAIM_IDLE_MS: integer(3_000, 3_600_000).default(90_000),
       DRAIN_TIMEOUT_MS: integer(0, 8_000).default(7_000),
       TAIL_WINDOW_MS: integer(0, 86_400_000).default(60_000),
+      ...retentionShape,
+      CLOSED_DAY_INDEXES: word("all", "text", "attributes", "none").default("all"),
+      INDEX_MEMORY_MEBIBYTES: integer(8, 16_384).default(128),
     },
     env,
   );
@@ -32,5 +49,14 @@ export function readConfig(env: Env) {
         "or entries are taken over from consumers that are still storing them",
     ]);
   }
-  return config;
+  return Object.freeze({
+    ...config,
+    retentionDays: retentionOf(config),
+    closedDayIndexes: indexesOf(config.CLOSED_DAY_INDEXES),
+  });
+}
+
+function indexesOf(wish: PartitionIndex | "all" | "none"): readonly PartitionIndex[] {
+  if (wish === "all") return ["text", "attributes"];
+  return wish === "none" ? [] : [wish];
 }

@@ -1,8 +1,11 @@
 import { type Kysely, sql } from "kysely";
-import { partitionsAhead } from "#postgres/partitions.ts";
+import { listDayPartitions } from "#postgres/day-partitions.ts";
+import type { PartitionIndex } from "#postgres/partition-indexes.ts";
+import { dayMs, partitionsAhead } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { memoryOf } from "#stream/memory.ts";
+import { closedPartitions } from "./closed-partitions.ts";
 import type { ConsumerMetrics } from "./metrics.ts";
 
 /*
@@ -15,6 +18,29 @@ export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics
   const { usedBytes, bytesMax } = await memoryOf(redis);
   metrics.redisMemory.set(usedBytes);
   metrics.redisMemoryMax.set(bytesMax);
+}
+
+/** How many days there are, which wait for indexes, and when the oldest goes. */
+export async function measurePartitions(
+  db: Kysely<Database>,
+  { metrics, retentionDays, indexes }: PartitionMeasures,
+  now = new Date(),
+): Promise<void> {
+  const partitions = await listDayPartitions(db);
+  const closed = closedPartitions(partitions, now);
+  const indexed = closed.filter((partition) => indexes.every((index) => partition.indexes.has(index)));
+  metrics.partitions.set({ state: "open" }, partitions.length - closed.length);
+  metrics.partitions.set({ state: "waiting" }, closed.length - indexed.length);
+  metrics.partitions.set({ state: "indexed" }, indexed.length);
+  const [oldest] = partitions;
+  const isKept = retentionDays === 0 || oldest === undefined;
+  metrics.nextDrop.set(isKept ? Number.NaN : (oldest.endMs + retentionDays * dayMs) / 1000);
+}
+
+export interface PartitionMeasures {
+  readonly metrics: Pick<ConsumerMetrics, "partitions" | "nextDrop">;
+  readonly retentionDays: number;
+  readonly indexes: readonly PartitionIndex[];
 }
 
 /** What is stored, and where the records of the next days will go. Reads all rows of devices. */

@@ -27,6 +27,7 @@ import { LostGroups } from "./lost-groups.ts";
 import { createMetrics } from "./metrics.ts";
 import { SessionAnswers } from "./session-answers.ts";
 import { createSource } from "./source.ts";
+import { startUpkeep, upkeepPool } from "./upkeep.ts";
 
 /** One flush is encoded while the other commits. */
 const writersCount = 2;
@@ -62,6 +63,12 @@ await runProgram(logger, async (program, fail) => {
   );
   const db = createDatabase(pool);
   program.onStop("postgres", 500, () => pool.end());
+  const upkeepConnections = createPool(
+    { databaseUrl: config.DATABASE_URL, lockTimeoutMs: 0, connectTimeoutMs: 5_000, ...upkeepPool },
+    logger,
+  );
+  // Not waited for: PostgreSQL finishes what it is at.
+  program.onStop("upkeep", 100, () => void upkeepConnections.end());
 
   const [readRedis, commandRedis] = [readConnection, commandConnection].map((options) => {
     const redis = openRedis(config.REDIS_URL, options);
@@ -129,6 +136,7 @@ await runProgram(logger, async (program, fail) => {
   await keepPartitions(parts);
   await consumer.start();
   startHousekeeping(parts);
+  startUpkeep(parts, upkeepConnections, config);
   const lostGroups = new LostGroups(parts);
   repeat(parts, "look for lost groups", lostGroupsIntervalMs, () => lostGroups.look());
   logger.info({ admin: `${admin.host}:${admin.port}`, name: config.CONSUMER_NAME }, "ready");

@@ -106,6 +106,46 @@ export function createMetrics(registry: Registry) {
       help: "Days after today (UTC) in a row that have a partition of records; -1: not even today has",
       registers,
     }),
+    partitions: new Gauge({
+      name: "fleetlog_partitions",
+      help: "Days of records that there are: closed ones with all indexes, closed ones that wait for some, open ones",
+      labelNames: ["state"],
+      registers,
+    }),
+    nextDrop: new Gauge({
+      name: "fleetlog_next_partition_drop_timestamp_seconds",
+      help: "When the oldest day of records is dropped, in seconds since 1970; NaN: records are kept for ever",
+      registers,
+    }),
+    droppedPartitions: new Counter({
+      name: "fleetlog_dropped_partitions_total",
+      help: "Days of records dropped because they were older than they are kept for",
+      registers,
+    }),
+    droppedBytes: new Counter({
+      name: "fleetlog_dropped_partition_bytes_total",
+      help: "What dropped days had on disk, with their indexes",
+      registers,
+    }),
+    expiredRows: new Counter({
+      name: "fleetlog_expired_rows_total",
+      help: "Rows deleted because they were older than they are kept for",
+      labelNames: ["table"],
+      registers,
+    }),
+    indexSeconds: new Histogram({
+      name: "fleetlog_partition_index_seconds",
+      help: "How long building an index of a closed day took",
+      labelNames: ["index"],
+      buckets: [1, 10, 60, 300, 900, 3_600, 10_800],
+      registers,
+    }),
+    indexFailures: new Counter({
+      name: "fleetlog_partition_index_failures_total",
+      help: "Indexes of closed days that could not be built; they are tried again",
+      labelNames: ["index"],
+      registers,
+    }),
     devices: new Gauge({
       name: "fleetlog_devices",
       help: "Devices by when they were last seen: in the last hour, in the last day, ever",

@@ -93,6 +93,13 @@ export async function createWorld() {
     rows: async (sql: string): Promise<Record<string, unknown>[]> => (await sqlClient.query(sql)).rows,
     count: async (table: string): Promise<number> =>
       Number((await sqlClient.query(`select count(*) from ${table}`)).rows[0].count),
+    /** Takes away the days around today, for tests that live on another day. */
+    dropDays: async (): Promise<void> => {
+      const { rows } = await sqlClient.query<{ name: string }>(
+        "select relname as name from pg_class where relname ~ '^records_\\d{8}$'",
+      );
+      for (const { name } of rows) await sqlClient.query(`drop table ${name}`);
+    },
     /** As long as this lock is held, no flush can commit. Ended by "commit". */
     holdFlushes: () => sqlClient.query("begin; lock table log_statistics in access exclusive mode"),
     /** The process of the flush that waits for that lock. */

@@ -13,7 +13,7 @@ export const meanings: Readonly<Record<string, string>> = {
   REPLICA_LAG_MS_MAX:
     "While the replica is further behind than this, or away, queries read from DATABASE_URL instead.",
   DATABASE_CONNECTIONS_MAX:
-    "Connections to PostgreSQL of one gateway. All gateways together and 3 per consumer must fit into its max_connections.",
+    "Connections to PostgreSQL of one gateway. All gateways together and 6 per consumer must fit into its max_connections.",
   STREAM_SHARDS:
     "Streams in Redis that devices are spread over; the same for every program. Let the backlog run empty before it is made smaller.",
   REDIS_MEMORY_PERCENT_MAX:
@@ -35,6 +35,20 @@ export const meanings: Readonly<Record<string, string>> = {
   DRAIN_TIMEOUT_MS:
     "How long a consumer that is stopped may finish storing; what is left is stored by another, or by its next start.",
   TAIL_WINDOW_MS: "How long stored batches stay in Redis, for live tail.",
+  RETENTION_DAYS:
+    "For how many days of arrival records are kept, today not counted; 0: for ever. See [Retention](#retention).",
+  LEDGER_RETENTION_DAYS:
+    "The same for the ledger, sessions and declared drops. A retry is recognised for as long. 30 days longer than the records unless set.",
+  STATISTICS_RETENTION_DAYS:
+    "The same for the counts per minute and per device and hour. 400, or as long as the records, unless set.",
+  DEAD_LETTER_RETENTION_DAYS:
+    "The same for dead letters. 90, or as long as the records, unless set; for ever while records are.",
+  INCIDENT_RETENTION_DAYS:
+    "The same for incidents. 400, or as long as the records, unless set; for ever while records are.",
+  CLOSED_DAY_INDEXES:
+    "Which indexes days get when they are over: for texts, for attributes. See [Indexes of closed days](#indexes-of-closed-days).",
+  INDEX_MEMORY_MEBIBYTES:
+    "What building such an index may take of PostgreSQL's memory (`maintenance_work_mem`).",
   TAILS_MAX: "Live tails of one gateway at the same time.",
   QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
   NGINX_CONFIG_FILE: "What is written.",
