@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Http2Calls } from "#test/fuzz/http-calls.ts";
 import { type EchoUpstream, startEchoUpstream } from "#test/support/echo-upstream.ts";
 import { startNginx, type TestNginx } from "#test/support/nginx.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -58,6 +59,14 @@ describe("before two ingest servers and a gateway", () => {
     const { value } = (await body?.getReader().read()) ?? {};
     assert.equal(Buffer.from(value ?? []).toString(), "id: 1\n\n");
     tail.abort();
+  });
+
+  test("a request that it cannot understand is the sender's fault", async (t) => {
+    const calls = new Http2Calls(nginx.grpc);
+    t.after(() => calls.close());
+    const headers = { ":authority": "a b", "content-type": "application/grpc", te: "trailers" };
+    const answer = await calls.send({ path: pushLogs, headers, pieces: [], end: "end" });
+    assert.equal(Number(answer.headers["grpc-status"]), status.INVALID_ARGUMENT);
   });
 
   test("both servers are used", async () => {

@@ -88,6 +88,12 @@ test("JSON with a mistake is refused with the name of the field", async () => {
     ['{"batch":{"deviceId":7}}', /device_id/],
     ['{"batch":{"deviceId":"a","sequence":"many"}}', /sequence/],
     ['{"batch":{"deviceId":"a","records":[{"severity":"LOUD"}]}}', /Severity.*LOUD/],
+    ['{"batch":{"deviceId":"\\ud800"}}', /device_id .* invalid UTF8/],
+    ['{"batch":{"deviceId":"a","records":[{"message":"half of \\ud83d"}]}}', /message .* invalid UTF8/],
+    [
+      '{"batch":{"deviceId":"a","records":[{"attributes":{"name":"\\ud83d"}}]}}',
+      /attributes .*"name".* invalid UTF8/,
+    ],
     ['{"batch":', /JSON/],
   ] as const) {
     const response = await postJson(body);
@@ -95,6 +101,16 @@ test("JSON with a mistake is refused with the name of the field", async () => {
     const { code, message } = (await response.json()) as Record<string, string>;
     assert.equal(code, "invalid_argument", body);
     assert.match(message ?? "", problem, body);
+  }
+});
+
+test("JSON that is not UTF-8 is refused, not read with U+FFFD in it", async () => {
+  const bad = Buffer.from('{"batch":{"deviceId":"a","records":[{"message":"QQ"}]}}');
+  bad[bad.indexOf("QQ")] = 0xff;
+  for (const body of [bad, Buffer.from('{"batch":{"deviceId":"\xe2', "latin1")]) {
+    const response = await post("application/json", body);
+    assert.equal(response.status, 400);
+    assert.match(await response.text(), /"invalid_argument".*request is not UTF-8/);
   }
 });
 

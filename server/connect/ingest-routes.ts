@@ -14,6 +14,7 @@ import { observeCalls } from "./observe-calls.ts";
 import { refusalError } from "./refusal-error.ts";
 import { batchOf, shadowService } from "./shadow-service.ts";
 import { streamAcks } from "./stream-acks.ts";
+import { utf8Body } from "./utf8-body.ts";
 
 export interface IngestRoutesOptions {
   readonly intake: Intake;
@@ -51,11 +52,15 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   return {
     // The shadow has the same methods as the real service, with other request types.
     binary: handlers(options, (router) => router.service(shadowService as typeof IngestService, binary)),
-    json: handlers(options, (router) => router.service(IngestService, json)),
+    json: handlers(options, (router) => router.service(IngestService, json), utf8Body),
   };
 }
 
-function handlers({ startRpc }: IngestRoutesOptions, route: (router: ConnectRouter) => void) {
+function handlers(
+  { startRpc }: IngestRoutesOptions,
+  route: (router: ConnectRouter) => void,
+  check: (handler: UniversalHandler) => UniversalHandler = (handler) => handler,
+) {
   const router = createConnectRouter({
     grpc: false, // the other face serves it, many times faster
     readMaxBytes: requestBytesMax,
@@ -63,7 +68,7 @@ function handlers({ startRpc }: IngestRoutesOptions, route: (router: ConnectRout
     interceptors: [observeCalls(startRpc)],
   });
   route(router);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(handler)]));
+  return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(check(handler))]));
 }
 
 function answer(verdict: Verdict) {

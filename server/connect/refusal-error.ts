@@ -29,13 +29,15 @@ const internal: number = Code.Internal;
 const exhausted: number = Code.ResourceExhausted;
 
 /**
- * connect-node answers bytes that are no message with INTERNAL, and too many bytes with RESOURCE_EXHAUSTED. Both are the
- * sender's mistake, and either code would make a device send them again. Returns undefined for any other error.
+ * connect-node answers bytes that are no message, and compressed ones whose encoding was not named, with INTERNAL, and
+ * too many bytes with RESOURCE_EXHAUSTED. All are the sender's mistake, and either code would make a device send them
+ * again. Returns undefined for any other error.
  */
 export function sendersMistake(code: number, message: string): ConnectError | undefined {
   const malformed = code === internal && message.startsWith("parse binary: ");
+  const compressed = code === internal && message.startsWith("received compressed envelope");
   const tooLarge = code === exhausted && message.includes("readMaxBytes");
-  if (!malformed && !tooLarge) return undefined;
+  if (!malformed && !compressed && !tooLarge) return undefined;
   const problem = malformed ? message.replace("parse binary:", "is not an encoded message:") : message;
   return refusalError({
     code: invalidArgument,

@@ -5,19 +5,27 @@ import { refusalStatus } from "./status.ts";
 
 /**
  * Sees the status of every call at the one place where grpc-js sends it, also where grpc-js itself refuses a message
- * before any handler, which an interceptor's own `sendStatus` would not see. Counts it, and corrects one: a message
- * over the absolute limit is the sender's mistake, and RESOURCE_EXHAUSTED would make devices send it again for ever.
+ * before any handler, which an interceptor's own `sendStatus` would not see. Counts it, and corrects what grpc-js says
+ * of bytes it cannot read: they are the sender's mistake, and INTERNAL would blame us, RESOURCE_EXHAUSTED make devices
+ * send them again for ever.
  */
 export function observeCalls(startRpc: StartRpc): ServerInterceptor {
   return (method, call) => {
     const [, service = "", name = ""] = method.path.split("/");
     const end = startRpc(rpcType(method.requestStream, method.responseStream), service, name);
     const send = call.sendStatus.bind(call);
+    let hasEnded = false;
     call.sendStatus = (ended) => {
-      const tooLarge = ended.code === status.RESOURCE_EXHAUSTED && /larger than/.test(ended.details ?? "");
-      const sent = tooLarge ? tooLargeStatus(ended.details ?? "") : ended;
+      hasEnded = true;
+      const sent = isSendersMistake(ended.code, ended.details) ? mistakeStatus(ended.details ?? "") : ended;
       end(status[sent.code ?? status.UNKNOWN] ?? "UNKNOWN");
       send(sent);
+    };
+    // An answer that is ready only now would be written behind the status, and with it the status would never leave.
+    const sendMessage = call.sendMessage.bind(call);
+    call.sendMessage = (message, callback) => {
+      if (hasEnded) callback();
+      else sendMessage(message, callback);
     };
     const start = call.start.bind(call);
     call.start = (listener) => {
@@ -35,7 +43,15 @@ export function observeCalls(startRpc: StartRpc): ServerInterceptor {
   };
 }
 
-function tooLargeStatus(details: string) {
+function isSendersMistake(code: status | undefined, details = ""): boolean {
+  if (code === status.RESOURCE_EXHAUSTED) return details.includes("larger than");
+  return code === status.INTERNAL && unreadable.test(details);
+}
+
+/** The words of grpc-js: health and reflection decode what they are sent, and any message may be compressed. */
+const unreadable = /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
+
+function mistakeStatus(details: string) {
   return refusalStatus({ code: invalidArgument, field: "request", message: details, retryDelayMs: 0 });
 }
 

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { status } from "@grpc/grpc-js";
+import { Http1Calls, Http2Calls } from "#test/fuzz/http-calls.ts";
+import { encodeRequest, makeBatch } from "./testing/batches.ts";
+import { startServerAndRedis } from "./testing/server-program.ts";
+
+// What a client library never sends: found by `npm run fuzz`, each a code that blamed us, or a call that never ended.
+
+const { server } = await startServerAndRedis({ after });
+const push = "/fleetlog.v1.IngestService/PushLogs";
+const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const good = Buffer.from(encodeRequest(makeBatch(1)));
+const noMessage = Buffer.from([0xff, 0xff, 0xff]);
+
+test("a gRPC message that cannot be read is the sender's mistake", async (t) => {
+  const calls = new Http2Calls(server.grpc);
+  t.after(() => calls.close());
+  for (const [what, path, headers, body] of [
+    ["no gzip", push, { "grpc-encoding": "gzip" }, envelope(1, good)],
+    ["no message", "/grpc.health.v1.Health/Check", {}, envelope(0, noMessage)],
+    ["a timeout without a unit", push, { "grpc-timeout": "1" }, envelope(0, good)],
+    ["a bomb", push, { "grpc-encoding": "gzip" }, envelope(1, gzipSync(Buffer.alloc(64 << 20)))],
+    ["4 GiB announced", push, {}, Buffer.from([0, 0xff, 0xff, 0xff, 0xff, 0])],
+  ] as const) {
+    const answer = await calls.send({ path, headers: { ...grpc, ...headers }, pieces: [body], end: "end" });
+    assert.equal(Number(answer.headers["grpc-status"]), status.INVALID_ARGUMENT, what);
+  }
+});
+
+test("a stream whose third message cannot be read ends, with the answers before it still under way", async (t) => {
+  const calls = new Http2Calls(server.grpc);
+  t.after(() => calls.close());
+  const pieces = [Buffer.concat([envelope(0, good), envelope(0, good), envelope(0, noMessage)])];
+  const answer = await calls.send({ path: reflection, headers: grpc, pieces, end: "end" });
+  assert.equal(Number(answer.headers["grpc-status"]), status.INVALID_ARGUMENT);
+});
+
+test("a compressed gRPC-Web message without the name of its encoding is the sender's mistake", async (t) => {
+  const calls = new Http1Calls(server.http);
+  t.after(() => calls.close());
+  const headers = { "content-type": "application/grpc-web+proto" };
+  const answer = await calls.send({ path: push, headers, pieces: [envelope(1, gzipSync(good))], end: "end" });
+  assert.match(answer.body.toString("latin1"), /grpc-status: 3\r\n/);
+});
+
+const grpc = { te: "trailers", "content-type": "application/grpc" };
+
+/** One byte of flags, four of length, the message. */
+function envelope(flags: number, message: Buffer): Buffer {
+  const head = Buffer.from([flags, 0, 0, 0, 0]);
+  head.writeUInt32BE(message.length, 1);
+  return Buffer.concat([head, message]);
+}
