@@ -1,0 +1,6 @@
+import type { Block } from "../block.ts";
+import { batches } from "./batches.ts";
+import { calls } from "./calls.ts";
+import { envelopes } from "./envelopes.ts";
+
+export const allBlocks: readonly Block[] = [batches, calls, envelopes];

@@ -1,0 +1,98 @@
+import { type Block, type BlockRun, BrokenPromiseError, caseRandom } from "./block.ts";
+import type { Target } from "./target.ts";
+
+export interface Failure {
+  readonly index: number;
+  readonly tried: string;
+  readonly broken: string;
+}
+
+export interface BlockResult {
+  readonly block: string;
+  readonly count: number;
+  /** How often there was which answer. */
+  readonly answers: ReadonlyMap<string, number>;
+  readonly failures: readonly Failure[];
+  /** What is wrong with the system afterwards; empty when nothing is. */
+  readonly broken: string;
+  /** How much each process grew. */
+  readonly growthMiB: string;
+  readonly seconds: number;
+}
+
+/** The rest of a block that fails all over would say nothing new. */
+const failuresMax = 20;
+
+/** A case that takes longer has found something that hangs. */
+const caseTimeoutMs = 30_000;
+
+/** Does the cases `indexes` of a block; after a tenth of them memory is measured, so that two warm states are compared. */
+export async function runBlock(
+  target: Target,
+  block: Block,
+  seed: number,
+  indexes: readonly number[],
+): Promise<BlockResult> {
+  const startedAt = performance.now();
+  const answers = new Map<string, number>();
+  const failures: Failure[] = [];
+  let growthMiB = "";
+  let broken = "";
+  try {
+    await target.begin();
+    const run = await block.start(target);
+    const through = (some: readonly number[]) => goThrough({ run, block, seed, answers, failures }, some);
+    const warm = Math.ceil(indexes.length / 10);
+    await through(indexes.slice(0, warm));
+    await target.measure();
+    await through(indexes.slice(warm));
+    await run.finish();
+    growthMiB = await target.judge();
+  } catch (error) {
+    broken = error instanceof BrokenPromiseError ? error.message : told(error);
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  return { block: block.name, count: indexes.length, answers, failures, broken, growthMiB, seconds };
+}
+
+interface Progress {
+  readonly run: BlockRun;
+  readonly block: Block;
+  readonly seed: number;
+  readonly answers: Map<string, number>;
+  readonly failures: Failure[];
+}
+
+async function goThrough(progress: Progress, indexes: readonly number[]): Promise<void> {
+  const left = indexes.values();
+  const lane = async () => {
+    for (const index of left) {
+      if (progress.failures.length >= failuresMax) return;
+      await tryOne(progress, index);
+    }
+  };
+  await Promise.all(Array.from({ length: progress.block.lanes }, lane));
+}
+
+async function tryOne({ run, block, seed, answers, failures }: Progress, index: number): Promise<void> {
+  let tried = "";
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new BrokenPromiseError("no end of it")), caseTimeoutMs);
+  try {
+    const answering = run.tryOne(caseRandom(seed, block.name, index), index, (what) => (tried = what));
+    const answer = await Promise.race([answering, late.promise]);
+    answers.set(answer, (answers.get(answer) ?? 0) + 1);
+  } catch (error) {
+    failures.push({
+      index,
+      tried,
+      broken: error instanceof BrokenPromiseError ? error.message : told(error),
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function told(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
