@@ -133,7 +133,7 @@ test("an authority that is no host is refused, and the server lives on", async (
 
 test("calls are counted by method and code on both faces", async () => {
   const method = 'grpc_type="unary",grpc_service="fleetlog.v1.IngestService",grpc_method="PushLogs"';
-  for (const code of ["OK", "INVALID_ARGUMENT"]) {
+  for (const code of ["OK", "InvalidArgument"]) {
     const count = await server.metric(`grpc_server_handled_total{${method},grpc_code="${code}"`);
     assert(count >= 7, `${count} calls ended with ${code}`);
   }

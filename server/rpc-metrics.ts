@@ -39,7 +39,10 @@ export function createRpcMetrics(registry: Registry): StartRpc {
       seconds: seconds.labels(type, service, method),
       handled: (code: string): void => {
         let counter = codes.get(code);
-        if (counter === undefined) codes.set(code, (counter = handled.labels(type, service, method, code)));
+        if (counter === undefined) {
+          counter = handled.labels(type, service, method, labelOf(code));
+          codes.set(code, counter);
+        }
         counter.inc();
       },
     };
@@ -60,4 +63,11 @@ export function createRpcMetrics(registry: Registry): StartRpc {
       seconds.observe((performance.now() - startedAt) / 1000);
     };
   };
+}
+
+/** "InvalidArgument" for INVALID_ARGUMENT, as these metrics have it in every language; OK stays OK. */
+function labelOf(code: string): string {
+  if (code === "OK") return code;
+  if (code === "CANCELLED") return "Canceled";
+  return code.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
