@@ -12,7 +12,7 @@ export interface Part {
   readonly from: string;
 }
 
-export type PartName = "redis" | "nginx";
+export type PartName = keyof typeof parts;
 
 /** Thrown when a part is neither there nor to be fetched; says the command that installs it on this system. */
 export class MissingPartError extends Error {
@@ -28,6 +28,13 @@ const parts = {
     packages: ["redis-server", "redis-tools"],
   },
   nginx: { title: "Nginx", binary: "nginx", versionArgument: "-v", packages: ["nginx"] },
+  // Only tests want it, for promtool.
+  prometheus: {
+    title: "Prometheus",
+    binary: "promtool",
+    versionArgument: "--version",
+    packages: ["prometheus"],
+  },
 } as const;
 
 /**

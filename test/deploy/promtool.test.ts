@@ -4,18 +4,22 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { projectFolder } from "#local/folders.ts";
+import { findPart, MissingPartError, type Part } from "#local/parts.ts";
 import { alerts, prometheusFolder } from "./monitoring-files.ts";
 
-// promtool comes with Prometheus (Debian: apt-get install prometheus). Where it is not, the rest is tested.
-const promtool =
-  spawnSync("promtool", ["--version"]).status === 0 ? false : "promtool, a part of Prometheus, is not there";
+// promtool comes with Prometheus. Where it can neither be found nor fetched, the rest is tested.
+const promtool = await findPart("prometheus").catch((error: unknown) => {
+  if (error instanceof MissingPartError) return error;
+  throw error;
+});
+const skip = promtool instanceof MissingPartError && `NOT RUN: ${promtool.message}`;
 
 describe("the alerts", () => {
-  test("fire when they should, and only then", { skip: promtool }, () => {
+  test("fire when they should, and only then", { skip }, () => {
     run("test", "rules", "alerts.test.yml");
   });
 
-  test("and the configuration are what Prometheus accepts", { skip: promtool }, () => {
+  test("and the configuration are what Prometheus accepts", { skip }, () => {
     run("check", "rules", "alerts.yml");
     run("check", "config", "--syntax-only", "prometheus.yml");
   });
@@ -43,6 +47,11 @@ describe("the alerts", () => {
 });
 
 function run(...args: readonly string[]): void {
-  const { status, stdout, stderr } = spawnSync("promtool", args, { cwd: prometheusFolder, encoding: "utf8" });
+  const { command, env } = promtool as Part;
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: prometheusFolder,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
   assert.equal(status, 0, `promtool ${args.join(" ")}: ${stdout}${stderr}`);
 }
