@@ -1,37 +1,26 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Client, ClientDuplexStream, StatusObject } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
-import { type Ack, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-
-/** What a connection needs to know of a batch: the encoded StreamLogsRequest and its number. */
-export interface Sendable {
-  readonly sequence: bigint;
-  readonly request: Buffer;
-}
-
-/** Why a connection ended; `code` is a gRPC status code. */
-export interface ConnectionEnd {
-  readonly code: status;
-  readonly reason: string;
-}
-
-export interface ConnectionOptions<Batch extends Sendable> {
-  /** How long the oldest batch may wait while no ack arrives at all, before the connection counts as dead. */
-  readonly ackTimeoutMs: number;
-  readonly onAck: (batch: Batch, ack: Ack) => void;
-  /** Called once, after the last ack that arrived. Batches without an ack by then may or may not be stored. */
-  readonly onEnd: (end: ConnectionEnd) => void;
-}
+import { encodeWish } from "#client/record.ts";
+import { retryDelayMsOf } from "#client/retry-info.ts";
+import type { Link, LinkOptions, Sendable } from "#client/transport.ts";
+import {
+  type Ack,
+  type Progress,
+  type StreamLogsResponse,
+  StreamLogsResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /**
  * One StreamLogs call, from its opening to its end. The server answers every batch once and in the order in
  * which they were written; an answer out of order, or none for too long, ends the call.
  */
-export class Connection<Batch extends Sendable> {
-  readonly #call: ClientDuplexStream<Buffer, Ack | undefined>;
-  readonly #options: ConnectionOptions<Batch>;
+export class Connection<Batch extends Sendable> implements Link<Batch> {
+  readonly #call: ClientDuplexStream<Buffer, StreamLogsResponse>;
+  readonly #options: LinkOptions<Batch>;
   readonly #awaiting: Batch[] = [];
   #awaitingBytes = 0;
+  #epoch: bigint | undefined;
   #ackTimer: NodeJS.Timeout | undefined;
   /** Our own reason for cancelling, which the status CANCELLED would hide. */
   #cancelReason: string | undefined;
@@ -39,14 +28,14 @@ export class Connection<Batch extends Sendable> {
   #readEnded = false;
   #ended = false;
 
-  constructor(client: Client, options: ConnectionOptions<Batch>) {
+  constructor(client: Client, options: LinkOptions<Batch>) {
     this.#options = options;
     this.#call = client.makeBidiStreamRequest(
       "/fleetlog.v1.IngestService/StreamLogs",
       (request: Buffer) => request,
-      (bytes: Buffer) => fromBinary(StreamLogsResponseSchema, bytes).ack,
+      (bytes: Buffer) => fromBinary(StreamLogsResponseSchema, bytes),
     );
-    this.#call.on("data", (ack: Ack | undefined) => this.#receive(ack));
+    this.#call.on("data", (response: StreamLogsResponse) => this.#receive(response));
     this.#call.on("error", () => {}); // the same failure arrives as the status, on which we act
     this.#call.on("status", (status) => {
       this.#status = status;
@@ -56,6 +45,7 @@ export class Connection<Batch extends Sendable> {
       this.#readEnded = true;
       this.#finish();
     });
+    if (options.reportCommitted) this.#call.write(encodeWish(options.reportCommitted));
   }
 
   get awaitingCount(): number {
@@ -67,10 +57,11 @@ export class Connection<Batch extends Sendable> {
   }
 
   write(batch: Batch): void {
+    const { request } = batch;
     this.#awaiting.push(batch);
-    this.#awaitingBytes += batch.request.byteLength;
+    this.#awaitingBytes += batch.byteLength;
     if (this.#awaiting.length === 1) this.#restartAckTimer();
-    this.#call.write(batch.request);
+    this.#call.write(request);
   }
 
   /** Says that nothing more will be written; the server then answers what it has and ends the call, or we do. */
@@ -84,15 +75,27 @@ export class Connection<Batch extends Sendable> {
     this.#call.cancel();
   }
 
-  #receive(ack: Ack | undefined): void {
+  /** A response with neither is a sign of life. */
+  #receive({ ack, progress }: StreamLogsResponse): void {
     if (this.#cancelReason !== undefined) return;
+    if (progress) this.#receiveProgress(progress);
+    if (ack) this.#receiveAck(ack);
+  }
+
+  #receiveProgress(progress: Progress): void {
+    this.#epoch ??= progress.epoch;
+    if (progress.epoch === this.#epoch) this.#options.onProgress?.(progress);
+    else this.cancel(`the server changed the epoch of a stream from ${this.#epoch} to ${progress.epoch}`);
+  }
+
+  #receiveAck(ack: Ack): void {
     const batch = this.#awaiting[0];
-    if (ack === undefined || batch === undefined || !answers(ack, batch)) {
-      this.cancel(`the server answered batch ${ack?.sequence} where ${batch?.sequence ?? "none"} was due`);
+    if (batch === undefined || !answers(ack, batch)) {
+      this.cancel(`the server answered batch ${ack.sequence} where ${batch?.sequence ?? "none"} was due`);
       return;
     }
     this.#awaiting.shift();
-    this.#awaitingBytes -= batch.request.byteLength;
+    this.#awaitingBytes -= batch.byteLength;
     this.#restartAckTimer();
     this.#options.onAck(batch, ack);
   }
@@ -112,10 +115,11 @@ export class Connection<Batch extends Sendable> {
     if (this.#status === undefined || !this.#readEnded || this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#ackTimer);
-    const { code, details } = this.#status;
+    const { code, details, metadata } = this.#status;
     this.#options.onEnd({
       code: this.#cancelReason === undefined ? code : status.UNAVAILABLE,
       reason: this.#cancelReason ?? (details || `the server ended the stream with status ${status[code]}`),
+      retryDelayMs: retryDelayMsOf(metadata),
     });
   }
 }

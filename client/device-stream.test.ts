@@ -3,43 +3,9 @@ import { once } from "node:events";
 import { createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
-import { DeviceStream } from "#client/device-stream.ts";
 import { DeviceStreamError } from "#client/device-stream-error.ts";
-import type { DeviceStreamOptions } from "#client/device-stream-options.ts";
-import { encodeRecord } from "#client/record.ts";
+import { assertSameBytes, batchOf, device, names } from "#client/test-device.ts";
 import { TestPeer } from "#client/test-peer.ts";
-
-const quickly = { backoff: { baseMs: 1, capMs: 10 } };
-const batchOf = (...messages: string[]) => messages.map((message) => encodeRecord({ message }));
-
-/** A device and what it was told. */
-function device(options: Omit<DeviceStreamOptions<string>, "deviceId">) {
-  const acknowledged: string[] = [];
-  const refused: string[] = [];
-  const delayed: string[] = [];
-  const reconnects: string[] = [];
-  const stream = new DeviceStream<string>({
-    deviceId: "host-1",
-    ...quickly,
-    onAcknowledged: ({ note }) => acknowledged.push(note),
-    onRefused: ({ note }, error) => refused.push(`${note}: ${error.message}`),
-    onDelayed: ({ note }, error) => delayed.push(`${note}: ${error.message}`),
-    onReconnect: ({ reason }) => reconnects.push(reason),
-    ...options,
-  });
-  return { stream, acknowledged, refused, delayed, reconnects, [Symbol.dispose]: () => stream.close() };
-}
-
-/** Every batch that arrived twice must have arrived with the same bytes. */
-function assertSameBytes(peer: TestPeer): void {
-  const first = new Map<bigint, Buffer>();
-  for (const { sequence, request } of peer.seen) {
-    assert.deepEqual(request, first.get(sequence) ?? request);
-    first.set(sequence, request);
-  }
-}
-
-const names = Array.from({ length: 100 }, (_, index) => `batch-${index + 1}`);
 
 describe("a device stream", () => {
   test("numbers batches from 1 and tells of each acknowledgement in order", async () => {
@@ -130,16 +96,25 @@ describe("a device stream", () => {
     assertSameBytes(peer);
   });
 
-  test("reports a batch that is refused for good, and the stream lives on", async () => {
+  test("reports a batch that is refused for good, declares it as dropped, and lives on", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) =>
       sequence === 2n ? { sequence: 0n, error: { code: 3, field: "batch", message: "no good" } } : {};
+    // Refuses the declaration as well: there is nothing else to be done then.
     using sender = device({ address: peer.address });
     for (const name of names.slice(0, 3)) await sender.stream.send(batchOf(name), name);
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["batch-1", "batch-3"]);
     assert.deepEqual(sender.refused, ["batch-2: no good"]);
-    assert.equal(peer.seen.length, 3);
+    assert.deepEqual(
+      peer.seen.map(({ sequence, dropped }) => [sequence, dropped?.lastSequence, dropped?.reason]),
+      [
+        [1n, undefined, undefined],
+        [2n, undefined, undefined],
+        [3n, undefined, undefined],
+        [2n, 2n, "refused: no good"],
+      ],
+    );
   });
 
   test("makes the caller wait at the bound, and never has more under way", async () => {

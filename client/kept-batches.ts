@@ -1,4 +1,6 @@
-/** A batch that has a number and is kept until it has its verdict. */
+import type { Sendable } from "#client/transport.ts";
+
+/** A batch that has a number and is kept until it is settled. */
 export interface SentBatch<Note> {
   readonly sequence: bigint;
   readonly recordCount: number;
@@ -6,64 +8,205 @@ export interface SentBatch<Note> {
   readonly note: Note;
 }
 
-export interface KeptBatch<Note> extends SentBatch<Note> {
-  /** The encoded StreamLogsRequest: encoded once, so that a retry has the same bytes. */
-  readonly request: Buffer;
+/** Its request is encoded once, so that a retry has the same bytes. */
+export interface KeptBatch<Note> extends SentBatch<Note>, Sendable {
+  /** Set on a declaration: it stands for the batches from `sequence` to this one, which will never come. */
+  readonly droppedUntil?: bigint | undefined;
+}
+
+/** Where batches are kept besides in memory; see Spool. */
+export interface Journal {
+  /** Writes the batch down and returns where its bytes can be read again. Throws when it cannot be written. */
+  append(batch: Omit<KeptBatch<unknown>, "note">): Sendable;
+  /** From now on somebody else may have seen the batches up to this one. */
+  written(sequence: bigint): void;
+  /** The batch need not be kept any longer. */
+  settled(sequence: bigint): void;
+}
+
+interface Entry<Note> {
+  readonly batch: KeptBatch<Note>;
+  state: "unsent" | "under way" | "accepted";
+  /** It was written on some link, and may have arrived. */
+  wasWritten: boolean;
+  /** The epoch in which it was accepted, where one was told. */
+  epoch?: bigint | undefined;
 }
 
 /**
- * Every batch without a verdict, by sequence, and which of them are still to be written on the present connection;
- * those come in the order of their sequence too, whatever sent them back.
+ * Every batch that is not settled, by sequence. Each is unsent: still to be written on the present link, in the order of
+ * sequence whatever sent it back; or under way: written, without an answer; or accepted, and waits to be committed.
  */
 export class KeptBatches<Note> {
-  readonly #all: KeptBatch<Note>[] = [];
-  #unsent: KeptBatch<Note>[] = [];
+  readonly #journal: Journal | undefined;
+  readonly #entries = new Map<bigint, Entry<Note>>();
+  #unsent: Entry<Note>[] = [];
+  #accepted = 0;
   #bytes = 0;
 
+  constructor(journal?: Journal) {
+    this.#journal = journal;
+  }
+
   get all(): readonly KeptBatch<Note>[] {
-    return this.#all;
+    return inOrder([...this.#entries.values()]).map(({ batch }) => batch);
   }
 
   get count(): number {
-    return this.#all.length;
+    return this.#entries.size;
   }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  get nextUnsent(): KeptBatch<Note> | undefined {
-    return this.#unsent[0];
+  /** How many were accepted and wait to be committed. */
+  get acceptedCount(): number {
+    return this.#accepted;
   }
 
-  /** `batch` has the highest sequence so far. */
+  get nextUnsent(): KeptBatch<Note> | undefined {
+    return this.#unsent[0]?.batch;
+  }
+
+  /** `batch` has the highest sequence so far. Throws, and keeps nothing, when the journal cannot be written. */
   add(batch: KeptBatch<Note>): void {
-    this.#all.push(batch);
-    this.#unsent.push(batch);
-    this.#bytes += batch.request.byteLength;
+    this.restore(this.#journaled(batch), false);
+  }
+
+  /** As {@link add}, of a batch that is in the journal already. */
+  restore(batch: KeptBatch<Note>, wasWritten: boolean): void {
+    const entry: Entry<Note> = { batch, state: "unsent", wasWritten };
+    this.#entries.set(batch.sequence, entry);
+    this.#unsent.push(entry);
+    this.#bytes += batch.byteLength;
   }
 
   /** Takes {@link nextUnsent} as written. */
   written(): void {
-    this.#unsent.shift();
+    const entry = this.#unsent.shift();
+    if (entry === undefined) throw new Error("no batch is unsent");
+    entry.state = "under way";
+    if (!entry.wasWritten) this.#journal?.written(entry.batch.droppedUntil ?? entry.batch.sequence);
+    entry.wasWritten = true;
   }
 
-  /** `batch` has to be written once more on the same connection. */
+  /** `batch` has to be written once more on the same link. */
   writeAgain(batch: KeptBatch<Note>): void {
-    this.#unsent.push(batch);
-    this.#unsent.sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
+    this.#writeAgain([this.#entryOf(batch)]);
   }
 
-  /** The connection is gone, and with it whatever was written on it. */
+  /** The link is gone, and with it whatever was under way. */
   writeAllAgain(): void {
-    this.#unsent = [...this.#all];
+    this.#writeAgain([...this.#entries.values()].filter(({ state }) => state === "under way"));
   }
 
-  /** `batch` has its verdict. */
-  forget(batch: KeptBatch<Note>): void {
-    const at = this.#all.indexOf(batch);
-    if (at === -1) throw new Error(`batch ${batch.sequence} has had its verdict already`);
-    this.#all.splice(at, 1);
-    this.#bytes -= batch.request.byteLength;
+  /** `batch` is on disk at the server, in this epoch, and kept until it is committed. */
+  accept(batch: KeptBatch<Note>, epoch: bigint | undefined): void {
+    const entry = this.#entryOf(batch);
+    entry.state = "accepted";
+    entry.epoch = epoch;
+    this.#accepted++;
   }
+
+  /** What was accepted in another epoch may be gone: it has to be written again. Returns how many. */
+  writeOtherEpochsAgain(epoch: bigint): number {
+    return this.#writeAgain(this.#acceptedEntries().filter((entry) => entry.epoch !== epoch));
+  }
+
+  /** Writes the oldest that wait to be committed once more, in case they are missing. */
+  writeOldestAcceptedAgain(countMax: number): void {
+    this.#writeAgain(this.#acceptedEntries().slice(0, countMax));
+  }
+
+  /**
+   * Settles the batches that a server says are settled, and returns them. Not those that were never written, whatever it
+   * says, and not those under way, whose answer is still to come.
+   */
+  commit(isCommitted: (sequence: bigint) => boolean): readonly KeptBatch<Note>[] {
+    const committed = [...this.#entries.values()].filter(
+      ({ batch, state, wasWritten }) => state !== "under way" && wasWritten && isCommitted(batch.sequence),
+    );
+    if (committed.length > 0) this.#remove(committed);
+    return committed.map(({ batch }) => batch);
+  }
+
+  /** Settles the oldest batch that was accepted, and returns it. */
+  releaseOldestAccepted(): KeptBatch<Note> | undefined {
+    const [oldest] = this.#acceptedEntries();
+    if (oldest) this.#remove([oldest]);
+    return oldest?.batch;
+  }
+
+  /** `batch` is settled. */
+  forget(batch: KeptBatch<Note>): void {
+    this.#remove([this.#entryOf(batch)]);
+  }
+
+  /** The oldest batches that were never written and so may still be given up, declarations among them; no gap between. */
+  neverWritten(countMax: number): readonly KeptBatch<Note>[] {
+    const entries: Entry<Note>[] = [];
+    let count = 0;
+    for (const entry of this.#unsent) {
+      if (entry.wasWritten) continue;
+      if (entry.batch.droppedUntil === undefined && count++ >= countMax) break;
+      entries.push(entry);
+    }
+    return entries.map(({ batch }) => batch);
+  }
+
+  /** The declaration `by` takes the place of `batches`, whose first number it has, and has to be written. */
+  replace(batches: readonly KeptBatch<Note>[], by: KeptBatch<Note>): void {
+    const entries = batches.map((batch) => this.#entryOf(batch));
+    const declaration = this.#journaled(by); // settles the others in the journal by itself
+    this.#remove(entries, false);
+    this.restore(declaration, false);
+    inOrder(this.#unsent);
+  }
+
+  #journaled(batch: KeptBatch<Note>): KeptBatch<Note> {
+    if (!this.#journal) return batch;
+    const { recordCount, note, droppedUntil } = batch;
+    return Object.assign(this.#journal.append(batch), { recordCount, note, droppedUntil });
+  }
+
+  #acceptedEntries(): Entry<Note>[] {
+    if (this.#accepted === 0) return [];
+    return inOrder([...this.#entries.values()].filter(({ state }) => state === "accepted"));
+  }
+
+  #writeAgain(entries: readonly Entry<Note>[]): number {
+    for (const entry of entries) {
+      if (entry.state === "accepted") this.#accepted--;
+      entry.state = "unsent";
+      entry.epoch = undefined;
+      this.#unsent.push(entry);
+    }
+    if (entries.length > 0) inOrder(this.#unsent);
+    return entries.length;
+  }
+
+  #remove(entries: readonly Entry<Note>[], fromJournal = true): void {
+    const gone = new Set(entries);
+    if (entries.some(({ state }) => state === "unsent")) {
+      this.#unsent = this.#unsent.filter((entry) => !gone.has(entry));
+    }
+    for (const { batch, state } of entries) {
+      if (state === "accepted") this.#accepted--;
+      this.#entries.delete(batch.sequence);
+      this.#bytes -= batch.byteLength;
+      if (fromJournal) this.#journal?.settled(batch.sequence);
+    }
+  }
+
+  #entryOf(batch: KeptBatch<Note>): Entry<Note> {
+    const entry = this.#entries.get(batch.sequence);
+    if (entry?.batch !== batch) throw new Error(`batch ${batch.sequence} has had its verdict already`);
+    return entry;
+  }
+}
+
+/** Sorts in place; what is nearly in order already, as here, takes one pass. */
+function inOrder<Note>(entries: Entry<Note>[]): Entry<Note>[] {
+  return entries.sort(({ batch: a }, { batch: b }) => (a.sequence < b.sequence ? -1 : 1));
 }

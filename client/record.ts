@@ -1,4 +1,6 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 /** One log record, as a device gives it to {@link encodeRecord}. */
@@ -42,6 +44,21 @@ export function encodeRecord(record: DeviceRecord): Uint8Array {
     writer.join();
   }
   return writer.finish();
+}
+
+/**
+ * Encodes StreamLogsRequest { batch } that declares the batches from the header's number to `lastSequence` as dropped.
+ * The reason is cut to what the server takes.
+ */
+export function encodeDrop(header: RequestHeader, lastSequence: bigint, reason: string): Buffer {
+  const cut = Buffer.from(reason.replaceAll("\0", "")).subarray(0, 200).toString();
+  const batch = { ...header, dropped: { lastSequence, reason: cut } };
+  return Buffer.from(toBinary(StreamLogsRequestSchema, create(StreamLogsRequestSchema, { batch })));
+}
+
+/** Encodes StreamLogsRequest { report_committed }. */
+export function encodeWish(reportCommitted: Omit<RequestHeader, "sequence">): Buffer {
+  return Buffer.from(toBinary(StreamLogsRequestSchema, create(StreamLogsRequestSchema, { reportCommitted })));
 }
 
 /** Encodes StreamLogsRequest { batch } around records from {@link encodeRecord}. */

@@ -39,7 +39,8 @@ async function run(
 
 /** The messages the peer has taken in, in order, each batch once. */
 function storedBy(peer: TestPeer): string[] {
-  const bySequence = new Map(peer.seen.map((batch) => [batch.sequence, batch.messages]));
+  const batches = peer.seen.filter(({ dropped }) => dropped === undefined);
+  const bySequence = new Map(batches.map((batch) => [batch.sequence, batch.messages]));
   return [...bySequence.keys()]
     .sort((a, b) => Number(a - b))
     .flatMap((sequence) => bySequence.get(sequence) ?? []);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, fullJitterMs } from "./backoff.ts";
 
 const backoff = { baseMs: 100, capMs: 5_000 };
 
@@ -18,4 +18,9 @@ test("jitters between half and the whole", () => {
     backoffMs(2, backoff, () => 0.5),
     150,
   );
+});
+
+test("with full jitter, is anything from nothing to the whole", () => {
+  const delays = [0, 0.5, 1].map((random) => fullJitterMs(3, backoff, () => random));
+  assert.deepEqual(delays, [0, 200, 400]);
 });

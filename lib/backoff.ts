@@ -5,10 +5,21 @@ export interface Backoff {
 }
 
 /**
- * Milliseconds to wait before attempt `attempt` (1 = the first retry), with full jitter between half and the
+ * Milliseconds to wait before attempt `attempt` (1 = the first retry), jittered between half and the
  * whole of the capped exponential, so that a fleet that failed together does not return together.
  */
 export function backoffMs(attempt: number, { baseMs, capMs }: Backoff, random = Math.random): number {
-  const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30));
-  return Math.round(ceiling * (0.5 + random() / 2));
+  return Math.round(ceilingMs(attempt, { baseMs, capMs }) * (0.5 + random() / 2));
+}
+
+/**
+ * The same with full jitter: anything from 0 to the capped exponential. For what comes in thousands, such as devices
+ * that lost the same server in the same moment: they return spread evenly over the whole time.
+ */
+export function fullJitterMs(attempt: number, backoff: Backoff, random = Math.random): number {
+  return Math.round(ceilingMs(attempt, backoff) * random());
+}
+
+function ceilingMs(attempt: number, { baseMs, capMs }: Backoff): number {
+  return Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30));
 }

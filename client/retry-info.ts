@@ -1,0 +1,27 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import type { Metadata } from "@grpc/grpc-js";
+import { type RetryInfo, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
+
+/** What a RetryInfo asks for; undefined when it asks for nothing sensible. */
+export function retryDelayMs(info: RetryInfo | undefined): number | undefined {
+  if (!info?.retryDelay) return undefined;
+  const ms = Number(info.retryDelay.seconds) * 1_000 + info.retryDelay.nanos / 1_000_000;
+  return ms > 0 ? ms : undefined;
+}
+
+/** How long the status of a gRPC call asks to wait; undefined when it does not say so, or not legibly. */
+export function retryDelayMsOf(trailers: Metadata): number | undefined {
+  const [details] = trailers.get("grpc-status-details-bin");
+  if (!(details instanceof Uint8Array)) return undefined;
+  try {
+    for (const any of fromBinary(StatusSchema, details).details) {
+      const info = anyUnpack(any, RetryInfoSchema);
+      if (info) return retryDelayMs(info);
+    }
+  } catch {
+    // Details are a courtesy: without them we wait as long as we think right.
+  }
+  return undefined;
+}
