@@ -17,6 +17,7 @@ const rows = new Set([
   "midnight",
   "poison",
   "group-destroyed",
+  "rolling-restart",
 ]);
 
 let world: World;

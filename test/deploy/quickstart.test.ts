@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { execa } from "execa";
+import { projectFolder } from "#local/folders.ts";
+import { startSystem } from "#test/support/system.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+
+// Every command of QUICKSTART.md as it stands there, but for the addresses and what `npm start` printed.
+
+const guide = readFileSync(join(projectFolder, "QUICKSTART.md"), "utf8");
+
+/** The commands of a section, each with its continued lines. */
+function commandsOf(section: number): readonly string[] {
+  const [, text = ""] = new RegExp(`^## ${section}\\. .*\\n([^]*?)(?=^## )`, "m").exec(guide) ?? [];
+  const lines = [...text.matchAll(/^ {4}(.*)$/gm)].map(([, line = ""]) => line).join("\n");
+  return lines
+    .replaceAll(/\\\n\s*/g, " ")
+    .split("\n")
+    .filter((line) => /^(curl|npx|kill|PGPASSWORD)\b/.test(line));
+}
+
+test("every command of QUICKSTART.md does what it says", async (t) => {
+  await using system = await startSystem();
+  const folder = mkdtempSync(join(tmpdir(), "fleetlog-quickstart-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "dpkg.log");
+  writeFileSync(file, "2026-01-01 10:00:00 install one\n2026-01-01 10:00:01 remove two\n");
+  mkdirSync(join(folder, ".fleetlog/run"), { recursive: true });
+
+  const here = (command: string) =>
+    command
+      .replaceAll("127.0.0.1:8080", new URL(system.httpUrl).host)
+      .replace("npx fleetlog", `node ${join(projectFolder, "client/fleetlog.mjs")}`)
+      .replace("/var/log/dpkg.log ", `--address ${system.grpcAddress} ${file} `);
+  const run = async (command: string): Promise<string> => {
+    const { stdout, stderr } = await execa("sh", ["-c", here(command)], {
+      cwd: folder,
+      timeout: 30_000,
+      preferLocal: true,
+      localDir: projectFolder,
+    });
+    return `${stdout}${stderr}`;
+  };
+  const one = (section: number): string => commandsOf(section)[0] ?? assert.fail(`no command in ${section}`);
+  const again = (sequence: number) => one(2).replace('"sequence":"1"', `"sequence":"${sequence}"`);
+  const until = (command: string, wanted: RegExp) =>
+    waitFor(String(wanted), async () => wanted.test(await run(command)));
+
+  assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[]}}');
+  assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[]}}');
+  await until(one(3), /"message":"no water","attributes":\{"room":"kitchen"\}\}\],"nextPageToken":""\}$/);
+
+  const [send = "", find = "", devices = ""] = commandsOf(4);
+  assert.match(await run(send), /2 records acknowledged/);
+  await until(find, /^\{"logs":\[\{[^{]*"message":"2026-01-01 10:00:00 install one"/);
+  await until(devices, /"host-1".*"kettle"/);
+
+  await run(again(2)); // a step left out would be a hole in the end
+
+  const [bad = "", letters = ""] = commandsOf(6);
+  assert.match(await run(bad), /"accepted":1,"rejections":\[\{"index":1,"reason":"message has a NUL/);
+  await until(letters, /"sequence":"3","index":1,"reason":"message has a NUL/);
+
+  system.consumer.keepRunning({ report: () => undefined, giveUp: (why) => assert.fail(why) });
+  writeFileSync(join(folder, ".fleetlog/run/consumer.pid"), `${system.consumer.pid} 1`);
+  await run(one(7));
+  assert.match(await run(again(4)), /"accepted":1/);
+  await until(one(3), /"sequence":"4"/);
+  await until(
+    `curl -sS ${system.httpUrl}/v1/devices/kettle`,
+    /"received":\[\{"first":"1","last":"4"\}\],"holes":\[\]/,
+  );
+});
