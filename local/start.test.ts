@@ -53,6 +53,19 @@ describe("npm start", () => {
     for (const pid of pids) assert.equal(processIdentity(pid), undefined);
   });
 
+  test("comes up on a copy of its stopped folder, which is a backup", async () => {
+    const copy = `${folder}-copy`;
+    await shell(`cp -a '${folder}' '${copy}'`);
+    await rm(folder, { recursive: true });
+    folder = copy;
+    const started = start();
+    await started.up();
+    const [, read] = started.commands("curl");
+    assert.match(await shell(read ?? ""), /hello, Fleetlog/);
+    started.process.kill("SIGINT");
+    assert.equal(await started.ended, 0);
+  });
+
   test("comes up again on the same data after it was killed, refuses a second start beside it, heals", async () => {
     const killed = start();
     await killed.up();
