@@ -14,14 +14,8 @@ const namePattern = /^[A-Za-z0-9._:-]*$/;
 
 /** Turns the wire's values into an identity, or throws an {@link InvalidBatchError} that names the field. */
 export function batchIdentity(deviceId: Buffer, sessionId: Buffer, sequence: bigint): BatchIdentity {
-  if (deviceId.length === 0) {
-    throw new InvalidBatchError(
-      "batch.device_id",
-      `is missing: it takes 1 to ${limits.deviceIdBytesMax} characters of ${nameCharacters}`,
-    );
-  }
   const identity = {
-    deviceId: name("batch.device_id", deviceId, limits.deviceIdBytesMax),
+    deviceId: requiredName("batch.device_id", deviceId, limits.deviceIdBytesMax),
     sessionId: name("batch.session_id", sessionId, limits.sessionIdBytesMax),
     sequence,
   };
@@ -41,6 +35,22 @@ export function batchIdentity(deviceId: Buffer, sessionId: Buffer, sequence: big
     );
   }
   return identity;
+}
+
+/**
+ * The name of a session in a message of its own, whose fields lie at `path`, such as "report_committed.". Throws an
+ * {@link InvalidBatchError} that names the field.
+ */
+export function sessionName(deviceId: string, sessionId: string, path: string) {
+  return {
+    deviceId: requiredName(`${path}device_id`, Buffer.from(deviceId), limits.deviceIdBytesMax),
+    sessionId: requiredName(`${path}session_id`, Buffer.from(sessionId), limits.sessionIdBytesMax),
+  };
+}
+
+function requiredName(field: string, bytes: Buffer, bytesMax: number): string {
+  if (bytes.length > 0) return name(field, bytes, bytesMax);
+  throw new InvalidBatchError(field, `is missing: it takes 1 to ${bytesMax} characters of ${nameCharacters}`);
 }
 
 function name(field: string, bytes: Buffer, bytesMax: number): string {

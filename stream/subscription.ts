@@ -17,15 +17,20 @@ export class Subscription {
     readonly channels: readonly string[];
     readonly logger: Logger;
     readonly onMessage: (message: string) => void;
+    /** Subscribed to all channels, for the first time or again: what was sent before this is lost. */
+    readonly onSubscribed?: () => void;
   }) {
-    const { redis, channels, logger, onMessage } = options;
+    const { redis, channels, logger, onMessage, onSubscribed } = options;
     const warn = (error: unknown) => logger.warn({ err: error }, "a subscription to Redis failed");
     const subscribe = () => {
       // Each in a command of its own: in a Redis Cluster they lie in different slots.
-      Promise.all(channels.map((channel) => redis.ssubscribe(channel))).catch((error: unknown) => {
-        warn(error);
-        redis.disconnect(true);
-      });
+      Promise.all(channels.map((channel) => redis.ssubscribe(channel))).then(
+        () => onSubscribed?.(),
+        (error: unknown) => {
+          warn(error);
+          redis.disconnect(true);
+        },
+      );
     };
     this.#redis = redis;
     redis.on("ready", subscribe);
