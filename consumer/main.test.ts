@@ -2,40 +2,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createWorld, entryOf, records, shardCount, type World } from "./test-support.ts";
-
-interface Line {
-  readonly msg: string;
-  readonly admin?: string;
-}
-
-/** The program itself, in a process of its own, killed with its world. */
-async function startProgram(world: World, env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
-    env: {
-      PATH: "",
-      DATABASE_URL: world.databaseUrl,
-      REDIS_URL: world.redisUrl,
-      STREAM_SHARDS: String(shardCount),
-      CONSUMER_NAME: "consumer-1",
-      FLUSH_INTERVAL_MS: "5",
-      ...env,
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const exited = once(child, "exit");
-  world.stack.defer(async () => {
-    child.kill("SIGKILL");
-    await exited;
-  });
-  const lines: Line[] = [];
-  createInterface(child.stdout).on("line", (line) => lines.push(JSON.parse(line) as Line));
-  const logged = (msg: string) => waitFor(`"${msg}"`, () => lines.find((line) => line.msg.startsWith(msg)));
-  return { child, exited, logged };
-}
+import { startProgram } from "./test-program.ts";
+import { createWorld, entryOf, records, type World } from "./test-support.ts";
 
 function allStored(world: World, count: number): Promise<true> {
   return waitFor(`${count} records`, async () => (await world.count("records")) === count);
