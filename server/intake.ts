@@ -98,7 +98,8 @@ export class Intake {
   }
 }
 
-function refusalOf(error: unknown): Refusal {
+/** A refusal for what a batch, or Redis, is at fault for; throws what is neither. */
+export function refusalOf(error: unknown): Refusal {
   if (error instanceof InvalidBatchError) {
     return { code: invalidArgument, field: error.field, message: error.message, retryDelayMs: 0 };
   }
@@ -108,6 +109,6 @@ function refusalOf(error: unknown): Refusal {
 }
 
 /** With jitter, so that devices refused together do not return together. */
-function later(code: typeof resourceExhausted | typeof unavailable, message: string): Refusal {
+export function later(code: typeof resourceExhausted | typeof unavailable, message: string): Refusal {
   return { code, field: "", message, retryDelayMs: Math.round(1_000 + Math.random() * 2_000) };
 }

@@ -6,8 +6,10 @@ import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { StreamAppender } from "#stream/append.ts";
-import { commandConnection, openRedis } from "#stream/connection.ts";
+import { commandConnection, openRedis, subscriberConnection } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
+import { progressChannel } from "#stream/session-news.ts";
+import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
 import { createHttpFace } from "./connect/http-server.ts";
 import { createIngestRoutes } from "./connect/ingest-routes.ts";
@@ -16,10 +18,10 @@ import { drain } from "./drain.ts";
 import { createGrpcFace } from "./grpc/grpc-server.ts";
 import { Intake } from "./intake.ts";
 import { createIntakeMetrics } from "./intake-metrics.ts";
-import { OpenStreams } from "./open-streams.ts";
 import { Pressure } from "./pressure.ts";
 import { RedisWatch } from "./redis-watch.ts";
 import { createRpcMetrics } from "./rpc-metrics.ts";
+import { createStreamParts } from "./stream-parts.ts";
 
 /** So long a starting server waits for its Redis before it listens; then it listens all the same, and is not ready. */
 const safeWithinMs = 5_000;
@@ -43,13 +45,18 @@ await runProgram(logger, async (program) => {
     inFlightBytesMax: config.inFlightBytesMax,
   });
   const intake = new Intake(appender, createIntakeMetrics(registry));
-  const parts = {
-    intake,
-    openStreams: new OpenStreams(),
-    // Streams slow down at half of what makes the appender refuse.
-    room: { bytes: 0, bytesMax: config.inFlightBytesMax / 2 },
-    startRpc: createRpcMetrics(registry),
-  };
+  const streams = createStreamParts({
+    redis,
+    shards: config.shards,
+    heartbeatMs: config.heartbeatMs,
+    ageMsMax: config.streamAgeMsMax,
+    // Half of what makes the appender refuse.
+    roomBytesMax: config.inFlightBytesMax / 2,
+    registry,
+    logger,
+  });
+  const { epochs, watches, openStreams } = streams;
+  const parts = { ...streams, intake, startRpc: createRpcMetrics(registry) };
   const grpc = createGrpcFace(parts);
   const http = createHttpFace(createRequestListener(createIngestRoutes(parts), logger));
 
@@ -57,16 +64,32 @@ await runProgram(logger, async (program) => {
     redis,
     shards: allShards(config.shards),
     logger,
-    onSafe() {
+    onSafe(numbers) {
+      if (epochs.learn(numbers)) watches.epochsChanged();
       intake.open();
       readiness.ready("redis");
       grpc.setServing(readiness.isReady);
     },
     onUnsafe(reason) {
       intake.close(reason);
+      epochs.forget();
       readiness.notReady("redis", reason);
       grpc.setServing(false);
     },
+  });
+
+  const subscriber = openRedis(config.redisUrls, subscriberConnection);
+  subscriber.on("error", (error: Error) => logger.debug({ err: error }, "a connection to Redis failed"));
+  const news = new Subscription({
+    redis: subscriber,
+    channels: allShards(config.shards).map(progressChannel),
+    logger,
+    onMessage: streams.hear,
+    onSubscribed: () => watches.askAgain(),
+  });
+  program.onStop("news", 100, () => {
+    news.close();
+    watches.stop();
   });
 
   const pressure = new Pressure({
@@ -93,7 +116,7 @@ await runProgram(logger, async (program) => {
     grpc.setServing(false);
     watch.stop();
     pressure.stop();
-    await drain({ ...parts, faces: [grpc, http], deadlineMs: 8_000 });
+    await drain({ openStreams, intake, faces: [grpc, http], deadlineMs: 8_000 });
   });
   logger.info(addresses, "ready");
 });

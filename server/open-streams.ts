@@ -1,16 +1,49 @@
-/** One open stream, as the drain sees it. */
+import { Counter, type Registry } from "#lib/metrics.ts";
+
+/** One open stream, as far as its life is concerned. */
 export interface OpenStream {
-  /** Reads nothing more, answers what was read, then tells the device to come back elsewhere. */
-  end(): Promise<void>;
+  /** Reads nothing more, answers what was read, then tells the device why it has to connect again. */
+  end(why: string): Promise<void>;
+  /** Whether it tells its device an epoch that is over, so that the device does not know what may be lost. */
+  readonly isOutdated: boolean;
+  /** Whether anything was said to the device since the last call. */
+  takeSaidSomething(): boolean;
+  /** Gives a sign of life. */
+  beat(): void;
 }
 
-/** The streams that are open, so that a drain can end each of them in order. */
+export interface StreamLimits {
+  /** A stream on which so long nothing was said gets a sign of life; at most a quarter later. */
+  readonly heartbeatMs: number;
+  /** A stream ends at this age, more or less by a fifth, so that those which began together do not end together. */
+  readonly ageMsMax: number;
+}
+
+interface Life {
+  endsAt: number;
+  quietSince: number;
+}
+
+/** How often within the shorter of its limits each stream is looked at. */
+const looks = 4;
+
+/** The streams that are open. Keeps them alive, ends the old ones, and all of them when the server stops. */
 export class OpenStreams {
-  readonly #streams = new Set<OpenStream>();
+  readonly #streams = new Map<OpenStream, Life>();
+  readonly #limits: StreamLimits;
+  readonly #timer: NodeJS.Timeout;
+  readonly #ended: Counter<"reason">;
   #ending = false;
 
-  get count(): number {
-    return this.#streams.size;
+  constructor(limits: StreamLimits, registry: Registry) {
+    this.#limits = limits;
+    this.#timer = setInterval(() => this.#look(), Math.min(limits.heartbeatMs, limits.ageMsMax) / looks);
+    this.#ended = new Counter({
+      name: "fleetlog_streams_ended_total",
+      help: "Streams whose device was told to connect again, by why",
+      labelNames: ["reason"],
+      registers: [registry],
+    });
   }
 
   /** Whether {@link endAll} was called: a new stream is then refused. */
@@ -19,7 +52,9 @@ export class OpenStreams {
   }
 
   add(stream: OpenStream): void {
-    this.#streams.add(stream);
+    const now = performance.now();
+    const ageMs = this.#limits.ageMsMax * (0.8 + Math.random() * 0.4);
+    this.#streams.set(stream, { endsAt: now + ageMs, quietSince: now });
   }
 
   remove(stream: OpenStream): void {
@@ -28,6 +63,34 @@ export class OpenStreams {
 
   async endAll(): Promise<void> {
     this.#ending = true;
-    await Promise.all([...this.#streams].map((stream) => stream.end()));
+    clearInterval(this.#timer);
+    await Promise.all([...this.#streams.keys()].map((stream) => this.#end(stream, "stopping")));
+  }
+
+  #look(): void {
+    const { heartbeatMs } = this.#limits;
+    const now = performance.now();
+    for (const [stream, life] of this.#streams) {
+      // After a restart of Redis all of them are at once: they leave one after the other.
+      if (stream.isOutdated) life.endsAt = Math.min(life.endsAt, now + Math.random() * heartbeatMs);
+      if (life.endsAt <= now) void this.#end(stream, stream.isOutdated ? "epoch" : "age");
+      else if (stream.takeSaidSomething()) life.quietSince = now;
+      else if (now - life.quietSince >= heartbeatMs) {
+        life.quietSince = now;
+        stream.beat();
+      }
+    }
+  }
+
+  #end(stream: OpenStream, reason: keyof typeof reasons): Promise<void> {
+    this.#streams.delete(stream);
+    this.#ended.inc({ reason });
+    return stream.end(reasons[reason]);
   }
 }
+
+const reasons = {
+  stopping: "the server is stopping",
+  age: "the stream is old",
+  epoch: "batches may have been lost since the stream began",
+} as const;

@@ -1,14 +1,14 @@
 import type { Logger } from "#lib/logger.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { ensureEpochs } from "#stream/epoch.ts";
+import { readEpochNumbers } from "#stream/epoch.ts";
 import { unsafeSettings } from "#stream/safety.ts";
 
 export interface RedisWatchOptions {
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
   readonly logger: Logger;
-  /** Redis is there, is configured so that it keeps what it acknowledges, and every shard has its group. */
-  readonly onSafe: () => void;
+  /** Redis is there, is configured so that it keeps what it acknowledges, and every shard has its group and epoch. */
+  readonly onSafe: (epochs: ReadonlyMap<number, bigint>) => void;
   /** It is not, and why. */
   readonly onUnsafe: (reason: string) => void;
 }
@@ -55,19 +55,20 @@ export class RedisWatch {
     if (redis.status !== "ready") return;
     try {
       const problems = await unsafeSettings(redis);
-      if (problems.length === 0) await ensureEpochs(redis, shards);
-      this.#say(problems.join("\n"));
+      if (problems.length > 0) this.#say(problems.join("\n"));
+      else this.#say("", await readEpochNumbers(redis, shards));
     } catch (error) {
       this.#say(`Redis does not answer: ${error instanceof Error ? error.message : String(error)}`);
       if (!this.#stopped) setTimeout(() => void this.#check(), recheckMs).unref();
     }
   }
 
-  #say(problem: string): void {
+  /** An empty problem comes with the epochs. */
+  #say(problem: string, epochs: ReadonlyMap<number, bigint> = new Map()): void {
     if (this.#stopped) return;
     const { logger, onSafe, onUnsafe } = this.#options;
     if (problem === "") {
-      onSafe();
+      onSafe(epochs);
       this.#firstSafe.resolve();
     } else onUnsafe(problem);
     if (problem === this.#state) return;

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { toBinary } from "@bufbuild/protobuf";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import { encodeRequest, makeBatch } from "./testing/batches.ts";
-import { unwrapRequest } from "./unwrap-request.ts";
+import { encodeRequest, encodeWish, makeBatch } from "./testing/batches.ts";
+import { unwrapRequest, wishOf } from "./unwrap-request.ts";
 
 const batch = toBinary(LogBatchSchema, makeBatch(1));
 const request = Buffer.from(encodeRequest(makeBatch(1)));
@@ -43,3 +43,25 @@ test("bytes that are no message end in an InvalidBatchError, wherever they are c
     }
   }
 });
+
+const session = Buffer.from(encodeWish("boot-1")).subarray(2);
+const halves = [session.subarray(0, 10), session.subarray(10)].map((half) =>
+  Buffer.concat([Buffer.from([0x12, half.length]), half]),
+);
+
+for (const [what, bytes, expected] of [
+  ["none in a batch alone", request, undefined],
+  ["none in nothing", Buffer.alloc(0), undefined],
+  ["none beside an unknown field", Buffer.concat([request, Buffer.from([0x1a, 1, 7])]), undefined],
+  ["none in bytes that are no message", Buffer.from([0x12, 9, 1]), undefined],
+  ["none in a number where it should be", Buffer.from([0x10, 1]), undefined],
+  ["a wish alone", encodeWish("boot-1"), { session, hasBatch: false }],
+  ["a wish beside a batch", encodeWish("boot-1", "device-1", makeBatch(1)), { session, hasBatch: true }],
+  ["a wish before a batch", Buffer.concat([encodeWish("boot-1"), request]), { session, hasBatch: true }],
+  ["a wish in two parts as one", Buffer.concat(halves), { session, hasBatch: false }],
+] as const) {
+  test(`sees ${what}`, () => {
+    const wish = wishOf(bytes);
+    assert.deepEqual(wish && { ...wish, session: Buffer.from(wish.session) }, expected);
+  });
+}

@@ -36,6 +36,42 @@ function unwrapSlowly(request: Uint8Array): Uint8Array {
   return batch;
 }
 
+/** What a StreamLogsRequest says besides, or instead of, its batch. */
+export interface Wish {
+  /** The encoded SessionName of `report_committed`. */
+  readonly session: Uint8Array;
+  readonly hasBatch: boolean;
+}
+
+/**
+ * The wish in an encoded StreamLogsRequest; undefined when there is none, as in nearly all of them, or when the bytes
+ * are no message, which {@link unwrapRequest} says better. One that is there twice is merged, as protobuf demands.
+ */
+export function wishOf(request: Uint8Array): Wish | undefined {
+  const reader = new BinaryReader(request);
+  try {
+    if (request[0] === batchTag) {
+      reader.pos = 1;
+      const length = reader.uint32();
+      if (reader.pos + length === request.length) return undefined;
+      reader.pos = 0;
+    }
+    let hasBatch = false;
+    const session: Uint8Array[] = [];
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (field === 2 && wireType === WireType.LengthDelimited) session.push(reader.bytes());
+      else {
+        hasBatch ||= field === 1 && wireType === WireType.LengthDelimited;
+        reader.skip(wireType, field);
+      }
+    }
+    return session.length > 0 ? { session: Buffer.concat(session), hasBatch } : undefined;
+  } catch {
+    return undefined; // the intake refuses these bytes, in words
+  }
+}
+
 const batchTag = (1 << 3) | WireType.LengthDelimited;
 
 function malformed(error: unknown): InvalidBatchError {

@@ -15,7 +15,7 @@ export interface Refusal {
   /** The field at fault; empty unless the batch is. */
   readonly field: string;
   readonly message: string;
-  /** When to try again; 0: never. */
+  /** When to try again; 0: never, or with code 14 at once. */
   readonly retryDelayMs: number;
 }
 

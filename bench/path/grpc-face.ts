@@ -1,9 +1,10 @@
+import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { createGrpcFace } from "#server/grpc/grpc-server.ts";
 import { Intake } from "#server/intake.ts";
 import { createIntakeMetrics } from "#server/intake-metrics.ts";
-import { OpenStreams } from "#server/open-streams.ts";
 import { createRpcMetrics } from "#server/rpc-metrics.ts";
+import { createStreamParts } from "#server/stream-parts.ts";
 
 /**
  * The ingest server with everything but the append: gRPC, scan, digest and ack, and no Redis behind. It tells what the
@@ -14,8 +15,15 @@ const intake = new Intake({ append: () => Promise.resolve() }, createIntakeMetri
 intake.open();
 const face = createGrpcFace({
   intake,
-  openStreams: new OpenStreams(),
-  room: { bytes: 0, bytesMax: 64 << 20 },
+  ...createStreamParts({
+    redis: { spublish: () => Promise.resolve(0) },
+    shards: 4,
+    heartbeatMs: 30_000,
+    ageMsMax: 3_600_000,
+    roomBytesMax: 64 << 20,
+    registry,
+    logger: createLogger("server", "silent"),
+  }),
   startRpc: createRpcMetrics(registry),
 });
 process.on("disconnect", () => process.exit(0));

@@ -2,24 +2,26 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { limits } from "#batch/limits.ts";
-import { IngestService, type StreamLogsRequest } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import {
+  type GetSessionRequest,
+  IngestService,
+  type StreamLogsRequest,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { type LogBatch, LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import type { SharedRoom } from "../batch-pipeline.ts";
+import { getSession } from "../get-session.ts";
 import type { Intake } from "../intake.ts";
-import type { OpenStreams } from "../open-streams.ts";
 import type { StartRpc } from "../rpc-metrics.ts";
+import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
 import { blameSender } from "./blame-sender.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { refusalError } from "./refusal-error.ts";
-import { batchOf, shadowService } from "./shadow-service.ts";
-import { streamAcks } from "./stream-acks.ts";
+import { type ShadowRequest, shadowService } from "./shadow-service.ts";
+import { type StreamRequest, streamResponses } from "./stream-responses.ts";
 import { utf8Body } from "./utf8-body.ts";
 
-export interface IngestRoutesOptions {
+export interface IngestRoutesOptions extends StreamParts {
   readonly intake: Intake;
-  readonly openStreams: OpenStreams;
-  readonly room: SharedRoom;
   readonly startRpc: StartRpc;
 }
 
@@ -35,19 +37,22 @@ const requestBytesMax = 8 * limits.batchBytesMax;
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const { intake } = options;
   const accept = (batch: Uint8Array) => intake.accept(batch);
+  const parts = { ...options, accept };
+  const look = async (request: GetSessionRequest) => {
+    const answer = await getSession(request, options.lookups);
+    if ("code" in answer) throw refusalError(answer);
+    return answer;
+  };
 
   const binary: Partial<ServiceImpl<typeof IngestService>> = {
-    pushLogs: async (request) => answer(await accept(batchOf(request))),
-    async *streamLogs(requests) {
-      yield* acks(streamAcks(map(requests, batchOf), { ...options, accept }));
-    },
+    pushLogs: async (request) => answer(await accept(shadowed(request).batch ?? nothing)),
+    streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
+    getSession: look,
   };
   const json: Partial<ServiceImpl<typeof IngestService>> = {
-    pushLogs: async (request) => answer(await accept(encode(request.batch))),
-    async *streamLogs(requests) {
-      const batches = map(requests, (request: StreamLogsRequest) => encode(request.batch));
-      yield* acks(streamAcks(batches, { ...options, accept }));
-    },
+    pushLogs: async (request) => answer(await accept(encode(request.batch) ?? nothing)),
+    streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
+    getSession: look,
   };
   return {
     // The shadow has the same methods as the real service, with other request types.
@@ -76,13 +81,25 @@ function answer(verdict: Verdict) {
   return { ack: toAck(verdict) };
 }
 
-async function* acks(verdicts: AsyncIterable<Verdict>) {
-  for await (const verdict of verdicts) yield { ack: toAck(verdict) };
+const nothing = new Uint8Array();
+
+/** What the real service calls its request is one of the shadow. */
+function shadowed(request: unknown): ShadowRequest {
+  return request as ShadowRequest;
+}
+
+function readShadow(request: unknown): StreamRequest {
+  const { batch, reportCommitted } = shadowed(request);
+  return { batch, reportCommitted };
+}
+
+function readJson({ batch, reportCommitted }: StreamLogsRequest): StreamRequest {
+  return { batch: encode(batch), reportCommitted };
 }
 
 /** What the device said in JSON, encoded once; its digest is over these bytes. */
-function encode(batch: LogBatch | undefined): Uint8Array {
-  return batch ? toBinary(LogBatchSchema, batch) : new Uint8Array();
+function encode(batch: LogBatch | undefined): Uint8Array | undefined {
+  return batch && toBinary(LogBatchSchema, batch);
 }
 
 async function* map<From, To>(from: AsyncIterable<From>, convert: (value: From) => To): AsyncIterable<To> {

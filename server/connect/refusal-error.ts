@@ -10,6 +10,7 @@ const codes = {
 
 /** A refusal as the error of a call, with its details. */
 export function refusalError({ code, field, message, retryDelayMs }: Refusal): ConnectError {
+  if (code === unavailable && retryDelayMs === 0) return new ConnectError(message, codes[code]);
   const detail =
     code === invalidArgument
       ? { desc: BadRequestSchema, value: { fieldViolations: [{ field, description: message }] } }

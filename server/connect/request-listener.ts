@@ -15,8 +15,13 @@ type Response = ServerResponse | Http2ServerResponse;
  */
 export function createRequestListener(routes: IngestRoutes, logger: Logger) {
   return (request: Request, response: Response): void => {
-    const path = (request.url ?? "").split("?", 1)[0] ?? "";
-    const isJson = /[/+]json\b/.test(request.headers["content-type"] ?? "");
+    const [path = "", query] = (request.url ?? "").split("?", 2);
+    // A GET, for calls without side effects, has no content type and names its encoding in the query.
+    const encoding =
+      request.method === "GET"
+        ? `/${new URLSearchParams(query).get("encoding")}`
+        : (request.headers["content-type"] ?? "");
+    const isJson = /[/+]json\b/.test(encoding);
     const handler = (isJson ? routes.json : routes.binary).get(path);
     if (handler === undefined) {
       refuse(response, 404, new ConnectError(`nothing is served at ${path}`, Code.Unimplemented));

@@ -3,8 +3,13 @@ import {
   FieldDescriptorProto_Type,
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
+  OneofDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
-import { file_fleetlog_v1_ingest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import {
+  file_fleetlog_v1_ingest,
+  IngestService,
+  type SessionName,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /**
  * IngestService as it is on the wire, with one difference: the batch of a request is declared `bytes`. A nested
@@ -20,6 +25,9 @@ function createShadow(): DescService {
       if (field.name !== "batch") continue;
       field.type = FieldDescriptorProto_Type.BYTES;
       field.typeName = "";
+      // A message says whether it is there; of bytes without this nobody knows.
+      field.proto3Optional = true;
+      field.oneofIndex = message.oneofDecl.push(create(OneofDescriptorProtoSchema, { name: "_batch" })) - 1;
     }
   }
   const imports = file_fleetlog_v1_ingest.dependencies.map((dependency) => dependency.proto);
@@ -27,12 +35,9 @@ function createShadow(): DescService {
   return registry.getService(IngestService.typeName)!;
 }
 
-/** A request of the shadow service. */
+/** A request of the shadow service: a shadow's message has no type of its own. */
 export interface ShadowRequest {
-  readonly batch: Uint8Array;
-}
-
-/** The batch of a request: a shadow's message has no type of its own. */
-export function batchOf(request: unknown): Uint8Array {
-  return (request as ShadowRequest).batch;
+  readonly batch?: Uint8Array;
+  /** Only StreamLogsRequest. */
+  readonly reportCommitted?: SessionName;
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { toAck, type Verdict } from "../verdict.ts";
-import { encodeResponse } from "./encode-ack.ts";
+import { encodeResponse } from "./encode-response.ts";
 
 const many = Array.from({ length: 5_000 }, (_, index) => ({ index, reason: `reason ${index}` }));
 

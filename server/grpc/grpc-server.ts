@@ -1,11 +1,8 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { limits } from "#batch/limits.ts";
-import type { SharedRoom } from "../batch-pipeline.ts";
-import type { Intake } from "../intake.ts";
-import type { OpenStreams } from "../open-streams.ts";
 import type { StartRpc } from "../rpc-metrics.ts";
-import { ingestHandlers, ingestService } from "./ingest-service.ts";
+import { type IngestParts, ingestHandlers, ingestService } from "./ingest-service.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { createReflection } from "./reflection.ts";
 
@@ -23,12 +20,7 @@ export interface GrpcFace {
 }
 
 /** gRPC: ingest with its batches left as bytes, health, reflection. */
-export function createGrpcFace(options: {
-  readonly intake: Intake;
-  readonly openStreams: OpenStreams;
-  readonly room: SharedRoom;
-  readonly startRpc: StartRpc;
-}): GrpcFace {
+export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRpc }): GrpcFace {
   const server = new Server({
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.max_concurrent_streams": 1_024,
@@ -36,10 +28,10 @@ export function createGrpcFace(options: {
     // Finds connections whose other end is gone without a word; Nginx and clients answer these pings.
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
-    interceptors: [observeCalls(options.startRpc)],
+    interceptors: [observeCalls(parts.startRpc)],
   });
   const health = new HealthImplementation({ "": "NOT_SERVING", "fleetlog.v1.IngestService": "NOT_SERVING" });
-  server.addService(ingestService, ingestHandlers(options.intake, options.openStreams, options.room));
+  server.addService(ingestService, ingestHandlers(parts));
   health.addToServer(server);
   createReflection().addToServer(server);
   return {

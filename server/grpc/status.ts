@@ -13,6 +13,9 @@ const codes = {
 
 /** A refusal as the status of a call, with its details where gRPC clients of all languages look for them. */
 export function refusalStatus({ code, field, message, retryDelayMs }: Refusal): StatusObject {
+  if (code === unavailable && retryDelayMs === 0) {
+    return { code: codes[code], details: message, metadata: new Metadata() };
+  }
   const detail = code === invalidArgument ? badRequest(field, message) : retryInfo(retryDelayMs);
   const status = create(StatusSchema, { code, message, details: [detail] });
   const metadata = new Metadata();

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { PushLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { PushLogsRequestSchema, StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { LogBatchSchema, type LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 type BatchInit = MessageInitShape<typeof LogBatchSchema>;
@@ -25,6 +25,15 @@ export function makeRecord(
 /** The encoded request, of PushLogs and StreamLogs alike. */
 export function encodeRequest(batch: BatchInit | undefined): Uint8Array {
   return toBinary(PushLogsRequestSchema, create(PushLogsRequestSchema, batch ? { batch } : {}));
+}
+
+/** The encoded request that asks how far a session is committed, with a batch or without. */
+export function encodeWish(sessionId: string, deviceId = "device-1", batch?: BatchInit): Uint8Array {
+  const reportCommitted = { deviceId, sessionId };
+  return toBinary(
+    StreamLogsRequestSchema,
+    create(StreamLogsRequestSchema, batch ? { reportCommitted, batch } : { reportCommitted }),
+  );
 }
 
 /** The encoded request of a batch that is encoded already, or of bytes that are none. */

@@ -7,7 +7,13 @@ import {
   type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { type Ack, PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import {
+  type Ack,
+  type Progress,
+  PushLogsResponseSchema,
+  type StreamLogsResponse,
+  StreamLogsResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
 
@@ -45,7 +51,10 @@ export function pushGrpc(client: Client, request: Uint8Array, method = "PushLogs
 /** One open StreamLogs call. */
 export interface DeviceStream {
   readonly acks: Ack[];
-  readonly call: ClientDuplexStream<Uint8Array, Ack | undefined>;
+  readonly progress: Progress[];
+  /** Responses without any field. */
+  readonly beats: number;
+  readonly call: ClientDuplexStream<Uint8Array, StreamLogsResponse>;
   /** False: do not send more until the call drains. */
   send(request: Uint8Array): boolean;
   /** Resolves with the status once the call has ended. */
@@ -56,13 +65,28 @@ export function openStream(client: Client): DeviceStream {
   const call = client.makeBidiStreamRequest(
     `${service}/StreamLogs`,
     (request: Uint8Array) => Buffer.from(request),
-    readAck,
+    (response: Buffer) => fromBinary(StreamLogsResponseSchema, response),
   );
   const acks: Ack[] = [];
-  call.on("data", (ack: Ack) => acks.push(ack));
+  const progress: Progress[] = [];
+  let beats = 0;
+  call.on("data", (response: StreamLogsResponse) => {
+    if (response.ack) acks.push(response.ack);
+    if (response.progress) progress.push(response.progress);
+    if (!response.ack && !response.progress) beats += 1;
+  });
   call.on("error", () => {}); // told by the status
   const ended: DeviceStream["ended"] = new Promise((resolve) => call.on("status", resolve));
-  return { acks, call, ended, send: (request) => call.write(request) };
+  return {
+    acks,
+    progress,
+    get beats() {
+      return beats;
+    },
+    call,
+    ended,
+    send: (request) => call.write(request),
+  };
 }
 
 /** The google.rpc details of an error, by what they say. */

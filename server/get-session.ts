@@ -1,0 +1,37 @@
+import { create } from "@bufbuild/protobuf";
+import { sessionName } from "#batch/batch-identity.ts";
+import {
+  type BatchRange,
+  BatchRangeSchema,
+  type GetSessionRequest,
+  type GetSessionResponse,
+  GetSessionResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { Range, SessionName } from "#stream/session-news.ts";
+import { refusalOf } from "./intake.ts";
+import type { SessionLookups } from "./session-lookups.ts";
+import type { Refusal } from "./verdict.ts";
+
+/** Answers GetSession, on whichever face. Never rejects. */
+export async function getSession(
+  { deviceId, sessionId }: GetSessionRequest,
+  lookups: SessionLookups,
+): Promise<GetSessionResponse | Refusal> {
+  let name: SessionName;
+  try {
+    name = sessionName(deviceId, sessionId, "");
+  } catch (error) {
+    return refusalOf(error);
+  }
+  const known = await lookups.look(name);
+  if ("code" in known) return known;
+  return create(GetSessionResponseSchema, {
+    committed: known.received.map(toRange),
+    dropped: known.dropped.map(toRange),
+    committedUntil: known.committed,
+  });
+}
+
+function toRange([first, last]: Range): BatchRange {
+  return create(BatchRangeSchema, { first: BigInt(first), last: BigInt(last) });
+}

@@ -1,0 +1,61 @@
+import type { SessionName } from "#stream/session-news.ts";
+import type { Epochs } from "./epoch-book.ts";
+import type { SessionWatches, Watch } from "./session-watches.ts";
+
+/** How far a session is committed, as a stream tells it. */
+export interface StreamProgress {
+  readonly committed: bigint;
+  readonly epoch: bigint;
+}
+
+export interface ProgressReportOptions {
+  readonly name: SessionName;
+  readonly shard: number;
+  readonly epochs: Epochs;
+  readonly watches: SessionWatches;
+  /** Sends it; calls `sent` when the connection has taken it, or never if it is gone. */
+  readonly say: (progress: StreamProgress, sent: () => void) => void;
+}
+
+/**
+ * Tells a device how far one session is committed: at once, and whenever it changes. One message is under way at a
+ * time, so a device that does not read finds the newest when it reads again, not all there ever was.
+ */
+export class ProgressReport {
+  readonly name: SessionName;
+  readonly shard: number;
+  readonly #options: ProgressReportOptions;
+  readonly #watch: Watch;
+  #told: bigint | undefined;
+  #saying = false;
+
+  constructor(options: ProgressReportOptions) {
+    this.name = options.name;
+    this.shard = options.shard;
+    this.#options = options;
+    this.#watch = options.watches.watch(options.name, () => this.#tell());
+    this.#tell();
+  }
+
+  acknowledged(sequence: bigint): void {
+    this.#watch.expect(sequence);
+  }
+
+  close(): void {
+    this.#saying = true; // nothing more is said
+    this.#watch.close();
+  }
+
+  #tell(): void {
+    // Without a Redis there is no epoch, and nothing to tell that could be true for long.
+    const epoch = this.#options.epochs.numbers?.get(this.shard);
+    const committed = this.#watch.committed ?? 0n;
+    if (this.#saying || epoch === undefined || committed === this.#told) return;
+    this.#told = committed;
+    this.#saying = true;
+    this.#options.say({ committed, epoch }, () => {
+      this.#saying = false;
+      this.#tell();
+    });
+  }
+}

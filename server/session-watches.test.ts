@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import type { Question } from "#stream/session-news.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { EpochBook } from "./epoch-book.ts";
+import { ProgressReport, type StreamProgress } from "./progress-report.ts";
+import { SessionWatches } from "./session-watches.ts";
+
+const name = { deviceId: "d", sessionId: "s" };
+
+function startWatches(scope: { after(cleanUp: () => void): void }) {
+  const asked: Question[] = [];
+  const watches = new SessionWatches({ ask: (question) => asked.push(question) }, createRegistry("test"));
+  scope.after(() => watches.stop());
+  return { asked, watches };
+}
+
+function startReport(watches: SessionWatches, epochs = new EpochBook()) {
+  const said: StreamProgress[] = [];
+  let sent: (() => void) | undefined;
+  const say = (progress: StreamProgress, whenSent: () => void) => {
+    said.push(progress);
+    sent = whenSent;
+  };
+  const { shard } = new ProgressReport({ name, shard: 0, epochs: epochs.page, watches, say });
+  assert.equal(shard, 0);
+  return {
+    said,
+    committed: () => said.map(({ committed }) => Number(committed)),
+    sent: () => sent?.(),
+  };
+}
+
+test("a device that does not read has one progress waiting, and reads the newest next", (t) => {
+  const { watches } = startWatches(t);
+  const epochs = new EpochBook();
+  epochs.learn(new Map([[0, 7n]]));
+  const { committed, sent } = startReport(watches, epochs);
+  for (const committed of [1n, 2n, 3n]) watches.hear({ ...name, committed });
+  assert.deepEqual(committed(), [0]);
+  sent();
+  assert.deepEqual(committed(), [0, 3]);
+  sent();
+  watches.hear({ ...name, committed: 2n }); // overtaken
+  assert.deepEqual(committed(), [0, 3]);
+});
+
+test("a stream keeps the epoch of its beginning, or the first there is", (t) => {
+  const { watches } = startWatches(t);
+  const epochs = new EpochBook();
+  const early = startReport(watches, epochs);
+  assert.deepEqual(early.said, []);
+  epochs.learn(new Map([[0, 7n]]));
+  watches.epochsChanged();
+  assert.deepEqual(early.said, [{ committed: 0n, epoch: 7n }]);
+  epochs.forget();
+  const away = startReport(watches, epochs);
+  epochs.learn(new Map([[0, 9n]]));
+  watches.epochsChanged();
+  early.sent();
+  watches.hear({ ...name, committed: 1n });
+  assert.deepEqual(early.said.at(-1), { committed: 1n, epoch: 7n });
+  assert.equal(away.said[0]?.epoch, 9n);
+});
+
+test("what all streams of a session want is asked once, and kept until the last of them has gone", (t) => {
+  const { asked, watches } = startWatches(t);
+  const streams = [watches.watch(name, () => {}), watches.watch(name, () => {})];
+  assert.deepEqual(asked, [{ ...name, withRanges: false }]);
+  watches.hear({ ...name, committed: 5n });
+  assert.deepEqual(
+    streams.map(({ committed }) => committed),
+    [5n, 5n],
+  );
+  for (const stream of streams) {
+    assert.equal(watches.size, 1);
+    stream.close();
+    stream.close();
+  }
+  assert.equal(watches.size, 0);
+});
+
+test("asks again as long as there is no answer, and no more once all is committed", async (t) => {
+  const { asked, watches } = startWatches(t);
+  const stream = watches.watch(name, () => {});
+  const settled = { deviceId: "d", sessionId: "settled" };
+  watches.watch(settled, () => {}).expect(1n);
+  watches.hear({ ...settled, committed: 1n });
+  const sessions = () => asked.map(({ sessionId }) => sessionId);
+  await waitFor("a second question", () => asked.length === 3);
+  watches.hear({ ...name, committed: 0n });
+  stream.expect(1n);
+  await waitFor("a question about what was acknowledged", () => asked.length === 4);
+  assert.deepEqual(sessions(), ["s", "settled", "s", "s"]);
+  watches.askAgain();
+  await waitFor("a question about both", () => sessions().lastIndexOf("settled") > 3);
+});

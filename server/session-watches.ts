@@ -1,0 +1,146 @@
+import { Gauge, type Registry } from "#lib/metrics.ts";
+import { keyOf, type SessionName, type SessionProgress } from "#stream/session-news.ts";
+import type { SessionQuestions } from "./session-questions.ts";
+
+/** One stream's look at one session. */
+export interface Watch {
+  /** How far the session is committed as far as is known; undefined: nobody has said yet. Only rises. */
+  readonly committed: bigint | undefined;
+  /** A batch with this sequence was acknowledged, so there should be news. */
+  expect(sequence: bigint): void;
+  close(): void;
+}
+
+interface Watched {
+  readonly name: SessionName;
+  readonly listeners: Set<() => void>;
+  committed: bigint | undefined;
+  /** The highest sequence that was acknowledged. */
+  expected: bigint;
+  /** News may have been missed since the last. */
+  isStale: boolean;
+  /** When the consumers are asked, unless there is news before, and how long after that again. */
+  askAt: number;
+  pauseMs: number;
+}
+
+/** What has been silent for so long is asked for; then after twice as long, up to the other. */
+const pauseMs = { first: 2_000, max: 16_000 } as const;
+const lookIntervalMs = 500;
+
+/**
+ * What streams want to know of sessions. News come by themselves after every COMMIT; a message that was lost is made
+ * up for by asking: at the start, when the subscription was away, and when there is no news although batches were
+ * acknowledged. What is kept is one small object a session, as long as a stream watches it.
+ */
+export class SessionWatches {
+  readonly #watched = new Map<string, Watched>();
+  readonly #questions: Pick<SessionQuestions, "ask">;
+  readonly #timer: NodeJS.Timeout;
+  readonly #gauge: Gauge;
+
+  constructor(questions: Pick<SessionQuestions, "ask">, registry: Registry) {
+    this.#questions = questions;
+    this.#timer = setInterval(() => this.#look(), lookIntervalMs);
+    this.#gauge = new Gauge({
+      name: "fleetlog_watched_sessions",
+      help: "Sessions whose progress a stream of this server reports",
+      registers: [registry],
+    });
+  }
+
+  get size(): number {
+    return this.#watched.size;
+  }
+
+  /** Calls `onNews` when more is known, until it is closed. */
+  watch(name: SessionName, onNews: () => void): Watch {
+    const key = keyOf(name);
+    let session = this.#watched.get(key);
+    if (session === undefined) {
+      session = {
+        name,
+        listeners: new Set(),
+        committed: undefined,
+        expected: 0n,
+        isStale: true,
+        askAt: 0,
+        pauseMs: pauseMs.first,
+      };
+      this.#watched.set(key, session);
+      this.#gauge.set(this.#watched.size);
+      this.#ask(session);
+    }
+    const watched = session;
+    watched.listeners.add(onNews);
+    return {
+      get committed() {
+        return watched.committed;
+      },
+      expect(sequence) {
+        if (sequence <= watched.expected) return;
+        if (!isWanted(watched)) {
+          watched.pauseMs = pauseMs.first;
+          watched.askAt = performance.now() + pauseMs.first;
+        }
+        watched.expected = sequence;
+      },
+      close: () => {
+        watched.listeners.delete(onNews);
+        if (watched.listeners.size > 0 || this.#watched.get(key) !== watched) return;
+        this.#watched.delete(key);
+        this.#gauge.set(this.#watched.size);
+      },
+    };
+  }
+
+  /** Takes what a consumer said. Messages overtake each other, and each was true: the highest counts. */
+  hear({ committed, ...name }: SessionProgress): void {
+    const session = this.#watched.get(keyOf(name));
+    if (session === undefined) return;
+    session.isStale = false;
+    if (session.committed === undefined || committed > session.committed) {
+      session.committed = committed;
+      session.pauseMs = pauseMs.first;
+      for (const onNews of session.listeners) onNews();
+    }
+    session.askAt = performance.now() + session.pauseMs;
+  }
+
+  /** News may have been missed: everything is asked for again within a moment, not all at once. */
+  askAgain(): void {
+    const now = performance.now();
+    for (const session of this.#watched.values()) {
+      session.isStale = true;
+      session.pauseMs = pauseMs.first;
+      session.askAt = now + Math.random() * pauseMs.first;
+    }
+  }
+
+  /** Whoever could not tell for want of an epoch can now. */
+  epochsChanged(): void {
+    for (const session of this.#watched.values()) for (const onNews of session.listeners) onNews();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const session of this.#watched.values()) {
+      if (session.askAt <= now && isWanted(session)) this.#ask(session);
+    }
+  }
+
+  #ask(session: Watched): void {
+    this.#questions.ask({ ...session.name, withRanges: false });
+    session.askAt = performance.now() + session.pauseMs * (0.75 + Math.random() / 2);
+    session.pauseMs = Math.min(session.pauseMs * 2, pauseMs.max);
+  }
+}
+
+/** Whether there is something to be known: a session that is committed as far as it was sent needs no question. */
+function isWanted({ committed, expected, isStale }: Watched): boolean {
+  return isStale || committed === undefined || committed < expected;
+}

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { startProgram } from "#consumer/test-program.ts";
+import { createWorld } from "#consumer/test-support.ts";
+import { IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
+import { openConnectStream } from "#server/testing/connect-device.ts";
+import { connectGrpc, openStream } from "#server/testing/grpc-device.ts";
+import { startServer } from "#server/testing/server-program.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+// The server and the consumer as programs, with a Redis and a database of their own.
+const world = await createWorld();
+after(() => world[Symbol.asyncDispose]());
+const server = await startServer({ after }, world.redisUrl);
+await waitFor("the server", async () => (await server.readyz()).status === 200);
+const consumer = await startProgram(world);
+await consumer.logged("ready");
+
+const http = `http://${server.http}`;
+const clients = Object.entries({
+  gRPC: createGrpcTransport({ baseUrl: `http://${server.grpc}` }),
+  "Connect in JSON": createConnectTransport({ baseUrl: http, httpVersion: "1.1", useBinaryFormat: false }),
+  "Connect in binary by GET": createConnectTransport({ baseUrl: http, httpVersion: "1.1", useHttpGet: true }),
+}).map(([name, transport]) => [name, createClient(IngestService, transport)] as const);
+
+function send(stream: ReturnType<typeof openStream>, sessionId: string, sequences: readonly number[]): void {
+  for (const sequence of sequences) stream.send(encodeRequest(makeBatch(sequence, { sessionId })));
+}
+
+const committedOf = ({ progress }: Pick<ReturnType<typeof openStream>, "progress">) =>
+  Number(progress.at(-1)?.committed);
+
+test("tells a stream that asked how far its session is committed, and no other stream anything", async (t) => {
+  const client = connectGrpc(t, server.grpc);
+  const [stream, silent] = [openStream(client), openStream(client)];
+  stream.send(encodeWish("told"));
+  send(stream, "told", [1, 2, 3]);
+  send(silent, "untold", [1, 2, 3]);
+  await waitFor("all of it", () => committedOf(stream) === 3);
+  send(stream, "told", [5, 6]);
+  await waitFor("the acks", () => stream.acks.length === 5);
+  send(stream, "told", [4]);
+  await waitFor("what the hole held back", () => committedOf(stream) === 6);
+  const told = stream.progress.map(({ committed }) => Number(committed));
+  assert.deepEqual(
+    told,
+    [...new Set(told)].sort((a, b) => a - b),
+    "only rising, nothing twice",
+  );
+  assert.equal(told[0], 0);
+  assert.equal(new Set(stream.progress.map(({ epoch }) => epoch)).size, 1);
+  await waitFor("the silent one's acks", () => silent.acks.length === 3);
+  assert.deepEqual(silent.progress, []);
+});
+
+test("tells what is committed already, also to a stream that sends nothing, on every face", async (t) => {
+  const before = openStream(connectGrpc(t, server.grpc));
+  send(before, "before", [1, 2]);
+  await waitFor("two batches", async () => (await stored("before")) === 2);
+  const grpc = openStream(connectGrpc(t, server.grpc));
+  grpc.send(encodeWish("before"));
+  await waitFor("the progress", () => committedOf(grpc) === 2);
+  for (const binary of [true, false]) {
+    const connect = openConnectStream(t, server.http, binary);
+    connect.send({ reportCommitted: { deviceId: "device-1", sessionId: "before" } });
+    await waitFor("the progress", () => connect.responses.some(({ progress }) => progress?.committed === 2n));
+    connect.send({ batch: makeBatch(3, { sessionId: "before" }) });
+    await waitFor("what came after", () => connect.responses.at(-1)?.progress?.committed !== 2n);
+  }
+});
+
+test("is never ahead of the truth: what PostgreSQL has not committed is not told", async (t) => {
+  const stream = openStream(connectGrpc(t, server.grpc));
+  stream.send(encodeWish("held"));
+  send(stream, "held", [1, 2]);
+  await waitFor("the first two", () => committedOf(stream) === 2);
+  await world.holdFlushes();
+  send(stream, "held", [3, 4]);
+  await waitFor("the acks", () => stream.acks.length === 4);
+  await world.heldFlush();
+  // Asked while the flush is held, a consumer tells what is committed, and the stream would have heard it too.
+  const [, client] = clients[0]!;
+  const { committedUntil } = await client.getSession({ deviceId: "device-1", sessionId: "held" });
+  assert.equal(committedUntil, 2n);
+  assert.equal(committedOf(stream), 2);
+  await world.rows("commit");
+  await waitFor("the rest", () => committedOf(stream) === 4);
+});
+
+test("is never ahead of the truth while PostgreSQL drops the connections of consumers", async (t) => {
+  const stream = openStream(connectGrpc(t, server.grpc));
+  stream.send(encodeWish("rough"));
+  let [sent, checked] = [0, 0];
+  for (let round = 1; round <= 3; round += 1) {
+    const until = sent + 200;
+    while (sent < until) send(stream, "rough", [++sent]);
+    await waitFor("some of it", () => committedOf(stream) > sent - 200);
+    await world.rows(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'fleetlog-consumer'`,
+    );
+    for (; checked < stream.progress.length; checked += 1) {
+      const committed = Number(stream.progress[checked]?.committed);
+      const [row] = await world.rows(
+        `select count(distinct sequence)::int as n from batches
+          where session_id = 'rough' and sequence <= ${committed}`,
+      );
+      assert.equal(row?.["n"], committed, "every batch that was told is there");
+    }
+  }
+  await waitFor("all of it", () => committedOf(stream) === sent);
+});
+
+test("a message that was lost is made up for by a question", async (t) => {
+  const stream = openStream(connectGrpc(t, server.grpc));
+  stream.send(encodeWish("lost"));
+  send(stream, "lost", [1]);
+  await waitFor("the first", () => committedOf(stream) === 1);
+  await world.redis.acl("SETUSER", "default", "-spublish");
+  send(stream, "lost", [2]);
+  await waitFor("two batches", async () => (await stored("lost")) === 2);
+  await world.redis.acl("SETUSER", "default", "+spublish");
+  await waitFor("the second", () => committedOf(stream) === 2);
+});
+
+test("a subscription that breaks is made again, and what was missed is asked for", async (t) => {
+  const stream = openStream(connectGrpc(t, server.grpc));
+  stream.send(encodeWish("broken"));
+  for (let sequence = 1; sequence <= 5; sequence += 1) {
+    send(stream, "broken", [sequence]);
+    await world.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await waitFor(`batch ${sequence}`, () => committedOf(stream) === sequence);
+  }
+});
+
+for (const [name, client] of clients) {
+  test(`a device that lost its memory learns which batches are stored: ${name}`, async (t) => {
+    const sessionId = `lost-${name.replaceAll(/\W/g, "-")}`;
+    const session = { deviceId: "device-1", sessionId };
+    const stream = openStream(connectGrpc(t, server.grpc));
+    send(stream, sessionId, [1, 2, 3, 7]);
+    const dropped = makeBatch(4, { sessionId, records: [], dropped: { lastSequence: 5n, reason: "full" } });
+    stream.send(encodeRequest(dropped));
+    await waitFor("all of it", async () => (await client.getSession(session)).committedUntil === 5n);
+    await waitFor("the batch after the hole", async () => {
+      const { committed, dropped, committedUntil } = await client.getSession(session);
+      return committed.length === 2 && { committed, dropped, committedUntil };
+    });
+    const { committed, dropped: lost, committedUntil } = await client.getSession(session);
+    assert.deepEqual(committed.map(toPair), [
+      [1n, 3n],
+      [7n, 7n],
+    ]);
+    assert.deepEqual(lost.map(toPair), [[4n, 5n]]);
+    assert.equal(committedUntil, 5n);
+  });
+
+  test(`a session that nobody knows is empty, and one that cannot be is refused by name: ${name}`, async () => {
+    const unknown = await client.getSession({ deviceId: "nobody", sessionId: "boot-1" });
+    assert.deepEqual([unknown.committed, unknown.dropped, unknown.committedUntil], [[], [], 0n]);
+    for (const [session, problem] of [
+      [{ deviceId: "", sessionId: "boot-1" }, /^device_id is missing/],
+      [{ deviceId: "a b", sessionId: "boot-1" }, /^device_id is "a b"/],
+      [{ deviceId: "device-1", sessionId: "" }, /^session_id is missing/],
+      [{ deviceId: "device-1", sessionId: "~0123" }, /^session_id is "~0123"/],
+    ] as const) {
+      const error = ConnectError.from(await client.getSession(session).catch((error: unknown) => error));
+      assert.equal(error.code, Code.InvalidArgument);
+      assert.match(error.rawMessage, problem);
+    }
+  });
+}
+
+test("a session is read with curl", async () => {
+  const path = "/fleetlog.v1.IngestService/GetSession";
+  const message = encodeURIComponent('{"deviceId":"nobody","sessionId":"boot-1"}');
+  const response = await fetch(`${http}${path}?connect=v1&encoding=json&message=${message}`);
+  assert.deepEqual(await response.json(), { committed: [], dropped: [], committedUntil: "0" });
+});
+
+async function stored(sessionId: string): Promise<number> {
+  return world.count(`batches where session_id = '${sessionId}'`);
+}
+
+function toPair({ first, last }: { readonly first: bigint; readonly last: bigint }) {
+  return [first, last];
+}
