@@ -1,6 +1,7 @@
 import type { ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { DeviceStreamError } from "#client/device-stream-error.ts";
 import type { SentBatch } from "#client/kept-batches.ts";
+import type { SpoolOptions } from "#client/spool/spool.ts";
 import type { Transport } from "#client/transport.ts";
 import type { Backoff } from "#lib/backoff.ts";
 import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
@@ -49,8 +50,17 @@ export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvent
    */
   readonly keepUntil?: "accepted" | "committed" | undefined;
   /**
+   * A folder in which what is kept survives the end of this process. The next process that opens it sends what it finds
+   * under the old session and numbers, and what is new under a session of its own. Default: only memory.
+   */
+  readonly spool?: SpoolOptions | undefined;
+  /** What happens to batches that an earlier process left in the spool; their notes are gone. */
+  readonly earlier?: DeviceStreamEvents<undefined> | undefined;
+  /** A file of the spool was damaged, as when the power was cut while it was written; or the disk fails at the end. */
+  readonly onSpoolProblem?: ((problem: string) => void) | undefined;
+  /**
    * How much is kept, which is how long a device can do without its server. Default 1,024 batches and 64 MiB; with
-   * `keepUntil: "accepted"` in memory, as much as may be under way.
+   * `keepUntil: "accepted"` in memory, as much as may be under way, unless the oldest are dropped.
    */
   readonly keptBatchesMax?: number | undefined;
   readonly keptBytesMax?: number | undefined;
@@ -69,7 +79,7 @@ export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvent
   readonly inFlightBytesMax?: number | undefined;
   /** How long batches wait without any acknowledgement before the connection counts as dead; default 30 s. */
   readonly ackTimeoutMs?: number | undefined;
-  /** How long to go on without any acknowledgement before the stream fails for good; default 5 min. */
+  /** How long to go on without any acknowledgement before the stream fails; default 5 min, with a spool for ever. */
   readonly giveUpAfterMs?: number | undefined;
   /** Between attempts; default up to 100 ms, doubling to up to 5 s, with full jitter. */
   readonly backoff?: Backoff | undefined;
@@ -96,7 +106,7 @@ export function readSettings(options: DeviceStreamOptions<never>): Settings {
   const inFlightBatchesMax = options.inFlightBatchesMax ?? 32;
   const inFlightBytesMax = options.inFlightBytesMax ?? 4 * mebibyte;
   const keepUntilCommitted = options.keepUntil === "committed";
-  const keepsMore = keepUntilCommitted || options.onFull === "drop-oldest";
+  const keepsMore = keepUntilCommitted || options.onFull === "drop-oldest" || options.spool !== undefined;
   const settings = {
     keepUntilCommitted,
     keptBatchesMax: options.keptBatchesMax ?? (keepsMore ? 1_024 : inFlightBatchesMax),
@@ -104,7 +114,7 @@ export function readSettings(options: DeviceStreamOptions<never>): Settings {
     inFlightBatchesMax,
     inFlightBytesMax,
     ackTimeoutMs: options.ackTimeoutMs ?? 30_000,
-    giveUpAfterMs: options.giveUpAfterMs ?? 300_000,
+    giveUpAfterMs: options.giveUpAfterMs ?? (options.spool ? Number.POSITIVE_INFINITY : 300_000),
     commitTimeoutMs: options.commitTimeoutMs ?? 60_000,
     commitPollMs: options.commitPollMs ?? 2_000,
     backoff: options.backoff ?? { baseMs: 100, capMs: 5_000 },

@@ -4,9 +4,11 @@ import { Delivery } from "#client/delivery.ts";
 import { DeviceStreamError } from "#client/device-stream-error.ts";
 import { type DeviceStreamOptions, readSettings, type Settings } from "#client/device-stream-options.ts";
 import { dropOldest } from "#client/drop-oldest.ts";
+import { EarlierSessions } from "#client/earlier-sessions.ts";
 import { GrpcTransport } from "#client/grpc-transport.ts";
 import { KeptBatches, type SentBatch } from "#client/kept-batches.ts";
 import { encodeRequest } from "#client/record.ts";
+import { Spool } from "#client/spool/spool.ts";
 import type { SessionKey, Transport } from "#client/transport.ts";
 import { withDeadline } from "#lib/deadline.ts";
 
@@ -15,35 +17,46 @@ export type { SentBatch } from "#client/kept-batches.ts";
 /**
  * The device's half of the promise: a batch is numbered and encoded once, kept until it is settled, and sent again
  * with the same bytes whenever that is in doubt, so that the server can tell a retry from a new batch.
- * What is kept lies in KeptBatches; Delivery brings it to the server.
+ * What is kept lies in KeptBatches, and in a Spool if there is one; Delivery brings it to the server.
  */
 export class DeviceStream<Note = undefined> {
   readonly #session: SessionKey;
   readonly #options: DeviceStreamOptions<Note>;
   readonly #settings: Settings;
   readonly #transport: Transport;
-  readonly #kept = new KeptBatches<Note>();
+  readonly #spool: Spool | undefined;
+  readonly #kept: KeptBatches<Note>;
   readonly #delivery: Delivery<Note>;
+  readonly #earlier: EarlierSessions | undefined;
   #sequence = 0n;
   #failure: DeviceStreamError<Note> | undefined;
   #changed = Promise.withResolvers<void>();
 
+  /** Throws SpoolError when there is a spool that cannot be used, RangeError for a bound that is none. */
   constructor(options: DeviceStreamOptions<Note>) {
     const { deviceId, sessionId = randomBytes(8).toString("hex"), transport, channel } = options;
     this.#session = { deviceId, sessionId };
     this.#options = options;
     this.#settings = readSettings(options);
+    if (options.spool) this.#spool = new Spool(options.spool, this.#session, this.#settings.keptBytesMax);
+    this.#kept = new KeptBatches<Note>(this.#spool?.journal);
     this.#transport =
       transport ??
       new GrpcTransport(channel ?? openChannel(options.address, options.credentials), channel === undefined);
+    const common = {
+      transport: this.#transport,
+      settings: this.#settings,
+      onChange: () => this.#onChange(),
+    };
     this.#delivery = new Delivery<Note>({
       session: this.#session,
       kept: this.#kept,
-      transport: this.#transport,
-      settings: this.#settings,
       events: options,
-      onChange: () => this.#onChange(),
+      ...common,
     });
+    if (!this.#spool) return;
+    for (const problem of this.#spool.problems) options.onSpoolProblem?.(problem);
+    this.#earlier = new EarlierSessions(this.#spool.earlier, { events: options.earlier ?? {}, ...common });
   }
 
   get sessionId(): string {
@@ -55,10 +68,16 @@ export class DeviceStream<Note = undefined> {
     return this.#kept.all;
   }
 
+  /** How many batches that an earlier process left in the spool are still to be settled. */
+  get earlierCount(): number {
+    return this.#earlier?.count ?? 0;
+  }
+
   /**
    * Gives the batch the next number and keeps it; resolves when there is room for another, which is the
    * backpressure: await it before the next call. `records` come from `encodeRecord`, 1 to 10,000 of them, at most
-   * 1 MiB together. Rejects with {@link DeviceStreamError} once the stream has failed or is closed.
+   * 1 MiB together. Rejects with {@link DeviceStreamError} once the stream has failed or is closed, and with the disk's
+   * error when the spool cannot take the batch: it then has no number and is not sent.
    */
   async send(records: readonly Uint8Array[], note: Note): Promise<void> {
     if (this.#failure) throw this.#failure;
@@ -73,17 +92,18 @@ export class DeviceStream<Note = undefined> {
     this.#sequence = sequence;
     if (this.#options.onFull === "drop-oldest") this.#makeRoom();
     this.#delivery.pump();
+    await this.#spool?.appended((reason) => this.#delivery.fail(reason));
     if (this.#options.onFull !== "drop-oldest") await this.#until(() => this.#hasRoom());
   }
 
   /** Resolves when no batch is kept any more; with `deadlineMs`, rejects with DeadlineError beyond it. */
   async flush(deadlineMs?: number): Promise<void> {
-    const flushed = this.#until(() => this.#kept.count === 0);
+    const flushed = this.#until(() => this.#count === 0);
     if (deadlineMs === undefined) await flushed;
-    else await withDeadline(`acknowledgement of ${this.#kept.count} batches`, deadlineMs, flushed);
+    else await withDeadline(`acknowledgement of ${this.#count} batches`, deadlineMs, flushed);
   }
 
-  /** Ends the stream and the connection. What is kept is dropped: `flush()` first. */
+  /** Ends the stream and the connection. What is kept, and is in no spool, is gone: `flush()` first. */
   close(): void {
     this.#fail("the stream is closed");
   }
@@ -92,15 +112,24 @@ export class DeviceStream<Note = undefined> {
     this.close();
   }
 
+  get #count(): number {
+    return this.#kept.count + this.earlierCount;
+  }
+
+  get #bytes(): number {
+    return this.#kept.bytes + (this.#earlier?.bytes ?? 0);
+  }
+
   #makeRoom(): void {
     const { keptBatchesMax, keptBytesMax } = this.#settings;
-    const isOver = () => this.#kept.count > keptBatchesMax || this.#kept.bytes > keptBytesMax;
+    const isOver = () => this.#count > keptBatchesMax || this.#bytes > keptBytesMax;
+    this.#earlier?.drop({ isOver, keptBatchesMax });
     dropOldest(this.#kept, { session: this.#session, isOver, keptBatchesMax, events: this.#options });
   }
 
   #hasRoom(): boolean {
     const { keptBatchesMax, keptBytesMax } = this.#settings;
-    return this.#kept.count < keptBatchesMax && this.#kept.bytes < keptBytesMax;
+    return this.#count < keptBatchesMax && this.#bytes < keptBytesMax;
   }
 
   async #until(condition: () => boolean): Promise<void> {
@@ -111,7 +140,7 @@ export class DeviceStream<Note = undefined> {
   }
 
   #onChange(): void {
-    const { failure } = this.#delivery;
+    const failure = this.#delivery.failure ?? this.#earlier?.failure;
     if (failure !== undefined && !this.#failure) {
       const error = this.#fail(failure);
       this.#options.onFailed?.(error);
@@ -125,6 +154,12 @@ export class DeviceStream<Note = undefined> {
     if (this.#failure) return this.#failure;
     this.#failure = new DeviceStreamError(message, this.#kept.all);
     this.#delivery.fail(message);
+    this.#earlier?.end(message);
+    try {
+      this.#spool?.[Symbol.dispose]();
+    } catch (error) {
+      this.#options.onSpoolProblem?.(`the spool cannot be closed: ${(error as Error).message}`);
+    }
     if (!this.#options.transport) this.#transport.close();
     this.#onChange();
     return this.#failure;

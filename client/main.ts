@@ -3,6 +3,7 @@ import { limits } from "#batch/limits.ts";
 import { severityByName } from "#client/line-severity.ts";
 import { exitCodes, InputError, send } from "#client/send.ts";
 import type { Output } from "#client/send-report.ts";
+import { SpoolError } from "#client/spool/spool.ts";
 
 const program = new Command("fleetlog").description("Fleetlog, from the side of a device.");
 
@@ -27,6 +28,12 @@ program
       name("a session", limits.sessionIdBytesMax),
     ),
   )
+  .option("--spool <folder>", "keeps what is not sent yet there, whatever happens to this process, see below")
+  .addOption(
+    new Option("--keep-until <state>", "accepted: on disk in Redis; committed: in PostgreSQL")
+      .choices(["accepted", "committed"])
+      .default("accepted"),
+  )
   .option("--batch-records <n>", "records in a batch, 1 to 10000", wholeNumber(1, limits.recordsMax), 500)
   .option("--give-up-after <seconds>", "without any acknowledgement", wholeNumber(1, 86_400), 300)
   .option("-q, --quiet", "only what went wrong")
@@ -39,6 +46,9 @@ without one takes that of the line before it.
 A broken connection or a server that restarts is survived without loss or doubles. A second run is a new session: it
 stores everything again. To repeat a run after a failure, give it the same --session (each run names its own): with
 the same unchanged files and the same options, what is stored already is recognised.
+
+With --spool a batch is in the folder before it is sent, and stays until it is acknowledged. Whatever ends a run, the
+next one with the same folder sends what is left, once and under its old session. One run at a time may have it.
 
 Exit code: 0 all acknowledged, 1 could not send everything, 2 some records were refused (each with its reason; the
 server keeps what it refused in dead_letters), 130 interrupted.`,
@@ -55,6 +65,8 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
         sessionId: options.session,
         batchRecordsMax: options.batchRecords,
         giveUpAfterMs: options.giveUpAfter * 1_000,
+        spool: options.spool,
+        keepUntil: options.keepUntil,
       },
       { stdin: process.stdin, output: createOutput(options.quiet === true), signal: interruptSignal() },
     );
@@ -69,6 +81,8 @@ interface SendCommandOptions {
   session?: string;
   batchRecords: number;
   giveUpAfter: number;
+  spool?: string;
+  keepUntil: "accepted" | "committed";
   quiet?: boolean;
 }
 
@@ -129,7 +143,7 @@ function wholeNumber(min: number, max: number) {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof InputError)) throw error;
+  if (!(error instanceof InputError || error instanceof SpoolError)) throw error;
   process.stderr.write(`${error.message}\n`);
   process.exit(exitCodes.failed);
 }

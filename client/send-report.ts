@@ -29,6 +29,7 @@ export class SendReport {
   #reasons = new Map<string, number>();
   linesRead = 0;
   acknowledged = 0;
+  earlier = 0;
   refused = 0;
   batches = 0;
   reconnects = 0;
@@ -42,6 +43,16 @@ export class SendReport {
     this.acknowledged += recordCount;
     this.batches++;
     this.#showProgress();
+  }
+
+  /** Records that an earlier run had left in the spool. */
+  acknowledgeEarlier(recordCount: number): void {
+    this.earlier += recordCount;
+  }
+
+  refuseEarlier(sequence: bigint, recordCount: number, reason: string): void {
+    this.refused += recordCount;
+    this.#output.problem(`from the spool, batch ${sequence}: ${reason}`);
   }
 
   /** A line that is not stored: the server refused it, or no batch could carry it. */
@@ -91,6 +102,7 @@ export class SendReport {
       [
         `${number(this.linesRead)} lines read`,
         `${number(this.acknowledged)} records acknowledged`,
+        ...(this.earlier > 0 ? [`${number(this.earlier)} records of earlier runs`] : []),
         `${number(this.refused)} refused${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}`,
         `${number(this.batches)} batches`,
         `${number(this.reconnects)} reconnects`,

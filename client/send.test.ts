@@ -209,4 +209,55 @@ describe("fleetlog send", () => {
     await assert.rejects(run({ address: peer.address, inputs: [folder] }), /it is a directory/);
     assert.equal(peer.streams, 0);
   });
+
+  test("keeps in the spool what it cannot send, and the next run sends it once", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
+    const spool = join(folder, "spool");
+    const path = await file("spooled.log", "a\nb\nc\nd\n");
+    const options = { address: peer.address, spool };
+    const first = await run({ ...options, inputs: [path], batchRecordsMax: 1, giveUpAfterMs: 200 });
+    assert.equal(first.exitCode, exitCodes.failed);
+    assert.ok(
+      first.problems.includes(
+        `3 batches are kept in ${spool}: the next run with the same --spool sends them`,
+      ),
+    );
+    peer.answer = () => ({});
+    peer.seen.length = 0;
+    const second = await run(options);
+    assert.equal(second.exitCode, exitCodes.acknowledged);
+    assert.match(second.result, /^0 lines read, 0 records acknowledged, 3 records of earlier runs, /);
+    assert.deepEqual(storedBy(peer), ["b", "c", "d"]);
+  });
+
+  test("with keep-until committed, ends when everything is in PostgreSQL", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committed: 0n, epoch: 1n });
+    peer.answer = ({ sequence }) => {
+      setImmediate(() => peer.tell({ committed: sequence, epoch: 1n }));
+      return {};
+    };
+    const path = await file("committed.log", "a\nb\n");
+    const { exitCode } = await run({
+      address: peer.address,
+      inputs: [path],
+      batchRecordsMax: 1,
+      keepUntil: "committed",
+    });
+    assert.equal(exitCode, exitCodes.acknowledged);
+  });
+
+  test("says what is not committed when that takes too long", async () => {
+    using peer = await new TestPeer().start();
+    const path = await file("uncommitted.log", "a\n");
+    const { exitCode, problems } = await run({
+      address: peer.address,
+      inputs: [path],
+      keepUntil: "committed",
+      giveUpAfterMs: 300,
+    });
+    assert.equal(exitCode, exitCodes.failed);
+    assert.ok(problems.includes(`not acknowledged: ${path}:1`));
+  });
 });

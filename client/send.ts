@@ -8,6 +8,7 @@ import { DeviceStream } from "#client/device-stream.ts";
 import { LineEncoder } from "#client/line-encoder.ts";
 import { readLines } from "#client/read-lines.ts";
 import { type Output, SendReport, type Stretch } from "#client/send-report.ts";
+import { DeadlineError } from "#lib/deadline.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 export interface SendOptions {
@@ -22,6 +23,10 @@ export interface SendOptions {
   readonly batchRecordsMax?: number | undefined;
   /** How long to go on without any acknowledgement; default 5 min. */
   readonly giveUpAfterMs?: number | undefined;
+  /** A folder: what could not be sent stays there, and is sent by the next run that has it. */
+  readonly spool?: string | undefined;
+  /** When a batch is done; default when it is accepted. See DeviceStreamOptions. */
+  readonly keepUntil?: "accepted" | "committed" | undefined;
 }
 
 export interface SendSurroundings {
@@ -64,6 +69,7 @@ export async function send(
   { stdin, output, signal }: SendSurroundings,
 ): Promise<number> {
   const report = new SendReport(output);
+  const { giveUpAfterMs = 300_000, spool } = options;
   const areFiles = await checkInputs(options.inputs);
   const isRepeatable = areFiles || options.sessionId !== undefined;
   const stopped = new AbortController();
@@ -72,7 +78,19 @@ export async function send(
     deviceId: options.deviceId,
     sessionId: options.sessionId,
     address: options.address,
-    giveUpAfterMs: options.giveUpAfterMs,
+    giveUpAfterMs,
+    keepUntil: options.keepUntil,
+    spool: options.spool === undefined ? undefined : { folder: options.spool },
+    earlier: {
+      onAcknowledged: ({ recordCount, sequence }, { rejections }) => {
+        report.acknowledgeEarlier(recordCount - rejections.length);
+        for (const { index, reason } of rejections)
+          report.refuseEarlier(sequence, 1, `record ${index}: ${reason}`);
+      },
+      onRefused: ({ recordCount, sequence }, { message }) =>
+        report.refuseEarlier(sequence, recordCount, message),
+    },
+    onSpoolProblem: (problem) => output.problem(`spool: ${problem}`),
     onAcknowledged: ({ note: { file, line } }, ack) => {
       for (const { index, reason } of ack.rejections) {
         report.refuse({ file, firstLine: line + index, lineCount: 1 }, reason);
@@ -99,7 +117,7 @@ export async function send(
     try {
       await readInputs(options, { stdin, stop, log, report, areFiles, isRepeatable });
     } finally {
-      await stream.flush();
+      await flushWhileItMoves(stream, giveUpAfterMs);
     }
   };
   await Promise.race([sending(), aborted(stop)]).catch(fail);
@@ -108,6 +126,10 @@ export async function send(
 
   const left = [...stream.unacknowledged, ...(log.gathered ? [log.gathered] : [])];
   report.unacknowledged(left.map(stretchOf));
+  const spooled = stream.unacknowledged.length + stream.earlierCount;
+  if (spool !== undefined && spooled > 0) {
+    output.problem(`${spooled} batches are kept in ${spool}: the next run with the same --spool sends them`);
+  }
   report.summarize(stream.sessionId);
   if (isRepeatable && (failures.size > 0 || stop.aborted)) {
     output.problem(`run it again with --session ${stream.sessionId}: what is stored already is recognised`);
@@ -186,6 +208,19 @@ async function readInput(
     }
   }
   await log.cut();
+}
+
+/** What is accepted may be on its way to PostgreSQL for long: that is well as long as there is some progress. */
+async function flushWhileItMoves(stream: DeviceStream<Origin>, silenceMsMax: number): Promise<void> {
+  for (;;) {
+    const before = stream.unacknowledged.length + stream.earlierCount;
+    try {
+      return await stream.flush(silenceMsMax);
+    } catch (error) {
+      const after = stream.unacknowledged.length + stream.earlierCount;
+      if (!(error instanceof DeadlineError) || after >= before) throw error;
+    }
+  }
 }
 
 function stretchOf({ note, recordCount }: { note: Origin; recordCount: number }): Stretch {

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { crc32 } from "node:zlib";
+import { KeptBatches } from "#client/kept-batches.ts";
+import { encodeRecord, encodeRequest } from "#client/record.ts";
+import { Spool, SpoolError } from "#client/spool/spool.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "fleetlog-spool-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const mebibyte = 1024 * 1024;
+const sessionOf = (sessionId: string) => ({ deviceId: "host-1", sessionId });
+const openSpool = (sessionId: string, bytesMax = 64 * mebibyte) =>
+  new Spool({ folder }, sessionOf(sessionId), bytesMax);
+
+/** What a session keeps, with a batch added for each message. */
+function fill(spool: Spool, ...messages: readonly string[]): KeptBatches<undefined> {
+  const kept = new KeptBatches<undefined>(spool.journal);
+  for (const [index, message] of messages.entries()) {
+    const sequence = BigInt(index + 1);
+    const request = encodeRequest({ ...spool.journal.session, sequence }, [encodeRecord({ message })]);
+    kept.add({ sequence, recordCount: 1, note: undefined, request, byteLength: request.byteLength });
+  }
+  return kept;
+}
+
+const sequencesOf = (kept: KeptBatches<undefined> | undefined) =>
+  kept?.all.map(({ sequence }) => Number(sequence));
+const spoolFiles = () => readdirSync(folder).filter((name) => name.endsWith(".spool"));
+const fileBytes = () =>
+  spoolFiles().reduce((sum, name) => sum + readFileSync(join(folder, name)).byteLength, 0);
+
+describe("a spool", () => {
+  test("gives the next process what is not settled, byte for byte, under its session", () => {
+    let requests: readonly Buffer[];
+    {
+      using spool = openSpool("s-1");
+      const kept = fill(spool, "one", "two", "three", "four");
+      const [, second] = kept.all;
+      if (second) kept.forget(second);
+      requests = kept.all.map(({ request }) => request);
+    }
+    using spool = openSpool("s-2");
+    assert.deepEqual(spool.problems, []);
+    const [earlier] = spool.earlier;
+    assert.deepEqual(earlier?.session, sessionOf("s-1"));
+    assert.deepEqual(sequencesOf(earlier?.kept), [1, 3, 4]);
+    assert.deepEqual(
+      earlier?.kept.all.map(({ request }) => request),
+      requests,
+    );
+    assert.equal(
+      earlier?.kept.bytes,
+      requests.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    );
+  });
+
+  test("keeps the sessions of several processes apart, and forgets those that are settled", () => {
+    for (const [index, name] of ["s-1", "s-2", "s-3"].entries()) {
+      using spool = openSpool(name);
+      assert.equal(spool.earlier.length, index);
+      fill(spool, "one", "two");
+    }
+    using spool = openSpool("s-4");
+    for (const { kept } of spool.earlier.slice(0, 2)) for (const batch of kept.all) kept.forget(batch);
+    spool[Symbol.dispose]();
+    using next = openSpool("s-5");
+    assert.deepEqual(
+      next.earlier.map(({ session }) => session.sessionId),
+      ["s-3"],
+    );
+    assert.equal(spoolFiles().length, 1);
+  });
+
+  test("is for one at a time", () => {
+    using first = openSpool("s-1");
+    assert.throws(() => openSpool("s-2"), new SpoolError(`the spool ${folder} is in use by another process`));
+    first[Symbol.dispose]();
+    using _ = openSpool("s-2");
+  });
+
+  test("cuts a torn tail wherever it is torn, and keeps every whole batch before it", () => {
+    {
+      using spool = openSpool("s-1");
+      fill(spool, "one", "two");
+    }
+    const [name = ""] = spoolFiles();
+    const path = join(folder, name);
+    const whole = readFileSync(path);
+    for (let length = whole.byteLength; length >= 0; length--) {
+      writeFileSync(path, whole.subarray(0, length));
+      using spool = openSpool("s-2");
+      const sequences = sequencesOf(spool.earlier[0]?.kept) ?? [];
+      assert.deepEqual(sequences, [1, 2].slice(0, sequences.length));
+      if (length === whole.byteLength) assert.equal(sequences.length, 2);
+      for (const { request } of spool.earlier[0]?.kept.all ?? []) assert.notEqual(request.byteLength, 0);
+      const damaged = readdirSync(folder).filter((file) => file.endsWith(".damaged"));
+      for (const file of damaged) rmSync(join(folder, file));
+    }
+  });
+
+  test("takes neither zeros nor noise nor a flipped bit for a batch", () => {
+    {
+      using spool = openSpool("s-1");
+      fill(spool, "one", "two");
+    }
+    const [name = ""] = spoolFiles();
+    const path = join(folder, name);
+    const whole = readFileSync(path);
+    for (const tail of [Buffer.alloc(4_096), Buffer.alloc(4_096, 0xff), Buffer.from("noise".repeat(100))]) {
+      writeFileSync(path, whole);
+      appendFileSync(path, tail);
+      using spool = openSpool("s-2");
+      assert.deepEqual(sequencesOf(spool.earlier[0]?.kept), [1, 2]);
+      assert.match(spool.problems.join(), /bytes after 3 frames are no whole frame, and were cut/);
+    }
+    for (let at = 0; at < whole.byteLength; at++) {
+      const flipped = Buffer.from(whole);
+      flipped[at] = (flipped[at] ?? 0) ^ 1;
+      writeFileSync(path, flipped);
+      using spool = openSpool("s-2");
+      assert.equal(spool.problems.length, 1, `byte ${at}`);
+      assert.ok((sequencesOf(spool.earlier[0]?.kept) ?? []).length < 2);
+      for (const file of readdirSync(folder)) if (file.endsWith(".damaged")) rmSync(join(folder, file));
+    }
+  });
+
+  test("does not hand out a batch that the disk altered meanwhile", () => {
+    using spool = openSpool("s-1");
+    const kept = fill(spool, "one");
+    truncateSync(join(folder, spoolFiles()[0] ?? ""), 100);
+    assert.throws(() => kept.all[0]?.request, /is damaged at byte/);
+  });
+
+  test("leaves alone what a newer version wrote", () => {
+    {
+      using spool = openSpool("s-1");
+      spool.journal.append({ sequence: 1n, recordCount: 1, request: Buffer.alloc(9), byteLength: 9 });
+    }
+    const [name = ""] = spoolFiles();
+    const path = join(folder, name);
+    const newer = encodeNewer(readFileSync(path));
+    writeFileSync(path, newer);
+    assert.throws(() => openSpool("s-2"), /cannot be read: format version 2/);
+    assert.deepEqual(readFileSync(path), newer);
+  });
+
+  test("uses no more than twice its bytes, although the oldest batch is never settled", () => {
+    using spool = openSpool("s-1", 8 * mebibyte);
+    const kept = new KeptBatches<undefined>(spool.journal);
+    const message = "x".repeat(256 * 1024);
+    for (let sequence = 1n; sequence <= 400n; sequence++) {
+      const request = encodeRequest({ ...spool.journal.session, sequence }, [encodeRecord({ message })]);
+      kept.add({ sequence, recordCount: 1, note: undefined, request, byteLength: request.byteLength });
+      const last = kept.all.at(-1);
+      if (last && sequence > 1n) kept.forget(last);
+    }
+    assert.ok(fileBytes() <= 2 * 8 * mebibyte + mebibyte, `${fileBytes()} bytes`);
+    assert.equal(kept.count, 1);
+    assert.match(kept.all[0]?.request.toString() ?? "", /xxxx/);
+    spool[Symbol.dispose]();
+    using next = openSpool("s-2", 8 * mebibyte);
+    assert.deepEqual(sequencesOf(next.earlier[0]?.kept), [1]);
+  });
+
+  test("remembers which batches others may have seen: only the others may be given up", () => {
+    {
+      using spool = openSpool("s-1");
+      const kept = fill(spool, "one", "two", "three");
+      kept.written();
+      kept.written();
+    }
+    using spool = openSpool("s-2");
+    const [earlier] = spool.earlier;
+    assert.deepEqual(
+      earlier?.kept.neverWritten(9).map(({ sequence }) => sequence),
+      [3n],
+    );
+  });
+});
+
+/** The same bytes with version 2 in the first frame, and its checksum. */
+function encodeNewer(bytes: Buffer): Buffer {
+  const newer = Buffer.from(bytes);
+  newer[9] = 2;
+  const end = 8 + newer.readUInt32LE(0);
+  newer.writeUInt32LE(crc32(newer.subarray(8, end), crc32(newer.subarray(0, 4))), 4);
+  return newer;
+}

@@ -1,0 +1,86 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type EarlierSession, filesByRun, loadRun, prefixOf } from "#client/spool/load-run.ts";
+import { FileLock } from "#client/spool/lock.ts";
+import { SessionJournal } from "#client/spool/session-journal.ts";
+import type { SessionKey } from "#client/transport.ts";
+
+export interface SpoolOptions {
+  /** Made if it is not there. For one process at a time. */
+  readonly folder: string;
+  /**
+   * How long a batch may be in the hands of the kernel before it is on disk, which is what a loss of power can cost; the
+   * end of the process, however violent, costs nothing. 0: `send()` waits for the disk. Default 1,000.
+   */
+  readonly syncMs?: number | undefined;
+}
+
+/** The folder cannot be used as a spool; the message says why. */
+export class SpoolError extends Error {
+  override readonly name = "SpoolError";
+}
+
+/**
+ * A folder in which batches survive the process: `lock`, and for each session the files of its journal, named
+ * `RUN-NUMBER.spool`, where the run is one life of a process. What earlier runs left goes on under its own session; what
+ * is new begins another one, so that no number is ever given twice.
+ */
+export class Spool implements Disposable {
+  readonly earlier: readonly EarlierSession[];
+  /** What was found damaged, for a person to know. */
+  readonly problems: readonly string[];
+  readonly journal: SessionJournal;
+  readonly #lock: FileLock;
+  readonly #syncMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Reads what is there and begins `session`. Throws {@link SpoolError} when another process has the folder. */
+  constructor({ folder, syncMs = 1_000 }: SpoolOptions, session: SessionKey, bytesMax: number) {
+    this.#syncMs = syncMs;
+    mkdirSync(folder, { recursive: true });
+    const lock = FileLock.take(join(folder, "lock"));
+    if (!lock) throw new SpoolError(`the spool ${folder} is in use by another process`);
+    this.#lock = lock;
+    try {
+      const runs = filesByRun(folder);
+      const problems: string[] = [];
+      this.earlier = [...runs].flatMap(([run, files]) => loadRun(folder, run, files, problems));
+      this.problems = problems;
+      const prefix = prefixOf(folder, Math.max(0, ...runs.keys()) + 1);
+      this.journal = new SessionJournal(session, { prefix, nextNumber: 1, bytesMax });
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw new SpoolError(`the spool ${folder} cannot be read: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Something was appended: resolves when it counts as kept, which is at once, or when it is on disk. A disk that fails
+   * later is told to `onFailure`.
+   */
+  async appended(onFailure: (reason: string) => void): Promise<void> {
+    if (this.#syncMs === 0) await this.journal.sync();
+    else {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        this.journal
+          .sync()
+          .catch((error: Error) => onFailure(`the spool cannot be synced: ${error.message}`));
+      }, this.#syncMs);
+    }
+  }
+
+  /** What is in the folder stays there, for the next process. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    try {
+      this.journal.syncNow();
+    } finally {
+      for (const { journal } of this.earlier) journal.close();
+      this.journal.close();
+      this.#lock[Symbol.dispose]();
+    }
+  }
+}

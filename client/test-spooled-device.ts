@@ -1,0 +1,20 @@
+// A device in a process of its own, to be killed: sends a batch again and again and says which ones it was promised to
+// keep. node client/test-spooled-device.ts FOLDER ADDRESS NAME
+
+import { writeSync } from "node:fs";
+import { DeviceStream } from "#client/device-stream.ts";
+import { encodeRecord } from "#client/record.ts";
+
+const [folder = "", address = "", name = ""] = process.argv.slice(2);
+const stream = new DeviceStream({
+  deviceId: "host-1",
+  address,
+  spool: { folder },
+  backoff: { baseMs: 1, capMs: 10 },
+});
+for (let turn = 1; ; turn++) {
+  const message = `${name}-${turn}`;
+  await stream.send([encodeRecord({ message })], undefined);
+  writeSync(1, `${message}\n`);
+  await new Promise(setImmediate); // so that answers are read
+}
