@@ -9,7 +9,7 @@ import { openPool } from "../test/open-pool.ts";
 import { type SeedBatch, seed, seededRandom } from "../test/seed.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything, type LogFilter, severityNumbers } from "./log-filter.ts";
-import { type LogOrder, type LogPosition, newestFirst, oldestFirst } from "./log-order.ts";
+import { comparePositions, type LogOrder, type LogPosition, newestFirst, oldestFirst } from "./log-order.ts";
 
 const second = 1_000_000n;
 const start = 1_700_000_000n * second;
@@ -94,8 +94,8 @@ describe("over overlapping batches of devices with odd clocks", () => {
       for (let pages = 0; pages < 8; pages++) {
         const page = await findLogs(db, filter, { order, after, pageSize });
         found.push(...page.logs);
-        if (!page.hasMore) break;
-        after = page.logs.at(-1);
+        if (page.next === undefined) break;
+        after = page.next;
       }
       const expected = all.slice(begin, begin + pageSize * 8);
       assert.deepEqual(
@@ -103,6 +103,25 @@ describe("over overlapping batches of devices with odd clocks", () => {
         expected,
         JSON.stringify({ round, pageSize, order: order.direction, ...described(filter) }),
       );
+    }
+  });
+
+  test("pages that end early together are the same, and each gets further", async () => {
+    for (let round = 0; round < 20; round++) {
+      const filter = randomFilter();
+      const order = random() < 0.5 ? newestFirst : oldestFirst;
+      const found: LogPosition[] = [];
+      let pages = 0;
+      for (let after: LogPosition | undefined; ; pages++) {
+        const page = await findLogs(db, filter, { order, after, pageSize: 1 + upTo(200), patienceMs: 0 });
+        found.push(...page.logs);
+        if (page.next === undefined) break;
+        assert.ok(after === undefined || comparePositions(order)(after, page.next) < 0);
+        after = page.next;
+      }
+      const all = await bruteForce(filter, order);
+      assert.deepEqual(found.map(placeOf), all, JSON.stringify({ round, ...described(filter) }));
+      assert.ok(pages >= Math.floor(all.length / 200));
     }
   });
 
@@ -116,7 +135,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
           seed(pool, randomBatches(3)),
         ]);
         found.push(...page.logs);
-        if (!page.hasMore) break;
+        if (page.next === undefined) break;
       }
       const places = found.map(placeOf);
       assert.equal(new Set(places).size, places.length);
@@ -182,10 +201,23 @@ test("pages of large records are short, and none is lost", async () => {
     const page = await findLogs(db, filter, { order: newestFirst, after: found.at(-1), pageSize: 150 });
     found.push(...page.logs);
     lengths.push(page.logs.length);
-    if (!page.hasMore) break;
+    if (page.next === undefined) break;
   }
   assert.deepEqual(lengths, [59, 59, 59, 23], "4 MiB of 72 KB each");
   assert.deepEqual(found.map(placeOf), await bruteForce(filter));
+});
+
+test("what is large within one batch comes in several pages too", async () => {
+  const records = Array.from({ length: 100 }, (_, n) => ({
+    timeMicros: start + BigInt(n),
+    message: "x".repeat(64_000),
+  }));
+  await seed(pool, [{ deviceId: "one-batch", receivedMicros: start, records }]);
+  const filter = { ...everything, deviceIds: ["one-batch"] };
+  const wish = { order: oldestFirst, pageSize: 1000 };
+  const first = await findLogs(db, filter, { ...wish, after: undefined });
+  const second = await findLogs(db, filter, { ...wish, after: first.next });
+  assert.deepEqual([first.logs.length, second.logs.length, second.next], [66, 34, undefined]);
 });
 
 function placeOf({ timeMicros, batchId, index }: LogPosition): string {

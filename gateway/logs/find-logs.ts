@@ -13,16 +13,19 @@ export interface PageWish {
   readonly pageSize: number;
   /** Of messages and attributes: a page ends with the record that brings it over. */
   readonly bytesMax?: number;
+  /** After so long a page ends with what is certain to be next, which may be nothing. Not given: it is searched to its end. */
+  readonly patienceMs?: number;
 }
 
 export interface LogPage {
   readonly logs: readonly FoundLog[];
-  readonly hasMore: boolean;
+  /** Where the next page goes on. Undefined: this is the last. */
+  readonly next: LogPosition | undefined;
 }
 
 /**
  * The first `pageSize` records that match `filter` and come after the place `after`, in order. Fewer, although
- * there are more, when they are large.
+ * there are more, when they are large or the patience is at its end.
  *
  * There is no index on the time of a record: the batch is the index. Batches overlap in time, also those of one
  * device, so the newest records are not simply those of the newest batch:
@@ -43,8 +46,9 @@ export interface LogPage {
 export async function findLogs(
   db: Kysely<Database>,
   filter: LogFilter,
-  { order, after, pageSize, bytesMax = pageBytesMax }: PageWish,
+  { order, after, pageSize, bytesMax = pageBytesMax, patienceMs = Number.POSITIVE_INFINITY }: PageWish,
 ): Promise<LogPage> {
+  const patientUntilMs = performance.now() + patienceMs;
   const edgeMicros = after?.timeMicros ?? firstMicros(filter, order);
   let held: readonly FoundLog[] = [];
   let limit = pageSize + 1;
@@ -54,7 +58,8 @@ export async function findLogs(
     const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
     const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);
     held = takeBytes(best, bytesMax);
-    if (held.length < best.length) limit = held.length;
+    // Also when nothing was taken away here: what is beyond was not even sent.
+    if (bytesOf(held) > bytesMax) limit = held.length;
     const lastHeld = held.at(-1);
     if (chunk.frontierMicros === undefined) break;
     if (
@@ -64,10 +69,24 @@ export async function findLogs(
     ) {
       break;
     }
+    if (chunk.frontierMicros !== edgeMicros && performance.now() >= patientUntilMs) {
+      return pageUpTo(order, chunk.frontierMicros, held.slice(0, pageSize));
+    }
     const recordsRead = chunk.batches.reduce((sum, batch) => sum + batch.record_count, 0);
     if (recordsRead >= stepRecords) stepRecords = Math.min(stepRecords * 4, stepRecordsMax);
   }
-  return { logs: held.slice(0, pageSize), hasMore: held.length > pageSize || limit <= pageSize };
+  const logs = held.slice(0, pageSize);
+  return { logs, next: held.length > pageSize || limit <= pageSize ? logs.at(-1) : undefined };
+}
+
+/** What certainly comes before the frontier. The next page begins there, before every record of that time. */
+function pageUpTo(order: LogOrder, frontierMicros: bigint, held: readonly FoundLog[]): LogPage {
+  return {
+    logs: held.filter(({ timeMicros }) => isEarlierPlace(order, timeMicros, frontierMicros)),
+    next: order.isOldestFirst
+      ? { timeMicros: frontierMicros, batchId: 0n, index: -1 }
+      : { timeMicros: frontierMicros, batchId: 2n ** 63n - 1n, index: 2 ** 31 - 1 },
+  };
 }
 
 /** The time of the first place that a filter leaves; undefined: none is left out. */
@@ -84,6 +103,10 @@ function takeBytes(logs: readonly FoundLog[], bytesMax: number): readonly FoundL
     if (sum > bytesMax) return logs.slice(0, index + 1);
   }
   return logs;
+}
+
+function bytesOf(logs: readonly FoundLog[]): number {
+  return logs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** A page in hand is some times as large: as rows, as a message, as JSON. */

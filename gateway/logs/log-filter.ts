@@ -20,6 +20,8 @@ export interface LogFilter {
   readonly excludedLoggerPrefixes: readonly string[];
   readonly attributes: readonly AttributeCondition[];
   readonly excludedAttributes: readonly AttributeCondition[];
+  /** Only batches up to this id: those that were stored when it was the highest. Not given: all. */
+  readonly batchIdMax?: bigint;
 }
 
 /** An attribute that is there, with any value or with this one. */
@@ -65,6 +67,7 @@ export function isCounted(filter: LogFilter): boolean {
   return (
     lists.every((list) => list.length === 0) &&
     filter.loggerPrefix === "" &&
+    filter.batchIdMax === undefined &&
     filter.excludedLoggerPrefixes.length === 0
   );
 }

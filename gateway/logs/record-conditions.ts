@@ -34,6 +34,7 @@ export function batchConditions(filter: LogFilter): Condition[] {
   if (filter.severities !== anySeverity) {
     conditions.push(sql`batches.severities & ${filter.severities}::int <> 0`);
   }
+  if (filter.batchIdMax !== undefined) conditions.push(sql`batches.id <= ${String(filter.batchIdMax)}::int8`);
   if (filter.sessionId !== undefined) conditions.push(sql`batches.session_id = ${filter.sessionId}`);
   return conditions;
 }

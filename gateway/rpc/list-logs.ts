@@ -21,13 +21,13 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
     const page = await reader.read("list_logs", signal, (db) =>
       findLogs(db, filter, { order, after, pageSize }),
     );
-    const last = page.hasMore ? page.logs.at(-1) : undefined;
+    const { next } = page;
     return create(ListLogsResponseSchema, {
       logs: page.logs.map(toLogEntry),
       nextPageToken:
-        last === undefined
+        next === undefined
           ? ""
-          : encodePageToken(query, [`${last.timeMicros}`, `${last.batchId}`, `${last.index}`]),
+          : encodePageToken(query, [`${next.timeMicros}`, `${next.batchId}`, `${next.index}`]),
     });
   };
 }
