@@ -14,6 +14,8 @@ test("one variable is enough", () => {
     replicaLagMsMax: 10_000,
     connectionsMax: 10,
     queryTimeoutMs: 5000,
+    corsOrigins: [],
+    exportsMax: 4,
     redisUrls: undefined,
     shards: 4,
     tailWindowMs: 60_000,
@@ -33,4 +35,25 @@ test("every bad variable is in the one error", () => {
       return true;
     },
   );
+});
+
+function readOrigins(CORS_ORIGINS: string) {
+  return readConfig({ DATABASE_URL: primary, CORS_ORIGINS }).corsOrigins;
+}
+
+test("origins are origins, without a path or a slash at the end", () => {
+  assert.deepEqual(readOrigins("https://a.example, http://localhost:5173"), [
+    "https://a.example",
+    "http://localhost:5173",
+  ]);
+  assert.deepEqual(readOrigins("*"), ["*"]);
+  for (const bad of [
+    "https://a.example/",
+    "a.example",
+    "https://a.example;https://b.example",
+    "null",
+    "*.example",
+  ]) {
+    assert.throws(() => readOrigins(bad), /CORS_ORIGINS=.*wanted origins apart by commas/, bad);
+  }
 });

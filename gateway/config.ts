@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
 
 /** What the gateway is told by its environment. Throws one `ConfigError` that lists every bad variable. */
@@ -11,6 +12,8 @@ export function readConfig(env: Env) {
       REPLICA_LAG_MS_MAX: integer(1_000, 3_600_000).prefault("10000"),
       DATABASE_CONNECTIONS_MAX: integer(1, 200).prefault("10"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
+      CORS_ORIGINS: origins().optional(),
+      EXPORTS_MAX: integer(0, 100).prefault("4"),
       REDIS_URL: urls(["redis", "rediss"]).optional(),
       STREAM_SHARDS: integer(1, 1024).prefault("4"),
       TAIL_WINDOW_MS: integer(0, 86_400_000).prefault("60000"),
@@ -27,6 +30,9 @@ export function readConfig(env: Env) {
     replicaLagMsMax: read.REPLICA_LAG_MS_MAX,
     connectionsMax: read.DATABASE_CONNECTIONS_MAX,
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
+    /** Pages of other origins that may read; "*" stands for all. */
+    corsOrigins: read.CORS_ORIGINS ?? [],
+    exportsMax: read.EXPORTS_MAX,
     /** Undefined: nothing is cached, and there is no live tail. */
     redisUrls: read.REDIS_URL,
     shards: read.STREAM_SHARDS,
@@ -37,6 +43,18 @@ export function readConfig(env: Env) {
 }
 
 export type Config = ReturnType<typeof readConfig>;
+
+function origins() {
+  const form =
+    'wanted origins apart by commas, such as "https://logs.example.com,http://localhost:5173", or "*"';
+  return z
+    .string(form)
+    .transform((value) => value.split(",").map((one) => one.trim()))
+    .refine(
+      (all) => all.every((one) => one === "*" || (URL.canParse(one) && new URL(one).origin === one)),
+      form,
+    );
+}
 
 function postgresUrl() {
   return url(["postgres", "postgresql"]);

@@ -11,6 +11,8 @@ import { allShards } from "#stream/keys.ts";
 import { AnswerStore } from "./cache/answer-store.ts";
 import { cacheAnswers } from "./cache/cache-answers.ts";
 import { Reader, type ReaderOptions } from "./database.ts";
+import { createExportHandler } from "./export/export-handler.ts";
+import { createCors } from "./http/cors.ts";
 import { createGatewayServer } from "./http/gateway-server.ts";
 import { createPageHandler } from "./http/page-files.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
@@ -26,6 +28,8 @@ export interface GatewayParts {
   /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
   readonly redis: StreamRedis | undefined;
   readonly shards: number;
+  readonly exportsMax: number;
+  readonly corsOrigins: readonly string[];
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly logger: Logger;
@@ -59,8 +63,11 @@ export function createGateway(parts: GatewayParts): { server: Server; reader: Re
     page: createPageHandler(pageFolder),
     rpc,
     rest: createRestHandlers(rpc),
+    plain: new Map([
+      ["/v1/export", createExportHandler({ reader, exportsMax: parts.exportsMax, registry, logger })],
+    ]),
   };
-  return { server: createGatewayServer(faces, logger), reader };
+  return { server: createGatewayServer(faces, createCors(parts.corsOrigins), logger), reader };
 }
 
 /** Built by gateway/page/build.ts. */

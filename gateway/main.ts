@@ -43,6 +43,8 @@ await runProgram(logger, async (program) => {
     choosePool: () => replica?.pool ?? primary,
     redis,
     shards: config.shards,
+    exportsMax: config.exportsMax,
+    corsOrigins: config.corsOrigins,
     options: config,
     readiness,
     registry,

@@ -79,6 +79,31 @@ test("a Host header that is no host is 400 and hurts nobody else", async () => {
   assert.equal((await gateway.get("/v1/logs")).status, 200);
 });
 
+test("every error is JSON with a code, a message and details, also where there was no request yet", async () => {
+  const long = "x".repeat(40_000);
+  for (const [request, status, code] of [
+    ["GET /v1/nothing HTTP/1.1\r\nHost: a", 404, "not_found"],
+    ["GET /v1/devices/nobody HTTP/1.1\r\nHost: a", 404, "not_found"],
+    ["DELETE /v1/export HTTP/1.1\r\nHost: a", 405, "unimplemented"],
+    [`GET /v1/logs?text=${long} HTTP/1.1\r\nHost: a`, 414, "invalid_argument"],
+    [`GET /v1/logs HTTP/1.1\r\nHost: a\r\nx: ${long}${long}`, 431, "invalid_argument"],
+    ["GET /v1/logs HTTP/9.9\r\nHost: a", 400, "invalid_argument"],
+    ["\x16\x03\x01", 400, "invalid_argument"],
+    ["GET /v1/logs HTTP/1.1\r\nHost: [", 400, "invalid_argument"],
+  ] as const) {
+    const answer = await raw(`${request}\r\nConnection: close\r\n\r\n`);
+    const [head = "", body = ""] = answer.split("\r\n\r\n");
+    assert.ok(head.startsWith(`HTTP/1.1 ${status} `), `${request.slice(0, 60)}: ${head.slice(0, 40)}`);
+    assert.match(head, /content-type: application\/json/i);
+    const error = JSON.parse(body.replace(/^[0-9a-f]+\r\n/i, "").replace(/\r\n0$/, "")) as Record<
+      string,
+      unknown
+    >;
+    assert.equal(error.code, code);
+    assert.ok(typeof error.message === "string" && error.message !== "" && Array.isArray(error.details));
+  }
+});
+
 async function raw(request: string): Promise<string> {
   const socket = connectSocket(gateway.port, "127.0.0.1");
   socket.write(request);

@@ -1,59 +1,82 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { show } from "../invalid-field.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
+import { answerCode } from "./answer-error.ts";
+import { answerUnparsed } from "./answer-unparsed.ts";
+import type { Cors } from "./cors.ts";
 import { answerNotModified } from "./not-modified.ts";
 import type { PageHandler } from "./page-files.ts";
 import type { RpcHandlers } from "./rpc-handlers.ts";
+import { withDetails } from "./with-details.ts";
 
 export interface Faces {
   readonly admin: ReturnType<typeof createAdminHandler>;
   readonly page: PageHandler;
   readonly rpc: RpcHandlers;
   readonly rest: RestHandlers;
+  /** What is read by GET and is no RPC, by its path. */
+  readonly plain: ReadonlyMap<string, PlainHandler>;
 }
 
+/** Answers errors itself; what it throws is a bug of ours. */
+export type PlainHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
 /** Everything the gateway serves, on one HTTP/1.1 port. What it does not serve is answered with what it does. */
-export function createGatewayServer(faces: Faces, logger: Logger): Server {
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+export function createGatewayServer(faces: Faces, cors: Cors, logger: Logger): Server {
+  const options = { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: headerBytesMax };
+  const server = createServer(options, (request, response) => {
     try {
-      route(faces, logger, request, response);
+      route(faces, cors, logger, request, response);
     } catch (error) {
       // Connect builds a URL from the Host header, and that throws for what is no host.
       logger.debug({ err: error }, "bad request");
-      answer(response, 400, Code.InvalidArgument, "the Host header or the path is malformed");
+      answerCode(response, 400, Code.InvalidArgument, "the Host header or the path is malformed");
     }
   });
   server.maxConnections = connectionsMax;
+  server.on("clientError", answerUnparsed);
   return server;
 }
 
-function route(faces: Faces, logger: Logger, request: IncomingMessage, response: ServerResponse): void {
-  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+function route(
+  faces: Faces,
+  cors: Cors,
+  logger: Logger,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { url = "/" } = request;
+  const [path = "/"] = url.split("?", 1);
+  if (url.length > urlBytesMax) {
+    const message = `the address has ${url.length} bytes, wanted at most ${urlBytesMax}: ask by POST`;
+    answerCode(response, 414, Code.InvalidArgument, message);
+    return;
+  }
   if (faces.admin(request, response) || faces.page(request, response)) return;
   const rpc = faces.rpc.get(path);
   const rest = faces.rest.find(path);
+  const plain = faces.plain.get(path);
+  if ((rpc ?? rest ?? plain) !== undefined && cors(request, response)) return;
   if (rpc !== undefined) {
     serve(rpc, rpc.allowedMethods, logger, request, response);
   } else if (rest !== undefined) {
     serve(rest, ["GET"], logger, request, response);
+  } else if (plain !== undefined) {
+    if (!isAllowed(["GET"], request, response)) return;
+    (async () => plain(request, response))().catch(failed(logger, request, response));
   } else if (path === "/") {
     const index = { service: "fleetlog gateway", addresses: addressesOf(faces) };
     response.writeHead(200, json).end(`${JSON.stringify(index, null, 2)}\n`);
   } else {
     // Connect and gRPC-Web clients are to read a missing method as UNIMPLEMENTED, people a path as not found.
     const code = path.startsWith("/fleetlog.") ? Code.Unimplemented : Code.NotFound;
-    answer(
-      response,
-      404,
-      code,
-      `${path.slice(0, 200)}: nothing here, known are ${addressesOf(faces).join(", ")}`,
-    );
+    const message = `${path.slice(0, 200)}: nothing here, known are ${addressesOf(faces).join(", ")}`;
+    answerCode(response, 404, code, message);
   }
 }
 
@@ -64,19 +87,28 @@ function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  if (!methods.includes(request.method ?? "")) {
-    response.setHeader("allow", methods.join(", "));
-    answer(response, 405, Code.Unimplemented, `method ${request.method}: wanted ${methods.join(" or ")}`);
-    return;
-  }
+  if (!isAllowed(methods, request, response)) return;
   const universalRequest = universalRequestFromNodeRequest(request, response, undefined, undefined);
-  respond(handler, universalRequest, request, response).catch((error: unknown) => {
+  respond(handler, universalRequest, request, response).catch(failed(logger, request, response));
+}
+
+/** Answers 405 when the method is none of these. */
+function isAllowed(methods: readonly string[], request: IncomingMessage, response: ServerResponse): boolean {
+  if (methods.includes(request.method ?? "")) return true;
+  response.setHeader("allow", methods.join(", "));
+  const message = `method ${request.method}: wanted ${methods.join(" or ")}`;
+  answerCode(response, 405, Code.Unimplemented, message);
+  return false;
+}
+
+function failed(logger: Logger, request: IncomingMessage, response: ServerResponse) {
+  return (error: unknown): void => {
     // Of a caller who left there is nobody to tell.
     if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return;
     logger.error({ err: error, path: request.url }, "failed to answer");
     if (response.headersSent) response.destroy();
-    else answer(response, 500, Code.Internal, "internal error");
-  });
+    else answerCode(response, 500, Code.Internal, "internal error");
+  };
 }
 
 async function respond(
@@ -90,22 +122,19 @@ async function respond(
   if (result.status === 415) {
     const seen = show(request.headers["content-type"] ?? "");
     const wanted = "wanted application/json, application/proto or application/grpc-web+proto";
-    answer(response, 415, Code.InvalidArgument, `content-type: ${seen}, ${wanted}`);
+    answerCode(response, 415, Code.InvalidArgument, `content-type: ${seen}, ${wanted}`);
     return;
   }
-  await universalResponseToNodeResponse(result, response);
+  await universalResponseToNodeResponse(await withDetails(result), response);
 }
 
-/** An error in the shape of Connect's, for what never became an RPC. */
-function answer(response: ServerResponse, status: number, code: Code, message: string): void {
-  response.writeHead(status, { ...json, connection: "close" });
-  response.end(JSON.stringify({ code: codeToString(code), message, details: [] }));
+function addressesOf({ rpc, rest, plain }: Faces): string[] {
+  return [...rest.paths, ...plain.keys(), ...rpc.keys(), "/livez", "/readyz", "/metrics"];
 }
 
-function addressesOf({ rpc, rest }: Faces): string[] {
-  return [...rest.paths, ...rpc.keys(), "/livez", "/readyz", "/metrics"];
-}
-
+/** A filter of 100 devices with the longest names fits. */
+const urlBytesMax = 32 * 1024;
+const headerBytesMax = 48 * 1024;
 /** Beyond this, new connections are closed at once. */
 const connectionsMax = 4096;
 const json = { "content-type": "application/json" };

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
+import { acceptsGzip } from "./accepts-gzip.ts";
 
 /*
  * The page is a few files, built by gateway/page/build.ts, that fit into memory. Every path of the page is answered with
@@ -37,7 +38,7 @@ interface PageFile {
 }
 
 function answer(file: PageFile, request: IncomingMessage, response: ServerResponse): void {
-  const isGzip = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
+  const isGzip = acceptsGzip(request);
   const body = isGzip ? file.gzipped : file.plain;
   // A compressed answer is another representation, with a tag of its own (RFC 9110, 8.8.3.3).
   const etag = isGzip ? file.etag.replace(/"$/, '-gzip"') : file.etag;

@@ -15,8 +15,16 @@ export async function startGateway(
   {
     connectionsMax = 4,
     queryTimeoutMs = 5000,
+    exportsMax = 2,
+    corsOrigins = [],
     redisUrl,
-  }: { connectionsMax?: number; queryTimeoutMs?: number; redisUrl?: string } = {},
+  }: {
+    connectionsMax?: number;
+    queryTimeoutMs?: number;
+    exportsMax?: number;
+    corsOrigins?: readonly string[];
+    redisUrl?: string;
+  } = {},
 ) {
   const pool = openPool(databaseUrl, { reading: true, connectionsMax, timeoutMs: queryTimeoutMs });
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, commandConnection);
@@ -25,6 +33,8 @@ export async function startGateway(
     choosePool: () => pool,
     redis,
     shards: 2,
+    exportsMax,
+    corsOrigins,
     options: { connectionsMax, queryTimeoutMs },
     readiness: new Readiness([]),
     registry: createRegistry("gateway"),

@@ -50,6 +50,10 @@ export const meanings: Readonly<Record<string, string>> = {
   INDEX_MEMORY_MEBIBYTES:
     "What building such an index may take of PostgreSQL's memory (`maintenance_work_mem`).",
   TAILS_MAX: "Live tails of one gateway at the same time.",
+  EXPORTS_MAX:
+    "Exports of one gateway at the same time; each uses one connection to PostgreSQL at a time. 0: none.",
+  CORS_ORIGINS:
+    'Origins whose pages may read through the gateway, such as `https://logs.example.com`, apart by commas; "*" for all. None unless set.',
   QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
   NGINX_CONFIG_FILE: "What is written.",
   NGINX_FOLDER: "Nginx' own folder, for its pid and temporary files.",

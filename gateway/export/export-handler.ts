@@ -1,0 +1,165 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { Code } from "@connectrpc/connect";
+import type { Logger } from "#lib/logger.ts";
+import { Counter, Gauge, type Registry } from "#lib/metrics.ts";
+import { BusyError, type Reader } from "../database.ts";
+import { toConnectError } from "../error-mapping.ts";
+import { acceptsGzip } from "../http/accepts-gzip.ts";
+import { answerError } from "../http/answer-error.ts";
+import type { FoundLog } from "../logs/read-records.ts";
+import { csvHeader, csvLine } from "./csv.ts";
+import { exportPages } from "./export-pages.ts";
+import { type ExportFormat, type ExportWish, readExportWish } from "./export-wish.ts";
+import { ndjsonLine } from "./ndjson.ts";
+
+/*
+ * GET /v1/export: all records of a filter in one answer, of any length in little memory. The client's pace is the pace
+ * of the whole: a page is read when the one before has been taken. Until the first page is there, an error is answered
+ * like any other; after that the status is gone, so the connection is broken off in the middle of a chunk, which every
+ * HTTP client tells from an end.
+ */
+
+export interface ExportParts {
+  readonly reader: Reader;
+  /** How many exports may run at once. Each uses one connection to PostgreSQL at a time. */
+  readonly exportsMax: number;
+  /** Who takes nothing for so long is cut off. */
+  readonly stalledMsMax?: number;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+export function createExportHandler(parts: ExportParts) {
+  const { exportsMax, logger } = parts;
+  const metrics = createExportMetrics(parts.registry);
+  let running = 0;
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const leaving = new AbortController();
+    response.once("close", () => {
+      if (!response.writableFinished) leaving.abort(new LeftError("the client left"));
+    });
+    try {
+      const wish = readExportWish(new URL(request.url ?? "", "http://gateway").searchParams);
+      if (running >= exportsMax) throw new BusyError(`${running} exports are running`);
+      running += 1;
+      metrics.running.set(running);
+      try {
+        const count = await send(wish, parts, leaving, request, response);
+        metrics.records.inc(count);
+        metrics.exports.inc({ result: "complete" });
+      } finally {
+        running -= 1;
+        metrics.running.set(running);
+      }
+    } catch (thrown) {
+      const error: unknown = leaving.signal.aborted ? leaving.signal.reason : thrown;
+      const hasLeft = error instanceof LeftError;
+      const mapped = toConnectError(error);
+      metrics.exports.inc({ result: hasLeft ? "left" : response.headersSent ? "broken_off" : "refused" });
+      if (hasLeft) return;
+      if (mapped.code !== Code.InvalidArgument) logger.warn({ err: error }, "an export failed");
+      if (response.headersSent) response.destroy();
+      else answerError(response, mapped);
+    }
+  };
+}
+
+/** Returns how many records were sent. */
+async function send(
+  { filter, order, format }: ExportWish,
+  { reader, stalledMsMax = 60_000 }: ExportParts,
+  leaving: AbortController,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<number> {
+  let count = 0;
+  const pages = exportPages(reader, filter, order, leaving.signal);
+  const first = await pages.next();
+  async function* chunks() {
+    if (format === "csv") yield csvHeader;
+    for (let page = first; !page.done; page = await pages.next().catch(failed)) {
+      for (const chunk of linesOf(page.value, format)) {
+        const stalled = setTimeout(() => leaving.abort(new Error("the client takes nothing")), stalledMsMax);
+        try {
+          yield chunk;
+        } finally {
+          clearTimeout(stalled);
+        }
+      }
+      count += page.value.length;
+    }
+  }
+  // First of all the reason: the broken connection looks as if the client had left.
+  const failed = (error: unknown): never => {
+    leaving.abort(error);
+    throw error;
+  };
+  const isGzip = acceptsGzip(request);
+  response.appendHeader("vary", "accept-encoding");
+  response.writeHead(200, headersOf(format, isGzip));
+  // One chunk ahead at a time.
+  const source = Readable.from(chunks(), { objectMode: true, highWaterMark: 1 });
+  const options = { signal: leaving.signal };
+  if (isGzip) await pipeline(source, createGzip({ level: gzipLevel }), response, options);
+  else await pipeline(source, response, options);
+  return count;
+}
+
+function* linesOf(logs: readonly FoundLog[], format: ExportFormat): Generator<string> {
+  const line = format === "csv" ? csvLine : ndjsonLine;
+  let lines = "";
+  for (const log of logs) {
+    lines += line(log);
+    if (lines.length < chunkCharacters) continue;
+    yield lines;
+    lines = "";
+  }
+  if (lines !== "") yield lines;
+}
+
+function headersOf(format: ExportFormat, isGzip: boolean): Record<string, string> {
+  const name = `fleetlog-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+  return {
+    "content-type": contentTypes[format],
+    "content-disposition": `attachment; filename="${name}.${format}"`,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    // To Nginx: what it would buffer, up to 1 GB a client, lands on its disk.
+    "x-accel-buffering": "no",
+    ...(isGzip && { "content-encoding": "gzip" }),
+  };
+}
+
+function createExportMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    running: new Gauge({ name: "fleetlog_exports_running", help: "Exports that are being sent", registers }),
+    records: new Counter({
+      name: "fleetlog_exported_records_total",
+      help: "Records sent by exports that were complete",
+      registers,
+    }),
+    exports: new Counter({
+      name: "fleetlog_exports_total",
+      help: "Exports that ended: complete, refused before they began, broken_off by an error, or left by the client",
+      labelNames: ["result"],
+      registers,
+    }),
+  };
+}
+
+/** The client is gone: there is nobody to tell. */
+class LeftError extends Error {
+  override readonly name = "LeftError";
+}
+
+const contentTypes = {
+  ndjson: "application/x-ndjson",
+  csv: "text/csv; charset=utf-8; header=present",
+};
+const chunkCharacters = 64 * 1024;
+/** Half the time of the default for a tenth more bytes. */
+const gzipLevel = 3;

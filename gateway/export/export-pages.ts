@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code } from "@connectrpc/connect";
+import { type Kysely, sql } from "kysely";
+import { backoffMs } from "#lib/backoff.ts";
+import type { Database } from "#postgres/tables.ts";
+import { BusyError, QueryTimeoutError, type Reader } from "../database.ts";
+import { toConnectError } from "../error-mapping.ts";
+import { findLogs } from "../logs/find-logs.ts";
+import type { LogFilter } from "../logs/log-filter.ts";
+import type { LogOrder, LogPosition } from "../logs/log-order.ts";
+import type { FoundLog } from "../logs/read-records.ts";
+
+export interface PagesOptions {
+  /** At most so many records in hand. */
+  readonly pageSize: number;
+  /** A page that finds little ends after this: well within what a query may take. */
+  readonly patienceMs: number;
+}
+
+export const pagesOptions: PagesOptions = { pageSize: 10_000, patienceMs: 1000 };
+
+/**
+ * All records that match, in order, a page at a time, which may be empty: each record that was stored when the first page was read comes
+ * exactly once, however many arrive meanwhile. What arrives later is left out, so that there is an end; only a batch
+ * with an id from before, of a consumer that was interrupted, may come in between.
+ *
+ * Between two pages nothing is held in PostgreSQL, neither a connection nor a snapshot: who reads slowly hinders neither
+ * queries nor vacuum. A page that fails because PostgreSQL is away or busy is read again, one that takes too long is
+ * read smaller.
+ */
+export async function* exportPages(
+  reader: Reader,
+  filter: LogFilter,
+  order: LogOrder,
+  signal: AbortSignal,
+  options: PagesOptions = pagesOptions,
+): AsyncGenerator<readonly FoundLog[]> {
+  const read = <T>(work: (db: Kysely<Database>) => Promise<T>) => reader.read("export", signal, work);
+  let { pageSize } = options;
+  let start: Start | undefined;
+  let after: LogPosition | undefined;
+  let failures = 0;
+  for (;;) {
+    try {
+      start ??= await read(readStart);
+      const { batchIdMax, lsn } = start;
+      const wish = { order, after, pageSize, patienceMs: options.patienceMs };
+      const page = await read(async (db) => {
+        await assertNotBefore(db, lsn);
+        return await findLogs(db, { ...filter, batchIdMax }, wish);
+      });
+      failures = 0;
+      yield page.logs;
+      if (page.next === undefined) return;
+      after = page.next;
+    } catch (error) {
+      failures += 1;
+      // Before the first page the caller can still be told.
+      if (signal.aborted || after === undefined || failures > failuresMax || !isPassing(error)) throw error;
+      if (error instanceof QueryTimeoutError) pageSize = Math.ceil(pageSize / 4);
+      await sleep(backoffMs(failures, backoff), undefined, { signal });
+    }
+  }
+}
+
+/** What the export is of: batches up to this id, as they were when the log of PostgreSQL was at `lsn`. */
+interface Start {
+  readonly batchIdMax: bigint;
+  readonly lsn: string;
+}
+
+async function readStart(db: Kysely<Database>): Promise<Start> {
+  const { rows } = await sql<{ id: string; lsn: string }>`
+    select coalesce(max(id), 0) as id,
+      case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end as lsn
+    from batches`.execute(db);
+  const [row] = rows;
+  return { batchIdMax: BigInt(row?.id ?? 0), lsn: row?.lsn ?? "0/0" };
+}
+
+/** A page may be read elsewhere than the one before. A replica that is behind the beginning would leave records out. */
+async function assertNotBefore(db: Kysely<Database>, lsn: string): Promise<void> {
+  const { rows } = await sql<{ is_behind: boolean }>`
+    select pg_is_in_recovery() and pg_last_wal_replay_lsn() < ${lsn}::pg_lsn as is_behind`.execute(db);
+  if (rows[0]?.is_behind) throw new BusyError("the replica is behind the beginning of the export");
+}
+
+function isPassing(error: unknown): boolean {
+  return passingCodes.has(toConnectError(error).code);
+}
+
+const passingCodes = new Set([Code.Unavailable, Code.ResourceExhausted, Code.DeadlineExceeded]);
+/** About half a minute in all. */
+const failuresMax = 8;
+const backoff = { baseMs: 200, capMs: 8000 };

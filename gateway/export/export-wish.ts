@@ -1,0 +1,46 @@
+import { fromJson } from "@bufbuild/protobuf";
+import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { InvalidFieldError, show } from "../invalid-field.ts";
+import type { LogFilter } from "../logs/log-filter.ts";
+import { type LogOrder, newestFirst, oldestFirst } from "../logs/log-order.ts";
+import { readLogFilter } from "../logs/read-log-filter.ts";
+import { requestFromQuery } from "../rest/request-from-query.ts";
+
+export const exportFormats = ["ndjson", "csv"] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+export interface ExportWish {
+  readonly filter: LogFilter;
+  readonly order: LogOrder;
+  readonly format: ExportFormat;
+}
+
+/** Fields of ListLogsRequest that have no meaning for an export: it has no pages. */
+export const fieldsNotExported: readonly string[] = ["page_size", "page_token"];
+
+/**
+ * The parameters of ListLogs, but for those of its pages, and `format`. Throws an {@link InvalidFieldError} for the
+ * first that cannot be.
+ */
+export function readExportWish(query: URLSearchParams): ExportWish {
+  const ofLogs = new URLSearchParams(query);
+  ofLogs.delete("format");
+  const json = requestFromQuery(ListLogsRequestSchema, ofLogs);
+  for (const name of fieldsNotExported) {
+    if (name in json) throw new InvalidFieldError(name, "wanted none: an export has no pages");
+  }
+  const request = fromJson(ListLogsRequestSchema, json);
+  return {
+    filter: readLogFilter(request),
+    order: request.oldestFirst ? oldestFirst : newestFirst,
+    format: readFormat(query.getAll("format")),
+  };
+}
+
+function readFormat(given: readonly string[]): ExportFormat {
+  if (given.length > 1) throw new InvalidFieldError("format", `given ${given.length} times, wanted once`);
+  const [name = ""] = given;
+  const format = name === "" ? "ndjson" : exportFormats.find((one) => one === name);
+  if (format !== undefined) return format;
+  throw new InvalidFieldError("format", `${show(name)}, wanted ${exportFormats.join(" or ")}`);
+}

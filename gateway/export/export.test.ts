@@ -1,0 +1,291 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, request } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text as readText } from "node:stream/consumers";
+import { after, before, describe, test } from "node:test";
+import { createGunzip } from "node:zlib";
+import type { Pool } from "pg";
+import { pino } from "pino";
+import { createRegistry } from "#lib/metrics.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { openPool } from "../test/open-pool.ts";
+import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { createExportHandler } from "./export-handler.ts";
+
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+let pool: Pool;
+before(async () => {
+  gateway = await startWithTwoHosts();
+  pool = openPool(gateway.databaseUrl);
+  await gateway.seed([
+    {
+      deviceId: "-odd",
+      receivedMicros: 1_767_225_600_000_000n,
+      records: ["=1+2", "+1", "-1", "@x", "\tx", "\rx", '"a", \r\nb;c', "ä 😀 \u2028", "", "plain"].map(
+        (message, index) => ({
+          timeMicros: 1_767_225_600_000_000n + BigInt(index),
+          severity: index,
+          logger: message,
+          message,
+          attributes: { [`=${message}`]: message, __proto__x: "y" },
+        }),
+      ),
+    },
+  ]);
+});
+after(async () => {
+  await pool.end();
+  await gateway[Symbol.asyncDispose]();
+});
+
+/** All pages of ListLogs, one record a page. */
+async function listed(query: string): Promise<object[]> {
+  const logs: object[] = [];
+  for (let token = "", pages = 0; pages === 0 || token !== ""; pages++) {
+    const { body } = await gateway.get(`/v1/logs?${query}&page_size=3&page_token=${token}`);
+    logs.push(...body.logs);
+    token = body.nextPageToken;
+  }
+  return logs;
+}
+
+async function exported(query: string): Promise<string> {
+  const response = await fetch(`${gateway.url}/v1/export?${query}`);
+  assert.equal(response.status, 200);
+  return await response.text();
+}
+
+test("the lines of NDJSON are the records of ListLogs, in either order, under any filter", async () => {
+  for (const query of [
+    "",
+    "oldest_first=true",
+    "device_id=host-1",
+    "text=down",
+    "device_id=nobody",
+    "severities=ERROR&attributes=none",
+  ]) {
+    const text = await exported(`${query}&format=ndjson`);
+    const lines = text.split("\n").slice(0, -1);
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line) as object),
+      await listed(query),
+      query,
+    );
+    assert.ok(text === "" || text.endsWith("\n"));
+  }
+  assert.equal((await listed("")).length, 14);
+});
+
+test("CSV has the same records, and no cell that a spreadsheet takes for a formula", async () => {
+  const text = await exported("format=csv&oldest_first=true");
+  const [header, ...rows] = readCsv(text);
+  const records = (await listed("oldest_first=true")) as Record<string, unknown>[];
+  assert.deepEqual(header, [
+    "time",
+    "received_at",
+    "device_id",
+    "session_id",
+    "sequence",
+    "index",
+    "severity",
+    "logger",
+    "message",
+    "attributes",
+  ]);
+  assert.equal(rows.length, records.length);
+  for (const [place, record] of records.entries()) {
+    const row = rows[place] as string[];
+    assert.deepEqual(
+      row.map((cell) => cell.replace(/^'(?=[=+\-@\t\r])/, "")),
+      [
+        String(record.time).replace(
+          /(?:\.(\d+))?Z$/,
+          (_, digits = "") => `.${String(digits).padEnd(6, "0")}Z`,
+        ),
+        String(record.receivedAt).replace(
+          /(?:\.(\d+))?Z$/,
+          (_, digits = "") => `.${String(digits).padEnd(6, "0")}Z`,
+        ),
+        ...["deviceId", "sessionId", "sequence", "index", "severity", "logger", "message"].map((name) =>
+          String(record[name]),
+        ),
+        JSON.stringify(record.attributes),
+      ],
+    );
+    for (const cell of row) assert.doesNotMatch(cell, /^[=+\-@\t\r]/);
+  }
+  assert.ok(text.includes(`"'=1+2"`) && text.includes(`"""a"", \r\nb;c"`));
+});
+
+async function getAs(encoding: string) {
+  const asked = request(`${gateway.url}/v1/export?format=csv`, {
+    headers: { "accept-encoding": encoding },
+  }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  const isGzip = response.headers["content-encoding"] === "gzip";
+  return {
+    headers: response.headers,
+    isGzip,
+    text: await readText(isGzip ? response.pipe(createGunzip()) : response),
+  };
+}
+
+test("is gzipped for who takes gzip, is a file to save, and is never kept by a cache", async () => {
+  const plain = await getAs("br, gzip;q=0");
+  const gzipped = await getAs("br, gzip");
+  assert.deepEqual([plain.isGzip, gzipped.isGzip], [false, true]);
+  assert.equal(gzipped.text, plain.text);
+  assert.match(
+    String(plain.headers["content-disposition"]),
+    /^attachment; filename="fleetlog-\d{8}T\d{6}Z\.csv"$/,
+  );
+  assert.equal(plain.headers["content-type"], "text/csv; charset=utf-8; header=present");
+  assert.equal(plain.headers["cache-control"], "no-store");
+  assert.equal(plain.headers.vary, "accept-encoding");
+});
+
+test("what is wrong with the parameters is told as everywhere", async () => {
+  for (const [query, field] of [
+    ["format=xml", "format"],
+    ["format=csv&format=ndjson", "format"],
+    ["page_size=10", "page_size"],
+    ["page_token=x", "page_token"],
+    ["colour=red", "colour"],
+    ["device_id=%20", "device_id"],
+    ["start_time=2026-01-02T00:00:00Z&end_time=2026-01-01T00:00:00Z", "end_time"],
+  ] as const) {
+    const { status, body } = await gateway.get(`/v1/export?${query}`);
+    assert.deepEqual(
+      [status, body.code, body.details[0]?.debug.fieldViolations[0]?.field],
+      [400, "invalid_argument", field],
+      query,
+    );
+  }
+  const { status, headers } = await gateway.get("/v1/export", { method: "POST" });
+  assert.deepEqual([status, headers.get("allow")], [405, "GET"]);
+});
+
+const count = async (name: string, result = "") => {
+  const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+  const line = metrics.split("\n").find((one) => one.startsWith(`${name}{`) && one.includes(result)) ?? "";
+  return Number(line.split(" ").at(-1) ?? 0);
+};
+
+describe("of more than fits into what lies between gateway and client", () => {
+  const device = "device_id=large";
+  before(async () => {
+    await pool.query(`
+      with device as (
+        insert into devices (device_id, first_seen, last_seen) values ('large', now(), now()) returning key
+      ), batch as (
+        insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
+          rejected_count, severities, bytes, session_id, digest)
+        select next_batch_id(at), at, at, at + interval '99 ms', n, key, 100, 0, 512, 0, 's', ''
+        from device, generate_series(1, 120) n, lateral (select timestamptz '2026-03-01' + n * interval '1 s' as at)
+        returning id, first_time
+      )
+      insert into records (batch_id, idx, time, severity, logger, message)
+      select id, n, first_time + n * interval '1 ms', 9, '', repeat('x', 6000) from batch, generate_series(0, 99) n`);
+  });
+
+  /** An export of which only the first bytes have been read. */
+  async function begin(url = gateway.url) {
+    const asked = request(`${url}/v1/export?${device}`).end();
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
+    await once(response, "readable");
+    return { asked, response };
+  }
+
+  test("is whole, at the client's pace, while another waits its turn for a free place", async () => {
+    const slow = await begin();
+    const second = await begin();
+    const third = await gateway.get(`/v1/export?${device}`);
+    assert.deepEqual([third.status, third.body.code], [429, "resource_exhausted"]);
+    assert.equal(third.headers.get("retry-after"), "1");
+    assert.equal(third.body.details[0]?.type, "google.rpc.RetryInfo");
+    const { rows } = await pool.query(
+      "select from pg_stat_activity where datname = current_database() and application_name = 'fleetlog-gateway' and state <> 'idle'",
+    );
+    assert.equal(rows.length, 0, "who does not read holds nothing in PostgreSQL");
+    second.asked.destroy();
+    await waitFor("the place to be free", async () => (await count("fleetlog_exports_running")) === 1);
+    const lines = (await readText(slow.response)).split("\n").slice(0, -1);
+    assert.equal(lines.length, 12_000);
+    assert.equal(new Set(lines).size, 12_000);
+    assert.equal(await count("fleetlog_exports_total", 'result="left"'), 1);
+    assert.equal(await count("fleetlog_exports_running"), 0);
+  });
+
+  test("a client that leaves takes the statement along", async () => {
+    const locker = await pool.connect();
+    await locker.query("begin; lock table batches in access exclusive mode");
+    const running = async () => {
+      const { rowCount } = await pool.query(
+        `select from pg_stat_activity where datname = current_database() and state = 'active'
+         and application_name = 'fleetlog-gateway' and wait_event_type = 'Lock'`,
+      );
+      return rowCount;
+    };
+    const leaving = new AbortController();
+    const call = fetch(`${gateway.url}/v1/export?${device}`, { signal: leaving.signal });
+    call.catch(() => {});
+    await waitFor("the statement", async () => (await running()) === 1);
+    leaving.abort();
+    await waitFor("the statement to be gone", async () => (await running()) === 0);
+    await locker.query("rollback");
+    locker.release();
+  });
+
+  test("an error in the middle breaks the answer off, so that nobody takes it for the whole", async () => {
+    const { response } = await begin();
+    await pool.query("alter table records rename to records_gone");
+    try {
+      await assert.rejects(readText(response), /aborted|terminated|socket hang up/);
+      assert.equal(response.complete, false);
+      await waitFor(
+        "it to be counted",
+        async () => (await count("fleetlog_exports_total", "broken_off")) === 1,
+      );
+    } finally {
+      await pool.query("alter table records_gone rename to records");
+    }
+  });
+
+  test("a client that takes nothing is cut off", async () => {
+    const registry = createRegistry("test");
+    const handle = createExportHandler({
+      reader: gateway.reader,
+      exportsMax: 1,
+      stalledMsMax: 100,
+      registry,
+      logger: pino({ level: "silent" }),
+    });
+    const server = createServer((incoming, response) => void handle(incoming, response)).listen(
+      0,
+      "127.0.0.1",
+    );
+    await once(server, "listening");
+    const { response } = await begin(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await waitFor("it to be cut off", async () =>
+      (await registry.metrics()).includes('result="broken_off",program="test"} 1'),
+    );
+    await assert.rejects(readText(response));
+    server.close();
+    await once(server, "close");
+  });
+});
+
+/** Strictly by RFC 4180: throws for a quote where none may be. */
+function readCsv(text: string): string[][] {
+  const rows: string[][] = [[]];
+  const cellForm = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)/gy;
+  while (cellForm.lastIndex < text.length) {
+    const at = cellForm.lastIndex;
+    const [, quoted, plain, end] = cellForm.exec(text) ?? assert.fail(`no CSV at ${at}`);
+    rows.at(-1)?.push(quoted?.replaceAll('""', '"') ?? plain ?? "");
+    if (end === "\r\n") rows.push([]);
+  }
+  assert.deepEqual(rows.pop(), [], "the last line ends too");
+  return rows;
+}

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
+import { after, before, test } from "node:test";
+import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+
+const friend = "https://logs.example.com";
+
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+before(async () => {
+  gateway = await startWithTwoHosts({ corsOrigins: [friend, "http://localhost:5173"] });
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+/** By node:http, for fetch keeps the headers of CORS to itself. */
+async function ask(method: string, path: string, headers: Record<string, string>, url = gateway.url) {
+  const asked = request(url + path, { method, headers }).end();
+  const [response] = (await once(asked, "response")) as [IncomingMessage];
+  response.resume();
+  return { status: response.statusCode, headers: response.headers };
+}
+
+const allowedOrigin = (headers: IncomingHttpHeaders) => headers["access-control-allow-origin"];
+
+test("a page of an allowed origin may read, over every face, and see what it needs", async () => {
+  for (const path of ["/v1/logs", "/v1/export", "/v1/devices/nobody", "/v1/logs?page_size=-1"]) {
+    const { headers } = await ask("GET", path, { origin: friend });
+    assert.equal(allowedOrigin(headers), friend, path);
+    assert.match(String(headers.vary), /origin/);
+    assert.match(String(headers["access-control-expose-headers"]), /Grpc-Status.*ETag.*Retry-After/i);
+    assert.equal(headers["access-control-allow-credentials"], undefined);
+  }
+});
+
+test("a preflight request is answered with what is allowed", async () => {
+  const preflight = {
+    origin: friend,
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type",
+  };
+  for (const path of [listLogsPath, "/v1/logs", "/v1/export"]) {
+    const { status, headers } = await ask("OPTIONS", path, preflight);
+    assert.deepEqual([status, allowedOrigin(headers)], [204, friend], path);
+    assert.match(String(headers["access-control-allow-methods"]), /POST.*GET/);
+    assert.match(
+      String(headers["access-control-allow-headers"]),
+      /Content-Type.*Connect-Protocol-Version.*Connect-Timeout-Ms/i,
+    );
+  }
+});
+
+test("a page of any other origin gets nothing from its browser", async () => {
+  for (const origin of [
+    "https://evil.example",
+    "null",
+    `${friend}.evil.example`,
+    "http://logs.example.com",
+  ]) {
+    const { headers } = await ask("GET", "/v1/logs", { origin });
+    assert.deepEqual([allowedOrigin(headers), headers.vary], [undefined, "origin"], origin);
+    const preflight = await ask("OPTIONS", "/v1/logs", { origin, "access-control-request-method": "GET" });
+    assert.deepEqual([preflight.status, allowedOrigin(preflight.headers)], [405, undefined]);
+  }
+  for (const path of ["/metrics", "/", "/readyz"]) {
+    assert.equal(allowedOrigin((await ask("GET", path, { origin: friend })).headers), undefined, path);
+  }
+});
+
+test("unless told otherwise no origin is allowed; the star allows all", async () => {
+  await using closed = await startWithTwoHosts();
+  assert.equal(
+    allowedOrigin((await ask("GET", "/v1/logs", { origin: friend }, closed.url)).headers),
+    undefined,
+  );
+  await using open = await startWithTwoHosts({ corsOrigins: ["*"] });
+  const { headers } = await ask("GET", "/v1/logs", { origin: "https://any.example" }, open.url);
+  assert.equal(allowedOrigin(headers), "https://any.example");
+});
