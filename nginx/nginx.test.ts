@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { connect as connectSocket } from "node:net";
+import { text as readText } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
@@ -92,6 +94,25 @@ describe("before two ingest servers and a gateway", () => {
     const ready = await fetch(`http://${nginx.http}/readyz`);
     assert.equal(ready.status, 503);
     assert.equal(await ready.text(), "postgres: starting\n");
+  });
+
+  test("what Nginx itself refuses over HTTP is JSON with a code, a message and details too", async () => {
+    const long = "x".repeat(60_000);
+    for (const [init, path, status] of [
+      [{}, `/v1/logs?text=${long}`, 414],
+      [{ headers: { long } }, "/v1/logs", 431],
+      [{ method: "POST", body: Buffer.alloc(5_000_000, " ") }, "/v1/logs", 400],
+    ] as const) {
+      const answer = await fetch(`http://${nginx.http}${path}`, init);
+      const error = (await answer.json()) as { code: string; message: string; details: unknown[] };
+      assert.deepEqual([answer.status, error.code, error.details], [status, "invalid_argument", []]);
+      assert.match(error.message, /at most/);
+    }
+    const [host = "", port = ""] = nginx.http.split(":");
+    const socket = connectSocket(Number(port), host);
+    socket.end("nothing\r\n\r\n");
+    assert.match(await readText(socket), /^HTTP\/1.1 400 [^]*\{"code":"invalid_argument".*"details":\[\]\}/);
+    assert.equal((await fetch(`http://${nginx.http}/malformed`)).status, 404);
   });
 
   test("queries, REST and the page are the gateway's", async () => {
