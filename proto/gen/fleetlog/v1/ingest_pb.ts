@@ -129,6 +129,7 @@ export type StreamLogsResponse = Message<"fleetlog.v1.StreamLogsResponse"> & {
 
   /**
    * Only on a stream that asked for it: at once, and whenever it changes.
+   * While the server has no Redis, when it has one again.
    *
    * @generated from field: fleetlog.v1.Progress progress = 2;
    */
@@ -411,10 +412,10 @@ export const IngestService: GenService<{
    * device need not wait for one before it sends the next: 32 batches or
    * 4 MiB may be under way, beyond that the server stops reading until it has
    * answered. A batch that is refused is answered with an error and the stream
-   * lives on. When the server has to go, or the stream is old, the server ends
-   * it with UNAVAILABLE: connect again and send what was not acknowledged, with
-   * the same bytes. A stream on which nothing happens gets a response without
-   * any field now and then, as a sign of life.
+   * lives on. When the server has to go, the stream is old or its epoch is over
+   * (see Progress), the server ends it with UNAVAILABLE: connect again and send
+   * what was not acknowledged, with the same bytes. A stream on which nothing
+   * happens gets a response without any field now and then, as a sign of life.
    *
    * @generated from rpc fleetlog.v1.IngestService.StreamLogs
    */
