@@ -7,18 +7,20 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
  * bytes are no message.
  */
 export function unwrapRequest(request: Uint8Array): Uint8Array {
-  // Nearly always the whole request is one field: tag, length, batch.
-  if (request[0] === batchTag) {
-    const reader = new BinaryReader(request);
-    reader.pos = 1;
-    try {
-      const batch = reader.bytes();
-      if (reader.pos === request.length) return batch;
-    } catch (error) {
-      throw malformed(error);
-    }
+  const start = startOfLoneBatch(request);
+  return start > 0 ? request.subarray(start) : unwrapSlowly(request);
+}
+
+/** Nearly always the whole request is one field: tag, length, batch. Where its bytes begin then; 0 when it is not so. */
+function startOfLoneBatch(request: Uint8Array): number {
+  if (request[0] !== batchTag) return 0;
+  let length = 0;
+  for (let at = 1; at <= lengthBytesMax; at += 1) {
+    const byte = request[at] ?? 0x80;
+    length |= (byte & 0x7f) << (7 * (at - 1));
+    if (byte < 0x80) return at + 1 + length === request.length ? at + 1 : 0;
   }
-  return unwrapSlowly(request);
+  return 0;
 }
 
 function unwrapSlowly(request: Uint8Array): Uint8Array {
@@ -48,14 +50,9 @@ export interface Wish {
  * are no message, which {@link unwrapRequest} says better. One that is there twice is merged, as protobuf demands.
  */
 export function wishOf(request: Uint8Array): Wish | undefined {
+  if (startOfLoneBatch(request) > 0) return undefined;
   const reader = new BinaryReader(request);
   try {
-    if (request[0] === batchTag) {
-      reader.pos = 1;
-      const length = reader.uint32();
-      if (reader.pos + length === request.length) return undefined;
-      reader.pos = 0;
-    }
     let hasBatch = false;
     const session: Uint8Array[] = [];
     while (reader.pos < reader.len) {
@@ -73,6 +70,8 @@ export function wishOf(request: Uint8Array): Wish | undefined {
 }
 
 const batchTag = (1 << 3) | WireType.LengthDelimited;
+/** A length of up to 256 MiB, far beyond what is read at all. */
+const lengthBytesMax = 4;
 
 function malformed(error: unknown): InvalidBatchError {
   const why = error instanceof Error ? error.message : String(error);
