@@ -15,6 +15,8 @@ export interface FleetTally {
   broken: number;
   /** Batches answered with "later", by gRPC code: 8 full, 14 away. */
   readonly later: Map<number, number>;
+  /** Batches acknowledged once more, because they had to be sent again although they were acknowledged before. */
+  again: number;
 }
 
 export interface DeviceParts {
@@ -27,6 +29,8 @@ export interface DeviceParts {
   readonly clock: () => bigint;
   /** Aborted: stop waiting for verdicts. */
   readonly signal: AbortSignal;
+  /** When a device with a stream forgets a batch. */
+  readonly keepUntil?: "accepted" | "committed" | undefined;
 }
 
 /** Sends one batch after the other; resolves when the journal has the verdict, or there is room for the next. */
@@ -67,7 +71,11 @@ export function streamingDevice(parts: DeviceParts, address: string): Device {
     ackTimeoutMs: 4_000,
     backoff: { baseMs: 30, capMs: 500 },
     giveUpAfterMs: 3_600_000,
-    onAcknowledged: ({ note }, ack) => journal.acknowledge(note, ack),
+    keepUntil: parts.keepUntil,
+    onAcknowledged: ({ note }, ack) => {
+      if (note.verdict === "acknowledged") tally.again += 1;
+      journal.acknowledge(note, ack);
+    },
     onRefused: ({ note }, error) => journal.refuse(note, error),
     onDelayed: (_batch, { code }) => void tally.later.set(code, (tally.later.get(code) ?? 0) + 1),
     onReconnect: () => void (tally.broken += 1),

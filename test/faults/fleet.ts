@@ -24,11 +24,13 @@ export interface FleetOptions {
   readonly clock?: ((random: Random) => bigint) | undefined;
   /** Between two batches of one device; 10 to 60 ms by default. */
   readonly pauseMs?: (random: Random) => number;
+  /** "committed": there are only the devices with streams, and they keep every batch until it is in PostgreSQL. */
+  readonly keepUntil?: "accepted" | "committed";
 }
 
 /** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is told to stop. */
 export class Fleet {
-  readonly tally: FleetTally = { broken: 0, later: new Map() };
+  readonly tally: FleetTally = { broken: 0, later: new Map(), again: 0 };
   readonly #options: FleetOptions;
   readonly #devices: Device[] = [];
   readonly #loops: Promise<void>[] = [];
@@ -38,8 +40,9 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    const { grpc, http } = options;
+    const { grpc, http, keepUntil } = options;
     for (let number = 1; number <= 6; number += 1) this.#add((parts) => streamingDevice(parts, grpc));
+    if (keepUntil === "committed") return;
     this.#add((parts) => pushingDevice(parts, grpc));
     this.#add((parts) => postingDevice(parts, () => http));
   }
@@ -84,7 +87,7 @@ export class Fleet {
   }
 
   #add(make: (parts: DeviceParts) => Device): void {
-    const { prefix, seed, journal, secrets, clock, pauseMs } = this.#options;
+    const { prefix, seed, journal, secrets, clock, pauseMs, keepUntil } = this.#options;
     const number = this.#devices.length + 1;
     const deviceId = `${prefix}device-${number}`;
     const random = new Random(seed + number);
@@ -96,6 +99,7 @@ export class Fleet {
       tally: this.tally,
       clock: () => clock?.(random) ?? BigInt(Date.now()) * 1000n,
       signal: this.#abort.signal,
+      keepUntil,
     });
     this.#devices.push(device);
     this.#ids.push(deviceId);

@@ -1,7 +1,9 @@
 import { Client } from "pg";
 import { groupName, streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { type Fault, type Scene, words } from "../fault.ts";
+import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
+import { Fleet } from "../fleet.ts";
+import { signalAll } from "../processes.ts";
 import { shardCount, type World } from "../world.ts";
 
 // What a hand in Redis can do: entries that no server wrote, groups destroyed, everything flushed, settings with which
@@ -62,6 +64,42 @@ export const operatorRows: readonly Fault[] = [
     },
   },
   {
+    name: "flushall-committed",
+    title: "FLUSHALL, with devices that keep every batch until it is committed: nothing of theirs is lost",
+    runsFull: 5,
+    async inject(scene) {
+      const { world, prefix, journal, secrets, random } = scene;
+      const keeping = `${prefix}keeping.`;
+      const keepers = new Fleet({
+        prefix: keeping,
+        seed: random.below(2 ** 31),
+        journal,
+        secrets,
+        grpc: world.hops.deviceGrpc.address,
+        http: "",
+        keepUntil: "committed",
+      });
+      try {
+        await keepers.everyDeviceIsAcknowledged(2);
+        const evidence = await loseStreams(scene, async ({ redisAdmin, system }) => {
+          const consumers = system.consumers.map(({ pid }) => pid);
+          signalAll(consumers, "SIGSTOP"); // so that there is something acknowledged and not yet stored
+          await keepers.everyDeviceIsAcknowledged(3);
+          await redisAdmin.flushall();
+          signalAll(consumers, "SIGCONT");
+        });
+        const flushedAt = performance.now();
+        scene.excuse((batch) => batch.sentAtMs < flushedAt && !batch.deviceId.startsWith(keeping));
+        await keepers.everyDeviceIsAcknowledged(1);
+        await keepers.stop();
+        return async (after) =>
+          (await evidence(after)) && words(keepers.tally.again, "acknowledged batches sent again");
+      } finally {
+        keepers.abandon();
+      }
+    },
+  },
+  {
     name: "unsafe-setting",
     title: "Redis set so that it could lose what it acknowledged: not ready, and says which",
     runsFull: unsafeSettings.length,
@@ -87,7 +125,7 @@ export const operatorRows: readonly Fault[] = [
 ];
 
 /** Takes the groups, or all there is, from Redis; the incidents that tell of it are the evidence. */
-async function loseStreams(scene: Scene, lose: (world: World) => Promise<void>) {
+async function loseStreams(scene: Scene, lose: (world: World) => Promise<void>): Promise<Evidence> {
   const { world } = scene;
   const reported = () =>
     query(world, "select count(*)::int as n from incidents where kind = any($1)", [
