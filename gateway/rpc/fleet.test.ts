@@ -148,6 +148,53 @@ test("devices are searched, sorted and paged by what they sent", async () => {
   }
 });
 
+const numbers = (first: number, last: number | string) => ({ first: String(first), last: String(last) });
+
+test("what a device declared as dropped is told with its reason, and is no hole", async () => {
+  const receivedMicros = 1_767_225_900_000_000n;
+  const session = { deviceId: "drops", sessionId: "boot" };
+  await gateway.seed(
+    [1, 2, 4, 12, 20].map((sequence) => ({
+      ...session,
+      sequence,
+      receivedMicros,
+      records: [{ timeMicros: receivedMicros, message: `${sequence}` }],
+    })),
+  );
+  // As the consumer stores a declaration: a batch without records, and a row in drops. That of 12 met the batch itself.
+  for (const [first, last] of [
+    [5, 9],
+    [12, 13],
+    [22, "9223372036854775807"],
+  ]) {
+    await pool.query(
+      `with batch as (
+        insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
+          rejected_count, severities, bytes, session_id, digest)
+        select next_batch_id(received_at), received_at, received_at, received_at, $1::int8, device_key, 0, 0, 0, 0,
+          'boot', sha256(convert_to($1::text, 'UTF8'))
+        from batches join devices on devices.key = device_key where device_id = 'drops' limit 1
+        returning *
+      )
+      insert into drops select id, device_key, session_id, sequence, $2::int8, 'memory was full', received_at from batch`,
+      [String(first), String(last)],
+    );
+  }
+  const { body } = await gateway.get("/v1/devices/drops");
+  const [told] = body.sessions as [Record<string, unknown>];
+  const receivedAt = "2026-01-01T00:05:00Z";
+  const declared = { reason: "memory was full", receivedAt };
+  assert.deepEqual(told["received"], [numbers(1, 2), numbers(4, 4), numbers(12, 12), numbers(20, 20)]);
+  assert.deepEqual(told["holes"], [numbers(3, 3), numbers(10, 11), numbers(14, 19), numbers(21, 21)]);
+  assert.equal(told["missingCount"], "10");
+  assert.deepEqual(told["dropped"], [
+    { ...numbers(5, 9), ...declared },
+    { ...numbers(12, 13), ...declared },
+    { ...numbers(22, "9223372036854775807"), ...declared },
+  ]);
+  assert.equal(told["droppedCount"], String(5n + 1n + (2n ** 63n - 1n - 22n)));
+});
+
 test("a device tells its sessions, and the numbers that are missing in them", async () => {
   const received = 1_767_225_900_000_000n;
   let copy = 0;
