@@ -17,6 +17,7 @@ const rows = new Set([
   "midnight",
   "poison",
   "group-destroyed",
+  "flushall-committed",
   "rolling-restart",
 ]);
 

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Mutant } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
 
 /** The mutated text of every file that the mutant changes; throws when an edit does not fit exactly one place. */
 export function mutatedFiles(project: string, { name, edits }: Mutant): ReadonlyMap<string, string> {

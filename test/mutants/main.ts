@@ -7,7 +7,8 @@ import { execa } from "execa";
 import { partsFolder, projectFolder } from "#local/folders.ts";
 import type { PageRow } from "../faults/page.ts";
 import { applyMutant } from "./apply.ts";
-import { type Mutant, mutants } from "./mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { mutants } from "./mutants.ts";
 
 // `npm run faults:mutants [-- --only NAME,NAME]`: breaks a copy of the project in one way after the other, and lets the
 // fault matrix or a test look at it. Exit code 0: every one was caught.

@@ -1,0 +1,127 @@
+import type { Mutant } from "./mutant.ts";
+
+/** In what stands behind the stream. */
+export const mutantsOfStoring: readonly Mutant[] = [
+  {
+    name: "xack-before-commit",
+    title: "the consumer acknowledges before COMMIT",
+    edits: [
+      {
+        file: "consumer/consumer.ts",
+        search: "const observe = metrics.flushSeconds.startTimer();",
+        replacement:
+          "const observe = metrics.flushSeconds.startTimer();\n    await this.#acknowledge(draft.places);",
+      },
+    ],
+    caughtBy: { row: "kill-consumer-before-commit", runs: 3 },
+  },
+  {
+    name: "highest-sequence",
+    title: "whatever is below a session's highest sequence counts as a retry",
+    edits: [
+      {
+        file: "consumer/ledger.ts",
+        search: "      from candidates\n      order by",
+        replacement: `      from candidates
+      where not exists (
+        select from batches stored where stored.device_key = candidates.device_key
+          and stored.session_id = candidates.session_id and stored.sequence >= candidates.sequence
+      )
+      order by`,
+      },
+    ],
+    caughtBy: { row: "sent-again" },
+  },
+  {
+    name: "key-within-the-day",
+    title: "the ledger's key holds within one day, as it would in a partitioned table",
+    edits: [
+      {
+        file: "postgres/migrations/0001-ledger.sql",
+        search: ",\n  unique (device_key, session_id, sequence, digest)\n);",
+        // 90596966400000 = milliseconds of a day << 20: the day of an id.
+        replacement:
+          "\n);\ncreate unique index on batches (device_key, session_id, sequence, digest, (id / 90596966400000));",
+      },
+      {
+        file: "consumer/ledger.ts",
+        search: "on conflict (device_key, session_id, sequence, digest) do nothing",
+        replacement: "on conflict do nothing",
+      },
+    ],
+    caughtBy: { row: "midnight" },
+  },
+  {
+    name: "asynchronous-commit",
+    title: "PostgreSQL answers a COMMIT before it is on disk",
+    edits: [
+      {
+        file: "consumer/main.ts",
+        search: `synchronous_commit: "on"`,
+        replacement: 'synchronous_commit: "off"',
+      },
+    ],
+    caughtBy: { row: "kill-postgres", runs: 5 },
+  },
+  {
+    name: "outage-makes-dead-letters",
+    title: "three failed attempts make a dead letter, whoever is at fault",
+    edits: [
+      {
+        file: "consumer/store.ts",
+        search: 'import { setTimeout as sleep } from "node:timers/promises";',
+        replacement:
+          'import { setTimeout as sleep } from "node:timers/promises";\nimport { DatabaseError } from "pg";',
+      },
+      {
+        file: "consumer/store.ts",
+        search: "async function persist<T>(tools: StoreTools, attempt: () => Promise<T>): Promise<T> {",
+        replacement:
+          "async function persist<T>(tools: StoreTools, attempt: () => Promise<T>, failuresMax = 3): Promise<T> {",
+      },
+      {
+        file: "consumer/store.ts",
+        search: "      failures += 1;\n",
+        replacement: `      failures += 1;
+      if (failures === failuresMax) {
+        throw Object.assign(new DatabaseError("gave up", 0, "error"), { code: "22000" });
+      }
+`,
+      },
+      {
+        file: "consumer/store.ts",
+        search: "tools.writer.write({ batches: [], letters }));",
+        replacement: "tools.writer.write({ batches: [], letters }), Infinity);",
+      },
+    ],
+    caughtBy: { row: "postgres-away" },
+  },
+  {
+    name: "text-copy",
+    title: "rows are sent as text, and what text cannot hold is replaced",
+    edits: [
+      {
+        file: "consumer/copy-records.ts",
+        search: 'import type { CopyRows } from "#batch/copy-rows.ts";',
+        replacement: `import type { CopyRows } from "#batch/copy-rows.ts";
+import { readCopy } from "#batch/testing/read-copy.ts";`,
+      },
+      {
+        file: "consumer/copy-records.ts",
+        search: "const bytes = rows.finish();",
+        replacement: `const lines = readCopy(rows.finish()).map((row) => [
+    row.batchId, row.idx, new Date(Number(row.timeMicros) / 1000).toISOString(), row.severity, row.logger,
+    row.message.replaceAll("\\\\", "/").replaceAll("\\n", " ").replaceAll("\\r", " ").replaceAll("\\t", " "),
+    "\\\\N",
+  ].join("\\t") + "\\n");
+  const bytes = Buffer.from(lines.join(""));`,
+      },
+      {
+        file: "consumer/copy-records.ts",
+        search: "copyFrom(statement)",
+        replacement: 'copyFrom(statement.replace(" (format binary)", ""))',
+      },
+    ],
+    caughtBy: { row: "sent-again" },
+  },
+];

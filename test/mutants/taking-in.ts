@@ -1,0 +1,118 @@
+import type { Mutant } from "./mutant.ts";
+
+/** In what stands before the stream, and in how the stream is kept. */
+export const mutantsOfTakingIn: readonly Mutant[] = [
+  {
+    name: "ack-before-xadd",
+    title: "the server acknowledges before Redis has answered",
+    edits: [
+      {
+        file: "server/intake.ts",
+        search: "await this.#appender.append({ ...this.#identity(scanned), digest: digest(batch), batch });",
+        replacement:
+          "this.#appender.append({ ...this.#identity(scanned), digest: digest(batch), batch }).catch(() => {});",
+      },
+    ],
+    caughtBy: { row: "cut-xadd" },
+  },
+  {
+    name: "unchecked-append",
+    title: "an append that Redis refuses counts as done",
+    edits: [{ file: "stream/append.ts", search: "throw refusal(error);", replacement: "refusal(error);" }],
+    caughtBy: { row: "redis-full", runs: 3 },
+  },
+  {
+    name: "maxlen",
+    title: "appends bound the stream by MAXLEN",
+    edits: [{ file: "stream/append-command.ts", search: '"*",', replacement: '"MAXLEN", "50", "*",' }],
+    caughtBy: { row: "postgres-away" },
+  },
+  {
+    name: "group-at-end",
+    title: "a group that was lost is made again at $",
+    edits: [
+      {
+        file: "stream/groups.ts",
+        search: 'groupName, "0", "MKSTREAM"',
+        replacement: 'groupName, "$", "MKSTREAM"',
+      },
+    ],
+    caughtBy: { row: "group-destroyed", runs: 5 },
+  },
+  {
+    name: "digest-with-time",
+    title: "the digest covers more than the bytes that were sent",
+    edits: [
+      {
+        file: "server/intake.ts",
+        search: "digest: digest(batch), batch }",
+        replacement: "digest: digest(Buffer.concat([batch, Buffer.from(String(Date.now()))])), batch }",
+      },
+    ],
+    caughtBy: { row: "lost-xadd-reply", runs: 2 },
+  },
+  {
+    name: "forgotten-cursor",
+    title: "XAUTOCLAIM begins from the start at every call",
+    edits: [
+      {
+        file: "stream/reclaim.ts",
+        search: 'this.#cursors.set(shard, next.toString("latin1"));',
+        replacement: 'this.#cursors.set(shard, next.length > 0 ? "0-0" : "");',
+      },
+    ],
+    caughtBy: { test: "stream/reclaim.test.ts" },
+  },
+  {
+    name: "trimmed-while-pending",
+    title: "the stream is trimmed without regard to what is pending",
+    edits: [
+      {
+        file: "stream/trim.ts",
+        search: "if (oldestPending !== null) cuts.push(oldestPending);",
+        replacement: "void oldestPending;",
+      },
+    ],
+    caughtBy: { test: "stream/trim.test.ts" },
+  },
+  {
+    name: "committed-when-accepted",
+    title: "what is on disk in Redis is told as committed",
+    edits: [
+      {
+        file: "server/session-watches.ts",
+        search: "        watched.expected = sequence;\n",
+        replacement: `        watched.expected = sequence;
+        watched.committed = sequence;
+        for (const listener of watched.listeners) listener();
+`,
+      },
+    ],
+    caughtBy: { row: "flushall-committed", runs: 2 },
+  },
+  {
+    name: "unsafe-redis-accepted",
+    title: "nobody looks at Redis's settings",
+    edits: [
+      {
+        file: "stream/safety.ts",
+        search:
+          "return [...violations(await readSettings(redis), settings), ...violations(await readState(redis), state)];",
+        replacement: "return [];",
+      },
+    ],
+    caughtBy: { row: "unsafe-setting" },
+  },
+  {
+    name: "poison-ignored",
+    title: "what is no entry is left where it is",
+    edits: [
+      {
+        file: "stream/delivery.ts",
+        search: "into.poison.push({ shard, id, error, fields });",
+        replacement: "void error;",
+      },
+    ],
+    caughtBy: { row: "poison" },
+  },
+];
