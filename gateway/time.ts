@@ -25,7 +25,7 @@ export function timestampFromMicros(micros: bigint): Timestamp {
 
 /**
  * The first whole microsecond at or after `time`: stored times are whole microseconds, so `>= start` and `< end`
- * stay true to the nanosecond. Throws an {@link InvalidFieldError} for what is no time of the years 1 to 9999.
+ * stay true to the nanosecond; at most the last one of the year 9999. Throws an {@link InvalidFieldError} for what is no time of the years 1 to 9999.
  */
 export function microsFromTimestamp(field: string, { seconds, nanos }: Timestamp): bigint {
   if (seconds < firstSecond || seconds > lastSecond) {
@@ -34,7 +34,8 @@ export function microsFromTimestamp(field: string, { seconds, nanos }: Timestamp
   if (nanos < 0 || nanos > 999_999_999) {
     throw new InvalidFieldError(field, `nanos ${nanos}, wanted 0 to 999999999`);
   }
-  return seconds * 1_000_000n + BigInt(Math.ceil(nanos / 1000));
+  const micros = seconds * 1_000_000n + BigInt(Math.ceil(nanos / 1000));
+  return micros > lastMicros ? lastMicros : micros;
 }
 
 /** RFC 3339 in UTC with exactly six digits. */
@@ -52,3 +53,4 @@ function split(micros: bigint): { seconds: bigint; fraction: number } {
 
 const firstSecond = -62_135_596_800n;
 const lastSecond = 253_402_300_799n;
+const lastMicros = lastSecond * 1_000_000n + 999_999n;

@@ -34,6 +34,19 @@ test("truncated protobuf is INVALID_ARGUMENT over Connect and gRPC-Web", async (
   assert.match(await response.text(), /grpc-status: 3/);
 });
 
+test("a GET whose message is not what its parameters say is INVALID_ARGUMENT", async () => {
+  for (const query of [
+    "encoding=json&base64=1&message=%7B%7D",
+    "encoding=proto&base64=1&message=%25",
+    "encoding=proto&message=%7B",
+    "encoding=proto&compression=identity&message=%7B",
+    "encoding=json&compression=gzip&message=%7B%7D",
+  ]) {
+    const answer = await gateway.get(`${listLogsPath}?${query}`);
+    assert.deepEqual([answer.status, answer.body.code], [400, "invalid_argument"], query);
+  }
+});
+
 test("JSON that is none", async () => {
   for (const body of ["{", "[]", "null", ""]) {
     const answer = await gateway.post(listLogsPath, body);

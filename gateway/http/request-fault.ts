@@ -25,6 +25,7 @@ export async function inspectRequest(
   bytesMax: number,
 ): Promise<{ request: UniversalRequest; fault: InvalidFieldError | undefined }> {
   const bytes = request.method === "GET" ? bytesOfQuery(request.url) : await readBody(request.body, bytesMax);
+  if (bytes instanceof InvalidFieldError) return { request, fault: bytes };
   if (bytes === "too large") {
     return { request, fault: new InvalidFieldError("request", `wanted at most ${bytesMax} bytes`) };
   }
@@ -39,7 +40,7 @@ type Format = "binary" | "json" | "enveloped binary" | "enveloped json" | "unkno
 function formatOf({ method, url, header }: UniversalRequest): Format {
   if (method === "GET") {
     const query = new URL(url).searchParams;
-    if (query.get("compression")) return "unknown";
+    if ((query.get("compression") || "identity") !== "identity") return "unknown";
     return query.get("encoding") === "json" ? "json" : "binary";
   }
   if ((header.get("content-encoding") ?? "identity") !== "identity") return "unknown";
@@ -114,15 +115,14 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function bytesOfQuery(url: string): Uint8Array | undefined {
+function bytesOfQuery(url: string): Uint8Array | InvalidFieldError {
   const query = new URL(url).searchParams;
   const message = query.get("message") ?? "";
   if (query.get("base64") !== "1") return new TextEncoder().encode(message);
   try {
     return base64Decode(message);
   } catch {
-    // Connect says the same in its own words.
-    return undefined;
+    return new InvalidFieldError("message", `${show(message)}, wanted base64, as base64=1 says`);
   }
 }
 
