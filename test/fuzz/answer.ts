@@ -32,5 +32,5 @@ export function codeOf({ status, headers, body }: Answer): string {
   return code === 0 ? "OK" : (Code[Number(code)] ?? `code ${code}`);
 }
 
-/** Not implemented, as an unknown compression is to Connect; and the wrong version of HTTP. */
-const sendersStatuses: ReadonlySet<number> = new Set([501, 505]);
+/** What is not implemented, such as a compression; a deadline of the sender's own; another version of HTTP. */
+const sendersStatuses: ReadonlySet<number> = new Set([501, 504, 505]);

@@ -23,8 +23,8 @@ export interface BlockResult {
 /** The rest of a block that fails all over would say nothing new. */
 const failuresMax = 20;
 
-/** A case that takes longer has found something that hangs. */
-const caseTimeoutMs = 30_000;
+/** A case that takes longer has found something that hangs: longer than it takes to notice that a peer is gone. */
+const caseTimeoutMs = 100_000;
 
 /** Does the cases `indexes` of a block; after a tenth of them memory is measured, so that two warm states are compared. */
 export async function runBlock(

@@ -7,8 +7,8 @@ import { residentMiB } from "#bench/ratios/resident-memory.ts";
  * garbage, over the inspector it listens with (`--inspect`), between looks at its resident set; the lowest look counts.
  */
 
-const looks = 8;
-const lookPauseMs = 150;
+const looks = 6;
+const lookPauseMs = 100;
 const inspectorTimeoutMs = 30_000;
 
 /** Resident MiB of a process. `inspectorUrl`: undefined for what is not Node. */

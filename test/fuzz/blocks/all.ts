@@ -2,5 +2,7 @@ import type { Block } from "../block.ts";
 import { batches } from "./batches.ts";
 import { calls } from "./calls.ts";
 import { envelopes } from "./envelopes.ts";
+import { frames } from "./frames.ts";
+import { queries } from "./queries.ts";
 
-export const allBlocks: readonly Block[] = [batches, calls, envelopes];
+export const allBlocks: readonly Block[] = [batches, calls, envelopes, frames, queries];

@@ -15,7 +15,7 @@ export const calls: Block = {
   name: "calls",
   title: "mutated batches over gRPC: acknowledged and stored, or INVALID_ARGUMENT",
   countFull: 5_000,
-  countSmoke: 200,
+  countSmoke: 150,
   lanes: 8,
   start: async ({ system }) => new CallsRun(system),
 };

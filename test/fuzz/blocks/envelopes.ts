@@ -13,7 +13,7 @@ export const envelopes: Block = {
   name: "envelopes",
   title: "broken envelopes of gRPC, gRPC-Web and Connect, compressed and not, directly and through Nginx",
   countFull: 20_000,
-  countSmoke: 400,
+  countSmoke: 250,
   lanes: 8,
   start: async ({ system }) => new EnvelopesRun(system),
 };
