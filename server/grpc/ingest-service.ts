@@ -82,6 +82,7 @@ export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation
       finish: (ending) => finish(call, ending),
     });
     call.on("data", (request: Buffer) => {
+      if (stream.isEnding) return; // read ahead; the device sends it again
       const wish = wishOf(request);
       if (wish === undefined || wish.hasBatch) stream.push(request);
       if (wish !== undefined) {
