@@ -42,7 +42,7 @@ export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvent
    * `openChannel`, closed by whoever opened it. A server allows 100 streams or so on one connection.
    */
   readonly channel?: Client | undefined;
-  /** Another way to the server than gRPC, in place of all three; closed by whoever made it. See ConnectLinks. */
+  /** Another way to the server than gRPC, in place of all three; closed by whoever made it. See ConnectTransport. */
   readonly transport?: Transport | undefined;
   /**
    * When a batch is forgotten. `accepted`, the default: when it is on disk in Redis. `committed`: when it is in
