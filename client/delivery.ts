@@ -23,7 +23,7 @@ export interface DeliveryOptions<Note> {
  *
  *   unsent ──write──▶ under way ──ack───────────────▶ settled, or accepted until it is committed: see CommitTracker
  *      ▲                  ├───────error 3───────────▶ settled: its number is declared as dropped
- *      ├──pause, in order─┼───────error 8, 14
+ *      ├──pause, in order─┼───────error 8, 14, or another that may pass
  *      └──backoff, in order───────link ended: all that was under way is unsent again
  *
  * Nothing is written during a pause. A link is opened when there is something to write or to hear, so one that ends while
@@ -33,6 +33,8 @@ export interface DeliveryOptions<Note> {
 export class Delivery<Note> {
   readonly #options: DeliveryOptions<Note>;
   readonly #commits: CommitTracker<Note> | undefined;
+  /** What is sent again after its ack, until it is committed, is not told of twice. */
+  readonly #acknowledged = new WeakSet<KeptBatch<Note>>();
   #link: Link<KeptBatch<Note>> | undefined;
   readonly #pause = new Pause(() => this.pump());
   #failedAttempts = 0;
@@ -110,7 +112,7 @@ export class Delivery<Note> {
     if (this.failure !== undefined) return;
     const { onChange } = this.#options;
     const { error } = ack;
-    if (error && retriedCodes.has(error.code)) {
+    if (error && !finalStatuses.has(error.code)) {
       this.#retry(batch, error);
       return;
     }
@@ -137,8 +139,10 @@ export class Delivery<Note> {
       return;
     }
     if (!this.#commits) kept.forget(batch);
-    if (!isDeclaration) events.onAcknowledged?.(batch, ack);
-    this.#commits?.accept(batch);
+    if (!isDeclaration && !this.#acknowledged.has(batch)) events.onAcknowledged?.(batch, ack);
+    if (!this.#commits) return;
+    this.#acknowledged.add(batch);
+    this.#commits.accept(batch);
   }
 
   /** So that nobody takes its number for one that is still to come. */
@@ -196,9 +200,6 @@ export class Delivery<Note> {
 
 /** Longer than any sensible wish of a server, so that a wrong one cannot silence a device. */
 const retryDelayMsMax = 60_000;
-
-/** RESOURCE_EXHAUSTED and UNAVAILABLE: the same batch, later. */
-const retriedCodes: ReadonlySet<number> = new Set([status.RESOURCE_EXHAUSTED, status.UNAVAILABLE]);
 
 /** Trying again ends the same way until somebody changes something. */
 const finalStatuses: ReadonlySet<status> = new Set([

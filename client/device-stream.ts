@@ -92,7 +92,7 @@ export class DeviceStream<Note = undefined> {
     this.#sequence = sequence;
     if (this.#options.onFull === "drop-oldest") this.#makeRoom();
     this.#delivery.pump();
-    await this.#spool?.appended((reason) => this.#delivery.fail(reason));
+    if (this.#spool) await this.#spool.appended((reason) => this.#delivery.fail(reason));
     if (this.#options.onFull !== "drop-oldest") await this.#until(() => this.#hasRoom());
   }
 

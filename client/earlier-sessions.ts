@@ -55,7 +55,7 @@ export class EarlierSessions {
     // Who cannot tell is sent everything, which is just as good.
     const state = await transport.getSession(session, settings.ackTimeoutMs).catch(() => undefined);
     if (this.#ended) return;
-    const settled = state ? kept.commit(settledBy(state)) : [];
+    const settled = state ? kept.commitUnanswered(settledBy(state)) : [];
     for (const batch of settled) if (batch.droppedUntil === undefined) events.onCommitted?.(batch);
     this.#delivery = new Delivery<undefined>({
       ...this.#options,

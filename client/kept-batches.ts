@@ -119,16 +119,14 @@ export class KeptBatches<Note> {
     this.#writeAgain(this.#acceptedEntries().slice(0, countMax));
   }
 
-  /**
-   * Settles the batches that a server says are settled, and returns them. Not those that were never written, whatever it
-   * says, and not those under way, whose answer is still to come.
-   */
+  /** Settles the batches that were accepted and, by what the server says, are committed; returns them. */
   commit(isCommitted: (sequence: bigint) => boolean): readonly KeptBatch<Note>[] {
-    const committed = [...this.#entries.values()].filter(
-      ({ batch, state, wasWritten }) => state !== "under way" && wasWritten && isCommitted(batch.sequence),
-    );
-    if (committed.length > 0) this.#remove(committed);
-    return committed.map(({ batch }) => batch);
+    return this.#commit(({ state }) => state === "accepted", isCommitted);
+  }
+
+  /** The same of those whose answer nobody remembers. Not of those that were never written, whatever the server says. */
+  commitUnanswered(isCommitted: (sequence: bigint) => boolean): readonly KeptBatch<Note>[] {
+    return this.#commit(({ state, wasWritten }) => state === "unsent" && wasWritten, isCommitted);
   }
 
   /** Settles the oldest batch that was accepted, and returns it. */
@@ -162,6 +160,17 @@ export class KeptBatches<Note> {
     this.#remove(entries, false);
     this.restore(declaration, false);
     inOrder(this.#unsent);
+  }
+
+  #commit(
+    isMeant: (entry: Entry<Note>) => boolean,
+    isCommitted: (sequence: bigint) => boolean,
+  ): readonly KeptBatch<Note>[] {
+    const committed = [...this.#entries.values()].filter(
+      (entry) => isMeant(entry) && isCommitted(entry.batch.sequence),
+    );
+    if (committed.length > 0) this.#remove(committed);
+    return committed.map(({ batch }) => batch);
   }
 
   #journaled(batch: KeptBatch<Note>): KeptBatch<Note> {

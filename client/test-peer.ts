@@ -49,6 +49,11 @@ export class TestPeer {
   #server = new Server();
   #port = 0;
 
+  /** Streams that are open now. */
+  get openStreams(): number {
+    return this.#calls.size;
+  }
+
   get address(): string {
     return `127.0.0.1:${this.#port}`;
   }
