@@ -84,7 +84,7 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
     if (this.#ended) return;
     this.#ended = true;
     this.#aborted.abort();
-    this.#options.onEnd({ code: code as number, reason, retryDelayMs });
+    this.#options.onEnd({ code, reason, retryDelayMs });
   }
 }
 

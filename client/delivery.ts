@@ -202,7 +202,7 @@ export class Delivery<Note> {
 const retryDelayMsMax = 60_000;
 
 /** Trying again ends the same way until somebody changes something. */
-const finalStatuses: ReadonlySet<status> = new Set([
+const finalStatuses: ReadonlySet<number> = new Set([
   status.INVALID_ARGUMENT,
   status.PERMISSION_DENIED,
   status.UNAUTHENTICATED,

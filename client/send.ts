@@ -117,7 +117,8 @@ export async function send(
     try {
       await readInputs(options, { stdin, stop, log, report, areFiles, isRepeatable });
     } finally {
-      await flushWhileItMoves(stream, giveUpAfterMs);
+      if (options.keepUntil === "committed") await flushWhileItMoves(stream, giveUpAfterMs);
+      else await stream.flush();
     }
   };
   await Promise.race([sending(), aborted(stop)]).catch(fail);

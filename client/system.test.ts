@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -9,8 +9,10 @@ import { execa } from "execa";
 import { DeviceStream } from "#client/device-stream.ts";
 import { encodeRecord } from "#client/record.ts";
 import { exitCodes, send } from "#client/send.ts";
+import { readFrame } from "#client/spool/frames.ts";
 import { StoredLogs } from "#client/test-stored.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 
 // The command and the examples against the whole of Fleetlog: two ingest servers behind Nginx, Redis, the consumer
 // and PostgreSQL.
@@ -35,6 +37,18 @@ async function file(name: string, content: string | Buffer): Promise<string> {
   const path = join(folder, name);
   await writeFile(path, content);
   return path;
+}
+
+/** How many batches are in the files of a spool that is in use. */
+async function spooledBatches(spool: string): Promise<number> {
+  let count = 0;
+  for (const name of await readdir(spool)) {
+    const bytes = await readFile(join(spool, name));
+    for (let next = readFrame(bytes, 0); next !== undefined; next = readFrame(bytes, next.end)) {
+      if (next.frame.kind === "batch") count++;
+    }
+  }
+  return count;
 }
 
 const fleetlog = (...args: string[]) =>
@@ -138,6 +152,25 @@ describe("fleetlog send, with the whole system", () => {
     assert.equal(exitCode, exitCodes.failed);
     assert.match(stderr, /ECONNREFUSED/);
     assert.match(stderr, /not acknowledged: .*nobody\.log:1\n/);
+  });
+
+  test("with a spool, sends what a killed run left, once, and loses no line of it", async () => {
+    const lines = Array.from({ length: 4_000 }, (_, n) => `line ${n}`);
+    const args = ["--device", "killed", "--spool", join(folder, "spool"), "--batch-records", "10"];
+    const nobody = ["--address", "127.0.0.1:1", "--give-up-after", "3600"];
+    const path = await file("killed.log", lines.join("\n"));
+    const killed = fleetlog(...args, ...nobody, path);
+    await waitFor("the spool", async () => (await spooledBatches(join(folder, "spool"))) === 400);
+    killed.kill("SIGKILL");
+    await killed;
+    const { exitCode, stdout } = await fleetlog(...args, await file("nothing.log", ""));
+    assert.equal(exitCode, exitCodes.acknowledged);
+    assert.match(stdout, /^0 lines read, 0 records acknowledged, 4,000 records of earlier runs, 0 refused/);
+    const records = await stored.recordsOf("killed", lines.length);
+    assert.deepEqual(
+      records.map(({ message }) => message),
+      lines,
+    );
   });
 
   for (const [how, interrupt] of [

@@ -11,7 +11,7 @@ export const names = Array.from({ length: 100 }, (_, index) => `batch-${index + 
 export type TestDevice = ReturnType<typeof device>;
 
 /** A device and what it was told. */
-export function device(options: Omit<DeviceStreamOptions<string>, "deviceId">) {
+export function device(options: Partial<DeviceStreamOptions<string>>) {
   const acknowledged: string[] = [];
   const committed: string[] = [];
   const refused: string[] = [];

@@ -1,4 +1,3 @@
-import type { status } from "@grpc/grpc-js";
 import type { Ack, GetSessionResponse, Progress, SessionName } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /** What a link needs to know of a batch. */
@@ -14,7 +13,7 @@ export type SessionKey = Pick<SessionName, "deviceId" | "sessionId">;
 
 /** Why a link ended; `code` is a gRPC status code. */
 export interface LinkEnd {
-  readonly code: status;
+  readonly code: number;
   readonly reason: string;
   /** How long the server wants to be left alone; unchecked. */
   readonly retryDelayMs?: number | undefined;
