@@ -1,3 +1,4 @@
+import { identityProblem } from "#batch/claimed-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
 import type { Delivery, Place, Poison } from "#stream/delivery.ts";
@@ -60,14 +61,6 @@ function entryProblem(entry: Entry, scanned: ScannedBatch): string | undefined {
   if (entry.receivedAtMicros > receivedAtMicrosMax) {
     return `entry: received_at=${entry.receivedAtMicros}, the limit is ${receivedAtMicrosMax}`;
   }
-  if (entry.deviceId !== scanned.deviceId) {
-    return `entry: device=${entry.deviceId}, but its batch is of ${scanned.deviceId}`;
-  }
-  const isNamedByServer = entry.sessionId.startsWith("~") && scanned.sessionId === "";
-  const isSame = entry.sessionId === scanned.sessionId && entry.sequence === scanned.sequence;
-  if (isNamedByServer || isSame) return undefined;
-  return (
-    `entry: session=${entry.sessionId} sequence=${entry.sequence}, ` +
-    `but its batch is ${scanned.sequence} of ${JSON.stringify(scanned.sessionId)}`
-  );
+  const problem = identityProblem(entry, scanned);
+  return problem === undefined ? undefined : `entry: ${problem}`;
 }
