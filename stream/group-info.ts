@@ -31,6 +31,21 @@ export async function readGroups(redis: Pick<Redis, "call">, shard: number): Pro
   });
 }
 
+/**
+ * The first entry that this group may not have acknowledged: all before it are. The group was read before the pending
+ * list is asked for: an entry delivered between the two questions is above the last delivered one, and so not before.
+ */
+export async function acknowledgedBefore(
+  redis: Pick<Redis, "xpending">,
+  shard: number,
+  { name, lastDeliveredId }: GroupInfo,
+): Promise<string> {
+  const [, oldestPending] = (await redis.xpending(streamKey(shard), name)) as [number, string | null];
+  return oldestPending !== null && compareIds(oldestPending, lastDeliveredId) < 0
+    ? oldestPending
+    : lastDeliveredId;
+}
+
 /** Below 0 when `a` was added before `b`. */
 export function compareIds(a: string, b: string): number {
   const [aMs = 0, aCounter = 0] = a.split("-").map(Number);

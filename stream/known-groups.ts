@@ -50,6 +50,7 @@ export async function markGroups(
   );
 }
 
-function valueOf(pairs: readonly unknown[], name: string): unknown {
+/** A value of what XINFO tells as name, value, name, value, … */
+export function valueOf(pairs: readonly unknown[], name: string): unknown {
   return pairs[pairs.indexOf(name) + 1];
 }

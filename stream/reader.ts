@@ -3,6 +3,7 @@ import { blockMs } from "./connection.ts";
 import { type Deliveries, noDeliveries, type RawEntry, sortInto } from "./delivery.ts";
 import { ensureGroups, isReply } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
+import { ReadSize } from "./read-size.ts";
 
 export interface ReaderOptions {
   readonly shards: readonly number[];
@@ -29,11 +30,12 @@ export class StreamReader {
   readonly #options: ReaderOptions;
   /** Where each shard's walk through the own pending list stands; a shard whose walk is over has left the map. */
   readonly #walk: Map<number, string>;
-  #averageBytes = 1 << 20;
+  readonly #size: ReadSize;
 
   constructor(redis: Pick<Redis, "callBuffer" | "xgroup">, options: ReaderOptions) {
     this.#redis = redis;
     this.#options = options;
+    this.#size = new ReadSize(options);
     this.#walk = new Map(options.shards.map((shard) => [shard, "0"]));
   }
 
@@ -47,7 +49,7 @@ export class StreamReader {
     const { waits = true } = this.#options;
     const wait = walking || !waits ? [] : ["BLOCK", blockMs];
     const streams = ["STREAMS", ...[...from.keys()].map(streamKey), ...from.values()];
-    const who = ["GROUP", groupName, this.#options.consumer, "COUNT", this.#count(from.size)];
+    const who = ["GROUP", groupName, this.#options.consumer, "COUNT", this.#size.count(from.size)];
     let reply: [key: Buffer, entries: RawEntry[]][] | null;
     try {
       reply = (await this.#redis.callBuffer("xreadgroup", ...who, ...wait, ...streams)) as typeof reply;
@@ -63,7 +65,7 @@ export class StreamReader {
       sortInto(deliveries, shard, entries);
       if (walking) this.#advance(shard, entries);
     }
-    this.#learn(deliveries);
+    this.#size.learn(deliveries.entries);
     return deliveries;
   }
 
@@ -71,17 +73,5 @@ export class StreamReader {
     const last = entries.at(-1);
     if (last === undefined) this.#walk.delete(shard);
     else this.#walk.set(shard, last[0].toString("latin1"));
-  }
-
-  /** Redis bounds a read by entries only. The first read takes every batch to be as large as one can be. */
-  #count(shards: number): number {
-    const { bytesMax, countMax } = this.#options;
-    return Math.max(1, Math.min(countMax, Math.floor(bytesMax / this.#averageBytes / shards)));
-  }
-
-  #learn({ entries }: Deliveries): void {
-    if (entries.length === 0) return;
-    const average = entries.reduce((sum, { entry }) => sum + entry.batch.length, 0) / entries.length;
-    this.#averageBytes = Math.max(1, average, this.#averageBytes / 4);
   }
 }
