@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createDatabase } from "#test/support/postgres.ts";
+import { openPool } from "../test/open-pool.ts";
+import { seed, seededRandom } from "../test/seed.ts";
+import { startGateway } from "../test/start-gateway.ts";
+import { findLogs } from "./find-logs.ts";
+import { toLogEntry } from "./log-entry.ts";
+import { anySeverity, everything, type LogFilter } from "./log-filter.ts";
+import { oldestFirst } from "./log-order.ts";
+import { matchLogs } from "./match-logs.ts";
+
+const random = seededRandom(7);
+const oneOf = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+const someOf = <T>(values: readonly T[], chance: number): T[] => values.filter(() => random() < chance);
+
+const devices = ["a", "b", "c"];
+const loggers = ["", "net", "net.wifi", "Net", "storage"];
+const words = [
+  "link",
+  "LINK",
+  "Σίσυφος",
+  "ΣΊΣΥΦΟΣ",
+  "İstanbul",
+  "istanbul",
+  "straße",
+  "STRASSE",
+  "100%",
+  "a_b",
+  "\\",
+  "é",
+  "É",
+];
+const names = ["k", "K", "__proto__", "ключ"];
+const values = ["", "v", "V", "1"];
+const start = 1_767_225_600_000_000n;
+
+test("lets through exactly the records that SQL finds, by every condition alone and by many at once", async () => {
+  await using database = await createDatabase();
+  const pool = openPool(database.url);
+  for (let n = 0; n < 60; n += 1) {
+    await seed(pool, [
+      {
+        deviceId: oneOf(devices),
+        sessionId: oneOf(["s1", "s2"]),
+        receivedMicros: start + BigInt(n),
+        records: Array.from({ length: 5 }, (_, index) => ({
+          timeMicros: start + BigInt(n * 5 + index),
+          severity: Math.floor(random() * 25),
+          logger: oneOf(loggers),
+          message: Array.from({ length: 3 }, () => oneOf(words)).join(oneOf([" ", ""])),
+          attributes: Object.fromEntries(someOf(names, 0.4).map((name) => [name, oneOf(values)])),
+        })),
+      },
+    ]);
+  }
+  await pool.end();
+  await using gateway = await startGateway(database.url);
+  const find = (filter: LogFilter) =>
+    gateway.reader.read("test", AbortSignal.timeout(30_000), async (db) => {
+      const wish = { order: oldestFirst, after: undefined, pageSize: 1000 };
+      return (await findLogs(db, filter, wish)).logs.map(toLogEntry);
+    });
+  const all = await find(everything);
+  assert.equal(all.length, 300);
+  let found = 0;
+  for (const filter of filters()) {
+    const matching = all.flatMap((log) => {
+      const { deviceId, sessionId, severity } = log;
+      return matchLogs(filter, { deviceId, sessionId, severities: 1 << severity, logs: [log] });
+    });
+    const stored = await find(filter);
+    found += stored.length;
+    assert.deepEqual(
+      matching.map(({ time }) => time),
+      stored.map(({ time }) => time),
+      JSON.stringify(filter, (_, value) => (typeof value === "bigint" ? String(value) : value)),
+    );
+  }
+  assert.ok(found > 1000, "the filters find something");
+});
+
+const attribute = () => ({ name: oneOf(names), value: oneOf([undefined, ...values]) });
+
+function* filters(): Generator<LogFilter> {
+  for (const text of words) {
+    yield { ...everything, texts: [text] };
+    yield { ...everything, excludedTexts: [text] };
+  }
+  for (let n = 0; n < 150; n += 1) {
+    const deviceIds = someOf(devices, 0.5);
+    const few = random() < 0.5 ? 0.2 : 0.8;
+    const may = <T>(value: T, otherwise: T): T => (random() < few ? value : otherwise);
+    yield {
+      deviceIds: may(deviceIds, []),
+      excludedDeviceIds: may([oneOf(devices)], []),
+      sessionId: may<string | undefined>("s1", undefined),
+      severities: may(Math.floor(random() * anySeverity), anySeverity),
+      startMicros: may<bigint | undefined>(start + BigInt(Math.floor(random() * 100)), undefined),
+      endMicros: may<bigint | undefined>(start + 100n + BigInt(Math.floor(random() * 200)), undefined),
+      texts: may([oneOf(words).slice(0, 3)], []),
+      excludedTexts: may([oneOf(words)], []),
+      loggerPrefix: may(oneOf(loggers), ""),
+      excludedLoggerPrefixes: may([oneOf(["net.", "storage"])], []),
+      attributes: may([attribute()], []),
+      excludedAttributes: may([attribute()], []),
+    };
+  }
+}
