@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEivAQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCCJAChJBdHRyaWJ1dGVDb25kaXRpb24SDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJQChBMaXN0TG9nc1Jlc3BvbnNlEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QIKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBINCgVpbmRleBgGIAEoDRInCghzZXZlcml0eRgHIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Eg4KBmxvZ2dlchgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEjkKCmF0dHJpYnV0ZXMYCiADKAsyJS5mbGVldGxvZy52MS5Mb2dFbnRyeS5BdHRyaWJ1dGVzRW50cnkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEimAQKE0dldEhpc3RvZ3JhbVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhITCgtidWNrZXRzX21heBgSIAEoBSKTAgoUR2V0SGlzdG9ncmFtUmVzcG9uc2USLQoHYnVja2V0cxgBIAMoCzIcLmZsZWV0bG9nLnYxLkhpc3RvZ3JhbUJ1Y2tldBIWCg5idWNrZXRfc2Vjb25kcxgCIAEoDRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGbWV0aG9kGAUgASgOMhguZmxlZXRsb2cudjEuQ291bnRNZXRob2QSFgoOc2FtcGxlX2Rpdmlzb3IYBiABKA0SFAoMcmVjb3JkX2NvdW50GAcgASgEIm0KD0hpc3RvZ3JhbUJ1Y2tldBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZjb3VudHMYAiADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ik4KDVNldmVyaXR5Q291bnQSJwoIc2V2ZXJpdHkYASABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIUCgxyZWNvcmRfY291bnQYAiABKAQihQEKFEdldFN0YXRpc3RpY3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd0b3BfbWF4GAMgASgFIq8EChVHZXRTdGF0aXN0aWNzUmVzcG9uc2USLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlY29yZF9jb3VudBgDIAEoBBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAESLgoKc2V2ZXJpdGllcxgFIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQSLQoLdG9wX2RldmljZXMYBiADKAsyGC5mbGVldGxvZy52MS5EZXZpY2VDb3VudBIsCgt0b3BfbG9nZ2VycxgHIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSMwoSdG9wX2Vycm9yX3BhdHRlcm5zGAggAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgJIAEoBBIbChNzYW1wbGVkX2Vycm9yX2NvdW50GAogASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAsgASgEEhYKDmluY2lkZW50X2NvdW50GAwgASgEEhQKDGRldmljZV9jb3VudBgNIAEoBBIbChNhY3RpdmVfZGV2aWNlX2NvdW50GA4gASgEEiMKA2xhZxgPIAEoCzIWLmZsZWV0bG9nLnYxLkluZ2VzdExhZyKZAQoJSW5nZXN0TGFnEiQKF3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50GAEgASgESACIAQESGwoTcGVuZGluZ19iYXRjaF9jb3VudBgCIAEoBBItCgpvbGRlc3RfYWdlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhoKGF91bmRlbGl2ZXJlZF9iYXRjaF9jb3VudCJLCgtEZXZpY2VDb3VudBIRCglkZXZpY2VfaWQYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEEhMKC2Vycm9yX2NvdW50GAMgASgEIjEKClZhbHVlQ291bnQSDQoFdmFsdWUYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEIt8EChZMaXN0RmllbGRWYWx1ZXNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SIQoFZmllbGQYEiABKA4yEi5mbGVldGxvZy52MS5GaWVsZBIRCglhdHRyaWJ1dGUYEyABKAkSDgoGc2VhcmNoGBQgASgJEhEKCXBhZ2Vfc2l6ZRgVIAEoBSJgChdMaXN0RmllbGRWYWx1ZXNSZXNwb25zZRInCgZ2YWx1ZXMYASADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAIgASgEIrcBChJMaXN0RGV2aWNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGc2VhcmNoGAMgASgJEi0KCnNpbGVudF9mb3IYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFb3JkZXIYBSABKA4yGC5mbGVldGxvZy52MS5EZXZpY2VPcmRlchISCgpkZXNjZW5kaW5nGAYgASgIIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiygIKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQSEwoLZXJyb3Jfc2hhcmUYCCABKAESGAoQZGF5X3JlY29yZF9jb3VudBgJIAEoBBIXCg9kYXlfZXJyb3JfY291bnQYCiABKAQSKwoKYXR0cmlidXRlcxgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiOwoQR2V0RGV2aWNlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSFAoMc2Vzc2lvbnNfbWF4GAIgASgFIncKEUdldERldmljZVJlc3BvbnNlEiMKBmRldmljZRgBIAEoCzITLmZsZWV0bG9nLnYxLkRldmljZRImCghzZXNzaW9ucxgCIAMoCzIULmZsZWV0bG9nLnYxLlNlc3Npb24SFQoNc2Vzc2lvbl9jb3VudBgDIAEoBCKDAwoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhcKD2lzX3NlcnZlcl9uYW1lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBBIsCgdkcm9wcGVkGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBCJuCg5Ecm9wcGVkQmF0Y2hlcxINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEEg4KBnJlYXNvbhgDIAEoCRIvCgtyZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiLAoNU2VxdWVuY2VSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki+QEKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBEIICgZfaW5kZXgivAEKFExpc3RJbmNpZGVudHNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSDAoEa2luZBgGIAEoCSJaChVMaXN0SW5jaWRlbnRzUmVzcG9uc2USKAoJaW5jaWRlbnRzGAEgAygLMhUuZmxlZXRsb2cudjEuSW5jaWRlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBCghJbmNpZGVudBIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRraW5kGAMgASgJEhEKCWRldmljZV9pZBgEIAEoCRIoCgdkZXRhaWxzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCp+CgtDb3VudE1ldGhvZBIcChhDT1VOVF9NRVRIT0RfVU5TUEVDSUZJRUQQABIbChdDT1VOVF9NRVRIT0RfU1RBVElTVElDUxABEhgKFENPVU5UX01FVEhPRF9DT1VOVEVEEAISGgoWQ09VTlRfTUVUSE9EX0VTVElNQVRFRBADKnQKBUZpZWxkEhUKEUZJRUxEX1VOU1BFQ0lGSUVEEAASEwoPRklFTERfREVWSUNFX0lEEAESEAoMRklFTERfTE9HR0VSEAISGAoURklFTERfQVRUUklCVVRFX05BTUUQAxITCg9GSUVMRF9BVFRSSUJVVEUQBCq+AQoLRGV2aWNlT3JkZXISHAoYREVWSUNFX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWREVWSUNFX09SREVSX0RFVklDRV9JRBABEhoKFkRFVklDRV9PUkRFUl9MQVNUX1NFRU4QAhIdChlERVZJQ0VfT1JERVJfUkVDT1JEX0NPVU5UEAMSHAoYREVWSUNFX09SREVSX0VSUk9SX0NPVU5UEAQSHAoYREVWSUNFX09SREVSX0VSUk9SX1NIQVJFEAUy3gUKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJYCgxHZXRIaXN0b2dyYW0SIC5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXF1ZXN0GiEuZmxlZXRsb2cudjEuR2V0SGlzdG9ncmFtUmVzcG9uc2UiA5ACARJbCg1HZXRTdGF0aXN0aWNzEiEuZmxlZXRsb2cudjEuR2V0U3RhdGlzdGljc1JlcXVlc3QaIi5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVzcG9uc2UiA5ACARJhCg9MaXN0RmllbGRWYWx1ZXMSIy5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXF1ZXN0GiQuZmxlZXRsb2cudjEuTGlzdEZpZWxkVmFsdWVzUmVzcG9uc2UiA5ACARJVCgtMaXN0RGV2aWNlcxIfLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVxdWVzdBogLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVzcG9uc2UiA5ACARJPCglHZXREZXZpY2USHS5mbGVldGxvZy52MS5HZXREZXZpY2VSZXF1ZXN0Gh4uZmxlZXRsb2cudjEuR2V0RGV2aWNlUmVzcG9uc2UiA5ACARJhCg9MaXN0RGVhZExldHRlcnMSIy5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXF1ZXN0GiQuZmxlZXRsb2cudjEuTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2UiA5ACARJbCg1MaXN0SW5jaWRlbnRzEiEuZmxlZXRsb2cudjEuTGlzdEluY2lkZW50c1JlcXVlc3QaIi5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEivAQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCCJAChJBdHRyaWJ1dGVDb25kaXRpb24SDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJQChBMaXN0TG9nc1Jlc3BvbnNlEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QIKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBINCgVpbmRleBgGIAEoDRInCghzZXZlcml0eRgHIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Eg4KBmxvZ2dlchgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEjkKCmF0dHJpYnV0ZXMYCiADKAsyJS5mbGVldGxvZy52MS5Mb2dFbnRyeS5BdHRyaWJ1dGVzRW50cnkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiowQKD1RhaWxMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSDAoEbGFzdBgGIAEoBRIUCgxyZXN1bWVfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uItUBChBUYWlsTG9nc1Jlc3BvbnNlEicKBGxvZ3MYASABKAsyFy5mbGVldGxvZy52MS5UYWlsZWRMb2dzSAASKwoHc2tpcHBlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlRhaWxTa2lwcGVkSAASIwoDZ2FwGAMgASgLMhQuZmxlZXRsb2cudjEuVGFpbEdhcEgAEicKBXN0YXRlGAQgASgOMhYuZmxlZXRsb2cudjEuVGFpbFN0YXRlSAASFAoMcmVzdW1lX3Rva2VuGAUgASgJQgcKBWV2ZW50IjEKClRhaWxlZExvZ3MSIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5IiMKC1RhaWxTa2lwcGVkEhQKDHJlY29yZF9jb3VudBgBIAEoBCJ3CgdUYWlsR2FwEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkimAQKE0dldEhpc3RvZ3JhbVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhITCgtidWNrZXRzX21heBgSIAEoBSKTAgoUR2V0SGlzdG9ncmFtUmVzcG9uc2USLQoHYnVja2V0cxgBIAMoCzIcLmZsZWV0bG9nLnYxLkhpc3RvZ3JhbUJ1Y2tldBIWCg5idWNrZXRfc2Vjb25kcxgCIAEoDRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGbWV0aG9kGAUgASgOMhguZmxlZXRsb2cudjEuQ291bnRNZXRob2QSFgoOc2FtcGxlX2Rpdmlzb3IYBiABKA0SFAoMcmVjb3JkX2NvdW50GAcgASgEIm0KD0hpc3RvZ3JhbUJ1Y2tldBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZjb3VudHMYAiADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ik4KDVNldmVyaXR5Q291bnQSJwoIc2V2ZXJpdHkYASABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIUCgxyZWNvcmRfY291bnQYAiABKAQihQEKFEdldFN0YXRpc3RpY3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd0b3BfbWF4GAMgASgFIq8EChVHZXRTdGF0aXN0aWNzUmVzcG9uc2USLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlY29yZF9jb3VudBgDIAEoBBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAESLgoKc2V2ZXJpdGllcxgFIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQSLQoLdG9wX2RldmljZXMYBiADKAsyGC5mbGVldGxvZy52MS5EZXZpY2VDb3VudBIsCgt0b3BfbG9nZ2VycxgHIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSMwoSdG9wX2Vycm9yX3BhdHRlcm5zGAggAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgJIAEoBBIbChNzYW1wbGVkX2Vycm9yX2NvdW50GAogASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAsgASgEEhYKDmluY2lkZW50X2NvdW50GAwgASgEEhQKDGRldmljZV9jb3VudBgNIAEoBBIbChNhY3RpdmVfZGV2aWNlX2NvdW50GA4gASgEEiMKA2xhZxgPIAEoCzIWLmZsZWV0bG9nLnYxLkluZ2VzdExhZyKZAQoJSW5nZXN0TGFnEiQKF3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50GAEgASgESACIAQESGwoTcGVuZGluZ19iYXRjaF9jb3VudBgCIAEoBBItCgpvbGRlc3RfYWdlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhoKGF91bmRlbGl2ZXJlZF9iYXRjaF9jb3VudCJLCgtEZXZpY2VDb3VudBIRCglkZXZpY2VfaWQYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEEhMKC2Vycm9yX2NvdW50GAMgASgEIjEKClZhbHVlQ291bnQSDQoFdmFsdWUYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEIt8EChZMaXN0RmllbGRWYWx1ZXNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SIQoFZmllbGQYEiABKA4yEi5mbGVldGxvZy52MS5GaWVsZBIRCglhdHRyaWJ1dGUYEyABKAkSDgoGc2VhcmNoGBQgASgJEhEKCXBhZ2Vfc2l6ZRgVIAEoBSJgChdMaXN0RmllbGRWYWx1ZXNSZXNwb25zZRInCgZ2YWx1ZXMYASADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAIgASgEIrcBChJMaXN0RGV2aWNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGc2VhcmNoGAMgASgJEi0KCnNpbGVudF9mb3IYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFb3JkZXIYBSABKA4yGC5mbGVldGxvZy52MS5EZXZpY2VPcmRlchISCgpkZXNjZW5kaW5nGAYgASgIIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiygIKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQSEwoLZXJyb3Jfc2hhcmUYCCABKAESGAoQZGF5X3JlY29yZF9jb3VudBgJIAEoBBIXCg9kYXlfZXJyb3JfY291bnQYCiABKAQSKwoKYXR0cmlidXRlcxgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiOwoQR2V0RGV2aWNlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSFAoMc2Vzc2lvbnNfbWF4GAIgASgFIncKEUdldERldmljZVJlc3BvbnNlEiMKBmRldmljZRgBIAEoCzITLmZsZWV0bG9nLnYxLkRldmljZRImCghzZXNzaW9ucxgCIAMoCzIULmZsZWV0bG9nLnYxLlNlc3Npb24SFQoNc2Vzc2lvbl9jb3VudBgDIAEoBCKDAwoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhcKD2lzX3NlcnZlcl9uYW1lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBBIsCgdkcm9wcGVkGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBCJuCg5Ecm9wcGVkQmF0Y2hlcxINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEEg4KBnJlYXNvbhgDIAEoCRIvCgtyZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiLAoNU2VxdWVuY2VSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki+QEKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBEIICgZfaW5kZXgivAEKFExpc3RJbmNpZGVudHNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSDAoEa2luZBgGIAEoCSJaChVMaXN0SW5jaWRlbnRzUmVzcG9uc2USKAoJaW5jaWRlbnRzGAEgAygLMhUuZmxlZXRsb2cudjEuSW5jaWRlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBCghJbmNpZGVudBIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRraW5kGAMgASgJEhEKCWRldmljZV9pZBgEIAEoCRIoCgdkZXRhaWxzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCpdCglUYWlsU3RhdGUSGgoWVEFJTF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFRBSUxfU1RBVEVfRk9MTE9XSU5HEAESGgoWVEFJTF9TVEFURV9JTlRFUlJVUFRFRBACKn4KC0NvdW50TWV0aG9kEhwKGENPVU5UX01FVEhPRF9VTlNQRUNJRklFRBAAEhsKF0NPVU5UX01FVEhPRF9TVEFUSVNUSUNTEAESGAoUQ09VTlRfTUVUSE9EX0NPVU5URUQQAhIaChZDT1VOVF9NRVRIT0RfRVNUSU1BVEVEEAMqdAoFRmllbGQSFQoRRklFTERfVU5TUEVDSUZJRUQQABITCg9GSUVMRF9ERVZJQ0VfSUQQARIQCgxGSUVMRF9MT0dHRVIQAhIYChRGSUVMRF9BVFRSSUJVVEVfTkFNRRADEhMKD0ZJRUxEX0FUVFJJQlVURRAEKr4BCgtEZXZpY2VPcmRlchIcChhERVZJQ0VfT1JERVJfVU5TUEVDSUZJRUQQABIaChZERVZJQ0VfT1JERVJfREVWSUNFX0lEEAESGgoWREVWSUNFX09SREVSX0xBU1RfU0VFThACEh0KGURFVklDRV9PUkRFUl9SRUNPUkRfQ09VTlQQAxIcChhERVZJQ0VfT1JERVJfRVJST1JfQ09VTlQQBBIcChhERVZJQ0VfT1JERVJfRVJST1JfU0hBUkUQBTKuBgoMUXVlcnlTZXJ2aWNlEkwKCExpc3RMb2dzEhwuZmxlZXRsb2cudjEuTGlzdExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuTGlzdExvZ3NSZXNwb25zZSIDkAIBEk4KCFRhaWxMb2dzEhwuZmxlZXRsb2cudjEuVGFpbExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuVGFpbExvZ3NSZXNwb25zZSIDkAIBMAESWAoMR2V0SGlzdG9ncmFtEiAuZmxlZXRsb2cudjEuR2V0SGlzdG9ncmFtUmVxdWVzdBohLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlc3BvbnNlIgOQAgESWwoNR2V0U3RhdGlzdGljcxIhLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXF1ZXN0GiIuZmxlZXRsb2cudjEuR2V0U3RhdGlzdGljc1Jlc3BvbnNlIgOQAgESYQoPTGlzdEZpZWxkVmFsdWVzEiMuZmxlZXRsb2cudjEuTGlzdEZpZWxkVmFsdWVzUmVxdWVzdBokLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1Jlc3BvbnNlIgOQAgESVQoLTGlzdERldmljZXMSHy5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1JlcXVlc3QaIC5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlIgOQAgESTwoJR2V0RGV2aWNlEh0uZmxlZXRsb2cudjEuR2V0RGV2aWNlUmVxdWVzdBoeLmZsZWV0bG9nLnYxLkdldERldmljZVJlc3BvbnNlIgOQAgESYQoPTGlzdERlYWRMZXR0ZXJzEiMuZmxlZXRsb2cudjEuTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBokLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlIgOQAgESWwoNTGlzdEluY2lkZW50cxIhLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXF1ZXN0GiIuZmxlZXRsb2cudjEuTGlzdEluY2lkZW50c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Which records to list. All conditions hold at once. Fields 1 to 5 and 8 to
@@ -307,6 +307,282 @@ export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 3);
 
 /**
+ * Which records to follow. Fields 1 to 17 as in ListLogsRequest.
+ *
+ * @generated from message fleetlog.v1.TailLogsRequest
+ */
+export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string device_id = 1;
+   */
+  deviceId: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: fleetlog.v1.Severity min_severity = 2;
+   */
+  minSeverity: Severity;
+
+  /**
+   * See ListLogsRequest: by the device's clock, not by arrival.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * See ListLogsRequest: by the device's clock, not by arrival.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string text = 5;
+   */
+  text: string;
+
+  /**
+   * How many of the newest records to send first: 0 to 1,000. They are those
+   * with the newest times of all that was acknowledged before, stored or not.
+   * Also sent first after a gap, where some may come a second time.
+   *
+   * @generated from field: int32 last = 6;
+   */
+  last: number;
+
+  /**
+   * The resume_token of the last message that was received: goes on behind
+   * it, without gap and repeat, at any gateway; last then counts only after a
+   * gap. Any filter will do. Over HTTP also the header Last-Event-ID.
+   *
+   * @generated from field: string resume_token = 7;
+   */
+  resumeToken: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string device_ids = 8;
+   */
+  deviceIds: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
+   */
+  severities: Severity[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string logger_prefix = 10;
+   */
+  loggerPrefix: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
+   */
+  attributes: AttributeCondition[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string words = 12;
+   */
+  words: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string session_id = 13;
+   */
+  sessionId: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string excluded_device_ids = 14;
+   */
+  excludedDeviceIds: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated string excluded_logger_prefixes = 15;
+   */
+  excludedLoggerPrefixes: string[];
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: string excluded_text = 16;
+   */
+  excludedText: string;
+
+  /**
+   * See ListLogsRequest.
+   *
+   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
+   */
+  excludedAttributes: AttributeCondition[];
+};
+
+/**
+ * Describes the message fleetlog.v1.TailLogsRequest.
+ * Use `create(TailLogsRequestSchema)` to create a new message.
+ */
+export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 4);
+
+/**
+ * One message of a tail. One without any of the events is a heartbeat: at
+ * least every 15 s there is a message.
+ *
+ * @generated from message fleetlog.v1.TailLogsResponse
+ */
+export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
+  /**
+   * What there is to say. As Server-Sent Events these are events by these
+   * names, and "heartbeat".
+   *
+   * @generated from oneof fleetlog.v1.TailLogsResponse.event
+   */
+  event: {
+    /**
+     * Records that arrived, or the last ones before.
+     *
+     * @generated from field: fleetlog.v1.TailedLogs logs = 1;
+     */
+    value: TailedLogs;
+    case: "logs";
+  } | {
+    /**
+     * Records that were left out here.
+     *
+     * @generated from field: fleetlog.v1.TailSkipped skipped = 2;
+     */
+    value: TailSkipped;
+    case: "skipped";
+  } | {
+    /**
+     * Records may be missing here.
+     *
+     * @generated from field: fleetlog.v1.TailGap gap = 3;
+     */
+    value: TailGap;
+    case: "gap";
+  } | {
+    /**
+     * How the tail stands from now on.
+     *
+     * @generated from field: fleetlog.v1.TailState state = 4;
+     */
+    value: TailState;
+    case: "state";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Where the tail stands after this message. Remember the last one received.
+   *
+   * @generated from field: string resume_token = 5;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.TailLogsResponse.
+ * Use `create(TailLogsResponseSchema)` to create a new message.
+ */
+export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 5);
+
+/**
+ * Records in the order of a tail.
+ *
+ * @generated from message fleetlog.v1.TailedLogs
+ */
+export type TailedLogs = Message<"fleetlog.v1.TailedLogs"> & {
+  /**
+   * At least one.
+   *
+   * @generated from field: repeated fleetlog.v1.LogEntry logs = 1;
+   */
+  logs: LogEntry[];
+};
+
+/**
+ * Describes the message fleetlog.v1.TailedLogs.
+ * Use `create(TailedLogsSchema)` to create a new message.
+ */
+export const TailedLogsSchema: GenMessage<TailedLogs> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 6);
+
+/**
+ * This client was too slow, and the gateway keeps only so much for it.
+ *
+ * @generated from message fleetlog.v1.TailSkipped
+ */
+export type TailSkipped = Message<"fleetlog.v1.TailSkipped"> & {
+  /**
+   * So many records that match the filter were left out. ListLogs has them.
+   *
+   * @generated from field: uint64 record_count = 1;
+   */
+  recordCount: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.TailSkipped.
+ * Use `create(TailSkippedSchema)` to create a new message.
+ */
+export const TailSkippedSchema: GenMessage<TailSkipped> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 7);
+
+/**
+ * The tail cannot tell whether it is complete here.
+ *
+ * @generated from message fleetlog.v1.TailGap
+ */
+export type TailGap = Message<"fleetlog.v1.TailGap"> & {
+  /**
+   * Nothing is missing that was received before this.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 1;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Nothing is missing that was received after this.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 2;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Why, for a person.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.TailGap.
+ * Use `create(TailGapSchema)` to create a new message.
+ */
+export const TailGapSchema: GenMessage<TailGap> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 8);
+
+/**
  * Which records to count. Fields 1 to 17 as in ListLogsRequest.
  *
  * @generated from message fleetlog.v1.GetHistogramRequest
@@ -432,7 +708,7 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
  * Use `create(GetHistogramRequestSchema)` to create a new message.
  */
 export const GetHistogramRequestSchema: GenMessage<GetHistogramRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 4);
+  messageDesc(file_fleetlog_v1_query, 9);
 
 /**
  * How many records there are by time and severity.
@@ -497,7 +773,7 @@ export type GetHistogramResponse = Message<"fleetlog.v1.GetHistogramResponse"> &
  * Use `create(GetHistogramResponseSchema)` to create a new message.
  */
 export const GetHistogramResponseSchema: GenMessage<GetHistogramResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 5);
+  messageDesc(file_fleetlog_v1_query, 10);
 
 /**
  * The records of one stretch of time.
@@ -525,7 +801,7 @@ export type HistogramBucket = Message<"fleetlog.v1.HistogramBucket"> & {
  * Use `create(HistogramBucketSchema)` to create a new message.
  */
 export const HistogramBucketSchema: GenMessage<HistogramBucket> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 6);
+  messageDesc(file_fleetlog_v1_query, 11);
 
 /**
  * How many records of one severity.
@@ -553,7 +829,7 @@ export type SeverityCount = Message<"fleetlog.v1.SeverityCount"> & {
  * Use `create(SeverityCountSchema)` to create a new message.
  */
 export const SeverityCountSchema: GenMessage<SeverityCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 7);
+  messageDesc(file_fleetlog_v1_query, 12);
 
 /**
  * What to sum up.
@@ -588,7 +864,7 @@ export type GetStatisticsRequest = Message<"fleetlog.v1.GetStatisticsRequest"> &
  * Use `create(GetStatisticsRequestSchema)` to create a new message.
  */
 export const GetStatisticsRequestSchema: GenMessage<GetStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 8);
+  messageDesc(file_fleetlog_v1_query, 13);
 
 /**
  * The fleet in numbers.
@@ -710,7 +986,7 @@ export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse">
  * Use `create(GetStatisticsResponseSchema)` to create a new message.
  */
 export const GetStatisticsResponseSchema: GenMessage<GetStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 9);
+  messageDesc(file_fleetlog_v1_query, 14);
 
 /**
  * How far the consumers are behind.
@@ -745,7 +1021,7 @@ export type IngestLag = Message<"fleetlog.v1.IngestLag"> & {
  * Use `create(IngestLagSchema)` to create a new message.
  */
 export const IngestLagSchema: GenMessage<IngestLag> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 10);
+  messageDesc(file_fleetlog_v1_query, 15);
 
 /**
  * What one device sent.
@@ -780,7 +1056,7 @@ export type DeviceCount = Message<"fleetlog.v1.DeviceCount"> & {
  * Use `create(DeviceCountSchema)` to create a new message.
  */
 export const DeviceCountSchema: GenMessage<DeviceCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 11);
+  messageDesc(file_fleetlog_v1_query, 16);
 
 /**
  * How often there is a value.
@@ -808,7 +1084,7 @@ export type ValueCount = Message<"fleetlog.v1.ValueCount"> & {
  * Use `create(ValueCountSchema)` to create a new message.
  */
 export const ValueCountSchema: GenMessage<ValueCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 12);
+  messageDesc(file_fleetlog_v1_query, 17);
 
 /**
  * Which values to list. Fields 1 to 17 as in ListLogsRequest.
@@ -955,7 +1231,7 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
  * Use `create(ListFieldValuesRequestSchema)` to create a new message.
  */
 export const ListFieldValuesRequestSchema: GenMessage<ListFieldValuesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 13);
+  messageDesc(file_fleetlog_v1_query, 18);
 
 /**
  * Values of one field.
@@ -983,7 +1259,7 @@ export type ListFieldValuesResponse = Message<"fleetlog.v1.ListFieldValuesRespon
  * Use `create(ListFieldValuesResponseSchema)` to create a new message.
  */
 export const ListFieldValuesResponseSchema: GenMessage<ListFieldValuesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 14);
+  messageDesc(file_fleetlog_v1_query, 19);
 
 /**
  * Which devices to list. All conditions hold at once.
@@ -1039,7 +1315,7 @@ export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
  * Use `create(ListDevicesRequestSchema)` to create a new message.
  */
 export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 15);
+  messageDesc(file_fleetlog_v1_query, 20);
 
 /**
  * One page of devices.
@@ -1067,7 +1343,7 @@ export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
  * Use `create(ListDevicesResponseSchema)` to create a new message.
  */
 export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 16);
+  messageDesc(file_fleetlog_v1_query, 21);
 
 /**
  * One device, as far as its batches tell.
@@ -1158,7 +1434,7 @@ export type Device = Message<"fleetlog.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 17);
+  messageDesc(file_fleetlog_v1_query, 22);
 
 /**
  * Which device to tell.
@@ -1186,7 +1462,7 @@ export type GetDeviceRequest = Message<"fleetlog.v1.GetDeviceRequest"> & {
  * Use `create(GetDeviceRequestSchema)` to create a new message.
  */
 export const GetDeviceRequestSchema: GenMessage<GetDeviceRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 18);
+  messageDesc(file_fleetlog_v1_query, 23);
 
 /**
  * A device and how completely its sessions arrived.
@@ -1222,7 +1498,7 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
  * Use `create(GetDeviceResponseSchema)` to create a new message.
  */
 export const GetDeviceResponseSchema: GenMessage<GetDeviceResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 19);
+  messageDesc(file_fleetlog_v1_query, 24);
 
 /**
  * A boot of a device.
@@ -1318,7 +1594,7 @@ export type Session = Message<"fleetlog.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 20);
+  messageDesc(file_fleetlog_v1_query, 25);
 
 /**
  * Batches that will never come, in the words of their device.
@@ -1360,7 +1636,7 @@ export type DroppedBatches = Message<"fleetlog.v1.DroppedBatches"> & {
  * Use `create(DroppedBatchesSchema)` to create a new message.
  */
 export const DroppedBatchesSchema: GenMessage<DroppedBatches> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 21);
+  messageDesc(file_fleetlog_v1_query, 26);
 
 /**
  * Numbers of batches, both ends included.
@@ -1388,7 +1664,7 @@ export type SequenceRange = Message<"fleetlog.v1.SequenceRange"> & {
  * Use `create(SequenceRangeSchema)` to create a new message.
  */
 export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 22);
+  messageDesc(file_fleetlog_v1_query, 27);
 
 /**
  * Which dead letters to list. All conditions hold at once.
@@ -1437,7 +1713,7 @@ export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest
  * Use `create(ListDeadLettersRequestSchema)` to create a new message.
  */
 export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 23);
+  messageDesc(file_fleetlog_v1_query, 28);
 
 /**
  * One page of dead letters.
@@ -1465,7 +1741,7 @@ export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersRespon
  * Use `create(ListDeadLettersResponseSchema)` to create a new message.
  */
 export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 24);
+  messageDesc(file_fleetlog_v1_query, 29);
 
 /**
  * Something that could not be stored: a record, a batch, or what is neither.
@@ -1550,7 +1826,7 @@ export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 25);
+  messageDesc(file_fleetlog_v1_query, 30);
 
 /**
  * Which incidents to list. All conditions hold at once.
@@ -1606,7 +1882,7 @@ export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> &
  * Use `create(ListIncidentsRequestSchema)` to create a new message.
  */
 export const ListIncidentsRequestSchema: GenMessage<ListIncidentsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 26);
+  messageDesc(file_fleetlog_v1_query, 31);
 
 /**
  * One page of incidents.
@@ -1634,7 +1910,7 @@ export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse">
  * Use `create(ListIncidentsResponseSchema)` to create a new message.
  */
 export const ListIncidentsResponseSchema: GenMessage<ListIncidentsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 27);
+  messageDesc(file_fleetlog_v1_query, 32);
 
 /**
  * Something an operator should look at.
@@ -1686,7 +1962,48 @@ export type Incident = Message<"fleetlog.v1.Incident"> & {
  * Use `create(IncidentSchema)` to create a new message.
  */
 export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 28);
+  messageDesc(file_fleetlog_v1_query, 33);
+
+/**
+ * How a tail stands.
+ *
+ * @generated from enum fleetlog.v1.TailState
+ */
+export const TailState = {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: TAIL_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * All that was there is sent; from here on records are sent as they arrive.
+   *
+   * @generated from enum value: TAIL_STATE_FOLLOWING = 1;
+   */
+  FOLLOWING: 1,
+
+  /**
+   * Redis does not answer. The tail goes on by itself when it does.
+   *
+   * @generated from enum value: TAIL_STATE_INTERRUPTED = 2;
+   */
+  INTERRUPTED: 2,
+} as const;
+
+/**
+ * How a tail stands.
+ *
+ * @generated from enum fleetlog.v1.TailState
+ */
+export type TailState = (typeof TailState)[keyof typeof TailState] | UnknownEnum;
+
+/**
+ * Describes the enum fleetlog.v1.TailState.
+ */
+export const TailStateSchema: GenEnum<TailState> = /*@__PURE__*/
+  enumDesc(file_fleetlog_v1_query, 0);
 
 /**
  * How a count came about.
@@ -1735,7 +2052,7 @@ export type CountMethod = (typeof CountMethod)[keyof typeof CountMethod] | Unkno
  * Describes the enum fleetlog.v1.CountMethod.
  */
 export const CountMethodSchema: GenEnum<CountMethod> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 0);
+  enumDesc(file_fleetlog_v1_query, 1);
 
 /**
  * A field of a record that has values to choose from.
@@ -1790,7 +2107,7 @@ export type Field = (typeof Field)[keyof typeof Field] | UnknownEnum;
  * Describes the enum fleetlog.v1.Field.
  */
 export const FieldSchema: GenEnum<Field> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 1);
+  enumDesc(file_fleetlog_v1_query, 2);
 
 /**
  * By what devices are sorted.
@@ -1852,7 +2169,7 @@ export type DeviceOrder = (typeof DeviceOrder)[keyof typeof DeviceOrder] | Unkno
  * Describes the enum fleetlog.v1.DeviceOrder.
  */
 export const DeviceOrderSchema: GenEnum<DeviceOrder> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 2);
+  enumDesc(file_fleetlog_v1_query, 3);
 
 /**
  * Reads what is stored. Nothing here changes anything, so Connect clients may
@@ -1870,6 +2187,33 @@ export const QueryService: GenService<{
     methodKind: "unary";
     input: typeof ListLogsRequestSchema;
     output: typeof ListLogsResponseSchema;
+  },
+  /**
+   * Follows the records that arrive, from the moment of the call on, or from
+   * where an earlier call stood. Also GET /v1/tail, as Server-Sent Events.
+   *
+   * What is promised: every record that matches the filter and was
+   * acknowledged to its device after the call began is sent exactly once, in
+   * the order of its device's batches; between devices about in the order of
+   * arrival. A record is sent as soon as it is in Redis, a moment before
+   * ListLogs knows it. Records that were rejected are not sent.
+   *
+   * Exceptions, of which the first three are told, each in its place:
+   * skipped: this client reads slower than the records arrive.
+   * gap: the call resumed later than Redis keeps what is stored
+   * (TAIL_WINDOW_MS of the consumers), or Redis lost or changed its data.
+   * state: Redis does not answer; when it does again, nothing was left out
+   * unless a gap says so.
+   * And: a batch that a device sent twice, because it saw no ack, is sent once
+   * as long as this gateway saw both within its last 100,000 batches; a
+   * retry after that, or after another gateway went on, may be sent again.
+   *
+   * @generated from rpc fleetlog.v1.QueryService.TailLogs
+   */
+  tailLogs: {
+    methodKind: "server_streaming";
+    input: typeof TailLogsRequestSchema;
+    output: typeof TailLogsResponseSchema;
   },
   /**
    * Counts records by time and severity. Also GET /v1/histogram.
