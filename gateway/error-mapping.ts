@@ -35,7 +35,8 @@ export function toConnectError(error: unknown): ConnectError {
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
-function later(message: string, code: Code, cause: unknown): ConnectError {
+/** An error that goes away by itself. */
+export function later(message: string, code: Code, cause?: unknown): ConnectError {
   const retryDelay = { seconds: 1n };
   const detail = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) };
   return new ConnectError(`${message}: try again in 1 s`, code, undefined, [detail], cause);

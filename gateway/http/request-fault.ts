@@ -51,6 +51,8 @@ function formatOf({ method, url, header }: UniversalRequest): Format {
 const formats = new Map<string, Format>([
   ["application/proto", "binary"],
   ["application/json", "json"],
+  ["application/connect+proto", "enveloped binary"],
+  ["application/connect+json", "enveloped json"],
   ["application/grpc-web", "enveloped binary"],
   ["application/grpc-web+proto", "enveloped binary"],
   ["application/grpc-web+json", "enveloped json"],

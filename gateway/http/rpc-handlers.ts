@@ -1,7 +1,7 @@
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import {
   Code,
-  type ConnectError,
+  ConnectError,
   type ConnectRouter,
   createConnectRouter,
   createContextValues,
@@ -40,10 +40,23 @@ export function createRpcHandlers(
     }
     return mapped;
   };
+  /** A stream is answered when it ends. */
+  async function* watched<T>(method: DescMethod, messages: AsyncIterable<T>): AsyncGenerator<T> {
+    let outcome: ConnectError | undefined = new ConnectError("the caller left", Code.Canceled);
+    try {
+      yield* messages;
+      outcome = undefined;
+    } catch (error) {
+      throw (outcome = told(error));
+    } finally {
+      metrics.ended(method, outcome);
+    }
+  }
   const edge: Interceptor = (next) => async (request) => {
     const startedAtMs = performance.now();
     try {
       const response = await next(request);
+      if (response.stream) return { ...response, message: watched(request.method, response.message) };
       metrics.answered(request.method, startedAtMs);
       return response;
     } catch (error) {

@@ -20,17 +20,25 @@ export function createRpcMetrics(registry: Registry) {
     buckets: latencyBuckets,
     registers,
   });
+  /** Counts a stream that is over; how long it was says nothing. */
+  const ended = (method: Method, error?: ConnectError): void => {
+    handled.inc({ ...labelsOf(method), grpc_code: error === undefined ? "OK" : grpcName(error.code) });
+  };
   return {
+    ended,
     /** Counts one answer; without an error it was OK. */
     answered(method: Method, startedAtMs: number, error?: ConnectError): void {
-      const labels = {
-        grpc_type: method.methodKind,
-        grpc_service: method.parent.typeName,
-        grpc_method: method.name,
-      };
-      handled.inc({ ...labels, grpc_code: error === undefined ? "OK" : grpcName(error.code) });
-      seconds.observe(labels, (performance.now() - startedAtMs) / 1000);
+      ended(method, error);
+      seconds.observe(labelsOf(method), (performance.now() - startedAtMs) / 1000);
     },
+  };
+}
+
+function labelsOf(method: Method) {
+  return {
+    grpc_type: method.methodKind,
+    grpc_service: method.parent.typeName,
+    grpc_method: method.name,
   };
 }
 
