@@ -20,6 +20,8 @@ import { createRpcMetrics } from "./http/rpc-metrics.ts";
 import { createLagReader } from "./lag-reader.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
+import { createTailSources, type TailOptions } from "./tail/create-tail-sources.ts";
+import { createTailEventsHandler } from "./tail/server-sent-events.ts";
 
 export interface GatewayParts {
   /** Where to read right now. */
@@ -27,16 +29,23 @@ export interface GatewayParts {
   readonly options: ReaderOptions;
   /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
   readonly redis: StreamRedis | undefined;
+  /** Another connection, for reads of the stream that wait; undefined: there is no live tail. */
+  readonly tailRedis: StreamRedis | undefined;
   readonly shards: number;
   readonly exportsMax: number;
   readonly corsOrigins: readonly string[];
+  readonly tails: TailOptions;
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly logger: Logger;
 }
 
-/** Puts the gateway together; nothing listens yet. */
-export function createGateway(parts: GatewayParts): { server: Server; reader: Reader } {
+/** Puts the gateway together; nothing listens yet. `closeTails` ends what would never end by itself. */
+export function createGateway(parts: GatewayParts): {
+  server: Server;
+  reader: Reader;
+  closeTails: () => void;
+} {
   const { choosePool, options, readiness, registry, logger, redis, shards } = parts;
   const querySeconds = new Histogram({
     name: "fleetlog_query_seconds",
@@ -52,23 +61,33 @@ export function createGateway(parts: GatewayParts): { server: Server; reader: Re
     registers: [registry],
   });
   const reader = new Reader(choosePool, options, querySeconds);
-  const service = createQueryService({ reader, readLag: redis && createLagReader(redis, allShards(shards)) });
+  const tails = createTailSources(parts, reader);
+  const readLag = redis && createLagReader(redis, allShards(shards));
+  const service = createQueryService({ reader, readLag, tails });
   const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
     metrics: createRpcMetrics(registry),
     cache: cacheAnswers(redis && new AnswerStore(redis, logger), cacheAnswersTotal),
     logger,
   });
+  const rest = createRestHandlers(rpc);
+  const tail = createTailEventsHandler(rpc);
   const faces = {
     admin: createAdminHandler(readiness, registry),
     page: createPageHandler(pageFolder),
     rpc,
-    rest: createRestHandlers(rpc),
+    rest: {
+      paths: [...rest.paths, tailPath],
+      find: (path: string) => (path === tailPath ? tail : rest.find(path)),
+    },
     plain: new Map([
       ["/v1/export", createExportHandler({ reader, exportsMax: parts.exportsMax, registry, logger })],
     ]),
   };
-  return { server: createGatewayServer(faces, createCors(parts.corsOrigins), logger), reader };
+  const server = createGatewayServer(faces, createCors(parts.corsOrigins), logger);
+  return { server, reader, closeTails: () => tails?.hub.close() };
 }
+
+const tailPath = "/v1/tail";
 
 /** Built by gateway/page/build.ts. */
 const pageFolder = join(import.meta.dirname, "page/dist");

@@ -4,7 +4,7 @@ import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { createPool } from "#postgres/pool.ts";
-import { commandConnection, openRedis } from "#stream/connection.ts";
+import { commandConnection, openRedis, readConnection } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
 import { readSettings } from "./database.ts";
 import { createGateway } from "./gateway.ts";
@@ -36,21 +36,27 @@ await runProgram(logger, async (program) => {
   };
   const primary = openPool(config.databaseUrl);
   const replica = config.replicaUrl === undefined ? undefined : watchReplica(config.replicaUrl);
-  const redis = config.redisUrls && openRedis(config.redisUrls, commandConnection);
-  redis?.on("error", (error: Error) => logger.warn({ err: error }, "the connection to Redis failed"));
-  program.onStop("redis", 500, () => redis?.disconnect());
-  const { server, reader } = createGateway({
+  const [redis, tailRedis] = [commandConnection, readConnection].map((options) => {
+    const opened = config.redisUrls && openRedis(config.redisUrls, options);
+    opened?.on("error", (error: Error) => logger.warn({ err: error }, "the connection to Redis failed"));
+    program.onStop("redis", 500, () => opened?.disconnect());
+    return opened;
+  });
+  const { server, reader, closeTails } = createGateway({
     choosePool: () => replica?.pool ?? primary,
     redis,
+    tailRedis,
     shards: config.shards,
     exportsMax: config.exportsMax,
     corsOrigins: config.corsOrigins,
+    tails: config,
     options: config,
     readiness,
     registry,
     logger,
   });
   program.onStop("http", 8000, () => closeServer(server, 7000));
+  program.onStop("tails", 100, closeTails);
   const http = await listen(server, config.listen);
   const stopping = new AbortController();
   const watching = watchDatabase(reader, readiness, stopping.signal);

@@ -2,6 +2,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import type { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Reader } from "../database.ts";
 import type { LagReader } from "../lag-reader.ts";
+import { type TailSources, tailLogs } from "../tail/tail-logs.ts";
 import { getDevice } from "./get-device.ts";
 import { getHistogram } from "./get-histogram.ts";
 import { getStatistics } from "./get-statistics.ts";
@@ -16,12 +17,15 @@ export interface Sources {
   readonly reader: Reader;
   /** Undefined: there is no Redis to ask. */
   readonly readLag: LagReader | undefined;
+  /** Undefined: there is no Redis to follow. */
+  readonly tails: TailSources | undefined;
 }
 
 /** Every RPC of the service: one that is new in the contract does not compile until it is here. */
-export function createQueryService({ reader, readLag }: Sources) {
+export function createQueryService({ reader, readLag, tails }: Sources) {
   return {
     listLogs: listLogs(reader),
+    tailLogs: tailLogs(tails),
     getHistogram: getHistogram(reader),
     getStatistics: getStatistics(reader, readLag),
     listFieldValues: listFieldValues(reader),

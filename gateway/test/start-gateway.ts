@@ -4,9 +4,10 @@ import { pino } from "pino";
 import { listen } from "#lib/admin-server.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
-import { commandConnection } from "#stream/connection.ts";
+import { commandConnection, readConnection } from "#stream/connection.ts";
 import { createGateway } from "../gateway.ts";
 import { closeServer } from "../http/close-server.ts";
+import type { TailOptions } from "../tail/create-tail-sources.ts";
 import { openPool } from "./open-pool.ts";
 
 /** A gateway in this process, on a free port, with a pool of its own. */
@@ -18,26 +19,34 @@ export async function startGateway(
     exportsMax = 2,
     corsOrigins = [],
     redisUrl,
+    tails = {},
   }: {
     connectionsMax?: number;
     queryTimeoutMs?: number;
     exportsMax?: number;
     corsOrigins?: readonly string[];
     redisUrl?: string;
+    tails?: Partial<TailOptions>;
   } = {},
 ) {
   const pool = openPool(databaseUrl, { reading: true, connectionsMax, timeoutMs: queryTimeoutMs });
-  const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, commandConnection);
-  redis?.on("error", () => {}); // the tests take Redis away
-  const { server, reader } = createGateway({
+  const [redis, tailRedis] = [commandConnection, readConnection].map((options) => {
+    const opened = redisUrl === undefined ? undefined : new Redis(redisUrl, options);
+    opened?.on("error", () => {}); // the tests take Redis away
+    return opened;
+  });
+  const registry = createRegistry("gateway");
+  const { server, reader, closeTails } = createGateway({
     choosePool: () => pool,
     redis,
+    tailRedis,
     shards: 2,
     exportsMax,
     corsOrigins,
+    tails: { tailsMax: 500, tailWindowMs: 60_000, replicaLagMsMax: 0, ...tails },
     options: { connectionsMax, queryTimeoutMs },
     readiness: new Readiness([]),
-    registry: createRegistry("gateway"),
+    registry,
     logger: pino({ level: "silent" }),
   });
   await listen(server, { host: "127.0.0.1", port: 0 });
@@ -46,10 +55,13 @@ export async function startGateway(
     url: `http://127.0.0.1:${port}`,
     port,
     reader,
+    registry,
     async [Symbol.asyncDispose]() {
+      closeTails();
       await closeServer(server, 1000);
       await pool.end();
       redis?.disconnect();
+      tailRedis?.disconnect();
     },
   };
 }

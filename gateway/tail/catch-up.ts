@@ -1,0 +1,62 @@
+import { Code } from "@connectrpc/connect";
+import type { StreamRedis } from "#stream/connection.ts";
+import { compareIds } from "#stream/group-info.ts";
+import { type Positions, TailReader } from "#stream/tail-reader.ts";
+import { later } from "../error-mapping.ts";
+import { findMissed } from "./missed.ts";
+import type { Tail, TailNews } from "./tail.ts";
+import type { TailHub } from "./tail-hub.ts";
+
+/**
+ * Leads a tail that comes back to where the ring begins, reading the stream for it alone, at the pace of its client; then
+ * the tail follows. Bounded are what one read brings and how many tails do that at once.
+ */
+export class CatchUp {
+  readonly #hub: TailHub;
+  readonly #redis: StreamRedis;
+  #open = 0;
+
+  constructor(hub: TailHub, redis: StreamRedis) {
+    this.#hub = hub;
+    this.#redis = redis;
+  }
+
+  /** What lies between; what is missing there is told. Throws RESOURCE_EXHAUSTED when too many catch up already. */
+  async *run(tail: Tail, from: Positions): AsyncGenerator<TailNews> {
+    if (this.#hub.followFrom(tail, from)) return;
+    if (this.#open >= catchUpsMax) throw later("too many tails catch up at once", Code.ResourceExhausted);
+    this.#open += 1;
+    try {
+      yield* this.#run(tail, from);
+    } finally {
+      this.#open -= 1;
+    }
+  }
+
+  async *#run(tail: Tail, from: Positions): AsyncGenerator<TailNews> {
+    const reader = new TailReader(this.#redis, readSize);
+    tail.standAt(from);
+    while (!this.#hub.followFrom(tail, tail.positions)) {
+      const before = tail.positions.slice();
+      const entries = await reader.read(before, { waits: false });
+      // Asked after the read: what was there then was read, or is known to be gone.
+      const missed = await findMissed(this.#redis, before);
+      if (missed !== undefined) {
+        yield { gap: missed.gap };
+        tail.standAt(farthest(before, this.#hub.coveredAfter));
+        continue;
+      }
+      const logs = entries.flatMap((entry) => tail.accept(this.#hub.read(entry)));
+      if (entries.length === 0) tail.standAt(farthest(before, this.#hub.coveredAfter));
+      if (logs.length > 0) yield { logs };
+    }
+  }
+}
+
+/** Of each shard the later position. */
+function farthest(a: Positions, b: Positions): Positions {
+  return a.map((id, shard) => (compareIds(id, b[shard] ?? id) < 0 ? (b[shard] ?? id) : id));
+}
+
+const catchUpsMax = 32;
+const readSize = { countMax: 100, bytesMax: 256 * 1024 };

@@ -1,0 +1,41 @@
+import type { Logger } from "#lib/logger.ts";
+import type { Registry } from "#lib/metrics.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import type { Reader } from "../database.ts";
+import { TailHub } from "./tail-hub.ts";
+import type { TailSources } from "./tail-logs.ts";
+import { createTailMetrics } from "./tail-metrics.ts";
+
+export interface TailOptions {
+  readonly tailsMax: number;
+  /** As the consumers have it. */
+  readonly tailWindowMs: number;
+  /** What is read from PostgreSQL may be that old. */
+  readonly replicaLagMsMax: number;
+  /** About how much memory the batches that were read last may take; 64 MiB. */
+  readonly ringBytesMax?: number;
+  /** 15 s. */
+  readonly heartbeatMs?: number;
+}
+
+export interface TailParts {
+  readonly redis: StreamRedis | undefined;
+  readonly tailRedis: StreamRedis | undefined;
+  readonly shards: number;
+  readonly tails: TailOptions;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+/** What live tails are made of; undefined without Redis. */
+export function createTailSources(
+  { redis, tailRedis, shards, tails, registry, logger }: TailParts,
+  reader: Reader,
+): TailSources | undefined {
+  if (redis === undefined || tailRedis === undefined) return undefined;
+  const { tailsMax, tailWindowMs, replicaLagMsMax, ringBytesMax = 64 << 20, heartbeatMs = 15_000 } = tails;
+  const metrics = createTailMetrics(registry);
+  const limits = { tailsMax, tailWindowMs, ringBytesMax };
+  const hub = new TailHub({ redis, waitingRedis: tailRedis, shards, ...limits, metrics, logger });
+  return { hub, reader, redis, heartbeatMs, replicaLagMsMax, metrics };
+}

@@ -1,0 +1,103 @@
+import { type Kysely, sql } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import { acknowledgedBefore, compareIds, millisOf, readGroups, redisTimeMs } from "#stream/group-info.ts";
+import { groupName } from "#stream/keys.ts";
+import { type Positions, streamStart } from "#stream/tail-reader.ts";
+import type { Reader } from "../database.ts";
+import { findLogs } from "../logs/find-logs.ts";
+import { toLogEntry } from "../logs/log-entry.ts";
+import type { LogFilter } from "../logs/log-filter.ts";
+import { newestFirst } from "../logs/log-order.ts";
+import { matchLogs, microsOf } from "../logs/match-logs.ts";
+import { gapOf } from "./missed.ts";
+import { type Shown, shownKey } from "./tail.ts";
+import type { Gap, Slot } from "./tail-ring.ts";
+
+export interface LastLogsWish {
+  readonly filter: LogFilter;
+  readonly count: number;
+  /** What was read from the stream before the tail followed, and after which ids that is everything. */
+  readonly slots: readonly Slot[];
+  readonly coveredAfter: Positions;
+  /** What is read from PostgreSQL may be that old. */
+  readonly replicaLagMsMax: number;
+  readonly signal: AbortSignal;
+}
+
+export interface LastLogs {
+  /** By time. */
+  readonly logs: readonly LogEntry[];
+  readonly shown: Shown;
+  /** So much waits to be stored that not all of it could be looked at. */
+  readonly gap: Gap | undefined;
+}
+
+/**
+ * The newest records of all that stands before the place from which a tail follows, whether it is stored or waits:
+ *
+ * 1. The tail follows already: nothing that comes from now on can be missed.
+ * 2. Redis says before which entries all are acknowledged, and so committed.
+ * 3. PostgreSQL gives the newest records; it has all of those before.
+ * 4. The entries that may not be committed are in the ring. What is in both is taken once; the newest of all are it.
+ *
+ * A batch may be stored between 1 and 3 and so be in PostgreSQL and ahead of the tail: the tail is given the names of
+ * the records that were shown, and leaves them out.
+ */
+export async function readLastLogs(
+  { reader, redis }: { readonly reader: Reader; readonly redis: StreamRedis },
+  { filter, count, slots, coveredAfter, replicaLagMsMax, signal }: LastLogsWish,
+): Promise<LastLogs> {
+  const committed = await Promise.all(coveredAfter.map((_, shard) => committedBefore(redis, shard)));
+  const stored = await reader.read("tail_logs", signal, (db) => findStored(db, filter, count));
+  const untilMs = await redisTimeMs(redis, 0);
+  const waiting = slots.flatMap((slot) => {
+    if (
+      "gap" in slot ||
+      millisOf(slot.id) < millisOf(committed[slot.shard] ?? streamStart) - replicaLagMsMax
+    ) {
+      return [];
+    }
+    return matchLogs(filter, slot).map((log) => ({ log, key: shownKey(log, slot.digest) }));
+  });
+  const storedKeys = new Set(stored.map(({ key }) => key));
+  const last = [...stored, ...waiting.filter(({ key }) => !storedKeys.has(key))]
+    .map((one) => ({ ...one, micros: microsOf(one.log.time) }))
+    .sort((a, b) => (a.micros < b.micros ? -1 : a.micros > b.micros ? 1 : 0))
+    .slice(-count);
+  const unseen = coveredAfter.flatMap((id, shard) => {
+    const from = committed[shard] ?? streamStart;
+    return compareIds(from, id) < 0 ? [[millisOf(from), millisOf(id)] as const] : [];
+  });
+  return {
+    logs: last.map(({ log }) => log),
+    shown: { keys: new Set(last.map(({ key }) => key)), untilMs },
+    gap:
+      unseen.length === 0
+        ? undefined
+        : gapOf(
+            Math.min(...unseen.map(([from]) => from)),
+            Math.max(...unseen.map(([, to]) => to)),
+            "more waits to be stored than the gateway looks through",
+          ),
+  };
+}
+
+/** Where the records are that every reader of the database sees. */
+async function committedBefore(redis: StreamRedis, shard: number): Promise<string> {
+  const group = (await readGroups(redis, shard)).find(({ name }) => name === groupName);
+  return group === undefined ? streamStart : await acknowledgedBefore(redis, shard, group);
+}
+
+async function findStored(db: Kysely<Database>, filter: LogFilter, count: number) {
+  const { logs } = await findLogs(db, filter, { order: newestFirst, after: undefined, pageSize: count });
+  const ids = [...new Set(logs.map(({ batch }) => batch.id))];
+  const { rows } = await sql<{ id: string; digest: Buffer }>`
+    select id, digest from batches where id = any(${ids}::int8[])`.execute(db);
+  const digests = new Map(rows.map(({ id, digest }) => [id, digest.toString("latin1")]));
+  return logs.toReversed().map((found) => {
+    const log = toLogEntry(found);
+    return { log, key: shownKey(log, digests.get(found.batch.id) ?? "") };
+  });
+}

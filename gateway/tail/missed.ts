@@ -1,0 +1,37 @@
+import type { StreamRedis } from "#stream/connection.ts";
+import { millisOf, redisTimeMs } from "#stream/group-info.ts";
+import { missedAfter, type Positions, readStreamState, streamStart } from "#stream/tail-reader.ts";
+import type { Gap, GapSlot } from "./tail-ring.ts";
+
+/** Whether Redis still has everything that comes after these positions; undefined: it has. Throws when it is away. */
+export async function findMissed(redis: StreamRedis, positions: Positions): Promise<GapSlot | undefined> {
+  const states = await Promise.all(positions.map((_, shard) => readStreamState(redis, shard)));
+  const endsMs: number[] = [];
+  const startsMs: number[] = [];
+  const goOnAfter = new Map<number, string>();
+  const nowMs = await redisTimeMs(redis, 0);
+  for (const [shard, state] of states.entries()) {
+    const position = positions[shard] ?? streamStart;
+    const missed = missedAfter(position, state);
+    if (missed === undefined) continue;
+    // Another stream has ids that begin anywhere: all of it is new.
+    if (missed === "lost") goOnAfter.set(shard, streamStart);
+    startsMs.push(
+      missed === "lost" && state.firstId !== undefined ? millisOf(state.firstId) : millisOf(position),
+    );
+    endsMs.push(missed === "lost" || state.firstId === undefined ? nowMs : millisOf(state.firstId));
+  }
+  if (startsMs.length === 0) return undefined;
+  const reason =
+    goOnAfter.size > 0
+      ? "Redis was restored from older data or replaced"
+      : "the tail stood still for longer than Redis keeps what is stored (TAIL_WINDOW_MS)";
+  return { gap: gapOf(Math.min(...startsMs), Math.max(...endsMs), reason), goOnAfter };
+}
+
+/** Times of Redis's clock stand for those of reception, which is a moment before, by the clocks of the servers. */
+export function gapOf(startMs: number, endMs: number, reason: string): Gap {
+  return { startMs: startMs - clocksMs, endMs: endMs + clocksMs, reason };
+}
+
+const clocksMs = 10_000;

@@ -1,0 +1,112 @@
+import type { JsonObject } from "@bufbuild/protobuf";
+import { Code, createContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { codeFromString, codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
+import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { requestFault } from "../http/request-fault.ts";
+import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
+import { InvalidFieldError } from "../invalid-field.ts";
+import { requestFromQuery } from "../rest/request-from-query.ts";
+
+const method = QueryService.method.tailLogs;
+
+/**
+ * GET /v1/tail: the messages of TailLogs as Server-Sent Events, for curl and EventSource. It is the same call with its
+ * envelopes taken off, so both have one implementation, one JSON and one set of errors. The id of each event is the
+ * resume token: a browser sends the last one again, as Last-Event-ID, when it connects again.
+ */
+export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHandler {
+  const rpc = rpcHandlers.get(rpcPath(method.parent, method.name));
+  if (rpc === undefined) throw new Error(`nothing serves ${method.toString()}`);
+  const handle = async (request: Parameters<UniversalHandler>[0]): ReturnType<UniversalHandler> => {
+    const contextValues = createContextValues();
+    let body: JsonObject = {};
+    try {
+      body = requestFromQuery(method.input, new URL(request.url).searchParams);
+    } catch (error) {
+      if (!(error instanceof InvalidFieldError)) throw error;
+      contextValues.set(requestFault, error);
+    }
+    const lastEventId = request.header.get("last-event-id");
+    if (lastEventId) body["resume_token"] = lastEventId;
+    const header = new Headers({ "content-type": "application/connect+json" });
+    const response = await rpc({
+      ...request,
+      method: "POST",
+      header,
+      body: once(envelope(JSON.stringify(body))),
+      contextValues,
+    });
+    const messages = readEnvelopes(response.body ?? once(new Uint8Array()));
+    const first = await messages.next();
+    if (!first.done && !first.value.isEnd) {
+      return { status: 200, header: new Headers(eventStream), body: writeEvents(first.value, messages) };
+    }
+    // It never began: the error is that of a plain call.
+    const { error } = JSON.parse(first.value?.text ?? "{}") as { error?: { code?: string } };
+    return {
+      status: codeToHttpStatus(codeFromString(error?.code ?? "") ?? Code.Unknown),
+      header: new Headers({ "content-type": "application/json" }),
+      body: once(new TextEncoder().encode(JSON.stringify({ details: [], ...error }))),
+    };
+  };
+  return Object.assign(handle, rpc);
+}
+
+interface Envelope {
+  readonly text: string;
+  /** The last one, with the error or without. */
+  readonly isEnd: boolean;
+}
+
+/** One flag byte, four of length, and so many bytes of JSON. */
+async function* readEnvelopes(body: AsyncIterable<Uint8Array>): AsyncGenerator<Envelope, undefined> {
+  let held = Buffer.alloc(0);
+  for await (const chunk of body) {
+    held = held.length === 0 ? Buffer.from(chunk) : Buffer.concat([held, chunk]);
+    while (held.length >= 5 && held.length >= 5 + held.readUInt32BE(1)) {
+      const end = 5 + held.readUInt32BE(1);
+      yield { text: held.toString("utf8", 5, end), isEnd: (held[0] ?? 0) === endFlag };
+      held = held.subarray(end);
+    }
+  }
+  return undefined;
+}
+
+/** A stream that ends is begun again by the browser, wherever it stood: errors and ends are not told. */
+async function* writeEvents(first: Envelope, rest: AsyncIterable<Envelope>): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(`retry: ${retryMs}\n\n${eventOf(first.text)}`);
+  for await (const { text, isEnd } of rest) {
+    if (isEnd) return;
+    yield Buffer.from(eventOf(text));
+  }
+}
+
+/** A message in JSON begins with the name of its event, if it has one, and ends with its resume token. */
+function eventOf(json: string): string {
+  const [, name = ""] = /^\{"(\w+)"/.exec(json) ?? [];
+  const [, token = ""] = /"resumeToken":"([\w.]*)"\}$/.exec(json.slice(-tokenCharactersMax)) ?? [];
+  return `event: ${name === "resumeToken" ? "heartbeat" : name}\nid: ${token}\ndata: ${json}\n\n`;
+}
+
+function envelope(json: string): Uint8Array {
+  const bytes = Buffer.from(`.....${json}`);
+  bytes.writeUInt8(0);
+  bytes.writeUInt32BE(bytes.length - 5, 1);
+  return bytes;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+const eventStream = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // For a proxy that was not told.
+  "x-accel-buffering": "no",
+};
+const retryMs = 1000;
+const endFlag = 2;
+/** Of 1,024 shards, and some. */
+const tokenCharactersMax = 32_768;

@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Code } from "@connectrpc/connect";
+import { type Backoff, backoffMs } from "#lib/backoff.ts";
+import type { Logger } from "#lib/logger.ts";
+import { type StreamRedis, untilFirstTry } from "#stream/connection.ts";
+import { compareIds, redisTimeMs } from "#stream/group-info.ts";
+import { allShards } from "#stream/keys.ts";
+import { type Positions, readStreamState, type TailEntry, TailReader } from "#stream/tail-reader.ts";
+import { later } from "../error-mapping.ts";
+import type { LogFilter } from "../logs/log-filter.ts";
+import { logsOfBatch } from "./batch-logs.ts";
+import { findMissed } from "./missed.ts";
+import { readRecent } from "./recent-entries.ts";
+import { SeenBatches } from "./seen-batches.ts";
+import { Tail } from "./tail.ts";
+import type { TailMetrics } from "./tail-metrics.ts";
+import { type BatchSlot, type Slot, TailRing } from "./tail-ring.ts";
+
+export interface TailHubParts {
+  /** For short questions. */
+  readonly redis: StreamRedis;
+  /** For reads that wait, and for nothing else. */
+  readonly waitingRedis: StreamRedis;
+  readonly shards: number;
+  readonly tailWindowMs: number;
+  readonly tailsMax: number;
+  /** About how many bytes of memory the ring may take. */
+  readonly ringBytesMax: number;
+  readonly metrics: TailMetrics;
+  readonly logger: Logger;
+}
+
+/**
+ * Reads the stream once for all tails of this gateway:
+ *
+ *     idle ── first tail ──▶ recent entries into the ring ──▶ following ⇄ interrupted
+ *      ▲                                                        │
+ *      └───────────────── nobody there for 10 s ────────────────┘
+ *
+ * While Redis is away the tails stay, and reading goes on where it stood.
+ */
+export class TailHub {
+  readonly #parts: TailHubParts;
+  readonly #tails = new Set<Tail>();
+  readonly #seen = new SeenBatches();
+  readonly #closing = new AbortController();
+  #ring: TailRing;
+  /** Up to where the streams were read. */
+  #positions: string[] = [];
+  /** The ring has everything that comes after these ids, up to `#positions`. */
+  #coveredAfter: string[] = [];
+  #started: Promise<void> | undefined;
+  #isInterrupted = false;
+
+  constructor(parts: TailHubParts) {
+    this.#parts = parts;
+    this.#ring = this.#newRing();
+  }
+
+  get isInterrupted(): boolean {
+    return this.#isInterrupted;
+  }
+
+  /** Aborts when the gateway stops. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** Lets one more tail in, which has to be `leave`d. Throws RESOURCE_EXHAUSTED when there are too many. */
+  enter(filter: LogFilter): Tail {
+    const { tailsMax } = this.#parts;
+    if (this.#tails.size >= tailsMax) {
+      throw later(`${tailsMax} tails are open, which is the limit (TAILS_MAX)`, Code.ResourceExhausted);
+    }
+    const tail = new Tail(filter);
+    this.#tails.add(tail);
+    this.#parts.metrics.open.set(this.#tails.size);
+    return tail;
+  }
+
+  leave(tail: Tail): void {
+    this.#tails.delete(tail);
+    this.#parts.metrics.open.set(this.#tails.size);
+    tail.wake();
+  }
+
+  /** Until the stream is being read. Throws UNAVAILABLE when Redis does not answer. */
+  async ready(): Promise<void> {
+    const started = (this.#started ??= this.#start());
+    try {
+      await started;
+    } catch (error) {
+      if (this.#started === started) this.#started = undefined;
+      throw later("Redis cannot be reached", Code.Unavailable, error);
+    }
+    if (this.#isInterrupted) throw later("Redis cannot be reached", Code.Unavailable);
+  }
+
+  /** Lets the tail follow from now on; returns what was read before, as far as it is still there. */
+  followFromNow(tail: Tail): { readonly slots: readonly Slot[]; readonly coveredAfter: Positions } {
+    tail.follow(this.#ring, this.#ring.next, this.#positions);
+    return { slots: this.#ring.all(), coveredAfter: [...this.#coveredAfter] };
+  }
+
+  /** Lets the tail follow behind these positions; false: the ring does not reach back so far. */
+  followFrom(tail: Tail, positions: Positions): boolean {
+    if (!positions.every((id, shard) => compareIds(id, this.#coveredAfter[shard] ?? "") >= 0)) return false;
+    tail.follow(this.#ring, this.#ring.first, positions);
+    return true;
+  }
+
+  get coveredAfter(): Positions {
+    return this.#coveredAfter;
+  }
+
+  /** Decodes a batch; what stands there for the second time has no records. */
+  read({ entry, shard, id }: TailEntry): BatchSlot {
+    if (entry === undefined || this.#seen.isRepeat(entry, { shard, id })) {
+      return { shard, id, digest: "", bytes: 0, deviceId: "", sessionId: "", severities: 0, logs: [] };
+    }
+    const { digest, batch } = entry;
+    return { shard, id, digest: digest.toString("latin1"), bytes: batch.length, ...logsOfBatch(entry) };
+  }
+
+  /** Ends all tails, and lets no more in. */
+  close(): void {
+    this.#closing.abort();
+    this.#wakeAll();
+  }
+
+  async #start(): Promise<void> {
+    const { redis, waitingRedis, shards, tailWindowMs, ringBytesMax } = this.#parts;
+    await Promise.all([untilFirstTry(redis), untilFirstTry(waitingRedis)]);
+    const states = await Promise.all(allShards(shards).map((shard) => readStreamState(redis, shard)));
+    const sinceMs = (await redisTimeMs(redis, 0)) - tailWindowMs;
+    this.#ring = this.#newRing();
+    this.#positions = states.map(({ lastId }) => lastId);
+    const recent = await readRecent(redis, this.#positions, { sinceMs, bytesMax: ringBytesMax / 8 });
+    this.#coveredAfter = this.#positions.map(
+      (id, shard) => recent.find((one) => one.shard === shard)?.id ?? id,
+    );
+    for (const entry of recent) this.#ring.push(this.read(entry));
+    this.#isInterrupted = false;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { waitingRedis, metrics, logger } = this.#parts;
+    const reader = new TailReader(waitingRedis, readSize);
+    let failures = 0;
+    for (let busyAtMs = performance.now(); ; ) {
+      if (this.#tails.size > 0) busyAtMs = performance.now();
+      if (this.closing.aborted || performance.now() - busyAtMs > lingerMs) break;
+      let entries: TailEntry[];
+      try {
+        if (this.#isInterrupted) await this.#lookForMissed();
+        entries = await reader.read(this.#positions, { waits: !this.#isInterrupted });
+      } catch (error) {
+        failures += 1;
+        logger.warn({ err: error, failures }, "could not read the stream for live tails, will try again");
+        this.#setInterrupted(true);
+        await sleep(backoffMs(failures, redisBackoff));
+        continue;
+      }
+      failures = 0;
+      metrics.batches.inc(entries.length);
+      for (const entry of entries) {
+        this.#positions[entry.shard] = entry.id;
+        this.#ring.push(this.read(entry));
+      }
+      if (entries.length > 0) this.#wakeAll();
+      this.#setInterrupted(false);
+    }
+    this.#started = undefined;
+  }
+
+  /** After Redis was away: it may be another one, or have trimmed what was not read. */
+  async #lookForMissed(): Promise<void> {
+    const missed = await findMissed(this.#parts.redis, this.#positions);
+    if (missed === undefined) return;
+    for (const [shard, position] of missed.goOnAfter) this.#positions[shard] = position;
+    this.#ring.push(missed);
+  }
+
+  #setInterrupted(isInterrupted: boolean): void {
+    if (this.#isInterrupted === isInterrupted) return;
+    this.#isInterrupted = isInterrupted;
+    this.#wakeAll();
+  }
+
+  #newRing(): TailRing {
+    return new TailRing(this.#parts.ringBytesMax, (number, slot) => {
+      for (const tail of this.#tails) tail.lose(number, slot);
+      if (!("gap" in slot)) this.#coveredAfter[slot.shard] = slot.id;
+    });
+  }
+
+  #wakeAll(): void {
+    for (const tail of this.#tails) tail.wake();
+  }
+}
+
+const readSize = { countMax: 500, bytesMax: 1 << 20 };
+const redisBackoff: Backoff = { baseMs: 50, capMs: 1000 };
+/** Whoever reloads a page finds the ring as it was. */
+const lingerMs = 10_000;

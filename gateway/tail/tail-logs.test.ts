@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Code } from "@connectrpc/connect";
+import { streamKey } from "#stream/keys.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { follow } from "./testing/follow.ts";
+import { entryOf, startTailedGateway } from "./testing/tailed-gateway.ts";
+
+test("sends what arrives after the call, once, each device's batches in order, as it will be stored", async (t) => {
+  const { gateway, append } = await startTailedGateway(t);
+  await append("a", 1, ["before"]);
+  const tail = follow(t, gateway.url);
+  await tail.untilFollowing();
+  await append("a", 2, [
+    {
+      timeUnixNano: 1_767_225_600_123_456_789n,
+      severity: 17,
+      logger: "net",
+      message: "ü 1",
+      attributes: { k: "v" },
+    },
+    {},
+  ]);
+  await append("b", 1, ["b 1"]);
+  await append("a", 3, ["a 3"]);
+  await tail.untilCount(4);
+  const [first, second] = tail.logs();
+  assert.deepEqual([first?.time?.seconds, first?.time?.nanos], [1_767_225_600n, 123_456_000]);
+  assert.deepEqual(
+    [first?.deviceId, first?.sessionId, first?.sequence, first?.index, first?.severity, first?.logger],
+    ["a", "boot", 2n, 0, 17, "net"],
+  );
+  assert.deepEqual([first?.message, first?.attributes], ["ü 1", { k: "v" }]);
+  // Without a time of its own a record has that at which it was received.
+  assert.deepEqual([second?.index, second?.time], [1, second?.receivedAt]);
+  assert.deepEqual(
+    tail.logs().flatMap(({ deviceId, sequence }) => (deviceId === "a" ? [Number(sequence)] : [])),
+    [2, 2, 3],
+  );
+});
+
+test("sends no record that was rejected, nothing of what is no batch, and a retry only once", async (t) => {
+  const { gateway, append, appender, redis } = await startTailedGateway(t);
+  const tail = follow(t, gateway.url);
+  await tail.untilFollowing();
+  await append("a", 1, ["good", "a NUL \0 in it", "good too"]);
+  await redis.xadd(streamKey(0), "*", "version", "1", "device", "x");
+  await appender.append({ ...entryOf("a", 2, ["of another device"]), deviceId: "b" });
+  await appender.append({ ...entryOf("a", 3, ["x"]), batch: Buffer.from("no protobuf") });
+  await append("a", 1, ["good", "a NUL \0 in it", "good too"]);
+  // The same bytes by the hand of a sender without state are two batches.
+  const named = entryOf("c", 0, ["by curl"]);
+  const unnamed = { ...named, batch: Buffer.from("0a01632209", "hex") };
+  const body = Buffer.concat([unnamed.batch, Buffer.from([0x22, 7]), Buffer.from("by curl")]);
+  const bytes = Buffer.concat([Buffer.from("0a0163", "hex"), Buffer.from([0x22, 9]), body.subarray(5)]);
+  for (const sequence of [1n, 2n]) {
+    await appender.append({ ...named, sessionId: "~x", sequence, batch: bytes });
+  }
+  await append("a", 4, ["last"]);
+  await tail.until("the last", () => tail.texts().includes("last"));
+  assert.deepEqual(tail.texts().sort(), ["by curl", "by curl", "good", "good too", "last"]);
+  assert.deepEqual(
+    tail.logs().flatMap(({ message, index }) => (message.startsWith("good") ? [index] : [])),
+    [0, 2],
+  );
+});
+
+test("sends only what the filter lets through, and moves its token past the rest", async (t) => {
+  const { gateway, append } = await startTailedGateway(t, { heartbeatMs: 20 });
+  const tail = follow(t, gateway.url, { deviceIds: ["a", "b"], minSeverity: 13, words: "LINK" });
+  await tail.untilFollowing();
+  const before = tail.token();
+  await append("c", 1, [{ severity: 17, message: "link down" }]);
+  await tail.until("a later token", () => tail.token() !== before);
+  assert.deepEqual(tail.logs(), []);
+  await append("a", 1, [
+    { severity: 17, message: "Link down" },
+    { severity: 9, message: "link up" },
+  ]);
+  await tail.untilCount(1);
+  await append("b", 1, [
+    { severity: 14, message: "no carrier" },
+    { severity: 14, message: "uplink" },
+  ]);
+  await tail.untilCount(2);
+  assert.deepEqual(tail.texts(), ["Link down", "uplink"]);
+});
+
+test("says again and again that it lives", async (t) => {
+  const { gateway } = await startTailedGateway(t, { heartbeatMs: 10 });
+  const tail = follow(t, gateway.url);
+  await tail.until("heartbeats", () => tail.messages.length > 4);
+  assert.ok(
+    tail.messages.slice(1).every(({ event, resumeToken }) => event.case === undefined && resumeToken),
+  );
+});
+
+test("200 tails cost one read of the stream, and each has every record", async (t) => {
+  const { gateway, append } = await startTailedGateway(t);
+  const tails = Array.from({ length: 200 }, (_, i) =>
+    follow(t, gateway.url, i % 2 ? { deviceId: "d-1" } : {}),
+  );
+  await Promise.all(tails.map((tail) => tail.untilFollowing()));
+  for (let sequence = 1; sequence <= 10; sequence += 1) {
+    for (const device of ["d-1", "d-2"]) await append(device, sequence, ["x", "y"]);
+  }
+  await Promise.all(tails.map((tail, i) => tail.untilCount(i % 2 ? 20 : 40)));
+  assert.ok(tails.every((tail, i) => tail.logs().length === (i % 2 ? 20 : 40)));
+  const metrics = await gateway.registry.getMetricsAsJSON();
+  const valueOf = (name: string) => metrics.find((metric) => metric.name === name)?.values[0]?.value;
+  assert.equal(valueOf("fleetlog_tail_batches_read_total"), 20);
+  assert.equal(valueOf("fleetlog_tails_open"), 200);
+  await Promise.all(tails.map((tail) => tail.stop()));
+  const open = gateway.registry.getSingleMetric("fleetlog_tails_open");
+  await waitFor("all to be let go", async () => (await open?.get())?.values[0]?.value === 0);
+});
+
+test("more tails than allowed are told to come later, and bad requests what is bad", async (t) => {
+  const { gateway } = await startTailedGateway(t, { tailsMax: 1 });
+  const first = follow(t, gateway.url);
+  await first.untilFollowing();
+  const refused = await follow(t, gateway.url).ended;
+  assert.equal(refused?.code, Code.ResourceExhausted);
+  assert.match(refused.rawMessage, /1 tails are open.*TAILS_MAX/);
+  await first.stop();
+  const second = follow(t, gateway.url);
+  await second.until("room again", () => second.messages.length > 0);
+  for (const [request, field] of [
+    [{ last: 1001 }, /last: 1001, wanted 0 to 1000/],
+    [{ resumeToken: "1_x!" }, /resume_token: "1_x!", wanted/],
+    [{ deviceId: "?" }, /device_id/],
+  ] as const) {
+    const error = await follow(t, gateway.url, request).ended;
+    assert.equal(error?.code, Code.InvalidArgument);
+    assert.match(error.rawMessage, field);
+  }
+});
+
+test("a gateway that stops ends its tails in order, and their tokens are good at the next", async (t) => {
+  const { gateway, start, append } = await startTailedGateway(t);
+  const tail = follow(t, gateway.url);
+  await tail.untilFollowing();
+  await append("a", 1, ["one"]);
+  await tail.untilCount(1);
+  await gateway.stop();
+  const error = await tail.ended;
+  assert.equal(error?.code, Code.Unavailable);
+  await append("a", 2, ["two"]);
+  const next = follow(t, (await start()).url, { resumeToken: tail.token(), last: 100 });
+  await append("a", 3, ["three"]);
+  await next.untilCount(2);
+  assert.deepEqual(next.texts(), ["two", "three"]);
+  assert.deepEqual(next.events(), ["following"]);
+});

@@ -1,0 +1,146 @@
+import { setImmediate } from "node:timers/promises";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import {
+  type QueryService,
+  type TailLogsRequest,
+  type TailLogsResponse,
+  TailLogsResponseSchema,
+  TailState,
+} from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import type { Reader } from "../database.ts";
+import { later } from "../error-mapping.ts";
+import { readLogFilter } from "../logs/read-log-filter.ts";
+import { readCount } from "../page-size.ts";
+import { timestampFromMicros } from "../time.ts";
+import { CatchUp } from "./catch-up.ts";
+import { readLastLogs } from "./last-logs.ts";
+import { findMissed, gapOf } from "./missed.ts";
+import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
+import type { Tail, TailNews } from "./tail.ts";
+import type { TailHub } from "./tail-hub.ts";
+import type { TailMetrics } from "./tail-metrics.ts";
+
+/** What tails are made of. */
+export interface TailSources {
+  readonly hub: TailHub;
+  readonly reader: Reader;
+  /** For short questions. */
+  readonly redis: StreamRedis;
+  readonly heartbeatMs: number;
+  readonly replicaLagMsMax: number;
+  readonly metrics: TailMetrics;
+}
+
+/** Follows the records that arrive; query.proto says what is promised. Without sources: there is no Redis to follow. */
+export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof QueryService>["tailLogs"] {
+  if (sources === undefined) {
+    return () => {
+      throw new ConnectError("this gateway has no REDIS_URL, and so no live tail", Code.Unimplemented);
+    };
+  }
+  const { hub, metrics } = sources;
+  const catchUp = new CatchUp(hub, sources.redis);
+  return async function* (request, { signal }) {
+    const filter = readLogFilter(request);
+    const last = readCount("last", request.last, { ifZero: 0, max: 1000 });
+    const positions = decodeResumeToken(request.resumeToken);
+    const tail = hub.enter(filter);
+    // Also when the client leaves while a message is being written to it, and nobody asks for the next.
+    const leave = () => hub.leave(tail);
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      for await (const news of beginning({ ...sources, catchUp }, { tail, last, positions, signal })) {
+        yield messageOf(tail, metrics, news);
+      }
+      yield* following(sources, tail, signal);
+    } finally {
+      leave();
+    }
+    if (signal.reason instanceof ConnectError) throw signal.reason;
+    if (hub.closing.aborted) throw later("the gateway stops, go on with the resume_token", Code.Unavailable);
+  } satisfies (
+    request: TailLogsRequest,
+    context: { signal: AbortSignal },
+  ) => AsyncGenerator<TailLogsResponse>;
+}
+
+interface Beginning {
+  readonly tail: Tail;
+  readonly last: number;
+  readonly positions: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What comes before the tail follows: what was missed since the token, or the last records. */
+async function* beginning(
+  sources: TailSources & { readonly catchUp: CatchUp },
+  { tail, last, positions, signal }: Beginning,
+): AsyncGenerator<TailNews> {
+  const { hub, redis, catchUp, replicaLagMsMax } = sources;
+  await hub.ready();
+  if (positions !== undefined) {
+    const gap =
+      positions.length === hub.coveredAfter.length
+        ? (await findMissed(redis, positions))?.gap
+        : gapOf(0, Date.now(), "the number of shards was changed");
+    if (gap === undefined) {
+      yield* catchUp.run(tail, positions);
+      return;
+    }
+    tail.standAt(hub.coveredAfter);
+    yield { gap };
+  }
+  const { slots, coveredAfter } = hub.followFromNow(tail);
+  if (last === 0) return;
+  const lastLogs = await readLastLogs(sources, {
+    filter: tail.filter,
+    count: last,
+    slots,
+    coveredAfter,
+    replicaLagMsMax,
+    signal,
+  });
+  tail.leaveOut(lastLogs.shown);
+  if (lastLogs.gap !== undefined) yield { gap: lastLogs.gap };
+  if (lastLogs.logs.length > 0) yield { logs: lastLogs.logs };
+}
+
+async function* following(
+  { hub, heartbeatMs, metrics }: TailSources,
+  tail: Tail,
+  signal: AbortSignal,
+): AsyncGenerator<TailLogsResponse> {
+  let told: TailState = TailState.UNSPECIFIED;
+  while (!signal.aborted && !hub.closing.aborted) {
+    const news = tail.take();
+    const state = hub.isInterrupted ? TailState.INTERRUPTED : TailState.FOLLOWING;
+    if (news !== undefined) yield messageOf(tail, metrics, news);
+    else if (tail.isBehind) await setImmediate();
+    else if (state !== told) {
+      told = state;
+      yield response(tail, { case: "state", value: state });
+    } else if (await tail.wait(heartbeatMs, signal)) yield response(tail, { case: undefined });
+  }
+}
+
+function messageOf(tail: Tail, metrics: TailMetrics, news: TailNews): TailLogsResponse {
+  if ("logs" in news) return response(tail, { case: "logs", value: { logs: [...news.logs] } });
+  if ("skipped" in news) {
+    metrics.skipped.inc(news.skipped);
+    return response(tail, { case: "skipped", value: { recordCount: BigInt(news.skipped) } });
+  }
+  metrics.gaps.inc();
+  const { startMs, endMs, reason } = news.gap;
+  const [startTime, endTime] = [startMs, endMs].map((ms) =>
+    timestampFromMicros(BigInt(Math.max(0, ms)) * 1000n),
+  );
+  return response(tail, { case: "gap", value: { startTime, endTime, reason } });
+}
+
+function response(tail: Tail, event: NonNullable<MessageInit["event"]>): TailLogsResponse {
+  return create(TailLogsResponseSchema, { event, resumeToken: encodeResumeToken(tail.positions) });
+}
+
+type MessageInit = MessageInitShape<typeof TailLogsResponseSchema>;

@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import type { TestContext } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { LogBatchSchema, type LogRecord } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { StreamAppender } from "#stream/append.ts";
+import type { Entry } from "#stream/entry.ts";
+import { appenderOn, redisFor } from "#stream/testing/redis-clients.ts";
+import { createDatabase } from "#test/support/postgres.ts";
+import { startGateway } from "../../test/start-gateway.ts";
+
+export type TestRecord = Partial<
+  Pick<LogRecord, "timeUnixNano" | "severity" | "logger" | "message" | "attributes">
+>;
+
+/** The shards of every gateway under test. */
+export const shards = 2;
+
+type Tails = NonNullable<Parameters<typeof startGateway>[1]>["tails"];
+
+/** A gateway over an empty database and a Redis of its own, and the hand that appends to the stream. */
+export async function startTailedGateway(t: TestContext, tails: NonNullable<Tails> = {}) {
+  // What is on disk is not the question here, and a busy machine may fsync for seconds.
+  const server = await redisFor(t, { appendonly: "no" });
+  const redis = await server.client();
+  const database = await createDatabase();
+  t.after(() => database[Symbol.asyncDispose]());
+  const start = async (tails: NonNullable<Tails> = {}) => {
+    const gateway = await startGateway(database.url, { redisUrl: server.url, tails });
+    let stopped: Promise<void> | undefined;
+    const stop = () => (stopped ??= gateway[Symbol.asyncDispose]());
+    t.after(stop);
+    return { ...gateway, stop };
+  };
+  const appender = appenderOn(redis, shards);
+  return {
+    server,
+    redis,
+    databaseUrl: database.url,
+    gateway: await start(tails),
+    /** Another gateway over the same. */
+    start,
+    append: (deviceId: string, sequence: number, records: readonly (TestRecord | string)[]) =>
+      append(appender, deviceId, sequence, records),
+    appender,
+  };
+}
+
+export async function append(
+  appender: StreamAppender,
+  deviceId: string,
+  sequence: number,
+  records: readonly (TestRecord | string)[],
+): Promise<Entry> {
+  const entry = entryOf(deviceId, sequence, records);
+  await appender.append(entry);
+  return entry;
+}
+
+/** A batch as a server would append it, of session "boot". */
+export function entryOf(
+  deviceId: string,
+  sequence: number,
+  records: readonly (TestRecord | string)[],
+): Entry {
+  const batch = toBinary(
+    LogBatchSchema,
+    create(LogBatchSchema, {
+      deviceId,
+      sessionId: "boot",
+      sequence: BigInt(sequence),
+      records: records.map((record) => (typeof record === "string" ? { message: record } : record)),
+    }),
+  );
+  return {
+    deviceId,
+    sessionId: "boot",
+    sequence: BigInt(sequence),
+    receivedAtMicros: Date.now() * 1000,
+    digest: createHash("sha256").update(batch).digest().subarray(0, 16),
+    batch,
+  };
+}
