@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { test } from "node:test";
+import { startRedis } from "#test/support/redis.ts";
 import { noBrowser, startBrowser } from "./testing/browser.ts";
 import { sampleBatches, sampleHour, startFleet } from "./testing/fleet.ts";
 
 test("axe finds no violation on any page, light and wide, dark and narrow", { skip: noBrowser }, async () => {
-  await using fleet = await startFleet(sampleBatches());
+  await using redis = await startRedis();
+  await using fleet = await startFleet(sampleBatches(), { redisUrl: redis.url });
   await using browser = await startBrowser();
   const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   for (const [colorScheme, width] of [
@@ -20,6 +22,7 @@ test("axe finds no violation on any page, light and wide, dark and narrow", { sk
     for (const [address, awaited] of [
       [`/?${sampleHour}&device=pump-7&-logger=x&q=winding`, "winding"],
       ["/?range=5m", "Nothing matches"],
+      ["/live?device=pump-7", "Following"],
       ["/devices", "sensor-1"],
       [`/devices/sensor-1?${sampleHour}`, "boot"],
       [`/health?${sampleHour}`, "Busiest devices"],

@@ -20,6 +20,7 @@ const titles = new Map([
   [Code.NotFound, "There is no such thing"],
   [Code.Unimplemented, "This gateway does not know that yet"],
   [Code.DeadlineExceeded, "That took too long"],
+  [Code.ResourceExhausted, "The gateway has enough to do"],
   [Code.Unavailable, "The logs cannot be read at the moment"],
 ]);
 
@@ -31,5 +32,6 @@ function adviceOf(code: Code, message: string): Pick<Failure, "detail" | "canRet
     const detail = "A shorter time range, one device or a higher severity makes it quicker.";
     return { detail, canRetry: true };
   }
-  return { detail: code === Code.Unavailable ? message : `Is Fleetlog running? ${message}`, canRetry: true };
+  const isKnown = code === Code.Unavailable || code === Code.ResourceExhausted;
+  return { detail: isKnown ? message : `Is Fleetlog running? ${message}`, canRetry: true };
 }

@@ -21,10 +21,21 @@ interface Props {
   readonly onEnd?: (isAtEnd: boolean) => void;
   /** A change of it leads to the end. */
   readonly endRound?: number;
+  /** What stands above a record. */
+  readonly noteBefore?: (key: string) => ComponentChild;
 }
 
 /** Records as rows; one of them may be open. `j` and `k` go through them. */
-export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd, endRound = 0 }: Props) {
+export function LogTable({
+  rows,
+  label,
+  foot,
+  follows = false,
+  onNearEnd,
+  onEnd,
+  endRound = 0,
+  noteBefore,
+}: Props) {
   const { columns, utc, wrap, search, open } = view.value;
   const list = useRef<VirtualListHandle>(null);
   const [current, setCurrent] = useState("");
@@ -132,6 +143,7 @@ export function LogTable({ rows, label, foot, follows = false, onNearEnd, onEnd,
           if (entry === undefined || key === undefined) return null;
           return (
             <>
+              {noteBefore?.(key)}
               <LogRow
                 entry={entry}
                 rowIndex={index + 2}

@@ -16,9 +16,15 @@ export class RowHeights {
     return this.#tops[this.#keys.length] ?? 0;
   }
 
-  /** Takes the rows as they are now. */
+  /** Takes the rows as they are now; the heights of those that are long gone are forgotten. */
   setKeys(keys: readonly string[]): void {
     this.#keys = keys;
+    if (this.#heights.size > 2 * keys.length + 1000) {
+      const heights = this.#heights;
+      this.#heights = new Map(
+        keys.flatMap((key) => (heights.has(key) ? [[key, heights.get(key) ?? 0]] : [])),
+      );
+    }
     this.#place();
   }
 

@@ -32,6 +32,8 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
   const [, measuredAgain] = useState(0);
   const heights = useMemo(() => new RowHeights(rowHeight), []);
   const wasAtEnd = useRef(true);
+  const following = useRef(follows);
+  following.current = follows;
   useMemo(() => heights.setKeys(keys), [keys]);
   useMemo(() => heights.forget(), [layout]);
 
@@ -74,6 +76,7 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
     const observer = new ResizeObserver(() => {
       if (element.clientWidth !== width) heights.forget();
       width = element.clientWidth;
+      if (following.current && wasAtEnd.current) element.scrollTop = element.scrollHeight;
       readScroll();
     });
     observer.observe(element);
@@ -91,7 +94,9 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
     },
     showEnd() {
       const element = scroller.current;
-      if (element !== null) element.scrollTop = element.scrollHeight;
+      if (element === null) return;
+      element.scrollTop = element.scrollHeight;
+      wasAtEnd.current = true; // so rows that come before the browser tells of the scrolling are followed
     },
   }));
 
