@@ -1,5 +1,5 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { createContextValues } from "@connectrpc/connect";
+import type { DescMessage, JsonObject } from "@bufbuild/protobuf";
+import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { requestFault } from "../http/request-fault.ts";
 import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
@@ -44,20 +44,27 @@ function handlerOf(
   fields: ReadonlyMap<string, string>,
 ): UniversalHandler {
   const handle = async (request: Parameters<UniversalHandler>[0]) => {
-    const contextValues = createContextValues();
     const header = new Headers(request.header);
     header.set("content-type", "application/json");
     header.delete("content-encoding");
-    let body: JsonObject = {};
-    try {
-      const query = new URL(request.url).searchParams;
-      for (const [name, value] of fields) query.append(name, value);
-      body = requestFromQuery(method.input, query);
-    } catch (error) {
-      if (!(error instanceof InvalidFieldError)) throw error;
-      contextValues.set(requestFault, error);
-    }
-    return await rpc({ ...request, method: "POST", header, body, contextValues });
+    const query = new URL(request.url).searchParams;
+    for (const [name, value] of fields) query.append(name, value);
+    return await rpc({ ...request, method: "POST", header, ...readCall(method.input, query) });
   };
   return Object.assign(handle, rpc);
+}
+
+/** What is asked for by query parameters, and in the context what is wrong with them. */
+export function readCall(
+  input: DescMessage,
+  query: URLSearchParams,
+): { readonly body: JsonObject; readonly contextValues: ContextValues } {
+  const contextValues = createContextValues();
+  try {
+    return { body: requestFromQuery(input, query), contextValues };
+  } catch (error) {
+    if (!(error instanceof InvalidFieldError)) throw error;
+    contextValues.set(requestFault, error);
+    return { body: {}, contextValues };
+  }
 }

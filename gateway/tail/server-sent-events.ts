@@ -1,12 +1,9 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { Code, createContextValues } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { Code } from "@connectrpc/connect";
+import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { codeFromString, codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { requestFault } from "../http/request-fault.ts";
 import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
-import { requestFromQuery } from "../rest/request-from-query.ts";
+import { readCall } from "../rest/rest-handlers.ts";
 
 const method = QueryService.method.tailLogs;
 
@@ -19,14 +16,7 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
   const rpc = rpcHandlers.get(rpcPath(method.parent, method.name));
   if (rpc === undefined) throw new Error(`nothing serves ${method.toString()}`);
   const handle = async (request: Parameters<UniversalHandler>[0]): ReturnType<UniversalHandler> => {
-    const contextValues = createContextValues();
-    let body: JsonObject = {};
-    try {
-      body = requestFromQuery(method.input, new URL(request.url).searchParams);
-    } catch (error) {
-      if (!(error instanceof InvalidFieldError)) throw error;
-      contextValues.set(requestFault, error);
-    }
+    const { body, contextValues } = readCall(method.input, new URL(request.url).searchParams);
     const lastEventId = request.header.get("last-event-id");
     if (lastEventId) body["resume_token"] = lastEventId;
     const header = new Headers({ "content-type": "application/connect+json" });
@@ -34,10 +24,10 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
       ...request,
       method: "POST",
       header,
-      body: once(envelope(JSON.stringify(body))),
+      body: createAsyncIterable([envelope(JSON.stringify(body))]),
       contextValues,
     });
-    const messages = readEnvelopes(response.body ?? once(new Uint8Array()));
+    const messages = readEnvelopes(response.body ?? createAsyncIterable<Uint8Array>([]));
     const first = await messages.next();
     if (!first.done && !first.value.isEnd) {
       return { status: 200, header: new Headers(eventStream), body: writeEvents(first.value, messages) };
@@ -47,7 +37,7 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
     return {
       status: codeToHttpStatus(codeFromString(error?.code ?? "") ?? Code.Unknown),
       header: new Headers({ "content-type": "application/json" }),
-      body: once(new TextEncoder().encode(JSON.stringify({ details: [], ...error }))),
+      body: createAsyncIterable([Buffer.from(JSON.stringify(error ?? {}))]),
     };
   };
   return Object.assign(handle, rpc);
@@ -94,10 +84,6 @@ function envelope(json: string): Uint8Array {
   bytes.writeUInt8(0);
   bytes.writeUInt32BE(bytes.length - 5, 1);
   return bytes;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 const eventStream = {

@@ -349,8 +349,9 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
 
   /**
    * How many of the newest records to send first: 0 to 1,000. They are those
-   * with the newest times of all that was acknowledged before, stored or not.
-   * Also sent first after a gap, where some may come a second time.
+   * with the newest times of all that was acknowledged before, stored or not;
+   * fewer when they are large, 4 MiB in all. Also sent after a gap, where some
+   * may come a second time.
    *
    * @generated from field: int32 last = 6;
    */
