@@ -7,6 +7,7 @@ type UniversalResponse = Awaited<ReturnType<UniversalHandler>>;
 export async function withDetails(result: UniversalResponse): Promise<UniversalResponse> {
   const isError = result.status >= 400 && result.header?.get("content-type") === "application/json";
   if (!isError || result.body === undefined) return result;
+  if (result.header?.has("content-encoding")) return result; // long enough to be compressed: it has details
   const chunks: Uint8Array[] = [];
   for await (const chunk of result.body) chunks.push(chunk);
   const error = JSON.parse(Buffer.concat(chunks).toString()) as object;
