@@ -12,6 +12,7 @@ export class EarlierSessions {
   #left: readonly EarlierSession[];
   #delivery: Delivery<undefined> | undefined;
   #ended = false;
+  #failure: string | undefined;
 
   constructor(
     sessions: readonly EarlierSession[],
@@ -32,7 +33,7 @@ export class EarlierSessions {
   }
 
   get failure(): string | undefined {
-    return this.#delivery?.failure;
+    return this.#failure ?? this.#delivery?.failure;
   }
 
   /** See {@link dropOldest}. */
@@ -73,8 +74,12 @@ export class EarlierSessions {
       const done = this.#delivery;
       this.#delivery = undefined;
       done?.fail("everything is delivered");
-      journal.remove();
-      void this.#next();
+      try {
+        journal.remove();
+        void this.#next();
+      } catch (error) {
+        this.#failure = `the spool's files cannot be removed: ${(error as Error).message}`;
+      }
     }
     this.#options.onChange();
   }

@@ -33,7 +33,7 @@ describe("a device stream with a spool", () => {
     using peer = await new TestPeer().start();
     const kept: string[] = [];
     for (let life = 0; life < 4; life++) {
-      // Some batches get their answer and some do not.
+      // Some batches get their answer and some never do, so the process is alive until it is killed.
       peer.answer = ({ sequence }) => (sequence % 3n === 0n ? "cut" : {});
       const child = spawn(
         process.execPath,

@@ -1,5 +1,5 @@
-// A device in a process of its own, to be killed: sends a batch again and again and says which ones it was promised to
-// keep. node client/test-spooled-device.ts FOLDER ADDRESS NAME
+// A device in a process of its own, to be killed: sends 40 batches, says which ones it was promised to keep, and goes on
+// trying to get rid of them. node client/test-spooled-device.ts FOLDER ADDRESS NAME
 
 import { writeSync } from "node:fs";
 import { DeviceStream } from "#client/device-stream.ts";
@@ -12,7 +12,7 @@ const stream = new DeviceStream({
   spool: { folder },
   backoff: { baseMs: 1, capMs: 10 },
 });
-for (let turn = 1; ; turn++) {
+for (let turn = 1; turn <= 40; turn++) {
   const message = `${name}-${turn}`;
   await stream.send([encodeRecord({ message })], undefined);
   writeSync(1, `${message}\n`);
