@@ -51,7 +51,7 @@ export async function* walkBatches(
   const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
   const devices = await findDevices(db, filter);
   if (devices === "none") return;
-  let batchesMax = firstBatchesMax;
+  let batchesMax = Math.min(Math.max(firstBatchesMax, Math.ceil(recordsWanted() / 100)), lastBatchesMax);
   for (const stretch of stretches) {
     let after: WalkedBatch | undefined;
     for (;;) {

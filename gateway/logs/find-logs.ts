@@ -15,6 +15,8 @@ export interface PageWish {
   readonly bytesMax?: number;
   /** After so long a page ends with what is certain to be next, which may be nothing. Not given: it is searched to its end. */
   readonly patienceMs?: number;
+  /** How many records the first step may read. Not given: as many as make a page, which is best where few are asked for. */
+  readonly firstStepRecords?: number;
 }
 
 export interface LogPage {
@@ -43,16 +45,13 @@ export interface LogPage {
  * A row that arrives between two pages is listed if its place is still ahead, and missed if it was passed, as happens
  * to a device whose clock is behind; a row that was there before the first page is listed exactly once.
  */
-export async function findLogs(
-  db: Kysely<Database>,
-  filter: LogFilter,
-  { order, after, pageSize, bytesMax = pageBytesMax, patienceMs = Number.POSITIVE_INFINITY }: PageWish,
-): Promise<LogPage> {
+export async function findLogs(db: Kysely<Database>, filter: LogFilter, wish: PageWish): Promise<LogPage> {
+  const { order, after, pageSize, bytesMax = pageBytesMax, patienceMs = Number.POSITIVE_INFINITY } = wish;
   const patientUntilMs = performance.now() + patienceMs;
   const edgeMicros = after?.timeMicros ?? firstMicros(filter, order);
   let held: readonly FoundLog[] = [];
   let limit = pageSize + 1;
-  let stepRecords = limit;
+  let stepRecords = wish.firstStepRecords ?? limit;
   for await (const chunk of walkBatches(db, filter, order, edgeMicros, () => stepRecords)) {
     const last = held.length === limit ? held.at(-1) : undefined;
     const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });

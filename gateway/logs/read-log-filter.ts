@@ -140,9 +140,9 @@ function atMost<T>(field: string, values: readonly T[], max: number): readonly T
   throw new InvalidFieldError(field, `${values.length} of them, wanted at most ${max}`);
 }
 
-const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);
-const sessionIdForm = new RegExp(`^~?[A-Za-z0-9._:-]{1,${limits.sessionIdBytesMax}}$`);
+export const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);
+export const sessionIdForm = new RegExp(`^~?[A-Za-z0-9._:-]{1,${limits.sessionIdBytesMax}}$`);
 /** Counted as JavaScript counts: most emoji are two. */
-const textCharactersMax = 256;
-const devicesMax = 100;
-const conditionsMax = 8;
+export const textCharactersMax = 256;
+export const devicesMax = 100;
+export const conditionsMax = 8;
