@@ -13,11 +13,12 @@ import { cacheAnswers } from "./cache/cache-answers.ts";
 import { Reader, type ReaderOptions } from "./database.ts";
 import { createExportHandler } from "./export/export-handler.ts";
 import { createCors } from "./http/cors.ts";
-import { createGatewayServer } from "./http/gateway-server.ts";
+import { createGatewayServer, type PlainHandler } from "./http/gateway-server.ts";
 import { createPageHandler } from "./http/page-files.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createRpcMetrics } from "./http/rpc-metrics.ts";
 import { createLagReader } from "./lag-reader.ts";
+import { createOpenapiHandler } from "./openapi/serve-openapi.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
 import { createTailSources, type TailOptions } from "./tail/create-tail-sources.ts";
@@ -79,7 +80,8 @@ export function createGateway(parts: GatewayParts): {
       paths: [...rest.paths, tailPath],
       find: (path: string) => (path === tailPath ? tail : rest.find(path)),
     },
-    plain: new Map([
+    plain: new Map<string, PlainHandler>([
+      ["/openapi.json", createOpenapiHandler()],
       ["/v1/export", createExportHandler({ reader, exportsMax: parts.exportsMax, registry, logger })],
     ]),
   };

@@ -37,4 +37,5 @@ function sha256(data: string | Uint8Array): Buffer {
   return createHash("sha256").update(data).digest();
 }
 
-const tokenForm = /^[A-Za-z0-9_-]{16,1024}$/;
+export const pageTokenCharactersMax = 1024;
+const tokenForm = new RegExp(`^[A-Za-z0-9_-]{16,${pageTokenCharactersMax}}$`);

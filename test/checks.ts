@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openapiFile, openapiText } from "#gateway/openapi/write-openapi.ts";
 import { projectFolder } from "#local/folders.ts";
 
 /** One check of the source; `run` returns what is wrong, "" when nothing is, undefined when it cannot be told here. */
@@ -20,6 +21,7 @@ export const checks: readonly Check[] = [
   { name: "proto format", run: () => outputIfFailed("buf", "format", "--diff", "--exit-code") },
   { name: "proto compatible with the last commit", run: breakingChanges },
   { name: "generated code is current", run: staleGeneratedCode },
+  { name: "openapi.json is current", run: staleOpenapi },
 ];
 
 function breakingChanges(): string | undefined {
@@ -40,6 +42,10 @@ function staleGeneratedCode(): string {
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+function staleOpenapi(): string {
+  return readFileSync(openapiFile, "utf8") === openapiText() ? "" : "run npm run generate";
 }
 
 function contents(folder: string): Record<string, string> {

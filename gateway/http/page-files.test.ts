@@ -12,7 +12,7 @@ const fetchPage = (path: string, headers: Record<string, string> = {}, method = 
   fetch(gateway.url + path, { method, headers: { accept: "text/html,*/*", ...headers } });
 
 test("every place of the page is the page, for a browser", async () => {
-  for (const path of ["/", "/?q=x", "/live", "/devices", "/devices/host-1", "/health"]) {
+  for (const path of ["/", "/?q=x", "/live", "/devices", "/devices/host-1", "/health", "/docs"]) {
     const response = await fetchPage(path);
     assert.equal(response.status, 200, path);
     assert.match(await response.text(), /<div id="page">/);

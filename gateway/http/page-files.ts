@@ -28,7 +28,7 @@ export function createPageHandler(folder: string): PageHandler {
   };
 }
 
-const pagePaths = /^\/(?:(?:live|health|devices)\/?|devices\/[A-Za-z0-9._:-]{1,128})?$/;
+const pagePaths = /^\/(?:(?:live|health|devices|docs)\/?|devices\/[A-Za-z0-9._:-]{1,128})?$/;
 
 interface PageFile {
   readonly headers: Readonly<Record<string, string>>;

@@ -26,6 +26,7 @@ test("axe finds no violation on any page, light and wide, dark and narrow", { sk
       ["/devices", "sensor-1"],
       [`/devices/sensor-1?${sampleHour}`, "boot"],
       [`/health?${sampleHour}`, "Busiest devices"],
+      ["/docs", "GET /v1/export"],
     ] as const) {
       await page.goto(address);
       await page.getByText(awaited).first().waitFor();

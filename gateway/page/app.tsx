@@ -1,5 +1,6 @@
 import { DevicePage } from "./devices/device-page.tsx";
 import { DevicesPage } from "./devices/devices-page.tsx";
+import { DocsPage } from "./docs/docs-page.tsx";
 import { ExplorePage } from "./explore/explore-page.tsx";
 import { HealthPage } from "./health/health-page.tsx";
 import { LivePage } from "./live/live-page.tsx";
@@ -40,6 +41,7 @@ function Content({ path }: { path: string }) {
     return <DevicePage key={second} deviceId={decodeURIComponent(second)} />;
   if (first === "devices") return <DevicesPage />;
   if (first === "health") return <HealthPage />;
+  if (first === "docs") return <DocsPage />;
   return (
     <main class="page">
       <div class="notice">

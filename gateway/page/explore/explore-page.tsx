@@ -7,6 +7,7 @@ import { useShortcuts } from "../parts/shortcuts.ts";
 import { change, refresh, refreshes, view } from "../state/location.ts";
 import { countText, nowMicros, timeText } from "../state/time-text.ts";
 import { writeView } from "../state/view.ts";
+import { ExportLinks } from "./export-links.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { Histogram } from "./histogram.tsx";
 import { LogPages } from "./log-pages.ts";
@@ -26,10 +27,8 @@ export function ExplorePage() {
     silent: "",
   };
   const ask = `${writeView({ ...filter, ...looks })} ${refreshes.value}`;
-  const pages = useMemo(
-    () => new LogPages({ ...filterRequest(filter, filter.range, nowMicros()), oldestFirst }),
-    [ask],
-  );
+  const asked = useMemo(() => ({ ...filterRequest(filter, filter.range, nowMicros()), oldestFirst }), [ask]);
+  const pages = useMemo(() => new LogPages(asked), [asked]);
   useEffect(() => () => pages.close(), [pages]);
   useShortcuts({
     w: () => change({ wrap: !wrap }, { replace: true }),
@@ -47,6 +46,7 @@ export function ExplorePage() {
         <span class="status" role="status">
           {statusText(status, rows.length)}
         </span>
+        <ExportLinks asked={asked} />
         <button type="button" class="quiet" onClick={() => change({ oldestFirst: !oldestFirst, open: "" })}>
           {oldestFirst ? "Oldest first ↑" : "Newest first ↓"}
         </button>

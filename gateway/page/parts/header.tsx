@@ -8,6 +8,7 @@ const places = [
   { path: "/live", name: "Live" },
   { path: "/devices", name: "Devices" },
   { path: "/health", name: "Health" },
+  { path: "/docs", name: "API" },
 ] as const;
 
 export function Header() {
@@ -33,7 +34,7 @@ export function Header() {
         })}
       </nav>
       <span class="header-tools">
-        {path !== "/live" && path !== "/devices" && <RangePicker />}
+        {path !== "/live" && path !== "/devices" && path !== "/docs" && <RangePicker />}
         {path !== "/live" && (
           <button type="button" title="Ask again (r)" aria-label="Refresh" onClick={refresh}>
             ↻

@@ -47,6 +47,7 @@ export function followLinks(event: MouseEvent): void {
     link === null ||
     link.origin !== window.location.origin ||
     link.target !== "" ||
+    link.hash !== "" ||
     link.hasAttribute("download")
   )
     return;
@@ -58,7 +59,7 @@ export function followLinks(event: MouseEvent): void {
 }
 
 export function isPagePath(path: string): boolean {
-  return path === "/" || /^\/(live|devices|health)(\/|$)/.test(path);
+  return path === "/" || /^\/(live|devices|health|docs)(\/|$)/.test(path);
 }
 
 function placeOf({ pathname, search }: Location): { readonly path: string; readonly search: string } {

@@ -1,0 +1,110 @@
+import type { DescMessage, DescMethod, FileRegistry } from "@bufbuild/protobuf";
+import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { exportFormats, fieldsNotExported } from "../export/export-wish.ts";
+import { restRoutes } from "../rest/routes.ts";
+import { commentOf } from "./comments.ts";
+import { errorAnswers, errorSchema } from "./errors.ts";
+import { parametersOf } from "./parameters.ts";
+import { type Schema, Schemas } from "./schemas.ts";
+
+/** The OpenAPI 3.1 document of the gateway's plain HTTP, out of descriptors that have their comments. */
+export function createDocument(registry: FileRegistry, version: string): Schema {
+  const schemas = new Schemas();
+  schemas.add("Error", errorSchema);
+  const service = registry.getService(QueryService.typeName);
+  const listLogs = service?.method.listLogs;
+  const tailLogs = service?.method.tailLogs;
+  if (service === undefined || listLogs === undefined || tailLogs === undefined)
+    throw new Error(`no ${QueryService.typeName}`);
+  const paths: [string, Schema][] = restRoutes.map(({ path, method }) => {
+    const described = service.method[method.localName];
+    if (described === undefined) throw new Error(`no ${method.toString()}`);
+    return [path, { get: operationOf(described, path, listLogs.input, schemas) }];
+  });
+  paths.push(["/v1/export", { get: exportOperation(listLogs.input, schemas) }]);
+  paths.push(["/v1/tail", { get: tailOperation(tailLogs, listLogs.input, schemas) }]);
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Fleetlog",
+      version,
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      description: [
+        commentOf(service),
+        "Every parameter may also be written in lowerCamelCase; one that is empty counts as not given, one that is unknown is refused.",
+        "Times are RFC 3339 with up to six digits of a second, 64-bit integers are strings, zero values are there.",
+        "Answers have Cache-Control, an ETag for If-None-Match, and X-Cache (hit or miss).",
+      ].join(" "),
+    },
+    servers: [{ url: "/", description: "Where this document is from." }],
+    security: [],
+    tags: [{ name: "query", description: "What is stored." }],
+    paths: Object.fromEntries(paths),
+    components: { schemas: schemas.all },
+  };
+}
+
+function operationOf(method: DescMethod, path: string, original: DescMessage, schemas: Schemas): Schema {
+  const comment = commentOf(method).replace(/\s*Also GET [^ ]+$/, "");
+  return {
+    operationId: method.localName,
+    tags: ["query"],
+    summary: summaryOf(comment),
+    description: `${comment} The same as the RPC \`${method.parent.typeName}/${method.name}\`.`,
+    parameters: parametersOf(method.input, original, schemas, { path }),
+    responses: {
+      200: {
+        description: commentOf(method.output),
+        content: { "application/json": { schema: schemas.ofMessage(method.output) } },
+      },
+      ...errorAnswers(),
+    },
+  };
+}
+
+function tailOperation(method: DescMethod, original: DescMessage, schemas: Schemas): Schema {
+  const operation = operationOf(method, "/v1/tail", original, schemas);
+  schemas.ofMessage(method.output);
+  const description = `Server-Sent Events; the data of each is a message of ${method.output.name} in JSON.`;
+  const content = { "text/event-stream": { schema: { type: "string", description } } };
+  return { ...operation, responses: { 200: { description, content }, ...errorAnswers() } };
+}
+
+function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
+  const comment =
+    "Exports all records of a filter, of any number, as a file. Each record that was stored at the beginning comes exactly once. An answer that is broken off is not whole: the connection ends without the end of the answer, which every HTTP client reports as an error.";
+  const line = "One line a record";
+  return {
+    operationId: "exportLogs",
+    tags: ["query"],
+    summary: summaryOf(comment),
+    description: comment,
+    parameters: [
+      {
+        name: "format",
+        in: "query",
+        required: false,
+        description:
+          "NDJSON, each line as in the logs of ListLogs, or CSV of RFC 4180 with a header, in which a cell that a spreadsheet would take for a formula begins with an apostrophe.",
+        schema: { type: "string", enum: exportFormats, default: exportFormats[0] },
+      },
+      ...parametersOf(listLogs, listLogs, schemas, { without: fieldsNotExported }),
+    ],
+    responses: {
+      200: {
+        description: "The records, by time; gzipped for who takes gzip.",
+        content: {
+          "application/x-ndjson": { schema: { type: "string", description: `${line}, a LogEntry in JSON.` } },
+          "text/csv": {
+            schema: { type: "string", description: `${line}; attributes are one cell of JSON.` },
+          },
+        },
+      },
+      ...errorAnswers(),
+    },
+  };
+}
+
+function summaryOf(comment: string): string {
+  return (comment.split(/[.:](?= |$)/, 1)[0] ?? "").trim();
+}

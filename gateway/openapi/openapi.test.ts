@@ -1,0 +1,183 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { fullFormats } from "ajv-formats/dist/formats.js";
+import { openPool } from "../test/open-pool.ts";
+import { startWithTwoHosts } from "../test/two-hosts.ts";
+import type { Schema } from "./schemas.ts";
+
+interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query";
+  readonly schema: {
+    maxLength?: number;
+    maximum?: number;
+    maxItems?: number;
+    pattern?: string;
+    items?: Parameter["schema"];
+  };
+}
+
+interface Document {
+  readonly paths: Readonly<
+    Record<
+      string,
+      {
+        get: {
+          parameters: Parameter[];
+          responses: Record<string, { content: Record<string, { schema: Schema }> }>;
+        };
+      }
+    >
+  >;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+}
+
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+let document: Document;
+let ajv: Ajv2020;
+before(async () => {
+  gateway = await startWithTwoHosts();
+  const pool = openPool(gateway.databaseUrl);
+  await pool.query(`
+    insert into dead_letters (device_id, session_id, sequence, idx, reason, raw, raw_bytes) values ('host-1', 's', 1, 1, 'why', 'x', 1)`);
+  await pool.query(`insert into dead_letters (reason, raw, raw_bytes) values ('no entry', '', 0)`);
+  await pool.query(
+    `insert into incidents (kind, device_key, details) values ('sequence_reused', 1, '{"a": [1]}')`,
+  );
+  await pool.query(
+    `update devices set attributes = '{"firmware": {"version": 2}}' where device_id = 'host-1'`,
+  );
+  await pool.end();
+  document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as Document;
+  ajv = new Ajv2020({
+    strict: false,
+    allErrors: true,
+    formats: { ...fullFormats, int32: true, uint64: true, double: true },
+  });
+  ajv.addSchema({ ...(closed(document.components) as object), $id: "document" });
+});
+after(() => gateway[Symbol.asyncDispose]());
+
+/** With nothing in any object but what its schema names; references made to those of the schema "document". */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const copy = Object.fromEntries(
+    Object.entries(schema).map(([name, value]) => [name, closed(value)]),
+  ) as Record<string, unknown>;
+  if (typeof copy.$ref === "string") copy.$ref = copy.$ref.replace("#/components", "document#");
+  if (typeof copy.properties === "object" && copy.type === "object") copy.additionalProperties = false;
+  return copy;
+}
+
+function assertFits(schema: Schema, value: unknown, what: string): void {
+  const fits = ajv.compile(closed(schema) as Schema);
+  assert.ok(fits(value), `${what}: ${ajv.errorsText(fits.errors)}`);
+}
+
+const needed: Readonly<Record<string, string>> = {
+  "/v1/field-values": "field=ATTRIBUTE&attribute=if",
+};
+const range = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T00:10:00Z";
+
+function addressOf(path: string, query: string): string {
+  return `${path.replace("{device_id}", "host-1")}?${[needed[path], query].filter(Boolean).join("&")}`;
+}
+
+test("is valid OpenAPI 3.1 and has every address of the index", async () => {
+  const { valid, errors } = await new Validator().validate(
+    structuredClone(document) as unknown as Record<string, unknown>,
+  );
+  assert.ok(valid, JSON.stringify(errors));
+  const { body } = await gateway.get("/");
+  assert.deepEqual(
+    Object.keys(document.paths).sort(),
+    body.addresses.filter((address) => address.startsWith("/v1/")).sort(),
+  );
+});
+
+test("every address answers as its schema says, with something in it", async () => {
+  for (const [path, { get }] of Object.entries(document.paths)) {
+    const schema = get.responses["200"]?.content["application/json"]?.schema;
+    if (schema === undefined) continue;
+    const query =
+      get.parameters.some(({ name }) => name === "start_time") && !/letters|incidents/.test(path)
+        ? range
+        : "";
+    const { status, body } = await gateway.get(addressOf(path, query));
+    assert.equal(status, 200, path);
+    assertFits(schema, body, path);
+    const lists = Object.values(body).filter(Array.isArray);
+    assert.ok(
+      lists.some((list) => list.length > 0),
+      `${path} lists something`,
+    );
+  }
+  const lines = (await (await fetch(`${gateway.url}/v1/export`)).text()).split("\n").slice(0, -1);
+  assert.equal(lines.length, 4);
+  for (const line of lines) assertFits({ $ref: "#/components/schemas/LogEntry" }, JSON.parse(line), line);
+});
+
+test("every error has the shape of errors", async () => {
+  for (const address of [
+    "/v1/nothing",
+    "/v1/devices/nobody",
+    "/v1/logs?page_size=-1",
+    "/v1/export?format=x",
+    "/v1/logs?what=1",
+  ]) {
+    const { body } = await gateway.get(address);
+    assertFits({ $ref: "#/components/schemas/Error" }, body, address);
+  }
+});
+
+test("what is beyond a limit of a parameter is refused by its name, and what is at the limit is not", async () => {
+  let limits = 0;
+  for (const [path, { get }] of Object.entries(document.paths)) {
+    if (path === "/v1/tail") continue; // needs Redis, and has the filter that the others have
+    for (const parameter of get.parameters.filter((one) => one.in === "query" && one.name !== "page_token")) {
+      for (const [within, beyond] of edgesOf(parameter)) {
+        limits += 1;
+        const ask = async (values: readonly string[]) => {
+          const query = values.map((value) => `${parameter.name}=${encodeURIComponent(value)}`).join("&");
+          const others = parameter.name === "session_id" ? "&device_id=host-1" : "";
+          const response = await fetch(
+            gateway.url +
+              addressOf(path, query + others).replace(
+                parameter.name === "attribute" ? "&attribute=if" : "\0",
+                "",
+              ),
+          );
+          return { status: response.status, text: await response.text() };
+        };
+        const at = await ask(within);
+        assert.equal(at.status, 200, `${path} ${parameter.name} at its limit: ${at.text}`);
+        const over = await ask(beyond);
+        assert.equal(over.status, 400, `${path} ${parameter.name} beyond its limit`);
+        assert.ok(
+          (JSON.parse(over.text) as { message: string }).message.startsWith(`${parameter.name}: `),
+          over.text,
+        );
+      }
+    }
+  }
+  assert.ok(limits > 60, `${limits} were tried`);
+});
+
+/** Values at and beyond each limit of a parameter. */
+function edgesOf({ name, schema }: Parameter): [within: string[], beyond: string[]][] {
+  const one = schema.items ?? schema;
+  const edges: [string[], string[]][] = [];
+  const { maximum, maxLength, pattern } = one;
+  if (maximum !== undefined) edges.push([[String(maximum)], [String(maximum + 1)]]);
+  if (maxLength !== undefined) edges.push([["x".repeat(maxLength)], ["x".repeat(maxLength + 1)]]);
+  if (pattern !== undefined && name !== "silent_for") edges.push([["a.b-1"], ["a b"]]);
+  const { maxItems } = schema;
+  if (maxItems !== undefined) {
+    const values = Array.from({ length: maxItems + 1 }, (_, index) => `v${index}`);
+    edges.push([values.slice(1), values]);
+  }
+  return edges;
+}

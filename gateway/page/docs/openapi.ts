@@ -1,0 +1,59 @@
+/** As much of openapi.json as the page shows. */
+export interface OpenApi {
+  readonly info: { readonly title: string; readonly version: string; readonly description: string };
+  readonly paths: Readonly<Record<string, { readonly get: Operation }>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+}
+
+export interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly parameters: readonly Parameter[];
+  readonly responses: Readonly<Record<string, Answer>>;
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly description: string;
+  readonly schema: Schema;
+}
+
+export interface Answer {
+  readonly description: string;
+  readonly content: Readonly<Record<string, { readonly schema: Schema }>>;
+}
+
+export interface Schema {
+  readonly $ref?: string;
+  readonly type?: string;
+  readonly format?: string;
+  readonly description?: string;
+  readonly enum?: readonly string[];
+  readonly items?: Schema;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: Schema;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
+  readonly pattern?: string;
+}
+
+/** The name of the schema that is referred to. */
+export function nameOf({ $ref = "" }: Schema): string {
+  return $ref.slice($ref.lastIndexOf("/") + 1);
+}
+
+/** What a parameter may not be beyond, in a few words. */
+export function limitText({ minimum, maximum, maxLength, maxItems, pattern, items }: Schema): string {
+  const parts = [
+    maximum !== undefined && `${minimum ?? 0} to ${maximum.toLocaleString("en")}`,
+    maxLength !== undefined && `up to ${maxLength.toLocaleString("en")} characters`,
+    maxItems !== undefined && `up to ${maxItems} times`,
+    pattern,
+    items && limitText(items),
+  ];
+  return parts.filter(Boolean).join("; ");
+}
