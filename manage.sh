@@ -11,6 +11,7 @@ usage: manage.sh COMMAND
   restart [SERVICE]     one container after the other, each waited for; without a name: everything
   status                the containers and their health
   health                whether all is well, and the reasons where it is not; exit code 0 or 1
+  doctor [--json]       settings, versions, clocks, disks, certificate: what is wrong and what to do; exit code 0 or 1
   logs [SERVICE…]       the last lines, then what comes; Ctrl-C ends
   scale SERVICE=N…      server=4, consumer=2, gateway=2; kept in .env for the next start
   migrate               bring the tables to what this version needs (start does it too)
@@ -232,7 +233,7 @@ for argument; do
 done
 
 case $command in
-  start | stop | restart | status | health | logs | scale | migrate | backup | restore | psql | redis | send-test | bench | clean) ;;
+  start | stop | restart | status | health | doctor | logs | scale | migrate | backup | restore | psql | redis | send-test | bench | clean) ;;
   *) printf 'manage.sh: %s is no command of mine\n\n' "$command" >&2 && usage >&2 && exit 2 ;;
 esac
 need_docker
@@ -243,6 +244,7 @@ case $command in
   restart) restart "$@" ;;
   status) compose ps --all ;;
   health) health ;;
+  doctor) compose run --rm --no-deps doctor doctor/main.ts "$@" ;;
   logs) compose logs --follow --tail 100 "$@" ;;
   scale) scale "$@" ;;
   migrate)

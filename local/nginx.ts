@@ -12,6 +12,10 @@ export interface RunningNginx {
   readonly grpc: string;
   /** host:port of the listener with TLS, if there is one. */
   readonly tls: string | undefined;
+  /** Such as "1.22.1". */
+  readonly version: string;
+  /** The nginx.conf that it was started with. */
+  readonly configFile: string;
   readonly pid: number;
   readonly child: Child;
   stop(): Promise<void>;
@@ -26,11 +30,12 @@ export async function startNginx(
   const own = join(folder, "nginx");
   await mkdir(own, { recursive: true });
   const configFile = join(own, "nginx.conf");
+  const version = versionOf(part.command, part.env);
   const text = renderNginx({
     shutdownSeconds: 2,
     ...settings,
     folder: own,
-    version: versionOf(part.command, part.env),
+    version,
     // As root, workers would become a user who cannot reach a project below /root.
     ...(process.getuid?.() === 0 && { user: "root root" }),
   });
@@ -52,7 +57,16 @@ export async function startNginx(
   // Nginx writes its pid once it has bound its ports; an answer alone could come from somebody else's Nginx on them.
   const bound = async () => (await readFile(ownPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
   await child.until(async () => ((await bound()) && (await isAlive(http)) ? true : undefined), 15_000);
-  return { http, grpc, tls: settings.tls?.listen, pid: child.pid, child, stop: () => child.stop() };
+  return {
+    http,
+    grpc,
+    tls: settings.tls?.listen,
+    version: version.join("."),
+    configFile,
+    pid: child.pid,
+    child,
+    stop: () => child.stop(),
+  };
 }
 
 async function isAlive(address: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { integer, listenAddress, readEnv } from "#lib/config.ts";
 import type { TlsSettings } from "#nginx/render.ts";
 import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
 import { Child, exitText, StartError } from "./child.ts";
+import { forgetDoctor, tellDoctor } from "./doctor-notes.ts";
 import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
@@ -72,6 +73,7 @@ async function run(): Promise<number> {
     step,
   });
   const failed = watch(system);
+  await tellDoctor(stateFolder, system);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
   print(
     firstSteps({
@@ -88,6 +90,7 @@ async function run(): Promise<number> {
   if (failure) process.stderr.write(`\n${failure} Stopping everything.\n`);
   else print("\nStopping");
   await system.stop();
+  await forgetDoctor(stateFolder);
   print("Nothing is left running.");
   return failure ? 1 : 0;
 }

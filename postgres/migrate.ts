@@ -42,6 +42,12 @@ export async function migrateToLatest(databaseUrl: string): Promise<MigrateResul
   }
 }
 
+/** Names of the migrations that this database has not seen, in order. */
+export async function pendingMigrations(db: Kysely<Database>): Promise<readonly string[]> {
+  const known = await new Migrator({ db, provider }).getMigrations();
+  return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);
+}
+
 /** The files of `migrations/`, named `NNNN-what-it-does.sql` and run in that order. */
 const provider: MigrationProvider = {
   async getMigrations() {

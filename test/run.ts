@@ -13,7 +13,9 @@ const files = given.filter((argument) => !argument.startsWith("-"));
 const patterns =
   files.length > 0
     ? files.map((file) => (/\.ts$|\*/.test(file) ? file : `${file.replace(/\/$/, "")}/**/*.test.ts`))
-    : ["{batch,bench,client,consumer,gateway,lib,local,nginx,postgres,server,stream,test}/**/*.test.ts"];
+    : [
+        "{batch,bench,client,consumer,doctor,gateway,lib,local,nginx,postgres,server,stream,test}/**/*.test.ts",
+      ];
 
 const folder = await mkdtemp(join(tmpdir(), "fleetlog-test-"));
 await chmod(folder, 0o755); // PostgreSQL may run as another user

@@ -23,13 +23,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     // Runs in the browser; what it is made of is put into its bundle by vite.
     "gateway/page": "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
     nginx: "lib zod",
+    doctor: "lib stream postgres ioredis kysely zod",
     bench: anything,
     local: anything,
     test: anything,
   }).map(([folder, names]) => [folder, names.split(" ")]),
 );
 
-const programs = new Set(["server", "consumer", "gateway", "client"]);
+const programs = new Set(["server", "consumer", "gateway", "client", "doctor"]);
 const linesMax = 250;
 const testLinesMax = 400;
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
 import { readConfig as readConsumerConfig } from "#consumer/config.ts";
+import { readConfig as readDoctorConfig } from "#doctor/config.ts";
 import { readConfig as readGatewayConfig } from "#gateway/config.ts";
 import type { Env } from "#lib/config.ts";
 import { projectFolder } from "#local/folders.ts";
@@ -49,6 +50,10 @@ const programs: Readonly<Record<string, { readConfig: (env: Env) => unknown; req
     required: { DATABASE_URL: "postgres://host/name", REDIS_URL: "redis://host" },
   },
   gateway: { readConfig: readGatewayConfig, required: { DATABASE_URL: "postgres://host/name" } },
+  doctor: {
+    readConfig: readDoctorConfig,
+    required: { DATABASE_URL: "postgres://host/name", REDIS_URL: "redis://host" },
+  },
   migrate: { readConfig: readMigrateConfig, required: { DATABASE_URL: "postgres://host/name" } },
   "nginx-config": { readConfig: readNginxConfig, required: { NGINX_VERSION: "1.30" } },
   bench: { readConfig: readBenchConfig, required: {} },
@@ -208,6 +213,7 @@ describe("Dockerfile", () => {
       "batch",
       "client",
       "consumer",
+      "doctor",
       "gateway",
       "lib",
       "nginx",

@@ -8,7 +8,7 @@ import { projectFolder } from "#local/folders.ts";
 
 const script = join(projectFolder, "manage.sh");
 const commands =
-  "start stop restart status health logs scale migrate backup restore psql redis send-test bench clean".split(
+  "start stop restart status health doctor logs scale migrate backup restore psql redis send-test bench clean".split(
     " ",
   );
 const folder = mkdtempSync(join(tmpdir(), "fleetlog-manage-"));

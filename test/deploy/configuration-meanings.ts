@@ -55,6 +55,14 @@ export const meanings: Readonly<Record<string, string>> = {
   CORS_ORIGINS:
     'Origins whose pages may read through the gateway, such as `https://logs.example.com`, apart by commas; "*" for all. None unless set.',
   QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
+  DOCTOR_READY:
+    "Programs that must be ready, by the address of their `/readyz`; every address of a name is asked.",
+  DOCTOR_HTTP:
+    "Nginx' HTTP/1.1. With TLS in its configuration, the certificate of that port is looked at on the same host.",
+  DOCTOR_GRPC: "Nginx' gRPC.",
+  DOCTOR_NGINX_VERSION: "Which Nginx that is.",
+  DOCTOR_NGINX_CONF: "The file of its configuration, ours or another's.",
+  DOCTOR_DISKS: "A path on each disk to look at.",
   NGINX_CONFIG_FILE: "What is written.",
   NGINX_FOLDER: "Nginx' own folder, for its pid and temporary files.",
   NGINX_VERSION: "For which Nginx; what it can do differs. 1.27.3 or later.",

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { z } from "zod";
 import { readConfig as readConsumerConfig } from "#consumer/config.ts";
+import { readConfig as readDoctorConfig } from "#doctor/config.ts";
 import { readConfig as readGatewayConfig } from "#gateway/config.ts";
 import { type Env, shapeOf } from "#lib/config.ts";
 import { projectFolder } from "#local/folders.ts";
@@ -20,6 +21,7 @@ const programs: readonly { title: string; readConfig: (env: Env) => unknown }[] 
   { title: "Consumer (`consumer/main.ts`)", readConfig: readConsumerConfig },
   { title: "Gateway (`gateway/main.ts`)", readConfig: readGatewayConfig },
   { title: "Migrations (`postgres/main.ts`)", readConfig: readMigrateConfig },
+  { title: "Doctor (`doctor/main.ts`)", readConfig: readDoctorConfig },
   { title: "Nginx in a container (`nginx/main.ts` writes its nginx.conf)", readConfig: readNginxConfig },
 ];
 

@@ -1,0 +1,22 @@
+import { type Finding, fail, ok, warn } from "./finding.ts";
+
+/** Tells a machine's time, in ms since 1970. */
+export type Clock = () => Promise<number>;
+
+/**
+ * How far another machine's clock is from ours. Half the time of asking is taken off, and what that leaves unsure is not
+ * held against it.
+ */
+export async function checkClock(name: string, clock: Clock): Promise<Finding> {
+  const askedAt = Date.now();
+  const theirs = await clock();
+  const answeredAt = Date.now();
+  const unsureMs = (answeredAt - askedAt) / 2;
+  const apartMs = Math.max(0, Math.abs(theirs - (askedAt + unsureMs)) - unsureMs);
+  const check = `clock.${name}`;
+  const found = `${(apartMs / 1_000).toFixed(1)} s apart from this machine's`;
+  const fix =
+    "Let both machines follow NTP: received_at, the order of batches and the day of a partition come from these clocks.";
+  if (apartMs > 60_000) return fail(check, found, fix);
+  return apartMs > 1_000 ? warn(check, found, fix) : ok(check, found);
+}

@@ -1,0 +1,40 @@
+import { lookup } from "node:dns/promises";
+import { type Finding, fail, ok } from "./finding.ts";
+
+/**
+ * Whether a program answers and is ready, by its /readyz, whose reasons are repeated; where a name has several addresses,
+ * as of a scaled service, each of them.
+ */
+export async function checkReady(address: string): Promise<Finding[]> {
+  const [, host = "", port = ""] = /^(.*):(\d+)$/.exec(address) ?? [];
+  const found = await lookup(host, { all: true, family: 4 });
+  const addresses = found.length === 1 ? [address] : found.map((one) => `${one.address}:${port}`);
+  return Promise.all(addresses.map((one) => checkOne(one === address ? address : `${host} ${one}`, one)));
+}
+
+async function checkOne(name: string, address: string): Promise<Finding> {
+  const check = `ready ${name}`;
+  try {
+    const response = await fetch(`http://${address}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    const text = (await response.text()).trim().slice(0, 1_000);
+    if (response.ok) return ok(check, "ready");
+    return fail(
+      check,
+      text.replaceAll("\n", "; ") || `status ${response.status}`,
+      "Look at what it names; its log has more.",
+    );
+  } catch (error) {
+    return fail(
+      check,
+      `does not answer: ${reasonOf(error)}`,
+      "Start it, and look at its log if it does not stay.",
+    );
+  }
+}
+
+/** The innermost reason of a failure, such as "connect ECONNREFUSED 127.0.0.1:8080". */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
+  return error.cause === undefined ? error.message : reasonOf(error.cause);
+}

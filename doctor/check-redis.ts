@@ -1,0 +1,70 @@
+import type { Redis } from "ioredis";
+import { mastersOf, type StreamRedis } from "#stream/connection.ts";
+import { unsafeSettings } from "#stream/safety.ts";
+import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
+
+/** Sharded publish and subscribe came with it. */
+const majorMin = 7;
+
+/** Every node's version and memory, and the settings that servers insist on. Throws when Redis is away. */
+export async function checkRedis(redis: StreamRedis): Promise<Finding[]> {
+  const nodes = mastersOf(redis);
+  const findings = await Promise.all(nodes.map((node) => checkNode(node, nodes.length > 1)));
+  return [...findings.flat(), ...(await checkSettings(redis))];
+}
+
+async function checkSettings(redis: StreamRedis): Promise<Finding[]> {
+  const problems = await unsafeSettings(redis);
+  if (problems.length === 0) return [ok("redis.settings", "what is acknowledged is on disk")];
+  return problems.map((problem) =>
+    fail(
+      "redis.settings",
+      problem,
+      "Set it in redis.conf, or by CONFIG SET and CONFIG REWRITE; servers refuse batches meanwhile.",
+    ),
+  );
+}
+
+async function checkNode(node: Redis, isOneOfMany: boolean): Promise<Finding[]> {
+  const name = isOneOfMany ? `${node.options.host}:${node.options.port}: ` : "";
+  const info = `${await node.info("server")}\n${await node.info("memory")}`;
+  const read = (field: string) => new RegExp(`^${field}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
+  const version = read("redis_version");
+  const versionFinding =
+    Number.parseInt(version, 10) >= majorMin
+      ? ok("redis.version", name + version)
+      : fail("redis.version", `${name}${version || "unknown"}`, `Use Redis ${majorMin} or later.`);
+  const memory = {
+    used: Number(read("used_memory")),
+    max: Number(read("maxmemory")),
+    machine: Number(read("total_system_memory")),
+  };
+  return [versionFinding, memoryFinding(name, memory)];
+}
+
+function memoryFinding(
+  name: string,
+  { used, max, machine }: { readonly used: number; readonly max: number; readonly machine: number },
+): Finding {
+  const check = "redis.memory";
+  const found = `${name}${bytesText(used)} of ${max === 0 ? "no limit" : bytesText(max)}`;
+  if (max === 0) {
+    return warn(
+      check,
+      found,
+      "Set maxmemory, or a long outage of PostgreSQL ends with Redis killed by the system.",
+    );
+  }
+  if (used > 0.9 * max) {
+    return fail(check, found, "Devices are told to come later: is a consumer running? Else raise maxmemory.");
+  }
+  if (used > 0.7 * max) return warn(check, found, "See whether consumers keep up, or raise maxmemory.");
+  if (machine > 0 && max * 2 > machine) {
+    return warn(
+      check,
+      `${found}, on a machine with ${bytesText(machine)}`,
+      "Rewriting its file may take as much again: give the machine twice maxmemory, or lower it.",
+    );
+  }
+  return ok(check, found);
+}

@@ -1,0 +1,83 @@
+import { readFile } from "node:fs/promises";
+import { type Kysely, sql } from "kysely";
+import { withDeadline } from "#lib/deadline.ts";
+import type { Database } from "#postgres/tables.ts";
+import { mastersOf, type StreamRedis } from "#stream/connection.ts";
+import { checkClock } from "./check-clocks.ts";
+import { checkCertificate, checkGrpc, checkHttp } from "./check-front-door.ts";
+import { checkDisk, checkNode } from "./check-machine.ts";
+import { checkNginxConf, checkNginxVersion } from "./check-nginx-conf.ts";
+import { checkPostgres } from "./check-postgres.ts";
+import { checkReady, reasonOf } from "./check-programs.ts";
+import { checkRedis } from "./check-redis.ts";
+import type { Config } from "./config.ts";
+import { type Finding, fail } from "./finding.ts";
+import { findAll, parseNginxConf } from "./nginx-conf.ts";
+
+const checkMsMax = 15_000;
+
+/** All that can be found out from here. What cannot be reached is a finding too: nothing is thrown. */
+export async function examine(
+  config: Config,
+  { db, redis }: { readonly db: Kysely<Database>; readonly redis: StreamRedis },
+): Promise<readonly Finding[]> {
+  const { http, grpc, nginxVersion, nginxConfFile: file } = config;
+  const groups = [
+    attempt("versions", "", async () => [
+      checkNode(),
+      ...(nginxVersion ? [checkNginxVersion(nginxVersion)] : []),
+    ]),
+    ...config.disks.map((path) =>
+      attempt(`disk ${path}`, "Is the path right?", async () => [await checkDisk(path)]),
+    ),
+    attempt("redis", "Start Redis, or mend REDIS_URL.", async () => [
+      ...(await checkRedis(redis)),
+      await checkClock("redis", () => redisClock(redis)),
+    ]),
+    attempt("postgres", "Start PostgreSQL, or mend DATABASE_URL.", async () => [
+      ...(await checkPostgres(db)),
+      await checkClock("postgres", () => postgresClock(db)),
+    ]),
+    ...config.ready.map((address) =>
+      attempt(`ready ${address}`, "Start it: its name has no address.", () => checkReady(address)),
+    ),
+    attempt("nginx", "Is the file readable, and whole?", async () =>
+      file ? await nginxFindings(file, http) : [],
+    ),
+    ...(http ? [attempt(`http ${http}`, "", async () => [await checkHttp(http)])] : []),
+    ...(grpc ? [attempt(`grpc ${grpc}`, "", async () => [await checkGrpc(grpc)])] : []),
+  ];
+  return (await Promise.all(groups)).flat();
+}
+
+async function attempt(name: string, fix: string, work: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await withDeadline(name, checkMsMax, work());
+  } catch (error) {
+    return [fail(name, reasonOf(error), fix)];
+  }
+}
+
+/** Of the configuration, and of the certificate where it listens with TLS: on the host of the HTTP listener. */
+async function nginxFindings(file: string, http: string | undefined): Promise<Finding[]> {
+  const text = await readFile(file, "utf8");
+  const ports = findAll(parseNginxConf(text), "listen")
+    .filter(({ directive }) => directive.args.includes("ssl"))
+    .map(({ directive }) => Number(directive.args[0]?.replace(/^.*:/, "")));
+  const host = http?.slice(0, http.lastIndexOf(":"));
+  const certificates = host ? await Promise.all(ports.map((port) => checkCertificate(host, port))) : [];
+  return [...checkNginxConf(text), ...certificates];
+}
+
+async function redisClock(redis: StreamRedis): Promise<number> {
+  const [node] = mastersOf(redis);
+  if (!node) throw new Error("Redis: no node is connected");
+  const [seconds, micros] = await node.time();
+  return Number(seconds) * 1_000 + Number(micros) / 1_000;
+}
+
+async function postgresClock(db: Kysely<Database>): Promise<number> {
+  const { rows } = await sql<{ ms: number }>`
+    select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`.execute(db);
+  return rows[0]?.ms ?? Number.NaN;
+}

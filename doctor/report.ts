@@ -1,0 +1,26 @@
+import type { Finding } from "./finding.ts";
+
+/** 1 when something fails; warnings are no reason to stop a script. */
+export function exitCodeOf(findings: readonly Finding[]): 0 | 1 {
+  return findings.some(({ state }) => state === "fail") ? 1 : 0;
+}
+
+/** For people: a line per finding, with what to do below it. */
+export function textReport(findings: readonly Finding[]): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = findings.flatMap(({ check, state, found, fix }) => [
+    `${marks[state]} ${state.padEnd(4)}  ${check.padEnd(width)}  ${found}`,
+    ...(fix ? [`${" ".repeat(8)}${fix}`] : []),
+  ]);
+  const count = (wanted: Finding["state"]) => findings.filter(({ state }) => state === wanted).length;
+  return [...lines, "", `${count("ok")} ok, ${count("warn")} to look at, ${count("fail")} wrong`, ""].join(
+    "\n",
+  );
+}
+
+/** For programs. */
+export function jsonReport(findings: readonly Finding[]): string {
+  return `${JSON.stringify({ ok: exitCodeOf(findings) === 0, findings }, undefined, 2)}\n`;
+}
+
+const marks: Readonly<Record<Finding["state"], string>> = { ok: "✓", warn: "!", fail: "✗" };

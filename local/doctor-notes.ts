@@ -1,0 +1,39 @@
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { RunningSystem } from "./system.ts";
+
+// Where the parts of a running `npm start` are, as doctor/main.ts wants to be told. Holds the password of PostgreSQL.
+
+const fileIn = (folder: string) => join(folder, "doctor.json");
+
+/** Called once everything is up. */
+export async function tellDoctor(folder: string, system: RunningSystem): Promise<void> {
+  const { servers, consumer, gateway, nginx, redis, postgres, databaseUrl } = system;
+  const ready = [...servers, consumer, gateway].map(({ addresses }) => addresses.admin ?? addresses.http);
+  const notes = {
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redis.url,
+    DOCTOR_READY: ready.join(","),
+    DOCTOR_HTTP: nginx.http,
+    DOCTOR_GRPC: nginx.grpc,
+    DOCTOR_NGINX_VERSION: nginx.version,
+    DOCTOR_NGINX_CONF: nginx.configFile,
+    DOCTOR_DISKS: [...new Set([folder, postgres?.data ?? folder])].join(","),
+  };
+  await writeFile(fileIn(folder), JSON.stringify(notes), { mode: 0o600 });
+}
+
+/** Called when nothing runs any more. */
+export async function forgetDoctor(folder: string): Promise<void> {
+  await rm(fileIn(folder), { force: true });
+}
+
+/** Undefined when nothing runs. */
+export async function doctorNotes(folder: string): Promise<Readonly<Record<string, string>> | undefined> {
+  try {
+    return JSON.parse(await readFile(fileIn(folder), "utf8")) as Record<string, string>;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
