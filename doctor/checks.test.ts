@@ -39,9 +39,9 @@ describe("an nginx.conf", () => {
         server { listen 1 ssl; location ~ ^/a(b|c)$ { set $x "\${y}z"; } } }`);
     const [format] = findAll(read, "log_format");
     assert.deepEqual(format?.directive.args, ["x", '{"a":"$b"}', "c d"]);
-    const [location] = findAll(read, "location");
-    assert.deepEqual(location?.directive.args, ["~", "^/a(b|c)$"]);
-    assert.deepEqual(inherited([...(location?.around ?? []), location!.directive], "listen"), ["1", "ssl"]);
+    const [location = assert.fail("no location")] = findAll(read, "location");
+    assert.deepEqual(location.directive.args, ["~", "^/a(b|c)$"]);
+    assert.deepEqual(inherited([...location.around, location.directive], "listen"), ["1", "ssl"]);
   });
 
   test("that is not whole is refused", () => {

@@ -37,7 +37,7 @@ describe("of a system that is well", () => {
       [],
     );
     assert.equal(exitCode, 0);
-    const checks = findings.filter(({ state }) => state === "ok").map(({ check }) => check);
+    const checks = new Set(findings.filter(({ state }) => state === "ok").map(({ check }) => check));
     for (const check of [
       "node.version",
       "redis.version",
@@ -54,7 +54,7 @@ describe("of a system that is well", () => {
       `tls ${system.nginx.tls}`,
       `ready ${system.gateway.addresses.http}`,
     ]) {
-      assert.ok(checks.includes(check), `${check}: ${JSON.stringify(findings, undefined, 1)}`);
+      assert.ok(checks.has(check), `${check}: ${JSON.stringify(findings, undefined, 1)}`);
     }
   });
 
