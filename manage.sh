@@ -25,7 +25,8 @@ usage: manage.sh COMMAND
 
   -y, --yes             before restore or clean: do not ask
 
-Services: nginx server consumer gateway redis postgres migrate nginx-config
+Services: nginx server consumer gateway redis postgres migrate nginx-config; with COMPOSE_PROFILES=monitoring also
+prometheus node-exporter grafana
 Settings: .env beside this script (or the file that FLEETLOG_ENV_FILE names), made by the first start; .env.example
 explains them. What the environment sets goes before what the file sets.
 A backup holds what is stored. What is acknowledged and still on its way lies in Redis until it is stored; restore
@@ -64,14 +65,20 @@ confirm() {
   [ "$answer" = yes ] || fail 'nothing was done'
 }
 
+new_password() {
+  od -An -N16 -tx1 /dev/urandom | tr -d ' \n'
+}
+
 # A database that exists already keeps its password, so a new one is made up for a new database only.
 make_env_file() {
   [ -e "$env_file" ] && return
   volume=${COMPOSE_PROJECT_NAME:-fleetlog}_postgres
   (umask 077 && cp "$root/.env.example" "$env_file")
   if ! docker volume inspect "$volume" >/dev/null 2>&1; then
-    set_env POSTGRES_PASSWORD "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+    set_env POSTGRES_PASSWORD "$(new_password)"
   fi
+  set_env GRAFANA_PASSWORD "$(new_password)"
+  set_env GRAFANA_DATABASE_PASSWORD "$(new_password)"
   printf 'Made %s\n' "$env_file"
 }
 
@@ -97,7 +104,7 @@ health() {
     while IFS='|' read -r name service state condition code; do
       case $service/$state/$condition/$code in
         */running/healthy/*) printf '%-28s healthy\n' "$name" ;;
-        migrate/exited/*/0 | nginx-config/exited/*/0) printf '%-28s done\n' "$name" ;;
+        migrate/exited/*/0 | nginx-config/exited/*/0 | reader-role/exited/*/0) printf '%-28s done\n' "$name" ;;
         *)
           bad=1
           printf '%-28s %s %s (exit code %s)\n' "$name" "$state" "$condition" "$code"
@@ -133,11 +140,13 @@ Fleetlog runs: http://$http and gRPC on $grpc
   $0 status        how it is
   $0 stop          until the next start
 TEXT
+  grafana=$(compose port grafana 3000 2>/dev/null) || return 0
+  printf 'Grafana: http://%s, user admin, password GRAFANA_PASSWORD in %s\n' "$grafana" "$env_file"
 }
 
 restart() {
   [ $# -gt 0 ] || {
-    compose down
+    compose --profile '*' down
     start
     return
   }
@@ -240,7 +249,7 @@ need_docker
 
 case $command in
   start) start ;;
-  stop) compose down ;;
+  stop) compose --profile '*' down ;;
   restart) restart "$@" ;;
   status) compose ps --all ;;
   health) health ;;

@@ -16,13 +16,14 @@ import { startTrialDevice, type TrialDevice } from "./trial-device.ts";
 // One device streams through the published port all the time, and in the end everything acknowledged is stored, once.
 
 const folder = mkdtempSync(join(tmpdir(), "fleetlog-compose-"));
-const [httpPort, grpcPort] = [await freePort(), await freePort()];
+const [httpPort, grpcPort, tlsPort] = [await freePort(), await freePort(), await freePort()];
 const openFilesMax = Number(spawnSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" }).stdout) || 65_536;
 const env = {
   COMPOSE_PROJECT_NAME: `fleetlog-trial-${process.pid}`,
   FLEETLOG_ENV_FILE: join(folder, ".env"),
   HTTP_PORT: String(httpPort),
   GRPC_PORT: String(grpcPort),
+  TLS_PORT: String(tlsPort),
   NGINX_OPEN_FILES_MAX: String(Math.min(openFilesMax, 65_536)),
   BENCH_SECONDS: "2",
 };
@@ -80,6 +81,12 @@ describe("Fleetlog in containers", () => {
     const page = await fetch(url, { headers: { accept: "text/html" } });
     assert.match(await page.text(), /<script type="module"/);
     assert.equal((await fetch(`${url}/metrics`)).status, 404);
+  });
+
+  test("is found well by its doctor", async (t) => {
+    const { stdout } = await manage("doctor");
+    t.diagnostic(stdout);
+    assert.match(stdout, /, 0 wrong$/m);
   });
 
   test("spreads calls over servers that join, without a reload, and goes on when they leave", async (t) => {

@@ -19,6 +19,8 @@ interface Service {
   readonly healthcheck: { readonly disable?: boolean; readonly test?: readonly string[] };
   readonly user?: string;
   readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly profiles?: readonly string[];
   readonly networks: readonly string[];
   readonly read_only: boolean;
   readonly init: boolean;
@@ -40,6 +42,8 @@ const compose = parse(composeText, { merge: true }) as {
   readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>;
 };
 const services = Object.entries(compose.services);
+/** What people look at beside the product. */
+const pages = ["prometheus", "grafana"];
 const service = (name: string): Service => compose.services[name] ?? assert.fail(`no service ${name}`);
 
 /** Every program with what it reads, and what it must be given. */
@@ -92,7 +96,8 @@ const documented = new Map(
 
 describe(".env.example", () => {
   test("names every variable of the compose file, once, and no other", () => {
-    assert.deepEqual([...documented.keys()].toSorted(), [...interpolated.keys()].toSorted());
+    const named = [...interpolated.keys(), "COMPOSE_PROFILES"]; // that one is Compose's own
+    assert.deepEqual([...documented.keys()].toSorted(), named.toSorted());
     const lines = read(".env.example").match(/^# [A-Z_]+=/gm) ?? [];
     assert.equal(lines.length, documented.size);
   });
@@ -159,17 +164,56 @@ describe("docker-compose.yml", () => {
     }
   });
 
-  test("publishes Nginx alone, on loopback unless told otherwise, and nothing else has a way out", () => {
-    assert.deepEqual(
-      services.filter(([, { ports }]) => ports).map(([name]) => name),
-      ["nginx"],
-    );
+  test("publishes Nginx, on loopback unless told otherwise, and nothing else has a way out", () => {
+    const published = services.filter(([, { ports }]) => ports).map(([name]) => name);
+    assert.deepEqual(published, ["nginx", ...pages]);
     for (const port of service("nginx").ports ?? [])
       assert.match(port, /^\$\{(TLS_)?BIND_ADDRESS:-127\.0\.0\.1\}:/);
     for (const [name, { networks }] of services) {
-      if (name !== "nginx") assert.deepEqual(networks, ["back"], name);
+      if (!published.includes(name)) assert.deepEqual(networks, ["back"], name);
     }
     assert.equal(compose.networks.back?.internal, true);
+  });
+
+  test("shows the pages of the profile monitoring to this machine alone, whatever it is told", () => {
+    for (const name of pages) {
+      assert.deepEqual(service(name).profiles, ["monitoring"]);
+      assert.deepEqual(service(name).networks, ["monitoring", "back"]);
+      for (const port of service(name).ports ?? []) assert.match(port, /^127\.0\.0\.1:/);
+    }
+  });
+
+  test("pins every image that it does not build", () => {
+    for (const [name, { image }] of services) {
+      if (!image.startsWith("${FLEETLOG_IMAGE")) assert.match(withDefaults(image), /:v?\d[\w.-]*$/, name);
+    }
+  });
+
+  test("brings Grafana what is provisioned: dashboards, and the variables of its data sources", () => {
+    const folder = "deploy/grafana/provisioning";
+    const { volumes = [], environment = {} } = service("grafana");
+    const { providers } = parse(read(`${folder}/dashboards/fleetlog.yml`)) as {
+      providers: readonly { options: { path: string } }[];
+    };
+    const mounted = volumes.map((volume) => volume.split(":")[1]);
+    for (const { options } of providers) assert.ok(mounted.includes(options.path), options.path);
+    const named = read(`${folder}/datasources/fleetlog.yml`).match(/\$[A-Z_]+/g) ?? [];
+    assert.ok(named.length > 0);
+    for (const name of named) assert.ok(environment[name.slice(1)], name);
+  });
+
+  test("lets Prometheus find every program where its metrics are", () => {
+    const { scrape_configs: jobs } = parse(read("deploy/prometheus/prometheus.yml")) as {
+      scrape_configs: readonly { dns_sd_configs?: readonly { names: readonly string[]; port: number }[] }[];
+    };
+    const found = jobs.flatMap(({ dns_sd_configs: all = [] }) =>
+      all.map(({ names, port }) => `${names[0]}:${port}`),
+    );
+    assert.deepEqual(found.toSorted(), service("doctor").environment?.DOCTOR_READY?.split(",").toSorted());
+    for (const name of ["server", "consumer", "gateway"]) {
+      const { ADMIN_LISTEN: admin, HTTP_LISTEN: http } = service(name).environment ?? {};
+      assert.ok(found.includes(`${name}:${(admin ?? http)?.split(":")[1]}`), name);
+    }
   });
 
   test("builds the image once, for all programs", () => {
