@@ -1,9 +1,11 @@
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "#batch/limits.ts";
 import { severityByName } from "#client/line-severity.ts";
 import { exitCodes, InputError, send } from "#client/send.ts";
 import type { Output } from "#client/send-report.ts";
 import { SpoolError } from "#client/spool/spool.ts";
+import { tlsCredentials } from "#client/tls-credentials.ts";
 
 const program = new Command("fleetlog").description("Fleetlog, from the side of a device.");
 
@@ -17,6 +19,10 @@ program
       .argParser(name("a device id", limits.deviceIdBytesMax)),
   )
   .option("-a, --address <host:port>", "gRPC address of Fleetlog", hostAndPort, "127.0.0.1:50051")
+  .option("--tls", "with TLS; the CAs that Node brings along are trusted")
+  .option("--ca <file>", "trust these CAs instead (PEM)")
+  .option("--cert <file>", "the device's certificate, where one is wanted (PEM); with --key")
+  .option("--key <file>", "its key (PEM)")
   .option("-l, --logger <name>", "the part of the device that speaks, stored with every record", loggerName)
   .addOption(
     new Option("-s, --severity <level>", "the severity of every record; auto: what the line says, else info")
@@ -60,6 +66,7 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
         deviceId: options.device,
         inputs: files.length > 0 ? files : ["-"],
         address: options.address,
+        credentials: credentialsOf(options),
         logger: options.logger,
         severity: severity === "auto" ? undefined : severityByName[severity],
         sessionId: options.session,
@@ -76,6 +83,10 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
 interface SendCommandOptions {
   device: string;
   address: string;
+  tls?: boolean;
+  ca?: string;
+  cert?: string;
+  key?: string;
   logger?: string;
   severity: keyof typeof severityByName | "auto";
   session?: string;
@@ -84,6 +95,16 @@ interface SendCommandOptions {
   spool?: string;
   keepUntil: "accepted" | "committed";
   quiet?: boolean;
+}
+
+function credentialsOf({ tls, ca, cert, key }: SendCommandOptions): ChannelCredentials | undefined {
+  try {
+    if (tls) return tlsCredentials({ ca, cert, key });
+  } catch (error) {
+    throw new InputError(error instanceof Error ? error.message : String(error));
+  }
+  if (ca ?? cert ?? key) throw new InputError("--ca, --cert and --key are for --tls: say that, too");
+  return undefined;
 }
 
 function createOutput(quiet: boolean): Output {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { constants, createReadStream } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import { recordBytesMax } from "#client/batch-builder.ts";
 import { DeviceLog } from "#client/device-log.ts";
 import { DeviceStream } from "#client/device-stream.ts";
@@ -16,6 +17,8 @@ export interface SendOptions {
   /** Paths; "-" is standard input. */
   readonly inputs: readonly string[];
   readonly address?: string | undefined;
+  /** Default: without TLS. */
+  readonly credentials?: ChannelCredentials | undefined;
   readonly logger?: string | undefined;
   /** Absent: read from each line, INFO where it does not say. */
   readonly severity?: Severity | undefined;
@@ -78,6 +81,7 @@ export async function send(
     deviceId: options.deviceId,
     sessionId: options.sessionId,
     address: options.address,
+    credentials: options.credentials,
     giveUpAfterMs,
     keepUntil: options.keepUntil,
     spool: options.spool === undefined ? undefined : { folder: options.spool },
