@@ -20,8 +20,11 @@ test("while Redis hangs, streams of large batches hold a bounded part of the ser
   let most = 0;
   try {
     await waitFor("Redis to be given up", async () => {
-      most = Math.max(most, (await memory()) - before);
-      return streams.every(({ acks }) => acks.length > 0);
+      const more = (await memory()) - before;
+      const isGivenUp = streams.some(({ acks }) => acks.length > 0);
+      // From then on batches flow again, and what they leave to the garbage collector counts for it.
+      if (!isGivenUp) most = Math.max(most, more);
+      return isGivenUp;
     });
   } finally {
     process.kill(redis.pid, "SIGCONT");

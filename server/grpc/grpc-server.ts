@@ -1,13 +1,25 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { createServer, type ServerHttp2Session } from "node:http2";
+import { Server } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { limits } from "#batch/limits.ts";
+import { listen } from "#lib/admin-server.ts";
 import type { StartRpc } from "../rpc-metrics.ts";
-import { type IngestParts, ingestHandlers, ingestService } from "./ingest-service.ts";
+import { takeDirectly } from "./direct-calls.ts";
+import type { IngestParts } from "./ingest-calls.ts";
+import { ingestHandlers, ingestService } from "./ingest-service.ts";
+import { keepAlive } from "./keep-alive.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { createReflection } from "./reflection.ts";
+import { Tunnel } from "./tunnel.ts";
 
 /** A message beyond this is not read, and its call ends. Up to here too large a batch is answered by name. */
 const messageBytesMax = 4 * limits.batchBytesMax;
+
+/**
+ * What a device may send that the server has not read yet, on one stream and on one connection: so much is held for it
+ * while it has to wait. With HTTP/2's 64 KiB a stream of large batches waits for the window more than for the server.
+ */
+const windowBytes = { stream: 128 << 10, connection: 1 << 20 } as const;
 
 export interface GrpcFace {
   /** Returns the real address. */
@@ -19,42 +31,47 @@ export interface GrpcFace {
   destroy(): void;
 }
 
-/** gRPC: ingest with its batches left as bytes, health, reflection. */
+/**
+ * gRPC on node:http2. What devices call all day is served directly; health, reflection, GetSession and whatever is out
+ * of the ordinary by grpc-js behind it (docs/decisions/0009).
+ */
 export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRpc }): GrpcFace {
-  const server = new Server({
+  const inner = new Server({
     "grpc.max_receive_message_length": messageBytesMax,
-    "grpc.max_concurrent_streams": 1_024,
     "grpc.enable_channelz": 0,
-    // Finds connections whose other end is gone without a word; Nginx and clients answer these pings.
-    "grpc.keepalive_time_ms": 60_000,
-    "grpc.keepalive_timeout_ms": 20_000,
     interceptors: [observeCalls(parts.startRpc)],
   });
   const health = new HealthImplementation({ "": "NOT_SERVING", "fleetlog.v1.IngestService": "NOT_SERVING" });
-  server.addService(ingestService, ingestHandlers(parts));
-  health.addToServer(server);
-  createReflection().addToServer(server);
+  inner.addService(ingestService, ingestHandlers(parts));
+  health.addToServer(inner);
+  createReflection().addToServer(inner);
+  const tunnel = new Tunnel(inner);
+
+  const server = createServer({
+    settings: { maxConcurrentStreams: 1_024, initialWindowSize: windowBytes.stream },
+  });
+  const sessions = new Set<ServerHttp2Session>();
+  server.on("session", (session) => {
+    session.setLocalWindowSize(windowBytes.connection);
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+    keepAlive(session);
+  });
+  server.on("stream", (stream, headers) => {
+    if (!takeDirectly(stream, headers, { ...parts, messageBytesMax })) tunnel.pass(stream, headers);
+  });
   return {
-    listen: ({ host, port }) =>
-      new Promise((resolve, reject) => {
-        const name = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-        server.bindAsync(name, ServerCredentials.createInsecure(), (error, bound) => {
-          if (error) reject(error);
-          else resolve({ host, port: bound });
-        });
-      }),
+    listen: (address) => listen(server, address),
     setServing(serving) {
       for (const name of ["", "fleetlog.v1.IngestService"]) {
         health.setStatus(name, serving ? "SERVING" : "NOT_SERVING");
       }
     },
     close: () =>
-      new Promise((resolve, reject) => {
-        server.tryShutdown((error) => {
-          if (error) reject(error);
-          else resolve();
-        });
-      }),
-    destroy: () => server.forceShutdown(),
+      new Promise((resolve, reject) => server.close((error) => (error ? reject(error) : resolve()))),
+    destroy() {
+      for (const session of sessions) session.destroy();
+      inner.forceShutdown();
+    },
   };
 }

@@ -1,0 +1,182 @@
+import type { ServerHttp2Stream } from "node:http2";
+import { constants } from "node:http2";
+import { status } from "@grpc/grpc-js";
+import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import { invalidArgument } from "../verdict.ts";
+import type { CallHandler, IngestCall, Status } from "./ingest-calls.ts";
+import { MessageReader, prefixBytes } from "./message-reader.ts";
+
+const responseHeaders = {
+  [constants.HTTP2_HEADER_STATUS]: 200,
+  [constants.HTTP2_HEADER_CONTENT_TYPE]: "application/grpc+proto",
+} as const;
+
+/** A date is of no use to anybody, and a header is 1 µs. */
+const sendOptions = { waitForTrailers: true, sendDate: false };
+
+/**
+ * One gRPC call on a stream of node:http2. Messages are handed out one at a time, and the connection is read no
+ * further while none is wanted. What is sent during one turn of the event loop leaves in one write.
+ */
+export class DirectCall implements IngestCall {
+  readonly #stream: ServerHttp2Stream;
+  readonly #reader: MessageReader;
+  readonly #onStatus: (code: string) => void;
+  readonly #deadline: NodeJS.Timeout | undefined;
+  #handler: CallHandler | undefined;
+  #messages: Buffer[] = [];
+  #sent: (() => void)[] = [];
+  #hasAllPieces = false;
+  #isOver = false;
+
+  /** `onStatus` is called once, with the name of the code with which the call ended. */
+  constructor(
+    stream: ServerHttp2Stream,
+    {
+      messageBytesMax,
+      timeoutMs,
+      onStatus,
+    }: {
+      readonly messageBytesMax: number;
+      readonly timeoutMs: number | undefined;
+      readonly onStatus: (code: string) => void;
+    },
+  ) {
+    this.#stream = stream;
+    this.#reader = new MessageReader(messageBytesMax);
+    this.#onStatus = onStatus;
+    if (timeoutMs !== undefined) {
+      const late = { code: status.DEADLINE_EXCEEDED, details: "Deadline exceeded" };
+      this.#deadline = setTimeout(() => this.finish(late), timeoutMs);
+    }
+    stream.on("error", () => {}); // told by the close that follows
+    stream.on("close", () => this.#close("CANCELLED"));
+  }
+
+  serve(handler: CallHandler): void {
+    this.#handler = handler;
+    if (this.#isOver) return;
+    const stream = this.#stream;
+    stream.on("data", (piece: Buffer) => {
+      if (this.#isOver) return;
+      this.#reader.push(piece);
+      this.read();
+    });
+    stream.on("end", () => {
+      this.#hasAllPieces = true;
+      this.read();
+    });
+  }
+
+  open(): void {
+    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders, sendOptions);
+  }
+
+  /** Hands out what has arrived, for as long as it is wanted, then reads on. */
+  read(): void {
+    const [reader, handler] = [this.#reader, this.#handler];
+    if (handler === undefined) return;
+    try {
+      while (handler.wantsMore && !this.#isOver) {
+        const message = reader.next();
+        if (message === undefined) break;
+        handler.message(message);
+      }
+    } catch (error) {
+      this.#giveUp(error);
+      return;
+    }
+    if (this.#isOver) return;
+    if (!handler.wantsMore) this.pause();
+    else if (!this.#hasAllPieces) this.#stream.resume();
+    else if (reader.isEmpty) handler.complete();
+    else this.#giveUp(new InvalidBatchError("request", "ends within a message"));
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  send(message: Buffer, sent: () => void): void {
+    if (this.#isOver) return;
+    this.#messages.push(message);
+    this.#sent.push(sent);
+    if (this.#messages.length === 1) flushAfterThisTurn(this);
+  }
+
+  /** Writes what was sent so far. */
+  flush(): void {
+    const [messages, sent] = [this.#messages, this.#sent];
+    if (messages.length === 0 || this.#isGone) return;
+    [this.#messages, this.#sent] = [[], []];
+    this.open();
+    this.#stream.write(withPrefixes(messages), (error) => {
+      if (!error) for (const tell of sent) tell();
+    });
+  }
+
+  finish({ code, details, metadata }: Status, message?: Buffer): void {
+    if (this.#isOver) return;
+    const stream = this.#stream;
+    if (this.#isGone) return this.#close("CANCELLED");
+    if (message !== undefined) this.#messages.push(message);
+    const trailers = {
+      "grpc-status": code,
+      ...(details && { "grpc-message": encodeURI(details.toWellFormed()) }),
+      ...metadata?.toHttp2Headers(),
+    };
+    if (stream.headersSent || this.#messages.length > 0) {
+      this.open();
+      stream.once("wantTrailers", () => stream.sendTrailers(trailers));
+      stream.end(withPrefixes(this.#messages));
+      this.#messages = [];
+    } else {
+      stream.respond({ ...responseHeaders, ...trailers }, { endStream: true });
+    }
+    stream.resume(); // what is still on its way is of no interest
+    this.#close(status[code] ?? "UNKNOWN");
+  }
+
+  get #isGone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  #giveUp(error: unknown): void {
+    if (!(error instanceof InvalidBatchError)) throw error;
+    const { field, message } = error;
+    this.#handler?.unreadable({ code: invalidArgument, field, message, retryDelayMs: 0 });
+  }
+
+  #close(code: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#deadline);
+    this.#onStatus(code);
+    this.#handler?.closed();
+  }
+}
+
+function withPrefixes(messages: readonly Buffer[]): Buffer {
+  const length = messages.reduce((sum, message) => sum + prefixBytes + message.length, 0);
+  const bytes = Buffer.allocUnsafe(length);
+  let position = 0;
+  for (const message of messages) {
+    bytes[position] = 0;
+    bytes.writeUInt32BE(message.length, position + 1);
+    bytes.set(message, position + prefixBytes);
+    position += prefixBytes + message.length;
+  }
+  return bytes;
+}
+
+/** Redis answers for many batches at once: their acks leave together. */
+let waiting: DirectCall[] = [];
+
+function flushAfterThisTurn(call: DirectCall): void {
+  if (waiting.push(call) > 1) return;
+  setImmediate(() => {
+    const calls = waiting;
+    waiting = [];
+    for (const call of calls) call.flush();
+  });
+}

@@ -1,0 +1,118 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type StatusObject, status } from "@grpc/grpc-js";
+import { type SessionName, SessionNameSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { away, IngestStream, unreadable } from "../ingest-stream.ts";
+import type { Intake } from "../intake.ts";
+import type { StreamParts } from "../stream-parts.ts";
+import { wishOf } from "../unwrap-request.ts";
+import type { Refusal } from "../verdict.ts";
+import { encodeProgress, encodeResponse } from "./encode-response.ts";
+import { refusalStatus } from "./status.ts";
+
+export interface IngestParts extends StreamParts {
+  readonly intake: Intake;
+}
+
+/** A status, as far as it has to be given. */
+export type Status = Partial<StatusObject> & Pick<StatusObject, "code" | "details">;
+
+/** A call as its method sees it, whoever carries it. After the end nothing is sent. */
+export interface IngestCall {
+  /** Sends the headers now; otherwise they leave with what is said first. */
+  open(): void;
+  /** `sent` is called when the connection has taken the message, or never if it is gone. */
+  send(message: Buffer, sent: () => void): void;
+  /** The last word, and a last message before it, after what was sent before. */
+  finish(status: Status, message?: Buffer): void;
+  /** Goes on handing out messages. */
+  read(): void;
+  /** Reads no further. */
+  pause(): void;
+}
+
+/** What a method does with its call. */
+export interface CallHandler {
+  /** Whether the next message is wanted now; if not, {@link IngestCall.read} goes on later. */
+  readonly wantsMore: boolean;
+  message(message: Buffer): void;
+  /** The other end has said all it has to say. */
+  complete(): void;
+  /** What it says cannot be read: nothing more will come. */
+  unreadable(refusal: Refusal): void;
+  /** The call is over, however it ended. */
+  closed(): void;
+}
+
+const deaf: CallHandler = { wantsMore: false, message() {}, complete() {}, unreadable() {}, closed() {} };
+const ok: Status = { code: status.OK, details: "" };
+/** A response without any field. */
+const signOfLife = Buffer.alloc(0);
+
+/** The encoded response to one PushLogsRequest, or the status that stands for it. */
+export async function pushLogs({ intake }: IngestParts, request: Buffer): Promise<Buffer | Status> {
+  const verdict = await intake.acceptRequest(request);
+  return verdict.refusal ? refusalStatus(verdict.refusal) : encodeResponse(verdict);
+}
+
+/** Answers one call of PushLogs. */
+export function pushLogsHandler(parts: IngestParts, call: IngestCall): CallHandler {
+  let request: Buffer | undefined;
+  const answer = async (request: Buffer) => {
+    const response = await pushLogs(parts, request);
+    if ("code" in response) return call.finish(response);
+    call.finish(ok, response);
+  };
+  const unimplemented = (details: string) => call.finish({ code: status.UNIMPLEMENTED, details });
+  return {
+    wantsMore: true,
+    message(message) {
+      if (request !== undefined) unimplemented("Received a second request message for a unary method");
+      request = message;
+    },
+    complete() {
+      if (request === undefined) unimplemented("Received no request message for a unary method");
+      else void answer(request);
+    },
+    unreadable: (refusal) => call.finish(refusalStatus(refusal)),
+    closed() {},
+  };
+}
+
+/** Serves one call of StreamLogs. */
+export function streamLogsHandler(parts: IngestParts, call: IngestCall): CallHandler {
+  if (parts.openStreams.isEnding) {
+    call.finish(refusalStatus(away("the server is stopping")));
+    return deaf;
+  }
+  call.open(); // the device sees at once that it is connected
+  const stream = new IngestStream(parts, {
+    accept: (request) => parts.intake.acceptRequest(request),
+    deliver: (verdict, sent) => call.send(encodeResponse(verdict), sent),
+    say: (progress, sent) => call.send(progress ? encodeProgress(progress) : signOfLife, sent),
+    readOn: () => call.read(),
+    stopReading: () => call.pause(),
+    finish: (ending) => call.finish(ending ? refusalStatus(ending) : ok),
+  });
+  return {
+    get wantsMore() {
+      return !stream.isFull;
+    },
+    message(request) {
+      if (stream.isEnding) return; // read ahead; the device sends it again
+      const wish = wishOf(request);
+      if (wish === undefined || wish.hasBatch) stream.push(request);
+      if (wish === undefined) return;
+      let name: SessionName;
+      try {
+        name = fromBinary(SessionNameSchema, wish.session);
+      } catch (error) {
+        void stream.finish(unreadable("report_committed", error));
+        return;
+      }
+      stream.reportCommitted(name);
+    },
+    complete: () => void stream.finish(undefined),
+    unreadable: (refusal) => void stream.finish(refusal),
+    closed: () => stream.close(),
+  };
+}
