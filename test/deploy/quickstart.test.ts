@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -58,7 +60,14 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   await until(find, /^\{"logs":\[\{[^{]*"message":"2026-01-01 10:00:00 install one"/);
   await until(devices, /"host-1".*"kettle"/);
 
+  const tail = spawn("sh", ["-c", `exec ${here(one(5))}`], { stdio: ["ignore", "pipe", "inherit"] });
+  let followed = "";
+  tail.stdout.on("data", (chunk: Buffer) => (followed += chunk.toString()));
+  await waitFor("what was there before", () => followed.includes('"sequence":"1"'));
   await run(again(2)); // a step left out would be a hole in the end
+  await waitFor("the new record", () => followed.includes('"sequence":"2"'));
+  tail.kill();
+  await once(tail, "exit");
 
   const [bad = "", letters = ""] = commandsOf(6);
   assert.match(await run(bad), /"accepted":1,"rejections":\[\{"index":1,"reason":"message has a NUL/);
