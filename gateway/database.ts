@@ -28,6 +28,9 @@ export const readSettings = {
   default_transaction_read_only: "on",
   client_connection_check_interval: "200ms",
   jit: "off",
+  // One query takes one core at most and a bounded share of the memory, so that storing goes on beside the worst.
+  max_parallel_workers_per_gather: "0",
+  work_mem: "8MB",
 };
 
 /** Runs what an RPC reads on one connection of a pool. */
@@ -72,8 +75,10 @@ export class Reader {
     };
     const onEnded = () => release(true);
     try {
-      ended.addEventListener("abort", onEnded);
+      // Whoever left while waiting has not used the connection: it is as good as before.
+      if (ended.aborted) release(false);
       ended.throwIfAborted();
+      ended.addEventListener("abort", onEnded);
       const result = await work(kyselyOf(client));
       release(false);
       return result;
