@@ -1,21 +1,17 @@
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { selectMicros, timestamptz } from "../time.ts";
-import { type ChosenDevices, findDevices } from "./find-devices.ts";
+import { timestamptz } from "../time.ts";
+import { findDevices } from "./find-devices.ts";
+import { IndexedDays } from "./indexed-days.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
-import { allOf, batchConditions, type Condition } from "./record-conditions.ts";
+import type { Condition } from "./record-conditions.ts";
+import { selectBatches, type WalkedBatch } from "./select-batches.ts";
 
-/** A row of the ledger, as far as reading its records needs it. */
-export interface WalkedBatch {
-  readonly id: string;
-  readonly device_id: string;
-  readonly session_id: string;
-  readonly sequence: string;
-  readonly record_count: number;
-  readonly received_micros: string;
-  /** The end by which the walk meets it: its last time, or its first when the oldest come first. */
-  readonly lead_micros: string;
+export interface WalkOptions {
+  /** After so many records the indexes of closed days are asked; never, unless given. */
+  readonly walkedRecordsMax?: number;
+  readonly matchesMax?: number;
 }
 
 /** Some batches, and the first place in the order that a record of any batch not yet walked can have. */
@@ -40,6 +36,9 @@ export interface WalkedChunk {
  *
  * Any batch across the edge may hold the very next record, so near and long are walked whole: the frontier stays at
  * the edge there. From then on it is the end of the next batch.
+ *
+ * In the last stretch, after `walkedRecordsMax` records, the indexes of closed days are asked which batches matter at
+ * all ({@link IndexedDays}).
  */
 export async function* walkBatches(
   db: Kysely<Database>,
@@ -47,22 +46,34 @@ export async function* walkBatches(
   order: LogOrder,
   edgeMicros: bigint | undefined,
   recordsWanted: () => number,
+  { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax }: WalkOptions = {},
 ): AsyncGenerator<WalkedChunk> {
   const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
   const devices = await findDevices(db, filter);
   if (devices === "none") return;
+  const wanted = { filter, devices, order };
+  const days = new IndexedDays(db, wanted, matchesMax);
   let batchesMax = Math.min(Math.max(firstBatchesMax, Math.ceil(recordsWanted() / 100)), lastBatchesMax);
+  let walkedRecords = 0;
   for (const stretch of stretches) {
+    const isLast = stretch === stretches.at(-1);
     let after: WalkedBatch | undefined;
     for (;;) {
-      const found = await selectBatches(db, { filter, devices, order, stretch, after, batchesMax });
+      if (isLast && after !== undefined && walkedRecords >= walkedRecordsMax) {
+        await days.coverDaysAt(BigInt(after.lead_micros));
+      }
+      const selection = { ...wanted, ...stretch, after, batchesMax, except: days.covered };
+      const walked = await selectBatches(db, selection);
+      const isWalkedOut = walked.length < batchesMax;
+      const found = days.addKnown(walked, after, isWalkedOut);
       const batches = takeUntil(found, recordsWanted());
       const next = found[batches.length];
-      const isStretchDone = next === undefined && found.length < batchesMax;
-      const isDone = isStretchDone && stretch === stretches.at(-1);
-      after = batches.at(-1);
+      const isStretchDone = next === undefined && isWalkedOut;
+      after = batches.at(-1) ?? after;
+      walkedRecords += batches.reduce((sum, batch) => sum + batch.record_count, 0);
       const isAcrossEdge = stretch.direction !== order.direction;
       const frontier = isAcrossEdge ? edgeMicros : (next ?? after)?.lead_micros;
+      const isDone = isStretchDone && isLast;
       yield { batches, frontierMicros: isDone || frontier === undefined ? undefined : BigInt(frontier) };
       if (isStretchDone) break;
       if (next === undefined) batchesMax = Math.min(batchesMax * 4, lastBatchesMax);
@@ -99,64 +110,6 @@ function stretchesAround(order: LogOrder, edgeMicros: bigint): Stretch[] {
 
 /** Exactly the condition of the index batches_long. */
 export const isLong: Condition = sql`batches.last_time - batches.first_time > interval '10 minutes'`;
-
-interface Selection {
-  readonly filter: LogFilter;
-  readonly devices: ChosenDevices;
-  readonly order: LogOrder;
-  readonly stretch: Stretch;
-  readonly after: WalkedBatch | undefined;
-  readonly batchesMax: number;
-}
-
-/**
- * A device's batches are a range of one, ordered by: only the indexes that begin with device_key give that. With "="
- * the planner may walk all batches by time, the way in which they lie, past everyone else's to those of a device long
- * silent. The key of one device is written out, so that the planner knows how many batches it has; several devices
- * give as many batches each as are wanted of all.
- */
-async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[]> {
-  const { devices, order, stretch, batchesMax } = selection;
-  const where = allOf(conditionsOf(selection));
-  const direction = sql.raw(stretch.direction);
-  const byTime = sql`batches.${sql.ref(order.lead)} ${direction}, batches.id ${direction}`;
-  const ofDevice = (key: RawBuilder<number>) => sql`(
-    select * from batches
-    where batches.device_key >= ${key} and batches.device_key <= ${key} and ${where}
-    order by batches.device_key ${direction}, ${byTime}
-    limit ${batchesMax}) as batches`;
-  const [key] = devices.keys ?? [];
-  let source = sql`(select * from batches where ${where} order by ${byTime} limit ${batchesMax}) as batches`;
-  if (key !== undefined && devices.keys?.length === 1) source = ofDevice(sql`${key}::int`);
-  else if (devices.keys !== undefined) {
-    source = sql`unnest(${devices.keys}::int[]) as wanted (key) cross join lateral ${ofDevice(sql`wanted.key`)}`;
-  }
-  const { rows } = await sql<WalkedBatch>`
-    select batches.id, devices.device_id, batches.session_id, batches.sequence, batches.record_count,
-      ${selectMicros(sql.ref("batches.received_at"))} as received_micros,
-      ${selectMicros(sql.ref(`batches.${order.lead}`))} as lead_micros
-    from ${source} join devices on devices.key = batches.device_key
-    order by ${byTime} limit ${batchesMax}`.execute(db);
-  return rows;
-}
-
-function conditionsOf({ filter, devices, order, stretch, after }: Selection): Condition[] {
-  const conditions = [...stretch.conditions, ...batchConditions(filter)];
-  if (devices.excludedKeys.length > 0) {
-    conditions.push(sql`batches.device_key <> all(${devices.excludedKeys}::int[])`);
-  }
-  const { startMicros, endMicros } = filter;
-  if (startMicros !== undefined) conditions.push(sql`batches.last_time >= ${timestamptz(startMicros)}`);
-  if (endMicros !== undefined) conditions.push(sql`batches.first_time < ${timestamptz(endMicros)}`);
-  if (after !== undefined) {
-    const lead = sql.ref(`batches.${order.lead}`);
-    const last = timestamptz(BigInt(after.lead_micros));
-    const isBeyond = stretch.direction === "asc" ? ">" : "<";
-    conditions.push(sql`${lead} ${sql.raw(`${isBeyond}=`)} ${last}`);
-    conditions.push(sql`(${lead}, batches.id) ${sql.raw(isBeyond)} (${last}, ${after.id}::int8)`);
-  }
-  return conditions;
-}
 
 /** The first batches that together hold `records` records; at least one, if there is one. */
 function takeUntil(found: readonly WalkedBatch[], records: number): readonly WalkedBatch[] {

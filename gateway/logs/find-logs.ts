@@ -17,6 +17,10 @@ export interface PageWish {
   readonly patienceMs?: number;
   /** How many records the first step may read. Not given: as many as make a page, which is best where few are asked for. */
   readonly firstStepRecords?: number;
+  /** Beyond so many records in vain the indexes of closed days are asked. */
+  readonly walkedRecordsMax?: number;
+  /** So many matches of one look into them are no longer rare. */
+  readonly matchesMax?: number;
 }
 
 export interface LogPage {
@@ -39,7 +43,8 @@ export interface LogPage {
  *    that far. Or when no batch is left.
  *
  * After a step in vain the next may read four times as many records, up to `stepRecordsMax`, so that a page that is
- * filled by the newest batch costs little and a rare text does not cost a thousand round trips. How long all steps
+ * filled by the newest batch costs little and a rare text does not cost a thousand round trips; and days that are over
+ * are then passed by, but for what their indexes know of. How long all steps
  * together may take is the caller's to bound, by the signal that ends the connection.
  *
  * A row that arrives between two pages is listed if its place is still ahead, and missed if it was passed, as happens
@@ -52,7 +57,9 @@ export async function findLogs(db: Kysely<Database>, filter: LogFilter, wish: Pa
   let held: readonly FoundLog[] = [];
   let limit = pageSize + 1;
   let stepRecords = wish.firstStepRecords ?? limit;
-  for await (const chunk of walkBatches(db, filter, order, edgeMicros, () => stepRecords)) {
+  const walkedRecordsMax = filter.deviceIds.length > 0 ? ofDevicesRecordsMax : ofAllRecordsMax;
+  const options = { walkedRecordsMax, ...wish };
+  for await (const chunk of walkBatches(db, filter, order, edgeMicros, () => stepRecords, options)) {
     const last = held.length === limit ? held.at(-1) : undefined;
     const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
     const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);
@@ -112,3 +119,7 @@ function bytesOf(logs: readonly FoundLog[]): number {
 const pageBytesMax = 4 * 1024 * 1024;
 /** At about 160 bytes a record this is 16 MB of a table that a step reads, some 50 ms. */
 const stepRecordsMax = 100_000;
+/** Having read so many, some 20 ms, without filling a page, it pays to look into the indexes of closed days. */
+const ofAllRecordsMax = 20_000;
+/** The indexes know of all devices, so a walk along a few is seldom longer than what they have to look through. */
+const ofDevicesRecordsMax = 200_000;

@@ -1,10 +1,10 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../time.ts";
-import type { WalkedBatch } from "./batch-walk.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder, LogPosition } from "./log-order.ts";
 import { allOf, type Condition, recordConditions } from "./record-conditions.ts";
+import type { WalkedBatch } from "./select-batches.ts";
 
 /** A record with what its batch knows about it. */
 export interface FoundLog extends LogPosition {

@@ -1,4 +1,5 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
+import { foldedText, type PartitionIndex } from "#postgres/partition-indexes.ts";
 import { timestamptz } from "../time.ts";
 import {
   type AttributeCondition,
@@ -50,12 +51,24 @@ function hasSeverity(severities: number): Condition {
 }
 
 /**
- * Case-insensitive substring; `%`, `_` and `\` stand for themselves. The collation is named because the databases have
- * the locale C, which knows only the cases of ASCII. It costs 15 % more than C (2 M records of 100 bytes).
+ * Case-insensitive substring; `%`, `_` and `\` stand for themselves. In the words of the index of closed days, and what
+ * ILIKE does too.
  */
 export function containsText(value: RawBuilder<unknown>, text: string): Condition {
-  return sql`${value} collate pg_c_utf8 ilike ${`%${text.replace(/[%_\\]/g, "\\$&")}%`}`;
+  const pattern = sql`${`%${text.replace(/[%_\\]/g, "\\$&")}%`}::text`;
+  return sql`${foldedText(value)} like ${foldedText(pattern)}`;
 }
+
+/** The indexes of closed days that lead to what matches; none: all records have to be read. */
+export function indexesFor({ texts, attributes }: LogFilter): readonly PartitionIndex[] {
+  const indexes: PartitionIndex[] = [];
+  if (texts.some((text) => trigram.test(text))) indexes.push("text");
+  if (attributes.some(({ value }) => value !== undefined)) indexes.push("attributes");
+  return indexes;
+}
+
+/** What pg_trgm takes for three letters of a word in every locale; without, its index is read from end to end. */
+const trigram = /[A-Za-z0-9]{3}/;
 
 /** By the operators that a GIN index knows. */
 function hasAttribute({ name, value }: AttributeCondition): Condition {

@@ -1,0 +1,143 @@
+import { type Kysely, sql } from "kysely";
+import { type DayPartition, listDayPartitions } from "#postgres/day-partitions.ts";
+import { dayMs } from "#postgres/partitions.ts";
+import type { Database } from "#postgres/tables.ts";
+import type { LogOrder } from "./log-order.ts";
+import { allOf, indexesFor, recordConditions } from "./record-conditions.ts";
+import { type IdRange, selectBatchesOf, type WalkedBatch, type Wanted } from "./select-batches.ts";
+
+/**
+ * A way past days that are over, for a walk that finds nothing: their indexes know which batches have a record that
+ * matches, so the others of these days need not be walked.
+ *
+ *     walked one by one:    today, days without an index, and of all other days what is not covered yet
+ *     covered:              days that the walk has come to, whose matching batches are known and wait for their turn
+ *     nothing there:        days that were dropped, which the ledger still knows
+ *
+ * Days are of arrival, the walk goes by the times of records. That is no matter: a batch that came late, or of a clock
+ * that is ahead, is walked like any other until its day is covered, and from then on waits among the batches known.
+ */
+export class IndexedDays {
+  readonly #db: Kysely<Database>;
+  readonly #wanted: Wanted;
+  readonly #matchesMax: number;
+  /** Those that are not covered yet, in the order of the walk. */
+  #ahead: DayPartition[] | undefined;
+  #daysPerLook = 1;
+  readonly #covered: IdRange[] = [];
+  #waiting: WalkedBatch[] = [];
+
+  constructor(db: Kysely<Database>, wanted: Wanted, matchesMax = matchesMaxDefault) {
+    this.#db = db;
+    this.#wanted = wanted;
+    this.#matchesMax = matchesMax;
+  }
+
+  /** Ids that need not be walked. */
+  get covered(): readonly IdRange[] {
+    return joined(this.#covered);
+  }
+
+  /**
+   * Looks into the indexes of the days that a walk which is at `micros` has come to, and of some more each time. When
+   * they have very many matching records, the days are left to the walk, which then is not in vain.
+   */
+  async coverDaysAt(micros: bigint): Promise<void> {
+    const isOldestFirst = this.#wanted.order.isOldestFirst;
+    const ms = Number(micros / 1000n);
+    const isReached = ({ startMs, endMs }: DayPartition) => (isOldestFirst ? startMs < ms : endMs > ms);
+    this.#ahead ??= await this.#listDays(ms);
+    while (this.#ahead[0] !== undefined && isReached(this.#ahead[0])) {
+      const reached = this.#ahead.filter(isReached).length;
+      const days = this.#ahead.splice(0, Math.max(reached, this.#daysPerLook));
+      const ids = await this.#look(days);
+      if (ids === "many") continue;
+      this.#waiting.push(...(await selectBatchesOf(this.#db, this.#wanted, ids)));
+      this.#covered.push(...days);
+      this.#daysPerLook = Math.min(this.#daysPerLook * 2, daysPerLookMax);
+    }
+  }
+
+  /**
+   * Adds to `walked`, in order, the known batches that belong between `after` and its last one; all others too when
+   * nothing is left to walk.
+   */
+  addKnown(
+    walked: readonly WalkedBatch[],
+    after: WalkedBatch | undefined,
+    isWalkedOut: boolean,
+  ): readonly WalkedBatch[] {
+    const compare = compareBatches(this.#wanted.order);
+    const last = walked.at(-1);
+    this.#waiting = this.#waiting.filter((batch) => after === undefined || compare(batch, after) > 0);
+    const known = this.#waiting.filter(
+      (batch) => isWalkedOut || (last !== undefined && compare(batch, last) < 0),
+    );
+    return known.length === 0 ? walked : [...walked, ...known].sort(compare);
+  }
+
+  /** From two days beyond where the walk is, because of what came late, to a day beyond where the filter ends. */
+  async #listDays(ms: number): Promise<DayPartition[]> {
+    const { filter, order } = this.#wanted;
+    const all = await listDayPartitions(this.#db);
+    const droppedBelow = await lowestId(this.#db, all);
+    if (droppedBelow !== undefined) this.#covered.push({ firstId: 0n, endId: droppedBelow });
+    const wanted = indexesFor(filter);
+    const indexed = all.filter(({ indexes }) => wanted.some((index) => indexes.has(index)));
+    const startMs = filter.startMicros === undefined ? undefined : Number(filter.startMicros / 1000n);
+    const endMs = filter.endMicros === undefined ? undefined : Number(filter.endMicros / 1000n);
+    if (order.isOldestFirst) {
+      const latestMs = (endMs ?? Number.POSITIVE_INFINITY) + 2 * dayMs;
+      return indexed.filter((day) => day.endMs >= ms - dayMs && day.startMs <= latestMs);
+    }
+    const earliestMs = (startMs ?? Number.NEGATIVE_INFINITY) - dayMs;
+    return indexed.filter((day) => day.startMs <= ms + 2 * dayMs && day.endMs >= earliestMs).toReversed();
+  }
+
+  /** The batches of these days with a matching record. */
+  async #look(days: readonly DayPartition[]): Promise<readonly string[] | "many"> {
+    const ranges = joined(days).map(
+      ({ firstId, endId }) =>
+        sql`(batch_id >= ${String(firstId)}::int8 and batch_id < ${String(endId)}::int8)`,
+    );
+    const { rows } = await sql<{ batch_id: string }>`
+      select batch_id from records
+      where (${sql.join(ranges, sql` or `)}) and ${allOf(recordConditions(this.#wanted.filter))}
+      limit ${this.#matchesMax + 1}`.execute(this.#db);
+    return rows.length > this.#matchesMax ? "many" : [...new Set(rows.map((row) => row.batch_id))];
+  }
+}
+
+/** No record has a batch id below this; undefined when that is not known. */
+async function lowestId(db: Kysely<Database>, days: readonly DayPartition[]): Promise<bigint | undefined> {
+  const { rows } = await sql<{ id: string | null }>`
+    select min(batch_id) as id from records_default`.execute(db);
+  const strayed = rows[0]?.id ?? undefined;
+  const [first] = days;
+  if (first === undefined) return undefined;
+  return strayed !== undefined && BigInt(strayed) < first.firstId ? BigInt(strayed) : first.firstId;
+}
+
+/** The same ids in as few ranges as can be, rising. */
+function joined(ranges: readonly IdRange[]): IdRange[] {
+  const result: IdRange[] = [];
+  for (const range of ranges.toSorted((a, b) => (a.firstId < b.firstId ? -1 : 1))) {
+    const last = result.at(-1);
+    if (last?.endId === range.firstId)
+      result[result.length - 1] = { firstId: last.firstId, endId: range.endId };
+    else result.push({ firstId: range.firstId, endId: range.endId });
+  }
+  return result;
+}
+
+/** By lead, then by id, as the walk goes. */
+function compareBatches({ isOldestFirst }: LogOrder): (a: WalkedBatch, b: WalkedBatch) => number {
+  const ascending = (a: WalkedBatch, b: WalkedBatch) =>
+    Number(BigInt(a.lead_micros) - BigInt(b.lead_micros)) ||
+    (BigInt(a.id) < BigInt(b.id) ? -1 : Number(a.id !== b.id));
+  return isOldestFirst ? ascending : (a, b) => ascending(b, a);
+}
+
+/** So many are no longer rare: where they lie, a page is soon filled. */
+const matchesMaxDefault = 20_000;
+const daysPerLookMax = 16;
