@@ -1,0 +1,66 @@
+import { startLoad } from "#bench/path/fork.ts";
+import { fleet } from "#bench/path/measure.ts";
+import { ask } from "#bench/query/ask.ts";
+import { questionsAbout } from "#bench/query/questions.ts";
+import type { FleetSize } from "#bench/query/sample-fleet.ts";
+import type { RunningSystem } from "#local/system.ts";
+
+/** ms from the moment a batch was due to its acknowledgement. */
+export interface BesideIngest {
+  readonly alone: Acks;
+  readonly besideQueries: Acks;
+  /** Answered while the second load ran. */
+  readonly queries: number;
+  /** Refused or given up, which is what the gateway's limits are for. */
+  readonly refused: number;
+}
+
+interface Acks {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+const askers = 20;
+const batchesPerSecond = 200;
+const seconds = 10;
+const recordsPerBatch = 100;
+
+/** An open loop far below saturation, by itself and beside twenty who ask for what costs most, as fast as they can. */
+export async function besideIngest(
+  system: RunningSystem,
+  target: string,
+  size: FleetSize,
+): Promise<BesideIngest> {
+  const batches = batchesPerSecond * seconds;
+  using load = await startLoad(batches, recordsPerBatch);
+  const job = { ...fleet, target: system.nginx.grpc, rpc: "StreamLogs", batches, batchesPerSecond } as const;
+  const acks = async () => (await load.run(job)).latency ?? { p50: Number.NaN, p99: Number.NaN };
+  await acks(); // warms up; not counted
+  const alone = await acks();
+  const stop = new AbortController();
+  const counts = { queries: 0, refused: 0 };
+  const heavy = heavyCalls(size);
+  const asking = Array.from({ length: askers }, async (_, asker) => {
+    for (let round = asker; !stop.signal.aborted; round += askers) {
+      await ask(target, heavy(round)).then(
+        () => counts.queries++,
+        () => counts.refused++,
+      );
+    }
+  });
+  const besideQueries = await acks();
+  stop.abort();
+  await Promise.all(asking);
+  return { alone, besideQueries, ...counts };
+}
+
+/** What reads most: a text that is in no index, and histograms of what is not kept counted. */
+function heavyCalls(size: FleetSize) {
+  const names = new Set(["word-in-all", "histogram-all", "statistics"]);
+  const questions = questionsAbout(size, []).filter(({ name }) => names.has(name));
+  return (round: number) => {
+    const question = questions[round % questions.length]!;
+    const call = question.call(round);
+    return question.name === "word-in-all" ? { ...call, body: { ...call.body, text: "zq" } } : call;
+  };
+}

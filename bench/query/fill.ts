@@ -1,0 +1,68 @@
+import type { Pool } from "pg";
+import { copyBytesMax } from "#batch/copy-format.ts";
+import { CopyRows } from "#batch/copy-rows.ts";
+import { scan } from "#batch/scan.ts";
+import { type FleetSize, fleetHistory } from "#bench/query/sample-fleet.ts";
+import type { BatchInHand } from "#consumer/batch-in-hand.ts";
+import { closePartitions } from "#consumer/closed-partitions.ts";
+import { DeviceKeys } from "#consumer/device-keys.ts";
+import { FlushWriter } from "#consumer/flush-writer.ts";
+import { createMetrics } from "#consumer/metrics.ts";
+import { createLogger } from "#lib/logger.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { ensurePartitions } from "#postgres/partitions.ts";
+import { createDatabase } from "#postgres/pool.ts";
+
+/**
+ * Stores the history of a fleet as the consumer would: by its own writer, so that ledger, devices, statistics and
+ * sessions are what they are in earnest. One flush is encoded while the other is stored. `pool` needs two connections.
+ */
+export async function fillHistory(
+  pool: Pool,
+  size: FleetSize,
+  progress: (text: string) => void,
+): Promise<void> {
+  await ensurePartitions(createDatabase(pool), { now: new Date(size.endMs), daysBack: size.days + 1 });
+  const keys = new DeviceKeys(pool);
+  const writers = [0, 1].map(
+    () => new FlushWriter(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords))),
+  );
+  const underWay: (Promise<unknown> | undefined)[] = [undefined, undefined];
+  let batches: BatchInHand[] = [];
+  let [records, stored, turn] = [0, 0, 0];
+  const flush = async () => {
+    await underWay[turn];
+    underWay[turn] = writers[turn]!.write({ batches, letters: [] });
+    stored += records;
+    if (Math.floor(stored / 1_000_000) > Math.floor((stored - records) / 1_000_000)) {
+      progress(`${(stored / 1e6).toFixed(0)} M records`);
+    }
+    turn = 1 - turn;
+    [batches, records] = [[], 0];
+  };
+  for (const entry of fleetHistory(size)) {
+    const scanned = scan(entry.batch);
+    batches.push({ name: "fill", entry, scanned });
+    records += scanned.acceptedCount;
+    if (records >= flushRecords) await flush();
+  }
+  if (batches.length > 0) await flush();
+  await Promise.all(underWay);
+}
+
+/** What consumers do when days are over, and what autovacuum would have done by the end of such days. */
+export async function closeDays(pool: Pool, { endMs }: FleetSize): Promise<void> {
+  const parts = {
+    pool,
+    indexes: ["text", "attributes"] as const,
+    memoryMebibytes: 128,
+    isBehind: async () => false,
+    metrics: createMetrics(createRegistry("bench")),
+    logger: createLogger("bench", "warn"),
+    signal: new AbortController().signal,
+  };
+  await closePartitions(parts, new Date(endMs));
+  await pool.query("vacuum (analyze)");
+}
+
+const flushRecords = 20_000;

@@ -1,0 +1,48 @@
+import { ask } from "#bench/query/ask.ts";
+import type { QuerySystem } from "#bench/query/query-system.ts";
+import type { Question } from "#bench/query/questions.ts";
+import { Latencies, type Percentiles } from "#bench/simulate/latencies.ts";
+
+export interface MeasuredQuestion extends Pick<Question, "name" | "title" | "wanted"> {
+  readonly uncached: Percentiles;
+  readonly cached: Percentiles;
+  /** ms of CPU per uncached answer, gateway and PostgreSQL together. */
+  readonly cpuMs: number;
+}
+
+/** Asks up to `rounds` times, no longer than some seconds, then the last again and again. */
+export async function measureQuestion(
+  system: Pick<QuerySystem, "cpu">,
+  target: string,
+  { name, title, wanted, call, check }: Question,
+  rounds: number,
+): Promise<MeasuredQuestion> {
+  for (let round = 1; round <= warmUps; round++) await ask(target, call(-round));
+  const [uncached, cached] = [new Latencies(), new Latencies()];
+  const until = performance.now() + uncachedMsMax;
+  const before = await system.cpu();
+  let asked = 0;
+  for (let round = 0; round < rounds && performance.now() < until; round++) {
+    const { ms, isCached, body } = await ask(target, call(round));
+    check(body);
+    asked += 1;
+    if (!isCached) uncached.record(ms);
+  }
+  const cpuMs = (1000 * ((await system.cpu()) - before)) / asked;
+  for (let round = 0; round < rounds; round++) {
+    const { ms, isCached } = await ask(target, call(asked - 1));
+    if (isCached) cached.record(ms);
+  }
+  return {
+    name,
+    title,
+    ...(wanted && { wanted }),
+    uncached: uncached.percentiles,
+    cached: cached.percentiles,
+    cpuMs,
+  };
+}
+
+/** Connections, code and plans; and the part of the table that the question is about. */
+const warmUps = 5;
+const uncachedMsMax = 15_000;
