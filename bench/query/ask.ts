@@ -9,8 +9,16 @@ export interface Call {
 export interface Answer {
   readonly ms: number;
   readonly isCached: boolean;
-  // biome-ignore lint/suspicious/noExplicitAny: what a question looks at is its own business
-  readonly body: any;
+  readonly body: AnswerBody;
+}
+
+/** What questions look at, of all answers. */
+export interface AnswerBody {
+  readonly logs?: readonly unknown[];
+  readonly nextPageToken?: string;
+  readonly buckets?: readonly unknown[];
+  readonly devices?: readonly unknown[];
+  readonly recordCount?: string;
 }
 
 /** Connections stay open, as those of Nginx do. */
@@ -31,7 +39,12 @@ export function ask(target: string, { method, body }: Call): Promise<Answer> {
         const ms = performance.now() - startedAt;
         const text = Buffer.concat(chunks).toString();
         if (response.statusCode !== 200) reject(new Error(`${method} ${JSON.stringify(body)}: ${text}`));
-        else resolve({ ms, isCached: response.headers["x-cache"] === "hit", body: JSON.parse(text) });
+        else
+          resolve({
+            ms,
+            isCached: response.headers["x-cache"] === "hit",
+            body: JSON.parse(text) as AnswerBody,
+          });
       });
     },
   );

@@ -27,7 +27,7 @@ export async function fillHistory(
   const writers = [0, 1].map(
     () => new FlushWriter(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords))),
   );
-  const underWay: (Promise<unknown> | undefined)[] = [undefined, undefined];
+  const underWay: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
   let batches: BatchInHand[] = [];
   let [records, stored, turn] = [0, 0, 0];
   const flush = async () => {

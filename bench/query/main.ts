@@ -81,7 +81,7 @@ async function deepTokens(): Promise<readonly string[]> {
   let pageToken = "";
   for (let pageNumber = 1; pageNumber < Math.min(1_000, records! / 100) + 20; pageNumber++) {
     const { body } = await ask(target, { method: "ListLogs", body: { pageSize: 100, pageToken } });
-    pageToken = body.nextPageToken;
+    pageToken = body.nextPageToken ?? "";
     if (pageToken === "") break;
     if (pageNumber >= Math.min(999, records! / 200)) tokens.push(pageToken);
   }

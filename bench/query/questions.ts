@@ -1,4 +1,4 @@
-import type { Answer, Call } from "#bench/query/ask.ts";
+import type { AnswerBody, Call } from "#bench/query/ask.ts";
 import { type FleetSize, rareAttribute, rareWord } from "#bench/query/sample-fleet.ts";
 
 /** Something a person asks again and again, each time a little different, so that no answer is in the cache. */
@@ -8,7 +8,7 @@ export interface Question {
   /** The call number `round`. */
   readonly call: (round: number) => Call;
   /** Throws when the answer is not one. */
-  readonly check: (body: Answer["body"]) => void;
+  readonly check: (body: AnswerBody) => void;
   /** ms that are wanted at most. */
   readonly wanted?: { readonly p50?: number; readonly p95?: number };
 }

@@ -40,6 +40,14 @@ after(async () => {
   await database[Symbol.asyncDispose]();
 });
 
+async function build(day: number, ...indexes: readonly PartitionIndex[]): Promise<void> {
+  const name = partitionName(firstDayMs + day * dayMs);
+  for (const index of indexes) {
+    const { suffix, method } = partitionIndexes[index];
+    await sql`create index ${sql.ref(name + suffix)} on ${sql.table(name)} using ${method}`.execute(db);
+  }
+}
+
 /** Seven days of arrival: the first is dropped, two have both indexes, two one of them, the last ones none. */
 describe("over days with indexes, without, and dropped ones", () => {
   before(async () => {
@@ -57,14 +65,6 @@ describe("over days with indexes, without, and dropped ones", () => {
     await build(5, "text");
     await sql`analyze`.execute(db);
   });
-
-  async function build(day: number, ...indexes: readonly PartitionIndex[]): Promise<void> {
-    const name = partitionName(firstDayMs + day * dayMs);
-    for (const index of indexes) {
-      const { suffix, method } = partitionIndexes[index];
-      await sql`create index ${sql.ref(name + suffix)} on ${sql.table(name)} using ${method}`.execute(db);
-    }
-  }
 
   for (const order of [newestFirst, oldestFirst]) {
     test(`pages are what ORDER BY over everything gives, ${order.direction}`, async () => {

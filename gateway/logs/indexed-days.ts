@@ -132,10 +132,12 @@ function joined(ranges: readonly IdRange[]): IdRange[] {
 
 /** By lead, then by id, as the walk goes. */
 function compareBatches({ isOldestFirst }: LogOrder): (a: WalkedBatch, b: WalkedBatch) => number {
-  const ascending = (a: WalkedBatch, b: WalkedBatch) =>
-    Number(BigInt(a.lead_micros) - BigInt(b.lead_micros)) ||
-    (BigInt(a.id) < BigInt(b.id) ? -1 : Number(a.id !== b.id));
   return isOldestFirst ? ascending : (a, b) => ascending(b, a);
+}
+
+function ascending(a: WalkedBatch, b: WalkedBatch): number {
+  const later = BigInt(a.lead_micros) - BigInt(b.lead_micros) || BigInt(a.id) - BigInt(b.id);
+  return later === 0n ? 0 : later < 0n ? -1 : 1;
 }
 
 /** So many are no longer rare: where they lie, a page is soon filled. */
