@@ -131,7 +131,8 @@ async function assertCheap(
     const nodes = flatten((rows[0] as (typeof rows)[0])["QUERY PLAN"][0].Plan);
     for (const node of nodes) {
       if (node["Index Name"] !== undefined) indexes.add(node["Index Name"]);
-      const isWholeTable = node["Node Type"] === "Seq Scan" && !/^(devices|pg_.*)$/.test(node["Relation Name"] ?? "");
+      const isWholeTable =
+        node["Node Type"] === "Seq Scan" && !/^(devices|pg_.*)$/.test(node["Relation Name"] ?? "");
       assert.ok(!isWholeTable || node["Actual Rows"] === 0, `${node["Relation Name"]} is read whole: ${sql}`);
       const touched = (node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0)) * node["Actual Loops"];
       assert.ok(touched <= rowsMax, `${node["Node Type"]} touches ${touched} rows: ${sql}`);
