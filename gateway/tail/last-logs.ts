@@ -2,8 +2,7 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { acknowledgedBefore, compareIds, millisOf, readGroups, redisTimeMs } from "#stream/group-info.ts";
-import { groupName } from "#stream/keys.ts";
+import { compareIds, millisOf, redisTimeMs } from "#stream/group-info.ts";
 import { type Positions, streamStart } from "#stream/tail-reader.ts";
 import type { Reader } from "../database.ts";
 import { findLogs } from "../logs/find-logs.ts";
@@ -11,6 +10,7 @@ import { toLogEntry } from "../logs/log-entry.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { newestFirst } from "../logs/log-order.ts";
 import { matchLogs, microsOf } from "../logs/match-logs.ts";
+import { committedBefore } from "./committed-before.ts";
 import { gapOf } from "./missed.ts";
 import { type Shown, shownKey } from "./tail.ts";
 import type { Gap, Slot } from "./tail-ring.ts";
@@ -82,12 +82,6 @@ export async function readLastLogs(
             "more waits to be stored than the gateway looks through",
           ),
   };
-}
-
-/** Where the records are that every reader of the database sees. */
-async function committedBefore(redis: StreamRedis, shard: number): Promise<string> {
-  const group = (await readGroups(redis, shard)).find(({ name }) => name === groupName);
-  return group === undefined ? streamStart : await acknowledgedBefore(redis, shard, group);
 }
 
 async function findStored(db: Kysely<Database>, filter: LogFilter, count: number) {

@@ -1,19 +1,22 @@
 import type { StreamRedis } from "#stream/connection.ts";
-import { compareIds } from "#stream/group-info.ts";
+import { compareIds, millisOf } from "#stream/group-info.ts";
 import { ReadSize } from "#stream/read-size.ts";
 import { type Positions, readBackwards, streamStart, type TailEntry } from "#stream/tail-reader.ts";
+import { committedBefore } from "./committed-before.ts";
 
 /**
- * The entries at and before these positions, oldest first: back to `sinceMs`, or as many as take `bytesMax`, of which
- * each shard has its share.
+ * The entries at and before these positions, oldest first: back to `sinceMs`, or to the first that may not be stored, or
+ * as many as take `bytesMax`, of which each shard has its share.
  */
 export async function readRecent(
   redis: StreamRedis,
   positions: Positions,
   { sinceMs, bytesMax }: { readonly sinceMs: number; readonly bytesMax: number },
 ): Promise<TailEntry[]> {
-  const of = (shard: number, id: string) =>
-    readShard(redis, shard, { id, sinceMs, bytesMax: bytesMax / positions.length });
+  const of = async (shard: number, id: string) => {
+    const since = Math.min(sinceMs, millisOf(await committedBefore(redis, shard)));
+    return readShard(redis, shard, { id, sinceMs: since, bytesMax: bytesMax / positions.length });
+  };
   const shards = await Promise.all(positions.map((id, shard) => of(shard, id)));
   return shards.flat().sort((a, b) => compareIds(a.id, b.id));
 }

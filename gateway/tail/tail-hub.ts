@@ -5,7 +5,13 @@ import type { Logger } from "#lib/logger.ts";
 import { type StreamRedis, untilFirstTry } from "#stream/connection.ts";
 import { compareIds, redisTimeMs } from "#stream/group-info.ts";
 import { allShards } from "#stream/keys.ts";
-import { type Positions, readStreamState, type TailEntry, TailReader } from "#stream/tail-reader.ts";
+import {
+  type Positions,
+  readStreamState,
+  streamStart,
+  type TailEntry,
+  TailReader,
+} from "#stream/tail-reader.ts";
 import { later } from "../error-mapping.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { logsOfBatch } from "./batch-logs.ts";
@@ -136,9 +142,10 @@ export class TailHub {
     this.#ring = this.#newRing();
     this.#positions = states.map(({ lastId }) => lastId);
     const recent = await readRecent(redis, this.#positions, { sinceMs, bytesMax: ringBytesMax / 8 });
-    this.#coveredAfter = this.#positions.map(
-      (id, shard) => recent.find((one) => one.shard === shard)?.id ?? id,
-    );
+    this.#coveredAfter = states.map(({ lastId, firstId }, shard) => {
+      const oldest = recent.find((one) => one.shard === shard)?.id ?? lastId;
+      return oldest === firstId ? streamStart : oldest; // it is all there is
+    });
     for (const entry of recent) this.#ring.push(this.read(entry));
     this.#isInterrupted = false;
     void this.#run();

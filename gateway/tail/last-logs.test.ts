@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { Pool } from "pg";
+import type { Entry } from "#stream/entry.ts";
+import { groupName, streamKey } from "#stream/keys.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { openPool } from "../test/open-pool.ts";
+import { seed } from "../test/seed.ts";
+import { follow } from "./testing/follow.ts";
+import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
+
+async function start(t: TestContext) {
+  const world = await startTailedGateway(t);
+  const pool = openPool(world.databaseUrl);
+  t.after(() => pool.end());
+  return { ...world, pool };
+}
+
+/** Stores the batch of an entry, of one record, as the consumer would. */
+async function store(pool: Pick<Pool, "query">, entry: Entry, message: string): Promise<void> {
+  const { deviceId, sessionId, sequence, digest, receivedAtMicros } = entry;
+  const micros = BigInt(receivedAtMicros);
+  await seed(pool as Pool, [
+    {
+      deviceId,
+      sessionId,
+      sequence: Number(sequence),
+      receivedMicros: micros,
+      records: [{ timeMicros: micros, message }],
+    },
+  ]);
+  await pool.query("update batches set digest = $1 where session_id = $2 and sequence = $3", [
+    digest,
+    sessionId,
+    String(sequence),
+  ]);
+}
+
+test("the last records are the newest of what is stored and of what waits, by time, each once", async (t) => {
+  const { gateway, append, pool } = await start(t);
+  const records = (n: number) => [{ message: String(n), timeUnixNano: BigInt(Date.now()) * 1_000_000n }];
+  for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n));
+  await append("a", 4, records(4));
+  await store(pool, await append("b", 5, records(5)), "5"); // and its ack was not read yet
+  await append("b", 6, records(6));
+  await append("c", 7, [{ message: "of a clock that is behind", timeUnixNano: 1n }]);
+  const all = follow(t, gateway.url, { last: 100 });
+  await all.untilFollowing();
+  assert.deepEqual(all.texts(), ["of a clock that is behind", "1", "2", "3", "4", "5", "6"]);
+  const few = follow(t, gateway.url, { last: 3 });
+  await few.untilFollowing();
+  assert.deepEqual(few.texts(), ["4", "5", "6"]);
+  const none = follow(t, gateway.url);
+  await none.untilFollowing();
+  assert.deepEqual(none.logs(), []);
+});
+
+test("a batch that is stored before the tail has read it is shown once", async (t) => {
+  const { gateway, append, pool } = await start(t);
+  const holding = await pool.connect();
+  await holding.query("begin");
+  await holding.query("lock table batches");
+  const tail = follow(t, gateway.url, { last: 100 });
+  await waitFor("the tail to wait for PostgreSQL", async () => {
+    const { rowCount } = await pool.query(
+      "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+    );
+    return rowCount;
+  });
+  await store(holding, await append("a", 1, ["ahead of the tail"]), "ahead of the tail");
+  await append("a", 2, ["not stored yet"]);
+  await holding.query("commit");
+  holding.release();
+  await tail.untilCount(2);
+  await append("a", 3, ["later"]);
+  await tail.untilCount(3);
+  assert.deepEqual(tail.texts(), ["ahead of the tail", "not stored yet", "later"]);
+});
+
+test("when more waits to be stored than is looked through, the tail says so", async (t) => {
+  const { gateway, start, append, redis } = await startTailedGateway(t);
+  for (let shard = 0; shard < shards; shard += 1) {
+    await redis.xgroup("CREATE", streamKey(shard), groupName, "0", "MKSTREAM");
+  }
+  for (let n = 1; n <= 100; n += 1) await append("a", n, [`${n} ${"x".repeat(1000)}`]);
+  const enough = follow(t, gateway.url, { last: 10 });
+  await enough.untilFollowing();
+  assert.deepEqual(enough.events(), ["following"]);
+  const small = follow(t, (await start({ ringBytesMax: 40_000 })).url, { last: 10 });
+  await small.untilFollowing();
+  assert.deepEqual(small.events(), ["gap", "following"]);
+  assert.match(small.texts().at(-1) ?? "", /^100 /);
+});
