@@ -54,7 +54,7 @@ export function LivePage() {
             Jump to the newest ↓
           </button>
         )}
-        <button type="button" class="primary" title="Space" onClick={toggle}>
+        <button type="button" class={isPaused ? "primary" : ""} title="Space" onClick={toggle}>
           {isPaused ? "Go on" : "Pause"}
         </button>
         <button
