@@ -36,6 +36,7 @@ export class CatchUp {
   async *#run(tail: Tail, from: Positions): AsyncGenerator<TailNews> {
     const reader = new TailReader(this.#redis, readSize);
     tail.standAt(from);
+    let toldAtMs = performance.now();
     while (!this.#hub.followFrom(tail, tail.positions)) {
       const before = tail.positions.slice();
       const entries = await reader.read(before, { waits: false });
@@ -48,7 +49,9 @@ export class CatchUp {
       }
       const logs = entries.flatMap((entry) => tail.accept(this.#hub.read(entry)));
       if (entries.length === 0) tail.standAt(farthest(before, this.#hub.coveredAfter));
-      if (logs.length > 0) yield { logs };
+      if (logs.length === 0 && performance.now() - toldAtMs < silenceMsMax) continue;
+      yield { logs };
+      toldAtMs = performance.now();
     }
   }
 }
@@ -58,5 +61,7 @@ function farthest(a: Positions, b: Positions): Positions {
   return a.map((id, shard) => (compareIds(id, b[shard] ?? id) < 0 ? (b[shard] ?? id) : id));
 }
 
+/** Also when nothing matches in a long stretch of the stream, the client hears that the tail lives. */
+const silenceMsMax = 5000;
 const catchUpsMax = 32;
 const readSize = { countMax: 100, bytesMax: 256 * 1024 };

@@ -9,6 +9,8 @@ import { seed } from "../test/seed.ts";
 import { follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 
+const records = (n: number) => [{ message: String(n), timeUnixNano: BigInt(Date.now()) * 1_000_000n }];
+
 async function start(t: TestContext) {
   const world = await startTailedGateway(t);
   const pool = openPool(world.databaseUrl);
@@ -38,7 +40,6 @@ async function store(pool: Pick<Pool, "query">, entry: Entry, message: string): 
 
 test("the last records are the newest of what is stored and of what waits, by time, each once", async (t) => {
   const { gateway, append, pool } = await start(t);
-  const records = (n: number) => [{ message: String(n), timeUnixNano: BigInt(Date.now()) * 1_000_000n }];
   for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n));
   await append("a", 4, records(4));
   await store(pool, await append("b", 5, records(5)), "5"); // and its ack was not read yet

@@ -185,7 +185,10 @@ export class TailHub {
   async #lookForMissed(): Promise<void> {
     const missed = await findMissed(this.#parts.redis, this.#positions);
     if (missed === undefined) return;
-    for (const [shard, position] of missed.goOnAfter) this.#positions[shard] = position;
+    for (const [shard, position] of missed.goOnAfter) {
+      this.#positions[shard] = position;
+      this.#coveredAfter[shard] = position;
+    }
     this.#ring.push(missed);
   }
 

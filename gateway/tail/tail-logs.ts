@@ -9,6 +9,7 @@ import {
   TailState,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
+import type { Positions } from "#stream/tail-reader.ts";
 import type { Reader } from "../database.ts";
 import { later } from "../error-mapping.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
@@ -51,8 +52,11 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
     const leave = () => hub.leave(tail);
     signal.addEventListener("abort", leave, { once: true });
     try {
-      for await (const news of beginning({ ...sources, catchUp }, { tail, last, positions, signal })) {
-        yield messageOf(tail, metrics, news);
+      for await (const { news, at } of beginning(
+        { ...sources, catchUp },
+        { tail, last, positions, signal },
+      )) {
+        yield messageOf(at, metrics, news);
       }
       yield* following(sources, tail, signal);
     } finally {
@@ -69,15 +73,18 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
 interface Beginning {
   readonly tail: Tail;
   readonly last: number;
-  readonly positions: readonly string[] | undefined;
+  readonly positions: Positions | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What comes before the tail follows: what was missed since the token, or the last records. */
+/**
+ * What comes before the tail follows: what was missed since the token, or the last records; each with the positions up
+ * to which the client then knows everything.
+ */
 async function* beginning(
   sources: TailSources & { readonly catchUp: CatchUp },
   { tail, last, positions, signal }: Beginning,
-): AsyncGenerator<TailNews> {
+): AsyncGenerator<{ readonly news: TailNews; readonly at: Positions }> {
   const { hub, redis, catchUp, replicaLagMsMax } = sources;
   await hub.ready();
   if (positions !== undefined) {
@@ -86,14 +93,15 @@ async function* beginning(
         ? (await findMissed(redis, positions))?.gap
         : gapOf(0, Date.now(), "the number of shards was changed");
     if (gap === undefined) {
-      yield* catchUp.run(tail, positions);
+      for await (const news of catchUp.run(tail, positions)) yield { news, at: tail.positions };
       return;
     }
-    tail.standAt(hub.coveredAfter);
-    yield { gap };
+    yield { news: { gap }, at: hub.coveredAfter };
   }
   const { slots, coveredAfter } = hub.followFromNow(tail);
   if (last === 0) return;
+  // While PostgreSQL is asked, the tail may lose what it has not taken: that is told later, and is not known yet.
+  const at = [...tail.positions];
   const lastLogs = await readLastLogs(sources, {
     filter: tail.filter,
     count: last,
@@ -103,8 +111,8 @@ async function* beginning(
     signal,
   });
   tail.leaveOut(lastLogs.shown);
-  if (lastLogs.gap !== undefined) yield { gap: lastLogs.gap };
-  if (lastLogs.logs.length > 0) yield { logs: lastLogs.logs };
+  if (lastLogs.gap !== undefined) yield { news: { gap: lastLogs.gap }, at };
+  if (lastLogs.logs.length > 0) yield { news: { logs: lastLogs.logs }, at };
 }
 
 async function* following(
@@ -116,31 +124,34 @@ async function* following(
   while (!signal.aborted && !hub.closing.aborted) {
     const news = tail.take();
     const state = hub.isInterrupted ? TailState.INTERRUPTED : TailState.FOLLOWING;
-    if (news !== undefined) yield messageOf(tail, metrics, news);
+    if (news !== undefined) yield messageOf(tail.positions, metrics, news);
     else if (tail.isBehind) await setImmediate();
     else if (state !== told) {
       told = state;
-      yield response(tail, { case: "state", value: state });
-    } else if (await tail.wait(heartbeatMs, signal)) yield response(tail, { case: undefined });
+      yield response(tail.positions, { case: "state", value: state });
+    } else if (await tail.wait(heartbeatMs, signal)) yield response(tail.positions, { case: undefined });
   }
 }
 
-function messageOf(tail: Tail, metrics: TailMetrics, news: TailNews): TailLogsResponse {
-  if ("logs" in news) return response(tail, { case: "logs", value: { logs: [...news.logs] } });
+function messageOf(at: Positions, metrics: TailMetrics, news: TailNews): TailLogsResponse {
+  if ("logs" in news) {
+    if (news.logs.length === 0) return response(at, { case: undefined });
+    return response(at, { case: "logs", value: { logs: [...news.logs] } });
+  }
   if ("skipped" in news) {
     metrics.skipped.inc(news.skipped);
-    return response(tail, { case: "skipped", value: { recordCount: BigInt(news.skipped) } });
+    return response(at, { case: "skipped", value: { recordCount: BigInt(news.skipped) } });
   }
   metrics.gaps.inc();
   const { startMs, endMs, reason } = news.gap;
   const [startTime, endTime] = [startMs, endMs].map((ms) =>
     timestampFromMicros(BigInt(Math.max(0, ms)) * 1000n),
   );
-  return response(tail, { case: "gap", value: { startTime, endTime, reason } });
+  return response(at, { case: "gap", value: { startTime, endTime, reason } });
 }
 
-function response(tail: Tail, event: NonNullable<MessageInit["event"]>): TailLogsResponse {
-  return create(TailLogsResponseSchema, { event, resumeToken: encodeResumeToken(tail.positions) });
+function response(at: Positions, event: NonNullable<MessageInit["event"]>): TailLogsResponse {
+  return create(TailLogsResponseSchema, { event, resumeToken: encodeResumeToken(at) });
 }
 
 type MessageInit = MessageInitShape<typeof TailLogsResponseSchema>;

@@ -5,7 +5,7 @@ import type { LogFilter } from "../logs/log-filter.ts";
 import { matchLogs } from "../logs/match-logs.ts";
 import { type BatchSlot, type Gap, type GapSlot, type Slot, type TailRing, weightOf } from "./tail-ring.ts";
 
-/** What a tail has to say next. */
+/** What a tail has to say next; no logs: that it lives. */
 export type TailNews =
   | { readonly logs: readonly LogEntry[] }
   | { readonly skipped: number }
