@@ -32,7 +32,7 @@ export async function measureRow(
   rounds: number,
 ): Promise<MeasuredRow> {
   const readings = new Map<string, Reading[]>();
-  for (let round = 1; round <= rounds; round += 1) {
+  for (let round = 1; round <= Math.min(rounds, row.roundsMax ?? rounds); round += 1) {
     for (const measure of round % 2 === 1 ? row.measure : row.measure.toReversed()) {
       for (const [what, reading] of Object.entries(await measure(bench))) {
         readings.set(what, [...(readings.get(what) ?? []), reading]);

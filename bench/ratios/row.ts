@@ -26,4 +26,6 @@ export interface Row {
   /** Each is run once a round; in every other round in reverse order. */
   readonly measure: readonly ((bench: RatioBench) => Promise<Readings>)[];
   readonly ratios: readonly Ratio[];
+  /** Bytes do not vary with the load of the machine as times do: fewer rounds are enough. */
+  readonly roundsMax?: number;
 }

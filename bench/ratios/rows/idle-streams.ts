@@ -11,6 +11,7 @@ import { startProgram } from "#local/programs.ts";
 export const idleStreamsRow: Row = {
   title: "Memory of a server per idle stream, each on a connection of its own",
   unit: "KiB",
+  roundsMax: 1,
   measure: [
     (bench) => memoryPerStream(bench, "at 1,000 streams", 1_000),
     (bench) => memoryPerStream(bench, "at 5,000 streams", 5_000),

@@ -1,13 +1,16 @@
+import { type BenchSystem, type PerPart, parts } from "#bench/path/bench-system.ts";
 import { endToEnd } from "#bench/path/measure.ts";
-import type { RatioBench } from "#bench/ratios/ratio-bench.ts";
-import { residentMiB } from "#bench/ratios/resident-memory.ts";
-import type { Row } from "#bench/ratios/row.ts";
+import { familyMiB } from "#bench/ratios/resident-memory.ts";
+import type { Readings, Row } from "#bench/ratios/row.ts";
 
 const recordsPerBatch = 100;
 
-/** What the closed loop reaches is saturation; then twice that falls due, whatever is answered. */
+/** Each offers for as long as saturation lasted. */
+const overloads = [2, 3];
+
+/** What the closed loop reaches is saturation; then a multiple of that falls due, whatever is answered. */
 export const overloadRow: Row = {
-  title: "Twice as much offered as can be stored (open loop) ÷ saturation; memory of the servers (MiB)",
+  title: "More offered than can be stored (open loop) ÷ saturation; memory of each part (MiB) after each",
   unit: "records/s",
   measure: [
     async (bench) => {
@@ -15,31 +18,50 @@ export const overloadRow: Row = {
       const load = await bench.load(recordsPerBatch);
       const size = { batches: bench.batches(recordsPerBatch), recordsPerBatch };
       const saturation = await endToEnd(system, load, size);
-      const memoryBefore = await serverMemory(bench);
-      const batchesPerSecond = (2 * saturation.recordsPerSecond) / recordsPerBatch;
-      // Twice as many, so that it is offered for as long as saturation lasted.
-      const overload = await endToEnd(
-        system,
-        load,
-        { ...size, batches: 2 * size.batches },
-        { batchesPerSecond },
-      );
-      return {
+      const readings: Record<string, Readings[string]> = {
         saturation: { value: saturation.recordsPerSecond, cpu: saturation.cpuMicrosPerRecord },
-        "2 × overload": { value: overload.recordsPerSecond, cpu: overload.cpuMicrosPerRecord },
-        "memory after saturation": { value: memoryBefore },
-        "memory after overload": { value: await serverMemory(bench) },
+        ...(await memory(system, "saturation")),
       };
+      for (const times of overloads) {
+        const batchesPerSecond = (times * saturation.recordsPerSecond) / recordsPerBatch;
+        const offered = { ...size, batches: times * size.batches };
+        const overload = await endToEnd(system, load, offered, { batchesPerSecond });
+        readings[`${times} × overload`] = {
+          value: overload.recordsPerSecond,
+          cpu: overload.cpuMicrosPerRecord,
+        };
+        Object.assign(readings, await memory(system, `${times} × overload`));
+      }
+      return readings;
     },
   ],
   ratios: [
     { of: "2 × overload", over: "saturation", atLeast: 0.95 },
-    { of: "memory after overload", over: "memory after saturation", atMost: 1.25 },
+    { of: "3 × overload", over: "saturation", atLeast: 0.8 },
+    ...(["server", "nginx", "consumer"] as const).map((part) => ({
+      of: memoryOf(part, "3 × overload"),
+      over: memoryOf(part, "saturation"),
+      atMost: 1.25,
+    })),
   ],
 };
 
-async function serverMemory(bench: RatioBench): Promise<number> {
-  const { system } = await bench.system({ consumer: true });
-  const each = await Promise.all(system.servers.map(({ pid }) => residentMiB(pid)));
-  return each.reduce((sum, mebibytes) => sum + mebibytes, 0);
+/** Of Redis and PostgreSQL too, but theirs grows with what they store, as it has to. */
+async function memory({ system }: BenchSystem, after: string): Promise<Readings> {
+  const pids: Record<keyof PerPart, readonly number[]> = {
+    server: system.servers.map(({ pid }) => pid),
+    nginx: [system.nginx.pid],
+    redis: [system.redis.pid],
+    consumer: [system.consumer.pid],
+    postgres: system.postgres ? [system.postgres.pid] : [],
+  };
+  const readings = parts.map(async (part) => {
+    const each = await Promise.all(pids[part].map(familyMiB));
+    return [memoryOf(part, after), { value: each.reduce((sum, mebibytes) => sum + mebibytes, 0) }] as const;
+  });
+  return Object.fromEntries(await Promise.all(readings));
+}
+
+function memoryOf(part: keyof PerPart, after: string): string {
+  return `memory of ${part} after ${after}`;
 }

@@ -9,6 +9,7 @@ const recordsPerBatch = 100;
 export const storageRow: Row = {
   title: "Bytes per record on its way and where it stays ÷ its bytes as sent",
   unit: "bytes",
+  roundsMax: 1,
   measure: [
     async (bench) => {
       const { client, system } = await bench.system({ consumer: false });
