@@ -129,6 +129,20 @@ describe("package.json", () => {
   });
 });
 
+test("every decision has a number of its own, the same in its name and its title", () => {
+  const folder = join(projectFolder, "docs/decisions");
+  const numbers = readdirSync(folder).map((file) => {
+    const [, inName] = /^(\d{4})-[a-z0-9-]+\.md$/.exec(file) ?? [];
+    const [, inTitle] = /^# (\d+)\. /.exec(readFileSync(join(folder, file), "utf8")) ?? [];
+    assert.equal(Number(inName), Number(inTitle), file);
+    return inName;
+  });
+  assert.deepEqual(
+    numbers.filter((number, place) => numbers.indexOf(number) !== place),
+    [],
+  );
+});
+
 function offenders(problems: (source: Source) => readonly string[]): void {
   assert.deepEqual(
     sources.flatMap((source) => problems(source).map((problem) => `${source.path} ${problem}`)),

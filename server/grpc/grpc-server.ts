@@ -33,7 +33,7 @@ export interface GrpcFace {
 
 /**
  * gRPC on node:http2. What devices call all day is served directly; health, reflection, GetSession and whatever is out
- * of the ordinary by grpc-js behind it (docs/decisions/0009).
+ * of the ordinary by grpc-js behind it (docs/decisions/0009-the-usual-calls-on-node-http2.md).
  */
 export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRpc }): GrpcFace {
   const inner = new Server({
