@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, type LogEvent, PostgresDialect } from "kysely";
 import type { Pool, PoolClient } from "pg";
 import type { Histogram } from "#lib/metrics.ts";
 import type { Database } from "#postgres/tables.ts";
@@ -49,18 +49,23 @@ export class Reader {
   /**
    * Gives `work` a connection until it returns. When `signal` aborts, or after the query timeout, the connection is
    * destroyed, PostgreSQL stops the statement, and this throws the signal's reason or {@link QueryTimeoutError}.
-   * Throws {@link BusyError} at once when too many wait already.
+   * Throws {@link BusyError} at once when too many wait already. `log` is told of every statement.
    */
-  async read<T>(name: string, signal: AbortSignal, work: (db: Kysely<Database>) => Promise<T>): Promise<T> {
+  async read<T>(
+    name: string,
+    signal: AbortSignal,
+    work: (db: Kysely<Database>) => Promise<T>,
+    log?: (event: LogEvent) => void,
+  ): Promise<T> {
     const stopTimer = this.#seconds.startTimer({ query: name });
     try {
-      return await this.#read(signal, work);
+      return await this.#read(signal, (client) => work(kyselyOf(client, log)));
     } finally {
       stopTimer();
     }
   }
 
-  async #read<T>(signal: AbortSignal, work: (db: Kysely<Database>) => Promise<T>): Promise<T> {
+  async #read<T>(signal: AbortSignal, work: (client: PoolClient) => Promise<T>): Promise<T> {
     const pool = this.#choosePool();
     if (pool.waitingCount >= this.#options.connectionsMax * waitingPerConnectionMax) {
       throw new BusyError(`${pool.waitingCount} queries wait for a connection`);
@@ -79,7 +84,7 @@ export class Reader {
       if (ended.aborted) release(false);
       ended.throwIfAborted();
       ended.addEventListener("abort", onEnded);
-      const result = await work(kyselyOf(client));
+      const result = await work(client);
       release(false);
       return result;
     } catch (error) {
@@ -95,10 +100,10 @@ export class Reader {
 }
 
 /** Kysely over one connection that somebody else releases. */
-function kyselyOf(client: PoolClient): Kysely<Database> {
+function kyselyOf(client: PoolClient, log: ((event: LogEvent) => void) | undefined): Kysely<Database> {
   const lent = { query: client.query.bind(client), release() {} } as unknown as PoolClient;
   const pool = { connect: async () => lent, end: async () => {}, options: {} };
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) });
 }
 
 const waitingPerConnectionMax = 10;

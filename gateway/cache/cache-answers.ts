@@ -13,6 +13,8 @@ import { SingleFlight } from "./single-flight.ts";
  *     x-cache: hit    from Redis, or from somebody who asked the same just now
  *     x-cache: miss   from PostgreSQL
  *     cache-control, etag: the same to browsers; see not-modified.ts
+ *
+ * Who asks how an answer is found wants it found now: that is neither taken from the cache nor kept, by anybody.
  */
 
 /** Caches every call that reads, whichever face it came by. Without a store calls are only joined with their like. */
@@ -24,6 +26,11 @@ export function cacheAnswers(
   return (next) => async (request) => {
     if (request.stream || request.method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) {
       return await next(request);
+    }
+    if ((request.message as { explain?: boolean }).explain === true) {
+      const response = await next(request);
+      response.header.set("cache-control", "no-store");
+      return response;
     }
     const { input, output, name: method } = request.method;
     const name = createHash("sha256")

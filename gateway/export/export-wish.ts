@@ -15,11 +15,11 @@ export interface ExportWish {
   readonly format: ExportFormat;
 }
 
-/** Fields of ListLogsRequest that have no meaning for an export: it has no pages. */
-export const fieldsNotExported: readonly string[] = ["page_size", "page_token"];
+/** Fields of ListLogsRequest that have no meaning for an export: they are about one page. */
+export const fieldsNotExported: readonly string[] = ["page_size", "page_token", "explain"];
 
 /**
- * The parameters of ListLogs, but for those of its pages, and `format`. Throws an {@link InvalidFieldError} for the
+ * The parameters of ListLogs, but for those about a page, and `format`. Throws an {@link InvalidFieldError} for the
  * first that cannot be.
  */
 export function readExportWish(query: URLSearchParams): ExportWish {
@@ -27,7 +27,8 @@ export function readExportWish(query: URLSearchParams): ExportWish {
   ofLogs.delete("format");
   const json = requestFromQuery(ListLogsRequestSchema, ofLogs);
   for (const name of fieldsNotExported) {
-    if (name in json) throw new InvalidFieldError(name, "wanted none: an export has no pages");
+    if (name in json)
+      throw new InvalidFieldError(name, "wanted none: an export has no pages, and nothing about them");
   }
   const request = fromJson(ListLogsRequestSchema, json);
   return {

@@ -150,6 +150,7 @@ test("what is wrong with the parameters is told as everywhere", async () => {
     ["format=xml", "format"],
     ["format=csv&format=ndjson", "format"],
     ["page_size=10", "page_size"],
+    ["explain=true", "explain"],
     ["page_token=x", "page_token"],
     ["colour=red", "colour"],
     ["device_id=%20", "device_id"],

@@ -1,8 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
+import type { LogEvent } from "kysely";
 import { ListLogsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Reader } from "../database.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
+import { explainStatements } from "../logs/explain-statements.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts";
@@ -18,8 +20,18 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
     const order = request.oldestFirst ? oldestFirst : newestFirst;
     const query = `ListLogs ${order.direction} ${describeFilter(filter)}`;
     const after = readPosition(decodePageToken(query, request.pageToken));
-    const page = await reader.read("list_logs", signal, (db) =>
-      findLogs(db, filter, { order, after, pageSize }),
+    const statements: LogEvent[] = [];
+    const { page, explanation } = await reader.read(
+      "list_logs",
+      signal,
+      async (db) => {
+        const page = await findLogs(db, filter, { order, after, pageSize });
+        return {
+          page,
+          explanation: request.explain ? await explainStatements(db, [...statements]) : undefined,
+        };
+      },
+      request.explain ? (event) => statements.push(event) : undefined,
     );
     const { next } = page;
     return create(ListLogsResponseSchema, {
@@ -28,6 +40,7 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
         next === undefined
           ? ""
           : encodePageToken(query, [`${next.timeMicros}`, `${next.batchId}`, `${next.index}`]),
+      explanation,
     });
   };
 }

@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEivAQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCCJAChJBdHRyaWJ1dGVDb25kaXRpb24SDAoEbmFtZRgBIAEoCRISCgV2YWx1ZRgCIAEoCUgAiAEBQggKBl92YWx1ZSJQChBMaXN0TG9nc1Jlc3BvbnNlEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki5QIKCExvZ0VudHJ5EigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYAyABKAkSEgoKc2Vzc2lvbl9pZBgEIAEoCRIQCghzZXF1ZW5jZRgFIAEoBBINCgVpbmRleBgGIAEoDRInCghzZXZlcml0eRgHIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Eg4KBmxvZ2dlchgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEjkKCmF0dHJpYnV0ZXMYCiADKAsyJS5mbGVldGxvZy52MS5Mb2dFbnRyeS5BdHRyaWJ1dGVzRW50cnkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiowQKD1RhaWxMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSDAoEbGFzdBgGIAEoBRIUCgxyZXN1bWVfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uItUBChBUYWlsTG9nc1Jlc3BvbnNlEicKBGxvZ3MYASABKAsyFy5mbGVldGxvZy52MS5UYWlsZWRMb2dzSAASKwoHc2tpcHBlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlRhaWxTa2lwcGVkSAASIwoDZ2FwGAMgASgLMhQuZmxlZXRsb2cudjEuVGFpbEdhcEgAEicKBXN0YXRlGAQgASgOMhYuZmxlZXRsb2cudjEuVGFpbFN0YXRlSAASFAoMcmVzdW1lX3Rva2VuGAUgASgJQgcKBWV2ZW50IjEKClRhaWxlZExvZ3MSIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5IiMKC1RhaWxTa2lwcGVkEhQKDHJlY29yZF9jb3VudBgBIAEoBCJ3CgdUYWlsR2FwEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkimAQKE0dldEhpc3RvZ3JhbVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhITCgtidWNrZXRzX21heBgSIAEoBSKTAgoUR2V0SGlzdG9ncmFtUmVzcG9uc2USLQoHYnVja2V0cxgBIAMoCzIcLmZsZWV0bG9nLnYxLkhpc3RvZ3JhbUJ1Y2tldBIWCg5idWNrZXRfc2Vjb25kcxgCIAEoDRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGbWV0aG9kGAUgASgOMhguZmxlZXRsb2cudjEuQ291bnRNZXRob2QSFgoOc2FtcGxlX2Rpdmlzb3IYBiABKA0SFAoMcmVjb3JkX2NvdW50GAcgASgEIm0KD0hpc3RvZ3JhbUJ1Y2tldBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZjb3VudHMYAiADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ik4KDVNldmVyaXR5Q291bnQSJwoIc2V2ZXJpdHkYASABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIUCgxyZWNvcmRfY291bnQYAiABKAQihQEKFEdldFN0YXRpc3RpY3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd0b3BfbWF4GAMgASgFIq8EChVHZXRTdGF0aXN0aWNzUmVzcG9uc2USLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlY29yZF9jb3VudBgDIAEoBBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAESLgoKc2V2ZXJpdGllcxgFIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQSLQoLdG9wX2RldmljZXMYBiADKAsyGC5mbGVldGxvZy52MS5EZXZpY2VDb3VudBIsCgt0b3BfbG9nZ2VycxgHIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSMwoSdG9wX2Vycm9yX3BhdHRlcm5zGAggAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgJIAEoBBIbChNzYW1wbGVkX2Vycm9yX2NvdW50GAogASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAsgASgEEhYKDmluY2lkZW50X2NvdW50GAwgASgEEhQKDGRldmljZV9jb3VudBgNIAEoBBIbChNhY3RpdmVfZGV2aWNlX2NvdW50GA4gASgEEiMKA2xhZxgPIAEoCzIWLmZsZWV0bG9nLnYxLkluZ2VzdExhZyKZAQoJSW5nZXN0TGFnEiQKF3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50GAEgASgESACIAQESGwoTcGVuZGluZ19iYXRjaF9jb3VudBgCIAEoBBItCgpvbGRlc3RfYWdlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhoKGF91bmRlbGl2ZXJlZF9iYXRjaF9jb3VudCJLCgtEZXZpY2VDb3VudBIRCglkZXZpY2VfaWQYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEEhMKC2Vycm9yX2NvdW50GAMgASgEIjEKClZhbHVlQ291bnQSDQoFdmFsdWUYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEIt8EChZMaXN0RmllbGRWYWx1ZXNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SIQoFZmllbGQYEiABKA4yEi5mbGVldGxvZy52MS5GaWVsZBIRCglhdHRyaWJ1dGUYEyABKAkSDgoGc2VhcmNoGBQgASgJEhEKCXBhZ2Vfc2l6ZRgVIAEoBSJgChdMaXN0RmllbGRWYWx1ZXNSZXNwb25zZRInCgZ2YWx1ZXMYASADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAIgASgEIrcBChJMaXN0RGV2aWNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGc2VhcmNoGAMgASgJEi0KCnNpbGVudF9mb3IYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFb3JkZXIYBSABKA4yGC5mbGVldGxvZy52MS5EZXZpY2VPcmRlchISCgpkZXNjZW5kaW5nGAYgASgIIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiygIKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQSEwoLZXJyb3Jfc2hhcmUYCCABKAESGAoQZGF5X3JlY29yZF9jb3VudBgJIAEoBBIXCg9kYXlfZXJyb3JfY291bnQYCiABKAQSKwoKYXR0cmlidXRlcxgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiOwoQR2V0RGV2aWNlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSFAoMc2Vzc2lvbnNfbWF4GAIgASgFIncKEUdldERldmljZVJlc3BvbnNlEiMKBmRldmljZRgBIAEoCzITLmZsZWV0bG9nLnYxLkRldmljZRImCghzZXNzaW9ucxgCIAMoCzIULmZsZWV0bG9nLnYxLlNlc3Npb24SFQoNc2Vzc2lvbl9jb3VudBgDIAEoBCKDAwoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhcKD2lzX3NlcnZlcl9uYW1lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBBIsCgdkcm9wcGVkGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBCJuCg5Ecm9wcGVkQmF0Y2hlcxINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEEg4KBnJlYXNvbhgDIAEoCRIvCgtyZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiLAoNU2VxdWVuY2VSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki+QEKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBEIICgZfaW5kZXgivAEKFExpc3RJbmNpZGVudHNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSDAoEa2luZBgGIAEoCSJaChVMaXN0SW5jaWRlbnRzUmVzcG9uc2USKAoJaW5jaWRlbnRzGAEgAygLMhUuZmxlZXRsb2cudjEuSW5jaWRlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBCghJbmNpZGVudBIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRraW5kGAMgASgJEhEKCWRldmljZV9pZBgEIAEoCRIoCgdkZXRhaWxzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCpdCglUYWlsU3RhdGUSGgoWVEFJTF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFRBSUxfU1RBVEVfRk9MTE9XSU5HEAESGgoWVEFJTF9TVEFURV9JTlRFUlJVUFRFRBACKn4KC0NvdW50TWV0aG9kEhwKGENPVU5UX01FVEhPRF9VTlNQRUNJRklFRBAAEhsKF0NPVU5UX01FVEhPRF9TVEFUSVNUSUNTEAESGAoUQ09VTlRfTUVUSE9EX0NPVU5URUQQAhIaChZDT1VOVF9NRVRIT0RfRVNUSU1BVEVEEAMqdAoFRmllbGQSFQoRRklFTERfVU5TUEVDSUZJRUQQABITCg9GSUVMRF9ERVZJQ0VfSUQQARIQCgxGSUVMRF9MT0dHRVIQAhIYChRGSUVMRF9BVFRSSUJVVEVfTkFNRRADEhMKD0ZJRUxEX0FUVFJJQlVURRAEKr4BCgtEZXZpY2VPcmRlchIcChhERVZJQ0VfT1JERVJfVU5TUEVDSUZJRUQQABIaChZERVZJQ0VfT1JERVJfREVWSUNFX0lEEAESGgoWREVWSUNFX09SREVSX0xBU1RfU0VFThACEh0KGURFVklDRV9PUkRFUl9SRUNPUkRfQ09VTlQQAxIcChhERVZJQ0VfT1JERVJfRVJST1JfQ09VTlQQBBIcChhERVZJQ0VfT1JERVJfRVJST1JfU0hBUkUQBTKuBgoMUXVlcnlTZXJ2aWNlEkwKCExpc3RMb2dzEhwuZmxlZXRsb2cudjEuTGlzdExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuTGlzdExvZ3NSZXNwb25zZSIDkAIBEk4KCFRhaWxMb2dzEhwuZmxlZXRsb2cudjEuVGFpbExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuVGFpbExvZ3NSZXNwb25zZSIDkAIBMAESWAoMR2V0SGlzdG9ncmFtEiAuZmxlZXRsb2cudjEuR2V0SGlzdG9ncmFtUmVxdWVzdBohLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlc3BvbnNlIgOQAgESWwoNR2V0U3RhdGlzdGljcxIhLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXF1ZXN0GiIuZmxlZXRsb2cudjEuR2V0U3RhdGlzdGljc1Jlc3BvbnNlIgOQAgESYQoPTGlzdEZpZWxkVmFsdWVzEiMuZmxlZXRsb2cudjEuTGlzdEZpZWxkVmFsdWVzUmVxdWVzdBokLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1Jlc3BvbnNlIgOQAgESVQoLTGlzdERldmljZXMSHy5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1JlcXVlc3QaIC5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlIgOQAgESTwoJR2V0RGV2aWNlEh0uZmxlZXRsb2cudjEuR2V0RGV2aWNlUmVxdWVzdBoeLmZsZWV0bG9nLnYxLkdldERldmljZVJlc3BvbnNlIgOQAgESYQoPTGlzdERlYWRMZXR0ZXJzEiMuZmxlZXRsb2cudjEuTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBokLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlIgOQAgESWwoNTGlzdEluY2lkZW50cxIhLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXF1ZXN0GiIuZmxlZXRsb2cudjEuTGlzdEluY2lkZW50c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEizQQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCBIPCgdleHBsYWluGBMgASgIIkAKEkF0dHJpYnV0ZUNvbmRpdGlvbhIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQFCCAoGX3ZhbHVlIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlkKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRIUCgxtaWxsaXNlY29uZHMYAyABKAESDAoEcGxhbhgEIAMoCSLlAgoITG9nRW50cnkSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEhAKCHNlcXVlbmNlGAUgASgEEg0KBWluZGV4GAYgASgNEicKCHNldmVyaXR5GAcgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSDgoGbG9nZ2VyGAggASgJEg8KB21lc3NhZ2UYCSABKAkSOQoKYXR0cmlidXRlcxgKIAMoCzIlLmZsZWV0bG9nLnYxLkxvZ0VudHJ5LkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKjBAoPVGFpbExvZ3NSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRIMCgRsYXN0GAYgASgFEhQKDHJlc3VtZV90b2tlbhgHIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24i1QEKEFRhaWxMb2dzUmVzcG9uc2USJwoEbG9ncxgBIAEoCzIXLmZsZWV0bG9nLnYxLlRhaWxlZExvZ3NIABIrCgdza2lwcGVkGAIgASgLMhguZmxlZXRsb2cudjEuVGFpbFNraXBwZWRIABIjCgNnYXAYAyABKAsyFC5mbGVldGxvZy52MS5UYWlsR2FwSAASJwoFc3RhdGUYBCABKA4yFi5mbGVldGxvZy52MS5UYWlsU3RhdGVIABIUCgxyZXN1bWVfdG9rZW4YBSABKAlCBwoFZXZlbnQiMQoKVGFpbGVkTG9ncxIjCgRsb2dzGAEgAygLMhUuZmxlZXRsb2cudjEuTG9nRW50cnkiIwoLVGFpbFNraXBwZWQSFAoMcmVjb3JkX2NvdW50GAEgASgEIncKB1RhaWxHYXASLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgDIAEoCSKYBAoTR2V0SGlzdG9ncmFtUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhMKC2J1Y2tldHNfbWF4GBIgASgFIpMCChRHZXRIaXN0b2dyYW1SZXNwb25zZRItCgdidWNrZXRzGAEgAygLMhwuZmxlZXRsb2cudjEuSGlzdG9ncmFtQnVja2V0EhYKDmJ1Y2tldF9zZWNvbmRzGAIgASgNEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZtZXRob2QYBSABKA4yGC5mbGVldGxvZy52MS5Db3VudE1ldGhvZBIWCg5zYW1wbGVfZGl2aXNvchgGIAEoDRIUCgxyZWNvcmRfY291bnQYByABKAQibQoPSGlzdG9ncmFtQnVja2V0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBmNvdW50cxgCIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQiTgoNU2V2ZXJpdHlDb3VudBInCghzZXZlcml0eRgBIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhQKDHJlY29yZF9jb3VudBgCIAEoBCKFAQoUR2V0U3RhdGlzdGljc1JlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3RvcF9tYXgYAyABKAUirwQKFUdldFN0YXRpc3RpY3NSZXNwb25zZRIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVjb3JkX2NvdW50GAMgASgEEhoKEnJlY29yZHNfcGVyX3NlY29uZBgEIAEoARIuCgpzZXZlcml0aWVzGAUgAygLMhouZmxlZXRsb2cudjEuU2V2ZXJpdHlDb3VudBItCgt0b3BfZGV2aWNlcxgGIAMoCzIYLmZsZWV0bG9nLnYxLkRldmljZUNvdW50EiwKC3RvcF9sb2dnZXJzGAcgAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIzChJ0b3BfZXJyb3JfcGF0dGVybnMYCCADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAkgASgEEhsKE3NhbXBsZWRfZXJyb3JfY291bnQYCiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYCyABKAQSFgoOaW5jaWRlbnRfY291bnQYDCABKAQSFAoMZGV2aWNlX2NvdW50GA0gASgEEhsKE2FjdGl2ZV9kZXZpY2VfY291bnQYDiABKAQSIwoDbGFnGA8gASgLMhYuZmxlZXRsb2cudjEuSW5nZXN0TGFnIpkBCglJbmdlc3RMYWcSJAoXdW5kZWxpdmVyZWRfYmF0Y2hfY291bnQYASABKARIAIgBARIbChNwZW5kaW5nX2JhdGNoX2NvdW50GAIgASgEEi0KCm9sZGVzdF9hZ2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CGgoYX3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50IksKC0RldmljZUNvdW50EhEKCWRldmljZV9pZBgBIAEoCRIUCgxyZWNvcmRfY291bnQYAiABKAQSEwoLZXJyb3JfY291bnQYAyABKAQiMQoKVmFsdWVDb3VudBINCgV2YWx1ZRgBIAEoCRIUCgxyZWNvcmRfY291bnQYAiABKAQi3wQKFkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhIhCgVmaWVsZBgSIAEoDjISLmZsZWV0bG9nLnYxLkZpZWxkEhEKCWF0dHJpYnV0ZRgTIAEoCRIOCgZzZWFyY2gYFCABKAkSEQoJcGFnZV9zaXplGBUgASgFImAKF0xpc3RGaWVsZFZhbHVlc1Jlc3BvbnNlEicKBnZhbHVlcxgBIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSHAoUc2FtcGxlZF9yZWNvcmRfY291bnQYAiABKAQitwEKEkxpc3REZXZpY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZzZWFyY2gYAyABKAkSLQoKc2lsZW50X2ZvchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVvcmRlchgFIAEoDjIYLmZsZWV0bG9nLnYxLkRldmljZU9yZGVyEhIKCmRlc2NlbmRpbmcYBiABKAgiVAoTTGlzdERldmljZXNSZXNwb25zZRIkCgdkZXZpY2VzGAEgAygLMhMuZmxlZXRsb2cudjEuRGV2aWNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLKAgoGRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoCRIuCgpmaXJzdF9zZWVuGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2JhdGNoX2NvdW50GAQgASgEEhQKDHJlY29yZF9jb3VudBgFIAEoBBITCgtlcnJvcl9jb3VudBgGIAEoBBIZChFkZWFkX2xldHRlcl9jb3VudBgHIAEoBBITCgtlcnJvcl9zaGFyZRgIIAEoARIYChBkYXlfcmVjb3JkX2NvdW50GAkgASgEEhcKD2RheV9lcnJvcl9jb3VudBgKIAEoBBIrCgphdHRyaWJ1dGVzGAsgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI7ChBHZXREZXZpY2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIUCgxzZXNzaW9uc19tYXgYAiABKAUidwoRR2V0RGV2aWNlUmVzcG9uc2USIwoGZGV2aWNlGAEgASgLMhMuZmxlZXRsb2cudjEuRGV2aWNlEiYKCHNlc3Npb25zGAIgAygLMhQuZmxlZXRsb2cudjEuU2Vzc2lvbhIVCg1zZXNzaW9uX2NvdW50GAMgASgEIoMDCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSFwoPaXNfc2VydmVyX25hbWVkGAIgASgIEjUKEWZpcnN0X3JlY2VpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X3JlY2VpdmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgFIAEoBBIUCgxyZWNvcmRfY291bnQYBiABKAQSLAoIcmVjZWl2ZWQYByADKAsyGi5mbGVldGxvZy52MS5TZXF1ZW5jZVJhbmdlEikKBWhvbGVzGAggAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIVCg1taXNzaW5nX2NvdW50GAkgASgEEiwKB2Ryb3BwZWQYCiADKAsyGy5mbGVldGxvZy52MS5Ecm9wcGVkQmF0Y2hlcxIVCg1kcm9wcGVkX2NvdW50GAsgASgEIm4KDkRyb3BwZWRCYXRjaGVzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQSDgoGcmVhc29uGAMgASgJEi8KC3JlY2VpdmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIsCg1TZXF1ZW5jZVJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQisAEKFkxpc3REZWFkTGV0dGVyc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJhChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRItCgxkZWFkX2xldHRlcnMYASADKAsyFy5mbGVldGxvZy52MS5EZWFkTGV0dGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL5AQoKRGVhZExldHRlchIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAQgASgJEhIKCnNlc3Npb25faWQYBSABKAkSEAoIc2VxdWVuY2UYBiABKAQSEgoFaW5kZXgYByABKA1IAIgBARIOCgZyZWFzb24YCCABKAkSCwoDcmF3GAkgASgMEhAKCHJhd19zaXplGAogASgEQggKBl9pbmRleCK8AQoUTGlzdEluY2lkZW50c1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCRIMCgRraW5kGAYgASgJIloKFUxpc3RJbmNpZGVudHNSZXNwb25zZRIoCglpbmNpZGVudHMYASADKAsyFS5mbGVldGxvZy52MS5JbmNpZGVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiwEKCEluY2lkZW50EgoKAmlkGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSEQoJZGV2aWNlX2lkGAQgASgJEigKB2RldGFpbHMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Kl0KCVRhaWxTdGF0ZRIaChZUQUlMX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUVEFJTF9TVEFURV9GT0xMT1dJTkcQARIaChZUQUlMX1NUQVRFX0lOVEVSUlVQVEVEEAIqfgoLQ291bnRNZXRob2QSHAoYQ09VTlRfTUVUSE9EX1VOU1BFQ0lGSUVEEAASGwoXQ09VTlRfTUVUSE9EX1NUQVRJU1RJQ1MQARIYChRDT1VOVF9NRVRIT0RfQ09VTlRFRBACEhoKFkNPVU5UX01FVEhPRF9FU1RJTUFURUQQAyp0CgVGaWVsZBIVChFGSUVMRF9VTlNQRUNJRklFRBAAEhMKD0ZJRUxEX0RFVklDRV9JRBABEhAKDEZJRUxEX0xPR0dFUhACEhgKFEZJRUxEX0FUVFJJQlVURV9OQU1FEAMSEwoPRklFTERfQVRUUklCVVRFEAQqvgEKC0RldmljZU9yZGVyEhwKGERFVklDRV9PUkRFUl9VTlNQRUNJRklFRBAAEhoKFkRFVklDRV9PUkRFUl9ERVZJQ0VfSUQQARIaChZERVZJQ0VfT1JERVJfTEFTVF9TRUVOEAISHQoZREVWSUNFX09SREVSX1JFQ09SRF9DT1VOVBADEhwKGERFVklDRV9PUkRFUl9FUlJPUl9DT1VOVBAEEhwKGERFVklDRV9PUkRFUl9FUlJPUl9TSEFSRRAFMq4GCgxRdWVyeVNlcnZpY2USTAoITGlzdExvZ3MSHC5mbGVldGxvZy52MS5MaXN0TG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5MaXN0TG9nc1Jlc3BvbnNlIgOQAgESTgoIVGFpbExvZ3MSHC5mbGVldGxvZy52MS5UYWlsTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5UYWlsTG9nc1Jlc3BvbnNlIgOQAgEwARJYCgxHZXRIaXN0b2dyYW0SIC5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXF1ZXN0GiEuZmxlZXRsb2cudjEuR2V0SGlzdG9ncmFtUmVzcG9uc2UiA5ACARJbCg1HZXRTdGF0aXN0aWNzEiEuZmxlZXRsb2cudjEuR2V0U3RhdGlzdGljc1JlcXVlc3QaIi5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVzcG9uc2UiA5ACARJhCg9MaXN0RmllbGRWYWx1ZXMSIy5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXF1ZXN0GiQuZmxlZXRsb2cudjEuTGlzdEZpZWxkVmFsdWVzUmVzcG9uc2UiA5ACARJVCgtMaXN0RGV2aWNlcxIfLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVxdWVzdBogLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVzcG9uc2UiA5ACARJPCglHZXREZXZpY2USHS5mbGVldGxvZy52MS5HZXREZXZpY2VSZXF1ZXN0Gh4uZmxlZXRsb2cudjEuR2V0RGV2aWNlUmVzcG9uc2UiA5ACARJhCg9MaXN0RGVhZExldHRlcnMSIy5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXF1ZXN0GiQuZmxlZXRsb2cudjEuTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2UiA5ACARJbCg1MaXN0SW5jaWRlbnRzEiEuZmxlZXRsb2cudjEuTGlzdEluY2lkZW50c1JlcXVlc3QaIi5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Which records to list. All conditions hold at once. Fields 1 to 5 and 8 to
@@ -156,6 +156,14 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
    * @generated from field: bool oldest_first = 18;
    */
   oldestFirst: boolean;
+
+  /**
+   * Also tell how PostgreSQL found this page. Every statement then runs twice,
+   * within the time that a query may take, and the answer is never cached.
+   *
+   * @generated from field: bool explain = 19;
+   */
+  explain: boolean;
 };
 
 /**
@@ -212,6 +220,13 @@ export type ListLogsResponse = Message<"fleetlog.v1.ListLogsResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * Only when it was asked for.
+   *
+   * @generated from field: fleetlog.v1.Explanation explanation = 3;
+   */
+  explanation?: Explanation | undefined;
 };
 
 /**
@@ -220,6 +235,79 @@ export type ListLogsResponse = Message<"fleetlog.v1.ListLogsResponse"> & {
  */
 export const ListLogsResponseSchema: GenMessage<ListLogsResponse> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 2);
+
+/**
+ * How PostgreSQL found a page.
+ *
+ * @generated from message fleetlog.v1.Explanation
+ */
+export type Explanation = Message<"fleetlog.v1.Explanation"> & {
+  /**
+   * The statements in the order in which they ran; the first 20 at most, and
+   * 256 Ki characters.
+   *
+   * @generated from field: repeated fleetlog.v1.ExplainedStatement statements = 1;
+   */
+  statements: ExplainedStatement[];
+
+  /**
+   * How many statements ran in all.
+   *
+   * @generated from field: uint32 statement_count = 2;
+   */
+  statementCount: number;
+};
+
+/**
+ * Describes the message fleetlog.v1.Explanation.
+ * Use `create(ExplanationSchema)` to create a new message.
+ */
+export const ExplanationSchema: GenMessage<Explanation> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 3);
+
+/**
+ * One statement, and what PostgreSQL did for it.
+ *
+ * @generated from message fleetlog.v1.ExplainedStatement
+ */
+export type ExplainedStatement = Message<"fleetlog.v1.ExplainedStatement"> & {
+  /**
+   * The text; beyond 8,192 characters cut, with "…" at the end.
+   *
+   * @generated from field: string sql = 1;
+   */
+  sql: string;
+
+  /**
+   * The values of $1, $2 and so on, as JSON; at most 200, each cut beyond 200
+   * characters.
+   *
+   * @generated from field: repeated string parameters = 2;
+   */
+  parameters: string[];
+
+  /**
+   * How long it took, from the gateway and back.
+   *
+   * @generated from field: double milliseconds = 3;
+   */
+  milliseconds: number;
+
+  /**
+   * The lines of EXPLAIN (ANALYZE, BUFFERS OFF), of a second run; at most 200,
+   * each cut beyond 500 characters.
+   *
+   * @generated from field: repeated string plan = 4;
+   */
+  plan: string[];
+};
+
+/**
+ * Describes the message fleetlog.v1.ExplainedStatement.
+ * Use `create(ExplainedStatementSchema)` to create a new message.
+ */
+export const ExplainedStatementSchema: GenMessage<ExplainedStatement> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 4);
 
 /**
  * One stored record.
@@ -304,7 +392,7 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 3);
+  messageDesc(file_fleetlog_v1_query, 5);
 
 /**
  * Which records to follow. Fields 1 to 17 as in ListLogsRequest.
@@ -442,7 +530,7 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
  * Use `create(TailLogsRequestSchema)` to create a new message.
  */
 export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 4);
+  messageDesc(file_fleetlog_v1_query, 6);
 
 /**
  * One message of a tail. One without any of the events is a heartbeat: at
@@ -504,7 +592,7 @@ export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
  * Use `create(TailLogsResponseSchema)` to create a new message.
  */
 export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 5);
+  messageDesc(file_fleetlog_v1_query, 7);
 
 /**
  * Records in the order of a tail.
@@ -525,7 +613,7 @@ export type TailedLogs = Message<"fleetlog.v1.TailedLogs"> & {
  * Use `create(TailedLogsSchema)` to create a new message.
  */
 export const TailedLogsSchema: GenMessage<TailedLogs> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 6);
+  messageDesc(file_fleetlog_v1_query, 8);
 
 /**
  * This client was too slow, and the gateway keeps only so much for it.
@@ -546,7 +634,7 @@ export type TailSkipped = Message<"fleetlog.v1.TailSkipped"> & {
  * Use `create(TailSkippedSchema)` to create a new message.
  */
 export const TailSkippedSchema: GenMessage<TailSkipped> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 7);
+  messageDesc(file_fleetlog_v1_query, 9);
 
 /**
  * The tail cannot tell whether it is complete here.
@@ -581,7 +669,7 @@ export type TailGap = Message<"fleetlog.v1.TailGap"> & {
  * Use `create(TailGapSchema)` to create a new message.
  */
 export const TailGapSchema: GenMessage<TailGap> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 8);
+  messageDesc(file_fleetlog_v1_query, 10);
 
 /**
  * Which records to count. Fields 1 to 17 as in ListLogsRequest.
@@ -709,7 +797,7 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
  * Use `create(GetHistogramRequestSchema)` to create a new message.
  */
 export const GetHistogramRequestSchema: GenMessage<GetHistogramRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 9);
+  messageDesc(file_fleetlog_v1_query, 11);
 
 /**
  * How many records there are by time and severity.
@@ -774,7 +862,7 @@ export type GetHistogramResponse = Message<"fleetlog.v1.GetHistogramResponse"> &
  * Use `create(GetHistogramResponseSchema)` to create a new message.
  */
 export const GetHistogramResponseSchema: GenMessage<GetHistogramResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 10);
+  messageDesc(file_fleetlog_v1_query, 12);
 
 /**
  * The records of one stretch of time.
@@ -802,7 +890,7 @@ export type HistogramBucket = Message<"fleetlog.v1.HistogramBucket"> & {
  * Use `create(HistogramBucketSchema)` to create a new message.
  */
 export const HistogramBucketSchema: GenMessage<HistogramBucket> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 11);
+  messageDesc(file_fleetlog_v1_query, 13);
 
 /**
  * How many records of one severity.
@@ -830,7 +918,7 @@ export type SeverityCount = Message<"fleetlog.v1.SeverityCount"> & {
  * Use `create(SeverityCountSchema)` to create a new message.
  */
 export const SeverityCountSchema: GenMessage<SeverityCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 12);
+  messageDesc(file_fleetlog_v1_query, 14);
 
 /**
  * What to sum up.
@@ -865,7 +953,7 @@ export type GetStatisticsRequest = Message<"fleetlog.v1.GetStatisticsRequest"> &
  * Use `create(GetStatisticsRequestSchema)` to create a new message.
  */
 export const GetStatisticsRequestSchema: GenMessage<GetStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 13);
+  messageDesc(file_fleetlog_v1_query, 15);
 
 /**
  * The fleet in numbers.
@@ -987,7 +1075,7 @@ export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse">
  * Use `create(GetStatisticsResponseSchema)` to create a new message.
  */
 export const GetStatisticsResponseSchema: GenMessage<GetStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 14);
+  messageDesc(file_fleetlog_v1_query, 16);
 
 /**
  * How far the consumers are behind.
@@ -1022,7 +1110,7 @@ export type IngestLag = Message<"fleetlog.v1.IngestLag"> & {
  * Use `create(IngestLagSchema)` to create a new message.
  */
 export const IngestLagSchema: GenMessage<IngestLag> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 15);
+  messageDesc(file_fleetlog_v1_query, 17);
 
 /**
  * What one device sent.
@@ -1057,7 +1145,7 @@ export type DeviceCount = Message<"fleetlog.v1.DeviceCount"> & {
  * Use `create(DeviceCountSchema)` to create a new message.
  */
 export const DeviceCountSchema: GenMessage<DeviceCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 16);
+  messageDesc(file_fleetlog_v1_query, 18);
 
 /**
  * How often there is a value.
@@ -1085,7 +1173,7 @@ export type ValueCount = Message<"fleetlog.v1.ValueCount"> & {
  * Use `create(ValueCountSchema)` to create a new message.
  */
 export const ValueCountSchema: GenMessage<ValueCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 17);
+  messageDesc(file_fleetlog_v1_query, 19);
 
 /**
  * Which values to list. Fields 1 to 17 as in ListLogsRequest.
@@ -1232,7 +1320,7 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
  * Use `create(ListFieldValuesRequestSchema)` to create a new message.
  */
 export const ListFieldValuesRequestSchema: GenMessage<ListFieldValuesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 18);
+  messageDesc(file_fleetlog_v1_query, 20);
 
 /**
  * Values of one field.
@@ -1260,7 +1348,7 @@ export type ListFieldValuesResponse = Message<"fleetlog.v1.ListFieldValuesRespon
  * Use `create(ListFieldValuesResponseSchema)` to create a new message.
  */
 export const ListFieldValuesResponseSchema: GenMessage<ListFieldValuesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 19);
+  messageDesc(file_fleetlog_v1_query, 21);
 
 /**
  * Which devices to list. All conditions hold at once.
@@ -1316,7 +1404,7 @@ export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
  * Use `create(ListDevicesRequestSchema)` to create a new message.
  */
 export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 20);
+  messageDesc(file_fleetlog_v1_query, 22);
 
 /**
  * One page of devices.
@@ -1344,7 +1432,7 @@ export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
  * Use `create(ListDevicesResponseSchema)` to create a new message.
  */
 export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 21);
+  messageDesc(file_fleetlog_v1_query, 23);
 
 /**
  * One device, as far as its batches tell.
@@ -1435,7 +1523,7 @@ export type Device = Message<"fleetlog.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 22);
+  messageDesc(file_fleetlog_v1_query, 24);
 
 /**
  * Which device to tell.
@@ -1463,7 +1551,7 @@ export type GetDeviceRequest = Message<"fleetlog.v1.GetDeviceRequest"> & {
  * Use `create(GetDeviceRequestSchema)` to create a new message.
  */
 export const GetDeviceRequestSchema: GenMessage<GetDeviceRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 23);
+  messageDesc(file_fleetlog_v1_query, 25);
 
 /**
  * A device and how completely its sessions arrived.
@@ -1499,7 +1587,7 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
  * Use `create(GetDeviceResponseSchema)` to create a new message.
  */
 export const GetDeviceResponseSchema: GenMessage<GetDeviceResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 24);
+  messageDesc(file_fleetlog_v1_query, 26);
 
 /**
  * A boot of a device.
@@ -1595,7 +1683,7 @@ export type Session = Message<"fleetlog.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 25);
+  messageDesc(file_fleetlog_v1_query, 27);
 
 /**
  * Batches that will never come, in the words of their device.
@@ -1637,7 +1725,7 @@ export type DroppedBatches = Message<"fleetlog.v1.DroppedBatches"> & {
  * Use `create(DroppedBatchesSchema)` to create a new message.
  */
 export const DroppedBatchesSchema: GenMessage<DroppedBatches> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 26);
+  messageDesc(file_fleetlog_v1_query, 28);
 
 /**
  * Numbers of batches, both ends included.
@@ -1665,7 +1753,7 @@ export type SequenceRange = Message<"fleetlog.v1.SequenceRange"> & {
  * Use `create(SequenceRangeSchema)` to create a new message.
  */
 export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 27);
+  messageDesc(file_fleetlog_v1_query, 29);
 
 /**
  * Which dead letters to list. All conditions hold at once.
@@ -1714,7 +1802,7 @@ export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest
  * Use `create(ListDeadLettersRequestSchema)` to create a new message.
  */
 export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 28);
+  messageDesc(file_fleetlog_v1_query, 30);
 
 /**
  * One page of dead letters.
@@ -1742,7 +1830,7 @@ export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersRespon
  * Use `create(ListDeadLettersResponseSchema)` to create a new message.
  */
 export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 29);
+  messageDesc(file_fleetlog_v1_query, 31);
 
 /**
  * Something that could not be stored: a record, a batch, or what is neither.
@@ -1827,7 +1915,7 @@ export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 30);
+  messageDesc(file_fleetlog_v1_query, 32);
 
 /**
  * Which incidents to list. All conditions hold at once.
@@ -1883,7 +1971,7 @@ export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> &
  * Use `create(ListIncidentsRequestSchema)` to create a new message.
  */
 export const ListIncidentsRequestSchema: GenMessage<ListIncidentsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 31);
+  messageDesc(file_fleetlog_v1_query, 33);
 
 /**
  * One page of incidents.
@@ -1911,7 +1999,7 @@ export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse">
  * Use `create(ListIncidentsResponseSchema)` to create a new message.
  */
 export const ListIncidentsResponseSchema: GenMessage<ListIncidentsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 32);
+  messageDesc(file_fleetlog_v1_query, 34);
 
 /**
  * Something an operator should look at.
@@ -1963,7 +2051,7 @@ export type Incident = Message<"fleetlog.v1.Incident"> & {
  * Use `create(IncidentSchema)` to create a new message.
  */
 export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 33);
+  messageDesc(file_fleetlog_v1_query, 35);
 
 /**
  * How a tail stands.

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Redis } from "ioredis";
+import { CompiledQuery, type LogEvent } from "kysely";
+import { startRedis, type TestRedis } from "#test/support/redis.ts";
+import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { explainStatements } from "./explain-statements.ts";
+
+interface Explained {
+  readonly sql: string;
+  readonly parameters: readonly string[];
+  readonly milliseconds: number;
+  readonly plan: readonly string[];
+}
+
+let redisServer: TestRedis;
+let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
+before(async () => {
+  redisServer = await startRedis();
+  gateway = await startWithTwoHosts({ redisUrl: redisServer.url, queryTimeoutMs: 10_000 });
+});
+after(async () => {
+  await gateway[Symbol.asyncDispose]();
+  await redisServer[Symbol.asyncDispose]();
+});
+
+const closed = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
+
+test("a page tells how it was found when it is asked, and has the same records", async () => {
+  const plain = await gateway.get(`/v1/logs?${closed}&device_id=host-1`);
+  assert.equal("explanation" in plain.body, false);
+  const { body } = await gateway.get(`/v1/logs?${closed}&device_id=host-1&explain=true`);
+  const { statements, statementCount } = body["explanation"] as {
+    statements: readonly Explained[];
+    statementCount: number;
+  };
+  assert.deepEqual({ ...body, explanation: undefined }, { ...plain.body, explanation: undefined });
+  assert.equal(body.logs.length, 3);
+  assert.equal(statements.length, statementCount);
+  assert.match(statements[0]?.sql ?? "", /from "devices"/);
+  assert.deepEqual(statements[0]?.parameters, ['"host-1"']);
+  assert.match(statements.at(-1)?.sql ?? "", /select \* from records/);
+  for (const { plan, milliseconds } of statements) {
+    assert.ok(milliseconds > 0);
+    assert.match(plan[0] ?? "", /actual time=/);
+    assert.match(plan.at(-1) ?? "", /^Execution Time: /);
+    assert.doesNotMatch(plan.join("\n"), /Buffers:/);
+  }
+});
+
+test("the token of an explained page leads to the next one, explained or not", async () => {
+  const { body } = await gateway.get(`/v1/logs?${closed}&page_size=3&explain=true`);
+  const next = await gateway.get(`/v1/logs?${closed}&page_size=3&page_token=${body.nextPageToken}`);
+  assert.deepEqual([body.logs.length, next.body.logs.length], [3, 1]);
+});
+
+test("an explanation is never cached, by nobody", async () => {
+  const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T01:00:00Z" };
+  const redis = new Redis(redisServer.url);
+  const before = (await redis.keys("*")).toSorted();
+  for (let round = 0; round < 2; round += 1) {
+    for (const { headers, body } of [
+      await gateway.get(`/v1/logs?${closed}&text=up&explain=true`),
+      await gateway.post(listLogsPath, { ...range, text: "up", explain: true }),
+    ]) {
+      assert.equal(headers.get("cache-control"), "no-store");
+      assert.deepEqual([headers.get("x-cache"), headers.get("etag")], [null, null]);
+      assert.ok("explanation" in body);
+    }
+  }
+  assert.deepEqual((await redis.keys("*")).toSorted(), before);
+  redis.disconnect();
+});
+
+function event(sql: string, ...parameters: unknown[]): LogEvent {
+  return { level: "query", query: CompiledQuery.raw(sql, parameters), queryDurationMillis: 1 };
+}
+
+async function explain(statements: readonly LogEvent[]) {
+  const { signal } = new AbortController();
+  return await gateway.reader.read("test", signal, (db) => explainStatements(db, statements));
+}
+
+test("an explanation is bounded, however many statements, however long what they say", async () => {
+  const many = await explain(Array.from({ length: 25 }, (_, number) => event(`select ${number}`)));
+  assert.deepEqual([many.statements?.length, many.statementCount], [20, 25]);
+
+  const long = event(
+    `select $1::text, $2::int8[], $3::int8 /* ${"x".repeat(9000)} */ where $1 <> 'a'`,
+    "😀".repeat(200),
+    Array.from({ length: 5000 }, () => 2n ** 62n),
+    null,
+  );
+  const { statements = [] } = await explain([long]);
+  assert.equal(statements[0]?.sql?.length, 8193);
+  assert.deepEqual(
+    statements[0]?.parameters?.map((text) => [text.length, text.isWellFormed()]),
+    [
+      [201, true],
+      [201, true],
+      [4, true],
+    ],
+  );
+  const union = Array.from({ length: 300 }, (_, number) => `select ${number} where random() < 2`);
+  const filter = `select 1 from devices where device_id <> '${"y".repeat(9000)}'`;
+  const plans = await explain([event(union.join(" union all ")), event(filter)]);
+  assert.equal(plans.statements?.[0]?.plan?.length, 200);
+  assert.ok(plans.statements?.[1]?.plan?.some((line) => line.length === 501));
+
+  const large = Array.from(
+    { length: 300 },
+    () => `select 1 from devices where device_id <> '${"y".repeat(600)}'`,
+  );
+  const cut = await explain(Array.from({ length: 10 }, () => event(large.join(" union all "))));
+  assert.equal(cut.statementCount, 10);
+  assert.ok((cut.statements?.length ?? 0) >= 1 && (cut.statements?.length ?? 10) < 10);
+});
+
+test("explaining ends with the time that a query may take", async () => {
+  await using hasty = await startWithTwoHosts({ queryTimeoutMs: 200 });
+  const { signal } = new AbortController();
+  const asleep = hasty.reader.read("test", signal, (db) =>
+    explainStatements(db, [event("select pg_sleep(60)")]),
+  );
+  await assert.rejects(asleep, ({ name, code }: Error & { code?: string }) => {
+    return name === "QueryTimeoutError" || code === "57014";
+  });
+});

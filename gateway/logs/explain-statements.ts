@@ -1,0 +1,53 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { CompiledQuery, type Kysely, type LogEvent } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import type { ExplainedStatementSchema, ExplanationSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+
+/**
+ * Runs the statements again, one after another, and tells what PostgreSQL did for each. They must be such that running
+ * them twice is running them once. What an operator reads is bounded: the plan of one statement may name 4,096 batches.
+ */
+export async function explainStatements(
+  db: Kysely<Database>,
+  statements: readonly LogEvent[],
+): Promise<MessageInitShape<typeof ExplanationSchema>> {
+  const explained: MessageInitShape<typeof ExplainedStatementSchema>[] = [];
+  let characters = 0;
+  for (const { query, queryDurationMillis } of statements.slice(0, statementsMax)) {
+    const { sql, parameters } = query;
+    const explain = `explain (analyze, buffers off) ${sql}`;
+    const { rows } = await db.executeQuery<PlanLine>(CompiledQuery.raw(explain, [...parameters]));
+    const told = {
+      sql: cut(sql, sqlCharactersMax),
+      parameters: parameters.slice(0, parametersMax).map(showParameter),
+      plan: rows.slice(0, linesMax).map((row) => cut(row["QUERY PLAN"], lineCharactersMax)),
+    };
+    characters += told.sql.length + [...told.parameters, ...told.plan].join().length;
+    if (characters > charactersMax) break;
+    explained.push({ ...told, milliseconds: queryDurationMillis });
+  }
+  return { statements: explained, statementCount: statements.length };
+}
+
+interface PlanLine {
+  readonly "QUERY PLAN": string;
+}
+
+function showParameter(value: unknown): string {
+  const text = JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part));
+  return cut(text ?? "null", parameterCharactersMax);
+}
+
+/** Never in the middle of a surrogate pair, which protobuf refuses. */
+function cut(text: string, charactersMax: number): string {
+  return text.length <= charactersMax ? text : `${text.slice(0, charactersMax).toWellFormed()}…`;
+}
+
+const statementsMax = 20;
+const sqlCharactersMax = 8192;
+const parametersMax = 200;
+const parameterCharactersMax = 200;
+const linesMax = 200;
+const lineCharactersMax = 500;
+/** Of all statements together; the largest single one stays well below. */
+const charactersMax = 256 * 1024;
