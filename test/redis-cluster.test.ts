@@ -68,6 +68,34 @@ test("all programs are ready on a cluster, and the gateway tells its lag", async
   assert.ok(lag, "no lag in the statistics");
 });
 
+test("live tail follows all shards of a cluster", async () => {
+  const wanted = Array.from({ length: shards }, (_, shard) => deviceOnShard(shard, 100 + shard));
+  const response = await fetch(`${system.httpUrl}/v1/tail?text=followed`, {
+    signal: AbortSignal.timeout(30_000),
+  });
+  const seen = new Set<string>();
+  let text = "";
+  for await (const chunk of response.body!) {
+    text += Buffer.from(chunk).toString();
+    if (text.includes("event: state") && seen.size === 0) {
+      seen.add("begun");
+      await Promise.all(wanted.map((deviceId) => push(deviceId, `followed ${deviceId}`)));
+    }
+    for (const deviceId of wanted) if (text.includes(`followed ${deviceId}`)) seen.add(deviceId);
+    if (seen.size > wanted.length) break;
+  }
+  assert.deepEqual(seen, new Set(["begun", ...wanted]));
+});
+
+async function push(deviceId: string, message: string): Promise<void> {
+  const response = await fetch(`${system.httpUrl}/fleetlog.v1.IngestService/PushLogs`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ batch: { deviceId, records: [{ message }] } }),
+  });
+  assert.equal(response.status, 200);
+}
+
 interface AcknowledgedRecord {
   readonly message: string;
   readonly atMs: number;
