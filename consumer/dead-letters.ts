@@ -6,7 +6,7 @@ import type { Entry } from "#stream/entry.ts";
 import type { DeadLetter } from "./batch-in-hand.ts";
 import type { NewBatch } from "./ledger.ts";
 
-/** Of a dead letter's bytes, so many are kept. */
+/** Of a dead letter's bytes, so many are kept; all of a batch that PostgreSQL refused, for it may take it one day. */
 const rawBytesMax = 64 << 10;
 
 /**
@@ -30,7 +30,7 @@ export async function keepDeadLetters(
       ${rows.map(({ entry }) => fitting(entry?.sequence))}::bigint[],
       ${rows.map(({ index }) => index)}::int[],
       ${rows.map(({ reason }) => reason.replaceAll("\0", "\uFFFD"))}::text[],
-      ${rows.map(({ raw }) => Buffer.from(raw.subarray(0, rawBytesMax)))}::bytea[],
+      ${rows.map(({ raw, isWhole }) => Buffer.from(isWhole ? raw : raw.subarray(0, rawBytesMax)))}::bytea[],
       ${rows.map(({ raw }) => raw.length)}::int[],
       ${rows.map(({ name }) => name)}::text[]
     ) as letter (received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry)
@@ -44,6 +44,7 @@ interface Row {
   readonly reason: string;
   readonly raw: Uint8Array;
   readonly name: string | null;
+  readonly isWhole: boolean;
 }
 
 function rowsOfBatch({ entry, scanned }: NewBatch): Row[] {
@@ -53,11 +54,12 @@ function rowsOfBatch({ entry, scanned }: NewBatch): Row[] {
     reason: rejection.reason,
     raw: rejectedBytes(scanned, rejection),
     name: null,
+    isWhole: false,
   }));
 }
 
-function rowOfLetter({ entry, reason, raw, name }: DeadLetter): Row {
-  return { entry, index: null, reason, raw, name };
+function rowOfLetter({ entry, reason, raw, name, settles }: DeadLetter): Row {
+  return { entry, index: null, reason, raw, name, isWhole: settles !== undefined };
 }
 
 /** An entry may carry 19 digits, more than a bigint column holds. */

@@ -10,6 +10,7 @@ import { keepDeadLetters } from "./dead-letters.ts";
 import type { DeviceKeys } from "./device-keys.ts";
 import { reportLostEntries, reportReusedSequences } from "./incidents.ts";
 import { enterIntoLedger, type NewBatch } from "./ledger.ts";
+import { markReplayed } from "./replayed-letters.ts";
 import { keepDrops, settleSessions } from "./sessions.ts";
 
 /** What is stored together, or not at all. */
@@ -90,6 +91,7 @@ export class FlushWriter {
     const droppedBatches = await keepDrops(db, fresh);
     const progress = await settleSessions(db, settledBy(flush), deviceKeys);
     await keepDeadLetters(db, fresh, letters);
+    await markReplayed(db, batches, deviceKeys);
     if (fresh.length > 0) await countRecords(db, this.#rows.statistics);
     const records = sum(fresh, ({ scanned }) => scanned.acceptedCount);
     return {

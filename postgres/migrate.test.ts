@@ -22,6 +22,15 @@ test("a second run changes nothing", async () => {
   assert.deepEqual(await migrateToLatest(database.url), { migrations: [], partitions: [] });
 });
 
+test("a database that has a later number gets an earlier one that came after it", async () => {
+  await using database = await createEmptyDatabase();
+  await migrateToLatest(database.url);
+  await using db = openDatabase(database.url);
+  await sql`alter table dead_letters drop column replayed_at, drop column replayed_batch`.execute(db);
+  await sql`delete from kysely_migration where name = '0030-replayed-letters'`.execute(db);
+  assert.deepEqual((await migrateToLatest(database.url)).migrations, ["0030-replayed-letters"]);
+});
+
 test("time_from_micros is exact over all that 64 bits of nanoseconds can say", async () => {
   await using database = await createEmptyDatabase();
   await migrateToLatest(database.url);

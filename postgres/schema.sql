@@ -88,6 +88,8 @@ create table dead_letters (
   raw bytea not null,
   raw_bytes integer not null,
   entry text,
+  replayed_at timestamp with time zone,
+  replayed_batch bigint,
   constraint dead_letters_pkey PRIMARY KEY (id)
 );
 comment on table dead_letters is 'What could not be stored, with the reason: single records (idx is set), whole batches, and entries of the stream that are no batch.';
@@ -99,9 +101,11 @@ comment on column dead_letters.session_id is 'batches.session_id';
 comment on column dead_letters.sequence is 'batches.sequence';
 comment on column dead_letters.idx is 'The place of the record in its batch, from 0; NULL when this is a whole batch or entry.';
 comment on column dead_letters.reason is 'What is wrong, with the value and the limit.';
-comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, cut at 64 KiB.';
+comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, cut at 64 KiB; a batch that PostgreSQL refused as a whole is not cut.';
 comment on column dead_letters.raw_bytes is 'Their length before the cut.';
 comment on column dead_letters.entry is 'Stream and id of the entry, when the whole batch is here and not in batches.';
+comment on column dead_letters.replayed_at is 'When what it holds was stored after all; set in the transaction that stored it. NULL: it was not.';
+comment on column dead_letters.replayed_batch is 'batches.id of the batch as which it is stored.';
 
 create table device_statistics (
   hour timestamp with time zone not null,

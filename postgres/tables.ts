@@ -101,6 +101,8 @@ interface DeadLettersTable {
   raw: Buffer;
   raw_bytes: number;
   entry: string | null;
+  replayed_at: Timestamp | null;
+  replayed_batch: Int8 | null;
 }
 
 interface IncidentsTable {

@@ -19,7 +19,12 @@ function fieldsWith(changes: Record<string, Buffer | string | undefined>): Buffe
 
 test("an entry comes back as it was", () => {
   assert.deepEqual(decodeEntry(fieldsWith({})), good);
-  const largest = { ...good, sequence: 2n ** 63n - 1n, sessionId: "~0123456789abcdef" };
+  const largest = {
+    ...good,
+    sequence: 2n ** 63n - 1n,
+    sessionId: "~0123456789abcdef",
+    letterId: 10n ** 18n - 1n,
+  };
   const fields = encodeEntry(largest).map((value) => Buffer.from(value as string));
   assert.deepEqual(decodeEntry(fields), largest);
 });
@@ -35,6 +40,7 @@ for (const [what, changes, named] of [
   ["with a device of forbidden characters", { device: "a b" }, /device="a b"/],
   ["with a sequence that is no number", { sequence: "-1" }, /sequence="-1"/],
   ["with a time that is no number", { received_at: "now" }, /received_at="now"/],
+  ["with a letter that is no number", { letter: "x" }, /letter="x"/],
   ["with a short digest", { digest: "abc" }, /digest has 3 bytes/],
 ] as const) {
   test(`an entry ${what} is poison, and says so`, () => {

@@ -10,6 +10,8 @@ export interface Entry {
   readonly digest: Buffer;
   /** One encoded `fleetlog.v1.LogBatch`, byte for byte as it was sent. */
   readonly batch: Uint8Array;
+  /** The dead letter that comes back with this entry; an operator's doing, never a device's. */
+  readonly letterId?: bigint;
 }
 
 /** What is in the stream but is no entry: it can never be stored, so it is kept elsewhere, with this reason. */
@@ -39,6 +41,7 @@ export function encodeEntry(entry: Entry): (string | Buffer)[] {
     entry.digest,
     "batch",
     asBuffer(entry.batch),
+    ...(entry.letterId === undefined ? [] : ["letter", entry.letterId.toString()]),
   ];
 }
 
@@ -71,6 +74,7 @@ export function decodeEntry(fields: readonly Buffer[]): Entry {
     receivedAtMicros: Number(text("received_at", /^\d{1,16}$/)),
     digest,
     batch: field("batch"),
+    ...(values.has("letter") && { letterId: BigInt(text("letter", /^\d{1,18}$/)) }),
   };
 }
 
