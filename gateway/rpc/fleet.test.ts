@@ -272,8 +272,25 @@ test("dead letters and incidents come newest first, in pages, by device and time
     insert into incidents (at, kind, device_key, details)
     select timestamptz '2026-01-01' + n * interval '1 minute', 'sequence_reused', n % 2 + 1, jsonb_build_object('n', n)
     from generate_series(0, 4) n`);
+  await pool.query(
+    `update dead_letters set replayed_at = '2026-01-02', replayed_batch = 77 where reason = 'reason 4'`,
+  );
   const first = (await gateway.get("/v1/dead-letters?page_size=2")).body;
-  const letters = first.deadLetters as { reason: string; raw: string; rawSize: string; index?: number }[];
+  const letters = first.deadLetters as {
+    reason: string;
+    raw: string;
+    rawSize: string;
+    index?: number;
+    replayedAt?: string;
+    replayedBatchId: string;
+  }[];
+  assert.deepEqual(
+    letters.map(({ replayedAt, replayedBatchId }) => [replayedAt, replayedBatchId]),
+    [
+      [undefined, "0"],
+      ["2026-01-02T00:00:00Z", "77"],
+    ],
+  );
   assert.deepEqual(
     letters.map(({ reason, raw, rawSize, index }) => [reason, raw.length, rawSize, index]),
     [

@@ -22,7 +22,8 @@ export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService
     const { rows } = await reader.read("list_dead_letters", signal, (db) =>
       sql<Row>`
         select id, device_id, session_id, sequence, idx, reason, raw_bytes, substr(raw, 1, ${rawShownBytes}) as raw,
-          ${selectMicros(sql.ref("at"))} as at_micros, ${selectMicros(sql.ref("received_at"))} as received_micros
+          ${selectMicros(sql.ref("at"))} as at_micros, ${selectMicros(sql.ref("received_at"))} as received_micros,
+          ${selectMicros(sql.ref("replayed_at"))} as replayed_micros, replayed_batch
         from dead_letters where ${allOf(where)} order by id desc limit ${pageSize + 1}`.execute(db),
     );
     const page = rows.slice(0, pageSize);
@@ -41,6 +42,10 @@ export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService
         reason: row.reason,
         raw: row.raw,
         rawSize: BigInt(row.raw_bytes),
+        ...(row.replayed_micros !== null && {
+          replayedAt: timestampFromMicros(BigInt(row.replayed_micros)),
+        }),
+        replayedBatchId: BigInt(row.replayed_batch ?? 0),
       })),
       nextPageToken: last === undefined ? "" : encodePageToken(query, [last.id]),
     });
@@ -58,6 +63,8 @@ interface Row {
   readonly reason: string;
   readonly raw: Buffer;
   readonly raw_bytes: number;
+  readonly replayed_micros: string | null;
+  readonly replayed_batch: string | null;
 }
 
 const rawShownBytes = 1024;
