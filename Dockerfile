@@ -1,5 +1,5 @@
 # One image for every program: the command says which ("server/main.ts", "consumer/main.ts", "gateway/main.ts",
-# "postgres/main.ts" to migrate, "nginx/main.ts" to write nginx.conf, "client/main.ts" to send). Node runs the
+# "postgres/main.ts" to migrate, "nginx/main.ts" to write nginx.conf, "client/main.ts" to send, "operator/main.ts" for dead letters). Node runs the
 # TypeScript itself; there is no shell in it.
 #
 #   docker build -t fleetlog:local .

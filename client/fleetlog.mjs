@@ -1,12 +1,16 @@
 #!/usr/bin/env node
-// The command `fleetlog`. Plain JavaScript that runs on Node 20: client/main.ts needs Node 24, which the project's own
-// dependencies bring along where the machine has an older one.
+// The command `fleetlog`. Plain JavaScript that runs on Node 20: the programs behind it need Node 24, which the project's
+// own dependencies bring along where the machine has an older one. `dead-letters` is for operators and a program of its
+// own, because it speaks with Redis and PostgreSQL.
 
 import { existsSync } from "node:fs";
 import { enter } from "../local/bootstrap.mjs";
 
 const isReady = existsSync(new URL("../node_modules/.package-lock.json", import.meta.url));
+const command = process.argv[2];
+const program = command === "dead-letters" ? "operator/main.ts" : "client/main.ts";
+if (command === "dead-letters") process.argv.splice(2, 1);
 // The doctor looks at a whole installation, which is nothing of the client's.
-if (process.argv[2] === "doctor") await enter("local/doctor.ts", process.argv.slice(3));
-else if (isReady && Number.parseInt(process.versions.node, 10) >= 24) await import("./main.ts");
-else await enter("client/main.ts", process.argv.slice(2));
+if (command === "doctor") await enter("local/doctor.ts", process.argv.slice(3));
+else if (isReady && Number.parseInt(process.versions.node, 10) >= 24) await import(`../${program}`);
+else await enter(program, process.argv.slice(2));

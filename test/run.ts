@@ -14,7 +14,7 @@ const patterns =
   files.length > 0
     ? files.map((file) => (/\.ts$|\*/.test(file) ? file : `${file.replace(/\/$/, "")}/**/*.test.ts`))
     : [
-        "{batch,bench,client,consumer,doctor,gateway,lib,local,nginx,postgres,server,stream,test}/**/*.test.ts",
+        "{batch,bench,client,consumer,doctor,gateway,lib,local,nginx,operator,postgres,server,stream,test}/**/*.test.ts",
       ];
 
 const folder = await mkdtemp(join(tmpdir(), "fleetlog-test-"));

@@ -22,6 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
       "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg zod",
     // Runs in the browser; what it is made of is put into its bundle by vite.
     "gateway/page": "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
+    operator: "lib proto batch stream postgres @bufbuild/protobuf commander kysely zod",
     nginx: "lib zod",
     doctor: "lib stream postgres ioredis kysely zod",
     bench: anything,
@@ -30,7 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
   }).map(([folder, names]) => [folder, names.split(" ")]),
 );
 
-const programs = new Set(["server", "consumer", "gateway", "client", "doctor"]);
+const programs = new Set(["server", "consumer", "gateway", "client", "doctor", "operator"]);
 const linesMax = 250;
 const testLinesMax = 400;
 

@@ -1,0 +1,13 @@
+import { type Env, integer, readEnv, url, urls } from "#lib/config.ts";
+
+/** What an operator's command needs: the consumer's own variables. Throws a ConfigError that lists every problem. */
+export function readConfig(env: Env) {
+  return readEnv(
+    {
+      DATABASE_URL: url(["postgres", "postgresql"]),
+      REDIS_URL: urls(["redis", "rediss"]).optional(),
+      STREAM_SHARDS: integer(1, 1024).default(4),
+    },
+    env,
+  );
+}

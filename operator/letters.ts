@@ -1,0 +1,103 @@
+import type { Kysely, RawBuilder } from "kysely";
+import { sql } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+
+/** record: one of a batch; batch: one that was an entry but could not be stored; entry: what is neither. */
+export type LetterKind = "record" | "batch" | "entry";
+
+/** A row of dead_letters. */
+export interface Letter {
+  readonly id: bigint;
+  readonly kind: LetterKind;
+  readonly at: Date;
+  /** Undefined when the entry did not say. */
+  readonly receivedAtMicros: number | undefined;
+  readonly deviceId: string;
+  readonly sessionId: string;
+  readonly sequence: bigint;
+  /** Undefined unless it is a record. */
+  readonly index: number | undefined;
+  readonly reason: string;
+  readonly raw: Buffer;
+  /** Before anything was cut off. */
+  readonly rawBytes: number;
+  readonly replayedAt: Date | undefined;
+  readonly replayedBatch: bigint | undefined;
+}
+
+/** All conditions hold at once. */
+export interface LetterFilter {
+  readonly ids?: readonly bigint[];
+  readonly deviceId?: string | undefined;
+  /** Part of the reason, whatever its case. */
+  readonly reason?: string | undefined;
+  readonly kind?: LetterKind | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+  readonly replayed?: boolean | undefined;
+}
+
+const kindOf = sql<LetterKind>`case when idx is not null then 'record' when device_id is not null then 'batch' else 'entry' end`;
+
+/** The newest letters, at most so many. */
+export async function findLetters(
+  db: Kysely<Database>,
+  filter: LetterFilter,
+  countMax: number,
+): Promise<readonly Letter[]> {
+  const { rows } = await sql<Row>`
+    select id, ${kindOf} as kind, at, (extract(epoch from received_at) * 1000000)::bigint as received_micros,
+      device_id, session_id, sequence, idx, reason, raw, raw_bytes, replayed_at, replayed_batch
+    from dead_letters where ${conditions(filter)} order by id desc limit ${countMax}`.execute(db);
+  return rows.map((row) => ({
+    id: BigInt(row.id),
+    kind: row.kind,
+    at: row.at,
+    receivedAtMicros: row.received_micros === null ? undefined : Number(row.received_micros),
+    deviceId: row.device_id ?? "",
+    sessionId: row.session_id ?? "",
+    sequence: BigInt(row.sequence ?? 0),
+    index: row.idx ?? undefined,
+    reason: row.reason,
+    raw: row.raw,
+    rawBytes: row.raw_bytes,
+    replayedAt: row.replayed_at ?? undefined,
+    replayedBatch: row.replayed_batch === null ? undefined : BigInt(row.replayed_batch),
+  }));
+}
+
+function conditions({
+  ids,
+  deviceId,
+  reason,
+  kind,
+  since,
+  until,
+  replayed,
+}: LetterFilter): RawBuilder<boolean> {
+  const all: RawBuilder<boolean>[] = [sql`true`];
+  if (ids && ids.length > 0) all.push(sql`id = any(${ids.map(String)}::bigint[])`);
+  if (deviceId !== undefined) all.push(sql`device_id = ${deviceId}`);
+  if (reason !== undefined) all.push(sql`strpos(lower(reason), lower(${reason})) > 0`);
+  if (kind !== undefined) all.push(sql`${kindOf} = ${kind}`);
+  if (since !== undefined) all.push(sql`at >= ${since}`);
+  if (until !== undefined) all.push(sql`at < ${until}`);
+  if (replayed !== undefined) all.push(sql`(replayed_at is not null) = ${replayed}`);
+  return sql.join(all, sql` and `);
+}
+
+interface Row {
+  readonly id: string;
+  readonly kind: LetterKind;
+  readonly at: Date;
+  readonly received_micros: string | null;
+  readonly device_id: string | null;
+  readonly session_id: string | null;
+  readonly sequence: string | null;
+  readonly idx: number | null;
+  readonly reason: string;
+  readonly raw: Buffer;
+  readonly raw_bytes: number;
+  readonly replayed_at: Date | null;
+  readonly replayed_batch: string | null;
+}

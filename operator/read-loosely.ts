@@ -1,0 +1,64 @@
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+
+/** The texts of a record as bytes, whatever is in them. */
+export interface LooseRecord {
+  timeUnixNano: bigint;
+  severity: number;
+  logger: Uint8Array;
+  message: Uint8Array;
+  attributes: LooseAttribute[];
+  /** The bytes ended in the middle of a field: what was left of it was taken. */
+  isCut: boolean;
+}
+
+interface LooseAttribute {
+  name: Uint8Array;
+  value: Uint8Array;
+}
+
+/** Reads an encoded LogRecord whose end may be missing. Throws when it is no protobuf. */
+export function readLoosely(bytes: Uint8Array): LooseRecord {
+  const none = new Uint8Array();
+  const record: LooseRecord = {
+    timeUnixNano: 0n,
+    severity: 0,
+    logger: none,
+    message: none,
+    attributes: [],
+    isCut: false,
+  };
+  const reader = new BinaryReader(bytes);
+  const rest = () => {
+    const size = reader.uint32();
+    const end = Math.min(reader.pos + size, reader.len);
+    record.isCut ||= end < reader.pos + size;
+    const found = bytes.subarray(reader.pos, end);
+    reader.pos = end;
+    return found;
+  };
+  while (reader.pos < reader.len && !record.isCut) {
+    const [field, type] = reader.tag();
+    if (field === 1 && type === WireType.Bit64) record.timeUnixNano = BigInt(reader.fixed64());
+    else if (field === 2 && type === WireType.Varint) record.severity = reader.int32();
+    else if (field === 3 && type === WireType.LengthDelimited) record.logger = rest();
+    else if (field === 4 && type === WireType.LengthDelimited) record.message = rest();
+    else if (field === 5 && type === WireType.LengthDelimited) {
+      const entry = rest();
+      if (!record.isCut) record.attributes.push(readAttribute(entry));
+    } else if (type === WireType.LengthDelimited) rest();
+    else reader.skip(type, field);
+  }
+  return record;
+}
+
+function readAttribute(bytes: Uint8Array): LooseAttribute {
+  const attribute: LooseAttribute = { name: new Uint8Array(), value: new Uint8Array() };
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 1 && type === WireType.LengthDelimited) attribute.name = reader.bytes();
+    else if (field === 2 && type === WireType.LengthDelimited) attribute.value = reader.bytes();
+    else reader.skip(type, field);
+  }
+  return attribute;
+}

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { scan } from "#batch/scan.ts";
+import { attribute, bytesField, encodeRecord } from "#batch/testing/wire.ts";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { marks, repairRecord } from "./repair-record.ts";
+
+const marked = { letter: "7", origin: "boot-1 3 0" };
+const receivedAtMicros = 1_760_000_000_000_001;
+const repair = (bytes: Uint8Array) => {
+  const repaired = repairRecord(bytes, receivedAtMicros, marked);
+  const batch = create(LogBatchSchema, { deviceId: "a", records: [repaired.record] });
+  assert.deepEqual(scan(toBinary(LogBatchSchema, batch)).rejections, []);
+  return repaired;
+};
+
+const cases: [what: string, bytes: Uint8Array, repairs: string[], message: string][] = [
+  ["NUL", encodeRecord({ message: "a\0b" }), ["message: NUL is replaced"], "a\uFFFDb"],
+  [
+    "no UTF-8",
+    encodeRecord({ message: Buffer.from([0x61, 0xff, 0x62]) }),
+    ["message: what is not UTF-8 is replaced"],
+    "a\uFFFDb",
+  ],
+  [
+    "a message that is too long, cut between characters",
+    encodeRecord({ message: `${"x".repeat(65_535)}ü!` }),
+    ["message: cut from 65538 bytes"],
+    "x".repeat(65_535),
+  ],
+  ["a severity there is not", encodeRecord({ severity: 99, message: "m" }), ["severity: was 99"], "m"],
+  [
+    "an attribute without a name",
+    Buffer.concat([encodeRecord({ message: "m" }), attribute("", "v")]),
+    ["attributes: 1 without a name are left out"],
+    "m",
+  ],
+  [
+    "65 attributes",
+    Buffer.concat([
+      encodeRecord({ message: "m" }),
+      ...Array.from({ length: 65 }, (_, index) => attribute(`k${index}`, "v")),
+    ]),
+    ["attributes: 4 of 65 are left out"],
+    "m",
+  ],
+  [
+    "the beginning of a record",
+    bytesField(4, "cut off").subarray(0, 5),
+    ["only the first 5 bytes were kept"],
+    "cut",
+  ],
+  ["nothing wrong with it", encodeRecord({ message: "m" }), [], "m"],
+];
+
+for (const [what, bytes, repairs, message] of cases) {
+  test(`repairs ${what}, and says so`, () => {
+    const repaired = repair(bytes);
+    assert.deepEqual(repaired.repairs, repairs);
+    assert.equal(repaired.record.message, message);
+    assert.equal(repaired.record.attributes[marks.letter], "7");
+    assert.equal(repaired.record.attributes[marks.origin], "boot-1 3 0");
+    assert.equal(
+      repaired.record.attributes[marks.repairs],
+      repairs.length > 0 ? repairs.join("; ") : undefined,
+    );
+  });
+}
+
+test("keeps what is well, and gives a time where there is none", () => {
+  const own = attribute("__proto__", "kept");
+  const { record } = repair(
+    Buffer.concat([encodeRecord({ message: "\0", severity: 17, logger: "net" }), own]),
+  );
+  assert.deepEqual([record.severity, record.logger], [17, "net"]);
+  assert.equal(record.timeUnixNano, BigInt(receivedAtMicros) * 1000n);
+  assert.equal(Object.getOwnPropertyDescriptor(record.attributes, "__proto__")?.value, "kept");
+  const timed = repair(encodeRecord({ message: "\0", timeUnixNano: 5_000n }));
+  assert.equal(timed.record.timeUnixNano, 5_000n);
+});
+
+test("throws for what is no record", () => {
+  assert.throws(() => repair(Buffer.from([0xff, 0xff, 0xff])));
+});

@@ -1,0 +1,84 @@
+import { create } from "@bufbuild/protobuf";
+import { limits } from "#batch/limits.ts";
+import { type LogRecord, LogRecordSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { readLoosely } from "./read-loosely.ts";
+
+/** What a repaired record carries besides its own attributes. */
+export const marks = {
+  /** dead_letters.id */
+  letter: "fleetlog.dead_letter",
+  /** Where it was: session, sequence and place in the batch. */
+  origin: "fleetlog.origin",
+  /** What was changed, a sentence each. */
+  repairs: "fleetlog.repairs",
+} as const;
+
+export interface RepairedRecord {
+  readonly record: LogRecord;
+  /** What was changed; empty when nothing had to be. */
+  readonly repairs: readonly string[];
+}
+
+/**
+ * Makes a record storable that was refused: what is not UTF-8, and NUL, becomes U+FFFD; what is too long is cut at its
+ * limit; a severity that does not exist becomes 0; attributes beyond those that fit beside the marks are left out. A
+ * record without a time gets that at which it was received. Throws when the bytes are no record at all.
+ */
+export function repairRecord(
+  bytes: Uint8Array,
+  receivedAtMicros: number,
+  marked: { readonly letter: string; readonly origin: string },
+): RepairedRecord {
+  const loose = readLoosely(bytes);
+  const repairs: string[] = [];
+  if (loose.isCut) repairs.push(`only the first ${bytes.length} bytes were kept`);
+  const repaired = (what: string, text: Uint8Array, bytesMax: number) => {
+    const { fit, why } = repairText(text, bytesMax);
+    if (why !== "") repairs.push(`${what}: ${why}`);
+    return fit;
+  };
+  const hasSeverity = loose.severity >= 0 && loose.severity <= limits.severityMax;
+  if (!hasSeverity) repairs.push(`severity: was ${loose.severity}`);
+  // Without a prototype, for a device may name an attribute "__proto__".
+  const attributes = Object.create(null) as Record<string, string>;
+  const room = limits.attributesMax - Object.keys(marks).length;
+  const kept = loose.attributes.filter(({ name }) => name.length > 0);
+  if (kept.length < loose.attributes.length) {
+    repairs.push(`attributes: ${loose.attributes.length - kept.length} without a name are left out`);
+  }
+  if (kept.length > room) repairs.push(`attributes: ${kept.length - room} of ${kept.length} are left out`);
+  for (const { name, value } of kept.slice(0, room)) {
+    const key = repaired("attributes: a name", name, limits.attributeKeyBytesMax);
+    attributes[key] = repaired(`attributes[${JSON.stringify(key)}]`, value, limits.attributeValueBytesMax);
+  }
+  const record = create(LogRecordSchema, {
+    timeUnixNano: loose.timeUnixNano || BigInt(receivedAtMicros) * 1000n,
+    severity: (hasSeverity ? loose.severity : 0) as Severity,
+    logger: repaired("logger", loose.logger, limits.loggerBytesMax),
+    message: repaired("message", loose.message, limits.messageBytesMax),
+  });
+  attributes[marks.letter] = marked.letter;
+  attributes[marks.origin] = marked.origin;
+  if (repairs.length > 0) {
+    const text = Buffer.from(repairs.join("; "));
+    attributes[marks.repairs] = repairText(text, limits.attributeValueBytesMax).fit;
+  }
+  record.attributes = attributes;
+  return { record, repairs };
+}
+
+const replacement = "\uFFFD";
+
+function repairText(bytes: Uint8Array, bytesMax: number): { fit: string; why: string } {
+  const why: string[] = [];
+  const read = Buffer.from(bytes).toString();
+  if (!Buffer.from(read).equals(bytes)) why.push("what is not UTF-8 is replaced");
+  const text = read.replaceAll("\0", replacement);
+  if (text !== read) why.push("NUL is replaced");
+  const encoded = Buffer.from(text);
+  if (encoded.length <= bytesMax) return { fit: text, why: why.join(", ") };
+  why.push(`cut from ${bytes.length} bytes`);
+  let end = bytesMax;
+  while (end > 0 && (encoded[end]! & 0xc0) === 0x80) end -= 1; // not within a character
+  return { fit: encoded.toString("utf8", 0, end), why: why.join(", ") };
+}

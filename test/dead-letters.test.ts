@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { startProgram } from "#consumer/test-program.ts";
+import {
+  createWorld,
+  entryOf,
+  records,
+  shardCount,
+  startConsumer,
+  type World,
+} from "#consumer/test-support.ts";
+import { projectFolder } from "#local/folders.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+// `fleetlog dead-letters`, as its own process, against real parts.
+
+test("a refused record comes back repaired, once, with its device, its time and where it was", async () => {
+  await using world = await createWorld();
+  await startConsumer(world);
+  const [timed] = records(1);
+  const sent = entryOf(5, [{ ...timed!, message: "a\0b" }, { message: "x".repeat(70_000) }, ...records(2)]);
+  await world.append(sent);
+  await letters(world, 2);
+
+  const dry = await deadLetters(world, ["replay", "--dry-run"]);
+  assert.match(dry.out, /store it as device-1 ~letter-1 1, message: NUL is replaced/);
+  assert.equal(await world.count("batches"), 1);
+
+  const done = await deadLetters(world, ["replay", "--yes"]);
+  assert.deepEqual([done.code, done.said.includes("2 of 2 are stored")], [0, true], done.said);
+  const again = await deadLetters(world, ["replay", "--yes", "1", "2"]);
+  assert.match(again.said, /0 of 0 letters can be replayed; 2 are not there, or replayed/);
+
+  assert.deepEqual(
+    await world.rows(`select device_id, to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, length(message) as length,
+        attributes->>'fleetlog.origin' as origin, attributes->>'fleetlog.repairs' as repairs
+      from logs where session_id like '~letter-%' order by session_id`),
+    [
+      {
+        device_id: "device-1",
+        time: "23:59:59.500000",
+        length: 3,
+        origin: "boot-1 5 0",
+        repairs: "message: NUL is replaced",
+      },
+      {
+        device_id: "device-1",
+        time: "23:59:59.500000",
+        length: 65_532,
+        origin: "boot-1 5 1",
+        repairs: "only the first 65536 bytes were kept",
+      },
+    ],
+  );
+  assert.deepEqual(
+    await world.rows(`select letter.id, replayed_at is not null as replayed, session_id from dead_letters as letter
+      join (select id, session_id as name from batches) as stored on stored.id = replayed_batch order by 1`),
+    [1, 2].map((id) => ({ id: String(id), replayed: true, session_id: "boot-1" })),
+  );
+});
+
+test("a batch that PostgreSQL refused comes back under its own identity, and a retry of the device is a double", async () => {
+  await using world = await createWorld();
+  await startConsumer(world);
+  await world.rows("alter table batches add constraint no_13 check (sequence <> 13)");
+  const sent = entryOf(13, records(1_000, "x".repeat(200)));
+  await world.append(sent);
+  await letters(world, 1);
+  const refused = await deadLetters(world, ["replay", "--yes", "--wait", "1"]);
+  assert.equal(refused.code, 2, refused.said);
+  await world.rows("alter table batches drop constraint no_13");
+
+  const done = await deadLetters(world, ["replay", "--yes", "--kind", "batch", "--device", "device-1"]);
+  assert.equal(done.code, 0, done.said);
+  const next = entryOf(14, records(1));
+  await world.append(sent, next);
+  await waitFor("the retry to be settled", async () => (await world.unacknowledged()) === 0);
+  assert.deepEqual(
+    await world.rows(`select sequence, record_count, encode(digest, 'hex') as digest,
+      extract(epoch from received_at) * 1000000 = ${sent.receivedAtMicros} as as_received from batches order by sequence`),
+    [
+      { sequence: "13", record_count: 1_000, digest: sent.digest.toString("hex"), as_received: true },
+      { sequence: "14", record_count: 1, digest: next.digest.toString("hex"), as_received: true },
+    ],
+  );
+  assert.equal(await world.count("dead_letters where replayed_batch is null"), 0);
+});
+
+test("a command and a consumer that are killed half-way store every letter once", async () => {
+  await using world = await createWorld();
+  const first = await startConsumer(world);
+  await world.append(...[1, 2, 3].map((sequence) => entryOf(sequence, [{ message: `\0 ${sequence}` }])));
+  await letters(world, 3);
+  await waitFor("the stream to be settled", async () => (await world.unacknowledged()) === 0);
+  await first.stop();
+
+  const killed = start(world, ["replay", "--yes", "--wait", "60"]);
+  await waitFor("the first entries", async () => (await world.unacknowledged()) >= 3);
+  killed.kill("SIGKILL");
+  await once(killed, "exit");
+  const second = await deadLetters(world, ["replay", "--yes", "--wait", "0"]);
+  assert.deepEqual([second.code, second.said.includes("0 of 3 are stored")], [2, true], second.said);
+  assert.equal(await world.unacknowledged(), 6);
+
+  await world.holdFlushes();
+  const consumer = await startProgram(world);
+  await world.heldFlush();
+  consumer.child.kill("SIGKILL");
+  await consumer.exited;
+  await world.rows("commit");
+  await startProgram(world);
+  await waitFor("all to be stored", async () => (await world.unacknowledged()) === 0);
+  assert.deepEqual(
+    await world.rows(`select message, (select count(*)::int from batches where id = replayed_batch) as stored
+      from dead_letters join records on batch_id = replayed_batch order by message`),
+    [1, 2, 3].map((number) => ({ message: `\uFFFD ${number}`, stored: 1 })),
+  );
+  assert.equal(await world.count("records"), 3);
+});
+
+test("a record that PostgreSQL refuses again stays unmarked, and has another letter", async () => {
+  await using world = await createWorld();
+  await startConsumer(world);
+  await world.rows("alter table records add constraint no_secrets check (message !~ 'secret')");
+  await world.append(entryOf(1, [{ message: "secret" }, ...records(1)]));
+  await letters(world, 1);
+  const refused = await deadLetters(world, ["replay", "--yes", "--wait", "1"]);
+  assert.equal(refused.code, 2, refused.said);
+  await letters(world, 2);
+  await world.rows("alter table records drop constraint no_secrets");
+  const [newest] = (await deadLetters(world, ["list", "--limit", "1"])).out.split(" ");
+  const done = await deadLetters(world, ["replay", "--yes", newest!]);
+  assert.deepEqual([done.code, done.said.includes("1 of 1 are stored")], [0, true], done.said);
+  assert.deepEqual(
+    await world.rows("select sequence, replayed_at is null as left_over from dead_letters order by id"),
+    [true, false].map((left_over) => ({ sequence: "1", left_over })),
+  );
+});
+
+test("says why a letter cannot come back, lists by filter and shows bytes", async () => {
+  await using world = await createWorld();
+  await startConsumer(world);
+  const noBatch = { ...entryOf(1, records(1)), batch: Buffer.from("\xff\xff noise") };
+  await world.append(noBatch, entryOf(2, [{ message: "\0\x1b[31m" }]));
+  await letters(world, 2);
+
+  const plan = await deadLetters(world, ["replay", "--dry-run", "--kind", "batch"]);
+  assert.deepEqual([plan.code, /cannot be repaired: batch /.test(plan.out)], [2, true], plan.out);
+  const list = await deadLetters(world, [
+    "list",
+    "--kind",
+    "record",
+    "--reason",
+    "nul",
+    "--since",
+    "2026-01-01",
+    "--json",
+  ]);
+  const [listed, ...others] = list.out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual([listed?.["deviceId"], listed?.["index"], others], ["device-1", 0, []]);
+  const shown = await deadLetters(world, ["show", String(listed?.["id"])]);
+  assert.match(
+    shown.out,
+    /NUL at byte 0.*a replay would: store it as device-1 ~letter-.*000000 {2}22 06 00 1b/s,
+  );
+  assert.ok(!shown.out.includes("\x1b"));
+  const missing = await deadLetters(world, ["show", "999"]);
+  assert.deepEqual([missing.code, missing.said], [1, "there is no dead letter 999\n"]);
+  const unasked = await deadLetters(world, ["replay"]);
+  assert.deepEqual([unasked.code, /say --yes or --dry-run/.test(unasked.said)], [1, true], unasked.said);
+});
+
+function letters(world: World, count: number): Promise<boolean> {
+  return waitFor(`${count} dead letters`, async () => (await world.count("dead_letters")) === count);
+}
+
+function start(world: World, args: readonly string[]) {
+  return spawn(process.execPath, [join(projectFolder, "client/fleetlog.mjs"), "dead-letters", ...args], {
+    env: {
+      PATH: "",
+      DATABASE_URL: world.databaseUrl,
+      REDIS_URL: world.redisUrl,
+      STREAM_SHARDS: String(shardCount),
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+async function deadLetters(world: World, args: readonly string[]) {
+  const child = start(world, args);
+  const [out, said, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "exit"),
+  ]);
+  return { out, said, code: code as number };
+}
