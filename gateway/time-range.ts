@@ -1,4 +1,5 @@
 import { readTimeRange, type TimeFields } from "./logs/read-log-filter.ts";
+import { firstMicros } from "./time.ts";
 
 /** A stretch of time in microseconds since 1970, its end not included. */
 export interface TimeRange {
@@ -13,7 +14,7 @@ export interface TimeRange {
 export function readClosedRange(request: TimeFields, defaultMicros: bigint): TimeRange {
   const { startMicros, endMicros } = readTimeRange(request);
   const end = endMicros ?? latest(startMicros, endOfMinute(BigInt(Date.now()) * 1000n));
-  return { startMicros: startMicros ?? end - defaultMicros, endMicros: end };
+  return { startMicros: startMicros ?? latest(firstMicros, end - defaultMicros), endMicros: end };
 }
 
 export const minuteMicros = 60_000_000n;

@@ -13,9 +13,13 @@ export function selectMicros(time: Expression<unknown>): RawBuilder<string> {
   return sql<string>`(extract(epoch from ${time}) * 1000000)::int8`;
 }
 
-/** Microseconds since 1970 as a timestamptz of SQL, for the years 1 to 9999. */
+/**
+ * Microseconds since 1970 as a timestamptz of SQL, for the years 1 to 9999. What lies beyond, as a range before the first
+ * time that can be asked for does, becomes the nearest of them: no record is there.
+ */
 export function timestamptz(micros: bigint): RawBuilder<Date> {
-  return sql<Date>`${showMicros(micros)}::timestamptz`;
+  const within = micros < firstMicros ? firstMicros : micros > lastMicros ? lastMicros : micros;
+  return sql<Date>`${showMicros(within)}::timestamptz`;
 }
 
 export function timestampFromMicros(micros: bigint): Timestamp {
@@ -52,5 +56,7 @@ function split(micros: bigint): { seconds: bigint; fraction: number } {
 }
 
 const firstSecond = -62_135_596_800n;
+/** The first moment of the year 1. */
+export const firstMicros = firstSecond * 1_000_000n;
 const lastSecond = 253_402_300_799n;
 const lastMicros = lastSecond * 1_000_000n + 999_999n;

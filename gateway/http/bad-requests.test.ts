@@ -41,9 +41,17 @@ test("a GET whose message is not what its parameters say is INVALID_ARGUMENT", a
     "encoding=proto&message=%7B",
     "encoding=proto&compression=identity&message=%7B",
     "encoding=json&compression=gzip&message=%7B%7D",
+    "encoding=json&compression=br&message=%7B%7D",
   ]) {
     const answer = await gateway.get(`${listLogsPath}?${query}`);
     assert.deepEqual([answer.status, answer.body.code], [400, "invalid_argument"], query);
+  }
+});
+
+test("a range that ends with the first time there is holds nothing", async () => {
+  for (const path of ["/v1/logs", "/v1/histogram", "/v1/statistics"]) {
+    const answer = await gateway.get(`${path}?end_time=0001-01-01T00:00:00Z`);
+    assert.equal(answer.status, 200, path);
   }
 });
 

@@ -7,7 +7,7 @@ import {
   createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "#lib/logger.ts";
 import { toConnectError } from "../error-mapping.ts";
@@ -71,7 +71,7 @@ export function createRpcHandlers(
     interceptors: [edge, cache],
     jsonOptions,
     readMaxBytes: requestBytesMax,
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: [compressionGzip, blamingSender(compressionBrotli)],
     requestGate: ({ values, method }) => {
       const fault = values.get(requestFault);
       if (fault === undefined) return;
@@ -87,6 +87,21 @@ export function createRpcHandlers(
 /** The path of an RPC, as Connect and gRPC have it. */
 export function rpcPath(service: DescService, methodName: string): string {
   return `/${service.typeName}/${methodName}`;
+}
+
+/** connect-node knows which errors of gzip are the sender's mistake, but not which of Brotli: all there are. */
+function blamingSender(compression: Compression): Compression {
+  return {
+    ...compression,
+    async decompress(...compressed) {
+      try {
+        return await compression.decompress(...compressed);
+      } catch (error) {
+        const { code, rawMessage } = ConnectError.from(error);
+        throw new ConnectError(rawMessage, code === Code.Internal ? Code.InvalidArgument : code);
+      }
+    },
+  };
 }
 
 function inspected(handler: UniversalHandler): UniversalHandler {
