@@ -96,8 +96,8 @@ filtered(
   );
 
 interface Tools {
-  find(options: Options, ids?: readonly bigint[]): Promise<readonly Letter[]>;
-  append(plans: readonly Plan[], waitMs: number): Promise<ReadonlyMap<bigint, bigint>>;
+  readonly find: (options: Options, ids?: readonly bigint[]) => Promise<readonly Letter[]>;
+  readonly append: (plans: readonly Plan[], waitMs: number) => Promise<ReadonlyMap<bigint, bigint>>;
 }
 
 async function run(work: (tools: Tools) => Promise<number>): Promise<void> {
