@@ -32,21 +32,23 @@ export class Tunnel {
       stream.respond({ [constants.HTTP2_HEADER_STATUS]: 400 }, { endStream: true });
       return;
     }
+    stream.on("error", () => {}); // told by the close that follows
     let trailers: IncomingHttpHeaders = {};
     inner.on("response", (answer, flags) => {
-      if (stream.destroyed) return;
-      if (flags & constants.NGHTTP2_FLAG_END_STREAM) stream.respond(answer, { endStream: true });
-      else stream.respond(answer, { waitForTrailers: true });
+      if (stream.destroyed || stream.closed) return;
+      if (flags & constants.NGHTTP2_FLAG_END_STREAM) return stream.respond(answer, { endStream: true });
+      stream.respond(answer, { waitForTrailers: true });
+      inner.pipe(stream); // not before: Node would send headers of its own
     });
     inner.on("trailers", (received) => (trailers = received));
     stream.on("wantTrailers", () => stream.sendTrailers(trailers));
     inner.on("error", () => {}); // told by the code with which it closes
     inner.on("close", () => {
       if (inner.rstCode !== constants.NGHTTP2_NO_ERROR) stream.close(inner.rstCode);
+      else if (!stream.headersSent) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     });
     stream.on("close", () => inner.close(constants.NGHTTP2_CANCEL));
     stream.pipe(inner);
-    inner.pipe(stream);
   }
 
   #behind(session: ServerHttp2Session): ClientHttp2Session {
