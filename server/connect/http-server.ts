@@ -8,6 +8,7 @@ import {
 } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import { limits } from "#batch/limits.ts";
+import { keepAlive } from "../keep-alive.ts";
 
 /** HTTP/1.1 and HTTP/2 without TLS on one port. */
 export interface HttpFace {
@@ -29,13 +30,6 @@ const firstByteTimeoutMs = 10_000;
 const idleGraceMs = 1_000;
 
 /**
- * How often the other end of an HTTP/2 connection is asked whether it is there; once without an answer until the next
- * time, the connection ends. Also the only end of one on which a GOAWAY was followed by a frame that breaks the
- * protocol: Node stops reading it and never notices that it is closed.
- */
-const pingEveryMs = 30_000;
-
-/**
  * The first bytes of a connection tell which it is: HTTP/2 begins with "PRI", which is no method of HTTP/1.1. Streams
  * need HTTP/2; curl and Nginx's proxy_pass speak HTTP/1.1.
  */
@@ -44,7 +38,7 @@ export function createHttpFace(
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
   ) => void,
-  { pingIntervalMs = pingEveryMs } = {},
+  { pingIntervalMs }: { readonly pingIntervalMs?: number } = {},
 ): HttpFace {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
@@ -63,11 +57,8 @@ export function createHttpFace(
   http2.on("session", (session) => {
     session.setLocalWindowSize(4 * limits.batchBytesMax);
     sessions.add(session);
-    const pinging = setInterval(() => ping(session), pingIntervalMs);
-    session.once("close", () => {
-      clearInterval(pinging);
-      sessions.delete(session);
-    });
+    session.once("close", () => sessions.delete(session));
+    keepAlive(session, pingIntervalMs);
   });
   for (const inner of [http1, http2]) {
     inner.on("clientError", (_error: Error, socket: Socket) => socket.destroy());
@@ -104,18 +95,4 @@ export function createHttpFace(
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-const unanswered = new WeakSet<ServerHttp2Session>();
-
-function ping(session: ServerHttp2Session): void {
-  if (session.destroyed) return;
-  if (unanswered.has(session)) {
-    session.destroy();
-    return;
-  }
-  unanswered.add(session);
-  session.ping((error) => {
-    if (error === null) unanswered.delete(session); // otherwise it could not even be sent
-  });
 }

@@ -24,7 +24,7 @@ export interface BlockResult {
 const failuresMax = 20;
 
 /** A case that takes longer has found something that hangs: longer than it takes to notice that a peer is gone. */
-const caseTimeoutMs = 100_000;
+const caseTimeoutMs = 150_000;
 
 /** Does the cases `indexes` of a block; after a tenth of them memory is measured, so that two warm states are compared. */
 export async function runBlock(
