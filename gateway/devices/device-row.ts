@@ -16,6 +16,10 @@ export interface DeviceRow {
   readonly error_share: number;
   readonly day_record_count: string;
   readonly day_error_count: string;
+  readonly records_per_second: number;
+  readonly bytes_per_second: number;
+  readonly day_records_per_second: number;
+  readonly day_bytes_per_second: number;
   readonly attributes: readonly (readonly [string, JsonValue])[] | null;
 }
 
@@ -28,15 +32,31 @@ export const deviceColumns: RawBuilder<unknown> = sql`
   ${selectMicros(sql.ref("first_seen"))} as first_seen_micros,
   ${selectMicros(sql.ref("last_seen"))} as last_seen_micros,
   day_record_count, day_error_count,
+  records_per_second, bytes_per_second, day_records_per_second, day_bytes_per_second,
   (select json_agg(json_build_array(item.key, item.value)) from jsonb_each(devices.attributes) as item) as attributes`;
 
 /** What the device of the row sent in this hour and the 23 before it. */
 export const deviceDay: RawBuilder<unknown> = sql`lateral (
   select coalesce(sum(day.record_count), 0)::int8 as day_record_count,
-    coalesce(sum(day.error_count), 0)::int8 as day_error_count
+    coalesce(sum(day.error_count), 0)::int8 as day_error_count,
+    ${perSecond("record_count", 2)} as records_per_second,
+    ${perSecond("bytes", 2)} as bytes_per_second,
+    ${perSecond("record_count", 24)} as day_records_per_second,
+    ${perSecond("bytes", 24)} as day_bytes_per_second
   from device_statistics as day
   where device_key = devices.key and hour > now() - interval '24 hours'
 ) as of_day`;
+
+/**
+ * The column's sum over this hour and those before it, by the seconds since the first of them began, or since the device
+ * was first seen. Nobody is judged by less than a minute.
+ */
+function perSecond(column: "record_count" | "bytes", hours: number): RawBuilder<number> {
+  const sum = sql`sum(day.${sql.ref(column)}) filter (where hour > now() - ${`${hours} hours`}::interval)`;
+  const began = sql`date_trunc('hour', now(), 'UTC') - ${`${hours - 1} hours`}::interval`;
+  const seconds = sql`greatest(extract(epoch from now() - greatest(${began}, devices.first_seen)), 60)`;
+  return sql`(coalesce(${sum}, 0) / ${seconds})::float8`;
+}
 
 export function toDevice(row: DeviceRow): MessageInitShape<typeof DeviceSchema> {
   return {
@@ -50,6 +70,10 @@ export function toDevice(row: DeviceRow): MessageInitShape<typeof DeviceSchema> 
     errorShare: row.error_share,
     dayRecordCount: BigInt(row.day_record_count),
     dayErrorCount: BigInt(row.day_error_count),
+    recordsPerSecond: row.records_per_second,
+    bytesPerSecond: row.bytes_per_second,
+    dayRecordsPerSecond: row.day_records_per_second,
+    dayBytesPerSecond: row.day_bytes_per_second,
     attributes: Object.fromEntries<JsonValue>(row.attributes ?? []),
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Pool } from "pg";
+import { seedDrop } from "../test/seed.ts";
 import { startWithTwoHosts } from "../test/two-hosts.ts";
 
 const range = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T00:10:00Z";
@@ -148,6 +149,44 @@ test("devices are searched, sorted and paged by what they sent", async () => {
   }
 });
 
+test("a device's rates are those of its last hours, or of its whole life when that is short", async () => {
+  const rates = async (deviceId: string) => {
+    const { body } = await gateway.get(`/v1/devices/${deviceId}`);
+    const device = body["device"] as Record<string, number>;
+    return (name: string) => device[name] as number;
+  };
+  const receivedMicros = BigInt(Date.now()) * 1000n;
+  await gateway.seed(
+    ["rated", "born"].map((deviceId) => ({
+      deviceId,
+      receivedMicros,
+      records: [{ timeMicros: receivedMicros }],
+    })),
+  );
+  await pool.query("update devices set first_seen = now() - interval '9 days' where device_id = 'rated'");
+  await pool.query(
+    `insert into device_statistics (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)
+      select date_trunc('hour', now(), 'UTC') - hours * interval '1 hour', key, 1, count, 0, 0, 10 * count
+      from devices, (values (5, 720000), (30, 90000000)) as of_hour (hours, count) where device_id = 'rated'`,
+  );
+  await pool.query(
+    `update device_statistics set record_count = 7200, bytes = 72000
+      where hour > now() - interval '2 hours' and device_key in (select key from devices where device_id in ('rated', 'born'))`,
+  );
+  const rated = await rates("rated");
+  // 7,200 records in one to two hours.
+  assert.ok(rated("recordsPerSecond") >= 1 && rated("recordsPerSecond") <= 2, `${rated("recordsPerSecond")}`);
+  assert.ok(Math.abs(rated("bytesPerSecond") / rated("recordsPerSecond") - 10) < 0.01);
+  // 727,200 records in 23 to 24 hours.
+  const ofDay = rated("dayRecordsPerSecond");
+  assert.ok(ofDay >= 727_200 / 86_400 && ofDay <= 727_200 / 82_800, `${ofDay}`);
+  assert.ok(Math.abs(rated("dayBytesPerSecond") / ofDay - 10) < 0.01);
+  // Nobody is judged by less than a minute.
+  const born = await rates("born");
+  assert.ok(born("recordsPerSecond") > 2 && born("recordsPerSecond") <= 120, `${born("recordsPerSecond")}`);
+  assert.ok(born("dayRecordsPerSecond") > 2);
+});
+
 const numbers = (first: number, last: number | string) => ({ first: String(first), last: String(last) });
 
 test("what a device declared as dropped is told with its reason, and is no hole", async () => {
@@ -161,24 +200,13 @@ test("what a device declared as dropped is told with its reason, and is no hole"
       records: [{ timeMicros: receivedMicros, message: `${sequence}` }],
     })),
   );
-  // As the consumer stores a declaration: a batch without records, and a row in drops. That of 12 met the batch itself.
+  // That of 12 met the batch itself.
   for (const [first, last] of [
     [5, 9],
     [12, 13],
     [22, "9223372036854775807"],
-  ]) {
-    await pool.query(
-      `with batch as (
-        insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
-          rejected_count, severities, bytes, session_id, digest)
-        select next_batch_id(received_at), received_at, received_at, received_at, $1::int8, device_key, 0, 0, 0, 0,
-          'boot', sha256(convert_to($1::text, 'UTF8'))
-        from batches join devices on devices.key = device_key where device_id = 'drops' limit 1
-        returning *
-      )
-      insert into drops select id, device_key, session_id, sequence, $2::int8, 'memory was full', received_at from batch`,
-      [String(first), String(last)],
-    );
+  ] as const) {
+    await seedDrop(pool, { deviceId: "drops", sessionId: "boot", first, last, reason: "memory was full" });
   }
   const { body } = await gateway.get("/v1/devices/drops");
   const [told] = body.sessions as [Record<string, unknown>];

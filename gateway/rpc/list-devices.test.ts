@@ -22,6 +22,10 @@ test("devices come by name, in pages, with their counts", async () => {
       errorShare: 1 / 3,
       dayRecordCount: "0",
       dayErrorCount: "0",
+      recordsPerSecond: 0,
+      bytesPerSecond: 0,
+      dayRecordsPerSecond: 0,
+      dayBytesPerSecond: 0,
       attributes: {},
     },
   ]);

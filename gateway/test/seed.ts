@@ -86,6 +86,34 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
   }
 }
 
+/** A declaration that batches will never come. */
+export interface SeedDrop {
+  readonly deviceId: string;
+  readonly sessionId: string;
+  readonly first: number | string;
+  readonly last: number | string;
+  readonly reason: string;
+}
+
+/** As the consumer stores a declaration: a batch without records, and a row in drops. The device has sent before. */
+export async function seedDrop(
+  pool: Pool,
+  { deviceId, sessionId, first, last, reason }: SeedDrop,
+): Promise<void> {
+  await pool.query(
+    `with batch as (
+      insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
+        rejected_count, severities, bytes, session_id, digest)
+      select next_batch_id(received_at), received_at, received_at, received_at, $3::int8, device_key, 0, 0, 0, 0,
+        $2, sha256(convert_to($3::text, 'UTF8'))
+      from batches join devices on devices.key = device_key where device_id = $1 limit 1
+      returning *
+    )
+    insert into drops select id, device_key, session_id, sequence, $4::int8, $5, received_at from batch`,
+    [deviceId, sessionId, String(first), String(last), reason],
+  );
+}
+
 /** Exact, where to_timestamp(double) is not. */
 function micros(expression: string): string {
   return `(timestamptz 'epoch' + ${expression} * interval '1 microsecond')`;

@@ -7,7 +7,7 @@ import { FirstLog } from "../explore/first-log.tsx";
 import { FailureNotice } from "../parts/failure-notice.tsx";
 import { useShortcuts } from "../parts/shortcuts.ts";
 import { change, hrefOf, refresh, refreshes, view } from "../state/location.ts";
-import { countText, durationText, fullTime, nowMicros } from "../state/time-text.ts";
+import { byteRateText, countText, durationText, fullTime, nowMicros, rateText } from "../state/time-text.ts";
 import { SearchField } from "./search-field.tsx";
 
 /** What the table is sorted by, and which way first. */
@@ -112,6 +112,9 @@ export function DevicesPage() {
                 {(Object.keys(orders) as OrderName[]).map((name) => (
                   <SortableHead key={name} name={name} by={by} isTurned={isTurned} />
                 ))}
+                <th scope="col" class="number" title="Records received in this hour and the one before it">
+                  Rate
+                </th>
                 <th scope="col" class="number">
                   Last 24 h
                 </th>
@@ -180,7 +183,15 @@ function DeviceRow({ device }: { device: Device }) {
       <td class={`number${device.errorShare >= 0.05 ? " bad" : ""}`}>
         {(device.errorShare * 100).toFixed(1)} %
       </td>
-      <td class="number">{countText(device.dayRecordCount)}</td>
+      <td class="number nowrap" title={byteRateText(device.bytesPerSecond)}>
+        {rateText(device.recordsPerSecond)}
+      </td>
+      <td
+        class="number nowrap"
+        title={`${rateText(device.dayRecordsPerSecond)}, ${byteRateText(device.dayBytesPerSecond)}`}
+      >
+        {countText(device.dayRecordCount)}
+      </td>
       <td class={`number${device.deadLetterCount > 0n ? " bad" : ""}`}>
         {countText(device.deadLetterCount)}
       </td>

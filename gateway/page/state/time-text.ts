@@ -46,6 +46,29 @@ export function countText(count: number | bigint, short = false): string {
   ).format(count);
 }
 
+/** "12 /s", "3 /min", "0.5 /h": the unit in which the number is the easiest to read. */
+export function rateText(perSecond: number): string {
+  const [rate, unit] =
+    perSecond >= 1
+      ? [perSecond, "s"]
+      : perSecond * 60 >= 1
+        ? [perSecond * 60, "min"]
+        : [perSecond * 3600, "h"];
+  if (rate === 0) return "–";
+  return `${rate < 10 ? Number(rate.toFixed(1)) : countText(Math.round(rate))} /${unit}`;
+}
+
+/** "1.2KB/s" */
+export function byteRateText(bytesPerSecond: number): string {
+  return new Intl.NumberFormat("en", {
+    style: "unit",
+    unit: "byte-per-second",
+    unitDisplay: "narrow",
+    notation: "compact",
+    maximumFractionDigits: 1,
+  }).format(bytesPerSecond);
+}
+
 export function nowMicros(): Micros {
   return Date.now() * 1000;
 }
