@@ -4,11 +4,11 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import { startRedis } from "#test/support/redis.ts";
 import { noBrowser, startBrowser } from "./testing/browser.ts";
-import { sampleBatches, sampleHour, startFleet } from "./testing/fleet.ts";
+import { sampleBatches, sampleDrops, sampleHour, startFleet } from "./testing/fleet.ts";
 
 test("axe finds no violation on any page, light and wide, dark and narrow", { skip: noBrowser }, async () => {
   await using redis = await startRedis();
-  await using fleet = await startFleet(sampleBatches(), { redisUrl: redis.url });
+  await using fleet = await startFleet(sampleBatches(), { redisUrl: redis.url, drops: sampleDrops });
   await using browser = await startBrowser();
   const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   for (const [colorScheme, width] of [

@@ -11,7 +11,7 @@ import { Figure } from "../parts/figure.tsx";
 import { LogTable } from "../parts/log-table.tsx";
 import { useShortcuts } from "../parts/shortcuts.ts";
 import { hrefOf, refresh, refreshes, view } from "../state/location.ts";
-import { countText, durationText, fullTime, nowMicros } from "../state/time-text.ts";
+import { byteRateText, countText, durationText, fullTime, nowMicros, rateText } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
 import { notesOf } from "./devices-page.tsx";
 import { SessionTable } from "./session-table.tsx";
@@ -70,6 +70,7 @@ function DeviceFigures({ answer: { device, sessions } }: { answer: GetDeviceResp
   const { utc } = view.value;
   const [first, last] = [microsOf(device.firstSeen) ?? 0, microsOf(device.lastSeen) ?? 0];
   const missing = sessions.reduce((sum, { missingCount }) => sum + missingCount, 0n);
+  const dropped = sessions.reduce((sum, { droppedCount }) => sum + droppedCount, 0n);
   const notes = notesOf(device);
   return (
     <dl class="figures">
@@ -82,13 +83,20 @@ function DeviceFigures({ answer: { device, sessions } }: { answer: GetDeviceResp
       <Figure name="Records" note={`${countText(device.batchCount)} batches`}>
         {countText(device.recordCount)}
       </Figure>
+      <Figure name="Rate" note={`${byteRateText(device.bytesPerSecond)}, since the hour before`}>
+        {rateText(device.recordsPerSecond)}
+      </Figure>
       <Figure name="Last 24 h" note={`${countText(device.dayErrorCount)} errors`}>
         {countText(device.dayRecordCount)}
       </Figure>
       <Figure name="Errors" note={`${(device.errorShare * 100).toFixed(1)} % of its records`}>
         {countText(device.errorCount)}
       </Figure>
-      <Figure name="Missing batches" isBad={missing > 0n} note="in the sessions below">
+      <Figure
+        name="Missing batches"
+        isBad={missing > 0n}
+        note={dropped > 0n ? `and ${countText(dropped)} dropped by the device` : "in the sessions below"}
+      >
         {countText(missing)}
       </Figure>
       <Figure name="Refused records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">

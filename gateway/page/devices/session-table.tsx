@@ -1,8 +1,9 @@
-import type { SequenceRange, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { microsOf } from "../api/timestamp.ts";
 import { hrefOf, view } from "../state/location.ts";
 import { countText, timeText } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
+import { RangesLegend, SessionRanges } from "./session-ranges.tsx";
 
 interface Props {
   readonly sessions: readonly Session[];
@@ -11,13 +12,17 @@ interface Props {
   readonly deviceId: string;
 }
 
-/** Which batches of each session arrived. A hole is a batch that was numbered and never came. */
+/**
+ * Which batches of each session arrived. A hole is a batch that was numbered and never came; what its device declared as
+ * dropped is none.
+ */
 export function SessionTable({ sessions, count, deviceId }: Props) {
   return (
     <section>
       <h2>
         Sessions <span class="note">{sessionsText(sessions.length, count)}</span>
       </h2>
+      <RangesLegend />
       <div class="table-scroll sessions" tabIndex={0} role="region" aria-label="Sessions">
         <table class="table">
           <thead>
@@ -81,62 +86,12 @@ function SessionRow({ session, deviceId }: { session: Session; deviceId: string 
         {session.isServerNamed ? (
           <span class="note">its sender does not number</span>
         ) : (
-          <Ranges received={session.received} holes={session.holes} missing={session.missingCount} />
+          <SessionRanges session={session} />
         )}
       </td>
     </tr>
   );
 }
-
-function Ranges({
-  received,
-  holes,
-  missing,
-}: {
-  received: SequenceRange[];
-  holes: SequenceRange[];
-  missing: bigint;
-}) {
-  const last = Number(received.at(-1)?.last ?? 1n);
-  // A session of very many ranges is drawn from the first of those that were told.
-  const start = Math.min(Number(received[0]?.first ?? 1n), Number(holes[0]?.first ?? 1n)) - 1;
-  const scale = width / Math.max(1, last - start);
-  const bar = ({ first, last }: SequenceRange, name: string, widthMin: number) => (
-    <rect
-      class={name}
-      x={(Number(first) - 1 - start) * scale}
-      y="0"
-      width={Math.max(widthMin, (Number(last) - Number(first) + 1) * scale)}
-      height="10"
-    >
-      <title>{`${first} – ${last} ${name}`}</title>
-    </rect>
-  );
-  const text = holes.map(({ first, last }) => (first === last ? `${first}` : `${first}–${last}`)).slice(-6);
-  return (
-    <>
-      <svg
-        class="ranges"
-        viewBox={`0 0 ${width} 10`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={
-          missing === 0n ? `complete, 1 to ${last}` : `${missing} of ${last} missing: ${text.join(", ")}`
-        }
-      >
-        {received.map((range) => bar(range, "received", 0.5))}
-        {holes.map((range) => bar(range, "missing", 3))}
-      </svg>
-      <span class="note">
-        {missing === 0n
-          ? `complete: 1 – ${last}`
-          : `missing ${text.join(", ")}${holes.length > 6 ? " and more" : ""}`}
-      </span>
-    </>
-  );
-}
-
-const width = 400;
 
 function sessionsText(shown: number, count: bigint): string {
   return BigInt(shown) < count ? `the last ${shown} of ${countText(count)}` : countText(count);

@@ -1,18 +1,22 @@
 import type { Pool } from "pg";
 import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../../test/open-pool.ts";
-import { type SeedBatch, type SeedRecord, seed } from "../../test/seed.ts";
+import { type SeedBatch, type SeedDrop, type SeedRecord, seed, seedDrop } from "../../test/seed.ts";
 import { startGateway } from "../../test/start-gateway.ts";
 
 /** 2026-01-10T12:00:00Z */
 export const noon = 1_768_046_400_000_000n;
 export const minute = 60_000_000n;
 
-/** A gateway with its page over what `batches` holds. */
-export async function startFleet(batches: readonly SeedBatch[], { redisUrl }: { redisUrl?: string } = {}) {
+/** A gateway with its page over what `batches` and `drops` hold. */
+export async function startFleet(
+  batches: readonly SeedBatch[],
+  { redisUrl, drops = [] }: { redisUrl?: string; drops?: readonly SeedDrop[] } = {},
+) {
   const database = await createDatabase();
   const pool = openPool(database.url);
   await seed(pool, batches);
+  for (const drop of drops) await seedDrop(pool, drop);
   await countAll(pool);
   const gateway = await startGateway(database.url, redisUrl === undefined ? {} : { redisUrl });
   return {
@@ -61,6 +65,12 @@ export function sampleBatches(): SeedBatch[] {
   });
   return batches;
 }
+
+/** A part of a sensor's hole that is none, and a drop without a reason. */
+export const sampleDrops: readonly SeedDrop[] = [
+  { deviceId: "sensor-1", sessionId: "boot", first: 14, last: 17, reason: "memory <b>full</b>" },
+  { deviceId: "sensor-1", sessionId: "boot", first: 20, last: 20, reason: "" },
+];
 
 function sampleRecord(sequence: number, place: number, receivedMicros: bigint): SeedRecord {
   const timeMicros = receivedMicros - BigInt(place) * 1_000_000n;

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { noBrowser, startBrowser } from "./testing/browser.ts";
+import { sampleBatches, sampleDrops, sampleHour, startFleet } from "./testing/fleet.ts";
+
+test("a device's page tells what is missing from what the device declared as dropped, with its reason", {
+  skip: noBrowser,
+}, async () => {
+  await using fleet = await startFleet(sampleBatches(), { drops: sampleDrops });
+  await using browser = await startBrowser();
+  const { page, problems } = await browser.open(fleet.url);
+  await page.goto(`/devices/sensor-1?${sampleHour}`);
+  const drawing = page.getByRole("img", {
+    name: "missing 3 of 20: 5, 18–19; dropped 5: 14–17 (memory <b>full</b>), 20",
+  });
+  await drawing.waitFor();
+  const titles = async (name: string) => await drawing.locator(`.${name} title`).allTextContents();
+  assert.deepEqual(await titles("received"), ["1–4 received", "6–13 received"]);
+  assert.deepEqual(await titles("missing"), ["5 missing", "18–19 missing"]);
+  assert.deepEqual(await titles("dropped"), ["14–17 dropped: memory <b>full</b>", "20 dropped"]);
+  const fill = async (name: string) =>
+    await drawing
+      .locator(`.${name}`)
+      .first()
+      .evaluate((bar) => [getComputedStyle(bar).fill, bar.getAttribute("height")]);
+  assert.notDeepEqual(await fill("dropped"), await fill("missing"));
+  await page.getByText("dropped, says the device").waitFor();
+  await page.getByText("and 5 dropped by the device").waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("the table of devices tells how fast each sends", { skip: noBrowser }, async () => {
+  await using fleet = await startFleet(sampleBatches());
+  // Any rate of this hour is one of two hours: 7,200,000 records are 1,000 to 2,000 a second.
+  await fleet.pool.query(
+    `insert into device_statistics (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)
+      select date_trunc('hour', now(), 'UTC'), key, 1, 7200000, 0, 0, 72000000 from devices where device_id = 'pump-7'`,
+  );
+  await fleet.pool.query("update devices set first_seen = now() - interval '9 days'");
+  await using browser = await startBrowser();
+  const { page, problems } = await browser.open(fleet.url);
+  await page.goto("/devices");
+  const rateOf = async (device: string) =>
+    await page.getByRole("row", { name: device }).getByRole("cell").nth(5).textContent();
+  await page.getByRole("row", { name: "pump-7" }).waitFor();
+  assert.equal(await page.getByRole("columnheader").nth(5).textContent(), "Rate");
+  assert.match((await rateOf("pump-7")) ?? "", /^[12],\d{3} \/s$/);
+  assert.equal(await rateOf("sensor-1"), "–");
+  assert.deepEqual(problems, []);
+});
