@@ -83,7 +83,7 @@ function DeviceFigures({ answer: { device, sessions } }: { answer: GetDeviceResp
       <Figure name="Records" note={`${countText(device.batchCount)} batches`}>
         {countText(device.recordCount)}
       </Figure>
-      <Figure name="Rate" note={`${byteRateText(device.bytesPerSecond)}, since the hour before`}>
+      <Figure name="Rate" note={`${byteRateText(device.bytesPerSecond)}, in this hour and the last`}>
         {rateText(device.recordsPerSecond)}
       </Figure>
       <Figure name="Last 24 h" note={`${countText(device.dayErrorCount)} errors`}>
