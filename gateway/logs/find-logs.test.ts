@@ -139,3 +139,18 @@ test("what is large within one batch comes in several pages too", async () => {
   const second = await findLogs(db, filter, { ...wish, after: first.next });
   assert.deepEqual([first.logs.length, second.logs.length, second.next], [66, 34, undefined]);
 });
+
+test("an attribute is found whatever characters it has", async () => {
+  const odd = [`"`, "\\", "{}", "__proto__", "\u0001\n", "ärger", "😀", " ", "null", "'"];
+  const records = odd.map((text, n) => ({
+    timeMicros: start + BigInt(n),
+    attributes: Object.fromEntries([[text, text]]),
+  }));
+  await seed(pool, [{ deviceId: "odd", receivedMicros: start, records }]);
+  const wish = { order: oldestFirst, after: undefined, pageSize: 100 };
+  for (const [index, value] of odd.entries()) {
+    const filter = { ...everything, deviceIds: ["odd"], attributes: [{ name: value, value }] };
+    const { logs } = await findLogs(db, filter, wish);
+    assert.deepEqual([logs.length, logs[0]?.index], [1, index], value);
+  }
+});
