@@ -38,7 +38,7 @@ export interface WalkedChunk {
  * the edge there. From then on it is the end of the next batch.
  *
  * In the last stretch, after `walkedRecordsMax` records, the indexes of closed days are asked which batches matter at
- * all ({@link IndexedDays}).
+ * all ({@link IndexedDays}); from then on no chunk goes beyond the end of a day that was not asked.
  */
 export async function* walkBatches(
   db: Kysely<Database>,
@@ -66,7 +66,12 @@ export async function* walkBatches(
       const walked = await selectBatches(db, selection);
       const isWalkedOut = walked.length < batchesMax;
       const found = days.addKnown(walked, after, isWalkedOut);
-      const batches = takeUntil(found, recordsWanted());
+      const isAhead = ({ lead_micros }: WalkedBatch) => days.isAhead(BigInt(lead_micros));
+      if (found[0] !== undefined && isAhead(found[0])) {
+        await days.coverDaysAt(BigInt(found[0].lead_micros));
+        continue;
+      }
+      const batches = takeUntil(found, recordsWanted(), isAhead);
       const next = found[batches.length];
       const isStretchDone = next === undefined && isWalkedOut;
       after = batches.at(-1) ?? after;
@@ -111,10 +116,15 @@ function stretchesAround(order: LogOrder, edgeMicros: bigint): Stretch[] {
 /** Exactly the condition of the index batches_long. */
 export const isLong: Condition = sql`batches.last_time - batches.first_time > interval '10 minutes'`;
 
-/** The first batches that together hold `records` records; at least one, if there is one. */
-function takeUntil(found: readonly WalkedBatch[], records: number): readonly WalkedBatch[] {
+/** The first batches that together hold `records` records, at least one if there is one, and none from one that `isEnd`. */
+function takeUntil(
+  found: readonly WalkedBatch[],
+  records: number,
+  isEnd: (batch: WalkedBatch) => boolean,
+): readonly WalkedBatch[] {
   let sum = 0;
   for (const [index, batch] of found.entries()) {
+    if (isEnd(batch)) return found.slice(0, index);
     sum += batch.record_count;
     if (sum >= records) return found.slice(0, index + 1);
   }

@@ -17,6 +17,7 @@ import {
   randomFilter,
 } from "../test/random-logs.ts";
 import { seed, seededRandom } from "../test/seed.ts";
+import { walkBatches } from "./batch-walk.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "./log-order.ts";
@@ -105,6 +106,7 @@ test("a text is found by the index whatever its case, and where it is no word of
     "100 K and İstanbul",
     "a%b_c\\d 10.2.3.4",
     "日本語のログ",
+    "\u212aİ kİ \u212ai",
   ];
   // What is read first, so that the indexes are asked for the rest.
   const others = Array.from({ length: 20 }, () => "nothing to see");
@@ -133,6 +135,10 @@ test("a text is found by the index whatever its case, and where it is no word of
     "%B",
     "0.2.3",
     "本語",
+    " ki",
+    "and i",
+    "İSTANBUL",
+    "K AND",
   ];
   for (const text of texts) {
     const filter = { ...everything, ...range, texts: [text] };
@@ -144,4 +150,34 @@ test("a text is found by the index whatever its case, and where it is no word of
     assert.equal(walked.length, 1, text);
     assert.deepEqual(await find(0), walked, text);
   }
+});
+
+test("no record of a day is read before its indexes were asked", async () => {
+  const endMs = Date.UTC(2022, 1, 10);
+  await ensurePartitions(db, { now: new Date(endMs), daysBack: 3, daysAhead: 0 });
+  const batches = Array.from({ length: 4 * 24 }, (_, hour) => {
+    const at = BigInt(endMs + dayMs - (hour + 0.5) * 3_600_000) * 1000n;
+    return { deviceId: "hourly", receivedMicros: at, records: [{ timeMicros: at, message: "quiet" }] };
+  });
+  await seed(pool, batches);
+  const { suffix, method } = partitionIndexes.text;
+  for (let day = 1; day <= 3; day++) {
+    const name = partitionName(endMs - day * dayMs);
+    await sql`create index ${sql.ref(name + suffix)} on ${sql.table(name)} using ${method}`.execute(db);
+  }
+  const startMicros = BigInt(endMs - 3 * dayMs) * 1000n;
+  const filter = {
+    ...everything,
+    texts: ["loud"],
+    startMicros,
+    endMicros: startMicros + BigInt(4 * dayMs) * 1000n,
+  };
+  let [walked, earliest] = [0, Number.POSITIVE_INFINITY];
+  for await (const { batches } of walkBatches(db, filter, newestFirst, undefined, () => 10, {
+    walkedRecordsMax: 5,
+  })) {
+    walked += batches.length;
+    for (const { lead_micros } of batches) earliest = Math.min(earliest, Number(lead_micros) / 1000);
+  }
+  assert.deepEqual([walked, earliest >= endMs], [24, true]);
 });

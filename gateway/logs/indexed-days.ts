@@ -43,12 +43,9 @@ export class IndexedDays {
    * they have very many matching records, the days are left to the walk, which then is not in vain.
    */
   async coverDaysAt(micros: bigint): Promise<void> {
-    const isOldestFirst = this.#wanted.order.isOldestFirst;
-    const ms = Number(micros / 1000n);
-    const isReached = ({ startMs, endMs }: DayPartition) => (isOldestFirst ? startMs < ms : endMs > ms);
-    this.#ahead ??= await this.#listDays(ms);
-    while (this.#ahead[0] !== undefined && isReached(this.#ahead[0])) {
-      const reached = this.#ahead.filter(isReached).length;
+    this.#ahead ??= await this.#listDays(Number(micros / 1000n));
+    while (this.isAhead(micros)) {
+      const reached = this.#ahead.filter((day) => this.#isReached(day, micros)).length;
       const days = this.#ahead.splice(0, Math.max(reached, this.#daysPerLook));
       const ids = await this.#look(days);
       if (ids === "many") continue;
@@ -56,6 +53,17 @@ export class IndexedDays {
       this.#covered.push(...days);
       this.#daysPerLook = Math.min(this.#daysPerLook * 2, daysPerLookMax);
     }
+  }
+
+  /** Whether `micros` is in a day that a look could cover, or beyond it: a walk had better not go there before. */
+  isAhead(micros: bigint): boolean {
+    const day = this.#ahead?.[0];
+    return day !== undefined && this.#isReached(day, micros);
+  }
+
+  #isReached({ startMs, endMs }: DayPartition, micros: bigint): boolean {
+    const ms = Number(micros / 1000n);
+    return this.#wanted.order.isOldestFirst ? startMs < ms : endMs > ms;
   }
 
   /**
@@ -102,7 +110,7 @@ export class IndexedDays {
     );
     const { rows } = await sql<{ batch_id: string }>`
       select batch_id from records
-      where (${sql.join(ranges, sql` or `)}) and ${allOf(recordConditions(this.#wanted.filter))}
+      where (${sql.join(ranges, sql` or `)}) and ${allOf(recordConditions(this.#wanted.filter, { byIndex: true }))}
       limit ${this.#matchesMax + 1}`.execute(this.#db);
     return rows.length > this.#matchesMax ? "many" : [...new Set(rows.map((row) => row.batch_id))];
   }
