@@ -29,6 +29,7 @@ export async function measureQuestion(
     if (!isCached) uncached.record(ms);
   }
   const cpuMs = (1000 * ((await system.cpu()) - before)) / asked;
+  await askUntilCached(target, call(asked - 1));
   for (let round = 0; round < rounds; round++) {
     const { ms, isCached } = await ask(target, call(asked - 1));
     if (isCached) cached.record(ms);
@@ -41,6 +42,12 @@ export async function measureQuestion(
     cached: cached.percentiles,
     cpuMs,
   };
+}
+
+/** The gateway leaves a cache that was slow once alone for a second, and rounds of cheap questions are over by then. */
+async function askUntilCached(target: string, call: Call): Promise<void> {
+  const until = performance.now() + cachedWithinMs;
+  while (!(await ask(target, call)).isCached && performance.now() < until);
 }
 
 /** A search that takes long answers with part of a page: then it is the pages up to the first that is full, or the last. */
@@ -59,3 +66,4 @@ async function askToTheEnd(target: string, call: Call): Promise<Answer> {
 /** Connections, code and plans; and the part of the table that the question is about. */
 const warmUps = 5;
 const uncachedMsMax = 15_000;
+const cachedWithinMs = 5_000;

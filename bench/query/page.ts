@@ -32,14 +32,20 @@ function line({ title, uncached, cached, cpuMs, wanted }: MeasuredQuestion): str
   const limits = Object.entries({ p50: wanted?.p50, p95: wanted?.p95 }).flatMap(([name, limit]) =>
     limit === undefined ? [] : [{ name: name as keyof Percentiles, limit }],
   );
-  const reached = limits.every(({ name, limit }) => uncached[name] < limit) ? "yes" : "no";
+  const isReached = uncached.count > 0 && limits.every(({ name, limit }) => uncached[name] < limit);
   const cells = [
     title,
-    ...[uncached.p50, uncached.p95, uncached.p99, cached.p50, cached.p95, cpuMs].map(number),
+    ...percentiles(uncached, "p50", "p95", "p99"),
+    ...percentiles(cached, "p50", "p95"),
+    number(cpuMs),
     limits.map(({ name, limit }) => `${name} < ${limit}`).join(", "),
-    limits.length === 0 ? "" : reached,
+    limits.length === 0 ? "" : isReached ? "yes" : "no",
   ];
   return `| ${cells.join(" | ")} |`;
+}
+
+function percentiles(of: Percentiles, ...names: readonly ("p50" | "p95" | "p99")[]): string[] {
+  return names.map((name) => (of.count === 0 ? "none" : number(of[name])));
 }
 
 function ingestSection({ alone, besideQueries, queries, refused }: BesideIngest): string {
