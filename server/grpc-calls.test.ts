@@ -99,8 +99,9 @@ test("a call that takes longer than it may ends with DEADLINE_EXCEEDED", async (
 test("of many small batches that arrive in one piece only so many are taken at a time", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   await new Promise((resolve) => stream.call.once("metadata", resolve));
-  process.kill(redis.pid, "SIGSTOP");
   const inFlight = () => server.metric("fleetlog_batches_in_flight");
+  await waitFor("what other calls left", async () => (await inFlight()) === 0);
+  process.kill(redis.pid, "SIGSTOP");
   let most = 0;
   try {
     for (let n = 1; n <= 500; n += 1) stream.send(encodeRequest(makeBatch(n, { sessionId: "small" })));

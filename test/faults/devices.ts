@@ -15,8 +15,6 @@ export interface FleetTally {
   broken: number;
   /** Batches answered with "later", by gRPC code: 8 full, 14 away. */
   readonly later: Map<number, number>;
-  /** Batches acknowledged once more, because they had to be sent again although they were acknowledged before. */
-  again: number;
 }
 
 export interface DeviceParts {
@@ -72,10 +70,7 @@ export function streamingDevice(parts: DeviceParts, address: string): Device {
     backoff: { baseMs: 30, capMs: 500 },
     giveUpAfterMs: 3_600_000,
     keepUntil: parts.keepUntil,
-    onAcknowledged: ({ note }, ack) => {
-      if (note.verdict === "acknowledged") tally.again += 1;
-      journal.acknowledge(note, ack);
-    },
+    onAcknowledged: ({ note }, ack) => journal.acknowledge(note, ack),
     onRefused: ({ note }, error) => journal.refuse(note, error),
     onDelayed: (_batch, { code }) => void tally.later.set(code, (tally.later.get(code) ?? 0) + 1),
     onReconnect: () => void (tally.broken += 1),

@@ -30,7 +30,7 @@ export interface FleetOptions {
 
 /** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is told to stop. */
 export class Fleet {
-  readonly tally: FleetTally = { broken: 0, later: new Map(), again: 0 };
+  readonly tally: FleetTally = { broken: 0, later: new Map() };
   readonly #options: FleetOptions;
   readonly #devices: Device[] = [];
   readonly #loops: Promise<void>[] = [];

@@ -68,9 +68,9 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     title: "the stream is trimmed without regard to what is pending",
     edits: [
       {
-        file: "stream/trim.ts",
-        search: "if (oldestPending !== null) cuts.push(oldestPending);",
-        replacement: "void oldestPending;",
+        file: "stream/group-info.ts",
+        search: "return oldestPending !== null && compareIds(oldestPending, lastDeliveredId) < 0",
+        replacement: "return oldestPending !== null && false",
       },
     ],
     caughtBy: { test: "stream/trim.test.ts" },
