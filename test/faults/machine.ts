@@ -6,7 +6,14 @@ import { findPart } from "#local/parts.ts";
 import type { World } from "./world.ts";
 
 /** Where and with what a page was made, a line each. */
-export async function heading(world: World, command: string, seed: number): Promise<readonly string[]> {
+export async function heading(
+  world: World,
+  {
+    commits,
+    command,
+    seed,
+  }: { readonly commits: readonly string[]; readonly command: string; readonly seed: number },
+): Promise<readonly string[]> {
   const memory = Math.round(totalmem() / 2 ** 30);
   const client = new Client({ connectionString: world.postgres.url });
   await client.connect();
@@ -18,7 +25,7 @@ export async function heading(world: World, command: string, seed: number): Prom
   return [
     `Machine: ${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${memory} GiB, ${type()} ${release()}`,
     `Node ${process.versions.node}, PostgreSQL ${rows[0]?.server_version}, Redis ${redis}, Nginx ${/[\d.]+/.exec(version)?.[0]}`,
-    `Commit ${commit()}, ${new Date().toISOString().slice(0, 10)}`,
+    `Commit ${commits.join(", ")}, ${new Date().toISOString().slice(0, 10)}`,
     `Command: \`${command}\`, seed ${seed}`,
   ];
 }

@@ -11,7 +11,8 @@ import { isClean } from "./run.ts";
 import { type AnyRun, runRow, Worlds } from "./run-row.ts";
 
 // `npm run faults`: goes through the matrix and prints the page. `--run 7` makes run 7 of a row alone, as it was made
-// with the same seed. Exit code 0: everything held; 1: something was lost, doubled, made up or changed, or the system
+// with the same seed; `--report` makes no run and prints the page of all that the file of `--resume` has, of whatever
+// commits. Exit code 0: everything held; 1: something was lost, doubled, made up or changed, or the system
 // did not come back; 2: only void rows, nothing is shown.
 
 const { values } = parseArgs({
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     pace: { type: "string", default: "normal" },
     json: { type: "boolean", default: false },
     resume: { type: "string" },
+    report: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
@@ -43,15 +45,16 @@ await chmod(folder, 0o755);
 process.env.TMPDIR = folder;
 
 const done = readDone(values.resume);
+const commits = values.report ? [...new Set(done.map(({ of }) => of))] : [commit()];
 const worlds = new Worlds();
 const say = (line: string) => void process.stderr.write(`${line}\n`);
-const lines = await heading(await worlds.current(), commandLine(), seed);
+const lines = await heading(await worlds.current(), { commits, command: commandLine(), seed });
 const rows = [];
 for (const fault of chosen) {
   const skipped = fault.impossible?.() ?? "";
-  const runs = Number(values.runs ?? fault.runsFull);
+  const runs = values.report ? Number.POSITIVE_INFINITY : Number(values.runs ?? fault.runsFull);
   const results: AnyRun[] = done.filter((run) => run.fault === fault.name && run.run < runs);
-  if (skipped === "") {
+  if (skipped === "" && !values.report) {
     const isDone = (number: number) =>
       results.some(({ run }) => run === number) || number !== Number(values.run ?? number);
     await runRow(worlds, fault, { runs, seed, pace, isDone, onRun: (run) => onRun(run, results) });
@@ -77,13 +80,13 @@ function onRun(run: AnyRun, results: AnyRun[]): void {
   if (values.resume) appendFileSync(values.resume, `${JSON.stringify({ ...run, pace, of: commit() })}\n`);
 }
 
-/** What an interrupted run has done already: runs of the same commit, seed and pace. */
-function readDone(file: string | undefined): readonly AnyRun[] {
+/** What an interrupted run has done already: runs of the same commit, seed and pace. For a report, all there is. */
+function readDone(file: string | undefined): readonly (AnyRun & { readonly of: string })[] {
   if (!file || !existsSync(file)) return [];
   const runs = readFileSync(file, "utf8").split("\n").filter(Boolean);
   return runs
     .map((line) => JSON.parse(line) as AnyRun & { pace: Pace; of: string })
-    .filter((run) => run.pace === pace && run.of === commit());
+    .filter((run) => values.report || (run.pace === pace && run.of === commit()));
 }
 
 function choose(names: string): readonly Fault[] {
