@@ -63,12 +63,22 @@ describe("before two ingest servers and a gateway", () => {
     tail.abort();
   });
 
-  test("a request that it cannot understand is the sender's fault", async (t) => {
+  test("a request that it cannot understand is the sender's fault, even when no address could be read", async (t) => {
     const calls = new Http2Calls(nginx.grpc);
     t.after(() => calls.close());
-    const headers = { ":authority": "a b", "content-type": "application/grpc", te: "trailers" };
-    const answer = await calls.send({ path: pushLogs, headers, pieces: [], end: "end" });
-    assert.equal(Number(answer.headers["grpc-status"]), status.INVALID_ARGUMENT);
+    const grpc = { "content-type": "application/grpc", te: "trailers" };
+    for (const [path, headers] of [
+      [pushLogs, { ":authority": "a b" }],
+      ["no-address", {}],
+      ["/%zz", {}],
+      ["/../..", {}],
+      [pushLogs, { ":method": "a b" }],
+    ] as const) {
+      const answer = await calls.send({ path, headers: { ...headers, ...grpc }, pieces: [], end: "end" });
+      assert.equal(answer.status, 200, path);
+      assert.equal(answer.headers["content-type"], "application/grpc");
+      assert.equal(Number(answer.headers["grpc-status"]), status.INVALID_ARGUMENT);
+    }
   });
 
   test("both servers are used", async () => {
