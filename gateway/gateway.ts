@@ -5,6 +5,7 @@ import { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
+import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
@@ -16,7 +17,6 @@ import { createCors } from "./http/cors.ts";
 import { createGatewayServer, type PlainHandler } from "./http/gateway-server.ts";
 import { createPageHandler } from "./http/page-files.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
-import { createRpcMetrics } from "./http/rpc-metrics.ts";
 import { createLagReader } from "./lag-reader.ts";
 import { createOpenapiHandler } from "./openapi/serve-openapi.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
@@ -66,7 +66,7 @@ export function createGateway(parts: GatewayParts): {
   const readLag = redis && createLagReader(redis, allShards(shards));
   const service = createQueryService({ reader, readLag, tails });
   const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
-    metrics: createRpcMetrics(registry),
+    startRpc: createRpcMetrics(registry),
     cache: cacheAnswers(redis && new AnswerStore(redis, logger), cacheAnswersTotal),
     logger,
   });

@@ -20,7 +20,7 @@ import { Intake } from "./intake.ts";
 import { createIntakeMetrics } from "./intake-metrics.ts";
 import { Pressure } from "./pressure.ts";
 import { RedisWatch } from "./redis-watch.ts";
-import { createRpcMetrics } from "./rpc-metrics.ts";
+import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { createStreamParts } from "./stream-parts.ts";
 
 /** So long a starting server waits for its Redis before it listens; then it listens all the same, and is not ready. */

@@ -62,5 +62,11 @@ test("both faces count as the same RPC, refusals with their code", async () => {
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
   assert.match(metrics, /grpc_server_handled_total\{[^}]*grpc_method="ListDevices",grpc_code="OK"[^}]*\} \d/);
   assert.match(metrics, /grpc_method="ListDevices",grpc_code="InvalidArgument"[^}]*\} [2-9]/);
+  const sum = (name: string) =>
+    [...metrics.matchAll(new RegExp(`^${name}\\{.*"ListDevices".*\\} (\\d+)$`, "gm"))].reduce(
+      (total, [, count]) => total + Number(count),
+      0,
+    );
+  assert.equal(sum("grpc_server_started_total"), sum("grpc_server_handled_total"));
   assert.match(metrics, /fleetlog_query_seconds_count\{[^}]*query="list_devices"[^}]*\} \d/);
 });

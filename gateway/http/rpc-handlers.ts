@@ -8,18 +8,19 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "#lib/logger.ts";
+import type { RpcType, StartRpc } from "#lib/rpc-metrics.ts";
 import { toConnectError } from "../error-mapping.ts";
 import { jsonOptions } from "../json-options.ts";
 import { inspectRequest, requestFault } from "./request-fault.ts";
-import type { RpcMetrics } from "./rpc-metrics.ts";
 
 /** The handlers of all RPCs by their path, such as "/fleetlog.v1.QueryService/ListLogs". */
 export type RpcHandlers = ReadonlyMap<string, UniversalHandler>;
 
 export interface RpcParts {
-  readonly metrics: RpcMetrics;
+  readonly startRpc: StartRpc;
   readonly cache: Interceptor;
   readonly logger: Logger;
 }
@@ -30,7 +31,7 @@ export interface RpcParts {
  */
 export function createRpcHandlers(
   routes: (router: ConnectRouter) => void,
-  { metrics, cache, logger }: RpcParts,
+  { startRpc, cache, logger }: RpcParts,
 ): RpcHandlers {
   const told = (error: unknown): ConnectError => {
     const mapped = toConnectError(error);
@@ -40,28 +41,31 @@ export function createRpcHandlers(
     }
     return mapped;
   };
-  /** A stream is answered when it ends. */
-  async function* watched<T>(method: DescMethod, messages: AsyncIterable<T>): AsyncGenerator<T> {
-    let outcome: ConnectError | undefined = new ConnectError("the caller left", Code.Canceled);
+  const start = ({ methodKind, parent, name }: DescMethod) =>
+    startRpc(rpcTypes[methodKind], parent.typeName, name);
+  /** A stream has ended when its last message was taken, or the caller has left. */
+  async function* watched<T>(messages: AsyncIterable<T>, end: (code: string) => void): AsyncGenerator<T> {
     try {
       yield* messages;
-      outcome = undefined;
+      end("OK");
     } catch (error) {
-      throw (outcome = told(error));
+      const mapped = told(error);
+      end(codeToString(mapped.code));
+      throw mapped;
     } finally {
-      metrics.ended(method, outcome);
+      end("CANCELLED"); // unless it has ended before
     }
   }
   const edge: Interceptor = (next) => async (request) => {
-    const startedAtMs = performance.now();
+    const end = start(request.method);
     try {
       const response = await next(request);
-      if (response.stream) return { ...response, message: watched(request.method, response.message) };
-      metrics.answered(request.method, startedAtMs);
+      if (response.stream) return { ...response, message: watched(response.message, end) };
+      end("OK");
       return response;
     } catch (error) {
       const mapped = told(error);
-      metrics.answered(request.method, startedAtMs, mapped);
+      end(codeToString(mapped.code));
       throw mapped;
     }
   };
@@ -76,7 +80,7 @@ export function createRpcHandlers(
       const fault = values.get(requestFault);
       if (fault === undefined) return;
       const mapped = told(fault);
-      metrics.answered(method, performance.now(), mapped);
+      start(method)(codeToString(mapped.code));
       throw mapped;
     },
   });
@@ -113,6 +117,13 @@ function inspected(handler: UniversalHandler): UniversalHandler {
   };
   return Object.assign(handle, handler);
 }
+
+const rpcTypes: Readonly<Record<DescMethod["methodKind"], RpcType>> = {
+  unary: "unary",
+  server_streaming: "server_stream",
+  client_streaming: "client_stream",
+  bidi_streaming: "bidi_stream",
+};
 
 /** The largest sensible query is a page token and a text. */
 const requestBytesMax = 64 * 1024;

@@ -10,7 +10,7 @@ import {
 import { type LogBatch, LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { getSession } from "../get-session.ts";
 import type { Intake } from "../intake.ts";
-import type { StartRpc } from "../rpc-metrics.ts";
+import type { StartRpc } from "#lib/rpc-metrics.ts";
 import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
 import { blameSender } from "./blame-sender.ts";

@@ -1,6 +1,6 @@
-import { type Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { ConnectError, type Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import type { StartRpc } from "../rpc-metrics.ts";
+import type { StartRpc } from "#lib/rpc-metrics.ts";
 
 /** Counts the calls that reach a handler, under the same names as on gRPC. */
 export function observeCalls(startRpc: StartRpc): Interceptor {
@@ -13,7 +13,7 @@ export function observeCalls(startRpc: StartRpc): Interceptor {
       else return { ...response, message: observe(response.message, end) };
       return response;
     } catch (error) {
-      end(nameOf(ConnectError.from(error).code));
+      end(codeToString(ConnectError.from(error).code));
       throw error;
     }
   };
@@ -24,14 +24,9 @@ async function* observe<Message>(messages: AsyncIterable<Message>, end: (code: s
     yield* messages;
     end("OK");
   } catch (error) {
-    end(nameOf(ConnectError.from(error).code));
+    end(codeToString(ConnectError.from(error).code));
     throw error;
   } finally {
     end("CANCELLED"); // unless it has ended before
   }
-}
-
-function nameOf(code: Code): string {
-  const name = codeToString(code).toUpperCase();
-  return name === "CANCELED" ? "CANCELLED" : name; // as gRPC spells it
 }

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import type { StartRpc } from "../rpc-metrics.ts";
+import type { StartRpc } from "#lib/rpc-metrics.ts";
 import { DirectCall } from "./direct-call.ts";
 import { type IngestParts, pushLogsHandler, streamLogsHandler } from "./ingest-calls.ts";
 

@@ -1,9 +1,9 @@
-import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+import { Counter, Histogram, latencyBuckets, type Registry } from "./metrics.ts";
 
 /** The kinds of call under their usual names. */
 export type RpcType = "unary" | "bidi_stream" | "server_stream" | "client_stream";
 
-/** Counts one call; the returned function is called once, with the name of its code, such as "OK". */
+/** Counts one call; the returned function is called with the name of its code, such as "OK", and only its first call counts. */
 export type StartRpc = (type: RpcType, service: string, method: string) => (code: string) => void;
 
 /** Rate, errors and duration of every call, under the names that gRPC servers of all languages use. */
@@ -24,7 +24,7 @@ export function createRpcMetrics(registry: Registry): StartRpc {
   });
   const seconds = new Histogram({
     name: "grpc_server_handling_seconds",
-    help: "From the beginning of a call to its end.",
+    help: "From the beginning of a unary call to its end; how long a stream was says nothing.",
     labelNames,
     buckets: latencyBuckets,
     registers,
@@ -36,7 +36,7 @@ export function createRpcMetrics(registry: Registry): StartRpc {
     const codes = new Map<string, { inc(): void }>();
     return {
       started: started.labels(type, service, method),
-      seconds: seconds.labels(type, service, method),
+      seconds: type === "unary" ? seconds.labels(type, service, method) : undefined,
       handled: (code: string): void => {
         let counter = codes.get(code);
         if (counter === undefined) {
@@ -60,12 +60,12 @@ export function createRpcMetrics(registry: Registry): StartRpc {
       if (ended) return;
       ended = true;
       handled(code);
-      seconds.observe((performance.now() - startedAt) / 1000);
+      seconds?.observe((performance.now() - startedAt) / 1000);
     };
   };
 }
 
-/** "InvalidArgument" for INVALID_ARGUMENT, as these metrics have it in every language; OK stays OK. */
+/** "InvalidArgument" for INVALID_ARGUMENT and Connect's invalid_argument, as these metrics have it in every language; OK stays OK. */
 function labelOf(code: string): string {
   if (code === "OK") return code;
   if (code === "CANCELLED") return "Canceled";
