@@ -13,7 +13,7 @@ import { freePort } from "./free-port.ts";
 import { processIdentity } from "./process-identity.ts";
 
 const script = fileURLToPath(new URL("start.ts", import.meta.url));
-const upWithinMs = 60_000;
+const upWithinMs = 180_000;
 
 describe("npm start", () => {
   let folder: string;
