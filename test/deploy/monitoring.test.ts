@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { Client as GrpcClient, credentials, Metadata, status } from "@grpc/grpc-js";
 import { Redis } from "ioredis";
-import { Client } from "pg";
+import { Kysely, PostgresDialect } from "kysely";
+import { Client, Pool } from "pg";
+import { ensurePartitions } from "#postgres/partitions.ts";
+import type { Database } from "#postgres/tables.ts";
 import { groupName, streamKey } from "#stream/keys.ts";
+import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { alerts, dashboards, queries } from "./monitoring-files.ts";
@@ -25,11 +30,16 @@ const codes = new Set(
   ),
 );
 
+let readDatabase: TestDatabase;
 let system: TestSystem;
 let metrics: Metrics;
 
 before(async () => {
-  system = await startSystem();
+  // No replica, but the gateway watches it like one.
+  readDatabase = await createDatabase();
+  system = await startSystem({
+    env: { server: { STREAM_AGE_SECONDS_MAX: "1" }, gateway: { DATABASE_READ_URL: readDatabase.url } },
+  });
   await live(system);
   const { servers, consumer, gateway } = system;
   metrics = await scrape([
@@ -37,7 +47,10 @@ before(async () => {
     gateway.addresses.http ?? "",
   ]);
 });
-after(() => system[Symbol.asyncDispose]());
+after(async () => {
+  await system[Symbol.asyncDispose]();
+  await readDatabase[Symbol.asyncDispose]();
+});
 
 describe("every query in PromQL", () => {
   test("asks for metrics, labels and values that the programs have", () => {
@@ -77,10 +90,10 @@ describe("every query in SQL", () => {
 });
 
 describe("the dashboards", () => {
-  test("are the four, each with a name of its own and panels that do not overlap", () => {
+  test("are the five, each with a name of its own and panels that do not overlap", () => {
     assert.deepEqual(
       dashboards.map(({ uid, file }) => [`${uid}.json`, file]),
-      ["consumer", "ingest", "overview", "postgresql"].map((name) => Array(2).fill(`fleetlog-${name}.json`)),
+      ["consumer", "gateway", "ingest", "overview", "postgresql"].map((name) => Array(2).fill(`fleetlog-${name}.json`)),
     );
     for (const { title, panels } of dashboards) {
       assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, title);
@@ -125,7 +138,20 @@ function problemsOf({ place, expr, shown }: { place: string; expr: string; shown
 }
 
 /** Lets everything happen once that has a series of its own. */
-async function live({ httpUrl, redis, databaseUrl, consumer }: TestSystem): Promise<void> {
+async function live({
+  httpUrl,
+  grpcAddress,
+  redis,
+  databaseUrl,
+  consumer,
+}: TestSystem): Promise<void> {
+  await consumer.stop();
+  await addClosedDay(databaseUrl);
+  await consumer.start();
+  await waitFor("an index of the closed day", async () =>
+    (await scrape([consumer.addresses.admin ?? ""])).has("fleetlog_partition_index_seconds_count"),
+  );
+  assert.equal(await streamUntilEnded(grpcAddress), status.UNAVAILABLE);
   const push = (deviceId: string, message: string) =>
     fetch(`${httpUrl}/fleetlog.v1.IngestService/PushLogs`, {
       method: "POST",
@@ -159,6 +185,7 @@ async function live({ httpUrl, redis, databaseUrl, consumer }: TestSystem): Prom
   assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=5`)).status, 200);
   assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=five`)).status, 400);
 
+  await (await fetch(`${httpUrl}/v1/export`)).arrayBuffer();
   const closed = "end_time=2026-01-01T00:00:00Z";
   for (const _again of [1, 2]) await (await fetch(`${httpUrl}/v1/logs?${closed}`)).arrayBuffer();
 
@@ -173,6 +200,26 @@ async function live({ httpUrl, redis, databaseUrl, consumer }: TestSystem): Prom
   await admin.config("SET", "appendfsync", "everysec");
   await pushUntil("an unsafe Redis to be refused", 503);
   admin.disconnect();
+}
+
+async function addClosedDay(databaseUrl: string): Promise<void> {
+  const pool = new Pool({ connectionString: databaseUrl });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  await ensurePartitions(db, { now: new Date(), daysAhead: 0, daysBack: 2 });
+  await db.destroy();
+}
+
+/** A stream until the server ends it, because it is old. */
+async function streamUntilEnded(address: string): Promise<status> {
+  const client = new GrpcClient(address, credentials.createInsecure());
+  const path = "/fleetlog.v1.IngestService/StreamLogs";
+  const none = (bytes: Buffer) => bytes;
+  const call = client.makeBidiStreamRequest(path, none, none, new Metadata()).resume();
+  const code = await new Promise<status>((resolve) =>
+    call.on("error", ({ code }: { code: status }) => resolve(code)),
+  );
+  client.close();
+  return code;
 }
 
 /** Breaks the connection of a flush that is under way. */
