@@ -213,13 +213,16 @@ async function addClosedDay(databaseUrl: string): Promise<void> {
 async function streamUntilEnded(address: string): Promise<status> {
   const client = new GrpcClient(address, credentials.createInsecure());
   const path = "/fleetlog.v1.IngestService/StreamLogs";
-  const none = (bytes: Buffer) => bytes;
-  const call = client.makeBidiStreamRequest(path, none, none, new Metadata()).resume();
+  const call = client.makeBidiStreamRequest(path, unchanged, unchanged, new Metadata()).resume();
   const code = await new Promise<status>((resolve) =>
     call.on("error", ({ code }: { code: status }) => resolve(code)),
   );
   client.close();
   return code;
+}
+
+function unchanged(bytes: Buffer): Buffer {
+  return bytes;
 }
 
 /** Breaks the connection of a flush that is under way. */
