@@ -1,9 +1,9 @@
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
+import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { createGrpcFace } from "#server/grpc/grpc-server.ts";
 import { Intake } from "#server/intake.ts";
 import { createIntakeMetrics } from "#server/intake-metrics.ts";
-import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { createStreamParts } from "#server/stream-parts.ts";
 
 /**

@@ -93,7 +93,9 @@ describe("the dashboards", () => {
   test("are the five, each with a name of its own and panels that do not overlap", () => {
     assert.deepEqual(
       dashboards.map(({ uid, file }) => [`${uid}.json`, file]),
-      ["consumer", "gateway", "ingest", "overview", "postgresql"].map((name) => Array(2).fill(`fleetlog-${name}.json`)),
+      ["consumer", "gateway", "ingest", "overview", "postgresql"].map((name) =>
+        Array(2).fill(`fleetlog-${name}.json`),
+      ),
     );
     for (const { title, panels } of dashboards) {
       assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length, title);
@@ -138,13 +140,7 @@ function problemsOf({ place, expr, shown }: { place: string; expr: string; shown
 }
 
 /** Lets everything happen once that has a series of its own. */
-async function live({
-  httpUrl,
-  grpcAddress,
-  redis,
-  databaseUrl,
-  consumer,
-}: TestSystem): Promise<void> {
+async function live({ httpUrl, grpcAddress, redis, databaseUrl, consumer }: TestSystem): Promise<void> {
   await consumer.stop();
   await addClosedDay(databaseUrl);
   await consumer.start();
