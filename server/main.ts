@@ -5,6 +5,7 @@ import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
 import { Readiness } from "#lib/readiness.ts";
+import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { StreamAppender } from "#stream/append.ts";
 import { commandConnection, openRedis, subscriberConnection } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
@@ -20,7 +21,6 @@ import { Intake } from "./intake.ts";
 import { createIntakeMetrics } from "./intake-metrics.ts";
 import { Pressure } from "./pressure.ts";
 import { RedisWatch } from "./redis-watch.ts";
-import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { createStreamParts } from "./stream-parts.ts";
 
 /** So long a starting server waits for its Redis before it listens; then it listens all the same, and is not ready. */

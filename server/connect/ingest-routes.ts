@@ -2,6 +2,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { limits } from "#batch/limits.ts";
+import type { StartRpc } from "#lib/rpc-metrics.ts";
 import {
   type GetSessionRequest,
   IngestService,
@@ -10,7 +11,6 @@ import {
 import { type LogBatch, LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { getSession } from "../get-session.ts";
 import type { Intake } from "../intake.ts";
-import type { StartRpc } from "#lib/rpc-metrics.ts";
 import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
 import { blameSender } from "./blame-sender.ts";

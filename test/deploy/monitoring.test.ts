@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { Client as GrpcClient, credentials, Metadata, status } from "@grpc/grpc-js";
+import { credentials, Client as GrpcClient, Metadata, status } from "@grpc/grpc-js";
 import { Redis } from "ioredis";
 import { Kysely, PostgresDialect } from "kysely";
 import { Client, Pool } from "pg";
