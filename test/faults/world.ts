@@ -16,6 +16,9 @@ import { Hop } from "./hop.ts";
  */
 const consumerEnv = { STATEMENT_TIMEOUT_MS: "1000", RECLAIM_IDLE_MS: "3000", TAIL_WINDOW_MS: "1000" };
 
+/** A quiet stream learns by its next sign of life that Redis has lost something. */
+const serverEnv = { HEARTBEAT_SECONDS: "2" };
+
 /** With synchronous commits the WAL writer has nothing to do; without them, it would hide what a crash loses. */
 const postgresSettings = { shared_buffers: "32MB", max_connections: "40", wal_writer_delay: "10s" };
 
@@ -81,7 +84,10 @@ export class World {
           httpListen: `127.0.0.1:${httpPort}`,
           grpcListen: `127.0.0.1:${grpcPort}`,
           redisSettings: settings,
-          env: { server: { REDIS_URL: `redis://${hops.serversRedis.address}` }, consumer: consumerEnv },
+          env: {
+            server: { REDIS_URL: `redis://${hops.serversRedis.address}`, ...serverEnv },
+            consumer: consumerEnv,
+          },
           consumers: hops.consumersRedis.map((toRedis, index) => ({
             CONSUMER_NAME: consumerNames[index]!,
             REDIS_URL: `redis://${toRedis.address}`,
