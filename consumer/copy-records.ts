@@ -14,6 +14,8 @@ export async function copyRecords(client: PoolClient, rows: CopyRows): Promise<v
   if (rows.rowCount === 0) return;
   const bytes = rows.finish();
   const stream = client.query(copyFrom(statement));
+  // After a timeout the driver fails the stream once more, when the connection ends; `once` below hears the first only.
+  stream.on("error", () => {});
   for (let start = 0; start < bytes.length; start += pieceBytes) {
     stream.write(bytes.subarray(start, start + pieceBytes));
   }
