@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import { test } from "node:test";
 import { flag, frame, frameType, headerBlock, preface, settings } from "#test/fuzz/http2-frames.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createHttpFace } from "./connect/http-server.ts";
+import { startServerAndRedis } from "./testing/server-program.ts";
 
 test("a connection that says goodbye, breaks the protocol and goes is not kept for ever", async (t) => {
   const face = createHttpFace(() => {}, { pingIntervalMs: 20 });
@@ -47,6 +49,20 @@ test("a connection that answers is kept, however long it is idle", async (t) => 
   session.on("ping", () => (pings += 1));
   await waitFor("five pings", () => pings >= 5);
   assert.equal(session.destroyed, false);
+});
+
+test("a connection that begins with less than it takes to know it holds up nobody, and then goes on", async (t) => {
+  const { server } = await startServerAndRedis(t);
+  const [host = "", port] = server.http.split(":");
+  const first = connect({ host, port: Number(port), noDelay: true });
+  t.after(() => first.destroy());
+  await once(first, "connect");
+  first.write("P");
+  const received = once(first, "data");
+  const ready = await fetch(`http://${server.admin}/readyz`, { signal: AbortSignal.timeout(20_000) });
+  assert.equal(ready.status, 200);
+  first.write("OST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  assert.match(String((await received)[0]), /^HTTP\/1\.1 404 /);
 });
 
 function connections(server: Server): Promise<number> {

@@ -69,12 +69,14 @@ export function createHttpFace(
     socket.once("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
     socket.setTimeout(firstByteTimeoutMs, () => socket.destroy());
+    let head = Buffer.alloc(0);
     const choose = () => {
-      const head = socket.read() as Buffer | null;
-      if (head === null) return;
-      socket.unshift(head);
+      const piece = socket.read() as Buffer | null;
+      if (piece === null) return;
+      head = Buffer.concat([head, piece]);
       if (head.length < 3 && "PRI".startsWith(head.toString("latin1"))) return;
       socket.off("readable", choose);
+      socket.unshift(head); // not before: it makes the socket readable again at once, and so for ever
       socket.setTimeout(0);
       (head.toString("latin1", 0, 3) === "PRI" ? http2 : http1).emit("connection", socket);
     };
