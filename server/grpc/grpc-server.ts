@@ -1,5 +1,4 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
-import { Server } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { limits } from "#batch/limits.ts";
 import { listen } from "#lib/admin-server.ts";
@@ -8,6 +7,7 @@ import { keepAlive } from "../keep-alive.ts";
 import { takeDirectly } from "./direct-calls.ts";
 import type { IngestParts } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
+import { KnowingServer, refuseUnknown } from "./known-methods.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { createReflection } from "./reflection.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -36,7 +36,7 @@ export interface GrpcFace {
  * of the ordinary by grpc-js behind it (docs/decisions/0009-the-usual-calls-on-node-http2.md).
  */
 export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRpc }): GrpcFace {
-  const inner = new Server({
+  const inner = new KnowingServer({
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.enable_channelz": 0,
     interceptors: [observeCalls(parts.startRpc)],
@@ -58,7 +58,8 @@ export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRp
     keepAlive(session);
   });
   server.on("stream", (stream, headers) => {
-    if (!takeDirectly(stream, headers, { ...parts, messageBytesMax })) tunnel.pass(stream, headers);
+    if (takeDirectly(stream, headers, { ...parts, messageBytesMax })) return;
+    if (!refuseUnknown(stream, headers, inner)) tunnel.pass(stream, headers);
   });
   return {
     listen: (address) => listen(server, address),

@@ -23,7 +23,8 @@ export class Tunnel {
   }
 
   pass(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    if (stream.session === undefined) return;
+    // Cancelled in the same breath as it was made.
+    if (stream.session === undefined || stream.destroyed || stream.closed) return;
     let inner: ClientHttp2Stream;
     try {
       inner = this.#behind(stream.session as ServerHttp2Session).request(headers);
