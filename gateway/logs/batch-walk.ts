@@ -1,17 +1,19 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { timestamptz } from "../time.ts";
-import { findDevices } from "./find-devices.ts";
+import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import { IndexedDays } from "./indexed-days.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
 import type { Condition } from "./record-conditions.ts";
-import { selectBatches, type WalkedBatch } from "./select-batches.ts";
+import { type Stretch, selectBatches, type WalkedBatch } from "./select-batches.ts";
 
 export interface WalkOptions {
   /** After so many records the indexes of closed days are asked; never, unless given. */
   readonly walkedRecordsMax?: number;
   readonly matchesMax?: number;
+  /** Not given: the devices of the filter are looked up. */
+  readonly deviceKeys?: DeviceKeys;
 }
 
 /** Some batches, and the first place in the order that a record of any batch not yet walked can have. */
@@ -35,7 +37,8 @@ export interface WalkedChunk {
  *     below     ├─────────┤  │                ends at or before the edge: newest end first
  *
  * Any batch across the edge may hold the very next record, so near and long are walked whole: the frontier stays at
- * the edge there. From then on it is the end of the next batch.
+ * the edge there. From then on it is the end of the next batch. The first batches of all three come by one statement, and
+ * as those across the edge are seldom many, as one chunk.
  *
  * In the last stretch, after `walkedRecordsMax` records, the indexes of closed days are asked which batches matter at
  * all ({@link IndexedDays}); from then on no chunk goes beyond the end of a day that was not asked.
@@ -46,49 +49,60 @@ export async function* walkBatches(
   order: LogOrder,
   edgeMicros: bigint | undefined,
   recordsWanted: () => number,
-  { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax }: WalkOptions = {},
+  { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax, deviceKeys }: WalkOptions = {},
 ): AsyncGenerator<WalkedChunk> {
-  const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
-  const devices = await findDevices(db, filter);
+  const devices = await findDevices(db, filter, deviceKeys);
   if (devices === "none") return;
   const wanted = { filter, devices, order };
   const days = new IndexedDays(db, wanted, matchesMax);
+  const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
   let batchesMax = Math.min(Math.max(firstBatchesMax, Math.ceil(recordsWanted() / 100)), lastBatchesMax);
+  const firstMax = batchesMax;
+  const firsts = await selectBatches(db, {
+    ...wanted,
+    stretches,
+    after: undefined,
+    batchesMax: firstMax,
+    except: [],
+  });
+  let acrossEdge: readonly WalkedBatch[] = [];
   let walkedRecords = 0;
-  for (const stretch of stretches) {
-    const isLast = stretch === stretches.at(-1);
+  for (const [index, stretch] of stretches.entries()) {
+    const isLast = index === stretches.length - 1;
+    let first = firsts[index];
     let after: WalkedBatch | undefined;
     for (;;) {
       if (isLast && after !== undefined && walkedRecords >= walkedRecordsMax) {
         await days.coverDaysAt(BigInt(after.lead_micros));
       }
-      const selection = { ...wanted, ...stretch, after, batchesMax, except: days.covered };
-      const walked = await selectBatches(db, selection);
-      const isWalkedOut = walked.length < batchesMax;
+      const selection = { ...wanted, stretches: [stretch], after, batchesMax, except: days.covered };
+      const walked = first ?? (await selectBatches(db, selection)).flat();
+      const isWalkedOut = walked.length < (first === undefined ? batchesMax : firstMax);
+      first = undefined;
       const found = days.addKnown(walked, after, isWalkedOut);
       const isAhead = ({ lead_micros }: WalkedBatch) => days.isAhead(BigInt(lead_micros));
       if (found[0] !== undefined && isAhead(found[0])) {
         await days.coverDaysAt(BigInt(found[0].lead_micros));
         continue;
       }
-      const batches = takeUntil(found, recordsWanted(), isAhead);
+      const records = isLast ? recordsWanted() : Math.max(recordsWanted(), acrossRecordsMin);
+      const batches = takeUntil(found, records, isAhead);
       const next = found[batches.length];
       const isStretchDone = next === undefined && isWalkedOut;
       after = batches.at(-1) ?? after;
       walkedRecords += batches.reduce((sum, batch) => sum + batch.record_count, 0);
-      const isAcrossEdge = stretch.direction !== order.direction;
-      const frontier = isAcrossEdge ? edgeMicros : (next ?? after)?.lead_micros;
-      const isDone = isStretchDone && isLast;
-      yield { batches, frontierMicros: isDone || frontier === undefined ? undefined : BigInt(frontier) };
+      if (isStretchDone && !isLast) {
+        acrossEdge = [...acrossEdge, ...batches];
+        break;
+      }
+      const frontier = isLast ? (next ?? after)?.lead_micros : edgeMicros;
+      const isDone = isStretchDone || frontier === undefined;
+      yield { batches: [...acrossEdge, ...batches], frontierMicros: isDone ? undefined : BigInt(frontier) };
+      acrossEdge = [];
       if (isStretchDone) break;
       if (next === undefined) batchesMax = Math.min(batchesMax * 4, lastBatchesMax);
     }
   }
-}
-
-interface Stretch {
-  readonly direction: "asc" | "desc";
-  readonly conditions: readonly Condition[];
 }
 
 function wholeOf(order: LogOrder): Stretch {
@@ -131,5 +145,7 @@ function takeUntil(
   return found;
 }
 
+/** Batches across the edge are all read whatever is wanted: at least so many records of them at once, some 5 ms. */
+const acrossRecordsMin = 10_000;
 const firstBatchesMax = 64;
 const lastBatchesMax = 4096;

@@ -1,4 +1,5 @@
 import type { Kysely } from "kysely";
+import { LRUCache } from "lru-cache";
 import type { Database } from "#postgres/tables.ts";
 import type { LogFilter } from "./log-filter.ts";
 
@@ -10,6 +11,16 @@ export interface ChosenDevices {
 }
 
 /**
+ * Keys that were looked up not long ago. A device keeps its key and is never deleted, so only a database that is put in
+ * the place of another makes them wrong: for a minute.
+ */
+export type DeviceKeys = LRUCache<string, number>;
+
+export function createDeviceKeys(): DeviceKeys {
+  return new LRUCache({ max: 10_000, ttl: 60_000 });
+}
+
+/**
  * Looks up the devices of a filter; "none" when no record can match. A statement of its own, because with the keys
  * themselves the planner knows how many batches they have; with a subselect it reads all batches of a busy one and
  * sorts them.
@@ -17,15 +28,23 @@ export interface ChosenDevices {
 export async function findDevices(
   db: Kysely<Database>,
   { deviceIds, excludedDeviceIds }: Pick<LogFilter, "deviceIds" | "excludedDeviceIds">,
+  deviceKeys = createDeviceKeys(),
 ): Promise<ChosenDevices | "none"> {
   const names = [...deviceIds, ...excludedDeviceIds];
   if (names.length === 0) return { keys: undefined, excludedKeys: [] };
-  const rows = await db
-    .selectFrom("devices")
-    .select(["device_id", "key"])
-    .where("device_id", "in", names)
-    .execute();
-  const keyOf = new Map(rows.map((row) => [row.device_id, row.key]));
+  const keyOf = new Map(names.map((name) => [name, deviceKeys.get(name)]));
+  const unknown = names.filter((name) => keyOf.get(name) === undefined);
+  if (unknown.length > 0) {
+    const rows = await db
+      .selectFrom("devices")
+      .select(["device_id", "key"])
+      .where("device_id", "in", unknown)
+      .execute();
+    for (const { device_id, key } of rows) {
+      keyOf.set(device_id, key);
+      deviceKeys.set(device_id, key);
+    }
+  }
   const known = (ids: readonly string[]) => [...new Set(ids)].flatMap((id) => keyOf.get(id) ?? []);
   const excludedKeys = known(excludedDeviceIds);
   if (deviceIds.length === 0) return { keys: undefined, excludedKeys };

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { walkBatches } from "./batch-walk.ts";
+import type { DeviceKeys } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
 import { comparePositions, isEarlierPlace, type LogOrder, type LogPosition } from "./log-order.ts";
 import { type FoundLog, readRecords } from "./read-records.ts";
@@ -21,6 +22,7 @@ export interface PageWish {
   readonly walkedRecordsMax?: number;
   /** So many matches of one look into them are no longer rare. */
   readonly matchesMax?: number;
+  readonly deviceKeys?: DeviceKeys;
 }
 
 export interface LogPage {

@@ -2,9 +2,8 @@ import { type Kysely, sql } from "kysely";
 import { type DayPartition, listDayPartitions } from "#postgres/day-partitions.ts";
 import { dayMs } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { LogOrder } from "./log-order.ts";
 import { allOf, indexesFor, recordConditions } from "./record-conditions.ts";
-import { type IdRange, selectBatchesOf, type WalkedBatch, type Wanted } from "./select-batches.ts";
+import { compareBatches, type IdRange, selectBatchesOf, type WalkedBatch, type Wanted } from "./select-batches.ts";
 
 /**
  * A way past days that are over, for a walk that finds nothing: their indexes know which batches have a record that
@@ -75,7 +74,7 @@ export class IndexedDays {
     after: WalkedBatch | undefined,
     isWalkedOut: boolean,
   ): readonly WalkedBatch[] {
-    const compare = compareBatches(this.#wanted.order);
+    const compare = compareBatches(this.#wanted.order.direction);
     const last = walked.at(-1);
     this.#waiting = this.#waiting.filter((batch) => after === undefined || compare(batch, after) > 0);
     const known = this.#waiting.filter(
@@ -136,16 +135,6 @@ function joined(ranges: readonly IdRange[]): IdRange[] {
     else result.push({ firstId: range.firstId, endId: range.endId });
   }
   return result;
-}
-
-/** By lead, then by id, as the walk goes. */
-function compareBatches({ isOldestFirst }: LogOrder): (a: WalkedBatch, b: WalkedBatch) => number {
-  return isOldestFirst ? ascending : (a, b) => ascending(b, a);
-}
-
-function ascending(a: WalkedBatch, b: WalkedBatch): number {
-  const later = BigInt(a.lead_micros) - BigInt(b.lead_micros) || BigInt(a.id) - BigInt(b.id);
-  return later === 0n ? 0 : later < 0n ? -1 : 1;
 }
 
 /** So many are no longer rare: where they lie, a page is soon filled. */

@@ -51,13 +51,16 @@ export async function readRecords(
     conditions.push(sql`(time, batch_id, idx) ${isAfter} ${place}`);
   }
   // What takeBytes would drop is not sent to begin with. Measured outside of the LIMIT, so that only its rows are. The
-  // sum is up to the row before by its frame: with EXCLUDE each row's would be added up anew, 190 ms for 1,000 rows. The
-  // attributes come as [name, value, …]: as names of an object V8's JSON.parse misreads some (nodejs/node#63785).
+  // sum is up to the row before by its frame: with EXCLUDE each row's would be added up anew, 190 ms for 1,000 rows.
+  // Attributes with an escape come as [name, value, …]: of the names of an object V8's JSON.parse misreads some that have
+  // one (nodejs/node#63785). All others as they stand, which costs an eighth.
   const direction = sql.raw(order.direction);
   const byPlace = sql`time ${direction}, batch_id ${direction}, idx ${direction}`;
   const { rows } = await sql<Row>`
     select batch_id, idx, severity, logger, message, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
-      (select json_agg(item) from jsonb_each_text(attributes), unnest(array[key, value]) as item) as attributes
+      case when strpos(attributes::text, '\\') = 0 then attributes::text else (
+        select json_agg(item)::text from jsonb_each_text(attributes), unnest(array[key, value]) as item
+      ) end as attributes
     from (
       select *, coalesce(sum(bytes) over (order by ${byPlace} rows between unbounded preceding and 1 preceding), 0) as bytes_before
       from (
@@ -78,7 +81,7 @@ export async function readRecords(
     severity: row.severity,
     logger: row.logger,
     message: row.message,
-    attributes: toAttributes(row.attributes ?? []),
+    attributes: row.attributes === null ? {} : toAttributes(row.attributes),
   }));
 }
 
@@ -90,11 +93,14 @@ interface Row {
   readonly logger: string;
   readonly message: string;
   readonly bytes: number;
-  readonly attributes: readonly string[] | null;
+  /** The JSON of an object or of a list. */
+  readonly attributes: string | null;
 }
 
-/** Also the name "__proto__" is a name like any other to fromEntries. */
-function toAttributes(items: readonly string[]): Record<string, string> {
+/** Also the name "__proto__" is a name like any other to JSON.parse and fromEntries. */
+function toAttributes(json: string): Record<string, string> {
+  const items = JSON.parse(json) as Record<string, string> | readonly string[];
+  if (!Array.isArray(items)) return items as Record<string, string>;
   const pairs: [string, string][] = [];
   for (let at = 0; at < items.length; at += 2) pairs.push([items[at] as string, items[at + 1] as string]);
   return Object.fromEntries(pairs);

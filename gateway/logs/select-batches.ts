@@ -25,11 +25,17 @@ export interface Wanted {
   readonly order: LogOrder;
 }
 
-/** The next batches of a walk. */
-export interface Selection extends Wanted {
+/** A part of a walk: batches of certain times, by their lead. */
+export interface Stretch {
   readonly direction: "asc" | "desc";
   readonly conditions: readonly Condition[];
+}
+
+/** The next batches of each stretch. */
+export interface Selection extends Wanted {
+  readonly stretches: readonly Stretch[];
   readonly after: WalkedBatch | undefined;
+  /** Of each stretch. */
   readonly batchesMax: number;
   /** Batches with these ids are left out. Rising, and apart from each other. */
   readonly except: readonly IdRange[];
@@ -42,6 +48,9 @@ export interface IdRange {
 }
 
 /**
+ * For each stretch its next batches in its direction; all by one statement, for a page of one device is little more than
+ * the way there and back.
+ *
  * A device's batches are a range of one, ordered by: only the indexes that begin with device_key give that. With "="
  * the planner may walk all batches by time, the way in which they lie, past everyone else's to those of a device long
  * silent. The key of one device is written out, so that the planner knows how many batches it has; several devices
@@ -50,10 +59,22 @@ export interface IdRange {
  * What is left out of all devices' batches leaves a walk for each gap: every one of them finds its ids within the index
  * by time. As one condition with OR, the row of each batch that is left out would be looked at.
  */
-export async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[]> {
-  const { devices, order, direction: directionWord, batchesMax, except } = selection;
-  const conditions = conditionsOf(selection);
-  const direction = sql.raw(directionWord);
+export async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[][]> {
+  const { stretches } = selection;
+  const parts = stretches.map((stretch, index) => selectStretch(selection, stretch, index));
+  const { rows } = await sql<WalkedBatch & { stretch: number }>`${sql.join(parts, sql` union all `)}`.execute(
+    db,
+  );
+  return stretches.map(({ direction }, index) => {
+    const compare = compareBatches(direction);
+    return rows.filter(({ stretch }) => stretch === index).sort(compare);
+  });
+}
+
+function selectStretch(selection: Selection, stretch: Stretch, index: number): RawBuilder<unknown> {
+  const { devices, order, batchesMax, except } = selection;
+  const conditions = conditionsOf(selection, stretch);
+  const direction = sql.raw(stretch.direction);
   const byTime = sql`batches.${sql.ref(order.lead)} ${direction}, batches.id ${direction}`;
   const ofDevice = (key: RawBuilder<number>) => sql`(
     select * from batches
@@ -69,11 +90,27 @@ export async function selectBatches(db: Kysely<Database>, selection: Selection):
   else if (devices.keys !== undefined) {
     source = sql`unnest(${devices.keys}::int[]) as wanted (key) cross join lateral ${ofDevice(sql`wanted.key`)}`;
   }
-  const { rows } = await sql<WalkedBatch>`
-    select ${walkedColumns(order)}
-    from ${source} join devices on devices.key = batches.device_key
-    order by ${byTime} limit ${batchesMax}`.execute(db);
-  return rows;
+  return sql`(
+    select ${sql.lit(index)}::int as stretch, ${walkedColumns(order)}
+    from ${source} join devices on devices.key = batches.device_key and ${isNamed(selection)}
+    order by ${byTime} limit ${batchesMax})`;
+}
+
+/** Keys are remembered for a while: of a database that was put in the place of another they must show nothing. */
+function isNamed({ filter }: Wanted): Condition {
+  return filter.deviceIds.length === 0
+    ? sql`true`
+    : sql`devices.device_id = any(${filter.deviceIds}::text[])`;
+}
+
+/** By lead, then by id, as a walk goes. */
+export function compareBatches(direction: Stretch["direction"]): (a: WalkedBatch, b: WalkedBatch) => number {
+  return direction === "asc" ? ascending : (a, b) => ascending(b, a);
+}
+
+function ascending(a: WalkedBatch, b: WalkedBatch): number {
+  const later = BigInt(a.lead_micros) - BigInt(b.lead_micros) || BigInt(a.id) - BigInt(b.id);
+  return later === 0n ? 0 : later < 0n ? -1 : 1;
 }
 
 /** Those of the batches `ids` that are wanted, in any order. */
@@ -83,9 +120,7 @@ export async function selectBatchesOf(
   ids: readonly string[],
 ): Promise<readonly WalkedBatch[]> {
   if (ids.length === 0) return [];
-  const { keys } = wanted.devices;
-  const conditions = wantedConditions(wanted);
-  if (keys !== undefined) conditions.push(sql`batches.device_key = any(${keys}::int[])`);
+  const conditions = [...wantedConditions(wanted), isNamed(wanted)];
   const { rows } = await sql<WalkedBatch>`
     select ${walkedColumns(wanted.order)}
     from batches join devices on devices.key = batches.device_key
@@ -110,13 +145,13 @@ function wantedConditions({ filter, devices }: Wanted): Condition[] {
   return conditions;
 }
 
-function conditionsOf(selection: Selection): Condition[] {
-  const { order, direction, after } = selection;
-  const conditions = [...selection.conditions, ...wantedConditions(selection)];
+function conditionsOf(selection: Selection, stretch: Stretch): Condition[] {
+  const { order, after } = selection;
+  const conditions = [...stretch.conditions, ...wantedConditions(selection)];
   if (after !== undefined) {
     const lead = sql.ref(`batches.${order.lead}`);
     const last = timestamptz(BigInt(after.lead_micros));
-    const isBeyond = direction === "asc" ? ">" : "<";
+    const isBeyond = stretch.direction === "asc" ? ">" : "<";
     conditions.push(sql`${lead} ${sql.raw(`${isBeyond}=`)} ${last}`);
     conditions.push(sql`(${lead}, batches.id) ${sql.raw(isBeyond)} (${last}, ${after.id}::int8)`);
   }

@@ -5,6 +5,7 @@ import { ListLogsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v
 import type { Reader } from "../database.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
 import { explainStatements } from "../logs/explain-statements.ts";
+import { createDeviceKeys } from "../logs/find-devices.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts";
@@ -14,6 +15,7 @@ import { decodePageToken, encodePageToken } from "../page-token.ts";
 
 /** Lists records by time. A page of large records is short: the token, not the length, says it is the last. */
 export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["listLogs"] {
+  const deviceKeys = createDeviceKeys();
   return async (request, { signal }) => {
     const pageSize = readPageSize(request.pageSize);
     const filter = readLogFilter(request);
@@ -25,7 +27,9 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
       "list_logs",
       signal,
       async (db) => {
-        const page = await findLogs(db, filter, { order, after, pageSize });
+        const wish = { order, after, pageSize };
+        // Who wants to know what is done is told of all that has to be done.
+        const page = await findLogs(db, filter, request.explain ? wish : { ...wish, deviceKeys });
         return {
           page,
           explanation: request.explain ? await explainStatements(db, [...statements]) : undefined,
