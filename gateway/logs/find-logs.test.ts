@@ -15,6 +15,7 @@ import {
   randomFilter,
 } from "../test/random-logs.ts";
 import { seed, seededRandom } from "../test/seed.ts";
+import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";
 import { comparePositions, type LogPosition, newestFirst, oldestFirst } from "./log-order.ts";
@@ -153,4 +154,22 @@ test("an attribute is found whatever characters it has", async () => {
     const { logs } = await findLogs(db, filter, wish);
     assert.deepEqual([logs.length, logs[0]?.index], [1, index], value);
   }
+});
+
+test("a key that is remembered for another device shows nothing of that device", async () => {
+  const records = [{ timeMicros: start }];
+  await seed(pool, [
+    { deviceId: "mine", receivedMicros: start, records },
+    { deviceId: "yours", receivedMicros: start, records },
+  ]);
+  const { rows } = await pool.query<{ key: number }>("select key from devices where device_id = 'yours'");
+  const deviceKeys = createDeviceKeys();
+  const wish = { order: newestFirst, after: undefined, pageSize: 100, deviceKeys };
+  const ofMine = async () => (await findLogs(db, { ...everything, deviceIds: ["mine"] }, wish)).logs;
+  assert.deepEqual(
+    (await ofMine()).map(({ batch }) => batch.device_id),
+    ["mine"],
+  );
+  deviceKeys.set("mine", rows[0]!.key);
+  assert.deepEqual(await ofMine(), []);
 });

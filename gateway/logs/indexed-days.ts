@@ -3,7 +3,13 @@ import { type DayPartition, listDayPartitions } from "#postgres/day-partitions.t
 import { dayMs } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
 import { allOf, indexesFor, recordConditions } from "./record-conditions.ts";
-import { compareBatches, type IdRange, selectBatchesOf, type WalkedBatch, type Wanted } from "./select-batches.ts";
+import {
+  compareBatches,
+  type IdRange,
+  selectBatchesOf,
+  type WalkedBatch,
+  type Wanted,
+} from "./select-batches.ts";
 
 /**
  * A way past days that are over, for a walk that finds nothing: their indexes know which batches have a record that

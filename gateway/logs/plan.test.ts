@@ -37,7 +37,11 @@ test("the last 100 records of a device touch a few index entries, not the table"
     seen.length = 0;
     const after = { timeMicros: newestMicros - 500n * minute, batchId: 0n, index: 0 };
     assert.equal((await findLogs(db, filter, { ...wish, after })).logs.length, 100);
-    assert.equal(seen.length, 2, "no more in the middle, where batches lie across the edge; the device is known");
+    assert.equal(
+      seen.length,
+      2,
+      "no more in the middle, where batches lie across the edge; the device is known",
+    );
     await assertCheap(pool, seen, "batches_of_device", 600);
 
     seen.length = 0;
