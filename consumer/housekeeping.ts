@@ -30,10 +30,13 @@ export interface HousekeepingParts {
 const backoff: Backoff = { baseMs: 200, capMs: 10_000 };
 const partitionsIntervalMs = 3_600_000;
 const reclaimIntervalMs = 5_000;
-const trimIntervalMs = 5_000;
+const trimIntervalMs = 2_000;
 const lagIntervalMs = 5_000;
 /** Rarer than the others: it reads every row of devices. */
 const databaseIntervalMs = 120_000;
+
+/** Of Redis' memory, for what is stored already. */
+const tailShareMax = 1 / 8;
 
 /** Each trim removes a bounded number of entries; so many of them follow each other in one shard. */
 const trimsPerRoundMax = 50;
@@ -108,13 +111,19 @@ export async function reclaim(
   } while (!reclaimer.isAtStart && !signal.aborted);
 }
 
-/** What is stored gives way to what is not: live tail loses its window when Redis is half full. */
+/**
+ * What is stored gives way to what is not: live tail has its window as long as that is within a small share of Redis'
+ * memory. It is also what every rewrite of the append-only file copies.
+ */
 async function trimAll({ redis, shards, tailWindowMs, metrics, signal }: HousekeepingParts): Promise<void> {
-  const { usedBytes, bytesMax } = await memoryOf(redis);
-  const windowMs = bytesMax > 0 && usedBytes > bytesMax / 2 ? 0 : tailWindowMs;
+  const { bytesMax } = await memoryOf(redis);
+  const tail = {
+    windowMs: tailWindowMs,
+    bytesMax: bytesMax === 0 ? Number.POSITIVE_INFINITY : (bytesMax * tailShareMax) / shards.length,
+  };
   for (const shard of shards) {
     for (let round = 0; round < trimsPerRoundMax && !signal.aborted; round++) {
-      const trimmed = await trim(redis, shard, windowMs);
+      const trimmed = await trim(redis, shard, tail);
       metrics.trimmed.inc(trimmed);
       if (trimmed === 0) break;
     }

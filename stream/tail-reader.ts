@@ -28,11 +28,17 @@ export interface TailEntry extends Place {
 export class TailReader {
   readonly #redis: StreamRedis;
   readonly #size: ReadSize;
+  #isBehind = false;
 
   /** Waiting reads need a connection of their own, with the options `readConnection`. */
   constructor(redis: StreamRedis, size: { readonly countMax: number; readonly bytesMax: number }) {
     this.#redis = redis;
     this.#size = new ReadSize(size);
+  }
+
+  /** Whether the last read brought all that it may of a shard: more may wait, and be gone before it is read. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /**
@@ -50,6 +56,7 @@ export class TailReader {
       entries = await this.#readShards(after, shards, count, waits ? ["BLOCK", blockMs] : []);
     }
     this.#size.learn(entries.filter((one) => one.entry !== undefined) as Delivery[]);
+    this.#isBehind = shards.some((shard) => entries.filter((one) => one.shard === shard).length === count);
     return entries.sort((a, b) => compareIds(a.id, b.id));
   }
 

@@ -9,6 +9,9 @@ import { groupName, streamKey } from "./keys.ts";
 import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 import { trim } from "./trim.ts";
 
+const nothing = { windowMs: 0, bytesMax: 0 };
+const hour = { windowMs: 3_600_000 };
+
 /** A stream of `count` large entries (one to a node, so that trimming is exact), the first `delivered` handed out. */
 async function prepare(t: Parameters<typeof redisFor>[0], count: number, delivered: number) {
   const redis = await (await redisFor(t)).client();
@@ -29,43 +32,64 @@ async function idsIn(redis: Redis): Promise<string[]> {
 test("what is acknowledged is removed, except the last one delivered", async (t) => {
   const { redis, ids, places } = await prepare(t, 50, 50);
   await acknowledge(redis, places);
-  await trim(redis, 0, 0);
+  await trim(redis, 0, nothing);
   assert.deepEqual(await idsIn(redis), ids.slice(-1));
 });
 
 test("what is pending is never removed, nor anything after it", async (t) => {
   const { redis, ids, places } = await prepare(t, 50, 50);
   await acknowledge(redis, [...places.slice(0, 10), ...places.slice(11)]);
-  await trim(redis, 0, 0);
+  await trim(redis, 0, nothing);
   assert.deepEqual(await idsIn(redis), ids.slice(10));
 });
 
 test("what was not delivered is never removed", async (t) => {
   const { redis, ids, places } = await prepare(t, 50, 20);
   await acknowledge(redis, places.slice(0, 20));
-  await trim(redis, 0, 0);
+  await trim(redis, 0, nothing);
   assert.deepEqual(await idsIn(redis), ids.slice(19));
   await redis.xgroup("DESTROY", streamKey(0), groupName);
-  assert.equal(await trim(redis, 0, 0), 0);
+  assert.equal(await trim(redis, 0, nothing), 0);
 });
 
 test("a second group holds back what it has not acknowledged", async (t) => {
   const { redis, ids, places } = await prepare(t, 20, 20);
   await redis.xgroup("CREATE", streamKey(0), "other", "0");
   await acknowledge(redis, places);
-  assert.equal(await trim(redis, 0, 0), 0);
+  assert.equal(await trim(redis, 0, nothing), 0);
   assert.equal((await idsIn(redis)).length, ids.length);
 });
 
 test("the tail window stays for live tail", async (t) => {
   const { redis, places } = await prepare(t, 20, 20);
   await acknowledge(redis, places);
-  assert.equal(await trim(redis, 0, 3_600_000), 0);
+  assert.equal(await trim(redis, 0, { ...hour, bytesMax: 1 << 20 }), 0);
+});
+
+test("of the tail window about so many bytes stay", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  await ensureGroups(redis, [0]);
+  const nowMs = Date.now();
+  const field = "x".repeat(5_000);
+  for (let i = 0; i < 20; i++) {
+    // The newest is of now, and each of the others a second older than the next.
+    await redis.xadd(streamKey(0), `${nowMs - (19 - i) * 1_000}-0`, "batch", field);
+  }
+  const ids = await idsIn(redis);
+  await redis.xreadgroup("GROUP", groupName, "c", "COUNT", 20, "STREAMS", streamKey(0), ">");
+  await acknowledge(
+    redis,
+    ids.map((id) => ({ shard: 0, id })),
+  );
+  await trim(redis, 0, { ...hour, bytesMax: 30_000 });
+  const left = await idsIn(redis);
+  assert(left.length >= 3 && left.length <= 7, `${left.length} entries of 5 KB for 30 KB`);
+  assert.deepEqual(left, ids.slice(-left.length));
 });
 
 test("a shard without a stream is left alone", async (t) => {
   const redis = await (await redisFor(t)).client();
-  assert.equal(await trim(redis, 0, 0), 0);
+  assert.equal(await trim(redis, 0, nothing), 0);
 });
 
 test("ids are compared as numbers", () => {

@@ -25,7 +25,7 @@ export async function findMissed(redis: StreamRedis, positions: Positions): Prom
   const reason =
     goOnAfter.size > 0
       ? "Redis was restored from older data or replaced"
-      : "the tail stood still for longer than Redis keeps what is stored (TAIL_WINDOW_MS)";
+      : "the tail was behind by more than Redis keeps of what is stored (TAIL_WINDOW_MS)";
   return { gap: gapOf(Math.min(...startsMs), Math.max(...endsMs), reason), goOnAfter };
 }
 

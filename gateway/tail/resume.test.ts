@@ -66,12 +66,30 @@ test("says that there is a gap when Redis no longer has what comes next, and goe
   assert.deepEqual(tail.events(), ["gap", "following"]);
   const [{ event } = { event: undefined }] = tail.messages;
   assert(event?.case === "gap");
-  assert.match(event.value.reason, /longer than Redis keeps/);
+  assert.match(event.value.reason, /more than Redis keeps/);
   const [from, to] = [event.value.startTime, event.value.endTime].map((time) => Number(time?.seconds) * 1000);
   assert.ok(Number(from) < lastId && lastId < Number(to));
   await appendMany(world, 41, 42);
   await waitFor("the newest", () => tail.texts().includes("42"));
   assert.deepEqual(sorted(tail).slice(-2), ["41", "42"]);
+});
+
+test("says that there is a gap when it reads so slowly that Redis removes what it has not read", async (t) => {
+  const world = await startTailedGateway(t);
+  const tail = follow(t, world.gateway.url);
+  await tail.untilFollowing();
+  await appendMany(world, 1, 10);
+  await tail.untilCount(10);
+  // At once, so that nobody can have read the first of them.
+  const pipeline = world.redis.multi();
+  for (let i = 0; i < 700; i += 1) pipeline.xadd(streamKey(0), "*", "no", "batch");
+  pipeline.xtrim(streamKey(0), "MAXLEN", 600);
+  await pipeline.exec();
+  await tail.until("the gap", () => tail.events().includes("gap"));
+  await appendMany(world, 11, 20);
+  await tail.untilCount(20);
+  assert.deepEqual(sorted(tail), numbers(1, 20));
+  assert.deepEqual(tail.events(), ["following", "gap"]);
 });
 
 test("a token from before Redis was emptied, or of another number of shards, leads to a gap, not to an error", async (t) => {

@@ -160,8 +160,11 @@ export class TailHub {
       if (this.closing.aborted || performance.now() - busyAtMs > lingerMs) break;
       let entries: TailEntry[];
       try {
-        if (this.#isInterrupted) await this.#lookForMissed();
-        entries = await reader.read(this.#positions, { waits: !this.#isInterrupted });
+        if (this.#isInterrupted) await this.#lookForMissed(this.#positions);
+        const before = [...this.#positions];
+        entries = await reader.read(before, { waits: !this.#isInterrupted });
+        // Asked after the read: what was there then was read, or is known to be gone.
+        if (reader.isBehind) await this.#lookForMissed(before);
       } catch (error) {
         failures += 1;
         logger.warn({ err: error, failures }, "could not read the stream for live tails, will try again");
@@ -181,9 +184,9 @@ export class TailHub {
     this.#started = undefined;
   }
 
-  /** After Redis was away: it may be another one, or have trimmed what was not read. */
-  async #lookForMissed(): Promise<void> {
-    const missed = await findMissed(this.#parts.redis, this.#positions);
+  /** Redis may have trimmed what was not read; after it was away, it may be another one. */
+  async #lookForMissed(behind: Positions): Promise<void> {
+    const missed = await findMissed(this.#parts.redis, behind);
     if (missed === undefined) return;
     for (const [shard, position] of missed.goOnAfter) {
       this.#positions[shard] = position;

@@ -34,7 +34,7 @@ export const meanings: Readonly<Record<string, string>> = {
   RECLAIM_IDLE_MS: "When what another consumer has in hand is taken over; at least 3 × STATEMENT_TIMEOUT_MS.",
   DRAIN_TIMEOUT_MS:
     "How long a consumer that is stopped may finish storing; what is left is stored by another, or by its next start.",
-  TAIL_WINDOW_MS: "How long stored batches stay in Redis, for live tail.",
+  TAIL_WINDOW_MS: "How long stored batches stay in Redis, for live tail, within an eighth of its memory.",
   RETENTION_DAYS:
     "For how many days of arrival records are kept, today not counted; 0: for ever. See [Retention](#retention).",
   LEDGER_RETENTION_DAYS:
