@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { RecordStatistics } from "#batch/record-statistics.ts";
+import { plainArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { NewBatch } from "./ledger.ts";
 
@@ -44,9 +45,9 @@ export async function countRecords(db: Kysely<Database>, statistics: RecordStati
     insert into log_statistics (minute, severity, record_count)
     select timestamptz 'epoch' + minute * interval '1 minute', severity, record_count
     from unnest(
-      ${counts.map(({ minute }) => minute)}::int[],
-      ${counts.map(({ severity }) => severity)}::smallint[],
-      ${counts.map(({ count }) => count)}::bigint[]
+      ${plainArray(counts.map(({ minute }) => minute))}::int[],
+      ${plainArray(counts.map(({ severity }) => severity))}::smallint[],
+      ${plainArray(counts.map(({ count }) => count))}::bigint[]
     ) as counted (minute, severity, record_count)
     order by 1, 2
     on conflict (minute, severity)
@@ -57,13 +58,13 @@ async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promis
   const { numAffectedRows } = await sql`
     with sums as (
       select * from unnest(
-        ${sums.map(({ deviceKey }) => deviceKey)}::int[],
-        ${sums.map(({ firstMicros }) => firstMicros)}::bigint[],
-        ${sums.map(({ lastMicros }) => lastMicros)}::bigint[],
-        ${sums.map(({ batches }) => batches)}::bigint[],
-        ${sums.map(({ records }) => records)}::bigint[],
-        ${sums.map(({ errors }) => errors)}::bigint[],
-        ${sums.map(({ deadLetters }) => deadLetters)}::bigint[]
+        ${plainArray(sums.map(({ deviceKey }) => deviceKey))}::int[],
+        ${plainArray(sums.map(({ firstMicros }) => firstMicros))}::bigint[],
+        ${plainArray(sums.map(({ lastMicros }) => lastMicros))}::bigint[],
+        ${plainArray(sums.map(({ batches }) => batches))}::bigint[],
+        ${plainArray(sums.map(({ records }) => records))}::bigint[],
+        ${plainArray(sums.map(({ errors }) => errors))}::bigint[],
+        ${plainArray(sums.map(({ deadLetters }) => deadLetters))}::bigint[]
       ) as sum (key, first_micros, last_micros, batch_count, record_count, error_count, dead_letter_count)
     ), locked as materialized (
       select key from devices where key in (select key from sums) order by key for no key update
@@ -88,13 +89,13 @@ async function upsertDeviceStatistics(db: Kysely<Database>, sums: readonly Sum[]
       (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)
     select timestamptz 'epoch' + hour * interval '1 hour', device_key, batches, records, errors, dead_letters, bytes
     from unnest(
-      ${sums.map(({ hour }) => hour)}::int[],
-      ${sums.map(({ deviceKey }) => deviceKey)}::int[],
-      ${sums.map(({ batches }) => batches)}::bigint[],
-      ${sums.map(({ records }) => records)}::bigint[],
-      ${sums.map(({ errors }) => errors)}::bigint[],
-      ${sums.map(({ deadLetters }) => deadLetters)}::bigint[],
-      ${sums.map(({ bytes }) => bytes)}::bigint[]
+      ${plainArray(sums.map(({ hour }) => hour))}::int[],
+      ${plainArray(sums.map(({ deviceKey }) => deviceKey))}::int[],
+      ${plainArray(sums.map(({ batches }) => batches))}::bigint[],
+      ${plainArray(sums.map(({ records }) => records))}::bigint[],
+      ${plainArray(sums.map(({ errors }) => errors))}::bigint[],
+      ${plainArray(sums.map(({ deadLetters }) => deadLetters))}::bigint[],
+      ${plainArray(sums.map(({ bytes }) => bytes))}::bigint[]
     ) as sum (hour, device_key, batches, records, errors, dead_letters, bytes)
     order by device_key, hour
     on conflict (device_key, hour) do update set

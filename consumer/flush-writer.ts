@@ -37,7 +37,7 @@ export interface Stored {
 /**
  * Writes flushes, one after the other, each in one transaction:
  *
- *     ledger (which batches are new?) → records → counts → incidents → drops → sessions → dead letters → COMMIT
+ *     ledger (which batches are new?) → records → drops → dead letters → counts → sessions → incidents → COMMIT
  *
  * Resolved means committed and on disk (the pool's `synchronous_commit` is on). After any throw the same flush may
  * be written again, even when the COMMIT went through and only its answer was lost: the ledger knows its batches.
@@ -81,16 +81,15 @@ export class FlushWriter {
   ): Promise<Stored> {
     const { batches, letters, lost = [] } = flush;
     const fresh = batches.length === 0 ? [] : await enterIntoLedger(db, batches, deviceKeys);
-    let reused = 0;
     if (fresh.length > 0) {
       this.#encode(fresh);
       await copyRecords(client, this.#rows);
-      await countDevices(db, fresh);
-      reused = await reportReusedSequences(db, fresh);
     }
     const droppedBatches = await keepDrops(db, fresh);
-    const progress = await settleSessions(db, settledBy(flush), deviceKeys);
     await keepDeadLetters(db, fresh, letters);
+    if (fresh.length > 0) await countDevices(db, fresh);
+    const { progress, suspects } = await settleSessions(db, settledBy(flush), fresh, deviceKeys);
+    const reused = await reportReusedSequences(db, suspects);
     await markReplayed(db, batches, deviceKeys);
     if (fresh.length > 0) await countRecords(db, this.#rows.statistics);
     const records = sum(fresh, ({ scanned }) => scanned.acceptedCount);

@@ -1,11 +1,12 @@
 import { type Kysely, sql } from "kysely";
+import { plainArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Place } from "#stream/delivery.ts";
 import type { NewBatch } from "./ledger.ts";
 
 /**
- * Reports each new batch that shares device, session and sequence with another one of other bytes: a device whose
- * "random" session repeats. Both are stored. A declaration that a batch was dropped may meet the batch, which had
+ * Reports each of these new batches that shares device, session and sequence with another one of other bytes: a device
+ * whose "random" session repeats. Both are stored. A declaration that a batch was dropped may meet the batch, which had
  * arrived all the same; that is none. Call after the devices' rows are locked: another flush with a batch of
  * the same device has then either committed, and is seen here, or will see this one. Returns how many.
  */
@@ -13,7 +14,8 @@ export async function reportReusedSequences(
   db: Kysely<Database>,
   batches: readonly NewBatch[],
 ): Promise<number> {
-  const ids = batches.map(({ id }) => id);
+  if (batches.length === 0) return 0;
+  const ids = plainArray(batches.map(({ id }) => id));
   const { numAffectedRows } = await sql`
     insert into incidents (kind, device_key, details)
     select 'sequence_reused', batch.device_key, jsonb_build_object(

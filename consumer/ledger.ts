@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { storedTimeRange } from "#batch/stored-time-range.ts";
+import { byteaArray, plainArray, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { BatchInHand } from "./batch-in-hand.ts";
 
@@ -21,7 +22,7 @@ export async function enterIntoLedger(
 ): Promise<readonly NewBatch[]> {
   const keys = batches.map(({ entry }) => deviceKeys.get(entry.deviceId) ?? unregistered(entry.deviceId));
   const ranges = batches.map(({ scanned, entry }) => storedTimeRange(scanned, entry.receivedAtMicros));
-  const column = <T>(value: (batch: BatchInHand) => T) => batches.map(value);
+  const column = (value: (batch: BatchInHand) => number | bigint) => plainArray(batches.map(value));
   const { rows } = await sql<{ index: number; id: string }>`
     with candidates as materialized (
       select
@@ -29,13 +30,13 @@ export async function enterIntoLedger(
         time_from_micros(received_micros) as received_at,
         next_batch_id(time_from_micros(received_micros)) as id
       from unnest(
-        ${keys}::int[],
-        ${column(({ entry }) => entry.sessionId)}::text[],
+        ${plainArray(keys)}::int[],
+        ${textArray(batches.map(({ entry }) => entry.sessionId))}::text[],
         ${column(({ entry }) => entry.sequence)}::bigint[],
-        ${column(({ entry }) => entry.digest)}::bytea[],
+        ${byteaArray(batches.map(({ entry }) => entry.digest))}::bytea[],
         ${column(({ entry }) => entry.receivedAtMicros)}::bigint[],
-        ${ranges.map(({ firstMicros }) => firstMicros)}::bigint[],
-        ${ranges.map(({ lastMicros }) => lastMicros)}::bigint[],
+        ${plainArray(ranges.map(({ firstMicros }) => firstMicros))}::bigint[],
+        ${plainArray(ranges.map(({ lastMicros }) => lastMicros))}::bigint[],
         ${column(({ scanned }) => scanned.acceptedCount)}::int[],
         ${column(({ scanned }) => scanned.rejections.length)}::int[],
         ${column(({ scanned }) => scanned.severities)}::int[],

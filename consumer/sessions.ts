@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
+import { plainArray, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Question, Range, SessionProgress, SessionRanges } from "#stream/session-news.ts";
 import type { BatchInHand } from "./batch-in-hand.ts";
@@ -7,44 +8,83 @@ import type { NewBatch } from "./ledger.ts";
 /** The upper end of a range is one beyond its last number, and must fit into a bigint too. */
 const rangedSequenceMax = 2n ** 63n - 2n;
 
+/** What became of the sessions of a flush. */
+export interface SettledSessions {
+  /** How far each of them is settled now. */
+  readonly progress: readonly SessionProgress[];
+  /**
+   * New batches whose number in their session may have been there before; nearly always none. Of a session with
+   * thousands of holes only the lowest numbers are remembered, and so recognised.
+   */
+  readonly suspects: readonly NewBatch[];
+}
+
 /**
- * Adds the batches to the ranges of their sessions, and returns how far each of these is settled. Takes every batch
- * of a flush, also what the ledger had before: it changes nothing then, and the device may still have to be told.
- * Rows are locked in the order of their key; call after the devices' rows are locked.
+ * Adds the batches to the ranges of their sessions. Takes every batch of a flush, also what the ledger had before: it
+ * changes nothing then, and the device may still have to be told. Rows are locked in the order of their key; call
+ * after the devices' rows are locked.
  */
 export async function settleSessions(
   db: Kysely<Database>,
   batches: readonly BatchInHand[],
+  fresh: readonly NewBatch[],
   deviceKeys: ReadonlyMap<string, number>,
-): Promise<readonly SessionProgress[]> {
+): Promise<SettledSessions> {
   const named = batches.filter(({ entry }) => !entry.sessionId.startsWith("~"));
-  if (named.length === 0) return [];
+  if (named.length === 0) return { progress: [], suspects: [] };
   const names = new Map(named.map(({ entry }) => [deviceKeys.get(entry.deviceId), entry.deviceId]));
-  const column = <T>(value: (batch: BatchInHand) => T) => named.map(value);
-  const { rows } = await sql<{ device_key: number; session_id: string; committed: string }>`
-    insert into sessions (device_key, session_id, received, dropped)
+  const newEntries = new Set(fresh.map(({ entry }) => entry));
+  const column = (value: (batch: BatchInHand) => number | bigint | boolean) => plainArray(named.map(value));
+  const { rows } = await sql<{
+    device_key: number;
+    session_id: string;
+    committed: string;
+    meets: boolean;
+  }>`
+    with added as materialized (
+      select
+        device_key, session_id,
+        coalesce(range_agg(int8range(first, last, '[]')) filter (where not is_dropped), '{}') as received,
+        coalesce(range_agg(int8range(first, last, '[]')) filter (where is_dropped), '{}') as dropped,
+        range_agg(int8range(first, last, '[]')) filter (where is_new and not is_dropped) as fresh
+      from unnest(
+        ${column(({ entry }) => deviceKeys.get(entry.deviceId)!)}::int[],
+        ${textArray(named.map(({ entry }) => entry.sessionId))}::text[],
+        ${column(({ entry }) => ranged(entry.sequence))}::bigint[],
+        ${column(({ entry, scanned }) => ranged(scanned.dropped?.lastSequence ?? entry.sequence))}::bigint[],
+        ${column(({ scanned }) => scanned.dropped !== undefined)}::boolean[],
+        ${column(({ entry }) => newEntries.has(entry))}::boolean[]
+      ) as batch (device_key, session_id, first, last, is_dropped, is_new)
+      group by device_key, session_id
+    ), settled as (
+      insert into sessions (device_key, session_id, received, dropped)
+      select device_key, session_id, received, dropped from added order by device_key, session_id
+      on conflict (device_key, session_id) do update set
+        received = bounded_ranges(sessions.received + excluded.received),
+        dropped = bounded_ranges(sessions.dropped + excluded.dropped)
+      returning device_key, session_id, received, dropped, old.received as before
+    )
     select
       device_key, session_id,
-      coalesce(range_agg(int8range(first, last, '[]')) filter (where not is_dropped), '{}'),
-      coalesce(range_agg(int8range(first, last, '[]')) filter (where is_dropped), '{}')
-    from unnest(
-      ${column(({ entry }) => deviceKeys.get(entry.deviceId))}::int[],
-      ${column(({ entry }) => entry.sessionId)}::text[],
-      ${column(({ entry }) => ranged(entry.sequence))}::bigint[],
-      ${column(({ entry, scanned }) => ranged(scanned.dropped?.lastSequence ?? entry.sequence))}::bigint[],
-      ${column(({ scanned }) => scanned.dropped !== undefined)}::boolean[]
-    ) as batch (device_key, session_id, first, last, is_dropped)
-    group by device_key, session_id
-    order by device_key, session_id
-    on conflict (device_key, session_id) do update set
-      received = bounded_ranges(sessions.received + excluded.received),
-      dropped = bounded_ranges(sessions.dropped + excluded.dropped)
-    returning device_key, session_id, contiguous_until(received + dropped) as committed`.execute(db);
-  return rows.map(({ device_key, session_id, committed }) => ({
+      contiguous_until(settled.received + settled.dropped) as committed,
+      coalesce(before && fresh, false) as meets
+    from settled join added using (device_key, session_id)`.execute(db);
+  const settled = new Map(rows.map((row) => [`${row.device_key} ${row.session_id}`, row]));
+  const seen = new Set<string>();
+  const suspects = fresh.filter(({ deviceKey, entry: { sessionId, sequence }, scanned }) => {
+    const session = settled.get(`${deviceKey} ${sessionId}`);
+    if (session === undefined || scanned.dropped !== undefined) return false;
+    const name = `${deviceKey} ${sessionId} ${sequence}`;
+    const isRepeat = seen.has(name);
+    seen.add(name);
+    return session.meets || isRepeat;
+  });
+  const progress = rows.map(({ device_key, session_id, committed }) => ({
     deviceId: names.get(device_key)!,
     sessionId: session_id,
     committed: BigInt(committed),
   }));
+  return { progress, suspects };
 }
 
 /** Keeps what new batches declare as dropped. Returns how many batches that is. */
