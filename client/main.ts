@@ -6,6 +6,7 @@ import { exitCodes, InputError, send } from "#client/send.ts";
 import type { Output } from "#client/send-report.ts";
 import { SpoolError } from "#client/spool/spool.ts";
 import { tlsCredentials } from "#client/tls-credentials.ts";
+import { wholeNumber } from "#lib/options.ts";
 
 const program = new Command("fleetlog").description("Fleetlog, from the side of a device.");
 
@@ -151,14 +152,6 @@ function loggerName(value: string): string {
 function hostAndPort(value: string): string {
   if (/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/.test(value)) return value;
   throw new InvalidArgumentError('wanted host:port, such as "127.0.0.1:50051"');
-}
-
-function wholeNumber(min: number, max: number) {
-  return (value: string): number => {
-    const number = Number(value);
-    if (/^\d+$/.test(value) && number >= min && number <= max) return number;
-    throw new InvalidArgumentError(`wanted a whole number of ${min} to ${max}`);
-  };
 }
 
 try {

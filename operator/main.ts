@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { createLogger } from "#lib/logger.ts";
+import { wholeNumber } from "#lib/options.ts";
 import { readConfigOrExit } from "#lib/program.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";
 import { commandConnection, openRedis, untilFirstTry } from "#stream/connection.ts";
@@ -183,13 +184,6 @@ function time(value: string): Date {
   const date = new Date(value);
   if (/^\d{4}-\d\d-\d\d/.test(value) && !Number.isNaN(date.getTime())) return date;
   throw new InvalidArgumentError("wanted a time in RFC 3339, such as 2026-01-31T12:00:00Z");
-}
-
-function wholeNumber(min: number, max: number) {
-  return (value: string): number => {
-    if (/^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-    throw new InvalidArgumentError(`wanted a whole number of ${min} to ${max}`);
-  };
 }
 
 try {

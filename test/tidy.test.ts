@@ -11,7 +11,7 @@ const anything = "*";
 /** Which folders and packages the code of a folder may import; tests beside the code may also use test support. */
 const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   Object.entries({
-    lib: "pino prom-client zod",
+    lib: "commander pino prom-client zod",
     batch: "proto @bufbuild/protobuf",
     stream: "lib ioredis",
     postgres: "lib kysely pg",

@@ -5,20 +5,23 @@ import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { machineLine } from "#bench/machine.ts";
 import { residentMiB } from "#bench/ratios/resident-memory.ts";
+import { wholeNumber } from "#lib/options.ts";
 import { projectFolder } from "#local/folders.ts";
 import { startPostgres } from "#local/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { fill } from "./fill.ts";
 
-/*
- * `npm run bench:export [-- --records 5000000]`: exports a large table through a gateway of its own, whole and counted,
- * and prints how much memory the gateway takes while it does.
- */
-const { values } = parseArgs({ options: { records: { type: "string", default: "5000000" } } });
-const records = Number(values.records);
+const { records } = new Command("npm run bench:export --")
+  .description(
+    "Exports a large table through a gateway of its own, whole and counted, and prints how much memory the gateway\n" +
+      "takes while it does.",
+  )
+  .option("--records <n>", "rows of the table", wholeNumber(1, 1_000_000_000), 5_000_000)
+  .parse()
+  .opts<{ records: number }>();
 const lineEnd = 10;
 const sampledBytes = 1_000_000;
 

@@ -2,46 +2,46 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { callNames, readCall } from "#bench/ghz/call.ts";
 import { findGhz, ghzAdvice } from "#bench/ghz/find-ghz.ts";
 import { type CallMeasurement, measureCall } from "#bench/ghz/measure-call.ts";
 import { ghzPage } from "#bench/ghz/page.ts";
 import { startBenchSystem } from "#bench/path/bench-system.ts";
 import { writeResults } from "#bench/results-folder.ts";
+import { someOf, wholeNumber } from "#lib/options.ts";
 
-/*
- * `npm run bench:ghz [-- --calls unary-1,soak] [--seconds 10] [--json] [--no-save]`: ghz against a system of its own,
- * through Nginx and directly, with a verification after each run. Exit code 1 when one fails.
- */
-const { values } = parseArgs({
-  options: {
-    calls: { type: "string", default: callNames.filter((name) => name !== "soak").join(",") },
-    seconds: { type: "string" },
-    json: { type: "boolean", default: false },
-    "no-save": { type: "boolean", default: false },
-  },
-});
+const options = new Command("npm run bench:ghz --")
+  .description(
+    "ghz against a system of its own, through Nginx and directly, with a verification after each run.\n" +
+      "Exit code 1 when one fails.",
+  )
+  .option(
+    "--calls <names>",
+    `some of ${callNames.join(", ")}`,
+    someOf(callNames),
+    callNames.filter((name) => name !== "soak"),
+  )
+  .option("--seconds <n>", "of each call, instead of what its file says", wholeNumber(1, 3_600))
+  .option("--json", "what was measured instead of the page")
+  .option("--no-save", "keeps no page in bench/results")
+  .parse()
+  .opts<{ calls: typeof callNames; seconds?: number; json?: boolean; save: boolean }>();
 
 const ghz = findGhz();
 if (ghz === undefined) {
   process.stderr.write(`${ghzAdvice}\n`);
   process.exit(1);
 }
-const calls = values.calls.split(",").map((given) => {
-  const name = callNames.find((known) => known === given);
-  if (name) return readCall(name);
-  process.stderr.write(`there is no call ${given}: there are ${callNames.join(", ")}\n`);
-  process.exit(1);
-});
+const calls = options.calls.map(readCall);
 
 const folder = await mkdtemp(join(tmpdir(), "fleetlog-ghz-"));
 try {
   const measurements = await measureAll(ghz);
   const command = `npm run bench:ghz -- ${process.argv.slice(2).join(" ")}`.replace(/ -- $/, "");
   const page = ghzPage(measurements, command);
-  process.stdout.write(values.json ? `${JSON.stringify(measurements)}\n` : page);
-  if (!values["no-save"]) await writeResults("ghz", page);
+  process.stdout.write(options.json ? `${JSON.stringify(measurements)}\n` : page);
+  if (options.save) await writeResults("ghz", page);
   if (measurements.some(({ fault }) => fault !== undefined)) process.exitCode = 1;
 } finally {
   await rm(folder, { recursive: true, force: true });
@@ -59,7 +59,7 @@ async function measureAll(ghz: string): Promise<readonly CallMeasurement[]> {
         await measureCall(bench, ghz, call, target, {
           prefix,
           folder,
-          ...(values.seconds !== undefined && { seconds: Number(values.seconds) }),
+          ...(options.seconds !== undefined && { seconds: options.seconds }),
         }),
       );
     }

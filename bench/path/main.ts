@@ -1,27 +1,25 @@
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { createBatchPool } from "#bench/path/batch-pool.ts";
 import { startBenchSystem } from "#bench/path/bench-system.ts";
 import { conventionalRows, conventionalTable, ourRows, timeCopy } from "#bench/path/copy-baseline.ts";
 import { startLoad, startPeer } from "#bench/path/fork.ts";
 import { drain, endToEnd, fleet, rpc } from "#bench/path/measure.ts";
 import { jsonOf, pageOf, type Samples } from "#bench/path/page.ts";
+import { wholeNumber } from "#lib/options.ts";
 
 /*
- * `npm run bench:path`: what the way of a record costs, as ratios within one run.
- *
  * Each round measures every row once, forwards in odd rounds and backwards in even ones, so that a machine that gets
  * slower or faster during the run does so for all of them; medians are compared. The load, the system and the
  * baselines share the cores of this machine.
  */
-const { values } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    rounds: { type: "string", default: "5" },
-    batches: { type: "string", default: "15000" },
-  },
-});
-const rounds = Number(values.rounds);
-const size = { batches: Number(values.batches), recordsPerBatch: 100 };
+const { rounds, batches, json } = new Command("npm run bench:path --")
+  .description("What the way of a record costs, as ratios within one run.")
+  .option("--rounds <n>", "medians of so many", wholeNumber(1, 1_000), 5)
+  .option("--batches <n>", "of 100 records, per round", wholeNumber(1_000, 100_000), 15_000)
+  .option("--json", "the samples instead of the page")
+  .parse()
+  .opts<{ rounds: number; batches: number; json?: boolean }>();
+const size = { batches, recordsPerBatch: 100 };
 /** Enough for about a second each. */
 const streamed = { rpc: "StreamLogs", batches: Math.ceil(size.batches / 2) } as const;
 const unary = { rpc: "PushLogs", batches: Math.ceil(size.batches / 3) } as const;
@@ -79,7 +77,7 @@ await measure("path", pathRows);
 await system.consumer.stop();
 await measure("rpc", rpcRows);
 
-process.stdout.write(values.json ? `${jsonOf(samples)}\n` : pageOf(samples, { rounds, ...size }));
+process.stdout.write(json ? `${jsonOf(samples)}\n` : pageOf(samples, { rounds, ...size }));
 
 async function measure(title: string, rows: readonly (() => Promise<unknown>)[]): Promise<void> {
   for (let round = 1; round <= rounds; round += 1) {

@@ -1,56 +1,59 @@
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { Command, InvalidArgumentError } from "commander";
 import { type MeasuredRow, measureRow } from "#bench/ratios/measure-row.ts";
 import { ratiosPage } from "#bench/ratios/page.ts";
 import { RatioBench } from "#bench/ratios/ratio-bench.ts";
 import { rows } from "#bench/ratios/rows.ts";
 import { writeResults } from "#bench/results-folder.ts";
+import { someOf, wholeNumber } from "#lib/options.ts";
 
-/*
- * `npm run bench [-- --rows end-to-end,drain] [--rounds 5] [--scale 1] [--json] [--no-save] [--cpu-prof FOLDER]`: what
- * Fleetlog's speed is in proportion to what this machine can do at all. `--scale` multiplies how much each round
- * sends; the figures of a scale far below 1 are worth nothing. With `--cpu-prof` each program leaves a profile.
- */
-const { values } = parseArgs({
-  options: {
-    rows: { type: "string", default: Object.keys(rows).join(",") },
-    rounds: { type: "string", default: "5" },
-    scale: { type: "string", default: "1" },
-    json: { type: "boolean", default: false },
-    "no-save": { type: "boolean", default: false },
-    "cpu-prof": { type: "string" },
-  },
-});
-const [rounds, scale] = [Number(values.rounds), Number(values.scale)];
-const names = values.rows.split(",");
-const unknown = names.find((name) => rows[name] === undefined);
-if (unknown !== undefined || !(rounds >= 1) || !(scale > 0)) {
-  process.stderr.write(
-    unknown === undefined
-      ? "wanted: --rounds of at least 1, --scale above 0\n"
-      : `there is no row ${unknown}: there are ${Object.keys(rows).join(", ")}\n`,
-  );
-  process.exit(1);
-}
+const options = new Command("npm run bench --")
+  .description("What Fleetlog's speed is in proportion to what this machine can do at all.")
+  .option("--rows <names>", `some of ${Object.keys(rows).join(", ")}`, someOf(Object.keys(rows)))
+  .option("--rounds <n>", "medians of so many", wholeNumber(1, 1_000), 5)
+  .option(
+    "--scale <factor>",
+    "how much each round sends; far below 1 the figures are worth nothing",
+    factor,
+    1,
+  )
+  .option("--json", "what was measured instead of the page")
+  .option("--no-save", "keeps no page in bench/results")
+  .option("--cpu-prof <folder>", "each program leaves a profile there")
+  .parse()
+  .opts<{
+    rows?: readonly string[];
+    rounds: number;
+    scale: number;
+    json?: boolean;
+    save: boolean;
+    cpuProf?: string;
+  }>();
+const { rounds, scale } = options;
 
 const measured: MeasuredRow[] = [];
 {
   await using bench = new RatioBench(scale, await profiling());
-  for (const name of names) {
+  for (const name of options.rows ?? Object.keys(rows)) {
     process.stderr.write(`${name} …\n`);
     measured.push(await measureRow(name, rows[name]!, bench, rounds));
   }
 }
 const command = `npm run bench -- ${process.argv.slice(2).join(" ")}`.replace(/ -- $/, "");
 const page = ratiosPage(measured, { rounds, command });
-process.stdout.write(values.json ? `${JSON.stringify(measured)}\n` : page);
-if (!values["no-save"]) await writeResults("ratios", page);
+process.stdout.write(options.json ? `${JSON.stringify(measured)}\n` : page);
+if (options.save) await writeResults("ratios", page);
 
 /** Node's own profiler writes a file per program when it ends. */
 async function profiling(): Promise<Record<string, string>> {
-  const folder = values["cpu-prof"];
+  const folder = options.cpuProf;
   if (folder === undefined) return {};
   await mkdir(folder, { recursive: true });
   return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${resolve(folder)}` };
+}
+
+function factor(text: string): number {
+  if (Number(text) > 0 && Number(text) <= 100) return Number(text);
+  throw new InvalidArgumentError("wanted a number above 0, at most 100");
 }

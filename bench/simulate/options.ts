@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { limits } from "#batch/limits.ts";
+import { wholeNumber } from "#lib/options.ts";
 
 export interface SimulateOptions {
   readonly devices: number;
@@ -34,28 +35,33 @@ export function readOptions(argv: readonly string[]): SimulateOptions {
         "clocks, whatever the system does (open loop), and latency counts from the moment at which they were due.\n" +
         "At the end every acknowledged record is looked for: exit code 0 says all are stored, once.",
     )
-    .option("--devices <n>", "how many", whole(1, 20_000), 100)
-    .option("--rate <n>", "records per second, of the whole fleet", whole(1, 10_000_000), 2_000)
+    .option("--devices <n>", "how many", wholeNumber(1, 20_000), 100)
+    .option("--rate <n>", "records per second, of the whole fleet", wholeNumber(1, 10_000_000), 2_000)
     .option("--duration <time>", "such as 500ms, 30s, 10m, 2h", duration, 30_000)
     .option(
       "--ramp <time>",
       "within which all devices boot, before that (default: 250 devices a second)",
       duration,
     )
-    .option("--batch-records <n>", "records in a batch, at most", whole(1, limits.recordsMax), 100)
+    .option("--batch-records <n>", "records in a batch, at most", wholeNumber(1, limits.recordsMax), 100)
     .option("--batch-interval <time>", "how long a device gathers records, at most", duration, 1_000)
     .option("--no-bursts", "no device talks more for a while")
     .option("--boots <time>", "how often a device's power is cut, on average", duration)
     .option("--reconnects <time>", "how long a connection lives, on average", duration)
     .option("--clock-skew <time>", "how far the devices' clocks are off, at most", duration, 2_000)
-    .option("--bad-network <percent>", "share of devices whose links are slow and break", whole(0, 100), 0)
+    .option(
+      "--bad-network <percent>",
+      "share of devices whose links are slow and break",
+      wholeNumber(0, 100),
+      0,
+    )
     .option("--link-latency <time>", "added by a bad network in each direction", duration, 150)
     .option(
       "--devices-per-connection <n>",
       "1: as in the field; up to 100 for many devices (default: 1 up to 2,000 devices, else 50)",
-      whole(1, 100),
+      wholeNumber(1, 100),
     )
-    .option("--seed <n>", "the same seed, the same fleet", whole(0, 2 ** 31), 1)
+    .option("--seed <n>", "the same seed, the same fleet", wholeNumber(0, 2 ** 31), 1)
     .option("--target <host:port>", "gRPC address of Fleetlog", "127.0.0.1:50051")
     .option("--http <url>", "of Fleetlog, to verify through its gateway", "http://127.0.0.1:8080")
     .option("--own-system", "start a Fleetlog for this run, in a temporary folder", false)
@@ -107,14 +113,6 @@ interface Given {
   http: string;
   ownSystem: boolean;
   report?: string;
-}
-
-function whole(min: number, max: number) {
-  return (text: string): number => {
-    const value = Number(text.replaceAll(/[,_]/g, ""));
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`wanted a whole number of ${min} to ${max}`);
-  };
 }
 
 /** ms of "250ms", "30s", "10m", "2h"; a bare number is seconds. */
