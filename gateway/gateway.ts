@@ -11,6 +11,7 @@ import type { StreamRedis } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
 import { AnswerStore } from "./cache/answer-store.ts";
 import { cacheAnswers } from "./cache/cache-answers.ts";
+import { KeptAnswers } from "./cache/kept-answers.ts";
 import { Reader, type ReaderOptions } from "./database.ts";
 import { createExportHandler } from "./export/export-handler.ts";
 import { createCors } from "./http/cors.ts";
@@ -65,8 +66,9 @@ export function createGateway(parts: GatewayParts): {
   const tails = createTailSources(parts, reader);
   const readLag = redis && createLagReader(redis, allShards(shards));
   const service = createQueryService({ reader, readLag, tails });
+  const startRpc = createRpcMetrics(registry);
   const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
-    startRpc: createRpcMetrics(registry),
+    startRpc,
     cache: cacheAnswers(redis && new AnswerStore(redis, logger), cacheAnswersTotal),
     logger,
   });
@@ -76,6 +78,7 @@ export function createGateway(parts: GatewayParts): {
     admin: createAdminHandler(readiness, registry),
     page: createPageHandler(pageFolder),
     rpc,
+    kept: new KeptAnswers(startRpc, cacheAnswersTotal),
     rest: {
       paths: [...rest.paths, tailPath],
       find: (path: string) => (path === tailPath ? tail : rest.find(path)),

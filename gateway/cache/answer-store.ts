@@ -2,6 +2,12 @@ import type { Redis } from "ioredis";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Logger } from "#lib/logger.ts";
 
+/** An answer, and when it will be gone, by the clock of the gateway that kept it. */
+export interface StoredAnswer {
+  readonly bytes: Uint8Array;
+  readonly untilMs: number;
+}
+
 /**
  * Answers in Redis, each for a limited time. Redis is only faster than PostgreSQL, never needed: when it is away, slow
  * or full, nothing is found and nothing is kept, and for a while it is not asked again.
@@ -19,15 +25,18 @@ export class AnswerStore {
     this.#logger = logger;
   }
 
-  async get(name: string): Promise<Buffer | undefined> {
-    const answer = await this.#ask(() => this.#redis.getBuffer(keyOf(name)));
-    return answer ?? undefined;
+  async get(name: string): Promise<StoredAnswer | undefined> {
+    const value = await this.#ask(() => this.#redis.getBuffer(keyOf(name)));
+    if (!value || value.byteLength < answerAt) return undefined;
+    return { bytes: value.subarray(answerAt), untilMs: value.readDoubleBE(0) };
   }
 
   /** Does not wait for Redis. */
   keep(name: string, answer: Uint8Array, lifetimeMs: number): void {
     if (answer.byteLength > answerBytesMax) return;
-    void this.#ask(() => this.#redis.set(keyOf(name), Buffer.from(answer), "PX", lifetimeMs));
+    const until = Buffer.alloc(answerAt);
+    until.writeDoubleBE(Date.now() + lifetimeMs);
+    void this.#ask(() => this.#redis.set(keyOf(name), Buffer.concat([until, answer]), "PX", lifetimeMs));
   }
 
   async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
@@ -46,6 +55,8 @@ function keyOf(name: string): string {
   return `fleetlog-cache:${name}`;
 }
 
+/** Before it lies the time until which it counts, a double. */
+const answerAt = 8;
 /** What a reader may lose by asking a Redis that hangs. */
 const answerWithinMs = 100;
 const restMs = 1000;

@@ -19,13 +19,20 @@ after(async () => {
 
 const closed = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
 
-/** Once the cache has been reached at all: the first calls may come before the connection. */
+/** From Redis, once that has been reached at all: the first calls may come before the connection. */
 async function cachedAnswer(path: string) {
   return await waitFor(`${path} to be cached`, async () => {
-    const answer = await gateway.get(path);
+    const answer = await gateway.get(path, inOtherWords());
     return answer.headers.get("x-cache") === "hit" && answer;
   });
 }
+
+/** What nobody asked in just this way before: the last bytes sent are no answer to it. */
+function inOtherWords(): RequestInit {
+  words += 1;
+  return { headers: { "accept-encoding": `identity, x-${words}` } };
+}
+let words = 0;
 
 test("the same question is answered from the cache, over each face, for 5 min when its range is over", async () => {
   const first = await gateway.get(`/v1/logs?${closed}&text=first`);
@@ -49,6 +56,51 @@ test("the same question is answered from the cache, over each face, for 5 min wh
     assert.ok((await redis.pttl(key)) > 0);
   }
   redis.disconnect();
+});
+
+test("the same words get the same bytes, compressed or not, and are counted; other words for it come from Redis", async () => {
+  const path = `/v1/logs?${closed}&page_size=3`;
+  const plain = await cachedAnswer(path);
+  const counted = async () => {
+    const text = await (await fetch(`${gateway.url}/metrics`)).text();
+    return Number(/^fleetlog_cache_answers_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
+  };
+  const before = await counted();
+  const gzipped = { headers: { "accept-encoding": "gzip" } };
+  const bodies: string[] = [];
+  for (const options of [{}, {}, gzipped, gzipped]) {
+    const answer = await fetch(gateway.url + path, options);
+    const body = await answer.text();
+    bodies.push(body);
+    assert.deepEqual(
+      [answer.headers.get("x-cache"), answer.headers.get("etag"), JSON.parse(body)],
+      ["hit", plain.headers.get("etag"), plain.body],
+    );
+  }
+  assert.equal(new Set(bodies).size, 1);
+  assert.equal(await counted(), before + 4);
+
+  const body = JSON.stringify({
+    startTime: "2026-01-01T00:00:00Z",
+    endTime: "2026-01-01T01:00:00Z",
+    pageSize: 3,
+  });
+  for (const spaces of ["", " ", " "]) {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(gateway.url + listLogsPath, { method: "POST", headers, body: body + spaces });
+    assert.equal(answer.headers.get("x-cache"), "hit");
+    assert.deepEqual(await answer.json(), plain.body);
+  }
+});
+
+test("an answer is gone when its time is over, from wherever it came", async () => {
+  const path = "/v1/logs?page_size=2";
+  const first = await cachedAnswer(path);
+  assert.equal(first.headers.get("cache-control"), "private, max-age=1");
+  await waitFor("the answer to grow old", async () => {
+    const answer = await gateway.get(path);
+    return answer.headers.get("x-cache") === "miss";
+  });
 });
 
 test("who has the answer already gets 304 and no body", async () => {
@@ -110,7 +162,7 @@ test("a Redis that hangs or is gone slows the answer and breaks nothing", async 
   await cachedAnswer(path);
   process.kill(redisServer.pid, "SIGKILL");
   const gone = await waitFor("the cache to be missed", async () => {
-    const answer = await gateway.get(path);
+    const answer = await gateway.get(path, inOtherWords());
     return answer.headers.get("x-cache") === "miss" && answer;
   });
   assert.deepEqual([gone.status, gone.body.logs.length], [200, 4]);

@@ -4,13 +4,14 @@ import { MethodOptions_IdempotencyLevel, type Timestamp } from "@bufbuild/protob
 import type { Interceptor } from "@connectrpc/connect";
 import type { Counter } from "#lib/metrics.ts";
 import type { AnswerStore } from "./answer-store.ts";
+import { answerLifetime } from "./kept-answers.ts";
 import { SingleFlight } from "./single-flight.ts";
 
 /*
  * The same question gets the same answer for a while: 5 min when its time range is over, 1 s when it is not. A range
  * that is over can still get records, of a device that was offline; they show when the answer has grown old.
  *
- *     x-cache: hit    from Redis, or from somebody who asked the same just now
+ *     x-cache: hit    from Redis, from the last bytes sent (kept-answers.ts), or from somebody who asked the same just now
  *     x-cache: miss   from PostgreSQL
  *     cache-control, etag: the same to browsers; see not-modified.ts
  *
@@ -34,7 +35,7 @@ export function cacheAnswers(
     }
     const { input, output, name: method } = request.method;
     const name = createHash("sha256")
-      .update(`${method}\0`)
+      .update(`with its time ${method}\0`)
       .update(toBinary(input, request.message))
       .digest("base64url");
     const lifetimeMs = lifetimeOf(request.message);
@@ -47,10 +48,15 @@ export function cacheAnswers(
             if (answered.stream) throw new Error(`${method} is said to be unary and answered with a stream`);
             response = answered;
             const bytes = toBinary(output, answered.message as Message & { $typeName: string });
-            store?.keep(name, bytes, lifetimeMs);
+            // Redis is told when the caller has been.
+            if (store !== undefined) setImmediate(() => store.keep(name, bytes, lifetimeMs));
             return bytes;
           })
-        : { result: kept, isShared: true };
+        : { result: kept.bytes, isShared: true };
+    if (store !== undefined) {
+      const leftMs = kept === undefined ? lifetimeMs : Math.min(kept.untilMs - Date.now(), lifetimeMs);
+      request.contextValues.set(answerLifetime, leftMs);
+    }
     const bytes = flight.result;
     response ??= answerOf(request, output, bytes);
     answers.inc({ method, result: flight.isShared ? "hit" : "miss" });

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { Code, ConnectError } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
+import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
+import { answerLifetime, type KeptAnswers } from "../cache/kept-answers.ts";
 import { show } from "../invalid-field.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
 import { answerCode } from "./answer-error.ts";
@@ -19,6 +20,8 @@ export interface Faces {
   readonly page: PageHandler;
   readonly rpc: RpcHandlers;
   readonly rest: RestHandlers;
+  /** What was answered just now. */
+  readonly kept: KeptAnswers;
   /** What is read by GET and is no RPC, by its path. */
   readonly plain: ReadonlyMap<string, PlainHandler>;
 }
@@ -63,9 +66,9 @@ function route(
   const plain = faces.plain.get(path);
   if ((rpc ?? rest ?? plain) !== undefined && cors(request, response)) return;
   if (rpc !== undefined) {
-    serve(rpc, rpc.allowedMethods, logger, request, response);
+    serve(faces, rpc, rpc.allowedMethods, logger, request, response);
   } else if (rest !== undefined) {
-    serve(rest, ["GET"], logger, request, response);
+    serve(faces, rest, ["GET"], logger, request, response);
   } else if (plain !== undefined) {
     if (!isAllowed(["GET"], request, response)) return;
     (async () => plain(request, response))().catch(failed(logger, request, response));
@@ -81,6 +84,7 @@ function route(
 }
 
 function serve(
+  { kept }: Faces,
   handler: UniversalHandler,
   methods: readonly string[],
   logger: Logger,
@@ -88,8 +92,11 @@ function serve(
   response: ServerResponse,
 ): void {
   if (!isAllowed(methods, request, response)) return;
-  const universalRequest = universalRequestFromNodeRequest(request, response, undefined, undefined);
-  respond(handler, universalRequest, request, response).catch(failed(logger, request, response));
+  const contextValues = createContextValues();
+  const universalRequest = universalRequestFromNodeRequest(request, response, undefined, contextValues);
+  respond(kept, handler, { ...universalRequest, contextValues }, request, response).catch(
+    failed(logger, request, response),
+  );
 }
 
 /** Answers 405 when the method is none of these. */
@@ -112,12 +119,25 @@ function failed(logger: Logger, request: IncomingMessage, response: ServerRespon
 }
 
 async function respond(
+  kept: KeptAnswers,
   handler: UniversalHandler,
-  universalRequest: Parameters<UniversalHandler>[0],
+  universalRequest: Parameters<UniversalHandler>[0] & { readonly contextValues: ContextValues },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const result = await handler(universalRequest);
+  const question = await kept.read(handler, request);
+  const known = question && kept.find(handler, question);
+  if (known !== undefined) {
+    if (answerNotModified(request, response, { status: 200, header: known.header })) return;
+    response.setHeaders(known.header).end(known.body);
+    return;
+  }
+  const body = question && request.method !== "GET" ? { body: createAsyncIterable([question.body]) } : {};
+  let result = await handler({ ...universalRequest, ...body });
+  const lifetimeMs = universalRequest.contextValues.get(answerLifetime);
+  if (question !== undefined && lifetimeMs !== undefined) {
+    result = await kept.keep(question, result, lifetimeMs);
+  }
   if (answerNotModified(request, response, result)) return;
   if (result.status === 415) {
     const seen = show(request.headers["content-type"] ?? "");

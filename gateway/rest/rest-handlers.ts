@@ -49,7 +49,12 @@ function handlerOf(
     header.delete("content-encoding");
     const query = new URL(request.url).searchParams;
     for (const [name, value] of fields) query.append(name, value);
-    return await rpc({ ...request, method: "POST", header, ...readCall(method.input, query) });
+    return await rpc({
+      ...request,
+      method: "POST",
+      header,
+      ...readCall(method.input, query, request.contextValues),
+    });
   };
   return Object.assign(handle, rpc);
 }
@@ -58,8 +63,8 @@ function handlerOf(
 export function readCall(
   input: DescMessage,
   query: URLSearchParams,
+  contextValues = createContextValues(),
 ): { readonly body: JsonObject; readonly contextValues: ContextValues } {
-  const contextValues = createContextValues();
   try {
     return { body: requestFromQuery(input, query), contextValues };
   } catch (error) {
