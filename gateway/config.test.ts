@@ -13,6 +13,7 @@ test("one variable is enough", () => {
     replicaUrl: undefined,
     replicaLagMsMax: 10_000,
     connectionsMax: 10,
+    heavyQueriesMax: 2,
     queryTimeoutMs: 5000,
     corsOrigins: [],
     exportsMax: 4,

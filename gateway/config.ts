@@ -11,6 +11,7 @@ export function readConfig(env: Env) {
       DATABASE_READ_URL: postgresUrl().optional(),
       REPLICA_LAG_MS_MAX: integer(1_000, 3_600_000).prefault("10000"),
       DATABASE_CONNECTIONS_MAX: integer(1, 200).prefault("10"),
+      HEAVY_QUERIES_MAX: integer(1, 200).prefault("2"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
       CORS_ORIGINS: origins().optional(),
       EXPORTS_MAX: integer(0, 100).prefault("4"),
@@ -29,6 +30,7 @@ export function readConfig(env: Env) {
     replicaUrl: read.DATABASE_READ_URL,
     replicaLagMsMax: read.REPLICA_LAG_MS_MAX,
     connectionsMax: read.DATABASE_CONNECTIONS_MAX,
+    heavyQueriesMax: read.HEAVY_QUERIES_MAX,
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
     /** Pages of other origins that may read; "*" stands for all. */
     corsOrigins: read.CORS_ORIGINS ?? [],

@@ -2,11 +2,7 @@ import { Kysely, type LogEvent, PostgresDialect } from "kysely";
 import type { Pool, PoolClient } from "pg";
 import type { Histogram } from "#lib/metrics.ts";
 import type { Database } from "#postgres/tables.ts";
-
-/** All connections are busy and enough callers wait for one: come back later. */
-export class BusyError extends Error {
-  override readonly name = "BusyError";
-}
+import { BusyError, Lane } from "./lane.ts";
 
 /** The query did not finish in the time a query may take. */
 export class QueryTimeoutError extends Error {
@@ -17,6 +13,16 @@ export interface ReaderOptions {
   readonly connectionsMax: number;
   /** How long one RPC may take in PostgreSQL, over all its statements. */
   readonly queryTimeoutMs: number;
+  /** How many expensive ones run at once. */
+  readonly heavyQueriesMax: number;
+}
+
+/** How an RPC reads. */
+export interface ReadOptions {
+  /** It may look at very many records: then it takes its turn with the others of its kind. */
+  readonly isHeavy?: boolean;
+  /** Is told of every statement. */
+  readonly log?: ((event: LogEvent) => void) | undefined;
 }
 
 /**
@@ -38,29 +44,41 @@ export class Reader {
   readonly #choosePool: () => Pool;
   readonly #options: ReaderOptions;
   readonly #seconds: Histogram<"query">;
+  readonly #heavyLane: Lane;
 
   /** `choosePool` says for each read where to read. */
   constructor(choosePool: () => Pool, options: ReaderOptions, seconds: Histogram<"query">) {
     this.#choosePool = choosePool;
     this.#options = options;
     this.#seconds = seconds;
+    this.#heavyLane = new Lane({
+      atOnceMax: options.heavyQueriesMax,
+      waitingMax: options.heavyQueriesMax * waitingPerConnectionMax,
+      waitMsMax: options.queryTimeoutMs,
+    });
   }
 
   /**
    * Gives `work` a connection until it returns. When `signal` aborts, or after the query timeout, the connection is
    * destroyed, PostgreSQL stops the statement, and this throws the signal's reason or {@link QueryTimeoutError}.
-   * Throws {@link BusyError} at once when too many wait already. `log` is told of every statement.
+   * Throws {@link BusyError} at once when too many wait already.
+   *
+   * However many ask for what is expensive, only a few at once do it: every one of them takes a core of the machine that
+   * also stores what arrives, and what is cheap need not wait for them. The time in the line does not count.
    */
   async read<T>(
     name: string,
     signal: AbortSignal,
     work: (db: Kysely<Database>) => Promise<T>,
-    log?: (event: LogEvent) => void,
+    { isHeavy = false, log }: ReadOptions = {},
   ): Promise<T> {
     const stopTimer = this.#seconds.startTimer({ query: name });
+    let leave: (() => void) | undefined;
     try {
+      if (isHeavy) leave = await this.#heavyLane.enter(signal);
       return await this.#read(signal, (client) => work(kyselyOf(client, log)));
     } finally {
+      leave?.();
       stopTimer();
     }
   }

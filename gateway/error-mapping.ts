@@ -2,8 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DatabaseError } from "pg";
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
-import { BusyError, QueryTimeoutError } from "./database.ts";
+import { QueryTimeoutError } from "./database.ts";
 import { InvalidFieldError } from "./invalid-field.ts";
+import { BusyError } from "./lane.ts";
 
 /**
  * What the caller is told about an error, in one place for every RPC and both faces. What is not the caller's

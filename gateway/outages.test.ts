@@ -102,6 +102,21 @@ describe("while a query cannot go on", () => {
     assert.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([200, 429]));
   });
 
+  test("expensive queries take their turn, what is cheap passes them by, and too many are told to come later", async () => {
+    await using gateway = await startGateway(database.url, { connectionsMax: 10, heavyQueriesMax: 1 });
+    const held = await holdLedger();
+    const heavy = Array.from({ length: 12 }, (_, n) => fetch(`${gateway.url}/v1/logs?text=${n}`));
+    const first = await refusal(await Promise.race(heavy));
+    assert.deepEqual([first.status, first.code], [429, "resource_exhausted"]);
+    assert.equal(first.details[0]?.type, "google.rpc.RetryInfo");
+    const cheap = fetch(`${gateway.url}/v1/logs`);
+    await waitFor("the cheap one beside one expensive", async () => (await running()).length === 2);
+    await held[Symbol.asyncDispose]();
+    const answers = await Promise.all([...heavy, cheap]);
+    const statuses = answers.map((answer) => answer.status).toSorted();
+    assert.deepEqual(statuses, [...Array.from({ length: 12 }, () => 200), 429]);
+  });
+
   test("a connection that PostgreSQL ends is UNAVAILABLE, and the next call works", async () => {
     await using gateway = await startGateway(database.url);
     const held = await holdLedger();

@@ -58,14 +58,15 @@ test("the same question is answered from the cache, over each face, for 5 min wh
   redis.disconnect();
 });
 
+async function countHits(): Promise<number> {
+  const text = await (await fetch(`${gateway.url}/metrics`)).text();
+  return Number(/^fleetlog_cache_answers_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
+}
+
 test("the same words get the same bytes, compressed or not, and are counted; other words for it come from Redis", async () => {
   const path = `/v1/logs?${closed}&page_size=3`;
   const plain = await cachedAnswer(path);
-  const counted = async () => {
-    const text = await (await fetch(`${gateway.url}/metrics`)).text();
-    return Number(/^fleetlog_cache_answers_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
-  };
-  const before = await counted();
+  const before = await countHits();
   const gzipped = { headers: { "accept-encoding": "gzip" } };
   const bodies: string[] = [];
   for (const options of [{}, {}, gzipped, gzipped]) {
@@ -78,7 +79,7 @@ test("the same words get the same bytes, compressed or not, and are counted; oth
     );
   }
   assert.equal(new Set(bodies).size, 1);
-  assert.equal(await counted(), before + 4);
+  assert.equal(await countHits(), before + 4);
 
   const body = JSON.stringify({
     startTime: "2026-01-01T00:00:00Z",

@@ -71,3 +71,10 @@ export function isCounted(filter: LogFilter): boolean {
     filter.excludedLoggerPrefixes.length === 0
   );
 }
+
+/** Whether `filter` asks for what no batch knows of its records: then very many may have to be looked at. */
+export function looksIntoRecords(filter: LogFilter): boolean {
+  const { texts, excludedTexts, attributes, excludedAttributes, excludedLoggerPrefixes } = filter;
+  const lists = [texts, excludedTexts, attributes, excludedAttributes, excludedLoggerPrefixes];
+  return filter.loggerPrefix !== "" || lists.some((list) => list.length > 0);
+}

@@ -21,8 +21,11 @@ export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["
     const bucketsMax = readCount("buckets_max", request.bucketsMax, { ifZero: 100, max: 1000 });
     const filter = { ...readLogFilter(request), ...range };
     const width = bucketWidth(range, bucketsMax);
-    const { counts, method, sampleDivisor } = await reader.read("get_histogram", signal, (db) =>
-      countLogs(db, filter, width),
+    const { counts, method, sampleDivisor } = await reader.read(
+      "get_histogram",
+      signal,
+      (db) => countLogs(db, filter, width),
+      { isHeavy: true },
     );
     return create(GetHistogramResponseSchema, {
       buckets: toBuckets(counts),

@@ -35,7 +35,9 @@ export function getStatistics(
       throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
     }
     const lag = readLag?.();
-    const found = await reader.read("get_statistics", signal, (db) => summarise(db, range, topMax));
+    const found = await reader.read("get_statistics", signal, (db) => summarise(db, range, topMax), {
+      isHeavy: true,
+    });
     const seconds = Number(range.endMicros - range.startMicros) / 1e6;
     const recordCount = found.severities.reduce((sum, { count }) => sum + count, 0n);
     const lagNow = await lag;

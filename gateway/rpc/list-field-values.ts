@@ -24,8 +24,11 @@ export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService
     const limit = readPageSize(request.pageSize);
     const filter = { ...readLogFilter(request), ...readClosedRange(request, dayMicros) };
     const value = valueOf(request);
-    const found = await reader.read("list_field_values", signal, (db) =>
-      selectValues(db, filter, { value, search, limit }),
+    const found = await reader.read(
+      "list_field_values",
+      signal,
+      (db) => selectValues(db, filter, { value, search, limit }),
+      { isHeavy: true },
     );
     return create(ListFieldValuesResponseSchema, {
       values: found.map((row) => ({ value: row.value, recordCount: BigInt(row.count) })),

@@ -8,6 +8,7 @@ import { explainStatements } from "../logs/explain-statements.ts";
 import { createDeviceKeys } from "../logs/find-devices.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
+import { looksIntoRecords } from "../logs/log-filter.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts";
 import { describeFilter, readLogFilter } from "../logs/read-log-filter.ts";
 import { readPageSize } from "../page-size.ts";
@@ -35,7 +36,10 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
           explanation: request.explain ? await explainStatements(db, [...statements]) : undefined,
         };
       },
-      request.explain ? (event) => statements.push(event) : undefined,
+      {
+        isHeavy: looksIntoRecords(filter),
+        log: request.explain ? (event) => statements.push(event) : undefined,
+      },
     );
     const { next } = page;
     return create(ListLogsResponseSchema, {

@@ -16,6 +16,7 @@ export async function startGateway(
   {
     connectionsMax = 4,
     queryTimeoutMs = 5000,
+    heavyQueriesMax = 2,
     exportsMax = 2,
     corsOrigins = [],
     redisUrl,
@@ -23,6 +24,7 @@ export async function startGateway(
   }: {
     connectionsMax?: number;
     queryTimeoutMs?: number;
+    heavyQueriesMax?: number;
     exportsMax?: number;
     corsOrigins?: readonly string[];
     redisUrl?: string;
@@ -44,7 +46,7 @@ export async function startGateway(
     exportsMax,
     corsOrigins,
     tails: { tailsMax: 500, tailWindowMs: 60_000, replicaLagMsMax: 0, ...tails },
-    options: { connectionsMax, queryTimeoutMs },
+    options: { connectionsMax, queryTimeoutMs, heavyQueriesMax },
     readiness: new Readiness([]),
     registry,
     logger: pino({ level: "silent" }),

@@ -54,6 +54,8 @@ export const meanings: Readonly<Record<string, string>> = {
     "Exports of one gateway at the same time; each uses one connection to PostgreSQL at a time. 0: none.",
   CORS_ORIGINS:
     'Origins whose pages may read through the gateway, such as `https://logs.example.com`, apart by commas; "*" for all. None unless set.',
+  HEAVY_QUERIES_MAX:
+    "Queries of one gateway that may look at very many records (texts, attributes, histograms, statistics) and run at once; others of the kind wait, so that storing goes on.",
   QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
   DOCTOR_READY:
     "Programs that must be ready, by the address of their `/readyz`; every address of a name is asked.",
