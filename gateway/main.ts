@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import { listen } from "#lib/admin-server.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
@@ -14,6 +15,9 @@ import { watchDatabase } from "./watch-database.ts";
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("gateway", config.logLevel);
+
+// Where ingest servers run on the same machine, they go first: an answer may be some ms late, acknowledgements not.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 await runProgram(logger, async (program) => {
   const readiness = new Readiness(["database"]);

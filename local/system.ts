@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import type { NginxSettings } from "#nginx/render.ts";
@@ -81,7 +82,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       const env = {
         DATABASE_URL: databaseUrl,
         REDIS_URL: redis.url,
-        ...listens[name],
+        ...defaults[name],
         ...options.env?.[name],
         ...ownEnv,
       };
@@ -134,11 +135,15 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
 
 /** Loopback and any free port: only Nginx is for the outside. */
 const anyPort = "127.0.0.1:0";
-const listens: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
+const defaults: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
   server: { GRPC_LISTEN: anyPort, HTTP_LISTEN: anyPort, ADMIN_LISTEN: anyPort },
   // A fixed name: what a killed consumer left pending is its own again after the restart, without waiting for a takeover.
   consumer: { ADMIN_LISTEN: anyPort, CONSUMER_NAME: "consumer" },
-  gateway: { HTTP_LISTEN: anyPort },
+  // It shares the cores with all others, and so do those of PostgreSQL that search for it.
+  gateway: {
+    HTTP_LISTEN: anyPort,
+    HEAVY_QUERIES_MAX: String(Math.max(1, Math.floor(availableParallelism() / 2))),
+  },
 };
 
 async function migrate(databaseUrl: string): Promise<void> {
