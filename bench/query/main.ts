@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { ask } from "#bench/query/ask.ts";
 import { besideIngest } from "#bench/query/beside-ingest.ts";
 import { closeDays, fillHistory } from "#bench/query/fill.ts";
@@ -8,34 +8,39 @@ import { startQuerySystem } from "#bench/query/query-system.ts";
 import { questionsAbout } from "#bench/query/questions.ts";
 import type { FleetSize } from "#bench/query/sample-fleet.ts";
 import { writeResults } from "#bench/results-folder.ts";
+import { wholeNumber } from "#lib/options.ts";
 
 /*
- * `npm run bench:query [-- --rows 10000000] [--devices 1000] [--days 10] [--rounds 200] [--questions device,errors]
- * [--json] [--no-save] [--database URL]`: how long answers take, of a gateway over HTTP, from a history of so many rows.
- *
- * A question is asked one after the other, each time a little different (uncached), then each again (cached). With
- * `--database` nothing is filled: it must hold such a history already, made with the same --rows, --devices and --days.
+ * A question is asked one after the other, each time a little different (uncached), then each again (cached).
  */
-const { values } = parseArgs({
-  options: {
-    rows: { type: "string", default: "10000000" },
-    devices: { type: "string", default: "1000" },
-    days: { type: "string", default: "10" },
-    rounds: { type: "string", default: "200" },
-    questions: { type: "string" },
-    database: { type: "string" },
-    json: { type: "boolean", default: false },
-    "no-save": { type: "boolean", default: false },
-  },
-});
-const [records, devices, days, rounds] = [values.rows, values.devices, values.days, values.rounds].map(
-  Number,
-);
-const isWhole = (value: number | undefined): value is number => Number.isInteger(value) && (value ?? 0) > 0;
-if (!(isWhole(records) && isWhole(devices) && isWhole(days) && isWhole(rounds))) {
-  process.stderr.write("wanted: whole numbers above 0 for --rows, --devices, --days and --rounds\n");
-  process.exit(1);
-}
+const values = new Command("npm run bench:query --")
+  .description("How long answers take, of a gateway over HTTP, from a history of so many rows.")
+  .option("--rows <n>", "records of the history", wholeNumber(1, 1_000_000_000), 10_000_000)
+  .option("--devices <n>", "that it is of", wholeNumber(1, 1_000_000), 1_000)
+  .option("--days <n>", "over which it goes", wholeNumber(1, 1_000), 10)
+  .option("--rounds <n>", "how often a question is asked", wholeNumber(1, 100_000), 200)
+  .option(
+    "--questions <names>",
+    "some, separated by commas, such as device,errors; beside-ingest is one of them",
+  )
+  .option(
+    "--database <url>",
+    "fills nothing: has such a history already, made with the same --rows, --devices and --days",
+  )
+  .option("--json", "what was measured instead of the page")
+  .option("--no-save", "keeps no page in bench/results")
+  .parse()
+  .opts<{
+    rows: number;
+    devices: number;
+    days: number;
+    rounds: number;
+    questions?: string;
+    database?: string;
+    json?: boolean;
+    save: boolean;
+  }>();
+const { rows: records, devices, days, rounds } = values;
 
 const startedAt = performance.now();
 const progress = (text: string) =>
@@ -64,7 +69,7 @@ const told = process.argv.slice(2).map((word) => word.replace(/(:\/\/[^:@/]*:)[^
 const command = `npm run bench:query -- ${told.join(" ")}`.replace(/ -- $/, "");
 const page = queryPage({ measured, ingest, size, command });
 process.stdout.write(values.json ? `${JSON.stringify({ size, measured, ingest })}\n` : page);
-if (!values["no-save"]) await writeResults("query", page);
+if (values.save) await writeResults("query", page);
 
 /** When the history ends: now, or with the last batch of a database that was there. */
 async function endOf(): Promise<number> {
@@ -79,11 +84,11 @@ async function endOf(): Promise<number> {
 async function deepTokens(): Promise<readonly string[]> {
   const tokens: string[] = [];
   let pageToken = "";
-  for (let pageNumber = 1; pageNumber < Math.min(1_000, records! / 100) + 20; pageNumber++) {
+  for (let pageNumber = 1; pageNumber < Math.min(1_000, records / 100) + 20; pageNumber++) {
     const { body } = await ask(target, { method: "ListLogs", body: { pageSize: 100, pageToken } });
     pageToken = body.nextPageToken ?? "";
     if (pageToken === "") break;
-    if (pageNumber >= Math.min(999, records! / 200)) tokens.push(pageToken);
+    if (pageNumber >= Math.min(999, records / 200)) tokens.push(pageToken);
   }
   return tokens;
 }

@@ -2,37 +2,46 @@ import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import type { Fault, Pace } from "./fault.ts";
+import { Command, Option } from "commander";
+import { someOf, wholeNumber } from "#lib/options.ts";
+import type { Pace } from "./fault.ts";
 import { commit, heading } from "./machine.ts";
 import { outcome, page, pageRow } from "./page.ts";
 import { allRows } from "./rows/all.ts";
 import { isClean } from "./run.ts";
 import { type AnyRun, runRow, Worlds } from "./run-row.ts";
 
-// `npm run faults`: goes through the matrix and prints the page. `--run 7` makes run 7 of a row alone, as it was made
-// with the same seed; `--report` makes no run and prints the page of all that the file of `--resume` has, of whatever
-// commits. Exit code 0: everything held; 1: something was lost, doubled, made up or changed, or the system
-// did not come back; 2: only void rows, nothing is shown.
-
-const { values } = parseArgs({
-  options: {
-    rows: { type: "string", default: "" },
-    runs: { type: "string" },
-    run: { type: "string" },
-    seed: { type: "string", default: "1" },
-    pace: { type: "string", default: "normal" },
-    json: { type: "boolean", default: false },
-    resume: { type: "string" },
-    report: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-  },
-});
-const pace = values.pace as Pace;
-if (!["quick", "normal", "full"].includes(pace))
-  throw new Error(`--pace ${pace}: wanted quick, normal or full`);
-const seed = Number(values.seed);
-const chosen = choose(values.rows);
+const values = new Command("npm run faults --")
+  .description(
+    "Goes through the matrix of faults, judges what became of every record, and prints the page.\n" +
+      "Exit code 0: everything held; 1: something was lost, doubled, made up or changed, or the system did not come\n" +
+      "back; 2: only void rows, nothing is shown.",
+  )
+  .option("--list", "names the rows, and how often each is run")
+  .option("--rows <names>", "some rows (default: all)", someOf(allRows.map(({ name }) => name)))
+  .option("--runs <n>", "of each row (default: as --list says)", wholeNumber(1, 100_000))
+  .option("--run <number>", "one run alone, as it was made with the same seed", wholeNumber(0, 100_000))
+  .option("--seed <n>", "the same seed, the same runs", wholeNumber(0, 2 ** 31), 1)
+  .addOption(
+    new Option("--pace <pace>", "how long waits are").choices(["quick", "normal", "full"]).default("normal"),
+  )
+  .option("--resume <file>", "where each run is noted, and what is noted is not made again")
+  .option("--report", "makes no run: the page of all that the file has, of whatever commits")
+  .option("--json", "an object per row instead of the page")
+  .parse()
+  .opts<{
+    list?: boolean;
+    rows?: readonly string[];
+    runs?: number;
+    run?: number;
+    seed: number;
+    pace: Pace;
+    resume?: string;
+    report?: boolean;
+    json?: boolean;
+  }>();
+const { pace, seed } = values;
+const chosen = allRows.filter(({ name }) => values.rows?.includes(name) ?? true);
 
 if (values.list) {
   for (const { name, title, runsFull } of chosen) console.log(`${name} (${runsFull}): ${title}`);
@@ -52,11 +61,11 @@ const lines = await heading(await worlds.current(), { commits, command: commandL
 const rows = [];
 for (const fault of chosen) {
   const skipped = fault.impossible?.() ?? "";
-  const runs = values.report ? Number.POSITIVE_INFINITY : Number(values.runs ?? fault.runsFull);
+  const runs = values.report ? Number.POSITIVE_INFINITY : (values.runs ?? fault.runsFull);
   const results: AnyRun[] = done.filter((run) => run.fault === fault.name && run.run < runs);
   if (skipped === "" && !values.report) {
     const isDone = (number: number) =>
-      results.some(({ run }) => run === number) || number !== Number(values.run ?? number);
+      results.some(({ run }) => run === number) || number !== (values.run ?? number);
     await runRow(worlds, fault, { runs, seed, pace, isDone, onRun: (run) => onRun(run, results) });
   }
   const row = pageRow(fault, results, skipped);
@@ -87,13 +96,6 @@ function readDone(file: string | undefined): readonly (AnyRun & { readonly of: s
   return runs
     .map((line) => JSON.parse(line) as AnyRun & { pace: Pace; of: string })
     .filter((run) => values.report || (run.pace === pace && run.of === commit()));
-}
-
-function choose(names: string): readonly Fault[] {
-  const wanted = names.split(",").filter(Boolean);
-  const unknown = wanted.filter((name) => !allRows.some((row) => row.name === name));
-  if (unknown.length > 0) throw new Error(`--rows: there is no ${unknown.join(", ")}; --list names them all`);
-  return wanted.length === 0 ? allRows : allRows.filter(({ name }) => wanted.includes(name));
 }
 
 function commandLine(): string {

@@ -2,20 +2,25 @@ import { cpSync, mkdirSync, symlinkSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { parseArgs } from "node:util";
+import { Command } from "commander";
 import { execa } from "execa";
+import { someOf } from "#lib/options.ts";
 import { partsFolder, projectFolder } from "#local/folders.ts";
 import type { PageRow } from "../faults/page.ts";
 import { applyMutant } from "./apply.ts";
 import type { Mutant } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
 
-// `npm run faults:mutants [-- --only NAME,NAME]`: breaks a copy of the project in one way after the other, and lets the
-// fault matrix or a test look at it. Exit code 0: every one was caught.
-
-const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
-const only = values.only.split(",").filter(Boolean);
-const chosen = mutants.filter(({ name }) => only.length === 0 || only.includes(name));
+const names = mutants.map(({ name }) => name);
+const { only } = new Command("npm run faults:mutants --")
+  .description(
+    "Breaks a copy of the project in one way after the other, and lets the fault matrix or a test look at it.\n" +
+      "Exit code 0: every one was caught.",
+  )
+  .option("--only <names>", `some of ${names.join(", ")}`, someOf(names), names)
+  .parse()
+  .opts<{ only: readonly string[] }>();
+const chosen = mutants.filter(({ name }) => only.includes(name));
 
 const project = await mkdtemp(join(tmpdir(), "fleetlog-mutants-"));
 await chmod(project, 0o755); // PostgreSQL may run as another user
