@@ -11,7 +11,9 @@ export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer
     <section>
       <h2>
         Dead letters{" "}
-        <span class="note">refused, with the reason; their bytes are in the table dead_letters</span>
+        <span class="note">
+          refused, with the reason; <code>fleetlog dead-letters</code> shows their bytes and brings them back
+        </span>
       </h2>
       {failure && <p class="chart-note">{failure.title}</p>}
       {value && letters.length === 0 && <p class="chart-note">None in this time range.</p>}
@@ -24,6 +26,7 @@ export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer
                 <th scope="col">Device</th>
                 <th scope="col">Batch</th>
                 <th scope="col">Reason</th>
+                <th scope="col">Replayed</th>
                 <th scope="col" class="number">
                   Bytes
                 </th>
@@ -65,7 +68,22 @@ function DeadLetterRow({ letter }: { letter: DeadLetter }) {
       <td class="wide">
         <bdi>{letter.reason}</bdi>
       </td>
+      <td class="nowrap">
+        <ReplayTime letter={letter} />
+      </td>
       <td class="number">{countText(letter.rawSize)}</td>
     </tr>
+  );
+}
+
+/** When it was stored after all, and as which batch. */
+function ReplayTime({ letter: { replayedAt, replayedBatchId } }: { letter: DeadLetter }) {
+  const micros = microsOf(replayedAt);
+  if (micros === undefined) return "no";
+  const { date, time } = timeText(micros, view.value.utc, 0);
+  return (
+    <span title={`stored as batch ${replayedBatchId}`}>
+      {date} {time}
+    </span>
   );
 }
