@@ -23,6 +23,8 @@ export interface ClosingParts {
   readonly indexes: readonly PartitionIndex[];
   /** What building an index may take of PostgreSQL's memory. */
   readonly memoryMebibytes: number;
+  /** How many cores it may take beside its own; none, unless given, for flushes and queries need them. */
+  readonly moreCores?: number;
   /** Whether storing is behind, and needs the disk more. */
   readonly isBehind: () => Promise<boolean>;
   readonly metrics: Pick<ConsumerMetrics, "indexSeconds" | "indexFailures">;
@@ -35,12 +37,11 @@ const closedAfterMs = 3_600_000;
 
 /** Steps until nothing is left to do, a step fails, records wait, or another consumer is at it. */
 export async function closePartitions(parts: ClosingParts, now = new Date()): Promise<void> {
-  const { pool, memoryMebibytes, signal, isBehind, logger } = parts;
+  const { pool, memoryMebibytes, moreCores = 0, signal, isBehind, logger } = parts;
   await exclusively(pool, "closed partitions", async ({ db }) => {
     const indexes = await buildable(parts, db);
     await sql`set maintenance_work_mem = ${sql.lit(`${memoryMebibytes}MB`)}`.execute(db);
-    // One core is enough to take from flushes and queries.
-    await sql`set max_parallel_maintenance_workers = 0`.execute(db);
+    await sql`set max_parallel_maintenance_workers = ${sql.lit(moreCores)}`.execute(db);
     const closed = closedPartitions(await listDayPartitions(db), now);
     for (const partition of closed.toReversed()) {
       const steps = await stepsOf(db, partition, indexes);

@@ -53,7 +53,7 @@ export class Reader {
     this.#seconds = seconds;
     this.#heavyLane = new Lane({
       atOnceMax: options.heavyQueriesMax,
-      waitingMax: options.heavyQueriesMax * waitingPerConnectionMax,
+      waitingMax: options.heavyQueriesMax * waitingPerHeavyMax,
       waitMsMax: options.queryTimeoutMs,
     });
   }
@@ -125,3 +125,5 @@ function kyselyOf(client: PoolClient, log: ((event: LogEvent) => void) | undefin
 }
 
 const waitingPerConnectionMax = 10;
+/** They wait without a connection. */
+const waitingPerHeavyMax = 20;

@@ -1,15 +1,17 @@
+import { availableParallelism } from "node:os";
 import type { Pool } from "pg";
 import { copyBytesMax } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { scan } from "#batch/scan.ts";
 import { type FleetSize, fleetHistory } from "#bench/query/sample-fleet.ts";
 import type { BatchInHand } from "#consumer/batch-in-hand.ts";
-import { closePartitions } from "#consumer/closed-partitions.ts";
+import { closedPartitions, closePartitions } from "#consumer/closed-partitions.ts";
 import { DeviceKeys } from "#consumer/device-keys.ts";
 import { FlushWriter } from "#consumer/flush-writer.ts";
 import { createMetrics } from "#consumer/metrics.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
+import { allIndexes, listDayPartitions } from "#postgres/day-partitions.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase } from "#postgres/pool.ts";
 
@@ -50,19 +52,41 @@ export async function fillHistory(
   await Promise.all(underWay);
 }
 
-/** What consumers do when days are over, and what autovacuum would have done by the end of such days. */
-export async function closeDays(pool: Pool, { endMs }: FleetSize): Promise<void> {
+/**
+ * What consumers do when days are over, and what autovacuum would have done by the end of such days; day after day, with
+ * all cores, for nothing else happens meanwhile. All together may take ten times as long as is usual for so many records.
+ */
+export async function closeDays(
+  pool: Pool,
+  { records, days, endMs }: FleetSize,
+  progress: (text: string) => void,
+): Promise<void> {
   const parts = {
     pool,
-    indexes: ["text", "attributes"] as const,
-    memoryMebibytes: 128,
+    indexes: allIndexes,
+    memoryMebibytes: 512,
+    moreCores: availableParallelism() - 1,
     isBehind: async () => false,
     metrics: createMetrics(createRegistry("bench")),
     logger: createLogger("bench", "warn"),
-    signal: new AbortController().signal,
+    signal: AbortSignal.timeout(closingMsMin + (records / 1000) * closingMsPer1000Max),
   };
-  await closePartitions(parts, new Date(endMs));
+  const db = createDatabase(pool);
+  const partitions = closedPartitions(await listDayPartitions(db), new Date(endMs));
+  for (const [index, { name, endMs: dayEndMs }] of partitions.entries()) {
+    // The hour after midnight has passed by then; later days are not over yet.
+    await closePartitions(parts, new Date(dayEndMs + hourMs));
+    const closed = (await listDayPartitions(db)).find((day) => day.name === name);
+    if (closed?.indexes.size !== allIndexes.length) throw new Error(`${name} could not be closed`);
+    progress(
+      `day ${index + 1} of ${partitions.length} is closed, about ${Math.round(records / days / 1000)} k records`,
+    );
+  }
   await pool.query("vacuum (analyze)");
 }
 
+const hourMs = 3_600_000;
+const closingMsMin = 60_000;
+/** 50 ms is usual for texts and attributes together, on one core. */
+const closingMsPer1000Max = 500;
 const flushRecords = 20_000;

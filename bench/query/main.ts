@@ -54,7 +54,7 @@ if (values.database === undefined) {
   progress("filling …");
   await fillHistory(pool, size, progress);
   progress("closing days …");
-  await closeDays(pool, size);
+  await closeDays(pool, size, progress);
 }
 progress("asking …");
 const questions = questionsAbout(size, await deepTokens());
