@@ -1,4 +1,4 @@
-import { constants, setPriority } from "node:os";
+import { setPriority } from "node:os";
 import { listen } from "#lib/admin-server.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
@@ -17,7 +17,7 @@ const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("gateway", config.logLevel);
 
 // Where ingest servers run on the same machine, they go first: an answer may be some ms late, acknowledgements not.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+setPriority(5);
 
 await runProgram(logger, async (program) => {
   const readiness = new Readiness(["database"]);
