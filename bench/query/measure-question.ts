@@ -50,9 +50,10 @@ async function askUntilCached(target: string, call: Call): Promise<void> {
   while (!(await ask(target, call)).isCached && performance.now() < until);
 }
 
-/** A search that takes long answers with part of a page: then it is the pages up to the first that is full, or the last. */
+/** A search of logs that takes long answers with part of a page: then it is the pages up to the first that is full, or the last. */
 async function askToTheEnd(target: string, call: Call): Promise<Answer> {
   let answer = await ask(target, call);
+  if (call.method !== "ListLogs") return answer;
   const logs = [...(answer.body.logs ?? [])];
   for (let pageToken = answer.body.nextPageToken; pageToken && logs.length < Number(call.body.pageSize); ) {
     const next = await ask(target, { ...call, body: { ...call.body, pageToken } });
@@ -60,7 +61,7 @@ async function askToTheEnd(target: string, call: Call): Promise<Answer> {
     pageToken = next.body.nextPageToken;
     answer = { ...next, ms: answer.ms + next.ms };
   }
-  return call.method === "ListLogs" ? { ...answer, body: { ...answer.body, logs } } : answer;
+  return { ...answer, body: { ...answer.body, logs } };
 }
 
 /** Connections, code and plans; and the part of the table that the question is about. */

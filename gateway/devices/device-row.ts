@@ -35,11 +35,7 @@ export const deviceColumns: RawBuilder<unknown> = sql`
   records_per_second, bytes_per_second, day_records_per_second, day_bytes_per_second,
   (select json_agg(json_build_array(item.key, item.value)) from jsonb_each(devices.attributes) as item) as attributes`;
 
-/**
- * What the device of the row sent in this hour and the 23 before it. As a range of pairs, which the primary key alone can
- * find: by the hours the planner would look through those of all devices, for each device, when it was last told of the
- * table before this day began and believes that there are none.
- */
+/** What the device of the row sent in this hour and the 23 before it. */
 export const deviceDay: RawBuilder<unknown> = sql`lateral (
   select coalesce(sum(day.record_count), 0)::int8 as day_record_count,
     coalesce(sum(day.error_count), 0)::int8 as day_error_count,
@@ -48,8 +44,7 @@ export const deviceDay: RawBuilder<unknown> = sql`lateral (
     ${perSecond("record_count", 24)} as day_records_per_second,
     ${perSecond("bytes", 24)} as day_bytes_per_second
   from device_statistics as day
-  where (device_key, hour) > (devices.key, now() - interval '24 hours')
-    and (device_key, hour) <= (devices.key, timestamptz 'infinity')
+  where device_key = devices.key and hour > now() - interval '24 hours'
 ) as of_day`;
 
 /**
