@@ -54,7 +54,7 @@ export async function fillHistory(
 
 /**
  * What consumers do when days are over, and what autovacuum would have done by the end of such days; day after day, with
- * all cores, for nothing else happens meanwhile. All together may take ten times as long as is usual for so many records.
+ * all cores, for nothing else happens meanwhile. All may take twice as long as one core needs.
  */
 export async function closeDays(
   pool: Pool,
@@ -77,7 +77,8 @@ export async function closeDays(
     // The hour after midnight has passed by then; later days are not over yet.
     await closePartitions(parts, new Date(dayEndMs + hourMs));
     const closed = (await listDayPartitions(db)).find((day) => day.name === name);
-    if (closed?.indexes.size !== allIndexes.length) throw new Error(`${name} could not be closed`);
+    if (closed?.indexes.size !== allIndexes.length)
+      throw new Error(`${name} could not be closed, or all days not within the time for so many records`);
     progress(
       `day ${index + 1} of ${partitions.length} is closed, about ${Math.round(records / days / 1000)} k records`,
     );
@@ -88,5 +89,5 @@ export async function closeDays(
 const hourMs = 3_600_000;
 const closingMsMin = 60_000;
 /** 50 ms is usual for texts and attributes together, on one core. */
-const closingMsPer1000Max = 500;
+const closingMsPer1000Max = 120;
 const flushRecords = 20_000;
