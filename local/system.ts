@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -71,7 +72,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       await step("Redis", () => startRedis(folder, options.redisSettings), portOf),
     );
     const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
-    if (postgres) await step("Migrations", () => migrate(databaseUrl));
+    const gatewayUrl = postgres ? asGateway(databaseUrl) : databaseUrl;
+    if (postgres) await step("Migrations", () => migrate(databaseUrl, gatewayUrl));
 
     const program = async (
       title: string,
@@ -80,7 +82,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       ownEnv: Readonly<Record<string, string>> = {},
     ) => {
       const env = {
-        DATABASE_URL: databaseUrl,
+        DATABASE_URL: name === "gateway" ? gatewayUrl : databaseUrl,
         REDIS_URL: redis.url,
         ...defaults[name],
         ...options.env?.[name],
@@ -146,9 +148,17 @@ const defaults: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> 
   },
 };
 
-async function migrate(databaseUrl: string): Promise<void> {
+/** The database by the gateway's role, which only reads. Migrating gives it this password, a new one for each start. */
+function asGateway(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.username = "fleetlog_gateway";
+  url.password = randomBytes(16).toString("hex");
+  return url.href;
+}
+
+async function migrate(databaseUrl: string, gatewayUrl: string): Promise<void> {
   const done = await execa(process.execPath, [join(projectFolder, "postgres/main.ts")], {
-    env: { DATABASE_URL: databaseUrl },
+    env: { DATABASE_URL: databaseUrl, GATEWAY_DATABASE_URL: gatewayUrl },
     reject: false,
     all: true,
     timeout: 300_000,

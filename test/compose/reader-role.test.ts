@@ -3,22 +3,23 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "pg";
 import { projectFolder } from "#local/folders.ts";
+import { ensureReader, type ReaderRole } from "#postgres/reader-role.ts";
 import { queries } from "#test/deploy/monitoring-files.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 
 // deploy/ is no folder of the code: nothing there is imported by name.
-const { ensureReader, readerRole } = (await import(join(projectFolder, "deploy/compose/reader-role.ts"))) as {
-  ensureReader: (databaseUrl: string, password: string) => Promise<void>;
-  readerRole: string;
+const { grafanaRole } = (await import(join(projectFolder, "deploy/compose/reader-role.ts"))) as {
+  grafanaRole: (password: string) => ReaderRole;
 };
 
 test("Grafana's role reads what the dashboards ask for, and writes nothing, whatever its password was before", async () => {
   await using database = await createDatabase();
-  await ensureReader(database.url, "old");
-  await ensureReader(database.url, "it's new");
+  await ensureReader(database.url, grafanaRole("old"));
+  const role = grafanaRole("it's new");
+  await ensureReader(database.url, role);
   const url = new URL(database.url);
-  url.username = readerRole;
-  url.password = encodeURIComponent("it's new");
+  url.username = role.name;
+  url.password = encodeURIComponent(role.password);
   const client = new Client({ connectionString: url.href });
   await client.connect();
   try {

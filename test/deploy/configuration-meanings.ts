@@ -9,6 +9,8 @@ export const meanings: Readonly<Record<string, string>> = {
   REDIS_URL:
     "Redis, with user and password if it wants them; `rediss://` for TLS. Several, with commas between them: some nodes of a Redis Cluster.",
   DATABASE_URL: "PostgreSQL, with user and password; `?sslmode=verify-full` for TLS.",
+  GATEWAY_DATABASE_URL:
+    "The gateways' DATABASE_URL, with user and password: that role is made, may read everything and write nothing. See [Security](#security). Made by hand unless set.",
   DATABASE_READ_URL: "A streaming replica for queries to read from. What it lags behind, they lag behind.",
   REPLICA_LAG_MS_MAX:
     "While the replica is further behind than this, or away, queries read from DATABASE_URL instead.",

@@ -33,6 +33,7 @@ const readConfigs: Readonly<Record<string, (env: Env) => unknown>> = {
 const secret: Readonly<Record<string, string>> = {
   REDIS_URL: "redis://redis:6379",
   DATABASE_URL: "postgres://host/name",
+  GATEWAY_DATABASE_URL: "postgres://reader:password@host/name",
   DATABASE_READ_URL: "postgres://replica/name",
 };
 

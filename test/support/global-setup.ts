@@ -5,7 +5,8 @@ import { buildPage } from "#gateway/page/build.ts";
 import { findPart } from "#local/parts.ts";
 import { type RunningPostgres, startPostgres } from "#local/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
-import { templateVariable } from "./postgres.ts";
+import { ensureReader, roleOf } from "#postgres/reader-role.ts";
+import { asGateway, templateVariable } from "./postgres.ts";
 
 // Node calls these once around the whole run, in the process that starts the test files: one PostgreSQL serves all,
 // each file takes databases of its own from the migrated template.
@@ -22,6 +23,7 @@ export async function globalSetup(): Promise<void> {
   ]);
   postgres = running;
   await migrateToLatest(running.url);
+  await ensureReader(running.url, roleOf(asGateway(running.url)));
   process.env[templateVariable] = running.url;
 }
 

@@ -5,6 +5,14 @@ import { Client } from "pg";
 /** Set by the global setup of `npm test`: the database that holds the migrated schema and nothing else. */
 export const templateVariable = "FLEETLOG_TEST_TEMPLATE_URL";
 
+/** The database at `databaseUrl` by the role of gateways, which only reads; the global setup has made it. */
+export function asGateway(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.username = "fleetlog_gateway";
+  url.password = "reads";
+  return url.href;
+}
+
 export interface TestDatabase {
   readonly url: string;
   [Symbol.asyncDispose](): Promise<void>;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onFreePort } from "#local/free-port.ts";
 import { type RunningSystem, type SystemOptions, startSystem as start } from "#local/system.ts";
-import { createDatabase } from "./postgres.ts";
+import { asGateway, createDatabase } from "./postgres.ts";
 
 export type TestSystem = Omit<RunningSystem, "stop"> & {
   /** Base URL of the HTTP/1.1 listener. */
@@ -30,6 +30,7 @@ export async function startSystem(
         httpListen: `127.0.0.1:${httpPort}`,
         grpcListen: `127.0.0.1:${grpcPort}`,
         ...options,
+        env: { ...options.env, gateway: { DATABASE_URL: asGateway(database.url), ...options.env?.gateway } },
         nginxSettings: { workerProcesses: 1, workerConnections: 1_024, ...options.nginxSettings },
       }),
     ),
