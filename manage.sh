@@ -82,6 +82,11 @@ make_env_file() {
   printf 'Made %s\n' "$env_file"
 }
 
+# Also for a file of an earlier version: every start gives the gateway's role the password that stands there.
+make_gateway_password() {
+  grep -q '^GATEWAY_DATABASE_PASSWORD=' "$env_file" || set_env GATEWAY_DATABASE_PASSWORD "$(new_password)"
+}
+
 # In place of the line that sets it, else of the commented one.
 set_env() {
   changed=$(awk -v name="$1" -v value="$2" '
@@ -128,6 +133,7 @@ wait_healthy() { # container
 
 start() {
   make_env_file
+  make_gateway_password
   compose up --detach --build --wait --wait-timeout 600 --remove-orphans
   # A new image may have written a new nginx.conf; Nginx reads it without letting anybody wait.
   compose kill --signal HUP nginx >/dev/null 2>&1
@@ -198,14 +204,21 @@ restore() {
   sql 'DROP DATABASE IF EXISTS fleetlog_restored' 'CREATE DATABASE fleetlog_restored'
   compose exec -T postgres pg_restore -U fleetlog -d fleetlog_restored --exit-on-error <"$1" ||
     fail 'the restore failed; the database is as it was: ./manage.sh start'
-  sql 'DROP DATABASE IF EXISTS fleetlog_replaced WITH (FORCE)' 'ALTER DATABASE fleetlog RENAME TO fleetlog_replaced' \
-    'ALTER DATABASE fleetlog_restored RENAME TO fleetlog' 'DROP DATABASE fleetlog_replaced WITH (FORCE)'
+  # Nobody may be in a database that is renamed: neither Grafana nor a forgotten psql.
+  sql 'DROP DATABASE IF EXISTS fleetlog_replaced WITH (FORCE)' 'ALTER DATABASE fleetlog ALLOW_CONNECTIONS false'
+  sql "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'fleetlog'" \
+    'ALTER DATABASE fleetlog RENAME TO fleetlog_replaced; ALTER DATABASE fleetlog_restored RENAME TO fleetlog' || {
+    sql 'ALTER DATABASE fleetlog ALLOW_CONNECTIONS true'
+    fail 'the database could not be replaced and is as it was: ./manage.sh start'
+  }
+  sql 'DROP DATABASE fleetlog_replaced'
   start
 }
 
 sql() { # each argument a transaction of its own, from beside the database
   for statement; do
-    compose exec -T postgres psql -q -v ON_ERROR_STOP=1 -U fleetlog -d postgres -c "SET client_min_messages = warning" -c "$statement"
+    compose exec -T postgres psql -q -o /dev/null -v ON_ERROR_STOP=1 -U fleetlog -d postgres -c "SET client_min_messages = warning" -c "$statement" ||
+      return
   done
 }
 
