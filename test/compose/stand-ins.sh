@@ -2,10 +2,10 @@
 # Builds stand-ins for the images of docker-compose.yml and Dockerfile, under their names, for a machine that reaches
 # Debian's archive but no image registry:
 #
-#   test/compose/stand-ins.sh FOLDER      as root, with debootstrap, a Docker daemon, and `npm ci` done; about 1.5 GB
+#   test/compose/stand-ins.sh FOLDER      as root, with debootstrap, a Docker daemon, and `npm ci` done; about 3 GB
 #
-# The programs are the real ones, of the versions wanted (Debian forky has Nginx 1.30, Redis 8.0, PostgreSQL 18.6; node
-# is the npm package). What stands in are the systems around them and the entry points, written here from the images'
+# The programs are the real ones, of the versions wanted (Debian forky has Nginx 1.30, Redis 8.0, PostgreSQL 18.6,
+# Prometheus 3.5, node_exporter 1.11; node is the npm package). Debian has no Grafana. What stands in are the systems around them and the entry points, written here from the images'
 # documentation: users, folders, volumes, environment.
 set -eu
 
@@ -15,11 +15,14 @@ mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 mkdir -p "$folder"
 
 # An older debootstrap does not know the newer release by name.
-bootstrap() { # release packages
-  [ -e "$folder/$1/etc/debian_version" ] && return
-  rm -rf "${folder:?}/$1"
-  debootstrap --variant=minbase --include="$2" "$1" "$folder/$1" "$mirror" /usr/share/debootstrap/scripts/sid
-  rm -rf "$folder/$1/var/cache/apt" "$folder/$1/var/lib/apt/lists" "$folder/$1/usr/share/doc" "$folder/$1/usr/share/locale"
+bootstrap() { # name release packages
+  [ -e "$folder/$1/made" ] || {
+    rm -rf "${folder:?}/$1"
+    debootstrap --variant=minbase --include="$3" "$2" "$folder/$1" "$mirror" /usr/share/debootstrap/scripts/sid
+    rm -rf "$folder/$1/var/cache/apt" "$folder/$1/var/lib/apt/lists" "$folder/$1/usr/share/doc" "$folder/$1/usr/share/locale"
+    touch "$folder/$1/made"
+  }
+  tar -C "$folder/$1" -c . | docker import - "fleetlog-stand-in:$1"
 }
 
 build() { # image, with a Dockerfile on standard input
@@ -30,10 +33,9 @@ build() { # image, with a Dockerfile on standard input
   DOCKER_BUILDKIT=0 docker build -q -t "$1" "$folder/context"
 }
 
-bootstrap bookworm ca-certificates,libstdc++6,tzdata,netbase
-bootstrap forky ca-certificates,curl,nginx,redis-server,redis-tools,postgresql-18
-tar -C "$folder/bookworm" -c . | docker import - fleetlog-stand-in:bookworm
-tar -C "$folder/forky" -c . | docker import - fleetlog-stand-in:forky
+bootstrap bookworm bookworm ca-certificates,libstdc++6,tzdata,netbase
+bootstrap forky forky ca-certificates,curl,nginx,redis-server,redis-tools,postgresql-18
+bootstrap monitoring forky busybox,prometheus,prometheus-node-exporter
 
 rm -rf "$folder/files"
 mkdir "$folder/files"
@@ -86,6 +88,22 @@ FROM fleetlog-stand-in:forky
 RUN rm -rf /etc/nginx/modules-enabled && install -d -o 101 -g 101 /var/cache/nginx
 STOPSIGNAL SIGQUIT
 CMD ["nginx", "-g", "daemon off;"]
+DOCKERFILE
+
+build "$(sed -n 's/.*:-\(prom\/prometheus:[^}]*\)}.*/\1/p' "$project/docker-compose.yml")" <<'DOCKERFILE'
+FROM fleetlog-stand-in:monitoring
+RUN ln -s busybox /usr/bin/wget && install -d -o 65534 -g 65534 /prometheus
+USER 65534:65534
+WORKDIR /prometheus
+VOLUME /prometheus
+ENTRYPOINT ["prometheus"]
+DOCKERFILE
+
+build "$(sed -n 's/.*:-\(prom\/node-exporter:[^}]*\)}.*/\1/p' "$project/docker-compose.yml")" <<'DOCKERFILE'
+FROM fleetlog-stand-in:monitoring
+RUN ln -s busybox /usr/bin/wget
+USER 65534:65534
+ENTRYPOINT ["prometheus-node-exporter"]
 DOCKERFILE
 
 build "$(sed -n 's/^ARG NODE_IMAGE=//p' "$project/Dockerfile")" <<'DOCKERFILE'
