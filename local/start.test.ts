@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -59,6 +60,12 @@ describe("npm start", () => {
     await rm(folder, { recursive: true });
     folder = copy;
     const started = start();
+    await waitFor("the first part", () => started.output.includes("✓ PostgreSQL"));
+    // Nobody takes a port of Nginx before it does: not another program, and none of the parts.
+    for (const port of Object.values(ports)) {
+      const other = createServer().listen(port, "127.0.0.1");
+      await assert.rejects(once(other, "listening"), { code: "EADDRINUSE" });
+    }
     await started.up();
     const [, read] = started.commands("curl");
     assert.match(await shell(read ?? ""), /hello, Fleetlog/);

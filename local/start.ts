@@ -57,9 +57,11 @@ async function run(): Promise<number> {
   const tls = given && withWholePaths(given);
   mkdirSync(stateFolder, { recursive: true });
   await using _lock = await lockFolder(stateFolder);
-  await checkPort(host, httpPort, "FLEETLOG_HTTP_PORT");
-  await checkPort(host, grpcPort, "FLEETLOG_GRPC_PORT");
-  if (tls) await checkPort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN");
+  const frontDoor = [
+    await holdPort(host, httpPort, "FLEETLOG_HTTP_PORT"),
+    await holdPort(host, grpcPort, "FLEETLOG_GRPC_PORT"),
+  ];
+  if (tls) frontDoor.push(await holdPort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN"));
 
   print("Starting Fleetlog");
   const startedAt = performance.now();
@@ -70,6 +72,7 @@ async function run(): Promise<number> {
     httpListen: `${host}:${httpPort}`,
     grpcListen: `${host}:${grpcPort}`,
     ...(tls && { nginxSettings: { tls } }),
+    beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
     step,
   });
   const failed = watch(system);
@@ -149,8 +152,12 @@ function askToStop(signal: NodeJS.Signals): void {
   }
 }
 
-async function checkPort(host: string, port: number, variable: string): Promise<void> {
-  const server = createServer();
+/**
+ * Keeps the port until Nginx takes it: the parts that start before listen on any free ports, and 50051 is among those
+ * that a system gives to whoever asks for any.
+ */
+async function holdPort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
+  const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       const next = variable === "TLS_LISTEN" ? `${host}:${port + 1}` : port + 1;
@@ -163,7 +170,8 @@ async function checkPort(host: string, port: number, variable: string): Promise<
     });
     server.listen(port, host, resolve);
   });
-  await new Promise<void>((resolve) => server.close(() => resolve()));
+  server.unref(); // a start that fails is not to wait for it
+  return server;
 }
 
 function sentenceOf(error: unknown): string {

@@ -28,6 +28,8 @@ export interface SystemOptions {
   readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
   readonly redisSettings?: Readonly<Record<string, string>>;
   readonly nginxSettings?: Partial<NginxSettings>;
+  /** Called when all but Nginx runs, such as to set its ports free. */
+  readonly beforeNginx?: () => Promise<unknown>;
   /** Runs around every step, for showing progress. */
   readonly step?: Step;
 }
@@ -108,6 +110,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       );
     }
     const gateway = await program("Gateway", "gateway");
+    await options.beforeNginx?.();
     const nginx = await step("Nginx", () =>
       startNginx(folder, {
         httpListen: options.httpListen,
