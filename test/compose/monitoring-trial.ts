@@ -60,7 +60,7 @@ export async function tryMonitoring(trial: Trial, t: TestContext): Promise<void>
   let withData = 0;
   for (const expression of expressions) {
     const query = new URLSearchParams({ query: expression.replaceAll("$__rate_interval", "1m") });
-    const { result } = await ask<{ result: readonly unknown[] }>(`query?${query}`);
+    const { result } = await ask<{ result: readonly unknown[] }>(`query?${query.toString()}`);
     if (result.length > 0) withData += 1;
   }
   t.diagnostic(
