@@ -7,6 +7,7 @@ import type { Deliveries, Place } from "#stream/delivery.ts";
 import type { SessionProgress } from "#stream/session-news.ts";
 import { letterOfPoison, takeInHand } from "./batch-in-hand.ts";
 import { type Draft, Drafter, type DraftLimits } from "./draft.ts";
+import { FlushSize } from "./flush-size.ts";
 import { FlushSlots } from "./flush-slots.ts";
 import type { FlushWriter, Stored } from "./flush-writer.ts";
 import type { ConsumerMetrics } from "./metrics.ts";
@@ -51,6 +52,7 @@ export class Consumer {
   readonly #parts: ConsumerParts;
   readonly #drafter: Drafter;
   readonly #slots: FlushSlots<FlushWriter, Draft>;
+  readonly #size = new FlushSize();
   readonly #inHand = new Set<string>();
   readonly #abandon = new AbortController();
   readonly #firstRead = Promise.withResolvers<void>();
@@ -131,7 +133,7 @@ export class Consumer {
   async #flush(writer: FlushWriter, draft: Draft): Promise<void> {
     const { metrics, logger, readiness } = this.#parts;
     const observe = metrics.flushSeconds.startTimer();
-    const tools = { writer, metrics, logger, readiness, signal: this.#abandon.signal };
+    const tools = { writer, size: this.#size, metrics, logger, readiness, signal: this.#abandon.signal };
     for (const stored of await store(tools, draft)) {
       this.#count(stored);
       this.#parts.onCommitted(stored.progress);

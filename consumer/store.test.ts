@@ -4,6 +4,7 @@ import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { type BatchInHand, type DeadLetter, isBatch, takeInHand } from "./batch-in-hand.ts";
+import { FlushSize } from "./flush-size.ts";
 import type { Flush, FlushWriter } from "./flush-writer.ts";
 import { createMetrics } from "./metrics.ts";
 import { type StoreTools, store } from "./store.ts";
@@ -19,7 +20,8 @@ import {
 
 function toolsWith(writer: FlushWriter): StoreTools {
   const metrics = createMetrics(createRegistry("consumer"));
-  return { writer, logger, metrics, readiness: new Readiness([]), signal: new AbortController().signal };
+  const signal = AbortSignal.timeout(60_000);
+  return { writer, size: new FlushSize(), logger, metrics, readiness: new Readiness([]), signal };
 }
 
 function flushOf(...entries: readonly ReturnType<typeof entryOf>[]): Flush {
@@ -221,5 +223,32 @@ test("asks for the keys of devices again after its connection was lost: the data
   assert.deepEqual(await world.rows("select device_id, record_count from devices order by device_id"), [
     { device_id: "device-0", record_count: "0" },
     { device_id: "device-1", record_count: "3" },
+  ]);
+});
+
+test("stores in smaller pieces what takes longer than the statement timeout, and in whole flushes again later", async () => {
+  await using world = await createWorld();
+  // With more than 10 records at once PostgreSQL takes for ever.
+  await world.rows(`create function be_slow() returns trigger language plpgsql as $$
+    begin if (select count(*) from fresh) > 10 then perform pg_sleep(600); end if; return null; end $$`);
+  await world.rows(`create trigger be_slow after insert on records referencing new table as fresh
+    for each statement execute function be_slow()`);
+  const tools = toolsWith(writerOn(poolFor(world, 300)));
+  let sequence = 0;
+  const next = () => flushOf(...Array.from({ length: 10 }, () => entryOf((sequence += 1), records(4))));
+  const letter = { name: "1-0", reason: "no batch", raw: Buffer.from("?") };
+  const stored = await store(tools, { ...next(), letters: [letter] });
+  assert.equal(await world.count("records"), 40);
+  assert.equal(await world.count("dead_letters"), 1);
+  assert.equal(Math.max(...stored.map(({ records }) => records)) <= 10, true);
+  assert.equal((await tools.metrics.retries.get()).values[0]?.labels.class, "57");
+
+  await world.rows("drop trigger be_slow on records");
+  const pieces: number[] = [];
+  while (pieces.at(-1) !== 1 && pieces.length < 50) pieces.push((await store(tools, next())).length);
+  assert.equal(pieces.at(-1), 1);
+  assert.ok(pieces[0]! > 1, `${pieces}: the first flush is still in pieces`);
+  assert.deepEqual(await world.rows("select record_count, dead_letter_count from devices"), [
+    { record_count: String(sequence * 4), dead_letter_count: "0" },
   ]);
 });

@@ -3,6 +3,7 @@ import { type Backoff, backoffMs } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import type { BatchInHand } from "./batch-in-hand.ts";
+import { type FlushSize, halves, isTooSlow } from "./flush-size.ts";
 import type { Flush, FlushWriter, Stored } from "./flush-writer.ts";
 import type { ConsumerMetrics } from "./metrics.ts";
 import { faultClass, faultOf } from "./retryable.ts";
@@ -12,6 +13,7 @@ import { withoutRecords } from "./without-records.ts";
  * Gets a flush into PostgreSQL, whatever happens:
  *
  *     write ── committed ────────────────────────────────────────────────▶ done
+ *       ├─ too slow: a flush of several: each half by itself, and the next ones no larger (see FlushSize)
  *       ├─ outage, setup: wait, the same again, for ever
  *       └─ data: a flush of several: each half by itself
  *                a batch: find the records at fault by rehearsing ranges of it, and write it without them
@@ -24,6 +26,8 @@ const backoff: Backoff = { baseMs: 100, capMs: 10_000 };
 
 export interface StoreTools {
   readonly writer: Pick<FlushWriter, "write" | "rehearse">;
+  /** All writers on one PostgreSQL share it. */
+  readonly size: FlushSize;
   readonly logger: Logger;
   readonly metrics: Pick<ConsumerMetrics, "retries">;
   readonly readiness: Readiness;
@@ -33,22 +37,28 @@ export interface StoreTools {
 
 /** Stores everything in the flush and returns what each transaction did. Throws on abort and for our own bugs. */
 export async function store(tools: StoreTools, flush: Flush): Promise<readonly Stored[]> {
+  const { size, writer } = tools;
+  const parts = halves(flush);
+  if (parts !== undefined && size.isTooLarge(flush)) return storeEach(tools, parts);
   try {
-    return [await persist(tools, () => tools.writer.write(flush))];
+    const stored = await persist(tools, () => writer.write(flush), parts === undefined ? never : isTooSlow);
+    size.stored(flush);
+    return [stored];
   } catch (error) {
-    if (faultOf(error) !== "data") throw error;
-    const { letters: found, lost = [] } = flush;
-    if (found.length + lost.length > 0 && flush.batches.length > 0) {
-      const letters = await store(tools, { batches: [], letters: found, lost });
-      return [...letters, ...(await store(tools, { batches: flush.batches, letters: [] }))];
+    if (parts !== undefined && isTooSlow(error)) {
+      size.tooSlow(flush);
+      return storeEach(tools, parts);
     }
+    if (faultOf(error) !== "data") throw error;
+    if (parts !== undefined) return storeEach(tools, parts);
     const [batch] = flush.batches;
     if (batch === undefined) throw new Error("dead_letters refuses a letter", { cause: error });
-    if (flush.batches.length === 1) return [await storeFaultyBatch(tools, batch)];
-    const middle = flush.batches.length >> 1;
-    const older = await store(tools, { batches: flush.batches.slice(0, middle), letters: [] });
-    return [...older, ...(await store(tools, { batches: flush.batches.slice(middle), letters: [] }))];
+    return [await storeFaultyBatch(tools, batch)];
   }
+}
+
+async function storeEach(tools: StoreTools, [first, second]: readonly [Flush, Flush]) {
+  return [...(await store(tools, first)), ...(await store(tools, second))];
 }
 
 /** At most two rehearsals per record, and as a rule about 2 × log2 of the number of records. */
@@ -110,8 +120,15 @@ async function refusal(tools: StoreTools, attempt: () => Promise<void>): Promise
   }
 }
 
-/** Attempts until it works; throws only for the data's fault, ours, or the end of the program. */
-async function persist<T>(tools: StoreTools, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Attempts until it works; throws only for the data's fault, ours, the end of the program, and, after a pause, for what
+ * is `hopeless` to attempt in the same way.
+ */
+async function persist<T>(
+  tools: StoreTools,
+  attempt: () => Promise<T>,
+  hopeless: (error: unknown) => boolean = never,
+): Promise<T> {
   const { logger, metrics, readiness, signal } = tools;
   for (let failures = 0; ; ) {
     signal.throwIfAborted();
@@ -129,8 +146,13 @@ async function persist<T>(tools: StoreTools, attempt: () => Promise<T>): Promise
       const level = fault === "setup" ? "error" : "warn";
       logger[level]({ err: error, failures, waitMs }, "could not store, will try again");
       await sleep(waitMs, undefined, { signal });
+      if (hopeless(error)) throw error;
     }
   }
+}
+
+function never(): boolean {
+  return false;
 }
 
 function range(start: number, end: number): readonly number[] {
