@@ -10,6 +10,7 @@ import { startServerAndRedis } from "./testing/server-program.ts";
 
 const { server } = await startServerAndRedis({ after });
 const push = "/fleetlog.v1.IngestService/PushLogs";
+const stream = "/fleetlog.v1.IngestService/StreamLogs";
 const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const good = Buffer.from(encodeRequest(makeBatch(1)));
 const noMessage = Buffer.from([0xff, 0xff, 0xff]);
@@ -43,6 +44,48 @@ test("a compressed gRPC-Web message without the name of its encoding is the send
   const headers = { "content-type": "application/grpc-web+proto" };
   const answer = await calls.send({ path: push, headers, pieces: [envelope(1, gzipSync(good))], end: "end" });
   assert.match(answer.body.toString("latin1"), /grpc-status: 3\r\n/);
+});
+
+test("a stream of JSON ends with words at a message that is not UTF-8 or has half a character", async (t) => {
+  const calls = new Http2Calls(server.http);
+  t.after(() => calls.close());
+  const headers = { "content-type": "application/connect+json" };
+  for (const [text, problem] of [
+    ["bad \xff", /request is not UTF-8/],
+    ["half of \\ud83d", /message .*invalid UTF8/],
+  ] as const) {
+    const message = (text: string) =>
+      envelope(0, Buffer.from(`{"batch":{"deviceId":"a","records":[{"message":"${text}"}]}}`, "latin1"));
+    const pieces = [message("good"), message(text)];
+    const answer = await calls.send({ path: stream, headers, pieces, end: "end" });
+    const said = answer.body.toString();
+    assert.match(said, /"accepted":1/, text);
+    assert.match(said, /"invalid_argument"/, text);
+    assert.match(said, problem);
+  }
+});
+
+test("gzip is taken over Connect, and what does not unpack to a request is the sender's mistake", async (t) => {
+  const calls = new Http2Calls(server.http);
+  t.after(() => calls.close());
+  const broken = gzipSync(good).subarray(0, -12);
+  for (const [what, body, expected] of [
+    ["a batch", gzipSync(good), /ack|\x0a/],
+    ["a bomb", gzipSync(Buffer.alloc(64 << 20)), /"invalid_argument".*readMaxBytes/],
+    ["cut short", broken, /"invalid_argument"/],
+    ["no gzip", good, /"invalid_argument"/],
+  ] as const) {
+    const unary = { "content-type": "application/proto", "content-encoding": "gzip" };
+    const alone = await calls.send({ path: push, headers: unary, pieces: [body], end: "end" });
+    assert.match(alone.body.toString("latin1"), expected, what);
+    assert.equal(alone.headers[":status"], what === "a batch" ? 200 : 400, what);
+    const streamed = { "content-type": "application/connect+proto", "connect-content-encoding": "gzip" };
+    const pieces = [envelope(1, body)];
+    const answer = await calls.send({ path: stream, headers: streamed, pieces, end: "end" });
+    const said = answer.body.toString("latin1");
+    assert.match(said, expected, what);
+    assert.equal(said.includes('"error"'), what !== "a batch", `${what}: ${said}`);
+  }
 });
 
 const grpc = { te: "trailers", "content-type": "application/grpc" };

@@ -1,6 +1,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { compressionGzip } from "@connectrpc/connect-node";
 import { limits } from "#batch/limits.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
 import {
@@ -18,7 +19,7 @@ import { observeCalls } from "./observe-calls.ts";
 import { refusalError } from "./refusal-error.ts";
 import { type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
-import { utf8Body } from "./utf8-body.ts";
+import { strictTextDecoder } from "./strict-text-decoder.ts";
 
 export interface IngestRoutesOptions extends StreamParts {
   readonly intake: Intake;
@@ -33,6 +34,13 @@ export interface IngestRoutes {
 
 /** A batch of 1 MiB can be several times as long in JSON; what is larger is refused before it is in memory. */
 const requestBytesMax = 8 * limits.batchBytesMax;
+
+/** connect passes all of them on to its JSON serialization, which takes a decoder too. */
+const jsonOptions = {
+  ignoreUnknownFields: false,
+  alwaysEmitImplicit: true,
+  textDecoder: strictTextDecoder,
+};
 
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const { intake } = options;
@@ -57,23 +65,20 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   return {
     // The shadow has the same methods as the real service, with other request types.
     binary: handlers(options, (router) => router.service(shadowService as typeof IngestService, binary)),
-    json: handlers(options, (router) => router.service(IngestService, json), utf8Body),
+    json: handlers(options, (router) => router.service(IngestService, json)),
   };
 }
 
-function handlers(
-  { startRpc }: IngestRoutesOptions,
-  route: (router: ConnectRouter) => void,
-  check: (handler: UniversalHandler) => UniversalHandler = (handler) => handler,
-) {
+function handlers({ startRpc }: IngestRoutesOptions, route: (router: ConnectRouter) => void) {
   const router = createConnectRouter({
     grpc: false, // the other face serves it, many times faster
     readMaxBytes: requestBytesMax,
-    jsonOptions: { ignoreUnknownFields: false, alwaysEmitImplicit: true },
+    acceptCompression: [compressionGzip], // of what it unpacks to, no more than readMaxBytes is made
+    jsonOptions,
     interceptors: [observeCalls(startRpc)],
   });
   route(router);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(check(handler))]));
+  return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(handler)]));
 }
 
 function answer(verdict: Verdict) {

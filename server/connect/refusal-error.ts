@@ -36,7 +36,9 @@ const exhausted: number = Code.ResourceExhausted;
  */
 export function sendersMistake(code: number, message: string): ConnectError | undefined {
   const malformed = code === internal && message.startsWith("parse binary: ");
-  const compressed = code === internal && message.startsWith("received compressed envelope");
+  const compressed =
+    code === internal &&
+    (message.startsWith("received compressed envelope") || message === "decompression failed");
   const tooLarge = code === exhausted && message.includes("readMaxBytes");
   if (!malformed && !compressed && !tooLarge) return undefined;
   const problem = malformed ? message.replace("parse binary:", "is not an encoded message:") : message;
