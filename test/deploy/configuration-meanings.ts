@@ -32,7 +32,8 @@ export const meanings: Readonly<Record<string, string>> = {
   FLUSH_RECORDS_MAX: "A transaction is written when so many records are in hand,",
   FLUSH_BYTES_MAX: "or so many bytes of batches,",
   FLUSH_INTERVAL_MS: "or when the first of them waits so long.",
-  STATEMENT_TIMEOUT_MS: "When a statement is given up; what it was to store is then stored in smaller pieces, until it succeeds.",
+  STATEMENT_TIMEOUT_MS:
+    "When a statement is given up; what it was to store is then stored in smaller pieces, until it succeeds.",
   RECLAIM_IDLE_MS: "When what another consumer has in hand is taken over; at least 3 × STATEMENT_TIMEOUT_MS.",
   DRAIN_TIMEOUT_MS:
     "How long a consumer that is stopped may finish storing; what is left is stored by another, or by its next start.",
