@@ -119,6 +119,15 @@ describe("Fleetlog in containers", () => {
     });
   }
 
+  test("stores what was acknowledged while there was no consumer, once there is one again", async () => {
+    const [consumer = ""] = await trial.containers("consumer");
+    await trial.docker("kill", consumer); // which no restart policy undoes
+    assert.ok(await pushOne(trial.ports.http));
+    assert.notEqual((await trial.manageResult("health")).exitCode, 0);
+    await trial.manage("start");
+    await trial.manage("send-test");
+  });
+
   test("follows containers that come back under other addresses", async () => {
     await trial.compose("up", "--detach", "--wait", "--force-recreate", "server", "gateway");
     await trial.manage("send-test");
@@ -180,6 +189,9 @@ describe("Fleetlog in containers", () => {
     assert.match(await trial.manage("status"), /healthy/);
     assert.match(await trial.manage("redis", "ping"), /PONG/);
     await trial.manage("migrate");
+    assert.ok(JSON.parse(await trial.manage("doctor", "--json")));
+    const letters = ["/usr/local/bin/node", "operator/main.ts", "list"];
+    assert.equal(await trial.compose("exec", "-T", "consumer", ...letters), "");
     t.diagnostic(await trial.manage("bench"));
   });
 

@@ -6,11 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { execa } from "execa";
+import { Client } from "pg";
 import { projectFolder } from "#local/folders.ts";
 import { startSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
-// Every command of QUICKSTART.md as it stands there, but for the addresses and what `npm start` printed.
+// Every command of QUICKSTART.md as it stands there, but for the addresses and what `npm start` printed. `npm start` itself
+// is tried by local/start.test.ts, what needs Docker by `npm run test:compose`.
 
 const guide = readFileSync(join(projectFolder, "QUICKSTART.md"), "utf8");
 
@@ -81,5 +83,16 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   await until(
     `curl -sS ${system.httpUrl}/v1/devices/kettle`,
     /"received":\[\{"first":"1","last":"4"\}\],"holes":\[\]/,
+  );
+
+  // By itself: psql need not be on the machine that tests.
+  const [, query = ""] = /-c "(.*)"$/.exec(one(8)) ?? [];
+  const client = new Client({ connectionString: system.databaseUrl });
+  await client.connect();
+  const { rows } = await client.query<{ message: string }>(query);
+  await client.end();
+  assert.deepEqual(
+    rows.map(({ message }) => message),
+    ["no water", "no water", "fine", "no water"],
   );
 });
