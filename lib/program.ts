@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { ConfigError } from "./config.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Logger } from "./logger.ts";
@@ -45,13 +44,6 @@ export class Program {
     }
   }
 }
-
-/**
- * Network buffers are memory outside of V8's heap. By default every 64 MiB of them make V8 mark the whole heap, however
- * young they are and however much room there is. Counted together with the heap, they make a consumer under load mark
- * half as often (20 and not 45 times in 9 million records), for about 5 % less CPU time of server and consumer.
- */
-setFlagsFromString("--external-memory-accounted-in-global-limit");
 
 /**
  * Runs a program until SIGTERM, SIGINT or `fail`, then stops it and ends the process: 0 after a signal, 1 after a
