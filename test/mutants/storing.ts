@@ -75,9 +75,8 @@ export const mutantsOfStoring: readonly Mutant[] = [
       },
       {
         file: "consumer/store.ts",
-        search: "async function persist<T>(tools: StoreTools, attempt: () => Promise<T>): Promise<T> {",
-        replacement:
-          "async function persist<T>(tools: StoreTools, attempt: () => Promise<T>, failuresMax = 3): Promise<T> {",
+        search: "  hopeless: (error: unknown) => boolean = never,\n",
+        replacement: "  hopeless: (error: unknown) => boolean = never,\n  failuresMax = 3,\n",
       },
       {
         file: "consumer/store.ts",
@@ -91,7 +90,7 @@ export const mutantsOfStoring: readonly Mutant[] = [
       {
         file: "consumer/store.ts",
         search: "tools.writer.write({ batches: [], letters }));",
-        replacement: "tools.writer.write({ batches: [], letters }), Infinity);",
+        replacement: "tools.writer.write({ batches: [], letters }), never, Infinity);",
       },
     ],
     caughtBy: { row: "postgres-away" },
