@@ -60,6 +60,13 @@ export function millisOf(id: string): number {
 
 /** The clock of the Redis that holds the shard, by which ids are made. */
 export async function redisTimeMs(redis: Pick<Redis, "eval">, shard: number): Promise<number> {
-  const [seconds, micros] = (await redis.eval("return redis.call('TIME')", 1, streamKey(shard))) as string[];
+  return timeMs((await redis.eval("return redis.call('TIME')", 1, streamKey(shard))) as RedisTime);
+}
+
+/** What TIME answers. */
+export type RedisTime = readonly [seconds: string, micros: string];
+
+/** In milliseconds since 1970. */
+export function timeMs([seconds, micros]: RedisTime): number {
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { millisOf } from "./group-info.ts";
+import { millisOf, type RedisTime, timeMs } from "./group-info.ts";
 import { streamKey } from "./keys.ts";
 
 /** From when to when the entries of a shard are, and how much they take. */
@@ -13,13 +13,14 @@ export interface Stretch {
 }
 
 export async function readStretch(redis: Pick<Redis, "eval">, shard: number): Promise<Stretch> {
-  const reply = (await redis.eval(script, 1, streamKey(shard))) as [string, string, string | null, number];
-  const [seconds, micros, firstId, bytes] = reply;
-  const nowMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  const reply = await redis.eval(script, 1, streamKey(shard));
+  const [time, firstId, bytes] = reply as [RedisTime, string | null, number];
+  const nowMs = timeMs(time);
   return { nowMs, firstMs: firstId === null ? nowMs : millisOf(firstId), bytes };
 }
 
+/** An answer ends at its first nil; `false` becomes null. */
 const script = `
-  local time = redis.call('TIME')
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  return { time[1], time[2], first and first[1], first and redis.call('MEMORY', 'USAGE', KEYS[1]) or 0 }`;
+  if not first then return { redis.call('TIME'), false, 0 } end
+  return { redis.call('TIME'), first[1], redis.call('MEMORY', 'USAGE', KEYS[1]) }`;

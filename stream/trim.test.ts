@@ -6,6 +6,7 @@ import type { Place } from "./delivery.ts";
 import { compareIds } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
+import { readStretch } from "./stretch.ts";
 import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 import { trim } from "./trim.ts";
 
@@ -90,6 +91,14 @@ test("of the tail window about so many bytes stay", async (t) => {
 test("a shard without a stream is left alone", async (t) => {
   const redis = await (await redisFor(t)).client();
   assert.equal(await trim(redis, 0, nothing), 0);
+});
+
+test("a stream without entries has nothing to remove", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  await ensureGroups(redis, [0]);
+  assert.equal(await trim(redis, 0, nothing), 0);
+  const { nowMs, firstMs, bytes } = await readStretch(redis, 0);
+  assert.deepEqual([firstMs, bytes], [nowMs, 0]);
 });
 
 test("ids are compared as numbers", () => {
