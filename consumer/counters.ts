@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { RecordStatistics } from "#batch/record-statistics.ts";
-import { plainArray } from "#postgres/array-literal.ts";
+import { plainColumnOf } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { NewBatch } from "./ledger.ts";
 
@@ -41,13 +41,14 @@ export async function countDevices(db: Kysely<Database>, batches: readonly NewBa
 export async function countRecords(db: Kysely<Database>, statistics: RecordStatistics): Promise<void> {
   const counts = [...statistics];
   if (counts.length === 0) return;
+  const column = plainColumnOf(counts);
   await sql`
     insert into log_statistics (minute, severity, record_count)
     select timestamptz 'epoch' + minute * interval '1 minute', severity, record_count
     from unnest(
-      ${plainArray(counts.map(({ minute }) => minute))}::int[],
-      ${plainArray(counts.map(({ severity }) => severity))}::smallint[],
-      ${plainArray(counts.map(({ count }) => count))}::bigint[]
+      ${column(({ minute }) => minute)}::int[],
+      ${column(({ severity }) => severity)}::smallint[],
+      ${column(({ count }) => count)}::bigint[]
     ) as counted (minute, severity, record_count)
     order by 1, 2
     on conflict (minute, severity)
@@ -55,16 +56,17 @@ export async function countRecords(db: Kysely<Database>, statistics: RecordStati
 }
 
 async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promise<void> {
+  const column = plainColumnOf(sums);
   const { numAffectedRows } = await sql`
     with sums as (
       select * from unnest(
-        ${plainArray(sums.map(({ deviceKey }) => deviceKey))}::int[],
-        ${plainArray(sums.map(({ firstMicros }) => firstMicros))}::bigint[],
-        ${plainArray(sums.map(({ lastMicros }) => lastMicros))}::bigint[],
-        ${plainArray(sums.map(({ batches }) => batches))}::bigint[],
-        ${plainArray(sums.map(({ records }) => records))}::bigint[],
-        ${plainArray(sums.map(({ errors }) => errors))}::bigint[],
-        ${plainArray(sums.map(({ deadLetters }) => deadLetters))}::bigint[]
+        ${column(({ deviceKey }) => deviceKey)}::int[],
+        ${column(({ firstMicros }) => firstMicros)}::bigint[],
+        ${column(({ lastMicros }) => lastMicros)}::bigint[],
+        ${column(({ batches }) => batches)}::bigint[],
+        ${column(({ records }) => records)}::bigint[],
+        ${column(({ errors }) => errors)}::bigint[],
+        ${column(({ deadLetters }) => deadLetters)}::bigint[]
       ) as sum (key, first_micros, last_micros, batch_count, record_count, error_count, dead_letter_count)
     ), locked as materialized (
       select key from devices where key in (select key from sums) order by key for no key update
@@ -84,18 +86,19 @@ async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promis
 }
 
 async function upsertDeviceStatistics(db: Kysely<Database>, sums: readonly Sum[]): Promise<void> {
+  const column = plainColumnOf(sums);
   await sql`
     insert into device_statistics as stored
       (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)
     select timestamptz 'epoch' + hour * interval '1 hour', device_key, batches, records, errors, dead_letters, bytes
     from unnest(
-      ${plainArray(sums.map(({ hour }) => hour))}::int[],
-      ${plainArray(sums.map(({ deviceKey }) => deviceKey))}::int[],
-      ${plainArray(sums.map(({ batches }) => batches))}::bigint[],
-      ${plainArray(sums.map(({ records }) => records))}::bigint[],
-      ${plainArray(sums.map(({ errors }) => errors))}::bigint[],
-      ${plainArray(sums.map(({ deadLetters }) => deadLetters))}::bigint[],
-      ${plainArray(sums.map(({ bytes }) => bytes))}::bigint[]
+      ${column(({ hour }) => hour)}::int[],
+      ${column(({ deviceKey }) => deviceKey)}::int[],
+      ${column(({ batches }) => batches)}::bigint[],
+      ${column(({ records }) => records)}::bigint[],
+      ${column(({ errors }) => errors)}::bigint[],
+      ${column(({ deadLetters }) => deadLetters)}::bigint[],
+      ${column(({ bytes }) => bytes)}::bigint[]
     ) as sum (hour, device_key, batches, records, errors, dead_letters, bytes)
     order by device_key, hour
     on conflict (device_key, hour) do update set

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { storedTimeRange } from "#batch/stored-time-range.ts";
-import { byteaArray, plainArray, textArray } from "#postgres/array-literal.ts";
+import { byteaArray, plainArray, plainColumnOf, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { BatchInHand } from "./batch-in-hand.ts";
 
@@ -22,7 +22,7 @@ export async function enterIntoLedger(
 ): Promise<readonly NewBatch[]> {
   const keys = batches.map(({ entry }) => deviceKeys.get(entry.deviceId) ?? unregistered(entry.deviceId));
   const ranges = batches.map(({ scanned, entry }) => storedTimeRange(scanned, entry.receivedAtMicros));
-  const column = (value: (batch: BatchInHand) => number | bigint) => plainArray(batches.map(value));
+  const column = plainColumnOf(batches);
   const { rows } = await sql<{ index: number; id: string }>`
     with candidates as materialized (
       select

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { plainArray, textArray } from "#postgres/array-literal.ts";
+import { plainColumnOf, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Question, Range, SessionProgress, SessionRanges } from "#stream/session-news.ts";
 import type { BatchInHand } from "./batch-in-hand.ts";
@@ -34,7 +34,7 @@ export async function settleSessions(
   if (named.length === 0) return { progress: [], suspects: [] };
   const names = new Map(named.map(({ entry }) => [deviceKeys.get(entry.deviceId), entry.deviceId]));
   const newEntries = new Set(fresh.map(({ entry }) => entry));
-  const column = (value: (batch: BatchInHand) => number | bigint | boolean) => plainArray(named.map(value));
+  const column = plainColumnOf(named);
   const { rows } = await sql<{
     device_key: number;
     session_id: string;

@@ -8,6 +8,11 @@ export function plainArray(values: readonly (number | bigint | boolean)[]): stri
   return `{${values.join(",")}}`;
 }
 
+/** Such an array of one value of each row. */
+export function plainColumnOf<Row>(rows: readonly Row[]) {
+  return (value: (row: Row) => number | bigint | boolean): string => plainArray(rows.map(value));
+}
+
 export function textArray(values: readonly string[]): string {
   return `{${values.map(quoted).join(",")}}`;
 }

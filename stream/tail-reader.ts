@@ -56,7 +56,8 @@ export class TailReader {
       entries = await this.#readShards(after, shards, count, waits ? ["BLOCK", blockMs] : []);
     }
     this.#size.learn(entries.filter((one) => one.entry !== undefined) as Delivery[]);
-    this.#isBehind = shards.some((shard) => entries.filter((one) => one.shard === shard).length === count);
+    const ofShards = Map.groupBy(entries, ({ shard }) => shard).values();
+    this.#isBehind = ofShards.some((own) => own.length === count);
     return entries.sort((a, b) => compareIds(a.id, b.id));
   }
 
