@@ -24,23 +24,28 @@ interface Watched {
   pauseMs: number;
 }
 
-/** What has been silent for so long is asked for; then after twice as long, up to the other. */
-const pauseMs = { first: 2_000, max: 16_000 } as const;
+/**
+ * Without news, a session is asked about after `first`, then after twice as long each time, up to `max`. Where nothing
+ * is expected, after `idle`: its batches may come by another server, and the only message about them may be lost.
+ */
+const pauseMs = { first: 2_000, max: 16_000, idle: 60_000 } as const;
 const lookIntervalMs = 500;
 
 /**
  * What streams want to know of sessions. News come by themselves after every COMMIT; a message that was lost is made
- * up for by asking: at the start, when the subscription was away, and when there is no news although batches were
- * acknowledged. What is kept is one small object a session, as long as a stream watches it.
+ * up for by asking: at the start, when the subscription was away, when there is no news although batches were
+ * acknowledged, and once a minute in any case. What is kept is one small object a session, as long as a stream watches it.
  */
 export class SessionWatches {
   readonly #watched = new Map<string, Watched>();
   readonly #questions: Pick<SessionQuestions, "ask">;
+  readonly #idleMs: number;
   readonly #timer: NodeJS.Timeout;
   readonly #gauge: Gauge;
 
-  constructor(questions: Pick<SessionQuestions, "ask">, registry: Registry) {
+  constructor(questions: Pick<SessionQuestions, "ask">, registry: Registry, idleMs: number = pauseMs.idle) {
     this.#questions = questions;
+    this.#idleMs = idleMs;
     this.#timer = setInterval(() => this.#look(), lookIntervalMs);
     this.#gauge = new Gauge({
       name: "fleetlog_watched_sessions",
@@ -104,7 +109,7 @@ export class SessionWatches {
       session.pauseMs = pauseMs.first;
       for (const onNews of session.listeners) onNews();
     }
-    session.askAt = performance.now() + session.pauseMs;
+    session.askAt = performance.now() + (isWanted(session) ? session.pauseMs : this.#idleMs);
   }
 
   /** News may have been missed: everything is asked for again within a moment, not all at once. */
@@ -129,18 +134,19 @@ export class SessionWatches {
   #look(): void {
     const now = performance.now();
     for (const session of this.#watched.values()) {
-      if (session.askAt <= now && isWanted(session)) this.#ask(session);
+      if (session.askAt <= now) this.#ask(session);
     }
   }
 
   #ask(session: Watched): void {
     this.#questions.ask({ ...session.name, withRanges: false });
-    session.askAt = performance.now() + session.pauseMs * (0.75 + Math.random() / 2);
+    const pause = isWanted(session) ? session.pauseMs : this.#idleMs;
+    session.askAt = performance.now() + pause * (0.75 + Math.random() / 2);
     session.pauseMs = Math.min(session.pauseMs * 2, pauseMs.max);
   }
 }
 
-/** Whether there is something to be known: a session that is committed as far as it was sent needs no question. */
+/** Whether news is due: not of a session that is committed as far as this server has seen it sent. */
 function isWanted({ committed, expected, isStale }: Watched): boolean {
   return isStale || committed === undefined || committed < expected;
 }

@@ -56,19 +56,28 @@ test("tells a stream that asked how far its session is committed, and no other s
   assert.deepEqual(silent.progress, []);
 });
 
-test("tells what is committed already, also to a stream that sends nothing, on every face", async (t) => {
+test("tells what is committed already, also to a stream that sends nothing, on every transport", async (t) => {
+  // One session per transport: in a shared one, a batch sent over the first may be committed before the second asks.
+  const sessions = ["before-grpc", "before-binary", "before-json"] as const;
   const before = openStream(connectGrpc(t, server.grpc));
-  send(before, "before", [1, 2]);
-  await waitFor("two batches", async () => (await stored("before")) === 2);
+  for (const sessionId of sessions) send(before, sessionId, [1, 2]);
+  for (const sessionId of sessions) {
+    await waitFor(`two batches of ${sessionId}`, async () => (await stored(sessionId)) === 2);
+  }
   const grpc = openStream(connectGrpc(t, server.grpc));
-  grpc.send(encodeWish("before"));
-  await waitFor("the progress", () => committedOf(grpc) === 2);
-  for (const binary of [true, false]) {
-    const connect = openConnectStream(t, server.http, binary);
-    connect.send({ reportCommitted: { deviceId: "device-1", sessionId: "before" } });
-    await waitFor("the progress", () => connect.responses.some(({ progress }) => progress?.committed === 2n));
-    connect.send({ batch: makeBatch(3, { sessionId: "before" }) });
-    await waitFor("what came after", () => connect.responses.at(-1)?.progress?.committed !== 2n);
+  grpc.send(encodeWish(sessions[0]));
+  await waitFor("the progress over gRPC", () => committedOf(grpc) === 2);
+  for (const [sessionId, isBinary] of [
+    [sessions[1], true],
+    [sessions[2], false],
+  ] as const) {
+    const connect = openConnectStream(t, server.http, isBinary);
+    const isTold = (committed: bigint) =>
+      connect.responses.some(({ progress }) => progress?.committed === committed);
+    connect.send({ reportCommitted: { deviceId: "device-1", sessionId } });
+    await waitFor(`the progress of ${sessionId}`, () => isTold(2n));
+    connect.send({ batch: makeBatch(3, { sessionId }) });
+    await waitFor(`the third batch of ${sessionId}`, () => isTold(3n));
   }
 });
 
