@@ -48,5 +48,12 @@ export function checkedDropped(dropped: Dropped, sequence: bigint, recordCount: 
     const wanted = `wanted ${sequence} (the batch's own) to ${limits.sequenceMax}`;
     throw new InvalidBatchError("batch.dropped.last_sequence", `is ${lastSequence}, ${wanted}`);
   }
+  const count = lastSequence - sequence + 1n;
+  if (count > limits.droppedBatchesMax) {
+    throw new InvalidBatchError(
+      "batch.dropped.last_sequence",
+      `is ${lastSequence}: that gives up ${count} batches, the limit is ${limits.droppedBatchesMax}`,
+    );
+  }
   return { lastSequence, reason: dropped.reason };
 }

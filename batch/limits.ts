@@ -11,5 +11,19 @@ export const limits = {
   sessionIdBytesMax: 64,
   droppedReasonBytesMax: 256,
   severityMax: 24,
-  sequenceMax: 2n ** 63n - 1n,
+  /** A range of sequences ends one beyond its last number, and PostgreSQL must hold that too. */
+  sequenceMax: 2n ** 63n - 2n,
+  /** Batches that one declaration may give up: those of a device that makes 100 a second, for a year. */
+  droppedBatchesMax: 2n ** 32n,
+  /**
+   * A request in JSON: three times the bytes of the largest batch, for text that is escaped as \uXXXX, and 100 bytes of
+   * names and numbers for each of 10,000 records.
+   */
+  jsonBytesMax: 4 * 1024 * 1024,
+  /** Text kept of the records of one batch that could not be read, together. It counts as part of the batch. */
+  unreadableBytesMax: 65_536,
+  /** Rejected records of one batch that are told and kept one by one. More are counted, and kept together. */
+  rejectionsMax: 100,
+  /** Why a record could not be read. */
+  unreadableReasonBytesMax: 1_024,
 } as const;

@@ -25,6 +25,13 @@ export const recordTags = {
   logger: 3 * 8 + bytes,
   message: 4 * 8 + bytes,
   attributes: 5 * 8 + bytes,
+  unreadable: 6 * 8 + bytes,
+} as const;
+
+export const unreadableTags = {
+  json: 1 * 8 + bytes,
+  jsonBytes: 2 * 8 + varint,
+  reason: 3 * 8 + bytes,
 } as const;
 
 /** An entry of map<string, string> is a message of its own. */
@@ -34,4 +41,4 @@ export const attributeTags = {
 } as const;
 
 /** The highest field number of each message; a higher one belongs to a later version of log.proto. */
-export const knownFieldMax = { batch: 5, dropped: 2, record: 5, attribute: 2 } as const;
+export const knownFieldMax = { batch: 5, dropped: 2, record: 6, attribute: 2, unreadable: 3 } as const;

@@ -1,6 +1,6 @@
 import { limits } from "./limits.ts";
 import { quoted } from "./quoted.ts";
-import type { RecordFields } from "./record-fields.ts";
+import type { RecordFields, UnreadableBounds } from "./record-fields.ts";
 import { textFault } from "./text-fault.ts";
 
 /**
@@ -8,6 +8,7 @@ import { textFault } from "./text-fault.ts";
  * log.proto. `undefined` for a good record, which is decided without allocating.
  */
 export function recordFault(text: DataView, record: RecordFields): string | undefined {
+  if (record.unreadable !== undefined) return unreadableFault(text, record.unreadable);
   if (record.severity < 0 || record.severity > limits.severityMax) {
     return `severity is ${record.severity}, it must be from 0 to ${limits.severityMax}`;
   }
@@ -35,4 +36,12 @@ function attributesFault(text: DataView, record: RecordFields): string | undefin
     return `attributes[${quoted(name)}] ${value}`;
   }
   return undefined;
+}
+
+/** In the words of the server that could not read it. */
+function unreadableFault(text: DataView, { reasonStart, reasonEnd }: UnreadableBounds): string {
+  const fault = textFault(text, reasonStart, reasonEnd, limits.unreadableReasonBytesMax);
+  if (fault !== undefined) return `unreadable.reason ${fault}`;
+  const reason = Buffer.from(text.buffer, text.byteOffset + reasonStart, reasonEnd - reasonStart).toString();
+  return reason === "" ? "unreadable: no reason is given" : reason;
 }

@@ -1,6 +1,16 @@
 import { limits } from "./limits.ts";
-import { attributeTags, knownFieldMax, recordTags } from "./log-tags.ts";
+import { attributeTags, knownFieldMax, recordTags, unreadableTags } from "./log-tags.ts";
 import type { WireReader } from "./wire-reader.ts";
+
+/** Where the fields of an UnreadableRecord lie in the batch's bytes. */
+export interface UnreadableBounds {
+  jsonStart: number;
+  jsonEnd: number;
+  /** Before it was cut, as its server says. */
+  jsonBytes: number;
+  reasonStart: number;
+  reasonEnd: number;
+}
 
 /**
  * Where the fields of one record lie in the batch's bytes. One object serves all records of a batch, one after
@@ -20,6 +30,8 @@ export class RecordFields {
   attributeCount = 0;
   /** Start and end of the key, start and end of the value, for each attribute up to the limit. */
   readonly attributeBounds = new Int32Array(4 * limits.attributesMax);
+  /** Set when the record only stands for one that could not be read. */
+  unreadable: UnreadableBounds | undefined;
 
   /** Reads the record that fills the next `size` bytes. */
   read(reader: WireReader, size: number): void {
@@ -53,6 +65,9 @@ export class RecordFields {
         case recordTags.attributes:
           this.#readAttribute(reader, reader.size());
           break;
+        case recordTags.unreadable:
+          this.#readUnreadable(reader, reader.size());
+          break;
         default:
           reader.skipUnknown(tag, knownFieldMax.record);
       }
@@ -69,6 +84,32 @@ export class RecordFields {
     this.messageStart = 0;
     this.messageEnd = 0;
     this.attributeCount = 0;
+    this.unreadable = undefined;
+  }
+
+  #readUnreadable(reader: WireReader, size: number): void {
+    const recordEnd = reader.end;
+    reader.end = reader.position + size;
+    const found = this.unreadable ?? { jsonStart: 0, jsonEnd: 0, jsonBytes: 0, reasonStart: 0, reasonEnd: 0 };
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag === unreadableTags.json) {
+        const size = reader.size();
+        found.jsonStart = reader.position;
+        found.jsonEnd = reader.position += size;
+      } else if (tag === unreadableTags.jsonBytes) {
+        reader.varint();
+        found.jsonBytes = reader.low >>> 0;
+      } else if (tag === unreadableTags.reason) {
+        const size = reader.size();
+        found.reasonStart = reader.position;
+        found.reasonEnd = reader.position += size;
+      } else {
+        reader.skipUnknown(tag, knownFieldMax.unreadable);
+      }
+    }
+    this.unreadable = found;
+    reader.end = recordEnd;
   }
 
   #readAttribute(reader: WireReader, size: number): void {

@@ -4,7 +4,7 @@ import { InvalidBatchError } from "./invalid-batch.ts";
 import { limits } from "./limits.ts";
 import { batchTags, knownFieldMax } from "./log-tags.ts";
 import { recordFault } from "./record-fault.ts";
-import { RecordFields } from "./record-fields.ts";
+import { RecordFields, type UnreadableBounds } from "./record-fields.ts";
 import { RecordSummary } from "./record-summary.ts";
 import { WireReader } from "./wire-reader.ts";
 
@@ -42,6 +42,8 @@ export interface Rejection {
   /** Where the encoded LogRecord lies in the batch's bytes. */
   readonly start: number;
   readonly end: number;
+  /** Set when the record came as JSON that could not be read. */
+  readonly unreadable?: UnreadableBounds;
 }
 
 // One for all batches: scanning is synchronous, and nothing of it outlives the call.
@@ -89,7 +91,11 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         record.read(reader, size);
         const reason = recordFault(text, record);
         if (reason === undefined) summary.add(record);
-        else rejections.push({ index: recordCount, reason, start, end: start + size });
+        else {
+          const { unreadable } = record;
+          const rejection = { index: recordCount, reason, start, end: start + size };
+          rejections.push(unreadable === undefined ? rejection : { ...rejection, unreadable });
+        }
         recordCount += 1;
         break;
       }
@@ -131,9 +137,11 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   };
 }
 
-/** The encoded LogRecord that was rejected, as sent: a view into the batch's bytes. */
-export function rejectedBytes(batch: ScannedBatch, rejection: Rejection): Buffer {
-  return batch.bytes.subarray(rejection.start, rejection.end);
+/** A record that was rejected, as sent, a view into the batch's bytes: the encoded LogRecord, or its text in JSON. */
+export function rejectedBytes({ bytes }: ScannedBatch, { start, end, unreadable }: Rejection): Buffer {
+  return unreadable === undefined
+    ? bytes.subarray(start, end)
+    : bytes.subarray(unreadable.jsonStart, unreadable.jsonEnd);
 }
 
 function readBytes(reader: WireReader): Buffer {

@@ -5,9 +5,6 @@ import type { Question, Range, SessionProgress, SessionRanges } from "#stream/se
 import type { BatchInHand } from "./batch-in-hand.ts";
 import type { NewBatch } from "./ledger.ts";
 
-/** The upper end of a range is one beyond its last number, and must fit into a bigint too. */
-const rangedSequenceMax = 2n ** 63n - 2n;
-
 /** What became of the sessions of a flush. */
 export interface SettledSessions {
   /** How far each of them is settled now. */
@@ -50,8 +47,8 @@ export async function settleSessions(
       from unnest(
         ${column(({ entry }) => deviceKeys.get(entry.deviceId)!)}::int[],
         ${textArray(named.map(({ entry }) => entry.sessionId))}::text[],
-        ${column(({ entry }) => ranged(entry.sequence))}::bigint[],
-        ${column(({ entry, scanned }) => ranged(scanned.dropped?.lastSequence ?? entry.sequence))}::bigint[],
+        ${column(({ entry }) => entry.sequence)}::bigint[],
+        ${column(({ entry, scanned }) => scanned.dropped?.lastSequence ?? entry.sequence)}::bigint[],
         ${column(({ scanned }) => scanned.dropped !== undefined)}::boolean[],
         ${column(({ entry }) => newEntries.has(entry))}::boolean[]
       ) as batch (device_key, session_id, first, last, is_dropped, is_new)
@@ -148,8 +145,4 @@ function listOf(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
     select coalesce(json_agg(json_build_array(lower(range)::text, (upper(range) - 1)::text)), '[]')
     from (select unnest(${ranges}) as range limit 1000) as lowest
   )`;
-}
-
-function ranged(sequence: bigint): bigint {
-  return sequence < rangedSequenceMax ? sequence : rangedSequenceMax;
 }

@@ -57,14 +57,15 @@ export class BatchPipeline {
     return full;
   }
 
-  push(request: Uint8Array): void {
+  /** `accept` instead of the usual one, for a request of which its bytes do not say all. */
+  push(request: Uint8Array, accept = this.#options.accept): void {
     const slot: Slot = { bytes: request.length, verdict: undefined };
     this.#waiting.push(slot);
     this.#holding.add(slot);
     this.#bytes += slot.bytes;
     this.#options.room.bytes += slot.bytes;
     // A rejection here is a bug of ours and ends the process: no batch may be left without an answer.
-    void this.#answer(slot, request);
+    void this.#answer(slot, accept(request));
   }
 
   /** Whether every batch pushed so far is answered and its ack sent. */
@@ -85,8 +86,8 @@ export class BatchPipeline {
     for (const slot of this.#holding) this.#release(slot);
   }
 
-  async #answer(slot: Slot, request: Uint8Array): Promise<void> {
-    slot.verdict = await this.#options.accept(request);
+  async #answer(slot: Slot, verdict: Promise<Verdict>): Promise<void> {
+    slot.verdict = await verdict;
     this.#deliver();
   }
 

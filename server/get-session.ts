@@ -14,7 +14,7 @@ import type { Refusal } from "./verdict.ts";
 
 /** Answers GetSession, on whichever face. Never rejects. */
 export async function getSession(
-  { deviceId, sessionId }: GetSessionRequest,
+  { deviceId, sessionId }: Pick<GetSessionRequest, "deviceId" | "sessionId">,
   lookups: SessionLookups,
 ): Promise<GetSessionResponse | Refusal> {
   let name: SessionName;

@@ -72,12 +72,12 @@ export class IngestStream implements OpenStream {
     return this.#ending;
   }
 
-  push(request: Uint8Array): void {
-    this.#pipeline.push(request);
+  push(request: Uint8Array, accept?: () => Promise<Verdict>): void {
+    this.#pipeline.push(request, accept);
   }
 
   /** The device wants to know how far this session is committed. A wish that makes no sense ends the stream. */
-  reportCommitted({ deviceId, sessionId }: SessionName): void {
+  reportCommitted({ deviceId, sessionId }: Pick<SessionName, "deviceId" | "sessionId">): void {
     if (this.#ending) return;
     try {
       const name = sessionName(deviceId, sessionId, "report_committed.");

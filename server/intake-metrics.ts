@@ -7,6 +7,8 @@ export interface IntakeMetrics {
   appending(bytes: number): (seconds: number) => void;
   accepted(acceptedRecords: number, rejectedRecords: number): void;
   refused(code: Refusal["code"]): void;
+  /** What a request in JSON had that is not stored as it was sent. */
+  json(unknownFields: number, replacedHalves: number): void;
 }
 
 export function createIntakeMetrics(registry: Registry): IntakeMetrics {
@@ -39,6 +41,16 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
     buckets: latencyBuckets,
     registers,
   });
+  const jsonUnknownFields = new Counter({
+    name: "fleetlog_json_unknown_fields_total",
+    help: "Keys in JSON requests that the protos do not have. Their values are ignored.",
+    registers,
+  });
+  const jsonReplacedHalves = new Counter({
+    name: "fleetlog_json_replaced_surrogates_total",
+    help: "Lone surrogates (such as \\ud83d of a cut emoji) in JSON requests, stored as U+FFFD.",
+    registers,
+  });
   // Looking a label up costs more than counting: each is looked up once.
   const takenBatches = batches.labels("accepted");
   const acceptedRecords = records.labels("accepted");
@@ -63,5 +75,9 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
       if (rejected > 0) rejectedRecords.inc(rejected);
     },
     refused: (code) => refusedBatches[code].inc(),
+    json(unknownFields, replacedHalves) {
+      if (unknownFields > 0) jsonUnknownFields.inc(unknownFields);
+      if (replacedHalves > 0) jsonReplacedHalves.inc(replacedHalves);
+    },
   };
 }

@@ -1,10 +1,12 @@
 import { digest } from "#batch/digest.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import type { JsonRequest } from "#batch/json/json-request.ts";
+import { readSequence } from "#batch/read-sequence.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import { StreamFullError, StreamUnavailableError } from "#stream/errors.ts";
 import type { IntakeMetrics } from "./intake-metrics.ts";
-import { unwrapRequest } from "./unwrap-request.ts";
+import { readRequestSequence, unwrapRequest } from "./unwrap-request.ts";
 import { invalidArgument, type Refusal, resourceExhausted, unavailable, type Verdict } from "./verdict.ts";
 
 /**
@@ -42,15 +44,34 @@ export class Intake {
 
   /** Takes in the batch of an encoded PushLogsRequest or StreamLogsRequest, which have the same form. */
   acceptRequest(request: Uint8Array): Promise<Verdict> {
-    return this.#take(() => unwrapRequest(request));
+    return this.#take(
+      () => unwrapRequest(request),
+      () => readRequestSequence(request),
+    );
   }
 
   /** Takes in an encoded LogBatch. Empty counts as missing. Never rejects; resolves once Redis answered. */
   accept(batch: Uint8Array): Promise<Verdict> {
-    return this.#take(() => batch);
+    return this.#take(
+      () => batch,
+      () => readSequence(batch),
+    );
   }
 
-  async #take(readBatch: () => Uint8Array): Promise<Verdict> {
+  /** Takes in the batch of a request that came as JSON. */
+  acceptJson({ batch, error, sequence, unknownFields, replacedHalves }: JsonRequest): Promise<Verdict> {
+    this.#metrics.json(unknownFields, replacedHalves);
+    return this.#take(
+      () => {
+        if (error !== undefined) throw error;
+        return batch ?? new Uint8Array();
+      },
+      () => sequence,
+    );
+  }
+
+  /** `sequenceOf` is asked only for a batch that is refused. */
+  async #take(readBatch: () => Uint8Array, sequenceOf: () => bigint): Promise<Verdict> {
     const startedAt = performance.now();
     let batch: Uint8Array;
     let scanned: ScannedBatch;
@@ -60,7 +81,7 @@ export class Intake {
       scanned = scan(batch);
     } catch (error) {
       if (!(error instanceof InvalidBatchError)) throw error;
-      return this.#refuse(0n, refusalOf(error));
+      return this.#refuse(sequenceOf(), refusalOf(error));
     }
     if (this.#closedBecause !== undefined) {
       return this.#refuse(scanned.sequence, later(unavailable, this.#closedBecause));

@@ -58,7 +58,9 @@ await runProgram(logger, async (program) => {
   const { epochs, watches, openStreams } = streams;
   const parts = { ...streams, intake, startRpc: createRpcMetrics(registry) };
   const grpc = createGrpcFace(parts);
-  const http = createHttpFace(createRequestListener(createIngestRoutes(parts), logger));
+  const http = createHttpFace(
+    createRequestListener(createIngestRoutes({ ...parts, requestBytesMax: config.inFlightBytesMax }), logger),
+  );
 
   const watch = new RedisWatch({
     redis,

@@ -1,5 +1,6 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import { readSequence } from "#batch/read-sequence.ts";
 
 /**
  * The bytes of field 1, `batch`, of an encoded PushLogsRequest or StreamLogsRequest: a view, nothing is copied or
@@ -25,9 +26,11 @@ function startOfLoneBatch(request: Uint8Array): number {
 
 function unwrapSlowly(request: Uint8Array): Uint8Array {
   let batch = request.subarray(0, 0);
+  let fields = 0;
   try {
     const reader = new BinaryReader(request);
     while (reader.pos < reader.len) {
+      if (++fields > fieldsMax) throw new Error(`it has more than ${fieldsMax} fields`);
       const [field, wireType] = reader.tag();
       if (field === 1 && wireType === WireType.LengthDelimited) batch = reader.bytes();
       else reader.skip(wireType, field);
@@ -55,7 +58,8 @@ export function wishOf(request: Uint8Array): Wish | undefined {
   try {
     let hasBatch = false;
     const session: Uint8Array[] = [];
-    while (reader.pos < reader.len) {
+    for (let fields = 0; reader.pos < reader.len; fields++) {
+      if (fields === fieldsMax) return undefined;
       const [field, wireType] = reader.tag();
       if (field === 2 && wireType === WireType.LengthDelimited) session.push(reader.bytes());
       else {
@@ -68,6 +72,31 @@ export function wishOf(request: Uint8Array): Wish | undefined {
     return undefined; // the intake refuses these bytes, in words
   }
 }
+
+/**
+ * The sequence of the batch of a request that is refused: see readSequence. Of a request that is cut off within its
+ * batch too.
+ */
+export function readRequestSequence(request: Uint8Array): bigint {
+  const start = startOfLoneBatch(request) || startOfCutBatch(request);
+  try {
+    return readSequence(start > 0 ? request.subarray(start) : unwrapRequest(request));
+  } catch (error) {
+    if (error instanceof InvalidBatchError) return 0n;
+    throw error;
+  }
+}
+
+/** Where the bytes of a batch begin that the request begins with, and that is longer than the request. */
+function startOfCutBatch(request: Uint8Array): number {
+  if (request[0] !== batchTag) return 0;
+  let at = 1;
+  while (at <= lengthBytesMax && (request[at] ?? 0) >= 0x80) at += 1;
+  return at + 1;
+}
+
+/** A request has two; more are unknown ones, each of which costs as much as a record. */
+const fieldsMax = 1_000;
 
 const batchTag = (1 << 3) | WireType.LengthDelimited;
 /** A length of up to 256 MiB, far beyond what is read at all. */

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { limits } from "#batch/limits.ts";
 import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /** What became of one batch. It is on disk unless there is a refusal. */
@@ -28,7 +29,8 @@ export function toAck({ sequence, accepted, rejections, refusal }: Verdict): Ack
   return create(AckSchema, {
     sequence,
     accepted,
-    rejections: rejections.map(({ index, reason }) => ({ index, reason })),
+    rejections: rejections.slice(0, limits.rejectionsMax).map(({ index, reason }) => ({ index, reason })),
+    rejected: rejections.length,
     ...(refusal ? { error: refusal } : {}),
   });
 }

@@ -1,29 +1,29 @@
-import { toBinary } from "@bufbuild/protobuf";
-import { type ConnectRouter, createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import type { DescService } from "@bufbuild/protobuf";
+import { createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { compressionGzip } from "@connectrpc/connect-node";
+import { readJsonRequest } from "#batch/json/json-request.ts";
+import { readJsonSessionName } from "#batch/json/json-session-name.ts";
 import { limits } from "#batch/limits.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
-import {
-  type GetSessionRequest,
-  IngestService,
-  type StreamLogsRequest,
-} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { type LogBatch, LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { getSession } from "../get-session.ts";
-import type { Intake } from "../intake.ts";
+import { type Intake, refusalOf } from "../intake.ts";
 import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
 import { blameSender } from "./blame-sender.ts";
+import { createBoundedGzip } from "./bounded-gzip.ts";
+import { jsonAsBytes, jsonBytes } from "./json-bytes.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { refusalError } from "./refusal-error.ts";
-import { type ShadowRequest, shadowService } from "./shadow-service.ts";
+import { RequestBudget } from "./request-budget.ts";
+import { jsonShadowService, type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
-import { strictTextDecoder } from "./strict-text-decoder.ts";
 
 export interface IngestRoutesOptions extends StreamParts {
   readonly intake: Intake;
   readonly startRpc: StartRpc;
+  /** Of unary requests that are being read, all together. */
+  readonly requestBytesMax: number;
 }
 
 /** The handlers of IngestService by path, for each of the two kinds of encoding. */
@@ -32,53 +32,64 @@ export interface IngestRoutes {
   readonly json: ReadonlyMap<string, UniversalHandler>;
 }
 
-/** A batch of 1 MiB can be several times as long in JSON; what is larger is refused before it is in memory. */
-const requestBytesMax = 8 * limits.batchBytesMax;
-
-/** connect passes all of them on to its JSON serialization, which takes a decoder too. */
-const jsonOptions = {
-  ignoreUnknownFields: false,
-  alwaysEmitImplicit: true,
-  textDecoder: strictTextDecoder,
-};
+/** A batch, and what a request has beside it. A larger batch is refused by name, one that is larger than this as a request. */
+const binaryBytesMax = limits.batchBytesMax + 64 * 1024;
+/** Two names, whatever way they are written. */
+const sessionBytesMax = 4 * 1024;
 
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const { intake } = options;
   const accept = (batch: Uint8Array) => intake.accept(batch);
   const parts = { ...options, accept };
-  const look = async (request: GetSessionRequest) => {
+  const look = async (request: Pick<GetSessionRequest, "deviceId" | "sessionId">) => {
     const answer = await getSession(request, options.lookups);
     if ("code" in answer) throw refusalError(answer);
     return answer;
   };
+  const readJson = (request: unknown): StreamRequest => {
+    const json = readJsonRequest(jsonBytes(request));
+    const batch = json.batch ?? (json.error && nothing);
+    return { batch, reportCommitted: json.reportCommitted, accept: () => intake.acceptJson(json) };
+  };
 
-  const binary: Partial<ServiceImpl<typeof IngestService>> = {
-    pushLogs: async (request) => answer(await accept(shadowed(request).batch ?? nothing)),
-    streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
-    getSession: look,
-  };
-  const json: Partial<ServiceImpl<typeof IngestService>> = {
-    pushLogs: async (request) => answer(await accept(encode(request.batch) ?? nothing)),
-    streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
-    getSession: look,
-  };
+  const handlers = createHandlers(options);
   return {
-    // The shadow has the same methods as the real service, with other request types.
-    binary: handlers(options, (router) => router.service(shadowService as typeof IngestService, binary)),
-    json: handlers(options, (router) => router.service(IngestService, json)),
+    binary: handlers(shadowService, binaryBytesMax, {
+      pushLogs: async (request) => answer(await accept(shadowed(request).batch ?? nothing)),
+      streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
+      getSession: look,
+    }),
+    json: handlers(jsonShadowService, limits.jsonBytesMax, {
+      pushLogs: async (request) => answer(await intake.acceptJson(readJsonRequest(jsonBytes(request)))),
+      streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
+      getSession: (request) => look(readName(request)),
+    }),
   };
 }
 
-function handlers({ startRpc }: IngestRoutesOptions, route: (router: ConnectRouter) => void) {
-  const router = createConnectRouter({
+type Implementation = ServiceImpl<typeof IngestService>;
+
+function createHandlers({ startRpc, requestBytesMax }: IngestRoutesOptions) {
+  const budget = new RequestBudget(requestBytesMax);
+  const shared = {
     grpc: false, // the other face serves it, many times faster
-    readMaxBytes: requestBytesMax,
-    acceptCompression: [compressionGzip], // of what it unpacks to, no more than readMaxBytes is made
-    jsonOptions,
+    acceptCompression: [createBoundedGzip()],
+    // Fields that are not known are many when somebody means harm, and each would be an object.
+    binaryOptions: { readUnknownFields: false },
+    // connect passes all of them on to its JSON serialization, which takes a decoder too.
+    jsonOptions: { alwaysEmitImplicit: true, textDecoder: jsonAsBytes },
     interceptors: [observeCalls(startRpc)],
-  });
-  route(router);
-  return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(handler)]));
+  };
+  return (shadow: DescService, readMaxBytes: number, implementation: Implementation) => {
+    const batches = createConnectRouter({ ...shared, readMaxBytes });
+    const sessions = createConnectRouter({ ...shared, readMaxBytes: sessionBytesMax });
+    // A shadow has the same methods as the real service, with other request types.
+    const { pushLogs, streamLogs, getSession } = (shadow as typeof IngestService).method;
+    batches.rpc(pushLogs, implementation.pushLogs).rpc(streamLogs, implementation.streamLogs);
+    sessions.rpc(getSession, implementation.getSession);
+    const handlers = [...batches.handlers, ...sessions.handlers];
+    return new Map(handlers.map((handler) => [handler.requestPath, budget.within(blameSender(handler))]));
+  };
 }
 
 function answer(verdict: Verdict) {
@@ -98,13 +109,12 @@ function readShadow(request: unknown): StreamRequest {
   return { batch, reportCommitted };
 }
 
-function readJson({ batch, reportCommitted }: StreamLogsRequest): StreamRequest {
-  return { batch: encode(batch), reportCommitted };
-}
-
-/** What the device said in JSON, encoded once; its digest is over these bytes. */
-function encode(batch: LogBatch | undefined): Uint8Array | undefined {
-  return batch && toBinary(LogBatchSchema, batch);
+function readName(request: unknown) {
+  try {
+    return readJsonSessionName(jsonBytes(request));
+  } catch (error) {
+    throw refusalError(refusalOf(error));
+  }
 }
 
 async function* map<From, To>(from: AsyncIterable<From>, convert: (value: From) => To): AsyncIterable<To> {

@@ -3,13 +3,15 @@ import { ConnectError } from "@connectrpc/connect";
 import { type SessionName, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { away, IngestStream, type StreamFace } from "../ingest-stream.ts";
 import type { StreamParts } from "../stream-parts.ts";
-import { toAck } from "../verdict.ts";
+import { toAck, type Verdict } from "../verdict.ts";
 import { refusalError, sendersMistake } from "./refusal-error.ts";
 
 /** One message of a device, its batch as bytes. */
 export interface StreamRequest {
   readonly batch: Uint8Array | undefined;
-  readonly reportCommitted: SessionName | undefined;
+  readonly reportCommitted: Pick<SessionName, "deviceId" | "sessionId"> | undefined;
+  /** Takes the batch in, where more is known of it than its bytes. */
+  readonly accept?: () => Promise<Verdict>;
 }
 
 type Response = MessageInitShape<typeof StreamLogsResponseSchema>;
@@ -50,9 +52,10 @@ export async function* streamResponses(
 
   const read = async () => {
     try {
-      for await (const { batch, reportCommitted } of requests) {
+      for await (const { batch, reportCommitted, accept } of requests) {
         if (stream.isEnding) return;
-        if (batch !== undefined || reportCommitted === undefined) stream.push(batch ?? new Uint8Array());
+        if (batch !== undefined || reportCommitted === undefined)
+          stream.push(batch ?? new Uint8Array(), accept);
         if (reportCommitted !== undefined) stream.reportCommitted(reportCommitted);
         if (!stream.isFull) continue;
         roomAgain = Promise.withResolvers();

@@ -1,6 +1,6 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { type SessionName, SessionNameSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { decodeName } from "../decode-name.ts";
 import { away, IngestStream, unreadable } from "../ingest-stream.ts";
 import type { Intake } from "../intake.ts";
 import type { StreamParts } from "../stream-parts.ts";
@@ -104,7 +104,7 @@ export function streamLogsHandler(parts: IngestParts, call: IngestCall): CallHan
       if (wish === undefined) return;
       let name: SessionName;
       try {
-        name = fromBinary(SessionNameSchema, wish.session);
+        name = decodeName(SessionNameSchema, wish.session);
       } catch (error) {
         void stream.finish(unreadable("report_committed", error));
         return;

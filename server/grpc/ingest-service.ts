@@ -1,4 +1,4 @@
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import {
   type handleUnaryCall,
   Metadata,
@@ -13,6 +13,7 @@ import {
   GetSessionRequestSchema,
   GetSessionResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { decodeName } from "../decode-name.ts";
 import { getSession } from "../get-session.ts";
 import { unreadable } from "../ingest-stream.ts";
 import { type IngestParts, pushLogs, type Status, streamLogsHandler } from "./ingest-calls.ts";
@@ -48,7 +49,7 @@ export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation
   const look = async (request: Buffer): Promise<Buffer | Status> => {
     let decoded: GetSessionRequest;
     try {
-      decoded = fromBinary(GetSessionRequestSchema, request);
+      decoded = decodeName(GetSessionRequestSchema, request);
     } catch (error) {
       return refusalStatus(unreadable("request", error));
     }

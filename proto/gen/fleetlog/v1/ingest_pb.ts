@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/ingest.proto.
  */
 export const file_fleetlog_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIm0KEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMgoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlNlc3Npb25OYW1lIjQKC1Nlc3Npb25OYW1lEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIlwKElN0cmVhbUxvZ3NSZXNwb25zZRIdCgNhY2sYASABKAsyEC5mbGVldGxvZy52MS5BY2sSJwoIcHJvZ3Jlc3MYAiABKAsyFS5mbGVldGxvZy52MS5Qcm9ncmVzcyIsCghQcm9ncmVzcxIRCgljb21taXR0ZWQYASABKAQSDQoFZXBvY2gYAiABKAYiOgoRR2V0U2Vzc2lvblJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiKQoKQmF0Y2hSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIoMBChJHZXRTZXNzaW9uUmVzcG9uc2USKgoJY29tbWl0dGVkGAEgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIoCgdkcm9wcGVkGAIgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIXCg9jb21taXR0ZWRfdW50aWwYAyABKAQifQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkiUgoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgFEg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFgoOcmV0cnlfZGVsYXlfbXMYBCABKA0y/wEKDUluZ2VzdFNlcnZpY2USRwoIUHVzaExvZ3MSHC5mbGVldGxvZy52MS5QdXNoTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5QdXNoTG9nc1Jlc3BvbnNlElEKClN0cmVhbUxvZ3MSHi5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVxdWVzdBofLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXNwb25zZSgBMAESUgoKR2V0U2Vzc2lvbhIeLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXF1ZXN0Gh8uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log]);
+  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIm0KEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMgoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlNlc3Npb25OYW1lIjQKC1Nlc3Npb25OYW1lEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIlwKElN0cmVhbUxvZ3NSZXNwb25zZRIdCgNhY2sYASABKAsyEC5mbGVldGxvZy52MS5BY2sSJwoIcHJvZ3Jlc3MYAiABKAsyFS5mbGVldGxvZy52MS5Qcm9ncmVzcyIsCghQcm9ncmVzcxIRCgljb21taXR0ZWQYASABKAQSDQoFZXBvY2gYAiABKAYiOgoRR2V0U2Vzc2lvblJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiKQoKQmF0Y2hSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIoMBChJHZXRTZXNzaW9uUmVzcG9uc2USKgoJY29tbWl0dGVkGAEgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIoCgdkcm9wcGVkGAIgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIXCg9jb21taXR0ZWRfdW50aWwYAyABKAQijwEKA0FjaxIQCghzZXF1ZW5jZRgBIAEoBBIQCghhY2NlcHRlZBgCIAEoDRIqCgpyZWplY3Rpb25zGAMgAygLMhYuZmxlZXRsb2cudjEuUmVqZWN0aW9uEiYKBWVycm9yGAQgASgLMhcuZmxlZXRsb2cudjEuQmF0Y2hFcnJvchIQCghyZWplY3RlZBgFIAEoDSIqCglSZWplY3Rpb24SDQoFaW5kZXgYASABKA0SDgoGcmVhc29uGAIgASgJIlIKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoBRINCgVmaWVsZBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhYKDnJldHJ5X2RlbGF5X21zGAQgASgNMv8BCg1Jbmdlc3RTZXJ2aWNlEkcKCFB1c2hMb2dzEhwuZmxlZXRsb2cudjEuUHVzaExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuUHVzaExvZ3NSZXNwb25zZRJRCgpTdHJlYW1Mb2dzEh4uZmxlZXRsb2cudjEuU3RyZWFtTG9nc1JlcXVlc3QaHy5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVzcG9uc2UoATABElIKCkdldFNlc3Npb24SHi5mbGVldGxvZy52MS5HZXRTZXNzaW9uUmVxdWVzdBofLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXNwb25zZSIDkAIBYgZwcm90bzM", [file_fleetlog_v1_log]);
 
 /**
  * One batch to take in.
@@ -279,7 +279,10 @@ export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PUR
  */
 export type Ack = Message<"fleetlog.v1.Ack"> & {
   /**
-   * The batch's sequence, as sent.
+   * The batch's sequence, as sent, also when the batch is refused. 0 when it
+   * cannot be read: the sender left it out, or the bytes are malformed before it,
+   * or it stands behind 30,000 other fields. Acks come in the order of the
+   * batches, so that one too is told.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -293,8 +296,9 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
   accepted: number;
 
   /**
-   * The other records: each refused for its own reason and kept with it in
-   * the table dead_letters. Sending them again would end the same way.
+   * The other records, the first 100 of them: each rejected for its own reason
+   * and kept with it in the table dead_letters. Sending them again would end the
+   * same way.
    *
    * @generated from field: repeated fleetlog.v1.Rejection rejections = 3;
    */
@@ -306,6 +310,13 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
    * @generated from field: fleetlog.v1.BatchError error = 4;
    */
   error?: BatchError | undefined;
+
+  /**
+   * How many records are rejected: exact, also where rejections is cut.
+   *
+   * @generated from field: uint32 rejected = 5;
+   */
+  rejected: number;
 };
 
 /**

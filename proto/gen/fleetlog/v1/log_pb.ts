@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/log.proto.
  */
 export const file_fleetlog_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxItwBCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKTAQoITG9nQmF0Y2gSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSJwoHcmVjb3JkcxgEIAMoCzIWLmZsZWV0bG9nLnYxLkxvZ1JlY29yZBIlCgdkcm9wcGVkGAUgASgLMhQuZmxlZXRsb2cudjEuRHJvcHBlZCIwCgdEcm9wcGVkEhUKDWxhc3Rfc2VxdWVuY2UYASABKAQSDgoGcmVhc29uGAIgASgJKo4ECghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhIKDlNFVkVSSVRZX1RSQUNFEAESEwoPU0VWRVJJVFlfVFJBQ0UyEAISEwoPU0VWRVJJVFlfVFJBQ0UzEAMSEwoPU0VWRVJJVFlfVFJBQ0U0EAQSEgoOU0VWRVJJVFlfREVCVUcQBRITCg9TRVZFUklUWV9ERUJVRzIQBhITCg9TRVZFUklUWV9ERUJVRzMQBxITCg9TRVZFUklUWV9ERUJVRzQQCBIRCg1TRVZFUklUWV9JTkZPEAkSEgoOU0VWRVJJVFlfSU5GTzIQChISCg5TRVZFUklUWV9JTkZPMxALEhIKDlNFVkVSSVRZX0lORk80EAwSEQoNU0VWRVJJVFlfV0FSThANEhIKDlNFVkVSSVRZX1dBUk4yEA4SEgoOU0VWRVJJVFlfV0FSTjMQDxISCg5TRVZFUklUWV9XQVJONBAQEhIKDlNFVkVSSVRZX0VSUk9SEBESEwoPU0VWRVJJVFlfRVJST1IyEBISEwoPU0VWRVJJVFlfRVJST1IzEBMSEwoPU0VWRVJJVFlfRVJST1I0EBQSEgoOU0VWRVJJVFlfRkFUQUwQFRITCg9TRVZFUklUWV9GQVRBTDIQFhITCg9TRVZFUklUWV9GQVRBTDMQFxITCg9TRVZFUklUWV9GQVRBTDQQGGIGcHJvdG8z");
+  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxIo8CCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRIxCgp1bnJlYWRhYmxlGAYgASgLMh0uZmxlZXRsb2cudjEuVW5yZWFkYWJsZVJlY29yZBoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChBVbnJlYWRhYmxlUmVjb3JkEgwKBGpzb24YASABKAwSEgoKanNvbl9ieXRlcxgCIAEoDRIOCgZyZWFzb24YAyABKAkikwEKCExvZ0JhdGNoEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEicKB3JlY29yZHMYBCADKAsyFi5mbGVldGxvZy52MS5Mb2dSZWNvcmQSJQoHZHJvcHBlZBgFIAEoCzIULmZsZWV0bG9nLnYxLkRyb3BwZWQiMAoHRHJvcHBlZBIVCg1sYXN0X3NlcXVlbmNlGAEgASgEEg4KBnJlYXNvbhgCIAEoCSqOBAoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABISCg5TRVZFUklUWV9UUkFDRRABEhMKD1NFVkVSSVRZX1RSQUNFMhACEhMKD1NFVkVSSVRZX1RSQUNFMxADEhMKD1NFVkVSSVRZX1RSQUNFNBAEEhIKDlNFVkVSSVRZX0RFQlVHEAUSEwoPU0VWRVJJVFlfREVCVUcyEAYSEwoPU0VWRVJJVFlfREVCVUczEAcSEwoPU0VWRVJJVFlfREVCVUc0EAgSEQoNU0VWRVJJVFlfSU5GTxAJEhIKDlNFVkVSSVRZX0lORk8yEAoSEgoOU0VWRVJJVFlfSU5GTzMQCxISCg5TRVZFUklUWV9JTkZPNBAMEhEKDVNFVkVSSVRZX1dBUk4QDRISCg5TRVZFUklUWV9XQVJOMhAOEhIKDlNFVkVSSVRZX1dBUk4zEA8SEgoOU0VWRVJJVFlfV0FSTjQQEBISCg5TRVZFUklUWV9FUlJPUhAREhMKD1NFVkVSSVRZX0VSUk9SMhASEhMKD1NFVkVSSVRZX0VSUk9SMxATEhMKD1NFVkVSSVRZX0VSUk9SNBAUEhIKDlNFVkVSSVRZX0ZBVEFMEBUSEwoPU0VWRVJJVFlfRkFUQUwyEBYSEwoPU0VWRVJJVFlfRkFUQUwzEBcSEwoPU0VWRVJJVFlfRkFUQUw0EBhiBnByb3RvMw");
 
 /**
  * One log record of a device. All text is UTF-8 without NUL; a record that
@@ -60,6 +60,14 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
    * @generated from field: map<string, string> attributes = 5;
    */
   attributes: { [key: string]: string };
+
+  /**
+   * A record that a server received as JSON and could not read. Such a record
+   * is rejected, and kept in dead_letters as it was sent. Devices leave it out.
+   *
+   * @generated from field: fleetlog.v1.UnreadableRecord unreadable = 6;
+   */
+  unreadable?: UnreadableRecord | undefined;
 };
 
 /**
@@ -68,6 +76,41 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
  */
 export const LogRecordSchema: GenMessage<LogRecord> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_log, 0);
+
+/**
+ * What a sender wrote in JSON where a record belongs.
+ *
+ * @generated from message fleetlog.v1.UnreadableRecord
+ */
+export type UnreadableRecord = Message<"fleetlog.v1.UnreadableRecord"> & {
+  /**
+   * The text. Of all records of a batch together at most 64 KiB are kept.
+   *
+   * @generated from field: bytes json = 1;
+   */
+  json: Uint8Array;
+
+  /**
+   * How many bytes it had.
+   *
+   * @generated from field: uint32 json_bytes = 2;
+   */
+  jsonBytes: number;
+
+  /**
+   * The field, the problem of its value, and what is wanted; at most 1 KiB.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message fleetlog.v1.UnreadableRecord.
+ * Use `create(UnreadableRecordSchema)` to create a new message.
+ */
+export const UnreadableRecordSchema: GenMessage<UnreadableRecord> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_log, 1);
 
 /**
  * What a device sends at once, and the unit of everything that follows: one
@@ -99,7 +142,7 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
   sessionId: string;
 
   /**
-   * The number of this batch in its session, from 1, at most 2^63 - 1.
+   * The number of this batch in its session, from 1, at most 2^63 - 2.
    *
    * @generated from field: uint64 sequence = 3;
    */
@@ -128,7 +171,7 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
  * Use `create(LogBatchSchema)` to create a new message.
  */
 export const LogBatchSchema: GenMessage<LogBatch> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 1);
+  messageDesc(file_fleetlog_v1_log, 2);
 
 /**
  * Batches that a device made, or would have made, and had to give up: its
@@ -139,7 +182,7 @@ export const LogBatchSchema: GenMessage<LogBatch> = /*@__PURE__*/
 export type Dropped = Message<"fleetlog.v1.Dropped"> & {
   /**
    * The number of the last missing batch; the batch that says so has the
-   * first. 0: only that one.
+   * first. 0: only that one. At most 2^32 batches in one declaration.
    *
    * @generated from field: uint64 last_sequence = 1;
    */
@@ -158,7 +201,7 @@ export type Dropped = Message<"fleetlog.v1.Dropped"> & {
  * Use `create(DroppedSchema)` to create a new message.
  */
 export const DroppedSchema: GenMessage<Dropped> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 2);
+  messageDesc(file_fleetlog_v1_log, 3);
 
 /**
  * How much a record matters. The numbers are those of OpenTelemetry's

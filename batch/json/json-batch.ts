@@ -1,0 +1,184 @@
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { InvalidBatchError } from "../invalid-batch.ts";
+import { limits } from "../limits.ts";
+import { batchTags, droppedTags } from "../log-tags.ts";
+import { FieldNames } from "./field-names.ts";
+import { findField, readWholeField, skippedNull, textBytes, wrongKind } from "./json-fields.ts";
+import type { Wide } from "./json-numbers.ts";
+import { type JsonReader, jsonKind } from "./json-reader.ts";
+import { JsonRecord, writeUnreadable } from "./json-record.ts";
+import { type JsonText, WireWriter } from "./wire-writer.ts";
+
+const field = { deviceId: 1, sessionId: 2, sequence: 3, records: 4, dropped: 5 } as const;
+const names = new FieldNames({
+  device_id: field.deviceId,
+  session_id: field.sessionId,
+  sequence: field.sequence,
+  records: field.records,
+  dropped: field.dropped,
+});
+const droppedField = { lastSequence: 1, reason: 2 } as const;
+const droppedNames = new FieldNames({
+  last_sequence: droppedField.lastSequence,
+  reason: droppedField.reason,
+});
+
+// Reading is synchronous: one of each serves all requests.
+const record = new JsonRecord();
+/** A record has at most the bytes of its request, and a few for each of its fields. */
+const writer = new WireWriter(limits.jsonBytesMax + 64 * 1024);
+
+/** What a record that could not be read, or a declaration, has beside its text. */
+const besideBytesMax = 2 * limits.unreadableReasonBytesMax;
+const nothing: Buffer = Buffer.alloc(0);
+
+/** A LogBatch in JSON, of which one is read at a time. */
+export class JsonBatch {
+  /** Why it cannot be taken as a whole; the first reason there is. From then on the rest is only skipped. */
+  error: InvalidBatchError | undefined;
+  /** Keys that log.proto does not have. */
+  unknownFields = 0;
+  #deviceId = nothing;
+  #sessionId = nothing;
+  readonly #sequence: Wide = { high: 0, low: 0 };
+  #recordCount = 0;
+  #unreadableBytes = 0;
+  #dropped: { readonly last: Wide; readonly reason: JsonText } | undefined;
+
+  constructor() {
+    writer.position = 0;
+    writer.replacedHalves = 0;
+  }
+
+  get sequence(): bigint {
+    return (BigInt(this.#sequence.high) << 32n) | BigInt(this.#sequence.low);
+  }
+
+  /** Halves of a character, such as \ud83d alone, that became U+FFFD. */
+  get replacedHalves(): number {
+    return writer.replacedHalves;
+  }
+
+  /** Reads the object that begins at the reader's position. */
+  read(reader: JsonReader): void {
+    reader.enter();
+    for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) {
+      const found = findField(names, reader);
+      if (found === field.deviceId) this.#deviceId = this.#readName(reader, "batch.device_id");
+      else if (found === field.sessionId) this.#sessionId = this.#readName(reader, "batch.session_id");
+      else if (found === field.sequence) this.#readWhole(reader, "batch.sequence", this.#sequence);
+      else if (found === field.records) this.#readRecords(reader);
+      else if (found === field.dropped) this.#readDropped(reader);
+      else this.#skipUnknown(reader);
+    }
+  }
+
+  /** The batch as every protobuf library would write it, in a buffer of its own. */
+  encode(reader: JsonReader): Buffer {
+    if (this.#dropped !== undefined) {
+      const { last, reason } = this.#dropped;
+      const bytesMax = reason.end - reason.start + besideBytesMax;
+      const content = writer.open(batchTags.dropped, bytesMax);
+      if (last.high !== 0 || last.low !== 0) {
+        writer.varint(droppedTags.lastSequence);
+        writer.varint64(last.high, last.low);
+      }
+      if (reason.end > reason.start) writer.text(droppedTags.reason, reader, reason);
+      writer.close(content, bytesMax);
+    }
+    const head = new BinaryWriter();
+    if (this.#deviceId.length > 0) head.tag(1, WireType.LengthDelimited).bytes(this.#deviceId);
+    if (this.#sessionId.length > 0) head.tag(2, WireType.LengthDelimited).bytes(this.#sessionId);
+    if (this.sequence !== 0n) head.tag(3, WireType.Varint).uint64(this.sequence);
+    return Buffer.concat([head.finish(), writer.bytes.subarray(0, writer.position)]);
+  }
+
+  #refuse(error: InvalidBatchError | undefined): void {
+    this.error ??= error;
+  }
+
+  #readRecords(reader: JsonReader): void {
+    this.#recordCount = 0;
+    this.#unreadableBytes = 0;
+    writer.position = 0;
+    if (skippedNull(reader)) return;
+    if (reader.kind() !== jsonKind.array) return this.#refuse(wrongKind(reader, "batch.records", "an array"));
+    reader.enter();
+    for (let isFirst = true; reader.nextElement(isFirst); isFirst = false) {
+      const kind = reader.kind();
+      if (this.error === undefined && ++this.#recordCount > limits.recordsMax) {
+        this.#refuse(new InvalidBatchError("batch.records", `has more than ${limits.recordsMax} records`));
+      }
+      if (this.error === undefined) this.#readRecord(reader);
+      else reader.skip(kind);
+    }
+  }
+
+  #readRecord(reader: JsonReader): void {
+    const start = reader.position;
+    const problem = record.read(reader);
+    this.unknownFields += record.unknownFields;
+    const bytesMax = problem === undefined ? record.bytesMax : limits.unreadableBytesMax + besideBytesMax;
+    const content = writer.open(batchTags.records, bytesMax);
+    if (problem === undefined) {
+      record.write(writer, reader);
+    } else {
+      const json = reader.bytes.subarray(start, reader.position);
+      const bytesLeft = limits.unreadableBytesMax - this.#unreadableBytes;
+      this.#unreadableBytes += writeUnreadable(writer, json, problem, bytesLeft);
+    }
+    writer.close(content, bytesMax);
+    if (writer.position <= limits.batchBytesMax) return;
+    const seen = `its first ${this.#recordCount} records are ${writer.position} bytes as protobuf`;
+    this.#refuse(
+      new InvalidBatchError("batch", `is too large: ${seen}, the limit is ${limits.batchBytesMax}`),
+    );
+  }
+
+  #readDropped(reader: JsonReader): void {
+    this.#dropped = undefined;
+    if (skippedNull(reader)) return;
+    if (reader.kind() !== jsonKind.object)
+      return this.#refuse(wrongKind(reader, "batch.dropped", "an object"));
+    const last: Wide = { high: 0, low: 0 };
+    const reason: JsonText = { start: 0, end: 0, isPlain: true };
+    reader.enter();
+    for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) {
+      const found = findField(droppedNames, reader);
+      if (found === undefined) this.#skipUnknown(reader);
+      else if (found === droppedField.lastSequence) {
+        this.#readWhole(reader, "batch.dropped.last_sequence", last);
+      } else {
+        const text = this.#readText(reader, "batch.dropped.reason");
+        [reason.start, reason.end, reason.isPlain] = text
+          ? [text.start, text.end, text.isPlain]
+          : [0, 0, true];
+      }
+    }
+    this.#dropped = { last, reason };
+  }
+
+  #readName(reader: JsonReader, name: string): Buffer {
+    return this.#readText(reader, name) ? textBytes(reader) : nothing;
+  }
+
+  /** The reader, at the string that it read; undefined when there is none. */
+  #readText(reader: JsonReader, name: string): JsonReader | undefined {
+    if (skippedNull(reader)) return undefined;
+    if (reader.kind() === jsonKind.string) {
+      reader.string();
+      return reader;
+    }
+    this.#refuse(wrongKind(reader, name, "a string"));
+    return undefined;
+  }
+
+  #readWhole(reader: JsonReader, name: string, into: Wide): void {
+    this.#refuse(readWholeField(reader, name, into));
+  }
+
+  #skipUnknown(reader: JsonReader): void {
+    this.unknownFields += 1;
+    reader.skip(reader.kind());
+  }
+}
