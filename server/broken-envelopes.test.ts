@@ -50,8 +50,6 @@ test("a stream of JSON lives on after a message that is no JSON, no batch, or ho
   const calls = new Http2Calls(server.http);
   t.after(() => calls.close());
   const headers = { "content-type": "application/connect+json" };
-  const message = (json: string) => envelope(0, Buffer.from(json, "latin1"));
-  const batchOf = (records: string) => `{"batch":{"deviceId":"a","records":[${records}]}}`;
   for (const [bad, answer] of [
     ["{", /"sequence":"0",.*"code":3,"field":"request".*not JSON/],
     [
@@ -64,10 +62,12 @@ test("a stream of JSON lives on after a message that is no JSON, no batch, or ho
     ],
     [batchOf('7,{"message":"half of \\ud83d"}'), /"accepted":1.*"index":0,"reason":"record is a number/],
   ] as const) {
-    const pieces = [message(bad), message(batchOf('{"message":"good"}'))];
+    const pieces = [bad, batchOf('{"message":"good"}')].map((json) =>
+      envelope(0, Buffer.from(json, "latin1")),
+    );
     const said = (await calls.send({ path: stream, headers, pieces, end: "end" })).body.toString();
     assert.match(said, answer, bad);
-    assert.match(said, /"accepted":1,"rejections":\[\],"rejected":0\}\}\x02\x00\x00\x00\x02\{\}$/, bad);
+    assert.ok(said.includes('"accepted":1,"rejections":[],"rejected":0}}') && said.endsWith("{}"), bad);
   }
 });
 
@@ -95,6 +95,10 @@ test("gzip is taken over Connect, and what does not unpack to a request is the s
 });
 
 const grpc = { te: "trailers", "content-type": "application/grpc" };
+
+function batchOf(records: string): string {
+  return `{"batch":{"deviceId":"a","records":[${records}]}}`;
+}
 
 /** One byte of flags, four of length, the message. */
 function envelope(flags: number, message: Buffer): Buffer {

@@ -4,7 +4,7 @@ const degrees = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 const synonyms = { WARNING: "WARN", ERR: "ERROR", CRITICAL: "FATAL" } as const;
 
 /** The number of each severity, by its name with and without `SEVERITY_`, in capitals. */
-export const severityNumbers: ReadonlyMap<string, number> = new Map([...names()]);
+export const severityNumbers: ReadonlyMap<string, number> = new Map(names());
 
 function* names(): Generator<[string, number]> {
   const numbers = new Map([["UNSPECIFIED", 0]]);

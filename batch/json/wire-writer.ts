@@ -15,10 +15,9 @@ const replacement = 0xfffd;
 
 /** What each simple escape stands for. */
 const unescaped = new Uint8Array(256);
-for (const [escape, character] of ['""', "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"].map((pair) => [
-  ...pair,
-])) {
-  unescaped[escape!.charCodeAt(0)] = character!.charCodeAt(0);
+for (const escape of '"\\/bfnrt') {
+  const character = JSON.parse(`"\\${escape}"`) as string;
+  unescaped[escape.charCodeAt(0)] = character.charCodeAt(0);
 }
 
 /**
