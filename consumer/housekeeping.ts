@@ -131,9 +131,9 @@ async function trimAll({ redis, shards, tailWindowMs, metrics, signal }: Houseke
 }
 
 async function measureLag({ redis, shards, metrics }: HousekeepingParts): Promise<void> {
-  for (const { shard, undeliveredEntries, pendingEntries, oldestAgeMs } of await readLag(redis, shards)) {
-    metrics.backlog.set({ shard }, undeliveredEntries ?? Number.NaN);
+  for (const { shard, undelivered, pendingEntries, oldestAgeMs } of await readLag(redis, shards, "repair")) {
+    metrics.backlog.set({ shard }, undelivered.atMost);
     metrics.pending.set({ shard }, pendingEntries);
-    metrics.oldest.set({ shard }, oldestAgeMs === undefined ? Number.NaN : oldestAgeMs / 1000);
+    metrics.oldest.set({ shard }, oldestAgeMs / 1000);
   }
 }

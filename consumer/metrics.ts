@@ -70,7 +70,7 @@ export function createMetrics(registry: Registry) {
     }),
     backlog: new Gauge({
       name: "fleetlog_backlog_entries",
-      help: "Entries of a shard no consumer has yet; NaN when Redis cannot say",
+      help: "Entries of a shard that no consumer has read; at most so many while more than 1,000 wait after a restart of Redis",
       labelNames: ["shard"],
       registers,
     }),
@@ -82,7 +82,7 @@ export function createMetrics(registry: Registry) {
     }),
     oldest: new Gauge({
       name: "fleetlog_oldest_entry_seconds",
-      help: "Age of the oldest entry of a shard that is not acknowledged; NaN when Redis cannot say",
+      help: "Age of the oldest entry of a shard that is not acknowledged",
       labelNames: ["shard"],
       registers,
     }),

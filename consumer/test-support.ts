@@ -114,7 +114,7 @@ export async function createWorld() {
     /** Entries nobody has acknowledged, delivered or not. */
     unacknowledged: async (): Promise<number> => {
       const lags = await readLag(redis, shards);
-      return lags.reduce((sum, lag) => sum + lag.pendingEntries + (lag.undeliveredEntries ?? Number.NaN), 0);
+      return lags.reduce((sum, lag) => sum + lag.pendingEntries + lag.undelivered.atMost, 0);
     },
   };
 }

@@ -31,7 +31,7 @@ export function startUpkeep(
   const { redis, shards, metrics } = parts;
   const isBehind = async () => {
     const lags = await readLag(redis, shards);
-    return lags.some(({ oldestAgeMs }) => oldestAgeMs === undefined || oldestAgeMs > behindAfterMs);
+    return lags.some(({ oldestAgeMs }) => oldestAgeMs > behindAfterMs);
   };
   const closing = {
     ...parts,

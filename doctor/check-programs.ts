@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { type Finding, fail, ok } from "./finding.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
 
 /**
  * Whether a program answers and is ready, by its /readyz, whose reasons are repeated; where a name has several addresses,
@@ -17,7 +17,12 @@ async function checkOne(name: string, address: string): Promise<Finding> {
   try {
     const response = await fetch(`http://${address}/readyz`, { signal: AbortSignal.timeout(5_000) });
     const text = (await response.text()).trim().slice(0, 1_000);
-    if (response.ok) return ok(check, "ready");
+    if (response.ok) {
+      const notes = text.split("\n").slice(1).join("; ");
+      return notes === ""
+        ? ok(check, "ready")
+        : warn(check, notes, "See FleetlogBatchesRefused in docs/OPERATIONS.md.");
+    }
     return fail(
       check,
       text.replaceAll("\n", "; ") || `status ${response.status}`,

@@ -1,46 +1,31 @@
 import { withDeadline } from "#lib/deadline.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { readLag, type ShardLag } from "#stream/lag.ts";
+import { readLag } from "#stream/lag.ts";
 
-/** How far the consumers are behind over all shards; undefined fields: not known, which is never the same as 0. */
+/** How far the consumers are behind over all shards. */
 export interface Lag {
-  readonly undelivered: number | undefined;
+  /** At most so many; exact unless Redis has restarted on a long backlog. */
+  readonly undelivered: number;
   readonly pending: number;
-  readonly oldestAgeMs: number | undefined;
+  readonly oldestAgeMs: number;
 }
 
-/** Asks Redis; undefined when it gives no answer. */
+/** Asks Redis; undefined when it gives no answer, which is never the same as 0. */
 export type LagReader = () => Promise<Lag | undefined>;
 
 export function createLagReader(redis: StreamRedis, shards: readonly number[]): LagReader {
   return async () => {
     try {
       const lags = await withDeadline("the lag", answerWithinMs, readLag(redis, shards));
-      return lags.map(toLag).reduce(add);
+      return {
+        undelivered: lags.reduce((sum, { undelivered }) => sum + undelivered.atMost, 0),
+        pending: lags.reduce((sum, { pendingEntries }) => sum + pendingEntries, 0),
+        oldestAgeMs: Math.max(...lags.map(({ oldestAgeMs }) => oldestAgeMs)),
+      };
     } catch {
       // Redis is away or hangs: the answer says by an absent field that the lag is not known.
       return undefined;
     }
-  };
-}
-
-function toLag({ undeliveredEntries, pendingEntries, oldestAgeMs }: ShardLag): Lag {
-  return { undelivered: undeliveredEntries, pending: pendingEntries, oldestAgeMs };
-}
-
-function known(
-  a: number | undefined,
-  b: number | undefined,
-  both: (a: number, b: number) => number,
-): number | undefined {
-  return a === undefined || b === undefined ? undefined : both(a, b);
-}
-
-function add(a: Lag, b: Lag): Lag {
-  return {
-    undelivered: known(a.undelivered, b.undelivered, (left, right) => left + right),
-    pending: a.pending + b.pending,
-    oldestAgeMs: known(a.oldestAgeMs, b.oldestAgeMs, Math.max),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Readiness } from "./readiness.ts";
 
 /**
  * Answers what operators and probes ask of every program:
- * `/livez` 200 while the process runs, `/readyz` 200 or 503 with one reason a line, `/metrics` for Prometheus.
+ * `/livez` 200 while the process runs, `/readyz` 200 or 503 with one reason or note a line, `/metrics` for Prometheus.
  * Returns false, having done nothing, for any other path.
  */
 export function createAdminHandler(readiness: Readiness, registry: Registry) {
@@ -14,8 +14,10 @@ export function createAdminHandler(readiness: Readiness, registry: Registry) {
     if (path === "/livez") {
       response.writeHead(200, plainText).end("ok\n");
     } else if (path === "/readyz") {
-      const body = readiness.isReady ? "ready" : readiness.reasons.join("\n");
-      response.writeHead(readiness.isReady ? 200 : 503, plainText).end(`${body}\n`);
+      const lines = readiness.isReady ? ["ready"] : readiness.reasons;
+      response
+        .writeHead(readiness.isReady ? 200 : 503, plainText)
+        .end(`${[...lines, ...readiness.notes].join("\n")}\n`);
     } else if (path === "/metrics") {
       registry.metrics().then(
         (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),

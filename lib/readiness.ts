@@ -4,6 +4,7 @@
  */
 export class Readiness {
   readonly #objections = new Map<string, string>();
+  readonly #notes = new Map<string, string>();
 
   constructor(parts: readonly string[]) {
     for (const part of parts) this.#objections.set(part, "starting");
@@ -15,6 +16,17 @@ export class Readiness {
 
   notReady(part: string, reason: string): void {
     this.#objections.set(part, reason);
+  }
+
+  /** Something an operator should know although the program is ready, until it is called with undefined. */
+  note(part: string, text: string | undefined): void {
+    if (text === undefined) this.#notes.delete(part);
+    else this.#notes.set(part, text);
+  }
+
+  /** One line per note, `part: text`. */
+  get notes(): readonly string[] {
+    return [...this.#notes].map(([part, text]) => `${part}: ${text}`);
   }
 
   /** One line per objecting part, `part: reason`; empty when ready. */

@@ -101,7 +101,10 @@ await runProgram(logger, async (program) => {
     backlogEntriesMax: config.backlogEntriesMax,
     registry,
     logger,
-    onChange: (reason) => intake.hold(reason),
+    onChange(reason) {
+      intake.hold(reason);
+      readiness.note("ingest", reason && `refusing batches: ${reason}`);
+    },
   });
 
   const adminAddress = await listening(listen(admin, config.adminListen));

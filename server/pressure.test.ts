@@ -36,7 +36,9 @@ test("above the backlog's mark a call and a stream are told later, and are taken
   const ack = await waitFor("the answer", () => stream.acks[taken]);
   assert.equal(ack.error?.code, status.RESOURCE_EXHAUSTED);
   assert(ack.error.retryDelayMs >= 1_000);
-  assert.equal((await server.readyz()).status, 200, "an overloaded server is still the one to ask");
+  const readyz = await server.readyz();
+  assert.equal(readyz.status, 200, "an overloaded server is still the one to ask");
+  assert.match(readyz.text, /^ready\ningest: refusing batches: \d+ batches wait to be stored/);
   assert.equal(await server.metric('fleetlog_pressure{by="backlog"'), 1);
 
   for (const shard of allShards(2)) {

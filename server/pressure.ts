@@ -60,9 +60,9 @@ export class Pressure {
     try {
       const [memory, backlog] = await Promise.all([memoryOf(redis), readBacklog(redis, shards)]);
       const percent = memory.bytesMax === 0 ? 0 : (100 * memory.usedBytes) / memory.bytesMax;
-      this.#memory.update(percent);
+      this.#memory.update({ atLeast: percent, atMost: percent });
       this.#backlog.update(backlog);
-      this.#tell(percent, backlog);
+      this.#tell(percent, backlog.atLeast);
     } catch (error) {
       logger.debug({ err: error }, "Redis could not be asked how much is waiting"); // RedisWatch says so aloud
     } finally {
@@ -70,13 +70,13 @@ export class Pressure {
     }
   }
 
-  #tell(percent = 0, backlog: number | undefined = 0): void {
+  #tell(percent = 0, backlog = 0): void {
     const { logger, onChange } = this.#options;
     this.#gauge.set({ by: "memory" }, Number(this.#memory.isAbove));
     this.#gauge.set({ by: "backlog" }, Number(this.#backlog.isAbove));
     const reasons = [
       this.#memory.isAbove && `Redis uses ${Math.round(percent)} % of its memory`,
-      this.#backlog.isAbove && `${backlog ?? "an unknown number of"} batches wait to be stored`,
+      this.#backlog.isAbove && `${backlog} batches wait to be stored`,
     ].filter((reason) => reason !== false);
     const reason = reasons.length > 0 ? `${reasons.join(" and ")}: send it again later` : undefined;
     if ((reason === undefined) !== (this.#reason === undefined)) {

@@ -17,10 +17,9 @@ export class Watermark {
     return this.#isAbove;
   }
 
-  /** Takes the level as it is now; undefined, unknown, changes nothing. */
-  update(level: number | undefined): void {
-    if (level === undefined) return;
-    if (level >= this.high) this.#isAbove = true;
-    else if (level <= this.low) this.#isAbove = false;
+  /** Takes the level as it is now. Bounds between which both answers are possible change nothing. */
+  update({ atLeast, atMost }: { readonly atLeast: number; readonly atMost: number }): void {
+    if (atLeast >= this.high) this.#isAbove = true;
+    else if (atMost <= this.low) this.#isAbove = false;
   }
 }

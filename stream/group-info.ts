@@ -6,8 +6,6 @@ export interface GroupInfo {
   readonly name: string;
   readonly pending: number;
   readonly lastDeliveredId: string;
-  /** Entries not delivered yet; undefined when Redis does not know (something in the middle was deleted). */
-  readonly undelivered: number | undefined;
 }
 
 /** The groups of one shard; none while there is no stream. */
@@ -21,12 +19,10 @@ export async function readGroups(redis: Pick<Redis, "call">, shard: number): Pro
   }
   return reply.map((pairs) => {
     const value = (name: string) => pairs[pairs.indexOf(name) + 1];
-    const lag = value("lag");
     return {
       name: String(value("name")),
       pending: Number(value("pending")),
       lastDeliveredId: String(value("last-delivered-id")),
-      undelivered: typeof lag === "number" ? lag : undefined,
     };
   });
 }

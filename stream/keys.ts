@@ -8,6 +8,11 @@ export function streamKey(shard: number): string {
   return `fleetlog:{${shard}}:batches`;
 }
 
+/** For which process of Redis the count of read entries in the shard's group was verified; see backlog.ts. */
+export function verifiedKey(shard: number): string {
+  return `fleetlog:{${shard}}:verified`;
+}
+
 /**
  * The shard that holds a device's batches, 0 to `shards` − 1. All programs must be started with the same number of
  * shards; after it changed, older batches stay where they are and are drained from there as long as it grew.

@@ -65,9 +65,9 @@ export function getStatistics(
       activeDeviceCount: BigInt(found.totals.active_devices),
       ...(lagNow && {
         lag: {
-          ...(lagNow.undelivered !== undefined && { undeliveredBatchCount: BigInt(lagNow.undelivered) }),
+          undeliveredBatchCount: BigInt(lagNow.undelivered),
           pendingBatchCount: BigInt(lagNow.pending),
-          ...(lagNow.oldestAgeMs !== undefined && { oldestAge: durationFromMs(lagNow.oldestAgeMs) }),
+          oldestAge: durationFromMs(lagNow.oldestAgeMs),
         },
       }),
     });

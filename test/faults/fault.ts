@@ -30,7 +30,8 @@ export interface Scene {
 export type Evidence = (after: Counters) => string | Promise<string>;
 
 export interface Preparation extends AsyncDisposable {
-  readonly redisSettings: Readonly<Record<string, string>>;
+  readonly redisSettings?: Readonly<Record<string, string>>;
+  readonly serverEnv?: Readonly<Record<string, string>>;
 }
 
 /** How much time a run takes: "quick" for `npm test`, "full" for the long faults. */

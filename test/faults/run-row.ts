@@ -48,7 +48,7 @@ export class Worlds {
 /** Runs one row until it has so many runs that were not void. */
 export async function runRow(worlds: Worlds, fault: Fault, options: RowOptions): Promise<void> {
   await using own = await fault.prepare?.();
-  const ownWorlds = own && (await World.start(own.redisSettings));
+  const ownWorlds = own && (await World.start(own));
   try {
     let voids = 0;
     for (let run = 0; run < options.runs; run += 1) {

@@ -8,6 +8,7 @@ import { type RunningRedis, startRedis } from "#local/redis.ts";
 import { type RunningSystem, startSystem } from "#local/system.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { waitFor } from "#test/support/wait-for.ts";
+import type { Preparation } from "./fault.ts";
 import { Hop } from "./hop.ts";
 
 /**
@@ -17,7 +18,7 @@ import { Hop } from "./hop.ts";
 const consumerEnv = { STATEMENT_TIMEOUT_MS: "1000", RECLAIM_IDLE_MS: "3000", TAIL_WINDOW_MS: "1000" };
 
 /** A quiet stream learns by its next sign of life that Redis has lost something. */
-const serverEnv = { HEARTBEAT_SECONDS: "2" };
+const usualServerEnv = { HEARTBEAT_SECONDS: "2" };
 
 /** With synchronous commits the WAL writer has nothing to do; without them, it would hide what a crash loses. */
 const postgresSettings = { shared_buffers: "32MB", max_connections: "40", wal_writer_delay: "10s" };
@@ -58,7 +59,10 @@ export class World {
   /** Rows in `records` when the last run was judged. */
   rowsJudged = 0;
 
-  static async start(redisSettings: Readonly<Record<string, string>> = {}): Promise<World> {
+  static async start({
+    redisSettings,
+    serverEnv,
+  }: Omit<Preparation, keyof AsyncDisposable> = {}): Promise<World> {
     await using started = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "fleetlog-faults-"));
     started.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
@@ -85,7 +89,7 @@ export class World {
           grpcListen: `127.0.0.1:${grpcPort}`,
           redisSettings: settings,
           env: {
-            server: { REDIS_URL: `redis://${hops.serversRedis.address}`, ...serverEnv },
+            server: { REDIS_URL: `redis://${hops.serversRedis.address}`, ...usualServerEnv, ...serverEnv },
             consumer: consumerEnv,
           },
           consumers: hops.consumersRedis.map((toRedis, index) => ({

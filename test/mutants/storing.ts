@@ -3,6 +3,19 @@ import type { Mutant } from "./mutant.ts";
 /** In what stands behind the stream. */
 export const mutantsOfStoring: readonly Mutant[] = [
   {
+    name: "lag-believed",
+    title: "the backlog is what Redis reports as lag, also after a restart",
+    edits: [
+      { file: "stream/backlog.ts", search: "if isVerified and lag and lag <= length", replacement: "if lag" },
+      {
+        file: "stream/backlog.ts",
+        search: "elseif length > 0 and isAfter(stream['last-entry'][1], last) then",
+        replacement: "else",
+      },
+    ],
+    caughtBy: { row: "redis-rewritten" },
+  },
+  {
     name: "xack-before-commit",
     title: "the consumer acknowledges before COMMIT",
     edits: [

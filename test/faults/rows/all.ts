@@ -5,6 +5,7 @@ import { killRows } from "./kill.ts";
 import { lostAnswerRows, networkRows } from "./network.ts";
 import { operatorRows } from "./operator.ts";
 import { proxyAndRestartRows } from "./proxy-and-restarts.ts";
+import { redisDataRows } from "./redis-data.ts";
 import { standStillRows } from "./stand-still.ts";
 import { trafficRows } from "./traffic.ts";
 
@@ -19,4 +20,5 @@ export const allRows: readonly Fault[] = [
   ...proxyAndRestartRows,
   ...trafficRows,
   ...operatorRows,
+  ...redisDataRows,
 ];

@@ -86,7 +86,7 @@ async function waitUntilStored(redisUrl: string): Promise<void> {
     await waitFor("what was acknowledged to be stored", async () => {
       const lags = await readLag(redis, allShards(shardCount));
       return lags.every(
-        ({ pendingEntries, undeliveredEntries }) => pendingEntries === 0 && undeliveredEntries === 0,
+        ({ pendingEntries, undelivered }) => pendingEntries === 0 && undelivered.atMost === 0,
       );
     });
   } finally {

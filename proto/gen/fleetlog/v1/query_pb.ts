@@ -1084,7 +1084,7 @@ export const GetStatisticsResponseSchema: GenMessage<GetStatisticsResponse> = /*
  */
 export type IngestLag = Message<"fleetlog.v1.IngestLag"> & {
   /**
-   * Batches that no consumer has yet. Not set: Redis does not know.
+   * Batches that no consumer has read. An upper bound while a long backlog is read after a restart of Redis.
    *
    * @generated from field: optional uint64 undelivered_batch_count = 1;
    */

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { Redis } from "ioredis";
+import { startRedis } from "#test/support/redis.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { readBacklog, readShardBacklog } from "./backlog.ts";
+import { ensureGroups } from "./groups.ts";
+import { groupName, streamKey } from "./keys.ts";
+import { valueOf } from "./known-groups.ts";
+import { appenderOn, connectTo, makeEntry } from "./testing/redis-clients.ts";
+
+const exactly = (count: number) => ({ atLeast: count, atMost: count });
+
+test("what was read before a restart is no backlog after it, however often the file is rewritten", async (t) => {
+  const redis = await restartable(t);
+  for (let round = 1; round <= 2; round += 1) {
+    await appendAndRead(redis.client(), 200);
+    await redis.rewriteFile();
+    await appendAndRead(redis.client(), 300);
+    await redis.killAndRestart();
+
+    assert((await redisLag(redis.client())) > 0, "Redis itself reports a backlog that is not there");
+    assert.deepEqual(await readBacklog(redis.client(), [0]), exactly(0));
+    await append(redis.client(), 5);
+    assert.deepEqual((await readShardBacklog(redis.client(), 0, "count")).undelivered, exactly(5));
+    assert.deepEqual((await readShardBacklog(redis.client(), 0, "repair")).undelivered, exactly(5));
+    assert.equal(await redisLag(redis.client()), 5, "and is put right");
+    assert.deepEqual(await readBacklog(redis.client(), [0]), exactly(5));
+    await read(redis.client());
+    assert.equal(await redisLag(redis.client()), 0);
+  }
+});
+
+test("a long backlog that was not verified since the restart has bounds, and is exact once it is short", async (t) => {
+  const redis = await restartable(t);
+  await appendAndRead(redis.client(), 300);
+  await redis.rewriteFile();
+  await appendAndRead(redis.client(), 300);
+  await append(redis.client(), 1_500);
+  await redis.killAndRestart();
+
+  assert.deepEqual(await readBacklog(redis.client(), [0]), { atLeast: 1, atMost: 1_800 });
+  assert.deepEqual((await readShardBacklog(redis.client(), 0, "repair")).undelivered, {
+    atLeast: 1_000,
+    atMost: 1_800,
+  });
+  await read(redis.client(), 1_000);
+  assert.deepEqual((await readShardBacklog(redis.client(), 0, "repair")).undelivered, exactly(500));
+  await append(redis.client(), 2_000);
+  assert.deepEqual(await readBacklog(redis.client(), [0]), exactly(2_500));
+});
+
+test("what is read and not acknowledged is part of the backlog", async (t) => {
+  const redis = await restartable(t);
+  await append(redis.client(), 10);
+  await redis.client().xreadgroup("GROUP", groupName, "c", "COUNT", 4, "STREAMS", streamKey(0), ">");
+  await readShardBacklog(redis.client(), 0, "repair");
+  assert.deepEqual(await readBacklog(redis.client(), [0]), exactly(10));
+});
+
+async function restartable(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), "fleetlog-backlog-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  let server = await startRedis({}, folder);
+  t.after(() => server[Symbol.asyncDispose]());
+  let client = await connectTo(t, server.url);
+  await ensureGroups(client, [0]);
+  return {
+    client: () => client,
+    async rewriteFile() {
+      await client.bgrewriteaof();
+      await waitFor("the rewrite", async () =>
+        /aof_rewrite_in_progress:0[^]*aof_last_bgrewrite_status:ok/.test(await client.info("persistence")),
+      );
+    },
+    async killAndRestart() {
+      process.kill(server.pid, "SIGKILL");
+      await server[Symbol.asyncDispose]();
+      server = await startRedis({}, folder);
+      client = await connectTo(t, server.url);
+    },
+  };
+}
+
+async function append(redis: Redis, count: number): Promise<void> {
+  const appender = appenderOn(redis);
+  await Promise.all(Array.from({ length: count }, (_, n) => appender.append(makeEntry(n + 1))));
+}
+
+async function read(redis: Redis, count = 10_000): Promise<void> {
+  const key = streamKey(0);
+  const reply = await redis.xreadgroup("GROUP", groupName, "c", "COUNT", count, "STREAMS", key, ">");
+  const [[, entries] = ["", []]] = reply as [string, [string, string[]][]][];
+  await redis.xack(key, groupName, ...entries.map(([id]) => id));
+}
+
+async function appendAndRead(redis: Redis, count: number): Promise<void> {
+  await append(redis, count);
+  await read(redis);
+}
+
+/** What Redis itself says. */
+async function redisLag(redis: Redis): Promise<number> {
+  const [group] = (await redis.call("xinfo", "GROUPS", streamKey(0))) as unknown[][];
+  return Number(valueOf(group ?? [], "lag"));
+}
