@@ -23,16 +23,17 @@ import { Consumer } from "./consumer.ts";
 import { DeviceKeys } from "./device-keys.ts";
 import { FlushWriter } from "./flush-writer.ts";
 import { keepPartitions, repeat, startHousekeeping } from "./housekeeping.ts";
-import { LostGroups } from "./lost-groups.ts";
 import { createMetrics } from "./metrics.ts";
 import { SessionAnswers } from "./session-answers.ts";
 import { createSource } from "./source.ts";
+import { StreamHistory } from "./stream-history.ts";
+import { UnconfirmedBatches } from "./unconfirmed-batches.ts";
 import { startUpkeep, upkeepPool } from "./upkeep.ts";
 
 /** One flush is encoded while the other commits. */
 const writersCount = 2;
 
-const lostGroupsIntervalMs = 2_000;
+const historyIntervalMs = 2_000;
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("consumer", config.LOG_LEVEL);
@@ -137,7 +138,9 @@ await runProgram(logger, async (program, fail) => {
   await consumer.start();
   startHousekeeping(parts);
   startUpkeep(parts, upkeepConnections, config);
-  const lostGroups = new LostGroups(parts);
-  repeat(parts, "look for lost groups", lostGroupsIntervalMs, () => lostGroups.look());
+  const history = new StreamHistory(parts);
+  repeat(parts, "compare the streams with what was seen", historyIntervalMs, () => history.look());
+  const unconfirmed = new UnconfirmedBatches(parts);
+  repeat(parts, "look for lost batches", historyIntervalMs, () => unconfirmed.look());
   logger.info({ admin: `${admin.host}:${admin.port}`, name: config.CONSUMER_NAME }, "ready");
 });

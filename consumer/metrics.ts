@@ -44,7 +44,7 @@ export function createMetrics(registry: Registry) {
     }),
     lostGroups: new Counter({
       name: "fleetlog_lost_groups_total",
-      help: "Consumer groups of a shard that somebody destroyed, alone or with their stream",
+      help: "Shards whose stream in Redis is not what it was: its group destroyed, the stream deleted, or an older copy of it",
       labelNames: ["kind"],
       registers,
     }),

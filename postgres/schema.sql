@@ -177,10 +177,10 @@ create table incidents (
   details jsonb not null,
   constraint incidents_pkey PRIMARY KEY (id)
 );
-comment on table incidents is 'What an operator should look at: nothing is lost, but something is not as it should be.';
+comment on table incidents is 'What an operator should look at: something is not as it should be, and may be lost.';
 comment on column incidents.id is 'Rises with the time.';
 comment on column incidents.at is 'When it was noticed.';
-comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence, both are stored. entries_lost: somebody removed entries from a stream before they were stored. stream_lost, group_lost: somebody took a stream, or its consumer group, away.';
+comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored. group_lost: a consumer group was destroyed; nothing is lost. stream_rewound: Redis came back on an older copy of its data. stream_lost: a stream was deleted. entries_lost: batches that were acknowledged and are neither stored nor in Redis.';
 comment on column incidents.device_key is 'devices.key';
 comment on column incidents.details is 'What the kind needs to be followed up.';
 
@@ -236,6 +236,27 @@ comment on column sessions.device_key is 'devices.key';
 comment on column sessions.session_id is 'batches.session_id';
 comment on column sessions.received is 'Sequences that are in batches, or as a whole in dead_letters because PostgreSQL refused them.';
 comment on column sessions.dropped is 'Sequences that the device declared as dropped.';
+
+create table stream_positions (
+  shard integer not null,
+  process text not null,
+  epoch text not null,
+  last_id text not null,
+  entries_added bigint not null,
+  stored_before text not null,
+  waiting bigint not null,
+  at timestamp with time zone not null default now(),
+  constraint stream_positions_pkey PRIMARY KEY (shard)
+);
+comment on table stream_positions is 'How far the stream of each shard in Redis was when a consumer last looked, every 2 s while it changes.';
+comment on column stream_positions.shard is 'The number of the shard.';
+comment on column stream_positions.process is 'The process of Redis that held it, and its replication history.';
+comment on column stream_positions.epoch is 'Another one when the stream or its consumer group was created again.';
+comment on column stream_positions.last_id is 'The id of the newest entry; 0-0: there was none.';
+comment on column stream_positions.entries_added is 'How many were ever added.';
+comment on column stream_positions.stored_before is 'All entries before this one were stored.';
+comment on column stream_positions.waiting is 'Entries that were not stored yet, at most.';
+comment on column stream_positions.at is 'When that was.';
 
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time, id);

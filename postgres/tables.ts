@@ -21,6 +21,7 @@ export interface Database {
   incidents: IncidentsTable;
   sessions: SessionsTable;
   drops: DropsTable;
+  stream_positions: StreamPositionsTable;
 }
 
 interface DevicesTable {
@@ -129,4 +130,15 @@ interface DropsTable {
   last_sequence: Int8;
   reason: string;
   received_at: Timestamp;
+}
+
+interface StreamPositionsTable {
+  shard: number;
+  process: string;
+  epoch: string;
+  last_id: string;
+  entries_added: Int8;
+  stored_before: string;
+  waiting: Int8;
+  at: Generated<Timestamp>;
 }

@@ -20,8 +20,10 @@ import { createGrpcFace } from "./grpc/grpc-server.ts";
 import { Intake } from "./intake.ts";
 import { createIntakeMetrics } from "./intake-metrics.ts";
 import { Pressure } from "./pressure.ts";
+import { RecentAppends } from "./recent-appends.ts";
 import { RedisWatch } from "./redis-watch.ts";
 import { createStreamParts } from "./stream-parts.ts";
+import { UnconfirmedReports } from "./unconfirmed-reports.ts";
 
 /** So long a starting server waits for its Redis before it listens; then it listens all the same, and is not ready. */
 const safeWithinMs = 5_000;
@@ -39,10 +41,13 @@ await runProgram(logger, async (program) => {
   const redis = openRedis(config.redisUrls, commandConnection);
   program.onStop("redis", 500, () => redis.disconnect());
 
+  const appends = new RecentAppends();
+  const unconfirmed = new UnconfirmedReports(redis, appends, logger);
   const appender = new StreamAppender(redis, {
     shards: config.shards,
     inFlightMax: config.inFlightBatchesMax,
     inFlightBytesMax: config.inFlightBytesMax,
+    onAppended: (shard, id, entry) => appends.add(shard, id, entry),
   });
   const intake = new Intake(appender, createIntakeMetrics(registry));
   const streams = createStreamParts({
@@ -66,8 +71,13 @@ await runProgram(logger, async (program) => {
     redis,
     shards: allShards(config.shards),
     logger,
+    lastId: (shard) => appends.lastId(shard),
+    onPositions: (positions) => unconfirmed.observe(positions),
     onSafe(numbers) {
-      if (epochs.learn(numbers)) watches.epochsChanged();
+      if (epochs.learn(numbers)) {
+        watches.epochsChanged();
+        void openStreams.endOutdated();
+      }
       intake.open();
       readiness.ready("redis");
       grpc.setServing(readiness.isReady);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Counter, type Registry } from "#lib/metrics.ts";
 
 /** One open stream, as far as its life is concerned. */
@@ -26,6 +27,11 @@ interface Life {
 
 /** How often within the shorter of its limits each stream is looked at. */
 const looks = 4;
+
+/** How streams end when all of them have to: in groups of so many at least, and so many groups at most. */
+const groupSizeMin = 200;
+const groupsMax = 20;
+const groupIntervalMs = 100;
 
 /** The streams that are open. Keeps them alive, ends the old ones, and all of them when the server stops. */
 export class OpenStreams {
@@ -67,13 +73,26 @@ export class OpenStreams {
     await Promise.all([...this.#streams.keys()].map((stream) => this.#end(stream, "stopping")));
   }
 
+  /**
+   * Ends the streams that tell an epoch that is over, so that their devices learn the new one. After a restart of Redis
+   * these are all: they end within two seconds, one group after the other.
+   */
+  async endOutdated(): Promise<void> {
+    const outdated = [...this.#streams.keys()].filter((stream) => stream.isOutdated);
+    const groupSize = Math.max(groupSizeMin, Math.ceil(outdated.length / groupsMax));
+    for (const [index, stream] of outdated.entries()) {
+      if (index > 0 && index % groupSize === 0) await sleep(groupIntervalMs);
+      if (this.#streams.has(stream)) void this.#end(stream, "epoch");
+    }
+  }
+
   #look(): void {
     const { heartbeatMs } = this.#limits;
     const now = performance.now();
     for (const [stream, life] of this.#streams) {
-      // After a restart of Redis all of them are at once: they leave one after the other.
-      if (stream.isOutdated) life.endsAt = Math.min(life.endsAt, now + Math.random() * heartbeatMs);
-      if (life.endsAt <= now) void this.#end(stream, stream.isOutdated ? "epoch" : "age");
+      // Outdated: it asked for progress after endOutdated was called.
+      if (stream.isOutdated) void this.#end(stream, "epoch");
+      else if (life.endsAt <= now) void this.#end(stream, "age");
       else if (stream.takeSaidSomething()) life.quietSince = now;
       else if (now - life.quietSince >= heartbeatMs) {
         life.quietSince = now;

@@ -1,12 +1,16 @@
 import type { Logger } from "#lib/logger.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { readEpochNumbers } from "#stream/epoch.ts";
+import { epochNumbers, readPositions, type StreamPosition } from "#stream/epoch.ts";
 import { unsafeSettings } from "#stream/safety.ts";
 
 export interface RedisWatchOptions {
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
   readonly logger: Logger;
+  /** The highest id of a shard that was acknowledged to a device. */
+  readonly lastId: (shard: number) => string;
+  /** How far the streams are; waited for before batches are accepted. Must not reject. */
+  readonly onPositions: (positions: readonly StreamPosition[]) => Promise<void>;
   /** Redis is there, is configured so that it keeps what it acknowledges, and every shard has its group and epoch. */
   readonly onSafe: (epochs: ReadonlyMap<number, bigint>) => void;
   /** It is not, and why. */
@@ -51,12 +55,16 @@ export class RedisWatch {
   }
 
   async #check(): Promise<void> {
-    const { redis, shards } = this.#options;
+    const { redis, shards, lastId, onPositions } = this.#options;
     if (redis.status !== "ready") return;
     try {
       const problems = await unsafeSettings(redis);
       if (problems.length > 0) this.#say(problems.join("\n"));
-      else this.#say("", await readEpochNumbers(redis, shards));
+      else {
+        const positions = await readPositions(redis, shards, lastId);
+        await onPositions(positions);
+        this.#say("", epochNumbers(positions));
+      }
     } catch (error) {
       this.#say(`Redis does not answer: ${error instanceof Error ? error.message : String(error)}`);
       if (!this.#stopped) setTimeout(() => void this.#check(), recheckMs).unref();

@@ -11,6 +11,8 @@ export interface AppenderOptions {
   readonly inFlightMax: number;
   /** Their bytes. */
   readonly inFlightBytesMax: number;
+  /** Called when an entry is in the stream, before the append resolves; in the order of the ids of a shard. */
+  readonly onAppended?: (shard: number, id: string, entry: Entry) => void;
 }
 
 /** Puts batches into the stream, each in the shard of its device. */
@@ -55,9 +57,12 @@ export class StreamAppender {
     this.#inFlight += 1;
     this.#inFlightBytes += entry.batch.length;
     try {
-      const command = new AppendCommand(streamKey(shardOf(entry.deviceId, this.#options.shards)), entry);
+      const { shards, onAppended } = this.#options;
+      const shard = shardOf(entry.deviceId, shards);
+      const command = new AppendCommand(streamKey(shard), entry);
       this.#redis.sendCommand(command);
-      await command.promise;
+      const id = String(await command.promise);
+      onAppended?.(shard, id, entry);
     } catch (error) {
       throw refusal(error);
     } finally {

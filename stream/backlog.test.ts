@@ -1,21 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { Redis } from "ioredis";
-import { startRedis } from "#test/support/redis.ts";
-import { waitFor } from "#test/support/wait-for.ts";
 import { readBacklog, readShardBacklog } from "./backlog.ts";
+import { valueOf } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { valueOf } from "./known-groups.ts";
-import { appenderOn, connectTo, makeEntry } from "./testing/redis-clients.ts";
+import { appenderOn, makeEntry } from "./testing/redis-clients.ts";
+import { restartableRedis } from "./testing/restartable-redis.ts";
 
 const exactly = (count: number) => ({ atLeast: count, atMost: count });
 
 test("what was read before a restart is no backlog after it, however often the file is rewritten", async (t) => {
-  const redis = await restartable(t);
+  const redis = await restartableRedis(t);
+  await ensureGroups(redis.client(), [0]);
   for (let round = 1; round <= 2; round += 1) {
     await appendAndRead(redis.client(), 200);
     await redis.rewriteFile();
@@ -35,7 +32,8 @@ test("what was read before a restart is no backlog after it, however often the f
 });
 
 test("a long backlog that was not verified since the restart has bounds, and is exact once it is short", async (t) => {
-  const redis = await restartable(t);
+  const redis = await restartableRedis(t);
+  await ensureGroups(redis.client(), [0]);
   await appendAndRead(redis.client(), 300);
   await redis.rewriteFile();
   await appendAndRead(redis.client(), 300);
@@ -54,36 +52,13 @@ test("a long backlog that was not verified since the restart has bounds, and is 
 });
 
 test("what is read and not acknowledged is part of the backlog", async (t) => {
-  const redis = await restartable(t);
+  const redis = await restartableRedis(t);
+  await ensureGroups(redis.client(), [0]);
   await append(redis.client(), 10);
   await redis.client().xreadgroup("GROUP", groupName, "c", "COUNT", 4, "STREAMS", streamKey(0), ">");
   await readShardBacklog(redis.client(), 0, "repair");
   assert.deepEqual(await readBacklog(redis.client(), [0]), exactly(10));
 });
-
-async function restartable(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), "fleetlog-backlog-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  let server = await startRedis({}, folder);
-  t.after(() => server[Symbol.asyncDispose]());
-  let client = await connectTo(t, server.url);
-  await ensureGroups(client, [0]);
-  return {
-    client: () => client,
-    async rewriteFile() {
-      await client.bgrewriteaof();
-      await waitFor("the rewrite", async () =>
-        /aof_rewrite_in_progress:0[^]*aof_last_bgrewrite_status:ok/.test(await client.info("persistence")),
-      );
-    },
-    async killAndRestart() {
-      process.kill(server.pid, "SIGKILL");
-      await server[Symbol.asyncDispose]();
-      server = await startRedis({}, folder);
-      client = await connectTo(t, server.url);
-    },
-  };
-}
 
 async function append(redis: Redis, count: number): Promise<void> {
   const appender = appenderOn(redis);

@@ -7,37 +7,89 @@ import { groupName, streamKey } from "./keys.ts";
  * consumers' group that reads nothing. It lives exactly as long as what is in the stream: FLUSHALL, DEL, XGROUP
  * DESTROY or an empty Redis in its place take it away, and the next one to look draws another. So a changed epoch
  * means that batches may be gone that were acknowledged and not yet stored.
+ *
+ * An unchanged epoch does not mean the opposite: an older copy of the data has the same one. Only what is outside of
+ * Redis can tell: {@link StreamPosition}s that somebody remembered.
  */
 const prefix = "epoch-";
 
-/**
- * Atomic, so that all who look agree on one name. Under OOM nothing can be created, but what is there is found. Returns
- * the run_id of the Redis that holds the shard, and the epoch.
- */
-const script = `
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
-for _, member in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-  if string.sub(member[2], 1, ${prefix.length}) == '${prefix}' then return {run, member[2]} end
-end
-redis.call('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[2])
-return {run, ARGV[2]}`;
-
-/** Makes sure that each shard has its stream, its group (at `0`) and its epoch; returns the epochs by shard. */
-export async function ensureEpochs(
-  redis: Pick<Redis, "eval">,
-  shards: readonly number[],
-): Promise<ReadonlyMap<number, string>> {
-  return new Map((await ask(redis, shards)).map(({ shard, epoch }) => [shard, epoch]));
+/** How far the stream of a shard is. */
+export interface StreamPosition {
+  readonly shard: number;
+  /** The process of Redis that holds it, and whose history it continues: another after a restart or a failover. */
+  readonly process: string;
+  readonly epoch: string;
+  /** The id of the newest entry; `0-0` when there is none. */
+  readonly lastId: string;
+  /** How many were ever added. */
+  readonly entriesAdded: number;
+  /** All entries before this one are acknowledged, and so stored. */
+  readonly storedBefore: string;
 }
 
-function ask(redis: Pick<Redis, "eval">, shards: readonly number[]) {
+/**
+ * Atomic, so that all who look agree on one name. Under OOM nothing can be created, but what is there is found. Ids
+ * never step back, even where the clock of the Redis that holds the shard now is behind: ARGV[3] is one that was given.
+ */
+const script = `
+local function value(list, name)
+  for i = 1, #list, 2 do if list[i] == name then return list[i + 1] end end
+end
+local function isBefore(a, b)
+  local aMs, aCounter = string.match(a, '(%d+)-(%d+)')
+  local bMs, bCounter = string.match(b, '(%d+)-(%d+)')
+  if aMs ~= bMs then return tonumber(aMs) < tonumber(bMs) end
+  return tonumber(aCounter) < tonumber(bCounter)
+end
+local key, groupName = KEYS[1], ARGV[1]
+redis.pcall('XGROUP', 'CREATE', key, groupName, '0', 'MKSTREAM')
+
+local epoch
+for _, member in ipairs(redis.call('XINFO', 'CONSUMERS', key, groupName)) do
+  local name = value(member, 'name')
+  if string.sub(name, 1, ${prefix.length}) == '${prefix}' then epoch = name end
+end
+if not epoch then
+  epoch = ARGV[2]
+  redis.call('XGROUP', 'CREATECONSUMER', key, groupName, epoch)
+end
+
+local stream = redis.call('XINFO', 'STREAM', key)
+local newest = value(stream, 'last-entry')
+if isBefore(value(stream, 'last-generated-id'), ARGV[3]) then redis.pcall('XSETID', key, ARGV[3]) end
+
+local storedBefore = redis.call('XPENDING', key, groupName)[2]
+if not storedBefore then
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    if value(group, 'name') == groupName then storedBefore = value(group, 'last-delivered-id') end
+  end
+end
+local process = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  .. '-' .. string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+return {process, epoch, newest and newest[1] or '0-0', value(stream, 'entries-added'), storedBefore}`;
+
+/**
+ * Makes sure that each shard has its stream, its group (at `0`) and its epoch, and that what is added next has higher
+ * ids than `idsGiven`, by shard. Returns how far the streams were before that.
+ */
+export function readPositions(
+  redis: Pick<Redis, "eval">,
+  shards: readonly number[],
+  idsGiven: (shard: number) => string = () => "0-0",
+): Promise<StreamPosition[]> {
   return Promise.all(
     shards.map(async (shard) => {
       const drawn = `${prefix}${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
-      const answer = await redis.eval(script, 1, streamKey(shard), groupName, drawn);
-      const [runId, epoch] = answer as [runId: string, epoch: string];
-      return { shard, runId, epoch };
+      const args = [groupName, drawn, idsGiven(shard)];
+      const reply = await redis.eval(script, 1, streamKey(shard), ...args);
+      const [process, epoch, lastId, entriesAdded, storedBefore] = reply as [
+        string,
+        string,
+        string,
+        number,
+        string,
+      ];
+      return { shard, process, epoch, lastId, entriesAdded, storedBefore };
     }),
   );
 }
@@ -46,13 +98,10 @@ function ask(redis: Pick<Redis, "eval">, shards: readonly number[]) {
  * A number for each shard, never 0, that is another one whenever acknowledged batches may have been lost: with another
  * epoch, and with another process of Redis, which may have been started on an older copy of its data.
  */
-export async function readEpochNumbers(
-  redis: Pick<Redis, "eval">,
-  shards: readonly number[],
-): Promise<ReadonlyMap<number, bigint>> {
+export function epochNumbers(positions: readonly StreamPosition[]): ReadonlyMap<number, bigint> {
   return new Map(
-    (await ask(redis, shards)).map(({ shard, runId, epoch }) => {
-      const hash = createHash("sha256").update(`${runId} ${epoch}`).digest();
+    positions.map(({ shard, process, epoch }) => {
+      const hash = createHash("sha256").update(`${process} ${epoch}`).digest();
       return [shard, hash.readBigUInt64LE() | 1n];
     }),
   );

@@ -18,7 +18,7 @@ export async function readGroups(redis: Pick<Redis, "call">, shard: number): Pro
     throw error;
   }
   return reply.map((pairs) => {
-    const value = (name: string) => pairs[pairs.indexOf(name) + 1];
+    const value = (name: string) => valueOf(pairs, name);
     return {
       name: String(value("name")),
       pending: Number(value("pending")),
@@ -65,4 +65,9 @@ export type RedisTime = readonly [seconds: string, micros: string];
 /** In milliseconds since 1970. */
 export function timeMs([seconds, micros]: RedisTime): number {
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}
+
+/** A value of what XINFO tells as name, value, name, value, … */
+export function valueOf(pairs: readonly unknown[], name: string): unknown {
+  return pairs[pairs.indexOf(name) + 1];
 }

@@ -13,6 +13,11 @@ export function verifiedKey(shard: number): string {
   return `fleetlog:{${shard}}:verified`;
 }
 
+/** What servers appended to the shard and found in doubt; see unconfirmed.ts. */
+export function unconfirmedKey(shard: number): string {
+  return `fleetlog:{${shard}}:unconfirmed`;
+}
+
 /**
  * The shard that holds a device's batches, 0 to `shards` − 1. All programs must be started with the same number of
  * shards; after it changed, older batches stay where they are and are drained from there as long as it grew.

@@ -2,9 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "ioredis";
 import { blockMs, type StreamRedis } from "./connection.ts";
 import { type Delivery, noDeliveries, type Place, type RawEntry, sortInto } from "./delivery.ts";
-import { compareIds } from "./group-info.ts";
+import { compareIds, valueOf } from "./group-info.ts";
 import { streamKey } from "./keys.ts";
-import { valueOf } from "./known-groups.ts";
 import { ReadSize } from "./read-size.ts";
 
 /*

@@ -24,13 +24,14 @@ export async function backlog({ redisAdmin }: World): Promise<readonly string[]>
   const left: string[] = [];
   for (let shard = 0; shard < shardCount; shard += 1) {
     const key = streamKey(shard);
-    const stream = pairs(await redisAdmin.xinfo("STREAM", key));
     const groups = ((await redisAdmin.xinfo("GROUPS", key)) as unknown[]).map(pairs);
     const group = groups.find(({ name }) => name === groupName);
     if (group === undefined) left.push(`shard ${shard}: no group`);
     else if (Number(group.pending) > 0) left.push(`shard ${shard}: ${String(group.pending)} pending`);
-    else if (group["last-delivered-id"] !== stream["last-generated-id"] && Number(stream.length) > 0) {
-      left.push(`shard ${shard}: undelivered entries`);
+    else {
+      const after = `(${String(group["last-delivered-id"])}`;
+      const undelivered = await redisAdmin.xrange(key, after, "+", "COUNT", 1);
+      if (undelivered.length > 0) left.push(`shard ${shard}: undelivered entries`);
     }
   }
   return left;

@@ -19,6 +19,7 @@ const rows = new Set([
   "group-destroyed",
   "flushall-committed",
   "rolling-restart",
+  "redis-older-copy",
 ]);
 
 let world: World;

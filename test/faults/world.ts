@@ -149,6 +149,11 @@ export class World {
     this.#redis = await startRedis(this.folder, this.#redisSettings);
   }
 
+  /** From now on this one is it; it listens where the other did. */
+  adoptRedis(redis: RunningRedis): void {
+    this.#redis = redis;
+  }
+
   /** On another port, which the hops then lead to. What the old backends still hold is waited for. */
   async revivePostgres(): Promise<void> {
     await this.#postgres.child.exited;

@@ -3,6 +3,30 @@ import type { Mutant } from "./mutant.ts";
 /** In what stands behind the stream. */
 export const mutantsOfStoring: readonly Mutant[] = [
   {
+    name: "older-copy-unnoticed",
+    title: "a stream with the epoch that was seen is taken for the one that was seen",
+    edits: [
+      {
+        file: "consumer/stream-history.ts",
+        search: "if (now.epoch === seen.epoch)",
+        replacement: "if (now.epoch === seen.epoch) return undefined;\n    if (now.epoch === seen.epoch)",
+      },
+    ],
+    caughtBy: { test: "consumer/stream-history.test.ts" },
+  },
+  {
+    name: "lost-stream-is-a-lost-group",
+    title: "whatever takes the group away counts as a group that was destroyed",
+    edits: [
+      {
+        file: "consumer/stream-history.ts",
+        search: '? "stream_lost" : "group_lost"',
+        replacement: '? "group_lost" : "group_lost"',
+      },
+    ],
+    caughtBy: { row: "redis-data-lost" },
+  },
+  {
     name: "lag-believed",
     title: "the backlog is what Redis reports as lag, also after a restart",
     edits: [

@@ -3,6 +3,26 @@ import type { Mutant } from "./mutant.ts";
 /** In what stands before the stream, and in how the stream is kept. */
 export const mutantsOfTakingIn: readonly Mutant[] = [
   {
+    name: "one-epoch-for-all-copies",
+    title: "an epoch is what the data says, so that an older copy of it has the same",
+    edits: [
+      { file: "stream/epoch.ts", search: ".update(`${process} ${epoch}`)", replacement: ".update(epoch)" },
+    ],
+    caughtBy: { test: "server/older-redis.test.ts" },
+  },
+  {
+    name: "appends-forgotten",
+    title: "servers do not remember what they appended",
+    edits: [
+      {
+        file: "server/main.ts",
+        search: "onAppended: (shard, id, entry) => appends.add(shard, id, entry),",
+        replacement: "",
+      },
+    ],
+    caughtBy: { row: "redis-older-copy" },
+  },
+  {
     name: "ack-before-xadd",
     title: "the server acknowledges before Redis has answered",
     edits: [

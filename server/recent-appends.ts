@@ -1,0 +1,73 @@
+import { compareIds } from "#stream/group-info.ts";
+import type { AppendedBatch, UnconfirmedReport } from "#stream/unconfirmed.ts";
+
+/** Of all shards together: about 15 MB, or 10 s of small batches while nothing is stored. */
+const batchesMax = 50_000;
+
+interface Shard {
+  /** In the order of their ids; those before `start` are removed. */
+  batches: AppendedBatch[];
+  start: number;
+  lastId: string;
+  forgottenCount: number;
+}
+
+/**
+ * What this server appended and was not stored yet, as far as it knows: what can be missing when Redis comes back on an
+ * older copy of its data. Of a long backlog it remembers the newest.
+ */
+export class RecentAppends {
+  readonly #shards = new Map<number, Shard>();
+  readonly #batchesMax: number;
+  #size = 0;
+
+  constructor(max = batchesMax) {
+    this.#batchesMax = max;
+  }
+
+  add(shard: number, id: string, { deviceId, sessionId, sequence }: Omit<AppendedBatch, "id">): void {
+    const own = this.#shards.get(shard) ?? { batches: [], start: 0, lastId: id, forgottenCount: 0 };
+    this.#shards.set(shard, own);
+    own.batches.push({ id, deviceId, sessionId, sequence });
+    own.lastId = id;
+    this.#size += 1;
+    if (this.#size <= this.#batchesMax) return;
+    own.forgottenCount += 1;
+    this.#remove(own, 1);
+  }
+
+  /** The id of the newest entry that this server appended. */
+  lastId(shard: number): string {
+    return this.#shards.get(shard)?.lastId ?? "0-0";
+  }
+
+  /** All entries before this one are stored. */
+  stored(shard: number, before: string): void {
+    const own = this.#shards.get(shard);
+    if (own === undefined) return;
+    let end = own.start;
+    while (end < own.batches.length && compareIds(own.batches[end]!.id, before) < 0) end += 1;
+    if (end > own.start) own.forgottenCount = 0;
+    this.#remove(own, end - own.start);
+  }
+
+  /** What may be missing; undefined when nothing is. */
+  report(shard: number): UnconfirmedReport | undefined {
+    const own = this.#shards.get(shard);
+    if (own === undefined) return undefined;
+    const { forgottenCount } = own;
+    const batches = own.batches.slice(own.start);
+    return batches.length + forgottenCount === 0
+      ? undefined
+      : { name: crypto.randomUUID(), batches, forgottenCount };
+  }
+
+  /** Moves the rest to the front only when half is removed, so that each batch is moved once on average. */
+  #remove(own: Shard, count: number): void {
+    own.start += count;
+    this.#size -= count;
+    if (own.start * 2 <= own.batches.length) return;
+    own.batches = own.batches.slice(own.start);
+    own.start = 0;
+  }
+}
