@@ -2,7 +2,7 @@ import { type Kysely, sql } from "kysely";
 import type { RecordStatistics } from "#batch/record-statistics.ts";
 import { plainColumnOf } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { NewBatch } from "./ledger.ts";
+import { clockOffsetMicros, type NewBatch } from "./ledger.ts";
 
 /*
  * The counts that change with the records, in the same transaction. Every flush of every consumer changes rows that
@@ -21,6 +21,8 @@ interface Sum {
   bytes: number;
   firstMicros: number;
   lastMicros: number;
+  /** Of the batch received last. */
+  clockOffsetMicros: number;
 }
 
 const hourMicros = 3_600_000_000;
@@ -66,14 +68,18 @@ async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promis
         ${column(({ batches }) => batches)}::bigint[],
         ${column(({ records }) => records)}::bigint[],
         ${column(({ errors }) => errors)}::bigint[],
-        ${column(({ deadLetters }) => deadLetters)}::bigint[]
-      ) as sum (key, first_micros, last_micros, batch_count, record_count, error_count, dead_letter_count)
+        ${column(({ deadLetters }) => deadLetters)}::bigint[],
+        ${column(({ clockOffsetMicros }) => clockOffsetMicros)}::bigint[]
+      ) as sum (key, first_micros, last_micros, batch_count, record_count, error_count, dead_letter_count,
+        clock_offset_micros)
     ), locked as materialized (
       select key from devices where key in (select key from sums) order by key for no key update
     )
     update devices set
       first_seen = least(first_seen, time_from_micros(first_micros)),
       last_seen = greatest(last_seen, time_from_micros(last_micros)),
+      clock_offset_micros = case when time_from_micros(last_micros) < last_seen
+        then devices.clock_offset_micros else sums.clock_offset_micros end,
       batch_count = devices.batch_count + sums.batch_count,
       record_count = devices.record_count + sums.record_count,
       error_count = devices.error_count + sums.error_count,
@@ -126,12 +132,15 @@ function sumBy(batches: readonly NewBatch[], hourOf: (batch: NewBatch) => number
     sum.deadLetters += scanned.rejections.length;
     sum.bytes += scanned.bytes.length;
     sum.firstMicros = Math.min(sum.firstMicros, entry.receivedAtMicros);
-    sum.lastMicros = Math.max(sum.lastMicros, entry.receivedAtMicros);
+    if (entry.receivedAtMicros >= sum.lastMicros) {
+      sum.lastMicros = entry.receivedAtMicros;
+      sum.clockOffsetMicros = clockOffsetMicros(batch);
+    }
   }
   return [...sums.values()];
 }
 
 function emptySum(deviceKey: number, hour: number, micros: number): Sum {
   const zeros = { batches: 0, records: 0, errors: 0, deadLetters: 0, bytes: 0 };
-  return { deviceKey, hour, ...zeros, firstMicros: micros, lastMicros: micros };
+  return { deviceKey, hour, ...zeros, firstMicros: micros, lastMicros: micros, clockOffsetMicros: 0 };
 }

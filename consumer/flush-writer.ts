@@ -8,7 +8,7 @@ import { copyRecords } from "./copy-records.ts";
 import { countDevices, countRecords } from "./counters.ts";
 import { keepDeadLetters } from "./dead-letters.ts";
 import type { DeviceKeys } from "./device-keys.ts";
-import { reportLostEntries, reportReusedSequences } from "./incidents.ts";
+import { reportClocksAhead, reportLostEntries, reportReusedSequences } from "./incidents.ts";
 import { enterIntoLedger, type NewBatch } from "./ledger.ts";
 import { markReplayed } from "./replayed-letters.ts";
 import { keepDrops, settleSessions } from "./sessions.ts";
@@ -27,7 +27,7 @@ export interface Stored {
   readonly duplicateBatches: number;
   readonly duplicateRecords: number;
   readonly deadLetters: number;
-  readonly incidents: Readonly<Record<"sequence_reused" | "entries_lost", number>>;
+  readonly incidents: Readonly<Record<"sequence_reused" | "clock_ahead" | "entries_lost", number>>;
   /** Batches that devices declared as lost. */
   readonly droppedBatches: bigint;
   /** How far the sessions of all batches are settled now. */
@@ -99,7 +99,11 @@ export class FlushWriter {
       duplicateBatches: batches.length - fresh.length,
       duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
       deadLetters: letters.length + sum(fresh, ({ scanned }) => scanned.rejections.length),
-      incidents: { sequence_reused: reused, entries_lost: await reportLostEntries(db, lost) },
+      incidents: {
+        sequence_reused: reused,
+        clock_ahead: await reportClocksAhead(db, fresh),
+        entries_lost: await reportLostEntries(db, lost),
+      },
       droppedBatches,
       progress,
     };

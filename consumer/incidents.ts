@@ -2,7 +2,7 @@ import { type Kysely, sql } from "kysely";
 import { plainArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Place } from "#stream/delivery.ts";
-import type { NewBatch } from "./ledger.ts";
+import { clockOffsetMicros, type NewBatch } from "./ledger.ts";
 
 /**
  * Reports each of these new batches that shares device, session and sequence with another one of other bytes: a device
@@ -35,6 +35,38 @@ export async function reportReusedSequences(
   return Number(numAffectedRows ?? 0n);
 }
 
+/**
+ * Reports devices whose new batches have a record dated more than ten minutes after it was received, each once a day
+ * (UTC, of PostgreSQL): whoever comes second, here or in another consumer, adds nothing. Call after the devices' rows
+ * are locked. Returns how many were reported.
+ */
+export async function reportClocksAhead(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<number> {
+  const farthest = new Map<number, { readonly batch: NewBatch; readonly aheadMicros: number }>();
+  for (const batch of batches) {
+    const aheadMicros = clockOffsetMicros(batch);
+    const known = farthest.get(batch.deviceKey)?.aheadMicros ?? aheadMicrosMax;
+    if (aheadMicros > known) farthest.set(batch.deviceKey, { batch, aheadMicros });
+  }
+  if (farthest.size === 0) return 0;
+  const found = [...farthest].sort(([a], [b]) => a - b);
+  const details = found.map(([, { batch, aheadMicros }]) =>
+    JSON.stringify({
+      session_id: batch.entry.sessionId,
+      sequence: String(batch.entry.sequence),
+      batch_id: String(batch.id),
+      ahead_seconds: Math.floor(aheadMicros / 1e6),
+    }),
+  );
+  const { numAffectedRows } = await sql`
+    insert into incidents (kind, device_key, details)
+    select 'clock_ahead', device_key, details
+    from unnest(${plainArray(found.map(([key]) => key))}::int[], ${details}::jsonb[]) as ahead (device_key, details)
+    on conflict (device_key, ((at at time zone 'UTC')::date)) where kind = 'clock_ahead' do nothing`.execute(
+    db,
+  );
+  return Number(numAffectedRows ?? 0n);
+}
+
 /** Reports entries that were removed from the stream before they were stored, one incident for each shard. */
 export async function reportLostEntries(db: Kysely<Database>, lost: readonly Place[]): Promise<number> {
   if (lost.length === 0) return 0;
@@ -49,3 +81,6 @@ export async function reportLostEntries(db: Kysely<Database>, lost: readonly Pla
 
 /** Of so many entries the ids are kept; the count is exact. */
 const idsMax = 100;
+
+/** As far ahead a clock may be, and as far as queries without an end time look ahead. */
+const aheadMicrosMax = 10 * 60 * 1_000_000;

@@ -11,6 +11,14 @@ export interface NewBatch extends BatchInHand {
 }
 
 /**
+ * By how much the clock of its device seems to be ahead: from its reception to the latest time of its records, which is
+ * negative for what waited, or for a clock that is behind. 0 for a batch without times of its own.
+ */
+export function clockOffsetMicros({ entry, scanned }: BatchInHand): number {
+  return Number(storedTimeRange(scanned, entry.receivedAtMicros).lastMicros) - entry.receivedAtMicros;
+}
+
+/**
  * Enters batches into the ledger and returns those it did not have yet; what it has, from before or from earlier in
  * `batches`, is skipped. A batch that another flush has entered and not yet committed is waited for. Rows are
  * inserted in the order of their key, so that two flushes never wait for each other.

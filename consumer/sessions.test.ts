@@ -7,6 +7,7 @@ import { scan } from "#batch/scan.ts";
 import { createDatabase } from "#postgres/pool.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Entry } from "#stream/entry.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 import type { BatchInHand } from "./batch-in-hand.ts";
 import { readSessions } from "./sessions.ts";
 import {
@@ -114,7 +115,7 @@ test("a batch that PostgreSQL refused as a whole is settled by its dead letter",
   assert.equal((await read())?.committed, 3n);
 });
 
-test("a sender without a session has no row, and one nobody knows is at 0", async () => {
+test("a sender without a session is counted without ranges, and a session nobody knows is at 0", async () => {
   await using world = await createWorld();
   const { write, readAll } = setUp(world);
   const entry = {
@@ -123,7 +124,9 @@ test("a sender without a session has no row, and one nobody knows is at 0", asyn
     sequence: 1n,
   };
   assert.deepEqual((await write({ batches: [inHand(entry)], letters: [] })).progress, []);
-  assert.equal(await world.count("sessions"), 0);
+  assert.deepEqual(await world.rows("select session_id, received, batch_count, record_count from sessions"), [
+    { session_id: "~0123456789abcdef", received: "{}", batch_count: "1", record_count: "1" },
+  ]);
   const unknown = { deviceId: "nobody", sessionId: "boot", withRanges: false };
   assert.deepEqual(await readAll([unknown]), [{ deviceId: "nobody", sessionId: "boot", committed: 0n }]);
 });
@@ -139,4 +142,51 @@ test("a session of nothing but holes keeps its lowest ranges, and grows no furth
   await store(...batches(...even));
   await store(...batches(...odd));
   assert.equal((await read())?.committed, 6_000n, "sent again, all of it is remembered");
+});
+
+/** A batch of three records, so many seconds after the others. */
+function batchAt(sequence: number, seconds: number): BatchInHand {
+  const sent = { receivedAtMicros: receivedAtMicros + seconds * 1_000_000 };
+  return inHand(entryOf(sequence, records(3), sent));
+}
+
+test("a session's counts and times are those of its batches, however often and in whatever order they come", async () => {
+  await using world = await createWorld();
+  const { write } = setUp(world);
+  await write({ batches: [batchAt(2, 5), batchAt(3, 7), batchAt(3, 7)], letters: [] });
+  await write({ batches: [batchAt(2, 5), batchAt(1, 1)], letters: [] });
+  await write({ batches: [batchAt(3, 7), dropOf(4n, 9n)], letters: [] });
+  const counted = await world.rows(`
+    select batch_count, record_count, extract(epoch from first_received_at)::float8 as first,
+      extract(epoch from last_received_at)::float8 as last from sessions`);
+  const start = receivedAtMicros / 1e6;
+  assert.deepEqual(counted, [{ batch_count: "4", record_count: "9", first: start, last: start + 7 }]);
+});
+
+test("what a flush costs does not depend on how many sessions and declarations its device has", async () => {
+  await using world = await createWorld();
+  await setUp(world).store(...batches(1));
+  await world.rows(`
+    insert into sessions (device_key, session_id, received, dropped, first_received_at, last_received_at)
+    select key, 's' || n, '{[1,2)}', '{}', now(), now() from devices, generate_series(1, 200000) n`);
+  await world.rows(`
+    insert into drops (batch_id, device_key, session_id, first_sequence, last_sequence, reason, received_at)
+    select n, key, 's' || n, 1, 9, '', now() from devices, generate_series(1, 200000) n`);
+  await world.rows("vacuum analyze sessions, drops");
+  await world.rows("select pg_stat_reset()");
+  const pool = poolFor(world);
+  await writerOn(pool).write({ batches: [...batches(2, 3), dropOf(4n, 2n ** 63n - 1n)], letters: [] });
+  // A backend that ends has told all it did.
+  await world.rows(`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name = 'fleetlog-consumer'`);
+  const read = await waitFor("the statistics of the flush", async () => {
+    const rows = await world.rows(`
+      select relname, seq_tup_read::int as scanned, coalesce(idx_tup_fetch, 0)::int as fetched, n_tup_ins::int as inserted
+      from pg_stat_user_tables where relname in ('sessions', 'drops', 'devices', 'incidents') order by relname`);
+    return rows.some((row) => row["relname"] === "drops" && row["inserted"] === 1) ? rows : undefined;
+  });
+  for (const table of read) {
+    // The one device may be found by reading its table.
+    assert.ok(Number(table["scanned"]) <= 10 && Number(table["fetched"]) <= 20, JSON.stringify(table));
+  }
 });

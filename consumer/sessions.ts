@@ -17,9 +17,11 @@ export interface SettledSessions {
 }
 
 /**
- * Adds the batches to the ranges of their sessions. Takes every batch of a flush, also what the ledger had before: it
- * changes nothing then, and the device may still have to be told. Rows are locked in the order of their key; call
- * after the devices' rows are locked.
+ * Adds the batches to the ranges and counts of their sessions. Takes every batch of a flush, also what the ledger had
+ * before: it changes nothing then, and the device may still have to be told. A session that a server named has counts
+ * and no ranges. Rows are locked in the order of their key; call after the devices' rows are locked.
+ *
+ * A flush finds each of its sessions by the key, however many its device has; the ranges of one are at most 32 KiB.
  */
 export async function settleSessions(
   db: Kysely<Database>,
@@ -27,11 +29,10 @@ export async function settleSessions(
   fresh: readonly NewBatch[],
   deviceKeys: ReadonlyMap<string, number>,
 ): Promise<SettledSessions> {
-  const named = batches.filter(({ entry }) => !entry.sessionId.startsWith("~"));
-  if (named.length === 0) return { progress: [], suspects: [] };
-  const names = new Map(named.map(({ entry }) => [deviceKeys.get(entry.deviceId), entry.deviceId]));
+  if (batches.length === 0) return { progress: [], suspects: [] };
+  const names = new Map(batches.map(({ entry }) => [deviceKeys.get(entry.deviceId), entry.deviceId]));
   const newEntries = new Set(fresh.map(({ entry }) => entry));
-  const column = plainColumnOf(named);
+  const column = plainColumnOf(batches);
   const { rows } = await sql<{
     device_key: number;
     session_id: string;
@@ -41,31 +42,46 @@ export async function settleSessions(
     with added as materialized (
       select
         device_key, session_id,
-        coalesce(range_agg(int8range(first, last, '[]')) filter (where not is_dropped), '{}') as received,
-        coalesce(range_agg(int8range(first, last, '[]')) filter (where is_dropped), '{}') as dropped,
-        range_agg(int8range(first, last, '[]')) filter (where is_new and not is_dropped) as fresh
+        coalesce(range_agg(range) filter (where not is_dropped), '{}') as received,
+        coalesce(range_agg(range) filter (where is_dropped), '{}') as dropped,
+        range_agg(range) filter (where is_new and not is_dropped) as fresh,
+        time_from_micros(min(received_micros)) as first_received_at,
+        time_from_micros(max(received_micros)) as last_received_at,
+        count(*) filter (where is_new) as batch_count,
+        coalesce(sum(records) filter (where is_new), 0) as record_count
       from unnest(
         ${column(({ entry }) => deviceKeys.get(entry.deviceId)!)}::int[],
-        ${textArray(named.map(({ entry }) => entry.sessionId))}::text[],
+        ${textArray(batches.map(({ entry }) => entry.sessionId))}::text[],
         ${column(({ entry }) => entry.sequence)}::bigint[],
         ${column(({ entry, scanned }) => scanned.dropped?.lastSequence ?? entry.sequence)}::bigint[],
         ${column(({ scanned }) => scanned.dropped !== undefined)}::boolean[],
-        ${column(({ entry }) => newEntries.has(entry))}::boolean[]
-      ) as batch (device_key, session_id, first, last, is_dropped, is_new)
+        ${column(({ entry }) => newEntries.has(entry))}::boolean[],
+        ${column(({ entry }) => entry.receivedAtMicros)}::bigint[],
+        ${column(({ scanned }) => scanned.acceptedCount)}::int[]
+      ) as batch (device_key, session_id, first, last, is_dropped, is_new, received_micros, records),
+      lateral (select case when session_id not like '~%' then int8range(first, last, '[]') end as range) as ranged
       group by device_key, session_id
     ), settled as (
-      insert into sessions (device_key, session_id, received, dropped)
-      select device_key, session_id, received, dropped from added order by device_key, session_id
+      insert into sessions (device_key, session_id, received, dropped,
+        first_received_at, last_received_at, batch_count, record_count)
+      select device_key, session_id, received, dropped,
+        first_received_at, last_received_at, batch_count, record_count
+      from added order by device_key, session_id
       on conflict (device_key, session_id) do update set
         received = bounded_ranges(sessions.received + excluded.received),
-        dropped = bounded_ranges(sessions.dropped + excluded.dropped)
+        dropped = bounded_ranges(sessions.dropped + excluded.dropped),
+        first_received_at = least(sessions.first_received_at, excluded.first_received_at),
+        last_received_at = greatest(sessions.last_received_at, excluded.last_received_at),
+        batch_count = sessions.batch_count + excluded.batch_count,
+        record_count = sessions.record_count + excluded.record_count
       returning device_key, session_id, received, dropped, old.received as before
     )
     select
       device_key, session_id,
       contiguous_until(settled.received + settled.dropped) as committed,
       coalesce(before && fresh, false) as meets
-    from settled join added using (device_key, session_id)`.execute(db);
+    from settled join added using (device_key, session_id)
+    where session_id not like '~%'`.execute(db);
   const settled = new Map(rows.map((row) => [`${row.device_key} ${row.session_id}`, row]));
   const seen = new Set<string>();
   const suspects = fresh.filter(({ deviceKey, entry: { sessionId, sequence }, scanned }) => {

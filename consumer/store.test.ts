@@ -41,7 +41,7 @@ test("stores batches with their records, times to the microsecond, and the count
   const { progress, incidents, ...counts } = stored!;
   const none = { duplicateBatches: 0, duplicateRecords: 0, deadLetters: 0, droppedBatches: 0n };
   assert.deepEqual(counts, { batches: 2, records: 6, ...none });
-  assert.deepEqual(incidents, { sequence_reused: 0, entries_lost: 0 });
+  assert.deepEqual(incidents, { sequence_reused: 0, clock_ahead: 0, entries_lost: 0 });
   assert.deepEqual(progress, [{ deviceId: "device-1", sessionId: "boot-1", committed: 2n }]);
   assert.deepEqual(
     await world.rows(`select to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, device_id, session_id,

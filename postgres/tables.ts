@@ -34,6 +34,7 @@ interface DevicesTable {
   error_count: Generated<Int8>;
   dead_letter_count: Generated<Int8>;
   attributes: Generated<JSONColumnType<JsonObject>>;
+  clock_offset_micros: Int8 | null;
 }
 
 interface BatchesTable {
@@ -120,6 +121,10 @@ interface SessionsTable {
   session_id: string;
   received: string;
   dropped: string;
+  first_received_at: Timestamp;
+  last_received_at: Timestamp;
+  batch_count: Generated<Int8>;
+  record_count: Generated<Int8>;
 }
 
 interface DropsTable {

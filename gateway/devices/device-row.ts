@@ -1,4 +1,5 @@
 import type { JsonValue, MessageInitShape } from "@bufbuild/protobuf";
+import type { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { type RawBuilder, sql } from "kysely";
 import type { DeviceSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { selectMicros, timestampFromMicros } from "../time.ts";
@@ -20,6 +21,7 @@ export interface DeviceRow {
   readonly bytes_per_second: number;
   readonly day_records_per_second: number;
   readonly day_bytes_per_second: number;
+  readonly clock_offset_micros: string | null;
   readonly attributes: readonly (readonly [string, JsonValue])[] | null;
 }
 
@@ -31,7 +33,7 @@ export const deviceColumns: RawBuilder<unknown> = sql`
   devices.key, device_id, batch_count, record_count, error_count, dead_letter_count, ${errorShare} as error_share,
   ${selectMicros(sql.ref("first_seen"))} as first_seen_micros,
   ${selectMicros(sql.ref("last_seen"))} as last_seen_micros,
-  day_record_count, day_error_count,
+  clock_offset_micros, day_record_count, day_error_count,
   records_per_second, bytes_per_second, day_records_per_second, day_bytes_per_second,
   (select json_agg(json_build_array(item.key, item.value)) from jsonb_each(devices.attributes) as item) as attributes`;
 
@@ -74,6 +76,12 @@ export function toDevice(row: DeviceRow): MessageInitShape<typeof DeviceSchema> 
     bytesPerSecond: row.bytes_per_second,
     dayRecordsPerSecond: row.day_records_per_second,
     dayBytesPerSecond: row.day_bytes_per_second,
+    ...(row.clock_offset_micros !== null && { clockOffset: toDuration(BigInt(row.clock_offset_micros)) }),
     attributes: Object.fromEntries<JsonValue>(row.attributes ?? []),
   };
+}
+
+/** Seconds and nanoseconds of a Duration have the same sign. */
+function toDuration(micros: bigint): MessageInitShape<typeof DurationSchema> {
+  return { seconds: micros / 1_000_000n, nanos: Number(micros % 1_000_000n) * 1000 };
 }

@@ -48,3 +48,39 @@ test("the table of devices tells how fast each sends", { skip: noBrowser }, asyn
   assert.equal(await rateOf("sensor-1"), "–");
   assert.deepEqual(problems, []);
 });
+
+test("a device's page has all its sessions, page by page, and leads to records of the future", {
+  skip: noBrowser,
+}, async () => {
+  const now = BigInt(Date.now()) * 1000n;
+  const year = 365n * 86_400_000_000n;
+  await using fleet = await startFleet([
+    ...Array.from({ length: 60 }, (_, index) => ({
+      deviceId: "restless",
+      sessionId: `boot-${index}`,
+      receivedMicros: now - 3_600_000_000n + BigInt(index) * 1_000_000n,
+      records: [{ timeMicros: now - 3_600_000_000n, message: "up" }],
+    })),
+    {
+      deviceId: "restless",
+      sessionId: "ahead",
+      receivedMicros: now,
+      records: [{ timeMicros: now + year, message: "it is next year" }],
+    },
+  ]);
+  await using browser = await startBrowser();
+  const { page, problems } = await browser.open(fleet.url);
+  await page.goto("/devices/restless");
+  const sessions = page.getByRole("region", { name: "Sessions" });
+  await sessions.getByRole("row", { name: "ahead" }).waitFor();
+  assert.equal(await sessions.getByRole("row").count(), 1 + 50);
+  await sessions.getByRole("button", { name: "More sessions" }).click();
+  await sessions.getByRole("row", { name: "boot-0 " }).waitFor();
+  assert.equal(await sessions.getByRole("row").count(), 1 + 61);
+  await page.getByText("365 d ahead").waitFor();
+  assert.equal(await page.getByText("it is next year").count(), 0);
+  await page.getByRole("link", { name: "records from the future" }).click();
+  await page.getByText("it is next year").waitFor();
+  await page.getByRole("img", { name: "1 records by time and severity" }).waitFor();
+  assert.deepEqual(problems, []);
+});

@@ -1,76 +1,68 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { sql } from "kysely";
 import { GetDeviceResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Reader } from "../database.ts";
-import { type DeviceRow, deviceColumns, deviceDay, toDevice } from "../devices/device-row.ts";
-import {
-  type DropRow,
-  type Range,
-  readDrops,
-  readRanges,
-  readSessions,
-  type SessionRanges,
-  type SessionRow,
-} from "../devices/device-sessions.ts";
-import { readDeviceId } from "../logs/read-log-filter.ts";
+import { toDevice } from "../devices/device-row.ts";
+import type { DropRow, Range, SessionPosition, SessionRow } from "../devices/device-sessions.ts";
+import { readDevice } from "../devices/read-device.ts";
+import { InvalidFieldError } from "../invalid-field.ts";
+import { readDeviceId, sessionIdForm } from "../logs/read-log-filter.ts";
 import { readCount } from "../page-size.ts";
+import { decodePageToken, encodePageToken, type Position } from "../page-token.ts";
 import { timestampFromMicros } from "../time.ts";
 
-/** Tells one device, and by its sessions' numbers what of it is missing. */
+/** Tells one device, and by its sessions' numbers what of it is missing. Reads no more than a page, whatever it sent. */
 export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["getDevice"] {
   return async (request, { signal }) => {
     const deviceId = readDeviceId("device_id", request.deviceId);
     const sessionsMax = readCount("sessions_max", request.sessionsMax, { ifZero: 20, max: 100 });
-    const found = await reader.read("get_device", signal, async (db) => {
-      const { rows } = await sql<DeviceRow>`
-        select ${deviceColumns} from devices, ${deviceDay} where device_id = ${deviceId}`.execute(db);
-      const [device] = rows;
-      if (device === undefined) return undefined;
-      const sessions = await readSessions(db, device.key, sessionsMax);
-      const numbered = sessions.map((session) => session.session_id).filter((id) => !isServerNamed(id));
-      return {
-        device,
-        sessions,
-        ranges: await readRanges(db, device.key, numbered),
-        drops: await readDrops(db, device.key, numbered),
-      };
-    });
+    const query = `GetDevice ${deviceId}`;
+    const after = readPosition(decodePageToken(query, request.pageToken));
+    const found = await reader.read("get_device", signal, (db) =>
+      readDevice(db, deviceId, { after, sessionsMax }),
+    );
     if (found === undefined) {
       throw new ConnectError(`device_id: ${deviceId} never sent a batch`, Code.NotFound);
     }
-    const rangesOf = new Map(found.ranges.map((ranges) => [ranges.session_id, ranges]));
+    const { last, latestMicros } = found;
     const dropsOf = Map.groupBy(found.drops, (drop) => drop.session_id);
     return create(GetDeviceResponseSchema, {
       device: toDevice(found.device),
       sessions: found.sessions.map((session) => ({
         ...toSession(session),
-        ...toCompleteness(rangesOf.get(session.session_id)),
         dropped: dropsOf.get(session.session_id)?.map(toDropped) ?? [],
       })),
-      sessionCount: BigInt(found.sessions[0]?.session_count ?? 0),
+      sessionCount: BigInt(found.sessionCount),
+      nextPageToken:
+        last === undefined ? "" : encodePageToken(query, [last.first_received_micros, last.session_id]),
+      ...(latestMicros !== undefined && { latestTime: timestampFromMicros(latestMicros) }),
     });
   };
+}
+
+/** A token can be forged. */
+function readPosition(position: Position | undefined): SessionPosition | undefined {
+  if (position === undefined) return undefined;
+  const [micros = "", sessionId = "", ...more] = position;
+  if (!/^-?\d{1,17}$/.test(micros) || !sessionIdForm.test(sessionId) || more.length > 0) {
+    throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+  }
+  return { firstReceivedMicros: BigInt(micros), sessionId };
 }
 
 function toSession(session: SessionRow) {
   return {
     sessionId: session.session_id,
-    isServerNamed: isServerNamed(session.session_id),
+    isServerNamed: session.session_id.startsWith("~"),
     firstReceivedAt: timestampFromMicros(BigInt(session.first_received_micros)),
     lastReceivedAt: timestampFromMicros(BigInt(session.last_received_micros)),
     batchCount: BigInt(session.batch_count),
     recordCount: BigInt(session.record_count),
-  };
-}
-
-/** Undefined: a server named the session, and nothing can be missing in it. */
-function toCompleteness(ranges: SessionRanges | undefined) {
-  return {
-    received: ranges?.received.map(toRange) ?? [],
-    holes: ranges?.holes.map(toRange) ?? [],
-    missingCount: BigInt(ranges?.missing_count ?? 0),
-    droppedCount: BigInt(ranges?.dropped_count ?? 0),
+    received: session.received.map(toRange),
+    holes: session.holes.map(toRange),
+    missingCount: BigInt(session.missing_count),
+    droppedCount: BigInt(session.dropped_count),
+    isCut: session.is_cut,
   };
 }
 
@@ -84,8 +76,4 @@ function toDropped(drop: DropRow) {
     reason: drop.reason,
     receivedAt: timestampFromMicros(BigInt(drop.received_micros)),
   };
-}
-
-function isServerNamed(sessionId: string): boolean {
-  return sessionId.startsWith("~");
 }

@@ -26,6 +26,7 @@ test("devices come by name, in pages, with their counts", async () => {
       bytesPerSecond: 0,
       dayRecordsPerSecond: 0,
       dayBytesPerSecond: 0,
+      clockOffset: "-2.000001s",
       attributes: {},
     },
   ]);

@@ -27,10 +27,12 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
     sequence += 1;
     await pool.query(
       `with device as (
-        insert into devices (device_id, first_seen, last_seen, batch_count, record_count, error_count)
-        values ($1, ${micros("$4::int8")}, ${micros("$4::int8")}, 1, $8, $10)
+        insert into devices (device_id, first_seen, last_seen, batch_count, record_count, error_count,
+          clock_offset_micros)
+        values ($1, ${micros("$4::int8")}, ${micros("$4::int8")}, 1, $8, $10, $6::int8 - $4::int8)
         on conflict (device_id) do update set
           last_seen = excluded.last_seen,
+          clock_offset_micros = excluded.clock_offset_micros,
           batch_count = devices.batch_count + 1,
           record_count = devices.record_count + $8,
           error_count = devices.error_count + $10
@@ -42,6 +44,18 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
           ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256(convert_to($9::text, 'UTF8'))
         from device
         returning id
+      ), of_session as (
+        insert into sessions as stored
+          (device_key, session_id, received, dropped, first_received_at, last_received_at, batch_count, record_count)
+        select key, $2, case when $2 like '~%' then '{}' else int8multirange(int8range($3, $3, '[]')) end, '{}',
+          ${micros("$4::int8")}, ${micros("$4::int8")}, 1, $8
+        from device
+        on conflict (device_key, session_id) do update set
+          received = stored.received + excluded.received,
+          first_received_at = least(stored.first_received_at, excluded.first_received_at),
+          last_received_at = greatest(stored.last_received_at, excluded.last_received_at),
+          batch_count = stored.batch_count + 1,
+          record_count = stored.record_count + excluded.record_count
       ), of_device as (
         insert into device_statistics as stored
           (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)
@@ -108,15 +122,19 @@ export async function seedDrop(
         $2, sha256(convert_to($3::text, 'UTF8'))
       from batches join devices on devices.key = device_key where device_id = $1 limit 1
       returning *
+    ),
+    of_session as (
+      update sessions set batch_count = batch_count + 1,
+        dropped = dropped + int8multirange(int8range($3::int8, least($4::int8, 9223372036854775806), '[]'))
+      from batch where sessions.device_key = batch.device_key and sessions.session_id = batch.session_id
     )
     insert into drops select id, device_key, session_id, sequence, $4::int8, $5, received_at from batch`,
     [deviceId, sessionId, String(first), String(last), reason],
   );
 }
 
-/** Exact, where to_timestamp(double) is not. */
 function micros(expression: string): string {
-  return `(timestamptz 'epoch' + ${expression} * interval '1 microsecond')`;
+  return `time_from_micros(${expression})`;
 }
 
 /** Numbers from 0 to 1 that are the same in every run (mulberry32). */

@@ -22,4 +22,4 @@ comment on column stream_positions.waiting is 'Entries that were not stored yet,
 comment on column stream_positions.at is 'When that was.';
 
 comment on table incidents is 'What an operator should look at: something is not as it should be, and may be lost.';
-comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored. group_lost: a consumer group was destroyed; nothing is lost. stream_rewound: Redis came back on an older copy of its data. stream_lost: a stream was deleted. entries_lost: batches that were acknowledged and are neither stored nor in Redis.';
+comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored. clock_ahead: records of a device are dated more than ten minutes after they were received; once per device and day (UTC). group_lost: a consumer group was destroyed; nothing is lost. stream_rewound: Redis came back on an older copy of its data. stream_lost: a stream was deleted. entries_lost: batches that were acknowledged and are neither stored nor in Redis.';

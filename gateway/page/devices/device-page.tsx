@@ -1,5 +1,5 @@
-import { useEffect, useMemo } from "preact/hooks";
-import type { GetDeviceResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { Device, GetDeviceResponse, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
 import { filterRequest } from "../api/filter-request.ts";
 import { microsOf } from "../api/timestamp.ts";
@@ -21,9 +21,11 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
   const { range } = view.value;
   const filter = { ...view.value, ...noFilter, devices: [deviceId] };
   const ask = `${deviceId} ${JSON.stringify(range)} ${refreshes.value}`;
+  const [pagesOfSessions, setPagesOfSessions] = useState(1);
+  useEffect(() => setPagesOfSessions(1), [deviceId]);
   const { value, failure, again } = useAnswer(
-    `${deviceId} ${refreshes.value}`,
-    (signal) => query.getDevice({ deviceId, sessionsMax: 50 }, { signal, timeoutMs: 10_000 }),
+    `${deviceId} ${pagesOfSessions} ${refreshes.value}`,
+    (signal) => getDevice(deviceId, pagesOfSessions, signal),
     { refreshMs: 15_000 },
   );
   const pages = useMemo(
@@ -52,7 +54,13 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
       </div>
       {value && <DeviceFigures answer={value} />}
       <Histogram filter={filter} ask={ask} />
-      {value && <SessionTable sessions={value.sessions} count={value.sessionCount} deviceId={deviceId} />}
+      {value && (
+        <SessionTable
+          answer={value}
+          deviceId={deviceId}
+          onMore={() => setPagesOfSessions(pagesOfSessions + 1)}
+        />
+      )}
       <h2>Last records</h2>
       <div class="device-logs">
         {pages.rows.value.length === 0 && pages.status.value === "end" ? (
@@ -65,7 +73,19 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
   );
 }
 
-function DeviceFigures({ answer: { device, sessions } }: { answer: GetDeviceResponse }) {
+/** The device with the first pages of its sessions. */
+async function getDevice(deviceId: string, pages: number, signal: AbortSignal): Promise<GetDeviceResponse> {
+  const sessions: Session[] = [];
+  for (let page = 1, pageToken = ""; ; page += 1) {
+    const request = { deviceId, sessionsMax: sessionsOfPage, pageToken };
+    const answer = await query.getDevice(request, { signal, timeoutMs: 10_000 });
+    sessions.push(...answer.sessions);
+    pageToken = answer.nextPageToken;
+    if (page === pages || pageToken === "") return { ...answer, sessions };
+  }
+}
+
+function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: GetDeviceResponse }) {
   if (device === undefined) return null;
   const { utc } = view.value;
   const [first, last] = [microsOf(device.firstSeen) ?? 0, microsOf(device.lastSeen) ?? 0];
@@ -102,7 +122,45 @@ function DeviceFigures({ answer: { device, sessions } }: { answer: GetDeviceResp
       <Figure name="Refused records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">
         {countText(device.deadLetterCount)}
       </Figure>
+      <ClockFigure device={device} latestMicros={microsOf(latestTime) ?? 0} />
       {notes !== "" && <Figure name="Notes">{notes}</Figure>}
     </dl>
   );
 }
+
+/** By how much the clock is off; without an end time records of the future are not listed, so here is the way to them. */
+function ClockFigure({ device, latestMicros }: { device: Device; latestMicros: number }) {
+  const { clockOffset } = device;
+  const seconds = clockOffset === undefined ? 0 : Number(clockOffset.seconds) + clockOffset.nanos / 1e9;
+  const futureMicros = nowMicros() + aheadSecondsMax * 1e6;
+  const isFuture = latestMicros > futureMicros;
+  if (Math.abs(seconds) < shownOffsetSeconds && !isFuture) return null;
+  const text = `${durationText(Math.abs(seconds))} ${seconds < 0 ? "behind" : "ahead"}`;
+  const range = { from: Math.max(futureMicros, latestMicros - chartMicrosMax), to: latestMicros + 1e6 };
+  const href = hrefOf({ ...noFilter, devices: [device.deviceId], range, open: "" }, "/");
+  return (
+    <Figure
+      name="Clock"
+      isBad={isFuture || seconds > aheadSecondsMax}
+      note={seconds < 0 ? "or its last batch waited" : "by its last batch"}
+    >
+      {Math.abs(seconds) < shownOffsetSeconds ? "right again" : text}
+      {isFuture && (
+        <>
+          {" "}
+          <a class="note" href={href}>
+            records from the future
+          </a>
+        </>
+      )}
+    </Figure>
+  );
+}
+
+const sessionsOfPage = 50;
+/** What queries without an end time look ahead. */
+const aheadSecondsMax = 600;
+/** Less is the way from the device to the server. */
+const shownOffsetSeconds = 60;
+/** As far as the chart counts. */
+const chartMicrosMax = 3650 * 86_400e6;

@@ -1,4 +1,4 @@
-import type { Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { GetDeviceResponse, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { microsOf } from "../api/timestamp.ts";
 import { hrefOf, view } from "../state/location.ts";
 import { countText, timeText } from "../state/time-text.ts";
@@ -6,21 +6,21 @@ import { noFilter } from "../state/view.ts";
 import { RangesLegend, SessionRanges } from "./session-ranges.tsx";
 
 interface Props {
-  readonly sessions: readonly Session[];
-  /** Of all there are. */
-  readonly count: bigint;
+  readonly answer: Pick<GetDeviceResponse, "sessions" | "sessionCount" | "nextPageToken">;
   readonly deviceId: string;
+  readonly onMore: () => void;
 }
 
 /**
  * Which batches of each session arrived. A hole is a batch that was numbered and never came; what its device declared as
  * dropped is none.
  */
-export function SessionTable({ sessions, count, deviceId }: Props) {
+export function SessionTable({ answer, deviceId, onMore }: Props) {
+  const { sessions, sessionCount, nextPageToken } = answer;
   return (
     <section>
       <h2>
-        Sessions <span class="note">{sessionsText(sessions.length, count)}</span>
+        Sessions <span class="note">{sessionsText(sessions.length, sessionCount)}</span>
       </h2>
       <RangesLegend />
       <div class="table-scroll sessions" tabIndex={0} role="region" aria-label="Sessions">
@@ -49,6 +49,13 @@ export function SessionTable({ sessions, count, deviceId }: Props) {
             ))}
           </tbody>
         </table>
+        {nextPageToken !== "" && (
+          <p class="foot">
+            <button type="button" onClick={onMore}>
+              More sessions
+            </button>
+          </p>
+        )}
       </div>
     </section>
   );
@@ -94,5 +101,9 @@ function SessionRow({ session, deviceId }: { session: Session; deviceId: string 
 }
 
 function sessionsText(shown: number, count: bigint): string {
-  return BigInt(shown) < count ? `the last ${shown} of ${countText(count)}` : countText(count);
+  const all = count >= sessionsCountedMax ? `${countText(sessionsCountedMax)} or more` : countText(count);
+  return BigInt(shown) < count || count >= sessionsCountedMax ? `the last ${shown} of ${all}` : all;
 }
+
+/** GetDevice counts no further. */
+const sessionsCountedMax = 1000;
