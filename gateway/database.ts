@@ -45,6 +45,7 @@ export class Reader {
   readonly #options: ReaderOptions;
   readonly #seconds: Histogram<"query">;
   readonly #heavyLane: Lane;
+  #clockAheadMicros = 0n;
 
   /** `choosePool` says for each read where to read. */
   constructor(choosePool: () => Pool, options: ReaderOptions, seconds: Histogram<"query">) {
@@ -56,6 +57,16 @@ export class Reader {
       waitingMax: options.heavyQueriesMax * waitingPerHeavyMax,
       waitMsMax: options.queryTimeoutMs,
     });
+  }
+
+  /** Microseconds since 1970 by the clock of PostgreSQL, which all gateways share, as far as it was told. */
+  nowMicros(): bigint {
+    return BigInt(Date.now()) * 1000n + this.#clockAheadMicros;
+  }
+
+  /** What the clock of PostgreSQL says now. */
+  setClock(nowMicros: bigint): void {
+    this.#clockAheadMicros = nowMicros - BigInt(Date.now()) * 1000n;
   }
 
   /**

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
 import type { Readiness } from "#lib/readiness.ts";
 import type { Reader } from "./database.ts";
+import { selectMicros } from "./time.ts";
 
 /**
  * Keeps the part "database" of the readiness current until `signal` aborts: ready while PostgreSQL answers and has
- * the tables and columns that the queries read, which a migration that did not run yet has not.
+ * the tables and columns that the queries read, which a migration that did not run yet has not. Also tells the reader what
+ * time it is there: a gateway whose own clock is behind would leave out the newest records.
  */
 export async function watchDatabase(
   reader: Reader,
@@ -18,9 +21,12 @@ export async function watchDatabase(
           .selectFrom("records")
           .innerJoin("batches", "batches.id", "records.batch_id")
           .innerJoin("devices", "devices.key", "batches.device_key")
-          .select(["records.idx", "records.attributes", "batches.severities", "devices.dead_letter_count"])
+          .select(["records.idx", "records.attributes", "batches.severities", "devices.clock_offset_micros"])
           .limit(0)
           .execute();
+        const { rows } = await sql<{ micros: string }>`
+          select ${selectMicros(sql`clock_timestamp()`)} as micros`.execute(db);
+        if (rows[0] !== undefined) reader.setClock(BigInt(rows[0].micros));
       });
       readiness.ready("database");
     } catch (error) {

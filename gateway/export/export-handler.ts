@@ -11,6 +11,7 @@ import { acceptsGzip } from "../http/accepts-gzip.ts";
 import { answerError } from "../http/answer-error.ts";
 import { BusyError } from "../lane.ts";
 import type { FoundLog } from "../logs/read-records.ts";
+import { endedFilter } from "../time-range.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { exportPages } from "./export-pages.ts";
 import { type ExportFormat, type ExportWish, readExportWish } from "./export-wish.ts";
@@ -77,7 +78,7 @@ async function send(
   response: ServerResponse,
 ): Promise<number> {
   let count = 0;
-  const pages = exportPages(reader, filter, order, leaving.signal);
+  const pages = exportPages(reader, endedFilter(filter, reader.nowMicros()), order, leaving.signal);
   const first = await pages.next();
   async function* chunks() {
     if (format === "csv") yield csvHeader;

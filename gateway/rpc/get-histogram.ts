@@ -14,7 +14,7 @@ import { dayMicros, readClosedRange } from "../time-range.ts";
 /** Counts records by time and severity. */
 export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["getHistogram"] {
   return async (request, { signal }) => {
-    const range = readClosedRange(request, dayMicros);
+    const range = readClosedRange(request, dayMicros, reader.nowMicros());
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
       throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
     }

@@ -16,6 +16,7 @@ import { readCount } from "../page-size.ts";
 import { timestampFromMicros, timestamptz } from "../time.ts";
 import {
   dayMicros,
+  endOfMinute,
   hourMicros,
   minuteMicros,
   readClosedRange,
@@ -29,7 +30,8 @@ export function getStatistics(
   readLag: LagReader | undefined,
 ): ServiceImpl<typeof QueryService>["getStatistics"] {
   return async (request, { signal }) => {
-    const range = readClosedRange(request, hourMicros);
+    const nowMicros = reader.nowMicros();
+    const range = readClosedRange(request, hourMicros, nowMicros);
     const topMax = readCount("top_max", request.topMax, { ifZero: 10, max: 100 });
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
       throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
@@ -38,7 +40,7 @@ export function getStatistics(
     const found = await reader.read("get_statistics", signal, (db) => summarise(db, range, topMax), {
       isHeavy: true,
     });
-    const seconds = Number(range.endMicros - range.startMicros) / 1e6;
+    const seconds = pastSeconds(range, nowMicros);
     const recordCount = found.severities.reduce((sum, { count }) => sum + count, 0n);
     const lagNow = await lag;
     return create(GetStatisticsResponseSchema, {
@@ -72,6 +74,13 @@ export function getStatistics(
       }),
     });
   };
+}
+
+/** What is ahead would only thin out the rate. */
+function pastSeconds({ startMicros, endMicros }: TimeRange, nowMicros: bigint): number {
+  const now = endOfMinute(nowMicros);
+  const pastMicros = (startMicros < now && now < endMicros ? now : endMicros) - startMicros;
+  return Number(pastMicros) / 1e6;
 }
 
 async function summarise(db: Kysely<Database>, range: TimeRange, topMax: number) {

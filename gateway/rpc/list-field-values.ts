@@ -22,7 +22,10 @@ export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService
   return async (request, { signal }) => {
     const search = readText("search", request.search);
     const limit = readPageSize(request.pageSize);
-    const filter = { ...readLogFilter(request), ...readClosedRange(request, dayMicros) };
+    const filter = {
+      ...readLogFilter(request),
+      ...readClosedRange(request, dayMicros, reader.nowMicros()),
+    };
     const value = valueOf(request);
     const found = await reader.read(
       "list_field_values",

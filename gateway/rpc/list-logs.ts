@@ -13,16 +13,23 @@ import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts
 import { describeFilter, readLogFilter } from "../logs/read-log-filter.ts";
 import { readPageSize } from "../page-size.ts";
 import { decodePageToken, encodePageToken } from "../page-token.ts";
+import { endedFilter } from "../time-range.ts";
 
 /** Lists records by time. A page of large records is short: the token, not the length, says it is the last. */
 export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["listLogs"] {
   const deviceKeys = createDeviceKeys();
   return async (request, { signal }) => {
     const pageSize = readPageSize(request.pageSize);
-    const filter = readLogFilter(request);
+    const asked = readLogFilter(request);
     const order = request.oldestFirst ? oldestFirst : newestFirst;
-    const query = `ListLogs ${order.direction} ${describeFilter(filter)}`;
-    const after = readPosition(decodePageToken(query, request.pageToken));
+    const query = `ListLogs ${order.direction} ${describeFilter(asked)}`;
+    const place = readPlace(decodePageToken(query, request.pageToken));
+    const after = place?.after;
+    // All pages end where the first one did.
+    const filter =
+      asked.endMicros === undefined && place !== undefined
+        ? { ...asked, endMicros: place.endMicros }
+        : endedFilter(asked, reader.nowMicros());
     const statements: LogEvent[] = [];
     const { page, explanation } = await reader.read(
       "list_logs",
@@ -47,22 +54,33 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
       nextPageToken:
         next === undefined
           ? ""
-          : encodePageToken(query, [`${next.timeMicros}`, `${next.batchId}`, `${next.index}`]),
+          : encodePageToken(query, [
+              `${next.timeMicros}`,
+              `${next.batchId}`,
+              `${next.index}`,
+              `${filter.endMicros}`,
+            ]),
       explanation,
     });
   };
 }
 
 /** The checksum of a token can be forged, so what comes out of it is not trusted to be numbers. */
-function readPosition(position: readonly string[] | undefined): LogPosition | undefined {
+function readPlace(
+  position: readonly string[] | undefined,
+): { after: LogPosition; endMicros: bigint } | undefined {
   if (position === undefined) return undefined;
-  const [, timeMicros, batchId, index] = positionForm.exec(position.join(" ")) ?? [];
-  if (timeMicros === undefined || batchId === undefined || BigInt(batchId) > int8Max) {
+  const [, timeMicros = "", batchId = "", index, endMicros = ""] =
+    positionForm.exec(position.join(" ")) ?? [];
+  if (batchId === "" || BigInt(batchId) > int8Max) {
     throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
   }
-  return { timeMicros: BigInt(timeMicros), batchId: BigInt(batchId), index: Number(index) };
+  return {
+    after: { timeMicros: BigInt(timeMicros), batchId: BigInt(batchId), index: Number(index) },
+    endMicros: BigInt(endMicros),
+  };
 }
 
-/** Times of the years 1653 to 5138: more than 64 bits of nanoseconds since 1970 can say. */
-const positionForm = /^(-?\d{1,16}|\d{17}) (\d{1,19}) (\d{1,9})$/;
+/** Times of the years 1653 to 5138, more than 64 bits of nanoseconds since 1970 can say; an end of any year that can be asked for. */
+const positionForm = /^(-?\d{1,16}|\d{17}) (\d{1,19}) (\d{1,9}) (-?\d{1,18})$/;
 const int8Max = 2n ** 63n - 1n;

@@ -9,6 +9,7 @@ import { seed } from "../test/seed.ts";
 import { follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 
+const future = (message: string) => [{ message, timeUnixNano: 2n ** 64n - 1n }];
 const records = (n: number) => [{ message: String(n), timeUnixNano: BigInt(Date.now()) * 1_000_000n }];
 
 async function start(t: TestContext) {
@@ -91,4 +92,28 @@ test("when more waits to be stored than is looked through, the tail says so", as
   await small.untilFollowing();
   assert.deepEqual(small.events(), ["gap", "following"]);
   assert.match(small.texts().at(-1) ?? "", /^100 /);
+});
+
+test("a record of the future is not among the last, and is sent when it arrives", async (t) => {
+  const { gateway, append, pool } = await start(t);
+  const micros = BigInt(Date.now()) * 1000n;
+  await seed(pool, [
+    {
+      deviceId: "a",
+      receivedMicros: micros,
+      records: [{ timeMicros: micros + 31_536_000_000_000n, message: "stored" }],
+    },
+  ]);
+  await append("b", 1, future("waits"));
+  await append("c", 2, records(2));
+  const last = follow(t, gateway.url, { last: 3 });
+  await last.untilFollowing();
+  assert.deepEqual(last.texts(), ["2"]);
+  await append("d", 3, future("3"));
+  await last.untilCount(2);
+  assert.deepEqual(last.texts(), ["2", "3"]);
+  assert.equal(last.logs().at(-1)?.time?.seconds, (2n ** 64n - 1n) / 1_000_000_000n);
+  const all = follow(t, gateway.url, { last: 9, endTime: { seconds: 253_402_300_000n } });
+  await all.untilFollowing();
+  assert.deepEqual(all.texts().toSorted(), ["2", "3", "stored", "waits"]);
 });

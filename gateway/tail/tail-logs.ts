@@ -15,6 +15,7 @@ import { later } from "../error-mapping.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
 import { readCount } from "../page-size.ts";
 import { timestampFromMicros } from "../time.ts";
+import { endedFilter } from "../time-range.ts";
 import { CatchUp } from "./catch-up.ts";
 import { readLastLogs } from "./last-logs.ts";
 import { findMissed, gapOf } from "./missed.ts";
@@ -103,7 +104,7 @@ async function* beginning(
   // While PostgreSQL is asked, the tail may lose what it has not taken: that is told later, and is not known yet.
   const at = [...tail.positions];
   const lastLogs = await readLastLogs(sources, {
-    filter: tail.filter,
+    filter: endedFilter(tail.filter, sources.reader.nowMicros()),
     count: last,
     slots,
     coveredAfter,

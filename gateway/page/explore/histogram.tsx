@@ -8,6 +8,7 @@ import { passes, toggledLevel } from "../state/filter-actions.ts";
 import { change } from "../state/location.ts";
 import { type SeverityLevel, severityLevels } from "../state/severity-level.ts";
 import { isDark } from "../state/theme.ts";
+import type { Micros } from "../state/time-range.ts";
 import { countText, durationText, nowMicros, timeText } from "../state/time-text.ts";
 import type { View } from "../state/view.ts";
 import { chartDataOf } from "./chart-data.ts";
@@ -19,7 +20,7 @@ export function Histogram({ filter, ask }: { filter: View; ask: string }) {
   const element = useRef<HTMLDivElement>(null);
   const [hovered, setHovered] = useState<number>();
   const { value, failure, isLoading } = useAnswer(ask, (signal) => countLogs(filter, signal));
-  const data = useMemo(() => value && chartDataOf(value), [value]);
+  const data = useMemo(() => value && chartDataOf(value, endOf(filter)), [value]);
   const dark = isDark.value;
   useEffect(() => {
     if (element.current === null || data === undefined || data.starts.length === 0) return;
@@ -98,6 +99,11 @@ async function countLogs(filter: View, signal: AbortSignal): Promise<GetHistogra
     startTime = timestampOf(microsOf(logs[0]?.time));
   }
   return await query.getHistogram({ ...request, startTime, bucketsMax }, options);
+}
+
+/** A range without an end is counted some minutes ahead, for clocks that are: seldom is there anything. */
+function endOf({ range }: View): Micros | undefined {
+  return "lastSeconds" in range || range.to === undefined ? nowMicros() : undefined;
 }
 
 const bucketsMax = 120;

@@ -29,7 +29,7 @@ export function resolveRange(
   range: TimeRange,
   now: Micros,
 ): { from: Micros | undefined; to: Micros | undefined } {
-  // The end stays open: the clock of a device may be ahead.
+  // The end stays open: the clock of a device may be some minutes ahead, which the gateway allows for.
   return "lastSeconds" in range ? { from: now - range.lastSeconds * 1e6, to: undefined } : range;
 }
 
