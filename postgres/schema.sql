@@ -136,6 +136,7 @@ create table devices (
   error_count bigint not null default 0,
   dead_letter_count bigint not null default 0,
   attributes jsonb not null default '{}'::jsonb,
+  clock_offset_micros bigint,
   constraint devices_device_id_key UNIQUE (device_id),
   constraint devices_pkey PRIMARY KEY (key)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
@@ -149,6 +150,7 @@ comment on column devices.record_count is 'Stored records.';
 comment on column devices.error_count is 'Stored records of severity 17 (ERROR) and above.';
 comment on column devices.dead_letter_count is 'Records refused and kept in dead_letters.';
 comment on column devices.attributes is 'What else is known of the device, such as its firmware; written by operators.';
+comment on column devices.clock_offset_micros is 'By how many microseconds the latest time of the records of its last batch is after the received_at of that; negative: before. NULL: not known.';
 
 create table drops (
   batch_id bigint not null,
@@ -180,7 +182,7 @@ create table incidents (
 comment on table incidents is 'What an operator should look at: something is not as it should be, and may be lost.';
 comment on column incidents.id is 'Rises with the time.';
 comment on column incidents.at is 'When it was noticed.';
-comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored. group_lost: a consumer group was destroyed; nothing is lost. stream_rewound: Redis came back on an older copy of its data. stream_lost: a stream was deleted. entries_lost: batches that were acknowledged and are neither stored nor in Redis.';
+comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored. clock_ahead: records of a device are dated more than ten minutes after they were received; once per device and day (UTC). group_lost: a consumer group was destroyed; nothing is lost. stream_rewound: Redis came back on an older copy of its data. stream_lost: a stream was deleted. entries_lost: batches that were acknowledged and are neither stored nor in Redis.';
 comment on column incidents.device_key is 'devices.key';
 comment on column incidents.details is 'What the kind needs to be followed up.';
 
@@ -229,13 +231,21 @@ create table sessions (
   session_id text not null,
   received int8multirange not null,
   dropped int8multirange not null,
+  first_received_at timestamp with time zone not null,
+  last_received_at timestamp with time zone not null,
+  batch_count bigint not null default 0,
+  record_count bigint not null default 0,
   constraint sessions_pkey PRIMARY KEY (device_key, session_id)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
-comment on table sessions is 'Which batches of each session are settled; changes in the transaction that stores them. Not for senders without a session.';
+comment on table sessions is 'Which batches of each session are settled, and how many there are; changes in the transaction that stores them.';
 comment on column sessions.device_key is 'devices.key';
 comment on column sessions.session_id is 'batches.session_id';
-comment on column sessions.received is 'Sequences that are in batches, or as a whole in dead_letters because PostgreSQL refused them.';
+comment on column sessions.received is 'Sequences that are in batches, or as a whole in dead_letters because PostgreSQL refused them. Empty when a server named the session.';
 comment on column sessions.dropped is 'Sequences that the device declared as dropped.';
+comment on column sessions.first_received_at is 'received_at of its earliest batch.';
+comment on column sessions.last_received_at is 'received_at of its latest batch.';
+comment on column sessions.batch_count is 'Batches that were stored, declarations of drops among them.';
+comment on column sessions.record_count is 'Records that were stored.';
 
 create table stream_positions (
   shard integer not null,
@@ -270,12 +280,15 @@ CREATE INDEX dead_letters_of_device ON public.dead_letters USING btree (device_i
 
 CREATE INDEX device_statistics_by_hour ON public.device_statistics USING btree (hour);
 
-CREATE INDEX drops_of_device ON public.drops USING btree (device_key, batch_id);
+CREATE INDEX drops_of_session ON public.drops USING btree (device_key, session_id, batch_id);
 
 CREATE INDEX incidents_at ON public.incidents USING btree (at);
+CREATE UNIQUE INDEX incidents_clock_ahead ON public.incidents USING btree (device_key, (((at AT TIME ZONE 'UTC'::text))::date)) WHERE (kind = 'clock_ahead'::text);
 
 CREATE INDEX records_by_time ON ONLY public.records USING brin ("time") WITH (autosummarize='on');
 CREATE INDEX records_of_batch ON ONLY public.records USING btree (batch_id);
+
+CREATE INDEX sessions_of_device ON public.sessions USING btree (device_key, first_received_at, session_id);
 
 create view logs as
  SELECT records."time",
