@@ -9,6 +9,8 @@ import { projectFolder } from "#local/folders.ts";
 import { freePort } from "#local/free-port.ts";
 import { type RunningPostgres, startPostgres } from "#local/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
+import { groupName, streamKey } from "#stream/keys.ts";
+import { restartableRedis } from "#stream/testing/restartable-redis.ts";
 import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
@@ -42,6 +44,9 @@ describe("of a system that is well", () => {
       "node.version",
       "redis.version",
       "redis.settings",
+      "redis.streams",
+      "redis.backlog",
+      "redis.losses",
       "clock.redis",
       "postgres.fsync",
       "postgres.migrations",
@@ -76,6 +81,7 @@ describe("of a system that is well", () => {
       [
         "nginx",
         "redis",
+        "redis.streams",
         `disk ${join(folder, "nowhere")}`,
         `grpc ${nobody}`,
         `http ${nobody}`,
@@ -202,6 +208,33 @@ describe("of what endangers data", () => {
     const { findings } = await examine(env);
     assert.equal(stateOf(findings, "postgres.partitions"), "fail");
     assert.equal(stateOf(findings, "postgres.default_partition"), "warn");
+  });
+
+  test("a stream that is behind what PostgreSQL remembers, a lag that is none, and losses of the last day", async (t) => {
+    await migrateToLatest(postgres.url);
+    const redis = await restartableRedis(t);
+    const key = streamKey(0);
+    await redis.client().xgroup("CREATE", key, groupName, "0", "MKSTREAM");
+    const read = async () => {
+      const id = await redis.client().xadd(key, "*", "a", "b");
+      await redis.client().xreadgroup("GROUP", groupName, "c", "STREAMS", key, ">");
+      await redis.client().xack(key, groupName, id ?? "");
+    };
+    await read();
+    await redis.rewriteFile();
+    for (let n = 0; n < 5; n++) await read();
+    await redis.killAndRestart();
+    const client = new Client({ connectionString: postgres.url });
+    await client.connect();
+    t.after(() => client.end());
+    await client.query(`insert into stream_positions values (0, 'p', 'e', '9-0', 100, '9-0', 0)`);
+    await client.query(`insert into incidents (kind, details) values ('entries_lost', '{}')`);
+    const { findings } = await examine({ DATABASE_URL: postgres.url, REDIS_URL: redis.url() });
+    assert.equal(stateOf(findings, "redis.streams"), "fail");
+    assert.equal(stateOf(findings, "redis.backlog"), "warn");
+    assert.equal(stateOf(findings, "redis.losses"), "warn");
+    const backlog = findings.find(({ check }) => check === "redis.backlog");
+    assert.match(backlog?.found ?? "", /^0 entries wait to be stored, and Redis reports [1-9]/);
   });
 
   test("no connection left", async () => {

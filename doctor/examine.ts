@@ -10,6 +10,7 @@ import { checkNginxConf, checkNginxVersion } from "./check-nginx-conf.ts";
 import { checkPostgres } from "./check-postgres.ts";
 import { checkReady, reasonOf } from "./check-programs.ts";
 import { checkRedis } from "./check-redis.ts";
+import { checkStreams } from "./check-streams.ts";
 import type { Config } from "./config.ts";
 import { type Finding, fail } from "./finding.ts";
 import { findAll, parseNginxConf } from "./nginx-conf.ts";
@@ -34,6 +35,7 @@ export async function examine(
       ...(await checkRedis(redis)),
       await checkClock("redis", () => redisClock(redis)),
     ]),
+    attempt("redis.streams", "Are Redis and PostgreSQL there?", () => checkStreams(db, redis)),
     attempt("postgres", "Start PostgreSQL, or mend DATABASE_URL.", async () => [
       ...(await checkPostgres(db)),
       await checkClock("postgres", () => postgresClock(db)),

@@ -145,5 +145,5 @@ interface StreamPositionsTable {
   entries_added: Int8;
   stored_before: string;
   waiting: Int8;
-  at: Generated<Timestamp>;
+  at: ColumnType<Date, Date | string | undefined, Date | string>;
 }

@@ -6,6 +6,8 @@ export interface GroupInfo {
   readonly name: string;
   readonly pending: number;
   readonly lastDeliveredId: string;
+  /** What Redis itself believes to be undelivered, which is not always true: see backlog.ts. */
+  readonly lag: number | undefined;
 }
 
 /** The groups of one shard; none while there is no stream. */
@@ -19,10 +21,12 @@ export async function readGroups(redis: Pick<Redis, "call">, shard: number): Pro
   }
   return reply.map((pairs) => {
     const value = (name: string) => valueOf(pairs, name);
+    const lag = value("lag");
     return {
       name: String(value("name")),
       pending: Number(value("pending")),
       lastDeliveredId: String(value("last-delivered-id")),
+      lag: typeof lag === "number" ? lag : undefined,
     };
   });
 }
