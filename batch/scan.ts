@@ -39,9 +39,12 @@ export interface Rejection {
   readonly index: number;
   /** The field, what is wrong with its value, and the limit. */
   readonly reason: string;
-  /** Where the encoded LogRecord lies in the batch's bytes. */
+  /** Where the encoded LogRecord lies in the batch's bytes; its field begins before, with tag and length. */
+  readonly fieldStart: number;
   readonly start: number;
   readonly end: number;
+  /** Set when the scan had accepted it, and PostgreSQL refused it. */
+  readonly wasAccepted?: true;
   /** Set when the record came as JSON that could not be read. */
   readonly unreadable?: UnreadableBounds;
 }
@@ -80,6 +83,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   const summary = new RecordSummary();
 
   while (reader.position < reader.end) {
+    const fieldStart = reader.position;
     const tag = reader.tag();
     switch (tag) {
       case batchTags.records: {
@@ -93,7 +97,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         if (reason === undefined) summary.add(record);
         else {
           const { unreadable } = record;
-          const rejection = { index: recordCount, reason, start, end: start + size };
+          const rejection = { index: recordCount, reason, fieldStart, start, end: start + size };
           rejections.push(unreadable === undefined ? rejection : { ...rejection, unreadable });
         }
         recordCount += 1;

@@ -171,6 +171,7 @@ export class Consumer {
     metrics.records.inc({ outcome: "stored" }, stored.records);
     metrics.records.inc({ outcome: "duplicate" }, stored.duplicateRecords);
     metrics.records.inc({ outcome: "dead_letter" }, stored.deadLetters);
+    metrics.countedLetters.inc(stored.countedLetters);
     for (const [kind, count] of Object.entries(stored.incidents)) metrics.incidents.inc({ kind }, count);
     metrics.droppedBatches.inc(Number(stored.droppedBatches));
   }

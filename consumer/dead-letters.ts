@@ -1,65 +1,87 @@
 import { type Kysely, sql } from "kysely";
 import { limits } from "#batch/limits.ts";
-import { rejectedBytes } from "#batch/scan.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { Entry } from "#stream/entry.ts";
 import type { DeadLetter } from "./batch-in-hand.ts";
+import { letterRate } from "./dead-letter-rate.ts";
 import type { NewBatch } from "./ledger.ts";
+import { type LetterRow, letterRows } from "./letter-rows.ts";
 
-/** Of a dead letter's bytes, so many are kept; all of a batch that PostgreSQL refused, for it may take it one day. */
-const rawBytesMax = 64 << 10;
+/** What of a flush went to dead_letters. */
+export interface KeptLetters {
+  /** Records that are counted in a letter of many. */
+  readonly counted: number;
+  /** Letters to take off the rate of each device, once this is committed. */
+  readonly spent: ReadonlyMap<string, number>;
+}
 
 /**
  * Keeps the rejected records of new batches, and `letters`, which never became a batch. A letter that is here
- * already, because its acknowledgement was lost, is skipped.
+ * already, because its acknowledgement was lost, is skipped. Of a device that is over its rate (`left`) the records are
+ * only counted, in one letter for each minute.
  */
 export async function keepDeadLetters(
   db: Kysely<Database>,
   batches: readonly NewBatch[],
   letters: readonly DeadLetter[],
-): Promise<void> {
-  const rows = [...batches.flatMap(rowsOfBatch), ...letters.map(rowOfLetter)];
-  if (rows.length === 0) return;
+  left: (deviceId: string) => number,
+): Promise<KeptLetters> {
+  const { rows, overRate, spent } = letterRows(batches, letters, left);
+  if (rows.length > 0) await insertRows(db, rows);
+  if (overRate.length > 0) await countMinutes(db, overRate);
+  const many = rows.filter(({ recordCount }) => recordCount > 1);
+  return { counted: [...many, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0), spent };
+}
+
+async function insertRows(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
   await sql`
-    insert into dead_letters (received_at, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry)
-    select time_from_micros(received_micros), device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry
+    insert into dead_letters
+      (received_at, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json)
+    select time_from_micros(received_micros), device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry,
+      record_count, is_json
     from unnest(
       ${rows.map(({ entry }) => entry?.receivedAtMicros ?? null)}::bigint[],
       ${rows.map(({ entry }) => entry?.deviceId ?? null)}::text[],
       ${rows.map(({ entry }) => entry?.sessionId ?? null)}::text[],
       ${rows.map(({ entry }) => fitting(entry?.sequence))}::bigint[],
       ${rows.map(({ index }) => index)}::int[],
-      ${rows.map(({ reason }) => reason.replaceAll("\0", "\uFFFD"))}::text[],
-      ${rows.map(({ raw, isWhole }) => Buffer.from(isWhole ? raw : raw.subarray(0, rawBytesMax)))}::bytea[],
-      ${rows.map(({ raw }) => raw.length)}::int[],
-      ${rows.map(({ name }) => name)}::text[]
-    ) as letter (received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry)
+      ${rows.map(({ reason }) => storable(reason))}::text[],
+      ${rows.map(({ raw }) => Buffer.from(raw))}::bytea[],
+      ${rows.map(({ rawBytes }) => rawBytes)}::int[],
+      ${rows.map(({ name }) => name)}::text[],
+      ${rows.map(({ recordCount }) => recordCount)}::int[],
+      ${rows.map(({ isJson }) => isJson)}::boolean[]
+    ) as letter (
+      received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json
+    )
     order by entry, sequence, idx
     on conflict (entry, sha256(raw)) where entry is not null do nothing`.execute(db);
 }
 
-interface Row {
-  readonly entry: Entry | undefined;
-  readonly index: number | null;
-  readonly reason: string;
-  readonly raw: Uint8Array;
-  readonly name: string | null;
-  readonly isWhole: boolean;
+/** Adds to the letter of this minute for each device, in the order of the devices, for other consumers do so too. */
+async function countMinutes(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
+  const { burst, perMinute } = letterRate;
+  const rate = `more than ${burst} dead letters at once or ${perMinute} a minute: only counted, the first was for: `;
+  await sql`
+    insert into dead_letters as stored
+      (received_at, device_id, reason, raw, raw_bytes, record_count, is_json, minute)
+    select time_from_micros(received_micros), device_id, reason, raw, raw_bytes, record_count, is_json,
+      date_trunc('minute', now())
+    from unnest(
+      ${rows.map(({ entry }) => entry!.receivedAtMicros)}::bigint[],
+      ${rows.map(({ entry }) => entry!.deviceId)}::text[],
+      ${rows.map(({ reason }) => storable(`${rate}${reason}`))}::text[],
+      ${rows.map(({ raw }) => Buffer.from(raw))}::bytea[],
+      ${rows.map(({ rawBytes }) => rawBytes)}::int[],
+      ${rows.map(({ recordCount }) => recordCount)}::int[],
+      ${rows.map(({ isJson }) => isJson)}::boolean[]
+    ) as letter (received_micros, device_id, reason, raw, raw_bytes, record_count, is_json)
+    order by device_id
+    on conflict (device_id, minute) where minute is not null
+    do update set record_count = stored.record_count + excluded.record_count`.execute(db);
 }
 
-function rowsOfBatch({ entry, scanned }: NewBatch): Row[] {
-  return scanned.rejections.map((rejection) => ({
-    entry,
-    index: rejection.index,
-    reason: rejection.reason,
-    raw: rejectedBytes(scanned, rejection),
-    name: null,
-    isWhole: false,
-  }));
-}
-
-function rowOfLetter({ entry, reason, raw, name, settles }: DeadLetter): Row {
-  return { entry, index: null, reason, raw, name, isWhole: settles !== undefined };
+function storable(text: string): string {
+  return text.replaceAll("\0", "\uFFFD");
 }
 
 /** An entry may carry 19 digits, more than a bigint column holds. */

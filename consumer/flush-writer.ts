@@ -6,7 +6,8 @@ import type { SessionProgress } from "#stream/session-news.ts";
 import type { BatchInHand, DeadLetter } from "./batch-in-hand.ts";
 import { copyRecords } from "./copy-records.ts";
 import { countDevices, countRecords } from "./counters.ts";
-import { keepDeadLetters } from "./dead-letters.ts";
+import type { DeadLetterRate } from "./dead-letter-rate.ts";
+import { type KeptLetters, keepDeadLetters } from "./dead-letters.ts";
 import type { DeviceKeys } from "./device-keys.ts";
 import { reportClocksAhead, reportLostEntries, reportReusedSequences } from "./incidents.ts";
 import { enterIntoLedger, type NewBatch } from "./ledger.ts";
@@ -27,6 +28,8 @@ export interface Stored {
   readonly duplicateBatches: number;
   readonly duplicateRecords: number;
   readonly deadLetters: number;
+  /** Those of them that are only counted, in a letter of many. */
+  readonly countedLetters: number;
   readonly incidents: Readonly<Record<"sequence_reused" | "clock_ahead" | "entries_lost", number>>;
   /** Batches that devices declared as lost. */
   readonly droppedBatches: bigint;
@@ -46,12 +49,14 @@ export class FlushWriter {
   readonly #pool: Pool;
   readonly #deviceKeys: DeviceKeys;
   readonly #rows: CopyRows;
+  readonly #letterRate: DeadLetterRate;
 
-  /** `rows` is this writer's own. */
-  constructor(pool: Pool, deviceKeys: DeviceKeys, rows: CopyRows) {
+  /** `rows` is this writer's own; the writers of a consumer share the others. */
+  constructor(pool: Pool, deviceKeys: DeviceKeys, rows: CopyRows, letterRate: DeadLetterRate) {
     this.#pool = pool;
     this.#deviceKeys = deviceKeys;
     this.#rows = rows;
+    this.#letterRate = letterRate;
   }
 
   write(flush: Flush): Promise<Stored> {
@@ -69,8 +74,9 @@ export class FlushWriter {
       settledBy(flush).map(({ entry }) => entry),
     );
     const transaction = await session.db.startTransaction().execute();
-    const stored = await this.#write({ ...session, db: transaction }, flush, deviceKeys);
+    const { stored, kept } = await this.#write({ ...session, db: transaction }, flush, deviceKeys);
     await transaction[end]().execute();
+    if (end === "commit") for (const [deviceId, count] of kept.spent) this.#letterRate.spend(deviceId, count);
     return stored;
   }
 
@@ -78,7 +84,7 @@ export class FlushWriter {
     { db, client }: Session,
     flush: Flush,
     deviceKeys: ReadonlyMap<string, number>,
-  ): Promise<Stored> {
+  ): Promise<{ stored: Stored; kept: KeptLetters }> {
     const { batches, letters, lost = [] } = flush;
     const fresh = batches.length === 0 ? [] : await enterIntoLedger(db, batches, deviceKeys);
     if (fresh.length > 0) {
@@ -86,19 +92,20 @@ export class FlushWriter {
       await copyRecords(client, this.#rows);
     }
     const droppedBatches = await keepDrops(db, fresh);
-    await keepDeadLetters(db, fresh, letters);
+    const kept = await keepDeadLetters(db, fresh, letters, (deviceId) => this.#letterRate.left(deviceId));
     if (fresh.length > 0) await countDevices(db, fresh);
     const { progress, suspects } = await settleSessions(db, settledBy(flush), fresh, deviceKeys);
     const reused = await reportReusedSequences(db, suspects);
     await markReplayed(db, batches, deviceKeys);
     if (fresh.length > 0) await countRecords(db, this.#rows.statistics);
     const records = sum(fresh, ({ scanned }) => scanned.acceptedCount);
-    return {
+    const stored: Stored = {
       batches: fresh.length,
       records,
       duplicateBatches: batches.length - fresh.length,
       duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
       deadLetters: letters.length + sum(fresh, ({ scanned }) => scanned.rejections.length),
+      countedLetters: kept.counted,
       incidents: {
         sequence_reused: reused,
         clock_ahead: await reportClocksAhead(db, fresh),
@@ -107,6 +114,7 @@ export class FlushWriter {
       droppedBatches,
       progress,
     };
+    return { stored, kept };
   }
 
   #encode(batches: readonly NewBatch[]): void {

@@ -20,6 +20,7 @@ import { questionsChannel } from "#stream/session-news.ts";
 import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
 import { Consumer } from "./consumer.ts";
+import { DeadLetterRate } from "./dead-letter-rate.ts";
 import { DeviceKeys } from "./device-keys.ts";
 import { FlushWriter } from "./flush-writer.ts";
 import { keepPartitions, repeat, startHousekeeping } from "./housekeeping.ts";
@@ -83,6 +84,7 @@ await runProgram(logger, async (program, fail) => {
   const deviceKeys = new DeviceKeys(pool);
   const rowsBytesMax = copyBytesMax(config.FLUSH_BYTES_MAX, config.FLUSH_RECORDS_MAX);
   const answers = new SessionAnswers({ db, redis: commandRedis, shards: config.STREAM_SHARDS, logger });
+  const letterRate = new DeadLetterRate();
   const consumer = new Consumer({
     source: createSource(readRedis, commandRedis, {
       shards,
@@ -91,7 +93,7 @@ await runProgram(logger, async (program, fail) => {
     }),
     writers: Array.from(
       { length: writersCount },
-      () => new FlushWriter(pool, deviceKeys, new CopyRows(rowsBytesMax)),
+      () => new FlushWriter(pool, deviceKeys, new CopyRows(rowsBytesMax), letterRate),
     ),
     limits: {
       recordsMax: config.FLUSH_RECORDS_MAX,

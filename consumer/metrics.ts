@@ -48,6 +48,11 @@ export function createMetrics(registry: Registry) {
       labelNames: ["kind"],
       registers,
     }),
+    countedLetters: new Counter({
+      name: "fleetlog_counted_dead_letters_total",
+      help: "Rejected records that are only counted, in one dead letter for many, because there were too many",
+      registers,
+    }),
     droppedBatches: new Counter({
       name: "fleetlog_dropped_batches_total",
       help: "Batches that devices declared as lost on their side",

@@ -39,7 +39,13 @@ test("stores batches with their records, times to the microsecond, and the count
   const tools = toolsWith(writerOn(poolFor(world)));
   const [stored] = await store(tools, flushOf(entryOf(1, records(4)), entryOf(2, records(2))));
   const { progress, incidents, ...counts } = stored!;
-  const none = { duplicateBatches: 0, duplicateRecords: 0, deadLetters: 0, droppedBatches: 0n };
+  const none = {
+    duplicateBatches: 0,
+    duplicateRecords: 0,
+    deadLetters: 0,
+    countedLetters: 0,
+    droppedBatches: 0n,
+  };
   assert.deepEqual(counts, { batches: 2, records: 6, ...none });
   assert.deepEqual(incidents, { sequence_reused: 0, clock_ahead: 0, entries_lost: 0 });
   assert.deepEqual(progress, [{ deviceId: "device-1", sessionId: "boot-1", committed: 2n }]);

@@ -20,6 +20,7 @@ import { createDatabase } from "#test/support/postgres.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { Consumer } from "./consumer.ts";
+import { DeadLetterRate } from "./dead-letter-rate.ts";
 import { DeviceKeys } from "./device-keys.ts";
 import { FlushWriter } from "./flush-writer.ts";
 import { createMetrics } from "./metrics.ts";
@@ -138,8 +139,12 @@ export function poolFor(world: World, statementTimeoutMs = 10_000): Pool {
   return pool;
 }
 
-export function writerOn(pool: Pool, deviceKeys = new DeviceKeys(pool)): FlushWriter {
-  return new FlushWriter(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)));
+export function writerOn(
+  pool: Pool,
+  deviceKeys = new DeviceKeys(pool),
+  letterRate = new DeadLetterRate(),
+): FlushWriter {
+  return new FlushWriter(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)), letterRate);
 }
 
 /** A consumer within this process, stopped with its world. */
@@ -152,10 +157,11 @@ export async function startConsumer(world: World, name = "consumer-1", statement
   const failures: unknown[] = [];
   const committed: SessionProgress[] = [];
   const deviceKeys = new DeviceKeys(pool);
+  const letterRate = new DeadLetterRate();
   const shards = allShards(shardCount);
   const consumer = new Consumer({
     source: createSource(readRedis, commandRedis, { shards, consumer: name, bytesMax: 4 << 20 }),
-    writers: [writerOn(pool, deviceKeys), writerOn(pool, deviceKeys)],
+    writers: [writerOn(pool, deviceKeys, letterRate), writerOn(pool, deviceKeys, letterRate)],
     limits: { recordsMax: 20_000, bytesMax: 4 << 20, intervalMs: 5 },
     metrics,
     readiness,

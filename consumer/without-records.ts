@@ -19,6 +19,7 @@ export function withoutRecords(scanned: ScannedBatch, reasons: Reasons): Scanned
   const reader = new WireReader(scanned.bytes);
   let index = 0;
   while (reader.position < reader.end) {
+    const fieldStart = reader.position;
     const tag = reader.tag();
     if (tag !== batchTags.records) {
       reader.skip(tag);
@@ -26,7 +27,7 @@ export function withoutRecords(scanned: ScannedBatch, reasons: Reasons): Scanned
     }
     const size = reader.size();
     const start = reader.position;
-    const rejected = known.get(index) ?? rejection(reasons, index, start, start + size);
+    const rejected = known.get(index) ?? rejection(reasons, { index, fieldStart, start, end: start + size });
     if (rejected === undefined) {
       record.read(reader, size);
       summary.add(record);
@@ -49,7 +50,7 @@ export function withoutRecords(scanned: ScannedBatch, reasons: Reasons): Scanned
   };
 }
 
-function rejection(reasons: Reasons, index: number, start: number, end: number): Rejection | undefined {
-  const reason = reasons.get(index);
-  return reason === undefined ? undefined : { index, reason, start, end };
+function rejection(reasons: Reasons, record: Omit<Rejection, "reason">): Rejection | undefined {
+  const reason = reasons.get(record.index);
+  return reason === undefined ? undefined : { ...record, reason, wasAccepted: true };
 }

@@ -2,8 +2,12 @@ import type { Kysely, RawBuilder } from "kysely";
 import { sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 
-/** record: one of a batch; batch: one that was an entry but could not be stored; entry: what is neither. */
-export type LetterKind = "record" | "batch" | "entry";
+/**
+ * record: one of a batch; batch: one that was an entry but could not be stored; entry: what is neither; count: stands for
+ * many records that are not kept one by one.
+ */
+export type LetterKind = (typeof letterKinds)[number];
+export const letterKinds = ["record", "batch", "entry", "count"] as const;
 
 /** A row of dead_letters. */
 export interface Letter {
@@ -19,6 +23,10 @@ export interface Letter {
   readonly index: number | undefined;
   readonly reason: string;
   readonly raw: Buffer;
+  /** The record is here as JSON text, not as an encoded LogRecord. */
+  readonly isJson: boolean;
+  /** How many records it stands for. */
+  readonly recordCount: number;
   /** Before anything was cut off. */
   readonly rawBytes: number;
   readonly replayedAt: Date | undefined;
@@ -37,7 +45,8 @@ export interface LetterFilter {
   readonly replayed?: boolean | undefined;
 }
 
-const kindOf = sql<LetterKind>`case when idx is not null then 'record' when device_id is not null then 'batch' else 'entry' end`;
+const kindOf = sql<LetterKind>`case when idx is not null then 'record' when entry is null then 'count'
+  when device_id is not null then 'batch' else 'entry' end`;
 
 /** The newest letters, at most so many. */
 export async function findLetters(
@@ -47,7 +56,8 @@ export async function findLetters(
 ): Promise<readonly Letter[]> {
   const { rows } = await sql<Row>`
     select id, ${kindOf} as kind, at, (extract(epoch from received_at) * 1000000)::bigint as received_micros,
-      device_id, session_id, sequence, idx, reason, raw, raw_bytes, replayed_at, replayed_batch
+      device_id, session_id, sequence, idx, reason, raw, raw_bytes, is_json,
+      record_count, replayed_at, replayed_batch
     from dead_letters where ${conditions(filter)} order by id desc limit ${countMax}`.execute(db);
   return rows.map((row) => ({
     id: BigInt(row.id),
@@ -60,6 +70,8 @@ export async function findLetters(
     index: row.idx ?? undefined,
     reason: row.reason,
     raw: row.raw,
+    isJson: row.is_json,
+    recordCount: row.record_count,
     rawBytes: row.raw_bytes,
     replayedAt: row.replayed_at ?? undefined,
     replayedBatch: row.replayed_batch === null ? undefined : BigInt(row.replayed_batch),
@@ -98,6 +110,8 @@ interface Row {
   readonly reason: string;
   readonly raw: Buffer;
   readonly raw_bytes: number;
+  readonly is_json: boolean;
+  readonly record_count: number;
   readonly replayed_at: Date | null;
   readonly replayed_batch: string | null;
 }

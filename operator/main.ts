@@ -6,7 +6,7 @@ import { readConfigOrExit } from "#lib/program.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";
 import { commandConnection, openRedis, untilFirstTry } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
-import { findLetters, type Letter, type LetterFilter, type LetterKind } from "./letters.ts";
+import { findLetters, type Letter, type LetterFilter, type LetterKind, letterKinds } from "./letters.ts";
 import { type Plan, planReplay } from "./plan-replay.ts";
 import { intent, line, object, page } from "./print-letters.ts";
 import { replay } from "./replay.ts";
@@ -141,7 +141,7 @@ function filtered(command: Command): Command {
   return command
     .option("-d, --device <id>", "only of this device")
     .option("-r, --reason <text>", "only with this in the reason")
-    .addOption(new Option("-k, --kind <kind>", "only of this kind").choices(["record", "batch", "entry"]))
+    .addOption(new Option("-k, --kind <kind>", "only of this kind").choices(letterKinds))
     .option("--since <time>", "only those put there since, RFC 3339", time)
     .option("--until <time>", "only those put there before, RFC 3339", time)
     .option("-n, --limit <n>", "the newest so many", wholeNumber(1, countMax), countDefault)

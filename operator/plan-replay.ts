@@ -5,6 +5,7 @@ import { scan } from "#batch/scan.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 import type { Letter } from "./letters.ts";
+import { readJsonRecord } from "./read-json-record.ts";
 import { repairRecord } from "./repair-record.ts";
 
 /** What becomes of one letter: an entry for the stream, or the reason why there is none. */
@@ -19,6 +20,9 @@ export type Plan =
  */
 export function planReplay(letter: Letter): Plan {
   try {
+    if (letter.kind === "count") {
+      throw new ImpossibleError(`it counts ${letter.recordCount} records that are not kept one by one`);
+    }
     const planned = letter.kind === "record" ? planRecord(letter) : planBatch(letter);
     return { letter, ...planned };
   } catch (error) {
@@ -72,11 +76,15 @@ function planBatch({
   return { entry, repairs: [] };
 }
 
-function planRecord({ id, deviceId, sessionId, sequence, index, receivedAtMicros, raw }: Letter): Planned {
+function planRecord(letter: Letter): Planned {
+  const { id, deviceId, sessionId, sequence, index, receivedAtMicros, raw } = letter;
   if (deviceId === "" || receivedAtMicros === undefined)
     throw new ImpossibleError("nothing says whose it is");
   const origin = `${sessionId} ${sequence} ${index}`;
-  const { record, repairs } = repairOrFail(raw, receivedAtMicros, { letter: String(id), origin });
+  const { record, repairs } = repairOrFail(letter.isJson ? readJsonRecord(raw) : raw, receivedAtMicros, {
+    letter: String(id),
+    origin,
+  });
   const batch = Buffer.from(
     toBinary(LogBatchSchema, create(LogBatchSchema, { deviceId, records: [record] })),
   );

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
 import { type LogRecord, LogRecordSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { LooseJsonRecord } from "./read-json-record.ts";
 import { readLoosely } from "./read-loosely.ts";
 
 /** What a repaired record carries besides its own attributes. */
@@ -22,16 +23,17 @@ export interface RepairedRecord {
 /**
  * Makes a record storable that was refused: what is not UTF-8, and NUL, becomes U+FFFD; what is too long is cut at its
  * limit; a severity that does not exist becomes 0; attributes beyond those that fit beside the marks are left out. A
- * record without a time gets that at which it was received. Throws when the bytes are no record at all.
+ * record without a time gets that at which it was received. Takes an encoded LogRecord, or what was read of one in JSON.
+ * Throws when the bytes are no record at all.
  */
 export function repairRecord(
-  bytes: Uint8Array,
+  sent: Uint8Array | LooseJsonRecord,
   receivedAtMicros: number,
   marked: { readonly letter: string; readonly origin: string },
 ): RepairedRecord {
-  const loose = readLoosely(bytes);
-  const repairs: string[] = [];
-  if (loose.isCut) repairs.push(`only the first ${bytes.length} bytes were kept`);
+  const loose = "repairs" in sent ? sent : readLoosely(sent);
+  const repairs: string[] = "repairs" in sent ? [...sent.repairs] : [];
+  if (loose.isCut && "length" in sent) repairs.push(`only the first ${sent.length} bytes were kept`);
   const repaired = (what: string, text: Uint8Array, bytesMax: number) => {
     const { fit, why } = repairText(text, bytesMax);
     if (why !== "") repairs.push(`${what}: ${why}`);

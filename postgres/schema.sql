@@ -90,22 +90,28 @@ create table dead_letters (
   entry text,
   replayed_at timestamp with time zone,
   replayed_batch bigint,
+  record_count integer not null default 1,
+  is_json boolean not null default false,
+  minute timestamp with time zone,
   constraint dead_letters_pkey PRIMARY KEY (id)
 );
-comment on table dead_letters is 'What could not be stored, with the reason: single records (idx is set), whole batches, and entries of the stream that are no batch.';
+comment on table dead_letters is 'What could not be stored, with the reason: single records (idx is set), whole batches and entries of the stream that are no batch (entry is set), and letters that stand for many records (neither is set).';
 comment on column dead_letters.id is 'Rises with the time.';
 comment on column dead_letters.at is 'When it was put here.';
 comment on column dead_letters.received_at is 'When a server had the batch; NULL if the entry does not say.';
 comment on column dead_letters.device_id is 'Who sent it; NULL if the entry does not say.';
 comment on column dead_letters.session_id is 'batches.session_id';
 comment on column dead_letters.sequence is 'batches.sequence';
-comment on column dead_letters.idx is 'The place of the record in its batch, from 0; NULL when this is a whole batch or entry.';
+comment on column dead_letters.idx is 'The place of the record in its batch, from 0; NULL when this is a whole batch or entry, or stands for many records.';
 comment on column dead_letters.reason is 'What is wrong, with the value and the limit.';
-comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, cut at 64 KiB; a batch that PostgreSQL refused as a whole is not cut.';
+comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, cut at 64 KiB; what a server had acknowledged and PostgreSQL refused is not cut. Of a letter that stands for the other records of a batch: these records, as the records of a LogBatch, as many as fit.';
 comment on column dead_letters.raw_bytes is 'Their length before the cut.';
 comment on column dead_letters.entry is 'Stream and id of the entry, when the whole batch is here and not in batches.';
 comment on column dead_letters.replayed_at is 'When what it holds was stored after all; set in the transaction that stored it. NULL: it was not.';
 comment on column dead_letters.replayed_batch is 'batches.id of the batch as which it is stored.';
+comment on column dead_letters.record_count is 'How many records it stands for; 1 unless neither idx nor entry is set. sum(record_count) over the records equals devices.dead_letter_count.';
+comment on column dead_letters.is_json is 'raw is a record as JSON text, as it was sent.';
+comment on column dead_letters.minute is 'Start of the minute in which a consumer counted these records of the device and kept none of them but the first; NULL for every other letter.';
 
 create table device_statistics (
   hour timestamp with time zone not null,
@@ -277,6 +283,7 @@ CREATE INDEX batches_of_device_by_first_time ON public.batches USING btree (devi
 CREATE INDEX dead_letters_at ON public.dead_letters USING btree (at);
 CREATE UNIQUE INDEX dead_letters_entry ON public.dead_letters USING btree (entry, sha256(raw)) WHERE (entry IS NOT NULL);
 CREATE INDEX dead_letters_of_device ON public.dead_letters USING btree (device_id, id);
+CREATE UNIQUE INDEX dead_letters_of_minute ON public.dead_letters USING btree (device_id, minute) WHERE (minute IS NOT NULL);
 
 CREATE INDEX device_statistics_by_hour ON public.device_statistics USING btree (hour);
 

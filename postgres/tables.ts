@@ -105,6 +105,9 @@ interface DeadLettersTable {
   entry: string | null;
   replayed_at: Timestamp | null;
   replayed_batch: Int8 | null;
+  record_count: Generated<number>;
+  is_json: Generated<boolean>;
+  minute: Timestamp | null;
 }
 
 interface IncidentsTable {

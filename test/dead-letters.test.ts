@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { digest } from "#batch/digest.ts";
+import { readJsonRequest } from "#batch/json/json-request.ts";
 import { startProgram } from "#consumer/test-program.ts";
 import {
   createWorld,
@@ -60,6 +62,58 @@ test("a refused record comes back repaired, once, with its device, its time and 
     await world.rows(`select letter.id, replayed_at is not null as replayed, session_id from dead_letters as letter
       join (select id, session_id as name from batches) as stored on stored.id = replayed_batch order by 1`),
     [1, 2].map((id) => ({ id: String(id), replayed: true, session_id: "boot-1" })),
+  );
+});
+
+test("a record in JSON is kept as it was written, and comes back with what it meant", async () => {
+  await using world = await createWorld();
+  await startConsumer(world);
+  const texts = [
+    '{"severity":"LOUD","message":"m 1","time_unix_nano":"2026-01-31T12:00:00Z","attributes":{"a":{"b":[1]},"c":true}}',
+    '{"severity":"warn","message":{"text":"m 2"},"timeUnixNano":-5}',
+    '"m 3"',
+  ];
+  const json = `{"batch":{"deviceId":"device-1","sessionId":"boot-1","sequence":"5","records":[${texts.join()}]}}`;
+  const batch = readJsonRequest(Buffer.from(json)).batch!;
+  await world.append({ ...entryOf(5, records(1)), batch, digest: digest(batch) });
+  await letters(world, 3);
+  assert.deepEqual(
+    await world.rows(
+      "select convert_from(raw, 'utf8') as raw, is_json, raw_bytes from dead_letters order by idx",
+    ),
+    texts.map((raw) => ({ raw, is_json: true, raw_bytes: raw.length })),
+  );
+
+  const done = await deadLetters(world, ["replay", "--yes"]);
+  assert.deepEqual([done.code, done.said.includes("3 of 3 are stored")], [0, true], done.said);
+  assert.deepEqual(
+    await world.rows(`select to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, severity, message,
+        attributes - 'fleetlog.dead_letter' - 'fleetlog.origin' as attributes
+      from logs where session_id like '~letter-%' order by session_id`),
+    [
+      {
+        time: "12:00:00.000000",
+        severity: 0,
+        message: "m 1",
+        attributes: {
+          a: '{"b":[1]}',
+          c: "true",
+          "fleetlog.repairs": 'severity: was LOUD; attributes["a"]: was no text',
+        },
+      },
+      {
+        time: "23:59:59.500000",
+        severity: 13,
+        message: '{"text":"m 2"}',
+        attributes: { "fleetlog.repairs": "message: was no text; time_unix_nano: was -5" },
+      },
+      {
+        time: "23:59:59.500000",
+        severity: 0,
+        message: '"m 3"',
+        attributes: { "fleetlog.repairs": "its text is the message, for it is no whole JSON object" },
+      },
+    ],
   );
 });
 

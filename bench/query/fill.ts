@@ -6,6 +6,7 @@ import { scan } from "#batch/scan.ts";
 import { type FleetSize, fleetHistory } from "#bench/query/sample-fleet.ts";
 import type { BatchInHand } from "#consumer/batch-in-hand.ts";
 import { closedPartitions, closePartitions } from "#consumer/closed-partitions.ts";
+import { DeadLetterRate } from "#consumer/dead-letter-rate.ts";
 import { DeviceKeys } from "#consumer/device-keys.ts";
 import { FlushWriter } from "#consumer/flush-writer.ts";
 import { createMetrics } from "#consumer/metrics.ts";
@@ -26,8 +27,9 @@ export async function fillHistory(
 ): Promise<void> {
   await ensurePartitions(createDatabase(pool), { now: new Date(size.endMs), daysBack: size.days + 1 });
   const keys = new DeviceKeys(pool);
+  const letterRate = new DeadLetterRate();
   const writers = [0, 1].map(
-    () => new FlushWriter(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords))),
+    () => new FlushWriter(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords)), letterRate),
   );
   const underWay: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
   let batches: BatchInHand[] = [];

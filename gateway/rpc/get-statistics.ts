@@ -148,7 +148,7 @@ async function readTotals(db: Kysely<Database>, { startMicros, endMicros }: Time
   const [start, end] = [timestamptz(startMicros), timestamptz(endMicros)];
   const { rows } = await sql<Record<"dead_letters" | "incidents" | "devices" | "active_devices", string>>`
     select
-      (select count(*) from dead_letters where at >= ${start} and at < ${end}) as dead_letters,
+      (select coalesce(sum(record_count), 0) from dead_letters where at >= ${start} and at < ${end}) as dead_letters,
       (select count(*) from incidents where at >= ${start} and at < ${end}) as incidents,
       (select count(*) from devices) as devices,
       (select count(*) from devices where last_seen >= ${start} and last_seen < ${end}) as active_devices`.execute(

@@ -1,0 +1,70 @@
+import { readSeverity, readTime } from "#batch/json/json-numbers.ts";
+import type { LooseRecord } from "./read-loosely.ts";
+
+/** A record as its sender wrote it in JSON, and what had to be guessed. */
+export interface LooseJsonRecord extends LooseRecord {
+  readonly repairs: readonly string[];
+}
+
+/**
+ * Makes a record of JSON text that could not be read as one: what is no text becomes text, a time or a severity that
+ * means nothing is left out, and said. Text that is no JSON object, such as one that was cut, is the message.
+ */
+export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
+  const repairs: string[] = [];
+  const record = {
+    timeUnixNano: 0n,
+    severity: 0,
+    logger: new Uint8Array(),
+    message: new Uint8Array(),
+    attributes: [] as { name: Uint8Array; value: Uint8Array }[],
+    isCut: false,
+    repairs,
+  };
+  const fields = parseObject(json);
+  if (fields === undefined) {
+    repairs.push("its text is the message, for it is no whole JSON object");
+    record.message = Buffer.from(json);
+    return record;
+  }
+  const wide = { high: 0, low: 0 };
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === null) continue;
+    const text = Buffer.from(textOf(value));
+    if (key === "timeUnixNano" || key === "time_unix_nano") {
+      if (readTime(text, 0, text.length, wide))
+        record.timeUnixNano = (BigInt(wide.high) << 32n) | BigInt(wide.low);
+      else repairs.push(`time_unix_nano: was ${text.toString().slice(0, 40)}`);
+    } else if (key === "severity") {
+      const severity = readSeverity(text, 0, text.length, wide);
+      if (severity === undefined) repairs.push(`severity: was ${text.toString().slice(0, 40)}`);
+      else record.severity = severity;
+    } else if (key === "logger" || key === "message") {
+      record[key] = text;
+      if (typeof value !== "string") repairs.push(`${key}: was no text`);
+    } else if (key === "attributes" && typeof value === "object" && !Array.isArray(value)) {
+      for (const [name, attribute] of Object.entries(value)) {
+        if (attribute === null) continue;
+        if (typeof attribute === "object") repairs.push(`attributes[${JSON.stringify(name)}]: was no text`);
+        record.attributes.push({ name: Buffer.from(name), value: Buffer.from(textOf(attribute)) });
+      }
+    } else {
+      repairs.push(`${key.slice(0, 40)}: is left out`);
+    }
+  }
+  return record;
+}
+
+function parseObject(json: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(json).toString());
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // kept as it is
+  }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value.toWellFormed() : JSON.stringify(value);
+}
