@@ -15,14 +15,18 @@ export function readDropped(reader: WireReader, text: DataView, size: number, be
   const { end } = reader;
   reader.end = reader.position + size;
   let { lastSequence, reason } = before;
+  let tagBefore = 0;
   while (reader.position < reader.end) {
     const tag = reader.tag();
+    if (tag <= tagBefore) reader.isCanonical = false;
+    tagBefore = tag;
     if (tag === droppedTags.lastSequence) {
       reader.varint();
       lastSequence = (BigInt(reader.high >>> 0) << 32n) | BigInt(reader.low >>> 0);
     } else if (tag === droppedTags.reason) {
       const length = reader.size();
       const start = reader.position;
+      if (length === 0) reader.isCanonical = false;
       reader.position += length;
       const fault = textFault(text, start, reader.position, limits.droppedReasonBytesMax);
       if (fault !== undefined) throw new InvalidBatchError("batch.dropped.reason", fault);
@@ -31,6 +35,7 @@ export function readDropped(reader: WireReader, text: DataView, size: number, be
       reader.skipUnknown(tag, knownFieldMax.dropped);
     }
   }
+  if (lastSequence === 0n) reader.isCanonical = false; // it stands for the batch's own
   reader.end = end;
   return { lastSequence, reason };
 }

@@ -1,5 +1,7 @@
+import { AttributeFields } from "./attribute-fields.ts";
+import { compareBytes } from "./compare-bytes.ts";
 import { limits } from "./limits.ts";
-import { attributeTags, knownFieldMax, recordTags, unreadableTags } from "./log-tags.ts";
+import { knownFieldMax, recordTags, unreadableTags } from "./log-tags.ts";
 import type { WireReader } from "./wire-reader.ts";
 
 /** Where the fields of an UnreadableRecord lie in the batch's bytes. */
@@ -32,32 +34,43 @@ export class RecordFields {
   readonly attributeBounds = new Int32Array(4 * limits.attributesMax);
   /** Set when the record only stands for one that could not be read. */
   unreadable: UnreadableBounds | undefined;
+  readonly #attribute = new AttributeFields();
 
-  /** Reads the record that fills the next `size` bytes. */
+  /**
+   * Reads the record that fills the next `size` bytes. Canonical has its fields in the order of their numbers, each
+   * once and none with its default, and its attributes by rising name.
+   */
   read(reader: WireReader, size: number): void {
     const outerEnd = reader.end;
     reader.end = reader.position + size;
     this.#clear();
+    let before = 0;
     while (reader.position < reader.end) {
       const tag = reader.tag();
+      if (tag < before || (tag === before && tag !== recordTags.attributes)) reader.isCanonical = false;
+      before = tag;
       switch (tag) {
         case recordTags.timeUnixNano:
           reader.fixed64();
           this.timeHigh = reader.high;
           this.timeLow = reader.low;
+          if ((reader.high | reader.low) === 0) reader.isCanonical = false;
           break;
         case recordTags.severity:
           reader.varint();
           this.severity = reader.low; // An enum is an int32: the high half is dropped, as protobuf does.
+          if (reader.low === 0 || reader.high !== 0) reader.isCanonical = false;
           break;
         case recordTags.logger: {
           const size = reader.size();
+          if (size === 0) reader.isCanonical = false;
           this.loggerStart = reader.position;
           this.loggerEnd = reader.position += size;
           break;
         }
         case recordTags.message: {
           const size = reader.size();
+          if (size === 0) reader.isCanonical = false;
           this.messageStart = reader.position;
           this.messageEnd = reader.position += size;
           break;
@@ -113,33 +126,19 @@ export class RecordFields {
   }
 
   #readAttribute(reader: WireReader, size: number): void {
-    const recordEnd = reader.end;
-    reader.end = reader.position + size;
-    let keyStart = 0;
-    let keyEnd = 0;
-    let valueStart = 0;
-    let valueEnd = 0;
-    while (reader.position < reader.end) {
-      const tag = reader.tag();
-      if (tag === attributeTags.key) {
-        const size = reader.size();
-        keyStart = reader.position;
-        keyEnd = reader.position += size;
-      } else if (tag === attributeTags.value) {
-        const size = reader.size();
-        valueStart = reader.position;
-        valueEnd = reader.position += size;
-      } else {
-        reader.skipUnknown(tag, knownFieldMax.attribute);
-      }
-    }
-    reader.end = recordEnd;
+    this.#attribute.read(reader, size);
     if (this.attributeCount < limits.attributesMax) {
+      const { attributeBounds: bounds } = this;
+      const { keyStart, keyEnd, valueStart, valueEnd } = this.#attribute;
       const at = 4 * this.attributeCount;
-      this.attributeBounds[at] = keyStart;
-      this.attributeBounds[at + 1] = keyEnd;
-      this.attributeBounds[at + 2] = valueStart;
-      this.attributeBounds[at + 3] = valueEnd;
+      if (at > 0 && reader.isCanonical) {
+        const order = compareBytes(reader.bytes, keyStart, keyEnd, bounds[at - 4]!, bounds[at - 3]!);
+        if (order <= 0) reader.isCanonical = false;
+      }
+      bounds[at] = keyStart;
+      bounds[at + 1] = keyEnd;
+      bounds[at + 2] = valueStart;
+      bounds[at + 3] = valueEnd;
     }
     this.attributeCount += 1;
   }

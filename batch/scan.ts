@@ -12,6 +12,8 @@ import { WireReader } from "./wire-reader.ts";
 export interface ScannedBatch extends BatchIdentity {
   /** The bytes that were scanned, not a copy: they must not change as long as this object is in use. */
   readonly bytes: Buffer;
+  /** Whether the bytes are the {@link canonicalForm} of the batch already, as those of most senders are. */
+  readonly isCanonical: boolean;
   /** All records, the rejected ones too. */
   readonly recordCount: number;
   readonly acceptedCount: number;
@@ -82,9 +84,12 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   const rejections: Rejection[] = [];
   const summary = new RecordSummary();
 
+  let before = 0;
   while (reader.position < reader.end) {
     const fieldStart = reader.position;
     const tag = reader.tag();
+    if (tag < before || (tag === before && tag !== batchTags.records)) reader.isCanonical = false;
+    before = tag;
     switch (tag) {
       case batchTags.records: {
         if (recordCount === limits.recordsMax) {
@@ -112,6 +117,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
       case batchTags.sequence:
         reader.varint();
         sequence = (BigInt(reader.high >>> 0) << 32n) | BigInt(reader.low >>> 0);
+        if (sequence === 0n) reader.isCanonical = false;
         break;
       case batchTags.dropped:
         dropped = readDropped(reader, text, reader.size(), dropped ?? { lastSequence: 0n, reason: "" });
@@ -129,6 +135,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   return {
     ...identity,
     bytes,
+    isCanonical: reader.isCanonical && rejections.length === 0,
     recordCount,
     acceptedCount: recordCount - rejections.length,
     rejections,
@@ -151,6 +158,7 @@ export function rejectedBytes({ bytes }: ScannedBatch, { start, end, unreadable 
 function readBytes(reader: WireReader): Buffer {
   const size = reader.size();
   const start = reader.position;
+  if (size === 0) reader.isCanonical = false;
   reader.position += size;
   return reader.bytes.subarray(start, start + size);
 }

@@ -19,6 +19,11 @@ export class WireReader {
   end: number;
   low = 0;
   high = 0;
+  /**
+   * Whether all so far was written as a canonical encoder would: numbers as short as possible, no field unknown. What
+   * else canonical means, those who know the fields look at, and set it to false.
+   */
+  isCanonical = true;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -33,6 +38,7 @@ export class WireReader {
       if (first < 8) throw this.#malformed("field number 0");
       return first;
     }
+    this.isCanonical = false; // the tag of an unknown field, or longer than needed
     this.position = start;
     this.varint();
     const tag = this.low >>> 0;
@@ -72,6 +78,7 @@ export class WireReader {
         high |= bits << (shift - 32);
       }
       if (byte < 0x80) {
+        if (byte === 0 ? shift > 0 : shift === 63 && byte > 1) this.isCanonical = false;
         this.low = low;
         this.high = high;
         return;
@@ -108,6 +115,7 @@ export class WireReader {
 
   /** Skips the value after `tag`, whatever it is. */
   skip(tag: number): void {
+    this.isCanonical = false;
     switch (tag & 7) {
       case wireType.varint:
         return this.varint();

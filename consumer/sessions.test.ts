@@ -32,7 +32,7 @@ function dropOf(sequence: bigint, lastSequence: bigint): BatchInHand {
   const named = { deviceId: "device-1", sessionId: "boot-1", sequence };
   const message = create(LogBatchSchema, { ...named, dropped: { lastSequence, reason: "memory was full" } });
   const batch = Buffer.from(toBinary(LogBatchSchema, message));
-  return inHand({ ...named, receivedAtMicros, batch, digest: digest(batch) });
+  return inHand({ ...named, receivedAtMicros, batch, digest: digest(scan(batch)) });
 }
 
 function setUp(world: World) {

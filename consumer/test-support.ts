@@ -4,6 +4,7 @@ import { Client, type Pool } from "pg";
 import { copyBytesMax } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { digest } from "#batch/digest.ts";
+import { scan } from "#batch/scan.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
@@ -48,7 +49,7 @@ export function entryOf(
     records: [...records],
   });
   const batch = Buffer.from(toBinary(LogBatchSchema, message));
-  return { ...named, sequence: BigInt(sequence), batch, digest: digest(batch) };
+  return { ...named, sequence: BigInt(sequence), batch, digest: digest(scan(batch)) };
 }
 
 /** So many records, a second apart, severities going round. */

@@ -69,7 +69,7 @@ function planBatch({
     sessionId,
     sequence,
     receivedAtMicros,
-    digest: digest(raw),
+    digest: digest(scanned),
     batch: raw,
     letterId: id,
   };
@@ -88,11 +88,12 @@ function planRecord(letter: Letter): Planned {
   const batch = Buffer.from(
     toBinary(LogBatchSchema, create(LogBatchSchema, { deviceId, records: [record] })),
   );
-  const [rejection] = scanOrFail(batch).rejections;
+  const scanned = scanOrFail(batch);
+  const [rejection] = scanned.rejections;
   if (rejection !== undefined) throw new ImpossibleError(rejection.reason);
   const named = { sessionId: `~letter-${id}`, sequence: 1n };
   return {
-    entry: { deviceId, ...named, receivedAtMicros, digest: digest(batch), batch, letterId: id },
+    entry: { deviceId, ...named, receivedAtMicros, digest: digest(scanned), batch, letterId: id },
     repairs,
   };
 }

@@ -92,7 +92,7 @@ export class Intake {
 
     const done = this.#metrics.appending(batch.length);
     try {
-      await this.#appender.append({ ...this.#identity(scanned), digest: digest(batch), batch });
+      await this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch });
     } catch (error) {
       return this.#refuse(scanned.sequence, refusalOf(error));
     } finally {

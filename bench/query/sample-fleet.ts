@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { digest } from "#batch/digest.ts";
+import { scan } from "#batch/scan.ts";
 import { encodeBatch } from "#bench/path/batch-pool.ts";
 import { sampleRecord, seededRandom } from "#bench/sample-logs.ts";
 import { LogBatchSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
@@ -48,7 +49,7 @@ export function* fleetHistory({ records, devices, days, endMs }: FleetSize): Gen
     if (isRare) bytes.writeBigUInt64LE(nanos(receivedAtMs - lateMs), body.bytes.length + rare.timeAt);
     const batch = encodeBatch(deviceId, sessionId, sequence, bytes);
     const receivedAtMicros = receivedAtMs * 1000;
-    yield { deviceId, sessionId, sequence, receivedAtMicros, digest: digest(batch), batch };
+    yield { deviceId, sessionId, sequence, receivedAtMicros, digest: digest(scan(batch)), batch };
   }
 }
 

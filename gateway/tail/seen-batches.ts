@@ -3,8 +3,8 @@ import type { Entry } from "#stream/entry.ts";
 
 /**
  * Remembers at which place of the stream a batch was first met, so that a retry that stands there too is told from it.
- * The digest is enough: it is over the bytes, and device, session and sequence are in them; only of a session that the
- * server named they are not, and of such there are no retries. Holds the last 50,000 to 100,000 batches, in about 15 MB.
+ * The digest is enough: it is over what the batch means, device, session and sequence included; only of a session
+ * that the server named they are not, and of such there are no retries. Holds the last 50,000 to 100,000 batches, in about 15 MB.
  */
 export class SeenBatches {
   readonly #perGeneration: number;

@@ -28,9 +28,10 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     edits: [
       {
         file: "server/intake.ts",
-        search: "await this.#appender.append({ ...this.#identity(scanned), digest: digest(batch), batch });",
+        search:
+          "await this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch });",
         replacement:
-          "this.#appender.append({ ...this.#identity(scanned), digest: digest(batch), batch }).catch(() => {});",
+          "this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch }).catch(() => {});",
       },
     ],
     caughtBy: { row: "cut-xadd" },
@@ -61,12 +62,13 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
   },
   {
     name: "digest-with-time",
-    title: "the digest covers more than the bytes that were sent",
+    title: "the digest covers more than the batch that was sent",
     edits: [
       {
         file: "server/intake.ts",
-        search: "digest: digest(batch), batch }",
-        replacement: "digest: digest(Buffer.concat([batch, Buffer.from(String(Date.now()))])), batch }",
+        search: "digest: digest(scanned), batch }",
+        replacement:
+          "digest: digest({ ...scanned, isCanonical: true, bytes: Buffer.from(String(Date.now())) }), batch }",
       },
     ],
     caughtBy: { row: "lost-xadd-reply", runs: 2 },

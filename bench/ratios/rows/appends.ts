@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { Redis } from "ioredis";
 import { digest } from "#batch/digest.ts";
+import { scan } from "#batch/scan.ts";
 import { encodeBatch } from "#bench/path/batch-pool.ts";
 import type { RatioBench } from "#bench/ratios/ratio-bench.ts";
 import type { Readings, Row } from "#bench/ratios/row.ts";
@@ -28,7 +29,7 @@ async function appender(bench: RatioBench): Promise<Readings> {
     const appender = new StreamAppender(redis, { shards: 4, inFlightMax: 1_000, inFlightBytesMax: 64 << 20 });
     const batches = bench.pool(recordsPerBatch).map((records, index) => {
       const batch = encodeBatch(`device-${index % 96}`, "bench", BigInt(index + 1), records);
-      return { batch, digest: digest(batch) };
+      return { batch, digest: digest(scan(batch)) };
     });
     let next = 0;
     const worker = async () => {

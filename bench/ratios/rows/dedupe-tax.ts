@@ -54,7 +54,7 @@ async function storeAll(bench: RatioBench, name: string, recognise: boolean): Pr
       flush.map((_, index) => (from + index) % 96),
       flush.map(() => session),
       flush.map(({ sequence }) => sequence),
-      flush.map(({ bytes }) => (recognise ? digest(bytes) : noDigest)),
+      flush.map((batch) => (recognise ? digest(batch) : noDigest)),
       flush.map(({ bytes }) => bytes.length),
     ]);
     const size = flush.reduce((sum, { bytes }) => sum + bytes.length, 0);

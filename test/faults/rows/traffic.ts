@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { digest } from "#batch/digest.ts";
+import { scan } from "#batch/scan.ts";
 import { DeviceStream } from "#client/device-stream.ts";
 import { createLogger } from "#lib/logger.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
@@ -184,7 +185,7 @@ async function appendRaw(
   receivedAtMicros: number,
 ): Promise<void> {
   const bytes = unwrapRequest(requestOf(batch));
-  const entry = { ...batch, receivedAtMicros, digest: digest(bytes), batch: bytes };
+  const entry = { ...batch, receivedAtMicros, digest: digest(scan(bytes)), batch: bytes };
   await redisAdmin.xadd(streamKey(shardOf(batch.deviceId, shardCount)), "*", ...encodeEntry(entry));
 }
 

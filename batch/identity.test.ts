@@ -1,0 +1,322 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
+import * as fc from "fast-check";
+import {
+  type LogBatch,
+  LogBatchSchema,
+  LogRecordSchema,
+  type Severity,
+} from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { canonicalForm } from "./canonical-form.ts";
+import { digest } from "./digest.ts";
+import { InvalidBatchError } from "./invalid-batch.ts";
+import { limits } from "./limits.ts";
+import { type ScannedBatch, scan } from "./scan.ts";
+import { mutated } from "./testing/mutated.ts";
+import { Random } from "./testing/random.ts";
+import { randomBatch } from "./testing/random-batch.ts";
+import { type BatchMeaning, type RecordMeaning, reEncode } from "./testing/re-encode.ts";
+import { isEncodingError } from "./testing/row.ts";
+import { attribute, bytesField, encodeBatch, encodeRecord } from "./testing/wire.ts";
+
+// What decodes equal is the same batch: it has one digest, whatever its bytes, and nothing else has it.
+
+const text = (maxLength: number) =>
+  fc.string({ unit: "binary", maxLength }).filter((value) => !value.includes("\0"));
+const meaningOfRecord: fc.Arbitrary<RecordMeaning> = fc.record({
+  timeUnixNano: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
+  severity: fc.nat({ max: limits.severityMax }),
+  logger: text(8),
+  message: fc.oneof(text(20), text(200)),
+  attributes: fc.uniqueArray(
+    fc.tuple(
+      text(6).filter((key) => key !== ""),
+      text(12),
+    ),
+    {
+      selector: ([key]) => key,
+      maxLength: 12,
+    },
+  ),
+});
+const sequence = fc.oneof(fc.bigInt({ min: 1n, max: 300n }), fc.bigInt({ min: 1n, max: limits.sequenceMax }));
+const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      deviceId: fc.constantFrom("host-1", "d".repeat(limits.deviceIdBytesMax)),
+      sessionId: fc.constantFrom("boot-1", "s".repeat(limits.sessionIdBytesMax)),
+      sequence,
+      records: fc.array(meaningOfRecord, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      deviceId: fc.constant("script"),
+      sessionId: fc.constant(""),
+      sequence: fc.constant(0n),
+      records: fc.array(meaningOfRecord, { minLength: 1, maxLength: 2 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      deviceId: fc.constant("host-1"),
+      sessionId: fc.constant("boot-1"),
+      sequence,
+      records: fc.constant([]),
+      dropped: fc.record({ lastSequence: fc.constantFrom(0n, limits.sequenceMax), reason: text(20) }),
+    }),
+  },
+);
+const seed = fc.nat().map((number) => new Random(number));
+
+describe("the digest of a batch", () => {
+  test("is the same however protobuf lets it be encoded", () => {
+    let canonicalCount = 0;
+    fc.assert(
+      fc.property(meaning, seed, seed, (batch, one, other) => {
+        const first = reEncode(one, batch);
+        const second = reEncode(other, batch);
+        assert.ok(decodeEqual(first, second), "the encodings are of one batch");
+        const expected = digest(scan(toBinary(LogBatchSchema, toMessage(batch))));
+        assert.deepEqual(digest(scan(first)), expected);
+        assert.deepEqual(digest(scan(second)), expected);
+        if (scan(first).isCanonical) canonicalCount += 1;
+      }),
+      { numRuns: 3_000 },
+    );
+    assert.ok(canonicalCount > 0 && canonicalCount < 1_500, `${canonicalCount} were canonical already`);
+  });
+
+  test("is the same as long as only the order of attributes differs, as generated clients have it", () => {
+    fc.assert(
+      fc.property(meaning, seed, seed, (batch, one, other) => {
+        const [first, second] = [reEncode(one, batch, "tame"), reEncode(other, batch, "tame")];
+        assert.deepEqual(digest(scan(first)), digest(scan(second)));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("is another one after any change of what the batch means", () => {
+    fc.assert(
+      fc.property(meaning, meaning, fc.nat(), seed, seed, (batch, other, which, one, two) => {
+        const changed = changeOne(batch, other, which);
+        const [first, second] = [reEncode(one, batch), reEncode(two, changed)];
+        assert.equal(digest(scan(first)).equals(digest(scan(second))), meanSame(first, second));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test("is the same exactly when protobuf-es decodes the same and as much is accepted, for 8,000 mutated batches", () => {
+    const random = new Random(5);
+    let [same, different] = [0, 0];
+    for (let round = 0; round < 8_000; round++) {
+      const sent = randomBatch(random).bytes;
+      const mutant = mutated(random, sent, randomBatch(random).bytes);
+      const [first, second] = [scanOrRefuse(sent), scanOrRefuse(mutant)];
+      if (first === undefined || second === undefined) continue;
+      const isSame = decodeEqual(sent, mutant);
+      if (isSame === undefined) continue;
+      const expected = isSame && rejectedIndexes(first) === rejectedIndexes(second);
+      const hex = `${sent.toString("hex")} ${mutant.toString("hex")}`;
+      assert.equal(digest(first).equals(digest(second)), expected, hex);
+      if (expected) same += 1;
+      else different += 1;
+    }
+    assert.ok(same > 50 && different > 500, `${same} the same, ${different} different`);
+  });
+
+  test("does not depend on the order of attributes in a record that has too many, and tells others apart", () => {
+    const random = new Random(6);
+    const attributes = Array.from({ length: 300 }, (_, place): [string, string] => [
+      `name ${place}`,
+      `value ${place}`,
+    ]);
+    assert.equal(scan(encodeBatch({ records: [encodeRecord({ attributes })] })).rejections.length, 1);
+    for (let round = 0; round < 20; round++)
+      assert.equal(digestOfRecordWith(random.shuffle(attributes)), digestOfRecordWith(attributes));
+    const others = [
+      attributes.slice(1),
+      attributes.with(7, ["name 7", "value 8"]),
+      attributes.with(7, ["name", " 7value 7"]),
+      attributes.with(7, ["value 7", "name 7"]),
+      [...attributes, attributes[0]!],
+      attributes.map(([key], place) => [key, `value ${299 - place}`] as const),
+    ];
+    assert.equal(new Set([attributes, ...others].map(digestOfRecordWith)).size, 1 + others.length);
+  });
+
+  test("tells a batch with a rejected record from one that decodes equal and has it accepted", () => {
+    const [many, few] = [limits.attributesMax + 1, 1].map((count) => {
+      const attributes = Array.from({ length: count }, () => ["name", "value"] as const);
+      return scan(encodeBatch({ records: [encodeRecord({ attributes })] }));
+    });
+    assert.ok(decodeEqual(many!.bytes, few!.bytes));
+    assert.deepEqual([many!.acceptedCount, few!.acceptedCount], [0, 1]);
+    assert.notDeepEqual(digest(many!), digest(few!));
+  });
+});
+
+describe("the canonical form", () => {
+  test("is canonical itself, and means what the batch means", () => {
+    fc.assert(
+      fc.property(meaning, seed, (batch, random) => {
+        const form = Buffer.from(canonicalForm(scan(reEncode(random, batch))));
+        const again = scan(form);
+        assert.ok(again.isCanonical);
+        assert.deepEqual(canonicalForm({ ...again, isCanonical: false }), form);
+        assert.ok(meanSame(form, toBinary(LogBatchSchema, toMessage(batch))));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("costs CPU in proportion to the bytes, whatever is in them", () => {
+    const random = new Random(7);
+    const names = random.shuffle(Array.from({ length: limits.attributesMax }, (_, place) => `key-${place}`));
+    const honest = batchOf(encodeRecord({ message: "m", attributes: names.map((name) => [name, "v"]) }));
+    const hostile = [
+      [
+        "an attribute with nothing in it, again and again",
+        batchOf(Buffer.alloc(60_000, Buffer.from([0x2a, 0]))),
+      ],
+      ["attributes beyond the limit", batchOf(backwards(9_000, longName))],
+      [
+        "as many as allowed, backwards, with long names that differ at the end",
+        batchOf(backwards(64, longName)),
+      ],
+      [
+        "as many as allowed, backwards, in as many records as fit",
+        batchOf(backwards(64, (place) => Buffer.from([place]))),
+      ],
+      ["records with nothing in them, explicitly", batchOf(Buffer.from([0x10, 0]))],
+    ] as const;
+    const unit = cpuMicros(honest);
+    for (const [what, batch] of hostile) {
+      const ratio = cpuMicros(batch) / unit;
+      assert.ok(ratio < 5, `${what}: ${ratio.toFixed(1)} times a batch of as many attributes as allowed`);
+    }
+  });
+});
+
+function toMessage({ records, dropped, ...named }: BatchMeaning): LogBatch {
+  return create(LogBatchSchema, {
+    ...named,
+    records: records.map(({ attributes, severity, ...record }) =>
+      create(LogRecordSchema, {
+        ...record,
+        severity: severity as Severity,
+        attributes: Object.fromEntries(attributes),
+      }),
+    ),
+    ...(dropped && { dropped }),
+  });
+}
+
+/** The batch with one thing of `other` in it; nothing may come of it. */
+function changeOne(batch: BatchMeaning, other: BatchMeaning, which: number): BatchMeaning {
+  const { records } = batch;
+  const place = which % Math.max(1, records.length);
+  const [record, donor] = [records[place], other.records[0]];
+  if (record === undefined || donor === undefined)
+    return batch.dropped ? { ...batch, deviceId: "host-2" } : batch;
+  const replaced = (change: Partial<RecordMeaning>) => ({
+    ...batch,
+    records: records.with(place, { ...record, ...change }),
+  });
+  switch (which % 9) {
+    case 0:
+      return { ...batch, deviceId: other.deviceId };
+    case 1:
+      return replaced({ timeUnixNano: donor.timeUnixNano });
+    case 2:
+      return replaced({ severity: donor.severity });
+    case 3:
+      return replaced({ logger: donor.logger });
+    case 4:
+      return replaced({ message: donor.message });
+    case 5:
+      return replaced({ attributes: record.attributes.slice(1) });
+    case 6: // two values change places
+      return replaced({ attributes: record.attributes.map(([key], at, all) => [key, all.at(at - 1)![1]]) });
+    case 7:
+      return { ...batch, records: records.toReversed() };
+    default: // what is in one field moves to the next
+      return replaced({ logger: record.message.slice(0, 8), message: record.logger });
+  }
+}
+
+/** By protobuf-es; undefined where it refuses one of them for a text that is not UTF-8. */
+function decodeEqual(first: Uint8Array, second: Uint8Array): boolean | undefined {
+  try {
+    const [one, other] = [first, second].map((bytes) =>
+      fromBinary(LogBatchSchema, bytes, { readUnknownFields: false }),
+    );
+    return equals(LogBatchSchema, one!, other!);
+  } catch (error) {
+    if (isEncodingError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** As {@link decodeEqual}, where a declaration without an end ends with its own number. */
+function meanSame(first: Uint8Array, second: Uint8Array): boolean {
+  const [one, other] = [first, second].map((bytes) => {
+    const batch = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
+    if (batch.dropped) batch.dropped.lastSequence ||= batch.sequence;
+    return batch;
+  });
+  return equals(LogBatchSchema, one!, other!);
+}
+
+function scanOrRefuse(bytes: Buffer): ScannedBatch | undefined {
+  try {
+    return scan(bytes);
+  } catch (error) {
+    assert.ok(error instanceof InvalidBatchError);
+    return undefined;
+  }
+}
+
+function rejectedIndexes({ rejections }: ScannedBatch): string {
+  return rejections.map(({ index }) => index).join();
+}
+
+/** Of a batch with one record that has these attributes. */
+function digestOfRecordWith(attributes: readonly (readonly [string, string])[]): string {
+  return digest(scan(encodeBatch({ records: [encodeRecord({ message: "many", attributes })] }))).toString(
+    "hex",
+  );
+}
+
+/** So many attributes by falling name. */
+function backwards(count: number, name: (place: number) => string | Buffer): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, place) => attribute(name(count - place), "")));
+}
+
+function longName(place: number): string {
+  return `${"n".repeat(100)}${place}`;
+}
+
+/** As many times the record as a batch takes. */
+function batchOf(record: Buffer): Buffer {
+  const framed = bytesField(4, record);
+  const count = Math.min(limits.recordsMax, Math.floor((limits.batchBytesMax - 100) / framed.length));
+  return encodeBatch({ records: Array.from({ length: count }, () => record) });
+}
+
+/** User CPU of a scan and a digest, the best of several. */
+function cpuMicros(batch: Buffer): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 7; round++) {
+    const before = process.cpuUsage();
+    digest(scan(batch));
+    best = Math.min(best, process.cpuUsage(before).user);
+  }
+  return best;
+}

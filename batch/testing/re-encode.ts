@@ -1,0 +1,173 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { Random } from "./random.ts";
+import { tag, varint } from "./wire.ts";
+
+/** What a batch means; what is absent on the wire has its default here. */
+export interface BatchMeaning {
+  readonly deviceId: string;
+  readonly sessionId: string;
+  readonly sequence: bigint;
+  readonly records: readonly RecordMeaning[];
+  readonly dropped?: { readonly lastSequence: bigint; readonly reason: string } | undefined;
+}
+
+export interface RecordMeaning {
+  readonly timeUnixNano: bigint;
+  readonly severity: number;
+  readonly logger: string;
+  readonly message: string;
+  /** Names are distinct. */
+  readonly attributes: readonly (readonly [key: string, value: string])[];
+}
+
+/** How far an encoding may go. "tame": as generated clients do, which only order attributes as they like. */
+export type Wildness = "tame" | "wild";
+
+/** The batch as one of the encodings that protobuf has for it. */
+export function reEncode(random: Random, batch: BatchMeaning, wildness: Wildness = "wild"): Buffer {
+  const encoder = new Encoder(random, wildness === "wild");
+  const { dropped } = batch;
+  return encoder.message(6, [
+    encoder.text(1, batch.deviceId),
+    encoder.text(2, batch.sessionId),
+    encoder.number(3, batch.sequence),
+    batch.records.map((record) => encoder.bytes(4, encoder.record(record))),
+    dropped === undefined
+      ? []
+      : encoder.split(5, 3, [encoder.number(1, dropped.lastSequence), encoder.text(2, dropped.reason)]),
+  ]);
+}
+
+/** An encoded LogBatch, its text UTF-8, in another of its encodings. */
+export function reEncodeBytes(random: Random, bytes: Uint8Array, wildness?: Wildness): Buffer {
+  const { records, ...batch } = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
+  const read = records.map((record) => ({ ...record, attributes: Object.entries(record.attributes) }));
+  return reEncode(random, { ...batch, records: read }, wildness);
+}
+
+/** Encoded fields whose order among themselves counts. */
+type Strand = readonly Buffer[];
+
+class Encoder {
+  readonly #random: Random;
+  readonly #isWild: boolean;
+
+  constructor(random: Random, isWild: boolean) {
+    this.#random = random;
+    this.#isWild = isWild;
+  }
+
+  record({ timeUnixNano, severity, logger, message, attributes }: RecordMeaning): Buffer {
+    const strands = attributes.map(([key, value]) => this.#attribute(key, value));
+    return this.message(6, [
+      this.#fixed64(1, timeUnixNano),
+      // An enum is an int32: the bits above are dropped.
+      this.number(2, BigInt(severity) + (this.#sometimes(0.1) ? 5n << 40n : 0n)),
+      this.text(3, logger),
+      this.text(4, message),
+      ...this.#random.shuffle(strands),
+    ]);
+  }
+
+  /** A string field: left out, or explicitly empty; given more than once, and the last one counts. */
+  text(field: number, value: string): Strand {
+    const last = value !== "" || this.#sometimes(0.3) ? [this.bytes(field, Buffer.from(value))] : [];
+    if (last.length === 0) return last;
+    return this.#sometimes(0.1) ? [this.bytes(field, Buffer.from("another")), ...last] : last;
+  }
+
+  number(field: number, value: bigint): Strand {
+    const write = (number: bigint) => Buffer.concat([this.#tag(field, 0), this.#varint(number)]);
+    if (value === 0n && !this.#sometimes(0.3)) return [];
+    return this.#sometimes(0.1) ? [write(77n), write(value)] : [write(value)];
+  }
+
+  bytes(field: number, value: Uint8Array): Buffer {
+    return Buffer.concat([this.#tag(field, 2), this.#varint(BigInt(value.length)), value]);
+  }
+
+  /** A message field in one piece or two: a message that is given twice is merged. */
+  split(field: number, unknownMin: number, strands: readonly Strand[]): Strand {
+    if (!this.#sometimes(0.3)) return [this.bytes(field, this.message(unknownMin, strands))];
+    return [
+      this.bytes(field, this.message(unknownMin, strands.slice(0, 1))),
+      this.bytes(field, this.message(unknownMin, strands.slice(1))),
+    ];
+  }
+
+  /** The strands one after the other, or mixed, with unknown fields between. */
+  message(unknownMin: number, strands: readonly Strand[]): Buffer {
+    if (!this.#isWild) return Buffer.concat(strands.flat());
+    const rest = strands.map((strand) => [...strand]);
+    rest.push(this.#random.list(this.#sometimes(0.3) ? 2 : 0, () => this.#unknown(unknownMin)));
+    const isMixed = this.#sometimes(0.5);
+    const fields: Buffer[] = [];
+    for (let left = rest.filter(hasMore); left.length > 0; left = rest.filter(hasMore)) {
+      fields.push((isMixed ? this.#random.pick(left) : left[0]!).shift()!);
+    }
+    return Buffer.concat(fields);
+  }
+
+  /** An entry of the map: its fields in any order, an empty one left out; the last of a repeated name counts. */
+  #attribute(key: string, value: string): Strand {
+    const entry = (text: string) => {
+      const fields = [
+        key === "" && this.#sometimes(0.5) ? [] : [this.bytes(1, Buffer.from(key))],
+        text === "" && this.#sometimes(0.5) ? [] : [this.bytes(2, Buffer.from(text))],
+      ];
+      return this.bytes(5, this.message(3, this.#isWild ? this.#random.shuffle(fields) : fields));
+    };
+    return this.#sometimes(0.1) ? [entry("before"), entry(value)] : [entry(value)];
+  }
+
+  #fixed64(field: number, value: bigint): Strand {
+    if (value === 0n && !this.#sometimes(0.3)) return [];
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64LE(value);
+    const write = () => Buffer.concat([this.#tag(field, 1), bytes]);
+    return this.#sometimes(0.1)
+      ? [Buffer.concat([this.#tag(field, 1), Buffer.alloc(8, 3)]), write()]
+      : [write()];
+  }
+
+  #unknown(fieldMin: number): Buffer {
+    const field = this.#random.pick([fieldMin, fieldMin + 11, 536_870_911]);
+    switch (this.#random.below(4)) {
+      case 0:
+        return Buffer.concat([this.#tag(field, 0), this.#varint(300n)]);
+      case 1:
+        return this.bytes(field, Buffer.from([0xff, 0x0a]));
+      case 2:
+        return Buffer.concat([tag(field, 5), Buffer.alloc(4, 9)]);
+      default:
+        return Buffer.concat([tag(field, 3), tag(1, 3), tag(1, 4), tag(field, 4)]);
+    }
+  }
+
+  #tag(field: number, type: number): Buffer {
+    return this.#padded(tag(field, type), 5);
+  }
+
+  #varint(value: bigint): Buffer {
+    return this.#padded(varint(value), 10);
+  }
+
+  /** A varint in more bytes than it needs. */
+  #padded(bytes: Buffer, bytesMax: number): Buffer {
+    if (bytes.length >= bytesMax || !this.#sometimes(0.05)) return bytes;
+    const longer = Buffer.alloc(bytes.length + 1 + this.#random.below(bytesMax - bytes.length), 0x80);
+    bytes.copy(longer);
+    longer[bytes.length - 1]! |= 0x80;
+    longer[longer.length - 1] = 0;
+    return longer;
+  }
+
+  #sometimes(probability: number): boolean {
+    return this.#isWild && this.#random.chance(probability);
+  }
+}
+
+function hasMore(strand: readonly Buffer[]): boolean {
+  return strand.length > 0;
+}
