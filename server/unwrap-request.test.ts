@@ -14,7 +14,16 @@ for (const [what, bytes, expected] of [
   ["the batch of a request", request, batch],
   ["the batch before an unknown field", Buffer.concat([request, unknownField]), batch],
   ["the batch after an unknown field", Buffer.concat([unknownField, request]), batch],
-  ["the last of two batches", Buffer.concat([Buffer.from([0x0a, 1, 7]), request]), batch],
+  [
+    "a batch in two parts as one",
+    Buffer.concat([Buffer.from([0x0a, 2, 0x10, 7]), request]),
+    Buffer.concat([Buffer.from([0x10, 7]), batch]),
+  ],
+  [
+    "a batch in many parts as one",
+    Buffer.concat([...Array.from(batch, (byte) => Buffer.from([0x0a, 1, byte])), Buffer.from([0x0a, 0])]),
+    batch,
+  ],
   ["nothing, of an empty request", Buffer.alloc(0), Buffer.alloc(0)],
   ["nothing, of a request with unknown fields only", unknownField, Buffer.alloc(0)],
 ] as const) {

@@ -4,8 +4,8 @@ import { readSequence } from "#batch/read-sequence.ts";
 
 /**
  * The bytes of field 1, `batch`, of an encoded PushLogsRequest or StreamLogsRequest: a view, nothing is copied or
- * decoded. Empty when it is not there; the last one counts when it is there twice. Throws InvalidBatchError when the
- * bytes are no message.
+ * decoded. Empty when it is not there. A batch in several fields 1 is merged, as protobuf demands, which is what its
+ * parts one after the other mean. Throws InvalidBatchError when the bytes are no message.
  */
 export function unwrapRequest(request: Uint8Array): Uint8Array {
   const start = startOfLoneBatch(request);
@@ -25,20 +25,20 @@ function startOfLoneBatch(request: Uint8Array): number {
 }
 
 function unwrapSlowly(request: Uint8Array): Uint8Array {
-  let batch = request.subarray(0, 0);
+  const parts: Uint8Array[] = [];
   let fields = 0;
   try {
     const reader = new BinaryReader(request);
     while (reader.pos < reader.len) {
       if (++fields > fieldsMax) throw new Error(`it has more than ${fieldsMax} fields`);
       const [field, wireType] = reader.tag();
-      if (field === 1 && wireType === WireType.LengthDelimited) batch = reader.bytes();
+      if (field === 1 && wireType === WireType.LengthDelimited) parts.push(reader.bytes());
       else reader.skip(wireType, field);
     }
   } catch (error) {
     throw malformed(error);
   }
-  return batch;
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
 /** What a StreamLogsRequest says besides, or instead of, its batch. */
