@@ -16,8 +16,8 @@ export interface KeptLetters {
 
 /**
  * Keeps the rejected records of new batches, and `letters`, which never became a batch. A letter that is here
- * already, because its acknowledgement was lost, is skipped. Of a device that is over its rate (`left`) the records are
- * only counted, in one letter for each minute.
+ * already is skipped: its acknowledgement was lost, or its device sent the batch again. Of a device that is over its
+ * rate (`left`) the records are only counted, in one letter for each minute.
  */
 export async function keepDeadLetters(
   db: Kysely<Database>,
@@ -35,9 +35,9 @@ export async function keepDeadLetters(
 async function insertRows(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
   await sql`
     insert into dead_letters
-      (received_at, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json)
+      (received_at, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json, digest)
     select time_from_micros(received_micros), device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry,
-      record_count, is_json
+      record_count, is_json, digest
     from unnest(
       ${rows.map(({ entry }) => entry?.receivedAtMicros ?? null)}::bigint[],
       ${rows.map(({ entry }) => entry?.deviceId ?? null)}::text[],
@@ -49,12 +49,14 @@ async function insertRows(db: Kysely<Database>, rows: readonly LetterRow[]): Pro
       ${rows.map(({ rawBytes }) => rawBytes)}::int[],
       ${rows.map(({ name }) => name)}::text[],
       ${rows.map(({ recordCount }) => recordCount)}::int[],
-      ${rows.map(({ isJson }) => isJson)}::boolean[]
+      ${rows.map(({ isJson }) => isJson)}::boolean[],
+      ${rows.map(({ digest }) => digest)}::bytea[]
     ) as letter (
-      received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json
+      received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json,
+      digest
     )
     order by entry, sequence, idx
-    on conflict (entry, sha256(raw)) where entry is not null do nothing`.execute(db);
+    on conflict do nothing`.execute(db);
 }
 
 /** Adds to the letter of this minute for each device, in the order of the devices, for other consumers do so too. */

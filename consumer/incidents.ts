@@ -5,7 +5,7 @@ import type { Place } from "#stream/delivery.ts";
 import { clockOffsetMicros, type NewBatch } from "./ledger.ts";
 
 /**
- * Reports each of these new batches that shares device, session and sequence with another one of other bytes: a device
+ * Reports each of these new batches that shares device, session and sequence with another one of other meaning: a device
  * whose "random" session repeats. Both are stored. A declaration that a batch was dropped may meet the batch, which had
  * arrived all the same; that is none. Call after the devices' rows are locked: another flush with a batch of
  * the same device has then either committed, and is seen here, or will see this one. Returns how many.

@@ -19,6 +19,8 @@ export interface LetterRow {
   readonly isJson: boolean;
   /** Stream and id of an entry that is here as a whole. */
   readonly name: string | null;
+  /** Of a batch that is here as a whole. */
+  readonly digest: Buffer | null;
   readonly recordCount: number;
 }
 
@@ -81,6 +83,7 @@ function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMa
     rawBytes: Math.max(raw.length, rejection.unreadable?.jsonBytes ?? 0),
     isJson: rejection.unreadable !== undefined,
     name: null,
+    digest: null,
     recordCount: 1,
   };
 }
@@ -108,6 +111,7 @@ function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[
     rawBytes,
     isJson: false,
     name: null,
+    digest: null,
     recordCount: rejections.length,
   };
 }
@@ -121,6 +125,7 @@ function rowOfLetter({ entry, reason, raw, name, settles }: DeadLetter): LetterR
     rawBytes: raw.length,
     isJson: false,
     name,
+    digest: settles?.entry.digest ?? null,
     recordCount: 1,
   };
 }

@@ -74,7 +74,7 @@ comment on column batches.rejected_count is 'Records refused and kept in dead_le
 comment on column batches.severities is 'Which severities its records have: bit s is set when one has severity s.';
 comment on column batches.bytes is 'Length of the batch as sent.';
 comment on column batches.session_id is 'The boot of the device; begins with ~ when a server named it for a sender without state.';
-comment on column batches.digest is 'First 16 bytes of the SHA-256 of the batch as sent: tells a retry from another batch under the same number.';
+comment on column batches.digest is 'First 16 bytes of the SHA-256 of the batch in its canonical form: tells a retry, however it is encoded, from another batch under the same number.';
 
 create table dead_letters (
   id bigint generated always as identity not null,
@@ -90,6 +90,7 @@ create table dead_letters (
   entry text,
   replayed_at timestamp with time zone,
   replayed_batch bigint,
+  digest bytea,
   record_count integer not null default 1,
   is_json boolean not null default false,
   minute timestamp with time zone,
@@ -109,6 +110,7 @@ comment on column dead_letters.raw_bytes is 'Their length before the cut.';
 comment on column dead_letters.entry is 'Stream and id of the entry, when the whole batch is here and not in batches.';
 comment on column dead_letters.replayed_at is 'When what it holds was stored after all; set in the transaction that stored it. NULL: it was not.';
 comment on column dead_letters.replayed_batch is 'batches.id of the batch as which it is stored.';
+comment on column dead_letters.digest is 'batches.digest of a batch that PostgreSQL refused as a whole; NULL of all others.';
 comment on column dead_letters.record_count is 'How many records it stands for; 1 unless neither idx nor entry is set. sum(record_count) over the records equals devices.dead_letter_count.';
 comment on column dead_letters.is_json is 'raw is a record as JSON text, as it was sent.';
 comment on column dead_letters.minute is 'Start of the minute in which a consumer counted these records of the device and kept none of them but the first; NULL for every other letter.';
@@ -282,6 +284,7 @@ CREATE INDEX batches_of_device_by_first_time ON public.batches USING btree (devi
 
 CREATE INDEX dead_letters_at ON public.dead_letters USING btree (at);
 CREATE UNIQUE INDEX dead_letters_entry ON public.dead_letters USING btree (entry, sha256(raw)) WHERE (entry IS NOT NULL);
+CREATE UNIQUE INDEX dead_letters_of_batch ON public.dead_letters USING btree (device_id, session_id, sequence, digest) WHERE (digest IS NOT NULL);
 CREATE INDEX dead_letters_of_device ON public.dead_letters USING btree (device_id, id);
 CREATE UNIQUE INDEX dead_letters_of_minute ON public.dead_letters USING btree (device_id, minute) WHERE (minute IS NOT NULL);
 

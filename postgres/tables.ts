@@ -103,6 +103,7 @@ interface DeadLettersTable {
   raw: Buffer;
   raw_bytes: number;
   entry: string | null;
+  digest: Buffer | null;
   replayed_at: Timestamp | null;
   replayed_batch: Int8 | null;
   record_count: Generated<number>;
