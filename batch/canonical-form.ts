@@ -2,12 +2,12 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { DroppedSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { AttributeOrder } from "./attribute-order.ts";
 import { attributeSum } from "./attribute-sum.ts";
+import { FormWriter, varintSize } from "./form-writer.ts";
 import { limits } from "./limits.ts";
 import { attributeTags, batchTags, recordTags, unreadableTags } from "./log-tags.ts";
 import { RecordFields, type UnreadableBounds } from "./record-fields.ts";
 import type { ScannedBatch } from "./scan.ts";
 import { WireReader } from "./wire-reader.ts";
-import { varintSize, FormWriter } from "./form-writer.ts";
 
 /*
  * Batches that decode equal have the same canonical form, and no other batch has it: the fields in the order of their

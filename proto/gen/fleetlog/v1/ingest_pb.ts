@@ -150,7 +150,7 @@ export const StreamLogsResponseSchema: GenMessage<StreamLogsResponse> = /*@__PUR
  * A device that keeps each batch until it is committed survives even the loss
  * of Redis: it forgets what committed covers, remembers with every batch that
  * was acknowledged the epoch of that stream, and when a stream has another
- * epoch it sends again what it kept from earlier ones, with the same bytes.
+ * epoch it sends again what it kept from earlier ones.
  * Sending everything again on every new stream is just as good, and simpler.
  *
  * @generated from message fleetlog.v1.Progress
@@ -362,7 +362,7 @@ export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
 export type BatchError = Message<"fleetlog.v1.BatchError"> & {
   /**
    * A google.rpc.Code: 3 INVALID_ARGUMENT (change the batch or drop it),
-   * 8 RESOURCE_EXHAUSTED or 14 UNAVAILABLE (send the same bytes again later).
+   * 8 RESOURCE_EXHAUSTED or 14 UNAVAILABLE (send the same batch again later).
    *
    * @generated from field: int32 code = 1;
    */
@@ -399,7 +399,7 @@ export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
 
 /**
  * Takes log batches from devices. An acknowledged record is on disk and will
- * be in PostgreSQL; sending a batch again with the same bytes is always safe.
+ * be in PostgreSQL; sending a batch again, encoded anew or not, is always safe.
  *
  * @generated from service fleetlog.v1.IngestService
  */
@@ -425,8 +425,8 @@ export const IngestService: GenService<{
    * answered. A batch that is refused is answered with an error and the stream
    * lives on. When the server has to go, the stream is old or its epoch is over
    * (see Progress), the server ends it with UNAVAILABLE: connect again and send
-   * what was not acknowledged, with the same bytes. A stream on which nothing
-   * happens gets a response without any field now and then, as a sign of life.
+   * what was not acknowledged. A stream on which nothing happens gets a response
+   * without any field now and then, as a sign of life.
    *
    * @generated from rpc fleetlog.v1.IngestService.StreamLogs
    */

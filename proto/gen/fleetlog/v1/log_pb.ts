@@ -118,9 +118,12 @@ export const UnreadableRecordSchema: GenMessage<UnreadableRecord> = /*@__PURE__*
  * 1 MiB and 10,000 records.
  *
  * A device picks a random session_id at every boot and numbers its batches
- * 1, 2, 3, … To send a batch again after a broken connection, it sends the
- * same bytes: (device_id, session_id, sequence) and a digest of the bytes are
- * the batch's identity, and a batch is stored once however often it arrives.
+ * 1, 2, 3, … After a broken connection it sends again what was not
+ * acknowledged. What decodes equal is the same batch, and is stored once
+ * however often it arrives: attributes in any order, fields of later versions,
+ * JSON or binary, over whichever protocol. Another content under the same
+ * device_id, session_id and sequence is another batch: it is stored too, and
+ * reported to the operator.
  *
  * @generated from message fleetlog.v1.LogBatch
  */
