@@ -65,9 +65,9 @@ const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
     arbitrary: fc.record({
       deviceId: fc.constant("host-1"),
       sessionId: fc.constant("boot-1"),
-      sequence,
+      sequence: fc.bigInt({ min: 1n, max: 300n }),
       records: fc.constant([]),
-      dropped: fc.record({ lastSequence: fc.constantFrom(0n, limits.sequenceMax), reason: text(20) }),
+      dropped: fc.record({ lastSequence: fc.constantFrom(0n, limits.droppedBatchesMax), reason: text(20) }),
     }),
   },
 );
@@ -149,6 +149,16 @@ describe("the digest of a batch", () => {
       attributes.map(([key], place) => [key, `value ${299 - place}`] as const),
     ];
     assert.equal(new Set([attributes, ...others].map(digestOfRecordWith)).size, 1 + others.length);
+  });
+
+  test("tells records apart that could not be read as JSON", () => {
+    const texts = ['{"message":1}', '{"message":2}', '{"message":1}'];
+    const [one, other, again] = texts.map((text) => {
+      const unreadable = bytesField(6, Buffer.concat([bytesField(1, text), bytesField(3, "why")]));
+      return digest(scan(encodeBatch({ records: [unreadable] })));
+    });
+    assert.notDeepEqual(one, other);
+    assert.deepEqual(one, again);
   });
 
   test("tells a batch with a rejected record from one that decodes equal and has it accepted", () => {

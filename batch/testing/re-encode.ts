@@ -1,5 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { knownFieldMax } from "../log-tags.ts";
 import type { Random } from "./random.ts";
 import { tag, varint } from "./wire.ts";
 
@@ -28,14 +29,17 @@ export type Wildness = "tame" | "wild";
 export function reEncode(random: Random, batch: BatchMeaning, wildness: Wildness = "wild"): Buffer {
   const encoder = new Encoder(random, wildness === "wild");
   const { dropped } = batch;
-  return encoder.message(6, [
+  return encoder.message(knownFieldMax.batch, [
     encoder.text(1, batch.deviceId),
     encoder.text(2, batch.sessionId),
     encoder.number(3, batch.sequence),
     batch.records.map((record) => encoder.bytes(4, encoder.record(record))),
     dropped === undefined
       ? []
-      : encoder.split(5, 3, [encoder.number(1, dropped.lastSequence), encoder.text(2, dropped.reason)]),
+      : encoder.split(5, knownFieldMax.dropped, [
+          encoder.number(1, dropped.lastSequence),
+          encoder.text(2, dropped.reason),
+        ]),
   ]);
 }
 
@@ -60,7 +64,7 @@ class Encoder {
 
   record({ timeUnixNano, severity, logger, message, attributes }: RecordMeaning): Buffer {
     const strands = attributes.map(([key, value]) => this.#attribute(key, value));
-    return this.message(6, [
+    return this.message(knownFieldMax.record, [
       this.#fixed64(1, timeUnixNano),
       // An enum is an int32: the bits above are dropped.
       this.number(2, BigInt(severity) + (this.#sometimes(0.1) ? 5n << 40n : 0n)),
@@ -88,19 +92,19 @@ class Encoder {
   }
 
   /** A message field in one piece or two: a message that is given twice is merged. */
-  split(field: number, unknownMin: number, strands: readonly Strand[]): Strand {
-    if (!this.#sometimes(0.3)) return [this.bytes(field, this.message(unknownMin, strands))];
+  split(field: number, knownMax: number, strands: readonly Strand[]): Strand {
+    if (!this.#sometimes(0.3)) return [this.bytes(field, this.message(knownMax, strands))];
     return [
-      this.bytes(field, this.message(unknownMin, strands.slice(0, 1))),
-      this.bytes(field, this.message(unknownMin, strands.slice(1))),
+      this.bytes(field, this.message(knownMax, strands.slice(0, 1))),
+      this.bytes(field, this.message(knownMax, strands.slice(1))),
     ];
   }
 
   /** The strands one after the other, or mixed, with unknown fields between. */
-  message(unknownMin: number, strands: readonly Strand[]): Buffer {
+  message(knownMax: number, strands: readonly Strand[]): Buffer {
     if (!this.#isWild) return Buffer.concat(strands.flat());
     const rest = strands.map((strand) => [...strand]);
-    rest.push(this.#random.list(this.#sometimes(0.3) ? 2 : 0, () => this.#unknown(unknownMin)));
+    rest.push(this.#random.list(this.#sometimes(0.3) ? 2 : 0, () => this.#unknown(knownMax)));
     const isMixed = this.#sometimes(0.5);
     const fields: Buffer[] = [];
     for (let left = rest.filter(hasMore); left.length > 0; left = rest.filter(hasMore)) {
@@ -116,7 +120,10 @@ class Encoder {
         key === "" && this.#sometimes(0.5) ? [] : [this.bytes(1, Buffer.from(key))],
         text === "" && this.#sometimes(0.5) ? [] : [this.bytes(2, Buffer.from(text))],
       ];
-      return this.bytes(5, this.message(3, this.#isWild ? this.#random.shuffle(fields) : fields));
+      return this.bytes(
+        5,
+        this.message(knownFieldMax.attribute, this.#isWild ? this.#random.shuffle(fields) : fields),
+      );
     };
     return this.#sometimes(0.1) ? [entry("before"), entry(value)] : [entry(value)];
   }
@@ -131,8 +138,8 @@ class Encoder {
       : [write()];
   }
 
-  #unknown(fieldMin: number): Buffer {
-    const field = this.#random.pick([fieldMin, fieldMin + 11, 536_870_911]);
+  #unknown(knownMax: number): Buffer {
+    const field = this.#random.pick([knownMax + 1, knownMax + 11, 536_870_911]);
     switch (this.#random.below(4)) {
       case 0:
         return Buffer.concat([this.#tag(field, 0), this.#varint(300n)]);
