@@ -16,6 +16,7 @@ test("one variable is enough", () => {
     heavyQueriesMax: 2,
     queryTimeoutMs: 5000,
     corsOrigins: [],
+    trustedProxies: ["127.0.0.0/8", "::1"],
     exportsMax: 4,
     redisUrls: undefined,
     shards: 4,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
+import { isProxyRange } from "./http/client-name.ts";
 
 /** What the gateway is told by its environment. Throws one `ConfigError` that lists every bad variable. */
 export function readConfig(env: Env) {
@@ -13,6 +14,7 @@ export function readConfig(env: Env) {
       DATABASE_CONNECTIONS_MAX: integer(1, 200).prefault("10"),
       HEAVY_QUERIES_MAX: integer(1, 200).prefault("2"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
+      TRUSTED_PROXIES: proxies().prefault("127.0.0.0/8,::1"),
       CORS_ORIGINS: origins().optional(),
       EXPORTS_MAX: integer(0, 100).prefault("4"),
       REDIS_URL: urls(["redis", "rediss"]).optional(),
@@ -34,6 +36,8 @@ export function readConfig(env: Env) {
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
     /** Pages of other origins that may read; "*" stands for all. */
     corsOrigins: read.CORS_ORIGINS ?? [],
+    /** Whose X-Forwarded-For is believed. */
+    trustedProxies: read.TRUSTED_PROXIES,
     exportsMax: read.EXPORTS_MAX,
     /** Undefined: nothing is cached, and there is no live tail. */
     redisUrls: read.REDIS_URL,
@@ -56,6 +60,14 @@ function origins() {
       (all) => all.every((one) => one === "*" || (URL.canParse(one) && new URL(one).origin === one)),
       form,
     );
+}
+
+function proxies() {
+  const form = 'wanted addresses or ranges apart by commas, such as "127.0.0.0/8,10.1.0.0/16"';
+  return z
+    .string(form)
+    .transform((value) => value.split(",").map((one) => one.trim()))
+    .refine((all) => all.every(isProxyRange), form);
 }
 
 function postgresUrl() {

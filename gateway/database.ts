@@ -1,8 +1,9 @@
 import { Kysely, type LogEvent, PostgresDialect } from "kysely";
 import type { Pool, PoolClient } from "pg";
-import type { Histogram } from "#lib/metrics.ts";
+import type { Counter, Histogram } from "#lib/metrics.ts";
 import type { Database } from "#postgres/tables.ts";
-import { BusyError, Lane } from "./lane.ts";
+import type { Caller } from "./caller.ts";
+import { Lane } from "./lane.ts";
 
 /** The query did not finish in the time a query may take. */
 export class QueryTimeoutError extends Error {
@@ -45,17 +46,33 @@ export class Reader {
   readonly #options: ReaderOptions;
   readonly #seconds: Histogram<"query">;
   readonly #heavyLane: Lane;
+  readonly #connectionLane: Lane;
   #clockAheadMicros = 0n;
 
   /** `choosePool` says for each read where to read. */
-  constructor(choosePool: () => Pool, options: ReaderOptions, seconds: Histogram<"query">) {
+  constructor(
+    choosePool: () => Pool,
+    options: ReaderOptions,
+    { seconds, refused }: { readonly seconds: Histogram<"query">; readonly refused: Counter<"of"> },
+  ) {
     this.#choosePool = choosePool;
     this.#options = options;
     this.#seconds = seconds;
+    const { heavyQueriesMax, connectionsMax, queryTimeoutMs } = options;
     this.#heavyLane = new Lane({
-      atOnceMax: options.heavyQueriesMax,
-      waitingMax: options.heavyQueriesMax * waitingPerHeavyMax,
-      waitMsMax: options.queryTimeoutMs,
+      name: "expensive queries",
+      atOnceMax: heavyQueriesMax,
+      waitingMax: heavyQueriesMax * waitingPerHeavyMax,
+      // Those inside leave by then: whose turn is next is never told that it took too long.
+      waitMsMax: 2 * queryTimeoutMs,
+      refused,
+    });
+    this.#connectionLane = new Lane({
+      name: "queries",
+      atOnceMax: connectionsMax,
+      waitingMax: connectionsMax * waitingPerConnectionMax,
+      waitMsMax: 2 * queryTimeoutMs,
+      refused,
     });
   }
 
@@ -72,33 +89,31 @@ export class Reader {
   /**
    * Gives `work` a connection until it returns. When `signal` aborts, or after the query timeout, the connection is
    * destroyed, PostgreSQL stops the statement, and this throws the signal's reason or {@link QueryTimeoutError}.
-   * Throws {@link BusyError} at once when too many wait already.
+   * Throws a BusyError at once when too many wait already.
    *
    * However many ask for what is expensive, only a few at once do it: every one of them takes a core of the machine that
-   * also stores what arrives, and what is cheap need not wait for them. The time in the line does not count.
+   * also stores what arrives, and what is cheap need not wait for them. Clients take turns, for a connection too. The time in the line does not count.
    */
   async read<T>(
     name: string,
-    signal: AbortSignal,
+    caller: Caller,
     work: (db: Kysely<Database>) => Promise<T>,
     { isHeavy = false, log }: ReadOptions = {},
   ): Promise<T> {
     const stopTimer = this.#seconds.startTimer({ query: name });
-    let leave: (() => void) | undefined;
+    const leaves: (() => void)[] = [];
     try {
-      if (isHeavy) leave = await this.#heavyLane.enter(signal);
-      return await this.#read(signal, (client) => work(kyselyOf(client, log)));
+      if (isHeavy) leaves.push(await this.#heavyLane.enter(caller));
+      leaves.push(await this.#connectionLane.enter(caller));
+      return await this.#read(caller.signal, (client) => work(kyselyOf(client, log)));
     } finally {
-      leave?.();
+      for (const leave of leaves) leave();
       stopTimer();
     }
   }
 
   async #read<T>(signal: AbortSignal, work: (client: PoolClient) => Promise<T>): Promise<T> {
     const pool = this.#choosePool();
-    if (pool.waitingCount >= this.#options.connectionsMax * waitingPerConnectionMax) {
-      throw new BusyError(`${pool.waitingCount} queries wait for a connection`);
-    }
     const deadline = AbortSignal.timeout(this.#options.queryTimeoutMs);
     const ended = AbortSignal.any([signal, deadline]);
     const client = await pool.connect();

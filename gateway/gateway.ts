@@ -14,12 +14,14 @@ import { cacheAnswers } from "./cache/cache-answers.ts";
 import { KeptAnswers } from "./cache/kept-answers.ts";
 import { Reader, type ReaderOptions } from "./database.ts";
 import { createExportHandler } from "./export/export-handler.ts";
+import { createClientNamer } from "./http/client-name.ts";
 import { createCors } from "./http/cors.ts";
 import { createGatewayServer, type PlainHandler } from "./http/gateway-server.ts";
 import { createPageHandler } from "./http/page-files.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createLagReader } from "./lag-reader.ts";
 import { createOpenapiHandler } from "./openapi/serve-openapi.ts";
+import { createRefusedCalls } from "./refused-calls.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
 import { createTailSources, type TailOptions } from "./tail/create-tail-sources.ts";
@@ -35,6 +37,8 @@ export interface GatewayParts {
   readonly tailRedis: StreamRedis | undefined;
   readonly shards: number;
   readonly exportsMax: number;
+  /** What they say of whom a call is from is believed. */
+  readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly tails: TailOptions;
   readonly readiness: Readiness;
@@ -62,8 +66,10 @@ export function createGateway(parts: GatewayParts): {
     labelNames: ["method", "result"],
     registers: [registry],
   });
-  const reader = new Reader(choosePool, options, querySeconds);
-  const tails = createTailSources(parts, reader);
+  const refused = createRefusedCalls(registry);
+  const nameClient = createClientNamer(parts.trustedProxies);
+  const reader = new Reader(choosePool, options, { seconds: querySeconds, refused });
+  const tails = createTailSources(parts, reader, refused);
   const readLag = redis && createLagReader(redis, allShards(shards));
   const service = createQueryService({ reader, readLag, tails });
   const startRpc = createRpcMetrics(registry);
@@ -78,6 +84,7 @@ export function createGateway(parts: GatewayParts): {
     admin: createAdminHandler(readiness, registry),
     page: createPageHandler(pageFolder),
     rpc,
+    nameClient,
     kept: new KeptAnswers(startRpc, cacheAnswersTotal),
     rest: {
       paths: [...rest.paths, tailPath],
@@ -85,7 +92,7 @@ export function createGateway(parts: GatewayParts): {
     },
     plain: new Map<string, PlainHandler>([
       ["/openapi.json", createOpenapiHandler()],
-      ["/v1/export", createExportHandler({ reader, exportsMax: parts.exportsMax, registry, logger })],
+      ["/v1/export", createExportHandler({ ...parts, reader, nameClient, refused })],
     ]),
   };
   const server = createGatewayServer(faces, createCors(parts.corsOrigins), logger);

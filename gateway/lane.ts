@@ -1,18 +1,36 @@
+import type { Counter } from "#lib/metrics.ts";
+import type { Caller } from "./caller.ts";
+
 /** Enough callers wait already: come back later. */
 export class BusyError extends Error {
   override readonly name = "BusyError";
 }
 
 export interface LaneOptions {
+  /** What passes, such as "expensive queries". */
+  readonly name: string;
   readonly atOnceMax: number;
   readonly waitingMax: number;
   readonly waitMsMax: number;
+  readonly refused: Counter<"of">;
 }
 
-/** Lets a few through at once; the others wait, in the order in which they came, a bounded number for a bounded time. */
+/** Who waits: either its turn comes, or it is told that it does not. */
+interface Waiting {
+  readonly onTurn: () => void;
+  readonly onRefused: () => void;
+}
+
+/**
+ * Lets a few through at once. The others wait, a bounded number for a bounded time: each client's in the order in which
+ * they came, and the clients by turns, so that the first call of one comes next however many another has waiting.
+ * When all places to wait are taken, the client with the most of them gives one to a client with fewer.
+ */
 export class Lane {
   readonly #options: LaneOptions;
-  readonly #waiting = new Set<() => void>();
+  /** By client, whose turn is next first; nobody's queue is empty. */
+  readonly #queues = new Map<string, Set<Waiting>>();
+  #waiting = 0;
   #inside = 0;
 
   constructor(options: LaneOptions) {
@@ -23,9 +41,9 @@ export class Lane {
    * Returns once there is room, and how to leave again. Throws {@link BusyError} when too many wait already or it took
    * too long, and the signal's reason when that aborts.
    */
-  async enter(signal: AbortSignal): Promise<() => void> {
-    signal.throwIfAborted();
-    if (this.#inside >= this.#options.atOnceMax) await this.#wait(signal);
+  async enter(caller: Caller): Promise<() => void> {
+    caller.signal.throwIfAborted();
+    if (this.#inside >= this.#options.atOnceMax) await this.#wait(caller);
     else this.#inside += 1;
     let isInside = true;
     return () => {
@@ -34,35 +52,75 @@ export class Lane {
     };
   }
 
-  /** Who leaves gives the place to the one who waits longest, if there is one: it is never free in between. */
+  /** Who leaves gives the place to the one whose turn it is, if there is one: it is never free in between. */
   #leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) this.#inside -= 1;
-    else next();
+    const [next] = this.#queues;
+    if (next === undefined) {
+      this.#inside -= 1;
+      return;
+    }
+    const [client, queue] = next;
+    const [first] = queue;
+    // To the end of the round, with what else it has waiting.
+    this.#queues.delete(client);
+    this.#queues.set(client, queue);
+    first?.onTurn();
   }
 
-  async #wait(signal: AbortSignal): Promise<void> {
-    const { waitingMax, waitMsMax } = this.#options;
-    if (this.#waiting.size >= waitingMax) {
-      throw new BusyError(`${this.#waiting.size} expensive queries wait for their turn`);
+  async #wait({ client, signal }: Caller): Promise<void> {
+    const { name, waitingMax, waitMsMax, refused } = this.#options;
+    const refusal = (why: string) => {
+      refused.inc({ of: name });
+      return new BusyError(why);
+    };
+    if (this.#waiting >= waitingMax && !this.#makeRoomFor(client)) {
+      throw refusal(`${this.#waiting} ${name} wait for their turn`);
     }
     const turn = Promise.withResolvers<void>();
     // Whatever ends the waiting takes it out of the line at once: no place is given to somebody who has gone.
     const end = (how: () => void) => () => {
-      this.#waiting.delete(onTurn);
+      this.#remove(client, waiting);
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
       how();
     };
-    const onTurn = end(turn.resolve);
+    const waiting: Waiting = {
+      onTurn: end(turn.resolve),
+      onRefused: end(() => turn.reject(refusal(`others have fewer ${name} waiting`))),
+    };
     const onAbort = end(() => turn.reject(signal.reason as Error));
-    const tooLong = `waited ${waitMsMax} ms behind other expensive queries`;
+    const tooLong = `waited ${waitMsMax} ms behind other ${name}`;
     const timer = setTimeout(
-      end(() => turn.reject(new BusyError(tooLong))),
+      end(() => turn.reject(refusal(tooLong))),
       waitMsMax,
     );
     signal.addEventListener("abort", onAbort);
-    this.#waiting.add(onTurn);
+    this.#add(client, waiting);
     await turn.promise;
+  }
+
+  /** Refuses the last of the longest queue, unless that of the client would be as long. */
+  #makeRoomFor(client: string): boolean {
+    const own = this.#queues.get(client)?.size ?? 0;
+    const longest = [...this.#queues.values()].reduce(
+      (a, b) => (b.size > a.size ? b : a),
+      new Set<Waiting>(),
+    );
+    if (longest.size <= own + 1) return false;
+    [...longest].at(-1)?.onRefused();
+    return true;
+  }
+
+  #add(client: string, waiting: Waiting): void {
+    const queue = this.#queues.get(client) ?? new Set();
+    queue.add(waiting);
+    this.#queues.set(client, queue);
+    this.#waiting += 1;
+  }
+
+  #remove(client: string, waiting: Waiting): void {
+    const queue = this.#queues.get(client);
+    if (queue?.delete(waiting) === true) this.#waiting -= 1;
+    if (queue?.size === 0) this.#queues.delete(client);
   }
 }

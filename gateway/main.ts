@@ -52,6 +52,7 @@ await runProgram(logger, async (program) => {
     tailRedis,
     shards: config.shards,
     exportsMax: config.exportsMax,
+    trustedProxies: config.trustedProxies,
     corsOrigins: config.corsOrigins,
     tails: config,
     options: config,

@@ -16,7 +16,7 @@ export async function watchDatabase(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await reader.read("ready", signal, async (db) => {
+      await reader.read("ready", { client: "gateway", signal }, async (db) => {
         await db
           .selectFrom("records")
           .innerJoin("batches", "batches.id", "records.batch_id")

@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { createGunzip } from "node:zlib";
 import { pino } from "pino";
 import { createExportHandler } from "#gateway/export/export-handler.ts";
+import { createRefusedCalls } from "#gateway/refused-calls.ts";
 import { startWithTwoHosts } from "#gateway/test/two-hosts.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { startNginx, type TestNginx } from "./support/nginx.ts";
@@ -64,6 +65,8 @@ test("what the client does not take Nginx does not take either, and what is brok
     reader: gateway.reader,
     exportsMax: 1,
     stalledMsMax: 1000,
+    nameClient: () => "client",
+    refused: createRefusedCalls(registry),
     registry,
     logger: pino({ level: "silent" }),
   });

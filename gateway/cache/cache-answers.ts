@@ -3,6 +3,7 @@ import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/
 import { MethodOptions_IdempotencyLevel, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Counter } from "#lib/metrics.ts";
+import { clientKey } from "../caller.ts";
 import type { AnswerStore } from "./answer-store.ts";
 import { answerLifetime } from "./kept-answers.ts";
 import { SingleFlight } from "./single-flight.ts";
@@ -43,15 +44,20 @@ export function cacheAnswers(
     let response: Awaited<ReturnType<typeof next>> | undefined;
     const flight =
       kept === undefined
-        ? await flights.run(name, request.signal, async () => {
-            const answered = await next(request);
-            if (answered.stream) throw new Error(`${method} is said to be unary and answered with a stream`);
-            response = answered;
-            const bytes = toBinary(output, answered.message as Message & { $typeName: string });
-            // Redis is told when the caller has been.
-            if (store !== undefined) setImmediate(() => store.keep(name, bytes, lifetimeMs));
-            return bytes;
-          })
+        ? await flights.run(
+            name,
+            { client: request.contextValues.get(clientKey), signal: request.signal },
+            async () => {
+              const answered = await next(request);
+              if (answered.stream)
+                throw new Error(`${method} is said to be unary and answered with a stream`);
+              response = answered;
+              const bytes = toBinary(output, answered.message as Message & { $typeName: string });
+              // Redis is told when the caller has been.
+              if (store !== undefined) setImmediate(() => store.keep(name, bytes, lifetimeMs));
+              return bytes;
+            },
+          )
         : { result: kept.bytes, isShared: true };
     if (store !== undefined) {
       const leftMs = kept === undefined ? lifetimeMs : Math.min(kept.untilMs - Date.now(), lifetimeMs);

@@ -9,8 +9,9 @@ import type { Reader } from "../database.ts";
 import { toConnectError } from "../error-mapping.ts";
 import { acceptsGzip } from "../http/accepts-gzip.ts";
 import { answerError } from "../http/answer-error.ts";
-import { BusyError } from "../lane.ts";
+import type { ClientNamer } from "../http/client-name.ts";
 import type { FoundLog } from "../logs/read-records.ts";
+import { Shares } from "../shares.ts";
 import { endedFilter } from "../time-range.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { exportPages } from "./export-pages.ts";
@@ -26,10 +27,12 @@ import { ndjsonLine } from "./ndjson.ts";
 
 export interface ExportParts {
   readonly reader: Reader;
-  /** How many exports may run at once. Each uses one connection to PostgreSQL at a time. */
+  /** How many exports may run at once, of which one client gets half. Each uses one connection to PostgreSQL at a time. */
   readonly exportsMax: number;
   /** Who takes nothing for so long is cut off. */
   readonly stalledMsMax?: number;
+  readonly nameClient: ClientNamer;
+  readonly refused: Counter<"of">;
   readonly registry: Registry;
   readonly logger: Logger;
 }
@@ -37,7 +40,12 @@ export interface ExportParts {
 export function createExportHandler(parts: ExportParts) {
   const { exportsMax, logger } = parts;
   const metrics = createExportMetrics(parts.registry);
-  let running = 0;
+  const shares = new Shares({
+    name: "exports",
+    setting: "EXPORTS_MAX",
+    max: exportsMax,
+    refused: parts.refused,
+  });
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const leaving = new AbortController();
     response.once("close", () => {
@@ -45,16 +53,16 @@ export function createExportHandler(parts: ExportParts) {
     });
     try {
       const wish = readExportWish(new URL(request.url ?? "", "http://gateway").searchParams);
-      if (running >= exportsMax) throw new BusyError(`${running} exports are running`);
-      running += 1;
-      metrics.running.set(running);
+      const client = parts.nameClient(request);
+      const giveBack = shares.take(client);
+      metrics.running.set(shares.used);
       try {
-        const count = await send(wish, parts, leaving, request, response);
+        const count = await send(wish, parts, { client, leaving, request, response });
         metrics.records.inc(count);
         metrics.exports.inc({ result: "complete" });
       } finally {
-        running -= 1;
-        metrics.running.set(running);
+        giveBack();
+        metrics.running.set(shares.used);
       }
     } catch (thrown) {
       const error: unknown = leaving.signal.aborted ? leaving.signal.reason : thrown;
@@ -69,16 +77,22 @@ export function createExportHandler(parts: ExportParts) {
   };
 }
 
+interface Sending {
+  readonly client: string;
+  readonly leaving: AbortController;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
 /** Returns how many records were sent. */
 async function send(
   { filter, order, format }: ExportWish,
   { reader, stalledMsMax = 60_000 }: ExportParts,
-  leaving: AbortController,
-  request: IncomingMessage,
-  response: ServerResponse,
+  { client, leaving, request, response }: Sending,
 ): Promise<number> {
   let count = 0;
-  const pages = exportPages(reader, endedFilter(filter, reader.nowMicros()), order, leaving.signal);
+  const caller = { client, signal: leaving.signal };
+  const pages = exportPages(reader, endedFilter(filter, reader.nowMicros()), order, caller);
   const first = await pages.next();
   async function* chunks() {
     if (format === "csv") yield csvHeader;

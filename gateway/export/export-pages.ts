@@ -3,6 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { type Kysely, sql } from "kysely";
 import { backoffMs } from "#lib/backoff.ts";
 import type { Database } from "#postgres/tables.ts";
+import type { Caller } from "../caller.ts";
 import { QueryTimeoutError, type Reader } from "../database.ts";
 import { toConnectError } from "../error-mapping.ts";
 import { BusyError } from "../lane.ts";
@@ -26,17 +27,19 @@ export const pagesOptions: PagesOptions = { pageSize: 20_000, patienceMs: 1000 }
  * with an id from before, of a consumer that was interrupted, may come in between.
  *
  * Between two pages nothing is held in PostgreSQL, neither a connection nor a snapshot: who reads slowly hinders neither
- * queries nor vacuum. A page that fails because PostgreSQL is away or busy is read again, one that takes too long is
+ * queries nor vacuum. Each page takes its turn with the expensive queries. A page that fails because PostgreSQL is away or busy is read again, one that takes too long is
  * read smaller.
  */
 export async function* exportPages(
   reader: Reader,
   filter: LogFilter,
   order: LogOrder,
-  signal: AbortSignal,
+  caller: Caller,
   options: PagesOptions = pagesOptions,
 ): AsyncGenerator<readonly FoundLog[]> {
-  const read = <T>(work: (db: Kysely<Database>) => Promise<T>) => reader.read("export", signal, work);
+  const read = <T>(work: (db: Kysely<Database>) => Promise<T>) =>
+    reader.read("export", caller, work, { isHeavy: true });
+  const { signal } = caller;
   let { pageSize } = options;
   let start: Start | undefined;
   let after: LogPosition | undefined;

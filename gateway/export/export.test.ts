@@ -9,6 +9,7 @@ import type { Pool } from "pg";
 import { pino } from "pino";
 import { createRegistry } from "#lib/metrics.ts";
 import { waitFor } from "#test/support/wait-for.ts";
+import { createRefusedCalls } from "../refused-calls.ts";
 import { openPool } from "../test/open-pool.ts";
 import { startWithTwoHosts } from "../test/two-hosts.ts";
 import { createExportHandler } from "./export-handler.ts";
@@ -259,6 +260,8 @@ describe("of more than fits into what lies between gateway and client", () => {
       reader: gateway.reader,
       exportsMax: 1,
       stalledMsMax: 100,
+      nameClient: () => "client",
+      refused: createRefusedCalls(registry),
       registry,
       logger: pino({ level: "silent" }),
     });

@@ -5,10 +5,12 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { answerLifetime, type KeptAnswers } from "../cache/kept-answers.ts";
+import { clientKey } from "../caller.ts";
 import { show } from "../invalid-field.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
 import { answerCode } from "./answer-error.ts";
 import { answerUnparsed } from "./answer-unparsed.ts";
+import type { ClientNamer } from "./client-name.ts";
 import type { Cors } from "./cors.ts";
 import { answerNotModified } from "./not-modified.ts";
 import type { PageHandler } from "./page-files.ts";
@@ -20,6 +22,7 @@ export interface Faces {
   readonly page: PageHandler;
   readonly rpc: RpcHandlers;
   readonly rest: RestHandlers;
+  readonly nameClient: ClientNamer;
   /** What was answered just now. */
   readonly kept: KeptAnswers;
   /** What is read by GET and is no RPC, by its path. */
@@ -84,7 +87,7 @@ function route(
 }
 
 function serve(
-  { kept }: Faces,
+  { kept, nameClient }: Faces,
   handler: UniversalHandler,
   methods: readonly string[],
   logger: Logger,
@@ -92,7 +95,7 @@ function serve(
   response: ServerResponse,
 ): void {
   if (!isAllowed(methods, request, response)) return;
-  const contextValues = createContextValues();
+  const contextValues = createContextValues().set(clientKey, nameClient(request));
   const universalRequest = universalRequestFromNodeRequest(request, response, undefined, contextValues);
   respond(kept, handler, { ...universalRequest, contextValues }, request, response).catch(
     failed(logger, request, response),

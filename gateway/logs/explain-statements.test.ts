@@ -78,7 +78,9 @@ function event(sql: string, ...parameters: unknown[]): LogEvent {
 
 async function explain(statements: readonly LogEvent[]) {
   const { signal } = new AbortController();
-  return await gateway.reader.read("test", signal, (db) => explainStatements(db, statements));
+  return await gateway.reader.read("test", { client: "test", signal }, (db) =>
+    explainStatements(db, statements),
+  );
 }
 
 test("an explanation is bounded, however many statements, however long what they say", async () => {
@@ -119,7 +121,7 @@ test("an explanation is bounded, however many statements, however long what they
 test("explaining ends with the time that a query may take", async () => {
   await using hasty = await startWithTwoHosts({ queryTimeoutMs: 200 });
   const { signal } = new AbortController();
-  const asleep = hasty.reader.read("test", signal, (db) =>
+  const asleep = hasty.reader.read("test", { client: "test", signal }, (db) =>
     explainStatements(db, [event("select pg_sleep(60)")]),
   );
   await assert.rejects(asleep, ({ name, code }: Error & { code?: string }) => {

@@ -72,9 +72,18 @@ export function isCounted(filter: LogFilter): boolean {
   );
 }
 
-/** Whether `filter` asks for what no batch knows of its records: then very many may have to be looked at. */
-export function looksIntoRecords(filter: LogFilter): boolean {
+/**
+ * Whether very many records or batches may have to be looked at for a page: the filter asks for what no batch knows of its
+ * records, or for what some batches have and no index leads to.
+ */
+export function isExpensive(filter: LogFilter): boolean {
   const { texts, excludedTexts, attributes, excludedAttributes, excludedLoggerPrefixes } = filter;
   const lists = [texts, excludedTexts, attributes, excludedAttributes, excludedLoggerPrefixes];
-  return filter.loggerPrefix !== "" || lists.some((list) => list.length > 0);
+  return (
+    filter.loggerPrefix !== "" ||
+    lists.some((list) => list.length > 0) ||
+    filter.severities !== anySeverity ||
+    filter.sessionId !== undefined ||
+    filter.excludedDeviceIds.length > 0
+  );
 }

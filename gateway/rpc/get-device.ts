@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { GetDeviceResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { toDevice } from "../devices/device-row.ts";
 import type { DropRow, Range, SessionPosition, SessionRow } from "../devices/device-sessions.ts";
@@ -13,12 +14,12 @@ import { timestampFromMicros } from "../time.ts";
 
 /** Tells one device, and by its sessions' numbers what of it is missing. Reads no more than a page, whatever it sent. */
 export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["getDevice"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const deviceId = readDeviceId("device_id", request.deviceId);
     const sessionsMax = readCount("sessions_max", request.sessionsMax, { ifZero: 20, max: 100 });
     const query = `GetDevice ${deviceId}`;
     const after = readPosition(decodePageToken(query, request.pageToken));
-    const found = await reader.read("get_device", signal, (db) =>
+    const found = await reader.read("get_device", callerOf(context), (db) =>
       readDevice(db, deviceId, { after, sessionsMax }),
     );
     if (found === undefined) {

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetHistogramResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
 import { bucketWidth } from "../logs/bucket-width.ts";
@@ -13,7 +14,7 @@ import { dayMicros, readClosedRange } from "../time-range.ts";
 
 /** Counts records by time and severity. */
 export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["getHistogram"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const range = readClosedRange(request, dayMicros, reader.nowMicros());
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
       throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
@@ -23,7 +24,7 @@ export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["
     const width = bucketWidth(range, bucketsMax);
     const { counts, method, sampleDivisor } = await reader.read(
       "get_histogram",
-      signal,
+      callerOf(context),
       (db) => countLogs(db, filter, width),
       { isHeavy: true },
     );

@@ -5,6 +5,7 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetStatisticsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
 import type { LagReader } from "../lag-reader.ts";
@@ -29,7 +30,7 @@ export function getStatistics(
   reader: Reader,
   readLag: LagReader | undefined,
 ): ServiceImpl<typeof QueryService>["getStatistics"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const nowMicros = reader.nowMicros();
     const range = readClosedRange(request, hourMicros, nowMicros);
     const topMax = readCount("top_max", request.topMax, { ifZero: 10, max: 100 });
@@ -37,9 +38,14 @@ export function getStatistics(
       throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
     }
     const lag = readLag?.();
-    const found = await reader.read("get_statistics", signal, (db) => summarise(db, range, topMax), {
-      isHeavy: true,
-    });
+    const found = await reader.read(
+      "get_statistics",
+      callerOf(context),
+      (db) => summarise(db, range, topMax),
+      {
+        isHeavy: true,
+      },
+    );
     const seconds = pastSeconds(range, nowMicros);
     const recordCount = found.severities.reduce((sum, { count }) => sum + count, 0n);
     const lagNow = await lag;

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { sql } from "kysely";
 import { ListDeadLettersResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { readIdPosition, readTimedFilter } from "../id-pages.ts";
 import { allOf, type Condition } from "../logs/record-conditions.ts";
@@ -11,7 +12,7 @@ import { selectMicros, timestampFromMicros } from "../time.ts";
 
 /** Lists dead letters, newest first; rows that arrive between two pages are newer than both. */
 export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService>["listDeadLetters"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const { deviceId, conditions, description } = readTimedFilter(request);
     const query = `ListDeadLetters ${description}`;
@@ -19,12 +20,17 @@ export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService
     const where: Condition[] = [...conditions];
     if (deviceId !== undefined) where.push(sql`device_id = ${deviceId}`);
     if (after !== undefined) where.push(sql`id < ${after}::int8`);
-    const { rows } = await reader.read("list_dead_letters", signal, (db) =>
-      sql<Row>`
+    const { rows } = await reader.read(
+      "list_dead_letters",
+      callerOf(context),
+      (db) =>
+        sql<Row>`
         select id, device_id, session_id, sequence, idx, reason, raw_bytes, substr(raw, 1, ${rawShownBytes}) as raw,
           ${selectMicros(sql.ref("at"))} as at_micros, ${selectMicros(sql.ref("received_at"))} as received_micros,
           ${selectMicros(sql.ref("replayed_at"))} as replayed_micros, replayed_batch
         from dead_letters where ${allOf(where)} order by id desc limit ${pageSize + 1}`.execute(db),
+      // Each may be a whole batch, which is decompressed for its first bytes.
+      { isHeavy: true },
     );
     const page = rows.slice(0, pageSize);
     const last = rows.length > pageSize ? page.at(-1) : undefined;

@@ -8,6 +8,7 @@ import {
   ListDevicesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { type DeviceRow, deviceColumns, deviceDay, errorShare, toDevice } from "../devices/device-row.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
@@ -20,7 +21,7 @@ import { decodePageToken, encodePageToken, type Position } from "../page-token.t
  * Lists devices. A device that appears or changes its place between two pages is listed if its place is still ahead.
  */
 export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["listDevices"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const wish = {
       search: readText("search", request.search),
@@ -33,8 +34,12 @@ export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["l
       { ...wish, sortKey: request.order || DeviceOrder.DEVICE_ID },
     ]);
     const after = readPosition(decodePageToken(query, request.pageToken));
-    const found = await reader.read("list_devices", signal, (db) =>
-      selectDevices(db, wish, after, pageSize + 1),
+    const found = await reader.read(
+      "list_devices",
+      callerOf(context),
+      (db) => selectDevices(db, wish, after, pageSize + 1),
+      // Only names have an index: for all else every device is looked at.
+      { isHeavy: wish.search !== "" || wish.silentMs !== undefined || !isByName(request.order) },
     );
     const page = found.slice(0, pageSize);
     const last = found.length > pageSize ? page.at(-1) : undefined;
@@ -43,6 +48,10 @@ export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["l
       nextPageToken: last === undefined ? "" : encodePageToken(query, [last.sort_key, last.device_id]),
     });
   };
+}
+
+function isByName(order: DeviceOrder): boolean {
+  return order === DeviceOrder.UNSPECIFIED || order === DeviceOrder.DEVICE_ID;
 }
 
 interface Wish {

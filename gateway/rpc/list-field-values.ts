@@ -8,6 +8,7 @@ import {
   ListFieldValuesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
@@ -19,7 +20,7 @@ import { dayMicros, readClosedRange } from "../time-range.ts";
 
 /** Lists the values of a field in the newest matching records: a sample is enough to choose a filter from. */
 export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService>["listFieldValues"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const search = readText("search", request.search);
     const limit = readPageSize(request.pageSize);
     const filter = {
@@ -29,7 +30,7 @@ export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService
     const value = valueOf(request);
     const found = await reader.read(
       "list_field_values",
-      signal,
+      callerOf(context),
       (db) => selectValues(db, filter, { value, search, limit }),
       { isHeavy: true },
     );

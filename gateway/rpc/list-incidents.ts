@@ -2,6 +2,7 @@ import { create, type JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { sql } from "kysely";
 import { ListIncidentsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { readIdPosition, readTimedFilter } from "../id-pages.ts";
 import { readText } from "../logs/read-log-filter.ts";
@@ -12,7 +13,7 @@ import { selectMicros, timestampFromMicros } from "../time.ts";
 
 /** Lists incidents, newest first; rows that arrive between two pages are newer than both. */
 export function listIncidents(reader: Reader): ServiceImpl<typeof QueryService>["listIncidents"] {
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const kind = readText("kind", request.kind);
     const { deviceId, conditions, description } = readTimedFilter(request);
@@ -22,11 +23,15 @@ export function listIncidents(reader: Reader): ServiceImpl<typeof QueryService>[
     if (deviceId !== undefined) where.push(sql`device_id = ${deviceId}`);
     if (kind !== "") where.push(sql`kind = ${kind}`);
     if (after !== undefined) where.push(sql`id < ${after}::int8`);
-    const { rows } = await reader.read("list_incidents", signal, (db) =>
-      sql<Row>`
+    const { rows } = await reader.read(
+      "list_incidents",
+      callerOf(context),
+      (db) =>
+        sql<Row>`
         select id, kind, device_id, details, ${selectMicros(sql.ref("at"))} as at_micros
         from incidents left join devices on devices.key = device_key
         where ${allOf(where)} order by id desc limit ${pageSize + 1}`.execute(db),
+      { isHeavy: where.length > 0 },
     );
     const page = rows.slice(0, pageSize);
     const last = rows.length > pageSize ? page.at(-1) : undefined;

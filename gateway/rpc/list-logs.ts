@@ -2,13 +2,14 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { LogEvent } from "kysely";
 import { ListLogsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
 import { explainStatements } from "../logs/explain-statements.ts";
 import { createDeviceKeys } from "../logs/find-devices.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
-import { looksIntoRecords } from "../logs/log-filter.ts";
+import { isExpensive } from "../logs/log-filter.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts";
 import { describeFilter, readLogFilter } from "../logs/read-log-filter.ts";
 import { readPageSize } from "../page-size.ts";
@@ -18,7 +19,7 @@ import { endedFilter } from "../time-range.ts";
 /** Lists records by time. A page of large records is short: the token, not the length, says it is the last. */
 export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["listLogs"] {
   const deviceKeys = createDeviceKeys();
-  return async (request, { signal }) => {
+  return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const asked = readLogFilter(request);
     const order = request.oldestFirst ? oldestFirst : newestFirst;
@@ -33,7 +34,7 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
     const statements: LogEvent[] = [];
     const { page, explanation } = await reader.read(
       "list_logs",
-      signal,
+      callerOf(context),
       async (db) => {
         const wish = { order, after, pageSize };
         // Who wants to know what is done is told of all that has to be done.
@@ -44,7 +45,7 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
         };
       },
       {
-        isHeavy: looksIntoRecords(filter),
+        isHeavy: isExpensive(asked) || request.explain,
         log: request.explain ? (event) => statements.push(event) : undefined,
       },
     );

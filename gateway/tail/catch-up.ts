@@ -1,8 +1,7 @@
-import { Code } from "@connectrpc/connect";
 import type { StreamRedis } from "#stream/connection.ts";
 import { compareIds } from "#stream/group-info.ts";
 import { type Positions, TailReader } from "#stream/tail-reader.ts";
-import { later } from "../error-mapping.ts";
+import type { Shares } from "../shares.ts";
 import { findMissed } from "./missed.ts";
 import type { Tail, TailNews } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
@@ -14,22 +13,22 @@ import type { TailHub } from "./tail-hub.ts";
 export class CatchUp {
   readonly #hub: TailHub;
   readonly #redis: StreamRedis;
-  #open = 0;
+  readonly #shares: Shares;
 
-  constructor(hub: TailHub, redis: StreamRedis) {
+  constructor(hub: TailHub, redis: StreamRedis, shares: Shares) {
     this.#hub = hub;
     this.#redis = redis;
+    this.#shares = shares;
   }
 
-  /** What lies between; what is missing there is told. Throws RESOURCE_EXHAUSTED when too many catch up already. */
-  async *run(tail: Tail, from: Positions): AsyncGenerator<TailNews> {
+  /** What lies between; what is missing there is told. Throws RESOURCE_EXHAUSTED when too many of the client do that. */
+  async *run(tail: Tail, from: Positions, client: string): AsyncGenerator<TailNews> {
     if (this.#hub.followFrom(tail, from)) return;
-    if (this.#open >= catchUpsMax) throw later("too many tails catch up at once", Code.ResourceExhausted);
-    this.#open += 1;
+    const giveBack = this.#shares.take(client);
     try {
       yield* this.#run(tail, from);
     } finally {
-      this.#open -= 1;
+      giveBack();
     }
   }
 
@@ -63,5 +62,4 @@ function farthest(a: Positions, b: Positions): Positions {
 
 /** Also when nothing matches in a long stretch of the stream, the client hears that the tail lives. */
 const silenceMsMax = 5000;
-const catchUpsMax = 32;
 const readSize = { countMax: 100, bytesMax: 256 * 1024 };

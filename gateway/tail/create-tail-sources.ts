@@ -1,7 +1,8 @@
 import type { Logger } from "#lib/logger.ts";
-import type { Registry } from "#lib/metrics.ts";
+import type { Counter, Registry } from "#lib/metrics.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import type { Reader } from "../database.ts";
+import { Shares } from "../shares.ts";
 import { TailHub } from "./tail-hub.ts";
 import type { TailSources } from "./tail-logs.ts";
 import { createTailMetrics } from "./tail-metrics.ts";
@@ -31,11 +32,24 @@ export interface TailParts {
 export function createTailSources(
   { redis, tailRedis, shards, tails, registry, logger }: TailParts,
   reader: Reader,
+  refused: Counter<"of">,
 ): TailSources | undefined {
   if (redis === undefined || tailRedis === undefined) return undefined;
   const { tailsMax, tailWindowMs, replicaLagMsMax, ringBytesMax = 64 << 20, heartbeatMs = 15_000 } = tails;
   const metrics = createTailMetrics(registry);
-  const limits = { tailsMax, tailWindowMs, ringBytesMax };
+  const limits = { tailWindowMs, ringBytesMax };
   const hub = new TailHub({ redis, waitingRedis: tailRedis, shards, ...limits, metrics, logger });
-  return { hub, reader, redis, heartbeatMs, replicaLagMsMax, metrics };
+  return {
+    hub,
+    reader,
+    redis,
+    heartbeatMs,
+    replicaLagMsMax,
+    metrics,
+    shares: new Shares({ name: "tails", setting: "TAILS_MAX", max: tailsMax, refused }),
+    catchUps: new Shares({ name: "tails that catch up", max: catchUpsMax, refused }),
+  };
 }
+
+/** Each reads the stream for itself. */
+const catchUpsMax = 32;

@@ -4,10 +4,11 @@ import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { compareIds, millisOf, redisTimeMs } from "#stream/group-info.ts";
 import { type Positions, streamStart } from "#stream/tail-reader.ts";
+import type { Caller } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
-import type { LogFilter } from "../logs/log-filter.ts";
+import { isExpensive, type LogFilter } from "../logs/log-filter.ts";
 import { newestFirst } from "../logs/log-order.ts";
 import { matchLogs, microsOf } from "../logs/match-logs.ts";
 import { committedBefore } from "./committed-before.ts";
@@ -23,7 +24,7 @@ export interface LastLogsWish {
   readonly coveredAfter: Positions;
   /** What is read from PostgreSQL may be that old. */
   readonly replicaLagMsMax: number;
-  readonly signal: AbortSignal;
+  readonly caller: Caller;
 }
 
 export interface LastLogs {
@@ -47,10 +48,12 @@ export interface LastLogs {
  */
 export async function readLastLogs(
   { reader, redis }: { readonly reader: Reader; readonly redis: StreamRedis },
-  { filter, count, slots, coveredAfter, replicaLagMsMax, signal }: LastLogsWish,
+  { filter, count, slots, coveredAfter, replicaLagMsMax, caller }: LastLogsWish,
 ): Promise<LastLogs> {
   const committed = await Promise.all(coveredAfter.map((_, shard) => committedBefore(redis, shard)));
-  const stored = await reader.read("tail_logs", signal, (db) => findStored(db, filter, count));
+  const stored = await reader.read("tail_logs", caller, (db) => findStored(db, filter, count), {
+    isHeavy: isExpensive(filter),
+  });
   const untilMs = await redisTimeMs(redis, 0);
   const waiting = slots.flatMap((slot) => {
     if (

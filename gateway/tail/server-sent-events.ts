@@ -16,7 +16,11 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
   const rpc = rpcHandlers.get(rpcPath(method.parent, method.name));
   if (rpc === undefined) throw new Error(`nothing serves ${method.toString()}`);
   const handle = async (request: Parameters<UniversalHandler>[0]): ReturnType<UniversalHandler> => {
-    const { body, contextValues } = readCall(method.input, new URL(request.url).searchParams);
+    const { body, contextValues } = readCall(
+      method.input,
+      new URL(request.url).searchParams,
+      request.contextValues,
+    );
     const lastEventId = request.header.get("last-event-id");
     if (lastEventId) body["resume_token"] = lastEventId;
     const header = new Headers({ "content-type": "application/connect+json" });

@@ -29,7 +29,6 @@ export interface TailHubParts {
   readonly waitingRedis: StreamRedis;
   readonly shards: number;
   readonly tailWindowMs: number;
-  readonly tailsMax: number;
   /** About how many bytes of memory the ring may take. */
   readonly ringBytesMax: number;
   readonly metrics: TailMetrics;
@@ -72,12 +71,8 @@ export class TailHub {
     return this.#closing.signal;
   }
 
-  /** Lets one more tail in, which has to be `leave`d. Throws RESOURCE_EXHAUSTED when there are too many. */
+  /** Lets one more tail in, which has to be `leave`d. */
   enter(filter: LogFilter): Tail {
-    const { tailsMax } = this.#parts;
-    if (this.#tails.size >= tailsMax) {
-      throw later(`${tailsMax} tails are open, which is the limit (TAILS_MAX)`, Code.ResourceExhausted);
-    }
     const tail = new Tail(filter);
     this.#tails.add(tail);
     this.#parts.metrics.open.set(this.#tails.size);

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import {
   type QueryService,
   type TailLogsRequest,
@@ -10,10 +10,12 @@ import {
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import type { Positions } from "#stream/tail-reader.ts";
+import { type Caller, callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { later } from "../error-mapping.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
 import { readCount } from "../page-size.ts";
+import type { Shares } from "../shares.ts";
 import { timestampFromMicros } from "../time.ts";
 import { endedFilter } from "../time-range.ts";
 import { CatchUp } from "./catch-up.ts";
@@ -33,6 +35,9 @@ export interface TailSources {
   readonly heartbeatMs: number;
   readonly replicaLagMsMax: number;
   readonly metrics: TailMetrics;
+  /** How many tails a client may have open, and how many of them reading the stream for themselves. */
+  readonly shares: Shares;
+  readonly catchUps: Shares;
 }
 
 /** Follows the records that arrive; query.proto says what is promised. Without sources: there is no Redis to follow. */
@@ -43,19 +48,25 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
     };
   }
   const { hub, metrics } = sources;
-  const catchUp = new CatchUp(hub, sources.redis);
-  return async function* (request, { signal }) {
+  const catchUp = new CatchUp(hub, sources.redis, sources.catchUps);
+  return async function* (request, context) {
+    const caller = callerOf(context);
+    const { signal } = caller;
     const filter = readLogFilter(request);
     const last = readCount("last", request.last, { ifZero: 0, max: 1000 });
     const positions = decodeResumeToken(request.resumeToken);
+    const giveBack = sources.shares.take(caller.client);
     const tail = hub.enter(filter);
     // Also when the client leaves while a message is being written to it, and nobody asks for the next.
-    const leave = () => hub.leave(tail);
+    const leave = () => {
+      hub.leave(tail);
+      giveBack();
+    };
     signal.addEventListener("abort", leave, { once: true });
     try {
       for await (const { news, at } of beginning(
         { ...sources, catchUp },
-        { tail, last, positions, signal },
+        { tail, last, positions, caller },
       )) {
         yield messageOf(at, metrics, news);
       }
@@ -65,17 +76,14 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
     }
     if (signal.reason instanceof ConnectError) throw signal.reason;
     if (hub.closing.aborted) throw later("the gateway stops, go on with the resume_token", Code.Unavailable);
-  } satisfies (
-    request: TailLogsRequest,
-    context: { signal: AbortSignal },
-  ) => AsyncGenerator<TailLogsResponse>;
+  } satisfies (request: TailLogsRequest, context: HandlerContext) => AsyncGenerator<TailLogsResponse>;
 }
 
 interface Beginning {
   readonly tail: Tail;
   readonly last: number;
   readonly positions: Positions | undefined;
-  readonly signal: AbortSignal;
+  readonly caller: Caller;
 }
 
 /**
@@ -84,7 +92,7 @@ interface Beginning {
  */
 async function* beginning(
   sources: TailSources & { readonly catchUp: CatchUp },
-  { tail, last, positions, signal }: Beginning,
+  { tail, last, positions, caller }: Beginning,
 ): AsyncGenerator<{ readonly news: TailNews; readonly at: Positions }> {
   const { hub, redis, catchUp, replicaLagMsMax } = sources;
   await hub.ready();
@@ -94,7 +102,8 @@ async function* beginning(
         ? (await findMissed(redis, positions))?.gap
         : gapOf(0, Date.now(), "the number of shards was changed");
     if (gap === undefined) {
-      for await (const news of catchUp.run(tail, positions)) yield { news, at: tail.positions };
+      for await (const news of catchUp.run(tail, positions, caller.client))
+        yield { news, at: tail.positions };
       return;
     }
     yield { news: { gap }, at: hub.coveredAfter };
@@ -109,7 +118,7 @@ async function* beginning(
     slots,
     coveredAfter,
     replicaLagMsMax,
-    signal,
+    caller,
   });
   tail.leaveOut(lastLogs.shown);
   if (lastLogs.gap !== undefined) yield { news: { gap: lastLogs.gap }, at };

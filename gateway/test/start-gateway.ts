@@ -17,7 +17,8 @@ export async function startGateway(
     connectionsMax = 4,
     queryTimeoutMs = 5000,
     heavyQueriesMax = 2,
-    exportsMax = 2,
+    exportsMax = 4,
+    trustedProxies = ["127.0.0.0/8", "::1"],
     corsOrigins = [],
     redisUrl,
     tails = {},
@@ -26,6 +27,7 @@ export async function startGateway(
     queryTimeoutMs?: number;
     heavyQueriesMax?: number;
     exportsMax?: number;
+    trustedProxies?: readonly string[];
     corsOrigins?: readonly string[];
     redisUrl?: string;
     tails?: Partial<TailOptions>;
@@ -44,6 +46,7 @@ export async function startGateway(
     tailRedis,
     shards: 2,
     exportsMax,
+    trustedProxies,
     corsOrigins,
     tails: { tailsMax: 500, tailWindowMs: 60_000, replicaLagMsMax: 0, ...tails },
     options: { connectionsMax, queryTimeoutMs, heavyQueriesMax },

@@ -52,13 +52,14 @@ export const meanings: Readonly<Record<string, string>> = {
     "Which indexes days get when they are over: for texts, for attributes. See [Indexes of closed days](#indexes-of-closed-days).",
   INDEX_MEMORY_MEBIBYTES:
     "What building such an index may take of PostgreSQL's memory (`maintenance_work_mem`).",
-  TAILS_MAX: "Live tails of one gateway at the same time.",
-  EXPORTS_MAX:
-    "Exports of one gateway at the same time; each uses one connection to PostgreSQL at a time. 0: none.",
+  TAILS_MAX: "Live tails of one gateway at the same time, of which one client gets at most half.",
+  EXPORTS_MAX: "Exports of one gateway at the same time, of which one client gets at most half. 0: none.",
+  TRUSTED_PROXIES:
+    "Addresses of proxies, and ranges of them, with commas between. Their `X-Forwarded-For` says which client a call is from. See [Shares](#shares).",
   CORS_ORIGINS:
     'Origins whose pages may read through the gateway, such as `https://logs.example.com`, apart by commas; "*" for all. None unless set.',
   HEAVY_QUERIES_MAX:
-    "Queries of one gateway that may look at very many records (texts, attributes, histograms, statistics) and run at once; others of the kind wait, so that storing goes on.",
+    "Queries of one gateway that may look at very many records (texts, attributes, severities, sessions, histograms, statistics, dead letters, exports) and run at once; others of the kind wait, so that storing goes on.",
   QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
   DOCTOR_READY:
     "Programs that must be ready, by the address of their `/readyz`; every address of a name is asked.",

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import { createRefusedCalls } from "./refused-calls.ts";
+import { Shares } from "./shares.ts";
+
+function createShares(max: number) {
+  const registry = createRegistry("gateway");
+  const refused = createRefusedCalls(registry);
+  return { shares: new Shares({ name: "exports", setting: "EXPORTS_MAX", max, refused }), refused };
+}
+
+/** Takes until it is refused. */
+function takeAll(shares: Shares, client: string): (() => void)[] {
+  const held: (() => void)[] = [];
+  for (;;) {
+    try {
+      held.push(shares.take(client));
+    } catch {
+      return held;
+    }
+  }
+}
+
+test("one client alone gets half, and the next one finds some left, whoever takes all it can", () => {
+  const { shares } = createShares(500);
+  const counts = ["a", "b", "c", "d", "e"].map((client) => takeAll(shares, client).length);
+  assert.deepEqual(counts, [250, 125, 63, 31, 16]);
+  for (const client of ["f", "g", "h"]) shares.take(client);
+});
+
+test("what is given back, once however often, can be had again", () => {
+  const { shares } = createShares(4);
+  const held = takeAll(shares, "a");
+  assert.equal(held.length, 2);
+  held[0]?.();
+  held[0]?.();
+  assert.equal(shares.used, 1);
+  assert.equal(takeAll(shares, "a").length, 1);
+  for (const giveBack of [...held, ...takeAll(shares, "b")]) giveBack();
+});
+
+test("who is refused is told the limit, how many are its own, and when to come again; it is counted", async () => {
+  const { shares, refused } = createShares(1);
+  shares.take("a");
+  assert.throws(() => shares.take("a"), {
+    rawMessage: "1 exports are open, 1 of them yours, and 1 is the limit of EXPORTS_MAX: try again in 1 s",
+  });
+  assert.equal((await refused.get()).values[0]?.value, 1);
+});
+
+test("none can be had of nothing", () => {
+  const { shares } = createShares(0);
+  assert.throws(() => shares.take("a"), /0 is the limit/);
+});
