@@ -17,6 +17,7 @@ usage: manage.sh COMMAND
   migrate               bring the tables to what this version needs (start does it too)
   backup [FILE]         the database into a file; default backups/fleetlog-TIME.dump beside this script
   restore FILE          the database from such a file, instead of what is there (asks first)
+  retention [show|confirm N]  what retention would remove and asks about first
   psql [ARGUMENT…]      SQL on the database
   redis [ARGUMENT…]     redis-cli
   send-test             send one record, and wait until a query finds it
@@ -245,7 +246,7 @@ command=$1
 shift
 for argument; do
   case $command/$argument in
-    psql/* | redis/*) ;; # their own
+    psql/* | redis/* | retention/*) ;; # their own
     */-h | */--help) usage && exit ;;
     restore/-y | restore/--yes | clean/-y | clean/--yes)
       # Also after the command, for who types it last.
@@ -255,7 +256,7 @@ for argument; do
 done
 
 case $command in
-  start | stop | restart | status | health | doctor | logs | scale | migrate | backup | restore | psql | redis | send-test | bench | clean) ;;
+  start | stop | restart | status | health | doctor | logs | scale | migrate | backup | restore | retention | psql | redis | send-test | bench | clean) ;;
   *) printf 'manage.sh: %s is no command of mine\n\n' "$command" >&2 && usage >&2 && exit 2 ;;
 esac
 need_docker
@@ -281,6 +282,7 @@ case $command in
     done
     restore "$@"
     ;;
+  retention) exec_in consumer /usr/local/bin/node operator/main.ts retention "$@" ;;
   psql) exec_in postgres psql -U fleetlog -d fleetlog "$@" ;;
   redis) exec_in redis redis-cli "$@" ;;
   send-test) compose exec -T gateway /usr/local/bin/node deploy/compose/send-test.ts ;;

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type { Pool } from "pg";
 import type { Logger } from "#lib/logger.ts";
+import { databaseTime } from "#postgres/database-time.ts";
 import { type DayPartition, listDayPartitions } from "#postgres/day-partitions.ts";
 import { exclusively } from "#postgres/exclusive.ts";
 import { type PartitionIndex, partitionIndexes } from "#postgres/partition-indexes.ts";
@@ -36,13 +37,13 @@ export interface ClosingParts {
 const closedAfterMs = 3_600_000;
 
 /** Steps until nothing is left to do, a step fails, records wait, or another consumer is at it. */
-export async function closePartitions(parts: ClosingParts, now = new Date()): Promise<void> {
+export async function closePartitions(parts: ClosingParts, now?: Date): Promise<void> {
   const { pool, memoryMebibytes, moreCores = 0, signal, isBehind, logger } = parts;
   await exclusively(pool, "closed partitions", async ({ db }) => {
     const indexes = await buildable(parts, db);
     await sql`set maintenance_work_mem = ${sql.lit(`${memoryMebibytes}MB`)}`.execute(db);
     await sql`set max_parallel_maintenance_workers = ${sql.lit(moreCores)}`.execute(db);
-    const closed = closedPartitions(await listDayPartitions(db), now);
+    const closed = closedPartitions(await listDayPartitions(db), now ?? (await databaseTime(db)));
     for (const partition of closed.toReversed()) {
       const steps = await stepsOf(db, partition, indexes);
       for (const step of steps) {

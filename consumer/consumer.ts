@@ -31,6 +31,8 @@ export interface ConsumerParts {
   readonly metrics: ConsumerMetrics;
   readonly readiness: Readiness;
   readonly logger: Logger;
+  /** What is stored as the time of arrival, in microseconds, of a batch that says this one. */
+  readonly receivedAt: (micros: number) => number;
   /** How far the sessions of a flush are settled; called after its COMMIT. Must not throw. */
   readonly onCommitted: (progress: readonly SessionProgress[]) => void;
   /** Called for our own bugs: the process should die. */
@@ -90,7 +92,10 @@ export class Consumer {
   /** Takes entries in hand, from wherever they were delivered. */
   take({ entries, poison, deleted }: Deliveries): void {
     for (const delivery of entries) {
-      if (this.#takeInHand(delivery)) this.#drafter.add(delivery, takeInHand(delivery));
+      if (!this.#takeInHand(delivery)) continue;
+      const { entry } = delivery;
+      const receivedAtMicros = this.#parts.receivedAt(entry.receivedAtMicros);
+      this.#drafter.add(delivery, takeInHand({ ...delivery, entry: { ...entry, receivedAtMicros } }));
     }
     for (const delivery of poison) {
       if (this.#takeInHand(delivery)) this.#drafter.add(delivery, letterOfPoison(delivery));

@@ -1,7 +1,9 @@
 import { type Kysely, sql } from "kysely";
+import { databaseTime } from "#postgres/database-time.ts";
 import { listDayPartitions } from "#postgres/day-partitions.ts";
 import type { PartitionIndex } from "#postgres/partition-indexes.ts";
 import { dayMs, partitionsAhead } from "#postgres/partitions.ts";
+import { openRequest } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { memoryOf } from "#stream/memory.ts";
@@ -24,21 +26,25 @@ export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics
 export async function measurePartitions(
   db: Kysely<Database>,
   { metrics, retentionDays, indexes }: PartitionMeasures,
-  now = new Date(),
+  now?: Date,
 ): Promise<void> {
   const partitions = await listDayPartitions(db);
-  const closed = closedPartitions(partitions, now);
+  const closed = closedPartitions(partitions, now ?? (await databaseTime(db)));
   const indexed = closed.filter((partition) => indexes.every((index) => partition.indexes.has(index)));
   metrics.partitions.set({ state: "open" }, partitions.length - closed.length);
   metrics.partitions.set({ state: "waiting" }, closed.length - indexed.length);
   metrics.partitions.set({ state: "indexed" }, indexed.length);
   const [oldest] = partitions;
   const isKept = retentionDays === 0 || oldest === undefined;
+  const request = await openRequest(db);
+  const waiting =
+    request && !request.isConfirmed ? Math.max(...request.plan.map(({ days }) => days.length)) : 0;
+  metrics.retentionWaits.set(waiting);
   metrics.nextDrop.set(isKept ? Number.NaN : (oldest.endMs + retentionDays * dayMs) / 1000);
 }
 
 export interface PartitionMeasures {
-  readonly metrics: Pick<ConsumerMetrics, "partitions" | "nextDrop">;
+  readonly metrics: Pick<ConsumerMetrics, "partitions" | "nextDrop" | "retentionWaits">;
   readonly retentionDays: number;
   readonly indexes: readonly PartitionIndex[];
 }

@@ -18,6 +18,7 @@ import { allShards } from "#stream/keys.ts";
 import { Reclaimer } from "#stream/reclaim.ts";
 import { questionsChannel } from "#stream/session-news.ts";
 import { Subscription } from "#stream/subscription.ts";
+import { ArrivalTimes } from "./arrival-times.ts";
 import { readConfig } from "./config.ts";
 import { Consumer } from "./consumer.ts";
 import { DeadLetterRate } from "./dead-letter-rate.ts";
@@ -35,6 +36,9 @@ import { startUpkeep, upkeepPool } from "./upkeep.ts";
 const writersCount = 2;
 
 const historyIntervalMs = 2_000;
+
+/** Over a minute no two clocks drift apart by much. */
+const clockIntervalMs = 60_000;
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("consumer", config.LOG_LEVEL);
@@ -85,6 +89,7 @@ await runProgram(logger, async (program, fail) => {
   const rowsBytesMax = copyBytesMax(config.FLUSH_BYTES_MAX, config.FLUSH_RECORDS_MAX);
   const answers = new SessionAnswers({ db, redis: commandRedis, shards: config.STREAM_SHARDS, logger });
   const letterRate = new DeadLetterRate();
+  const arrivals = new ArrivalTimes(metrics, config.retentionDays.records);
   const consumer = new Consumer({
     source: createSource(readRedis, commandRedis, {
       shards,
@@ -103,6 +108,7 @@ await runProgram(logger, async (program, fail) => {
     metrics,
     readiness,
     logger,
+    receivedAt: (micros) => arrivals.plausible(micros),
     onCommitted: (progress) => answers.announce(progress),
     fail,
   });
@@ -137,6 +143,8 @@ await runProgram(logger, async (program, fail) => {
     signal: stopping.signal,
   };
   await keepPartitions(parts);
+  await arrivals.measure(db);
+  repeat(parts, "ask for PostgreSQL's clock", clockIntervalMs, () => arrivals.measure(db));
   await consumer.start();
   startHousekeeping(parts);
   startUpkeep(parts, upkeepConnections, config);

@@ -58,6 +58,11 @@ export function createMetrics(registry: Registry) {
       help: "Batches that devices declared as lost on their side",
       registers,
     }),
+    unlikelyArrivals: new Counter({
+      name: "fleetlog_unlikely_arrivals_total",
+      help: "Batches whose received_at could not be by PostgreSQL's clock and was replaced: the clock of a server is wrong",
+      registers,
+    }),
     reclaimed: new Counter({
       name: "fleetlog_reclaimed_entries_total",
       help: "Entries taken over from a consumer that left them unacknowledged",
@@ -120,6 +125,11 @@ export function createMetrics(registry: Registry) {
     nextDrop: new Gauge({
       name: "fleetlog_next_partition_drop_timestamp_seconds",
       help: "When the oldest day of records is dropped, in seconds since 1970; NaN: records are kept for ever",
+      registers,
+    }),
+    retentionWaits: new Gauge({
+      name: "fleetlog_retention_waiting_days",
+      help: "Days that retention does not remove before it is confirmed; 0: it asks nothing",
       registers,
     }),
     droppedPartitions: new Counter({

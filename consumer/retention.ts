@@ -2,15 +2,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, type RawBuilder, type SqlBool, sql } from "kysely";
 import type { Pool } from "pg";
 import type { Logger } from "#lib/logger.ts";
-import { listDayPartitions } from "#postgres/day-partitions.ts";
+import { databaseTime } from "#postgres/database-time.ts";
+import type { DayPartition } from "#postgres/day-partitions.ts";
 import { exclusively } from "#postgres/exclusive.ts";
-import { dayMs, firstBatchIdAt } from "#postgres/partitions.ts";
+import { createDatabase } from "#postgres/pool.ts";
+import { closeRequests, openRequest } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { ConsumerMetrics } from "./metrics.ts";
 import type { RetentionDays } from "./retention-days.ts";
+import { isAllowed, rememberClock } from "./retention-guard.ts";
+import { planExpiry } from "./retention-plan.ts";
 
 /*
- * Removes what is older than it is kept for. One consumer at a time does, in bounded rounds:
+ * Removes what is older than it is kept for, unless that is more than expected (retention-guard.ts). One consumer at a
+ * time does, in bounded rounds:
  *
  *     records                          whole days, by dropping their partition; what came to records_default, by rows
  *     batches, sessions, drops         by rows, some thousands in a transaction
@@ -30,55 +35,73 @@ export interface RetentionParts {
   readonly signal: AbortSignal;
 }
 
-/** Rounds until nothing is left to remove, or another consumer is at it. */
-export async function expireAll(parts: RetentionParts): Promise<void> {
+/** What became of a round. "asks": it would have removed more than is expected, and removed nothing. */
+export type Round = "done" | "more" | "asks" | "elsewhere";
+
+/** To be called every few seconds: rounds every hour, and as soon as what was asked is confirmed. */
+export function createRetention(parts: RetentionParts): () => Promise<void> {
+  const db = createDatabase(parts.pool);
+  let dueAt = 0;
+  return async () => {
+    if (performance.now() < dueAt && !(await openRequest(db))?.isConfirmed) return;
+    await expireAll(parts);
+    dueAt = performance.now() + intervalMs;
+  };
+}
+
+/** Rounds until nothing is left to remove, a confirmation is needed, or another consumer is at it. */
+async function expireAll(parts: RetentionParts): Promise<void> {
   while ((await expire(parts)) === "more" && !parts.signal.aborted) {
     await sleep(roundPauseMs, undefined, { signal: parts.signal, ref: false });
   }
 }
 
-/** One round, unless another consumer is at it. */
+/** One round, unless another consumer is at it. The time is PostgreSQL's: no process removes by its own clock. */
 export async function expire(
   parts: RetentionParts,
-  now = new Date(),
-): Promise<"done" | "more" | "elsewhere"> {
+  readTime: (db: Kysely<Database>) => Promise<Date> = databaseTime,
+): Promise<Round> {
   const { pool, days, metrics, logger, signal } = parts;
-  const outcome = await exclusively(pool, "retention", async ({ db }) => {
+  const outcome = await exclusively(pool, "retention", async ({ db }): Promise<Round> => {
     const until = performance.now() + roundMsMax;
     const mayGoOn = () => performance.now() < until && !signal.aborted;
-    const cutoff = cutoffsAt(days, now);
-    let isMore = await dropPartitions(parts, db, cutoff.records);
-    for (const { table, where } of expiredRows(cutoff)) {
+    const now = await readTime(db);
+    const plan = await planExpiry(db, days, now);
+    if (!(await isAllowed(db, plan, now, logger))) return "asks";
+    let isMore = false;
+    for (const { table, where, partitions } of plan) {
+      isMore = (await dropPartitions(parts, db, partitions)) || isMore;
+      if (where) isMore = (await removeRows(table, where)) || isMore;
+    }
+    if (days.ledger !== 0) isMore = (await removeRows("sessions", withoutBatches)) || isMore;
+    if (isMore) return "more";
+    await closeRequests(db);
+    await rememberClock(db, now);
+    return "done";
+
+    async function removeRows(table: TableName, where: RawBuilder<SqlBool>): Promise<boolean> {
       const { count, isDone } = await deleteRows(db, table, where, mayGoOn);
       metrics.expiredRows.inc({ table }, count);
       if (count > 0) logger.info({ table, count }, "removed rows older than they are kept for");
-      isMore ||= !isDone;
+      return !isDone;
     }
-    return isMore ? "more" : "done";
   });
   return outcome ?? "elsewhere";
 }
 
-/** Until when things are removed, in ms since 1970; undefined: nothing is. */
-type Cutoffs = Readonly<Record<keyof RetentionDays, number | undefined>>;
-
-function cutoffsAt(days: RetentionDays, now: Date): Cutoffs {
-  const todayMs = Math.floor(now.getTime() / dayMs) * dayMs;
-  const entries = Object.entries(days).map(([what, kept]) => [
-    what,
-    kept === 0 ? undefined : todayMs - kept * dayMs,
-  ]);
-  return Object.fromEntries(entries) as Cutoffs;
-}
+/**
+ * A session is as old as the youngest batch the ledger has of it. As a subselect of one row, so that it is a look into
+ * the index for each session, and never a join of all batches.
+ */
+const withoutBatches = sql<SqlBool>`(select true from batches
+  where batches.device_key = sessions.device_key and batches.session_id = sessions.session_id limit 1) is null`;
 
 /** Returns whether there are more. */
 async function dropPartitions(
   { metrics, logger, signal }: RetentionParts,
   db: Kysely<Database>,
-  cutoffMs: number | undefined,
+  expired: readonly DayPartition[],
 ): Promise<boolean> {
-  if (cutoffMs === undefined) return false;
-  const expired = (await listDayPartitions(db)).filter(({ endMs }) => endMs <= cutoffMs);
   for (const { name } of expired.slice(0, dropsPerRoundMax)) {
     const bytes = await dropPartition(db, name, signal);
     metrics.droppedPartitions.inc();
@@ -106,44 +129,12 @@ async function dropPartition(db: Kysely<Database>, name: string, signal: AbortSi
   }
 }
 
-interface Expired {
-  readonly table: keyof Database | "records_default";
-  readonly where: RawBuilder<SqlBool>;
-}
-
-/** A session is as old as the youngest batch the ledger has of it. */
-function expiredRows({ records, ledger, statistics, deadLetters, incidents }: Cutoffs): readonly Expired[] {
-  const rows: Expired[] = [];
-  const add = (
-    cutoffMs: number | undefined,
-    table: Expired["table"],
-    where: (before: RawBuilder<unknown>, beforeId: RawBuilder<unknown>) => RawBuilder<SqlBool>,
-  ) => {
-    if (cutoffMs === undefined) return;
-    const before = sql`to_timestamp(${cutoffMs / 1000})`;
-    rows.push({ table, where: where(before, sql`${String(firstBatchIdAt(cutoffMs))}::int8`) });
-  };
-  add(records, "records_default", (_, id) => sql`batch_id < ${id}`);
-  add(ledger, "batches", (_, id) => sql`id < ${id}`);
-  add(ledger, "drops", (_, id) => sql`batch_id < ${id}`);
-  add(
-    ledger,
-    "sessions",
-    // As a subselect of one row, so that it is a look into the index for each session, and never a join of all batches.
-    () => sql`(select true from batches
-      where batches.device_key = sessions.device_key and batches.session_id = sessions.session_id limit 1) is null`,
-  );
-  add(statistics, "log_statistics", (before) => sql`minute < ${before}`);
-  add(statistics, "device_statistics", (before) => sql`hour < ${before}`);
-  add(deadLetters, "dead_letters", (before) => sql`at < ${before}`);
-  add(incidents, "incidents", (before) => sql`at < ${before}`);
-  return rows;
-}
+type TableName = keyof Database | "records_default";
 
 /** Skips rows that a flush holds: the next round finds them. */
 async function deleteRows(
   db: Kysely<Database>,
-  table: Expired["table"],
+  table: TableName,
   where: RawBuilder<SqlBool>,
   mayGoOn: () => boolean,
 ): Promise<{ count: number; isDone: boolean }> {
@@ -158,6 +149,7 @@ async function deleteRows(
   }
 }
 
+const intervalMs = 3_600_000;
 const roundMsMax = 20_000;
 const roundPauseMs = 5_000;
 const dropsPerRoundMax = 10;

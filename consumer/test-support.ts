@@ -167,6 +167,7 @@ export async function startConsumer(world: World, name = "consumer-1", statement
     metrics,
     readiness,
     logger,
+    receivedAt: (micros) => micros,
     onCommitted: (progress) => committed.push(...progress),
     fail: (error) => failures.push(error),
   });

@@ -4,9 +4,10 @@ import { closePartitions } from "./closed-partitions.ts";
 import type { Config } from "./config.ts";
 import { measurePartitions } from "./gauges.ts";
 import { type HousekeepingParts, repeat } from "./housekeeping.ts";
-import { expireAll } from "./retention.ts";
+import { createRetention } from "./retention.ts";
 
-const retentionIntervalMs = 3_600_000;
+/** How soon a confirmation is noticed. */
+const retentionIntervalMs = 15_000;
 const closingIntervalMs = 300_000;
 const measureIntervalMs = 60_000;
 /** Indexes can wait for records; records that are to be read now cannot. */
@@ -42,8 +43,7 @@ export function startUpkeep(
   };
   const measures = { metrics, retentionDays: retentionDays.records, indexes: closedDayIndexes };
   repeat(parts, "close days", closingIntervalMs, () => closePartitions(closing));
-  repeat(parts, "remove what is too old", retentionIntervalMs, () =>
-    expireAll({ ...parts, pool, days: retentionDays }),
-  );
+  const retention = createRetention({ ...parts, pool, days: retentionDays });
+  repeat(parts, "remove what is too old", retentionIntervalMs, retention);
   repeat(parts, "measure partitions", measureIntervalMs, () => measurePartitions(parts.db, measures));
 }

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import { pendingMigrations } from "#postgres/migrate.ts";
 import { partitionsAhead } from "#postgres/partitions.ts";
+import { openRequest } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
 import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
 
@@ -21,6 +22,7 @@ export async function checkPostgres(db: Kysely<Database>): Promise<Finding[]> {
     ok("postgres.migrations", "all are in"),
     partitionsFinding(await partitionsAhead(db)),
     await defaultPartitionFinding(db),
+    await retentionFinding(db),
   ];
 }
 
@@ -118,5 +120,16 @@ async function defaultPartitionFinding(db: Kysely<Database>): Promise<Finding> {
     "postgres.default_partition",
     "holds records",
     "Their day had no partition, or retention had dropped it: see FleetlogPartitionMissing in docs/OPERATIONS.md.",
+  );
+}
+
+async function retentionFinding(db: Kysely<Database>): Promise<Finding> {
+  const check = "postgres.retention";
+  const request = await openRequest(db);
+  if (!request || request.isConfirmed) return ok(check, "asks nothing");
+  return fail(
+    check,
+    `removes nothing before request ${request.id} is confirmed: ${request.reasons.join("; ")}`,
+    "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionAsks in docs/OPERATIONS.md.",
   );
 }

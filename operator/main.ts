@@ -10,6 +10,7 @@ import { findLetters, type Letter, type LetterFilter, type LetterKind, letterKin
 import { type Plan, planReplay } from "./plan-replay.ts";
 import { intent, line, object, page } from "./print-letters.ts";
 import { replay } from "./replay.ts";
+import { retentionCommand } from "./retention.ts";
 
 const countDefault = 100;
 const countMax = 10_000;
@@ -187,7 +188,9 @@ function time(value: string): Date {
 }
 
 try {
-  await program.parseAsync();
+  const [first, ...others] = process.argv.slice(2);
+  if (first === "retention") await retentionCommand(process.env).parseAsync(others, { from: "user" });
+  else await program.parseAsync();
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = exitCodes.failed;

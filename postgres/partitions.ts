@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from "kysely";
+import { databaseTime } from "./database-time.ts";
 import type { Database } from "./tables.ts";
 
 /*
@@ -12,7 +13,7 @@ export const dayMs = 86_400_000;
 const daysAheadDefault = 7;
 
 /**
- * Creates the missing partitions from `daysBack` days before `now`, yesterday, to `daysAhead` days after and returns their names. One
+ * Creates the missing partitions from `daysBack` days before `now` (PostgreSQL's clock), yesterday, to `daysAhead` days after and returns their names. One
  * caller at a time, by an advisory lock. Rows of such a day that already lie in records_default are moved;
  * while that goes on, writers to records_default wait, and those who waited with a row of such a day get a
  * check_violation (23514) of records_default: their next attempt finds the new partition.
@@ -20,12 +21,12 @@ const daysAheadDefault = 7;
 export async function ensurePartitions(
   db: Kysely<Database>,
   {
-    now = new Date(),
+    now,
     daysAhead = daysAheadDefault,
     daysBack = 1,
   }: { now?: Date; daysAhead?: number; daysBack?: number } = {},
 ): Promise<readonly string[]> {
-  const today = Math.floor(now.getTime() / dayMs);
+  const today = Math.floor((now ?? (await databaseTime(db))).getTime() / dayMs);
   const length = daysBack + 1 + daysAhead;
   const days = Array.from({ length }, (_, index) => (today - daysBack + index) * dayMs);
   const wanted = days.map((startMs) => ({ startMs, name: partitionName(startMs) }));
@@ -39,8 +40,8 @@ export async function ensurePartitions(
 }
 
 /** How many days after `now`'s have a partition, without a gap; -1 when not even `now`'s has one. */
-export async function partitionsAhead(db: Kysely<Database>, now = new Date()): Promise<number> {
-  const today = Math.floor(now.getTime() / dayMs);
+export async function partitionsAhead(db: Kysely<Database>, now?: Date): Promise<number> {
+  const today = Math.floor((now ?? (await databaseTime(db))).getTime() / dayMs);
   const days = Array.from({ length: daysAheadDefault + 1 }, (_, index) => (today + index) * dayMs);
   const gaps = await missing(
     db,

@@ -234,6 +234,33 @@ create table records_default partition of records (
 );
 comment on table records_default is 'Catches records of days that have no partition of their own, such as a day long past.';
 
+create table retention_clock (
+  only_row boolean not null default true,
+  checked_at timestamp with time zone not null,
+  constraint retention_clock_only_row_check CHECK (only_row),
+  constraint retention_clock_pkey PRIMARY KEY (only_row)
+);
+comment on table retention_clock is 'One row: when retention last had nothing to ask. A clock that jumped since then is noticed by it.';
+comment on column retention_clock.only_row is 'Always true.';
+comment on column retention_clock.checked_at is 'By the clock of PostgreSQL.';
+
+create table retention_requests (
+  id integer generated always as identity not null,
+  asked_at timestamp with time zone not null default clock_timestamp(),
+  reasons text[] not null,
+  plan jsonb not null,
+  confirmed_at timestamp with time zone,
+  done_at timestamp with time zone,
+  constraint retention_requests_pkey PRIMARY KEY (id)
+);
+comment on table retention_requests is 'What consumers would remove as too old and do not without a confirmation (fleetlog retention confirm). At most one is open.';
+comment on column retention_requests.id is 'What is confirmed.';
+comment on column retention_requests.asked_at is 'When a consumer asked, by the clock of PostgreSQL.';
+comment on column retention_requests.reasons is 'Why it asks.';
+comment on column retention_requests.plan is 'A list of {table, days, rows, bytes}: exactly what a confirmation allows.';
+comment on column retention_requests.confirmed_at is 'When it was confirmed; NULL: it waits.';
+comment on column retention_requests.done_at is 'When all of it was removed, or nothing of it was left to remove.';
+
 create table sessions (
   device_key integer not null,
   session_id text not null,
@@ -290,6 +317,7 @@ CREATE UNIQUE INDEX dead_letters_of_minute ON public.dead_letters USING btree (d
 
 CREATE INDEX device_statistics_by_hour ON public.device_statistics USING btree (hour);
 
+CREATE INDEX drops_by_batch ON public.drops USING btree (batch_id);
 CREATE INDEX drops_of_session ON public.drops USING btree (device_key, session_id, batch_id);
 
 CREATE INDEX incidents_at ON public.incidents USING btree (at);

@@ -22,6 +22,8 @@ export interface Database {
   sessions: SessionsTable;
   drops: DropsTable;
   stream_positions: StreamPositionsTable;
+  retention_requests: RetentionRequestsTable;
+  retention_clock: RetentionClockTable;
 }
 
 interface DevicesTable {
@@ -150,4 +152,18 @@ interface StreamPositionsTable {
   stored_before: string;
   waiting: Int8;
   at: ColumnType<Date, Date | string | undefined, Date | string>;
+}
+
+interface RetentionRequestsTable {
+  id: GeneratedAlways<number>;
+  asked_at: Generated<Timestamp>;
+  reasons: string[];
+  plan: JSONColumnType<readonly object[]>;
+  confirmed_at: Timestamp | null;
+  done_at: Timestamp | null;
+}
+
+interface RetentionClockTable {
+  only_row: Generated<boolean>;
+  checked_at: Timestamp;
 }

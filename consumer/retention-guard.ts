@@ -1,0 +1,99 @@
+import { type Kysely, sql } from "kysely";
+import type { Logger } from "#lib/logger.ts";
+import { dayMs } from "#postgres/partitions.ts";
+import {
+  askForRetention,
+  type ExpiredDays,
+  openRequest,
+  type RetentionRequest,
+} from "#postgres/retention-requests.ts";
+import type { Database } from "#postgres/tables.ts";
+import { countExpired, type Expired } from "./retention-plan.ts";
+
+/*
+ * What is removed is gone, and a wrong clock looks like old records. So retention expects little: one day more is over
+ * than at the last round, batches arrived lately, and the clock moved by about the time between two rounds. For anything
+ * else it asks, removes nothing, and waits for the confirmation of exactly that.
+ */
+
+/** A round a day has one day to remove. */
+const daysExpectedMax = 1;
+
+/** A weekend without any batch, or without a consumer, is nothing to ask about. */
+const apartMsMax = 3 * dayMs;
+
+/** Clocks of machines that follow NTP are far closer. */
+const aheadMsMax = 3_600_000;
+
+/** True when all of the plan may be removed now; else a request waits to be confirmed. */
+export async function isAllowed(
+  db: Kysely<Database>,
+  plan: readonly Expired[],
+  now: Date,
+  logger: Logger,
+): Promise<boolean> {
+  const request = await openRequest(db);
+  const unconfirmed = request?.isConfirmed ? without(plan, request.plan) : plan;
+  if (unconfirmed.every(({ days }) => days.length === 0)) return true;
+  const reasons = [...tooManyDays(unconfirmed), ...(await unlikelyClock(db, now))];
+  if (reasons.length === 0) return true;
+  if (request && !request.isConfirmed && isSame(plan, request)) return false;
+  const counted = [];
+  for (const expired of plan) if (expired.days.length > 0) counted.push(await countExpired(db, expired));
+  const id = await askForRetention(db, reasons, counted);
+  logger.error(
+    {
+      request: id,
+      reasons,
+      plan: counted.map(({ table, days, rows }) => `${table}: ${days.length} d, ${rows} rows`),
+    },
+    "removed nothing: waits for a confirmation (fleetlog retention)",
+  );
+  return false;
+}
+
+/** Called after a round that had nothing to ask: by this a clock that jumps is noticed. */
+export async function rememberClock(db: Kysely<Database>, now: Date): Promise<void> {
+  await sql`
+    insert into retention_clock (checked_at) values (${now})
+    on conflict (only_row) do update set checked_at = excluded.checked_at`.execute(db);
+}
+
+function tooManyDays(plan: readonly Expired[]): string[] {
+  return plan
+    .filter(({ days, isByDeviceClock }) => !isByDeviceClock && days.length > daysExpectedMax)
+    .map(
+      ({ table, days }) =>
+        `${table}: ${days.length} days would be removed (${days[0]} to ${days.at(-1)}), expected is ${daysExpectedMax} at a time`,
+    );
+}
+
+async function unlikelyClock(db: Kysely<Database>, now: Date): Promise<string[]> {
+  const { rows } = await sql<{ newest: Date | null; checked: Date | null }>`
+    select (select to_timestamp((max(id) >> 20) / 1000.0) from batches) as newest,
+      (select checked_at from retention_clock) as checked`.execute(db);
+  const times = [
+    [rows[0]?.newest, "the newest batch arrived"],
+    [rows[0]?.checked, "the last round was"],
+  ] as const;
+  return times.flatMap(([time, what]) => {
+    const apartMs = time ? now.getTime() - time.getTime() : 0;
+    if (apartMs <= apartMsMax && apartMs >= -aheadMsMax) return [];
+    return [`${what} at ${time?.toISOString()}, while PostgreSQL's clock says ${now.toISOString()}`];
+  });
+}
+
+function without(plan: readonly Expired[], confirmed: readonly ExpiredDays[]): readonly Expired[] {
+  return plan.map((expired) => {
+    const allowed = new Set(confirmed.find(({ table }) => table === expired.table)?.days);
+    return { ...expired, days: expired.days.filter((day) => !allowed.has(day)) };
+  });
+}
+
+function isSame(plan: readonly Expired[], request: RetentionRequest): boolean {
+  return daysText(plan) === daysText(request.plan);
+}
+
+function daysText(plan: readonly ExpiredDays[]): string {
+  return plan.flatMap(({ table, days }) => days.map((day) => `${table} ${day}`)).join();
+}

@@ -1,0 +1,63 @@
+import { type Kysely, sql } from "kysely";
+import type { Database } from "./tables.ts";
+
+/** What is removed from one table: the days (UTC) by their names, such as "2026-01-31". */
+export interface ExpiredDays {
+  readonly table: string;
+  readonly days: readonly string[];
+}
+
+/** The same with how much that is. */
+export interface CountedDays extends ExpiredDays {
+  readonly rows: number;
+  /** On disk with indexes where whole partitions go, else of the rows alone. */
+  readonly bytes: number;
+}
+
+/** A question of retention: may this be removed? */
+export interface RetentionRequest {
+  readonly id: number;
+  readonly askedAt: Date;
+  readonly reasons: readonly string[];
+  readonly plan: readonly CountedDays[];
+  readonly isConfirmed: boolean;
+}
+
+/** What is done and superseded stays for looking back, the newest so many. */
+const historyMax = 100;
+
+/** The one that is not done yet, if there is one. */
+export async function openRequest(db: Kysely<Database>): Promise<RetentionRequest | undefined> {
+  const { rows } = await sql<RetentionRequest>`
+    select id, asked_at as "askedAt", reasons, plan, confirmed_at is not null as "isConfirmed"
+    from retention_requests where done_at is null order by id desc limit 1`.execute(db);
+  return rows[0];
+}
+
+/** Asks, in place of what was asked before. */
+export async function askForRetention(
+  db: Kysely<Database>,
+  reasons: readonly string[],
+  plan: readonly CountedDays[],
+): Promise<number> {
+  await closeRequests(db);
+  const { rows } = await sql<{ id: number }>`
+    insert into retention_requests (reasons, plan) values (${[...reasons]}::text[], ${JSON.stringify(plan)}::jsonb)
+    returning id`.execute(db);
+  const id = rows[0]?.id ?? 0;
+  await sql`delete from retention_requests where id <= ${id - historyMax}`.execute(db);
+  return id;
+}
+
+/** Nothing is asked any more. */
+export async function closeRequests(db: Kysely<Database>): Promise<void> {
+  await sql`update retention_requests set done_at = clock_timestamp() where done_at is null`.execute(db);
+}
+
+/** Returns false when that is not what is asked: it was superseded, is done, or never was. */
+export async function confirmRequest(db: Kysely<Database>, id: number): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update retention_requests set confirmed_at = coalesce(confirmed_at, clock_timestamp())
+    where id = ${id} and done_at is null`.execute(db);
+  return numAffectedRows === 1n;
+}
