@@ -88,6 +88,13 @@ make_gateway_password() {
   grep -q '^GATEWAY_DATABASE_PASSWORD=' "$env_file" || set_env GATEWAY_DATABASE_PASSWORD "$(new_password)"
 }
 
+# Also for a file of an earlier version: Redis takes the passwords that stand there whenever it starts.
+make_redis_passwords() {
+  for name in ADMIN SERVER CONSUMER GATEWAY DOCTOR; do
+    grep -q "^REDIS_${name}_PASSWORD=" "$env_file" || set_env "REDIS_${name}_PASSWORD" "$(new_password)"
+  done
+}
+
 # In place of the line that sets it, else of the commented one.
 set_env() {
   changed=$(awk -v name="$1" -v value="$2" '
@@ -135,6 +142,7 @@ wait_healthy() { # container
 start() {
   make_env_file
   make_gateway_password
+  make_redis_passwords
   compose up --detach --build --wait --wait-timeout 600 --remove-orphans
   # A new image may have written a new nginx.conf; Nginx reads it without letting anybody wait.
   compose kill --signal HUP nginx >/dev/null 2>&1
@@ -284,7 +292,7 @@ case $command in
     ;;
   retention) exec_in consumer /usr/local/bin/node operator/main.ts retention "$@" ;;
   psql) exec_in postgres psql -U fleetlog -d fleetlog "$@" ;;
-  redis) exec_in redis redis-cli "$@" ;;
+  redis) exec_in redis sh -c 'REDISCLI_AUTH="$REDIS_ADMIN_PASSWORD" exec redis-cli --user admin "$@"' redis-cli "$@" ;;
   send-test) compose exec -T gateway /usr/local/bin/node deploy/compose/send-test.ts ;;
   bench) compose run --rm bench ;;
   clean) clean ;;

@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunningSystem } from "./system.ts";
 
-// Where the parts of a running `npm start` are, as doctor/main.ts wants to be told. Holds the password of PostgreSQL.
+// Where the parts of a running `npm start` are, as doctor/main.ts wants to be told. Holds passwords of PostgreSQL and Redis.
 
 const fileIn = (folder: string) => join(folder, "doctor.json");
 
@@ -12,7 +12,7 @@ export async function tellDoctor(folder: string, system: RunningSystem): Promise
   const ready = [...servers, consumer, gateway].map(({ addresses }) => addresses.admin ?? addresses.http);
   const notes = {
     DATABASE_URL: databaseUrl,
-    REDIS_URL: redis.url,
+    REDIS_URL: redis.urlOf("doctor"),
     DOCTOR_READY: ready.join(","),
     DOCTOR_HTTP: nginx.http,
     DOCTOR_GRPC: nginx.grpc,

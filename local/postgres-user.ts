@@ -77,11 +77,12 @@ export function reachableFolder(folder: string, name: string, user: PostgresUser
 /** Its name can be guessed, so a folder that somebody else put there is refused. */
 function ensureOpenFolder(folder: string): string {
   const open = openFolder(folder);
-  mkdirSync(open, { recursive: true, mode: 0o755 });
+  mkdirSync(open, { recursive: true });
   const stat = lstatSync(open);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
     throw new StartError(`${open} belongs to somebody else: remove it.`);
   }
+  chmodSync(open, 0o755);
   return open;
 }
 

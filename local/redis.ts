@@ -1,12 +1,16 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { Child } from "./child.ts";
 import { onFreePort } from "./free-port.ts";
 import { findPart } from "./parts.ts";
+import { asRedisUser, type RedisUserName, type RedisUsers } from "./redis-users.ts";
 
 export interface RunningRedis {
+  /** Of somebody who may do everything. */
   readonly url: string;
+  /** Of one program's user; the same as `url` where there are no users. */
+  readonly urlOf: (user: RedisUserName) => string;
   readonly port: number;
   readonly pid: number;
   readonly child: Child;
@@ -31,20 +35,26 @@ const settings = {
   maxmemory: "1gb",
 };
 
-/** Starts Redis on a free loopback port with its data in `folder`/redis; ready when it answers PING. */
+/**
+ * Starts Redis on a free loopback port with its data in `folder`/redis, which only its owner can read; ready when it
+ * answers PING. With `users`, nobody else may do anything; without, everybody may do everything, as suits a test's own.
+ */
 export async function startRedis(
   folder: string,
   overrides: Readonly<Record<string, string>> = {},
+  users?: RedisUsers,
 ): Promise<RunningRedis> {
   const part = await findPart("redis");
   const data = join(folder, "redis");
   await mkdir(data, { recursive: true });
+  await chmod(data, 0o700);
   return onFreePort(async (freePort) => {
     const all = {
       bind: "127.0.0.1",
       port: String(freePort),
       dir: `"${data}"`,
       ...settings,
+      ...(users && { aclfile: `"${users.aclFile}"` }),
       ...overrides,
     };
     const port = Number(all.port);
@@ -54,11 +64,12 @@ export async function startRedis(
       Object.entries(all)
         .map(([name, value]) => `${name} ${value === "" ? '""' : value}\n`)
         .join(""),
+      { mode: 0o600 },
     );
     const child = await Child.start({
       name: "Redis",
-      command: part.command,
-      args: [configFile],
+      command: "sh",
+      args: ["-c", 'umask 077; exec "$0" "$1"', part.command, configFile],
       env: { ...part.env, LANG: "C" },
       cwd: data,
       advice: `Its data is in ${data}: to begin anew, move that folder away (batches not yet in PostgreSQL are then gone).`,
@@ -66,20 +77,29 @@ export async function startRedis(
       pidFile: join(folder, "run/redis.pid"),
     });
     // Loading a large append-only file takes time: about 1 s per 100 MB.
-    await child.until(async () => ((await answersPing(port)) ? true : undefined), 60_000);
-    return { url: `redis://127.0.0.1:${port}`, port, pid: child.pid, child, stop: () => child.stop() };
+    await child.until(async () => ((await answersPing(port, users)) ? true : undefined), 60_000);
+    const open = `redis://127.0.0.1:${port}`;
+    const urlOf = (user: RedisUserName) => (users ? asRedisUser(open, user, users) : open);
+    return { url: urlOf("admin"), urlOf, port, pid: child.pid, child, stop: () => child.stop() };
   });
 }
 
-function answersPing(port: number): Promise<boolean> {
+function answersPing(port: number, users: RedisUsers | undefined): Promise<boolean> {
+  const auth = users ? `AUTH doctor ${users.passwords.doctor}\r\n` : "";
   return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${auth}PING\r\n`));
     const answer = (value: boolean) => {
       socket.destroy();
       resolve(value);
     };
+    let answers = "";
     socket.setTimeout(1_000, () => answer(false));
     socket.on("error", () => answer(false)); // not listening yet
-    socket.on("data", (data) => answer(data.toString().startsWith("+PONG")));
+    socket.on("close", () => answer(false));
+    socket.on("data", (data) => {
+      answers += data.toString();
+      if (answers.includes("+PONG")) answer(true);
+      else if (/^-(?!$)/m.test(answers)) answer(false); // it loads its file
+    });
   });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -46,6 +46,7 @@ describe("npm start", () => {
 
     const pids = await started.childPids();
     assert.equal(pids.length, 7);
+    await assertSecret(folder, pids);
     // npm and the shell pass a Ctrl-C on, so it may come more than once.
     for (let time = 0; time < 3; time += 1) started.process.kill("SIGINT");
     assert.equal(await started.ended, 0);
@@ -208,4 +209,26 @@ function shell(command: string): Promise<string> {
     run.once("error", reject);
     run.once("close", () => resolve(output));
   });
+}
+
+/** Others on this machine can read no file of `folder`, and no password is in a command line or a log. */
+async function assertSecret(folder: string, pids: readonly number[]): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const open = entries
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !path.endsWith(".crt") && !path.endsWith(".key")) // the test's own
+    .filter((path) => {
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      return stat && !stat.isSymbolicLink() && !stat.isSocket() && (stat.mode & 0o066) !== 0;
+    });
+  assert.deepEqual(open, []);
+  const passwords = JSON.parse(await readFile(join(folder, "redis-passwords.json"), "utf8")) as object;
+  const texts = [
+    ...pids.map((pid) => `/proc/${pid}/cmdline`).filter((path) => existsSync(path)),
+    ...(await readdir(join(folder, "logs"))).map((name) => join(folder, "logs", name)),
+  ];
+  for (const path of texts) {
+    const text = await readFile(path, "utf8");
+    for (const password of Object.values(passwords) as string[]) assert(!text.includes(password), path);
+  }
 }

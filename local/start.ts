@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { buildPage } from "#gateway/page/build.ts";
@@ -23,6 +23,7 @@ const stateFolder = process.env.FLEETLOG_FOLDER || usualFolder;
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 process.chdir(projectFolder);
+process.umask(0o077); // data, logs and passwords are for this user alone
 const stopAsked = Promise.withResolvers<string>();
 let askedAt: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => askToStop(signal));
@@ -56,6 +57,8 @@ async function run(): Promise<number> {
   const given = tlsSettings(tlsValues);
   const tls = given && withWholePaths(given);
   mkdirSync(stateFolder, { recursive: true });
+  // That of an earlier version was open. PostgreSQL's user may have to pass through it.
+  chmodSync(stateFolder, statSync(stateFolder).mode & 0o711);
   await using _lock = await lockFolder(stateFolder);
   const frontDoor = [
     await holdPort(host, httpPort, "FLEETLOG_HTTP_PORT"),

@@ -11,6 +11,7 @@ import { findPart } from "./parts.ts";
 import { type RunningPostgres, startPostgres } from "./postgres.ts";
 import type { ProgramName } from "./programs.ts";
 import { type RunningRedis, startRedis } from "./redis.ts";
+import { keepRedisUsers } from "./redis-users.ts";
 
 export interface SystemOptions {
   /** Holds all data, logs and pid files. */
@@ -69,9 +70,10 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     const postgres = options.databaseUrl
       ? undefined
       : stopLater("PostgreSQL", await step("PostgreSQL", () => startPostgres(folder), portOf));
+    const users = await keepRedisUsers(folder);
     const redis = stopLater(
       "Redis",
-      await step("Redis", () => startRedis(folder, options.redisSettings), portOf),
+      await step("Redis", () => startRedis(folder, options.redisSettings, users), portOf),
     );
     const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
     const gatewayUrl = postgres ? asGateway(databaseUrl) : databaseUrl;
@@ -85,7 +87,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     ) => {
       const env = {
         DATABASE_URL: name === "gateway" ? gatewayUrl : databaseUrl,
-        REDIS_URL: redis.url,
+        REDIS_URL: redis.urlOf(name),
         ...defaults[name],
         ...options.env?.[name],
         ...ownEnv,

@@ -84,17 +84,24 @@ return {atLeast, atMost, group.pending, last}`;
 
 /** Without a group everything is undelivered; without a stream nothing is. Throws when Redis is away. */
 export async function readShardBacklog(
-  redis: Pick<Redis, "eval">,
+  redis: Pick<Redis, "eval" | "eval_ro">,
   shard: number,
   access: BacklogAccess,
 ): Promise<ShardBacklog> {
-  const reply = await redis.eval(script, 2, streamKey(shard), verifiedKey(shard), groupName, access);
+  const args = [streamKey(shard), verifiedKey(shard), groupName, access];
+  // EVAL wants the right to write to its keys, EVAL_RO the right to read them.
+  const reply = await (access === "repair"
+    ? redis.eval(script, 2, ...args)
+    : redis.eval_ro(script, 2, ...args));
   const [atLeast, atMost, pending, lastDeliveredId] = reply as [number, number, number, string];
   return { undelivered: { atLeast, atMost }, pending, lastDeliveredId };
 }
 
 /** How many entries of all shards no consumer has acknowledged yet. Reads no entry. Throws when Redis is away. */
-export async function readBacklog(redis: Pick<Redis, "eval">, shards: readonly number[]): Promise<Backlog> {
+export async function readBacklog(
+  redis: Pick<Redis, "eval" | "eval_ro">,
+  shards: readonly number[],
+): Promise<Backlog> {
   const backlogs = await Promise.all(shards.map((shard) => readShardBacklog(redis, shard, "bounds")));
   const sum = (bound: keyof Backlog) =>
     backlogs.reduce((total, { undelivered, pending }) => total + undelivered[bound] + pending, 0);

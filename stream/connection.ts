@@ -18,6 +18,8 @@ export const blockMs = 2_000;
  */
 const failFast = {
   enableOfflineQueue: false,
+  // Not needed, and no user of ours may say it.
+  disableClientInfo: true,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   socketTimeout: answerTimeoutMs,

@@ -59,8 +59,8 @@ export function millisOf(id: string): number {
 }
 
 /** The clock of the Redis that holds the shard, by which ids are made. */
-export async function redisTimeMs(redis: Pick<Redis, "eval">, shard: number): Promise<number> {
-  return timeMs((await redis.eval("return redis.call('TIME')", 1, streamKey(shard))) as RedisTime);
+export async function redisTimeMs(redis: Pick<Redis, "eval_ro">, shard: number): Promise<number> {
+  return timeMs((await redis.eval_ro("return redis.call('TIME')", 1, streamKey(shard))) as RedisTime);
 }
 
 /** What TIME answers. */

@@ -12,8 +12,8 @@ export interface Stretch {
   readonly bytes: number;
 }
 
-export async function readStretch(redis: Pick<Redis, "eval">, shard: number): Promise<Stretch> {
-  const reply = await redis.eval(script, 1, streamKey(shard));
+export async function readStretch(redis: Pick<Redis, "eval_ro">, shard: number): Promise<Stretch> {
+  const reply = await redis.eval_ro(script, 1, streamKey(shard));
   const [time, firstId, bytes] = reply as [RedisTime, string | null, number];
   const nowMs = timeMs(time);
   return { nowMs, firstMs: firstId === null ? nowMs : millisOf(firstId), bytes };

@@ -32,6 +32,9 @@ const readConfigs: Readonly<Record<string, (env: Env) => unknown>> = {
 
 const secret: Readonly<Record<string, string>> = {
   REDIS_URL: "redis://redis:6379",
+  SERVER_REDIS_URL: "redis://server:password@redis:6379",
+  CONSUMER_REDIS_URL: "redis://consumer:password@redis:6379",
+  GATEWAY_REDIS_URL: "redis://gateway:password@redis:6379",
   DATABASE_URL: "postgres://host/name",
   GATEWAY_DATABASE_URL: "postgres://reader:password@host/name",
   DATABASE_READ_URL: "postgres://replica/name",

@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 import { freePort, onFreePort } from "#local/free-port.ts";
 import { type RunningPostgres, startPostgres } from "#local/postgres.ts";
 import { type RunningRedis, startRedis } from "#local/redis.ts";
+import { asRedisUser, keepRedisUsers, type RedisUsers } from "#local/redis-users.ts";
 import { type RunningSystem, startSystem } from "#local/system.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -79,6 +80,7 @@ export class World {
       gatewayPostgres: await hop(postgres.port),
     };
     const throughHop = ({ port }: Hop) => Object.assign(new URL(postgres.url), { port: String(port) }).href;
+    const users = await keepRedisUsers(folder);
     const settings = { port: String(redisPort), ...redisSettings };
     const system = await onFreePort((httpPort) =>
       onFreePort((grpcPort) =>
@@ -89,12 +91,16 @@ export class World {
           grpcListen: `127.0.0.1:${grpcPort}`,
           redisSettings: settings,
           env: {
-            server: { REDIS_URL: `redis://${hops.serversRedis.address}`, ...usualServerEnv, ...serverEnv },
+            server: {
+              REDIS_URL: asRedisUser(`redis://${hops.serversRedis.address}`, "server", users),
+              ...usualServerEnv,
+              ...serverEnv,
+            },
             consumer: consumerEnv,
           },
           consumers: hops.consumersRedis.map((toRedis, index) => ({
             CONSUMER_NAME: consumerNames[index]!,
-            REDIS_URL: `redis://${toRedis.address}`,
+            REDIS_URL: asRedisUser(`redis://${toRedis.address}`, "consumer", users),
             DATABASE_URL: throughHop(hops.consumersPostgres[index]!),
           })),
           nginxSettings: { workerProcesses: 2, workerConnections: 512, shutdownSeconds: 1 },
@@ -146,7 +152,12 @@ export class World {
 
   async reviveRedis(): Promise<void> {
     await this.#redis.child.exited;
-    this.#redis = await startRedis(this.folder, this.#redisSettings);
+    this.#redis = await startRedis(this.folder, this.#redisSettings, await this.redisUsers());
+  }
+
+  /** The users of the programs, for a Redis that takes the place of the one that there is. */
+  redisUsers(): Promise<RedisUsers> {
+    return keepRedisUsers(this.folder);
   }
 
   /** From now on this one is it; it listens where the other did. */

@@ -6,6 +6,8 @@ import { type RunningSystem, type SystemOptions, startSystem as start } from "#l
 import { asGateway, createDatabase } from "./postgres.ts";
 
 export type TestSystem = Omit<RunningSystem, "stop"> & {
+  /** Holds all data, logs and pid files. */
+  readonly folder: string;
   /** Base URL of the HTTP/1.1 listener. */
   readonly httpUrl: string;
   /** host:port of the gRPC listener. */
@@ -37,6 +39,7 @@ export async function startSystem(
   );
   return {
     ...system,
+    folder,
     httpUrl: `http://${system.nginx.http}`,
     grpcAddress: system.nginx.grpc,
     [Symbol.asyncDispose]: async () => {

@@ -95,9 +95,13 @@ export const redisDataRows: readonly Fault[] = [
     inject: (scene) =>
       loseData(scene, "stream_rewound", async ({ world, fleet, run }) => {
         await using link = await Hop.before(world.redis.port);
-        const replica = await startRedis(join(world.folder, `replica-${run}`), {
+        const users = await world.redisUsers();
+        const settings = {
           replicaof: link.address.replace(":", " "),
-        });
+          masteruser: "admin",
+          masterauth: users.passwords.admin,
+        };
+        const replica = await startRedis(join(world.folder, `replica-${run}`), settings, users);
         const admin = new Redis(replica.url);
         try {
           const isCaughtUp = async () => (await admin.info("replication")).includes("master_link_status:up");
@@ -112,7 +116,7 @@ export const redisDataRows: readonly Fault[] = [
           await world.redis.child.exited;
           await admin.replicaof("NO", "ONE");
           await admin.config("SET", "port", port);
-          world.adoptRedis({ ...replica, port, url: `redis://127.0.0.1:${port}` });
+          world.adoptRedis({ ...replica, port, url: world.redis.url });
           signalAll(consumers, "SIGCONT");
         } finally {
           admin.disconnect();
