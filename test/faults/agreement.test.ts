@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Client } from "pg";
+import { scan } from "#batch/scan.ts";
+import { createWorld, entryOf, poolFor, records, writerOn } from "#consumer/test-support.ts";
+import { findDisagreements } from "./agreement.ts";
+
+test("every count and range that is kept beside the records is compared with them", async () => {
+  await using world = await createWorld();
+  const entries = [1, 2, 5].map((sequence) => entryOf(sequence, [...records(7), { message: "a NUL: \0" }]));
+  const batches = entries.map((entry) => ({ name: "test", entry, scanned: scan(entry.batch) }));
+  await writerOn(poolFor(world)).write({ batches, letters: [] });
+  const client = new Client({ connectionString: world.databaseUrl });
+  await client.connect();
+  world.stack.defer(() => client.end());
+  assert.deepEqual(await findDisagreements(client, "device-%"), []);
+
+  const corruptions = [
+    ["log_statistics", "update log_statistics set record_count = record_count + 1 where severity = 9"],
+    ["log_statistics", "update log_statistics set severity = 10 where severity = 9"],
+    ["log_statistics", "delete from log_statistics where severity = 13"],
+    ["batches", "update batches set severities = 0 where sequence = 1"],
+    ["batches", "update batches set last_time = received_at where sequence = 2"],
+    ["batches", "update batches set first_time = first_time - interval '1 second' where sequence = 2"],
+    ["batches", "delete from records where idx = 3"],
+    ["devices", "update devices set error_count = error_count + 1"],
+    ["devices", "update devices set dead_letter_count = 0"],
+    ["devices", "update devices set last_seen = last_seen + interval '1 second'"],
+    ["device_statistics", "update device_statistics set bytes = bytes - 1"],
+    ["device_statistics", "update device_statistics set hour = hour - interval '1 hour'"],
+    ["device_statistics", "update device_statistics set error_count = 0"],
+    ["sessions", "update sessions set received = received + '{[9,10)}'::int8multirange"],
+    ["sessions", "update sessions set dropped = '{[3,4)}'"],
+    ["sessions", "delete from sessions"],
+    ["dead_letters", "delete from dead_letters where idx = 7 and sequence = 5"],
+  ] as const;
+  for (const [table, corruption] of corruptions) {
+    await client.query("begin");
+    await client.query(corruption);
+    const found = await findDisagreements(client, "device-%");
+    await client.query("rollback");
+    assert(
+      found.some((words) => words.startsWith(table)),
+      `${corruption}: ${JSON.stringify(found)}`,
+    );
+  }
+});
