@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { limits } from "#batch/limits.ts";
+import { allowedHosts } from "#lib/allowed-hosts.ts";
 import {
   ConfigError,
   type Env,
@@ -23,6 +24,7 @@ export function readConfig(env: Env) {
     {
       LOG_LEVEL: logLevel,
       ADMIN_LISTEN: listenAddress().default({ host: "127.0.0.1", port: 0 }),
+      ALLOWED_HOSTS: allowedHosts(),
       DATABASE_URL: url(["postgres", "postgresql"]),
       REDIS_URL: urls(["redis", "rediss"]),
       STREAM_SHARDS: integer(1, 1024).default(4),

@@ -1,6 +1,7 @@
 import { copyBytesMax } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { createAdminServer, listen } from "#lib/admin-server.ts";
+import { createHostCheck } from "#lib/allowed-hosts.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
@@ -48,7 +49,11 @@ await runProgram(logger, async (program, fail) => {
   const metrics = createMetrics(registry);
   const readiness = new Readiness(["redis", "partitions"]);
 
-  const adminServer = createAdminServer(readiness, registry);
+  const adminServer = createAdminServer(
+    readiness,
+    registry,
+    createHostCheck([...config.ALLOWED_HOSTS, config.ADMIN_LISTEN.host]),
+  );
   const admin = await listen(adminServer, config.ADMIN_LISTEN);
   program.onStop("admin", 500, () => {
     adminServer.close();

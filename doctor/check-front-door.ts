@@ -13,6 +13,10 @@ export async function checkHttp(address: string): Promise<Finding> {
   try {
     for (const path of ["/livez", "/readyz"]) {
       const response = await fetch(`http://${address}${path}`, { signal: AbortSignal.timeout(answerMs) });
+      if (response.status === 421) {
+        const name = address.replace(/:\d+$/, "");
+        return fail(check, `Nginx does not serve the host ${name}`, `Add ${name} to ALLOWED_HOSTS.`);
+      }
       const text = (await response.text()).trim().slice(0, 200);
       if (!response.ok)
         return fail(check, `${path} says ${response.status} ${text}`, "See what is not ready.");

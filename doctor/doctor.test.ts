@@ -103,6 +103,7 @@ describe("of a system that is well", () => {
   test("an old certificate and a bad nginx.conf are found", async () => {
     const conf = join(folder, "nginx.conf");
     const text = readFileSync(system.nginx.configFile, "utf8")
+      .replace("grpc_pass grpc://ingest_http2;", "proxy_pass http://ingest_http;")
       .replaceAll("client_max_body_size 0;", "")
       .replaceAll(/\w+_(read|send|body)_timeout 3600s;/g, "")
       .replaceAll(/proxy_(request_)?buffering off;/g, "")

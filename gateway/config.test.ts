@@ -9,6 +9,7 @@ test("one variable is enough", () => {
   assert.deepEqual(readConfig({ DATABASE_URL: primary }), {
     logLevel: "info",
     listen: { host: "127.0.0.1", port: 0 },
+    allowedHosts: [],
     databaseUrl: primary,
     replicaUrl: undefined,
     replicaLagMsMax: 10_000,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
 import { isProxyRange } from "./http/client-name.ts";
 
@@ -8,6 +9,7 @@ export function readConfig(env: Env) {
     {
       LOG_LEVEL: logLevel,
       HTTP_LISTEN: listenAddress().prefault("127.0.0.1:0"),
+      ALLOWED_HOSTS: allowedHosts(),
       DATABASE_URL: postgresUrl(),
       DATABASE_READ_URL: postgresUrl().optional(),
       REPLICA_LAG_MS_MAX: integer(1_000, 3_600_000).prefault("10000"),
@@ -27,6 +29,7 @@ export function readConfig(env: Env) {
   return Object.freeze({
     logLevel: read.LOG_LEVEL,
     listen: read.HTTP_LISTEN,
+    allowedHosts: read.ALLOWED_HOSTS,
     databaseUrl: read.DATABASE_URL,
     /** A streaming replica, read from while it is not further behind than this; undefined: there is none. */
     replicaUrl: read.DATABASE_READ_URL,

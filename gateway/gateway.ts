@@ -1,7 +1,8 @@
-import type { Server } from "node:http";
 import { join } from "node:path";
 import type { Pool } from "pg";
 import { createAdminHandler } from "#lib/admin-server.ts";
+import { createHostCheck } from "#lib/allowed-hosts.ts";
+import type { HttpListener } from "#lib/http-listener.ts";
 import type { Logger } from "#lib/logger.ts";
 import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
@@ -39,6 +40,7 @@ export interface GatewayParts {
   readonly exportsMax: number;
   /** What they say of whom a call is from is believed. */
   readonly trustedProxies: readonly string[];
+  readonly allowedHosts: readonly string[];
   readonly corsOrigins: readonly string[];
   readonly tails: TailOptions;
   readonly readiness: Readiness;
@@ -48,7 +50,7 @@ export interface GatewayParts {
 
 /** Puts the gateway together; nothing listens yet. `closeTails` ends what would never end by itself. */
 export function createGateway(parts: GatewayParts): {
-  server: Server;
+  listener: HttpListener;
   reader: Reader;
   closeTails: () => void;
 } {
@@ -95,8 +97,13 @@ export function createGateway(parts: GatewayParts): {
       ["/v1/export", createExportHandler({ ...parts, reader, nameClient, refused })],
     ]),
   };
-  const server = createGatewayServer(faces, createCors(parts.corsOrigins), logger);
-  return { server, reader, closeTails: () => tails?.hub.close() };
+  const listener = createGatewayServer(
+    faces,
+    createCors(parts.corsOrigins),
+    createHostCheck(parts.allowedHosts),
+    logger,
+  );
+  return { listener, reader, closeTails: () => tails?.hub.close() };
 }
 
 const tailPath = "/v1/tail";

@@ -9,7 +9,7 @@ import { commandConnection, openRedis, readConnection } from "#stream/connection
 import { readConfig } from "./config.ts";
 import { readSettings } from "./database.ts";
 import { createGateway } from "./gateway.ts";
-import { closeServer } from "./http/close-server.ts";
+import { closeListener } from "./http/close-listener.ts";
 import { ReplicaWatch } from "./replica-watch.ts";
 import { watchDatabase } from "./watch-database.ts";
 
@@ -46,13 +46,14 @@ await runProgram(logger, async (program) => {
     program.onStop("redis", 500, () => opened?.disconnect());
     return opened;
   });
-  const { server, reader, closeTails } = createGateway({
+  const { listener, reader, closeTails } = createGateway({
     choosePool: () => replica?.pool ?? primary,
     redis,
     tailRedis,
     shards: config.shards,
     exportsMax: config.exportsMax,
     trustedProxies: config.trustedProxies,
+    allowedHosts: [...config.allowedHosts, config.listen.host],
     corsOrigins: config.corsOrigins,
     tails: config,
     options: config,
@@ -60,9 +61,9 @@ await runProgram(logger, async (program) => {
     registry,
     logger,
   });
-  program.onStop("http", 8000, () => closeServer(server, 7000));
+  program.onStop("http", 8000, () => closeListener(listener, 7000));
   program.onStop("tails", 100, closeTails);
-  const http = await listen(server, config.listen);
+  const http = await listen(listener.server, config.listen);
   const stopping = new AbortController();
   const watching = watchDatabase(reader, readiness, stopping.signal);
   program.onStop("readiness", 1000, async () => {

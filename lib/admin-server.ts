@@ -1,7 +1,9 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo, Server as NetServer } from "node:net";
+import { createHostCheck, type HostCheck } from "./allowed-hosts.ts";
 import type { Registry } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
+import { refuseRequest } from "./refuse-request.ts";
 
 /**
  * Answers what operators and probes ask of every program:
@@ -31,10 +33,16 @@ export function createAdminHandler(readiness: Readiness, registry: Registry) {
 }
 
 /** The admin handler on a port of its own. */
-export function createAdminServer(readiness: Readiness, registry: Registry): Server {
+export function createAdminServer(
+  readiness: Readiness,
+  registry: Registry,
+  checkHost: HostCheck = createHostCheck([]),
+): Server {
   const handle = createAdminHandler(readiness, registry);
   return createServer((request, response) => {
-    if (!handle(request, response)) response.writeHead(404, plainText).end("not found\n");
+    const refusal = checkHost(request);
+    if (refusal !== undefined) refuseRequest(request, response, refusal);
+    else if (!handle(request, response)) refuseRequest(request, response, unknownPath);
   });
 }
 
@@ -54,3 +62,9 @@ export async function listen(
 }
 
 const plainText = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
+const unknownPath = {
+  httpStatus: 404,
+  code: "not_found",
+  grpcStatus: 12,
+  message: "nothing here, known are /livez, /readyz, /metrics",
+};

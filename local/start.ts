@@ -1,7 +1,8 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, isIP } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { buildPage } from "#gateway/page/build.ts";
+import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { integer, listenAddress, readEnv } from "#lib/config.ts";
 import type { TlsSettings } from "#nginx/render.ts";
 import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
@@ -44,11 +45,13 @@ async function run(): Promise<number> {
   const {
     FLEETLOG_HTTP_PORT: httpPort,
     FLEETLOG_GRPC_PORT: grpcPort,
+    ALLOWED_HOSTS: allowed,
     ...tlsValues
   } = readEnv(
     {
       FLEETLOG_HTTP_PORT: integer(1, 65_535).prefault("8080"),
       FLEETLOG_GRPC_PORT: integer(1, 65_535).prefault("50051"),
+      ALLOWED_HOSTS: allowedHosts(),
       ...tlsShape,
       TLS_LISTEN: listenAddress().prefault(`${host}:8443`),
     },
@@ -74,6 +77,7 @@ async function run(): Promise<number> {
     folder: stateFolder,
     httpListen: `${host}:${httpPort}`,
     grpcListen: `${host}:${grpcPort}`,
+    allowedHosts: [...allowed, ...(isIP(host) ? [] : [host])],
     ...(tls && { nginxSettings: { tls } }),
     beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
     step,

@@ -27,6 +27,8 @@ export interface SystemOptions {
   readonly consumers?: readonly Readonly<Record<string, string>>[];
   /** More environment for a program. */
   readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
+  /** Names besides localhost and IP addresses by which clients may call, for every listener. */
+  readonly allowedHosts?: readonly string[];
   readonly redisSettings?: Readonly<Record<string, string>>;
   readonly nginxSettings?: Partial<NginxSettings>;
   /** Called when all but Nginx runs, such as to set its ports free. */
@@ -55,7 +57,7 @@ export interface RunningSystem {
 
 /** Starts the whole of Fleetlog, each part once what it needs is ready. When a part fails, stops the others and throws. */
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
-  const { folder, step = (_title, work) => work() } = options;
+  const { folder, allowedHosts = [], step = (_title, work) => work() } = options;
   const stack = new AsyncDisposableStack();
   const stopLater = <T extends { stop(): Promise<void> }>(title: string, running: T): T => {
     stack.defer(() => step(`${title} stopped`, () => running.stop()));
@@ -88,6 +90,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       const env = {
         DATABASE_URL: name === "gateway" ? gatewayUrl : databaseUrl,
         REDIS_URL: redis.urlOf(name),
+        ALLOWED_HOSTS: allowedHosts.join(","),
         ...defaults[name],
         ...options.env?.[name],
         ...ownEnv,
@@ -119,6 +122,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
         grpcListen: options.grpcListen,
         servers: servers.map(({ addresses }) => ({ grpc: addresses.grpc ?? "", http: addresses.http ?? "" })),
         gateways: [gateway.addresses.http ?? ""],
+        allowedHosts,
         ...options.nginxSettings,
       }),
     );

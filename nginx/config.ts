@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { type Env, integer, listenAddress, readEnv } from "#lib/config.ts";
 import { addressText, tlsSettings, tlsShape } from "./tls-config.ts";
 
@@ -21,6 +22,7 @@ export function readConfig(env: Env) {
         .prefault("127.0.0.11 valid=2s ipv6=off"),
       HTTP_LISTEN: listenAddress().prefault("0.0.0.0:8080"),
       GRPC_LISTEN: listenAddress().prefault("0.0.0.0:50051"),
+      ALLOWED_HOSTS: allowedHosts(),
       ...tlsShape,
       SERVER_GRPC: peer().prefault("server:50061"),
       SERVER_HTTP: peer().prefault("server:8081"),
@@ -45,6 +47,7 @@ export function readConfig(env: Env) {
       resolver: values.NGINX_RESOLVER,
       httpListen: addressText(values.HTTP_LISTEN),
       grpcListen: addressText(values.GRPC_LISTEN),
+      allowedHosts: values.ALLOWED_HOSTS,
       ...(tls && { tls }),
       servers: [{ grpc: values.SERVER_GRPC, http: values.SERVER_HTTP }],
       gateways: [values.GATEWAY_HTTP],

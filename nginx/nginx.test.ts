@@ -47,7 +47,7 @@ describe("before two ingest servers and a gateway", () => {
   });
 
   test("what is far too large is refused as the sender's fault, never as something to send again", async () => {
-    const error = await failure(client, pushLogs, Buffer.alloc(3_000_000));
+    const error = await failure(client, pushLogs, Buffer.alloc(5_000_000));
     assert.equal(error.code, status.INVALID_ARGUMENT);
     assert.match(error.details, /at most 1 MiB/);
     const json = await post(nginx, pushLogs, "application/json", Buffer.alloc(5_000_000, " "));
@@ -122,7 +122,26 @@ describe("before two ingest servers and a gateway", () => {
     const socket = connectSocket(Number(port), host);
     socket.end("nothing\r\n\r\n");
     assert.match(await readText(socket), /^HTTP\/1.1 400 [^]*\{"code":"invalid_argument".*"details":\[\]\}/);
-    assert.equal((await fetch(`http://${nginx.http}/malformed`)).status, 404);
+    assert.equal((await fetch(`http://${nginx.http}/problems/malformed`)).status, 404);
+  });
+
+  test("methods, paths and versions that Nginx refuses by itself are JSON, not HTML", async () => {
+    const [host = "", port = ""] = nginx.http.split(":");
+    for (const [line, status] of [
+      ["TRACE / HTTP/1.1", 405],
+      ["GET /metrics HTTP/1.1", 404],
+      ["GET /v1/logs HTTP/9.9", 505],
+      ["PRI * HTTP/2.0", 400],
+      ["POST /v1/logs HTTP/1.1\r\nTransfer-Encoding: x", 405],
+      ["POST /v1/logs HTTP/1.1\r\nContent-Length: x", 400],
+      [`POST ${pushLogs} HTTP/1.1\r\nContent-Type: application/grpc`, 505],
+    ] as const) {
+      const socket = connectSocket(Number(port), host);
+      socket.end(`${line}\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+      const answer = await readText(socket);
+      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} [^]*Content-Type: application/json`), line);
+      assert.match(answer, /\{"code":"\w+","message":".*","details":\[\]\}$/, line);
+    }
   });
 
   test("queries, REST and the page are the gateway's", async () => {

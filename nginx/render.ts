@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
+import { errorPages } from "./error-pages.ts";
 
 export interface NginxSettings {
   /** For the pid file and temporary files; must exist. */
   readonly folder: string;
-  /** host:port of the HTTP/1.1 listener. */
+  /** host:port of the HTTP/1.1 listener, from Nginx 1.25.1 on also of HTTP/2. */
   readonly httpListen: string;
-  /** host:port of the gRPC listener. */
+  /** host:port of the HTTP/2 listener, for gRPC. */
   readonly grpcListen: string;
-  /** A third listener, with TLS, for all that the other two serve; none by default. */
+  /** A third listener, with TLS; none by default. */
   readonly tls?: TlsSettings;
   /**
    * Where Nginx asks for names while it runs, with the options of its directive `resolver`. Then the addresses below are
@@ -29,6 +30,8 @@ export interface NginxSettings {
    * other machines, where a lost host costs every call the connect timeout, a few seconds are right.
    */
   readonly leaveOutSeconds?: number;
+  /** Names besides localhost and IP addresses by which clients may call; "*.example.org", and "*" for any. */
+  readonly allowedHosts?: readonly string[];
   /** How long a stream may be silent; 1 h by default, 60 s is Nginx's own default and too short for devices. */
   readonly streamIdleSeconds?: number;
   /** How long streams may go on after a reload or a graceful stop; 10 s by default. */
@@ -55,13 +58,15 @@ export interface TlsSettings {
   readonly clientCaFile?: string;
   /** Where a client certificate is needed: to send, the default, or also to query and for the page. */
   readonly certificatesFor?: CertificatesFor;
+  /** All by default; for ingest also health and reflection. */
+  readonly serves?: "ingest" | "everything";
 }
 
 export type CertificatesFor = "ingest" | "everything";
 
 /** The text of nginx.conf. Throws when the template and the settings do not fit each other. */
 export function renderNginx(settings: NginxSettings): string {
-  const { version, resolver, tls } = settings;
+  const { version, resolver, tls, allowedHosts = [] } = settings;
   const hasHttp2Directive = isAtLeast(version, [1, 25, 1]);
   if (resolver && !isAtLeast(version, [1, 27, 3])) {
     throw new Error(`Nginx ${version.join(".")} cannot follow names while it runs: 1.27.3 or later can`);
@@ -89,7 +94,12 @@ export function renderNginx(settings: NginxSettings): string {
     workerConnections: String(settings.workerConnections ?? 16_384),
     connectionsPerAddressMax: String(settings.connectionsPerAddressMax ?? 10_000),
     callsPerSecondMax: String(settings.callsPerSecondMax ?? 0),
-    retryInOneSecond,
+    errorPages: errorPages(),
+    foreignHost: allowedHosts.includes("*") ? '""' : "yes",
+    allowedHosts: allowedHosts
+      .filter((host) => host !== "*")
+      .map((host) => `    "${host}" "";`)
+      .join("\n"),
     accessLogFile: settings.accessLogFile ? quote(settings.accessLogFile) : "",
     // Nginx knows no share of 0 %.
     accessLogSample: settings.accessLogPercent === 0 ? "" : `${settings.accessLogPercent ?? 100}% 1;`,
@@ -103,6 +113,7 @@ export function renderNginx(settings: NginxSettings): string {
   };
   const sections: Readonly<Record<string, boolean>> = {
     tls: tls !== undefined,
+    tlsForIngest: tls?.serves === "ingest",
     clientCa: tls?.clientCaFile !== undefined,
     callsLimit: settings.callsPerSecondMax !== undefined,
     accessLog: settings.accessLogFile !== undefined,
@@ -117,10 +128,6 @@ export function renderNginx(settings: NginxSettings): string {
     return path === undefined ? value : quote(value + path);
   });
 }
-
-/** A `google.rpc.Status` of RESOURCE_EXHAUSTED whose one detail is a RetryInfo of 1 s, as gRPC carries it. */
-const retryInOneSecond =
-  "CAgSLHRvbyBtYW55IHN0cmVhbXMgYW5kIGNhbGxzIGZyb20gdGhpcyBhZGRyZXNzGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBAoCCAE";
 
 /** Keeps what stands between the lines `{{#name}}` and `{{/name}}` when the section is wanted, `{{^name}}` when not. */
 function withSections(text: string, sections: Readonly<Record<string, boolean>>): string {

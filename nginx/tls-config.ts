@@ -8,6 +8,7 @@ export const tlsShape = {
   TLS_KEY: pemFile().optional(),
   TLS_CLIENT_CA: pemFile().optional(),
   TLS_CLIENT_CERT_FOR: word("ingest", "everything").prefault("ingest"),
+  TLS_SERVES: word("ingest", "everything").optional(),
   TLS_LISTEN: listenAddress().prefault("0.0.0.0:8443"),
 };
 
@@ -26,6 +27,8 @@ export function tlsSettings(values: z.output<z.ZodObject<typeof tlsShape>>): Tls
     keyFile,
     ...(clientCaFile && { clientCaFile }),
     certificatesFor: values.TLS_CLIENT_CERT_FOR,
+    // This listener is for the outside: reading there is closed unless it was opened, or asks for a certificate.
+    serves: values.TLS_SERVES ?? (clientCaFile ? values.TLS_CLIENT_CERT_FOR : "ingest"),
   };
 }
 

@@ -1,3 +1,4 @@
+import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, urls } from "#lib/config.ts";
 
 const mebibyte = 1024 * 1024;
@@ -10,6 +11,7 @@ export function readConfig(env: Env) {
       ADMIN_LISTEN: listenAddress().prefault("127.0.0.1:9101"),
       GRPC_LISTEN: listenAddress().prefault("127.0.0.1:50061"),
       HTTP_LISTEN: listenAddress().prefault("127.0.0.1:8081"),
+      ALLOWED_HOSTS: allowedHosts(),
       REDIS_URL: urls(["redis", "rediss"]).prefault("redis://127.0.0.1:6379"),
       STREAM_SHARDS: integer(1, 1_024).prefault("4"),
       REDIS_MEMORY_PERCENT_MAX: integer(20, 99).prefault("80"),
@@ -25,6 +27,7 @@ export function readConfig(env: Env) {
     adminListen: values.ADMIN_LISTEN,
     grpcListen: values.GRPC_LISTEN,
     httpListen: values.HTTP_LISTEN,
+    allowedHosts: values.ALLOWED_HOSTS,
     redisUrls: values.REDIS_URL,
     shards: values.STREAM_SHARDS,
     memoryPercentMax: values.REDIS_MEMORY_PERCENT_MAX,

@@ -128,7 +128,7 @@ test("an authority that is no host is refused, and the server lives on", async (
     socket.write("POST /fleetlog.v1.IngestService/PushLogs HTTP/1.1\r\nhost: a b:c[\r\n");
     socket.write("content-type: application/json\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}");
   });
-  assert.match(answer, /^HTTP\/1.1 400 /);
+  assert.match(answer, /^HTTP\/1.1 421 /);
   assert.equal((await server.readyz()).status, 200);
 });
 

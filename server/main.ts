@@ -1,6 +1,9 @@
 import { setDefaultHighWaterMark } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import { limits } from "#batch/limits.ts";
 import { createAdminServer, listen } from "#lib/admin-server.ts";
+import { createHostCheck } from "#lib/allowed-hosts.ts";
+import { createHttpListener } from "#lib/http-listener.ts";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { readConfigOrExit, runProgram } from "#lib/program.ts";
@@ -12,7 +15,6 @@ import { allShards } from "#stream/keys.ts";
 import { progressChannel } from "#stream/session-news.ts";
 import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
-import { createHttpFace } from "./connect/http-server.ts";
 import { createIngestRoutes } from "./connect/ingest-routes.ts";
 import { createRequestListener } from "./connect/request-listener.ts";
 import { drain } from "./drain.ts";
@@ -36,8 +38,9 @@ setDefaultHighWaterMark(true, 1);
 
 await runProgram(logger, async (program) => {
   const registry = createRegistry("server");
+  const hostCheck = ({ host }: { host: string }) => createHostCheck([...config.allowedHosts, host]);
   const readiness = new Readiness(["redis"]);
-  const admin = createAdminServer(readiness, registry);
+  const admin = createAdminServer(readiness, registry, hostCheck(config.adminListen));
   const redis = openRedis(config.redisUrls, commandConnection);
   program.onStop("redis", 500, () => redis.disconnect());
 
@@ -62,9 +65,12 @@ await runProgram(logger, async (program) => {
   });
   const { epochs, watches, openStreams } = streams;
   const parts = { ...streams, intake, startRpc: createRpcMetrics(registry) };
-  const grpc = createGrpcFace(parts);
-  const http = createHttpFace(
-    createRequestListener(createIngestRoutes({ ...parts, requestBytesMax: config.inFlightBytesMax }), logger),
+  const grpc = createGrpcFace({ ...parts, checkHost: hostCheck(config.grpcListen) });
+  const routes = createIngestRoutes({ ...parts, requestBytesMax: config.inFlightBytesMax });
+  const onRequest = createRequestListener(routes, hostCheck(config.httpListen), logger);
+  const http = createHttpListener(
+    { http1: onRequest, http2: onRequest },
+    { windowBytes: { stream: limits.batchBytesMax, connection: 4 * limits.batchBytesMax } },
   );
 
   const watch = new RedisWatch({

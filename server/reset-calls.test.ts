@@ -19,7 +19,7 @@ test("calls that are cancelled as soon as they are made stop nobody, whatever th
       [":method", "POST"],
       [":scheme", "http"],
       [":path", path],
-      [":authority", "fleetlog"],
+      [":authority", "localhost"],
       ["content-type", contentType],
       ["te", "trailers"],
     ]);

@@ -3,13 +3,15 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import { test } from "node:test";
+import { createHttpListener } from "#lib/http-listener.ts";
 import { flag, frame, frameType, headerBlock, preface, settings } from "#test/fuzz/http2-frames.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createHttpFace } from "./connect/http-server.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
 
+const options = { windowBytes: { stream: 1 << 16, connection: 1 << 18 }, pingIntervalMs: 20 };
+
 test("a connection that says goodbye, breaks the protocol and goes is not kept for ever", async (t) => {
-  const face = createHttpFace(() => {}, { pingIntervalMs: 20 });
+  const face = createHttpListener({ http1() {}, http2() {} }, options);
   t.after(() => face.destroy());
   await new Promise<void>((resolve) => face.server.listen(0, "127.0.0.1", resolve));
   t.after(() => face.server.close());
@@ -38,7 +40,10 @@ test("a connection that says goodbye, breaks the protocol and goes is not kept f
 });
 
 test("a connection that answers is kept, however long it is idle", async (t) => {
-  const face = createHttpFace((_request, response) => response.end("here"), { pingIntervalMs: 20 });
+  const face = createHttpListener(
+    { http1: (_request, response) => response.end("here"), http2() {} },
+    options,
+  );
   t.after(() => face.destroy());
   await new Promise<void>((resolve) => face.server.listen(0, "127.0.0.1", resolve));
   t.after(() => face.server.close());
@@ -61,7 +66,7 @@ test("a connection that begins with less than it takes to know it holds up nobod
   const received = once(first, "data");
   const ready = await fetch(`http://${server.admin}/readyz`, { signal: AbortSignal.timeout(20_000) });
   assert.equal(ready.status, 200);
-  first.write("OST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  first.write("OST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
   assert.match(String((await received)[0]), /^HTTP\/1\.1 404 /);
 });
 

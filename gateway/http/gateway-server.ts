@@ -1,9 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Code, ConnectError, type ContextValues, createContextValues } from "@connectrpc/connect";
 import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { createAdminHandler } from "#lib/admin-server.ts";
+import type { HostCheck } from "#lib/allowed-hosts.ts";
+import { createHttpListener, type HttpListener } from "#lib/http-listener.ts";
 import type { Logger } from "#lib/logger.ts";
+import { isGrpc, refuseRequest } from "#lib/refuse-request.ts";
 import { answerLifetime, type KeptAnswers } from "../cache/kept-answers.ts";
 import { clientKey } from "../caller.ts";
 import { show } from "../invalid-field.ts";
@@ -12,9 +15,10 @@ import { answerCode } from "./answer-error.ts";
 import { answerUnparsed } from "./answer-unparsed.ts";
 import type { ClientNamer } from "./client-name.ts";
 import type { Cors } from "./cors.ts";
+import { createHttp2Calls } from "./http2-calls.ts";
 import { answerNotModified } from "./not-modified.ts";
 import type { PageHandler } from "./page-files.ts";
-import type { RpcHandlers } from "./rpc-handlers.ts";
+import { type RpcHandlers, requestBytesMax } from "./rpc-handlers.ts";
 import { withDetails } from "./with-details.ts";
 
 export interface Faces {
@@ -32,21 +36,43 @@ export interface Faces {
 /** Answers errors itself; what it throws is a bug of ours. */
 export type PlainHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-/** Everything the gateway serves, on one HTTP/1.1 port. What it does not serve is answered with what it does. */
-export function createGatewayServer(faces: Faces, cors: Cors, logger: Logger): Server {
-  const options = { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: headerBytesMax };
-  const server = createServer(options, (request, response) => {
-    try {
-      route(faces, cors, logger, request, response);
-    } catch (error) {
-      // Connect builds a URL from the Host header, and that throws for what is no host.
-      logger.debug({ err: error }, "bad request");
-      answerCode(response, 400, Code.InvalidArgument, "the Host header or the path is malformed");
-    }
-  });
-  server.maxConnections = connectionsMax;
-  server.on("clientError", answerUnparsed);
-  return server;
+/**
+ * Everything the gateway serves, on one port: all of it over HTTP/1.1, and over HTTP/2 the RPCs, which gRPC needs it for.
+ * What it does not serve is answered with what it does.
+ */
+export function createGatewayServer(
+  faces: Faces,
+  cors: Cors,
+  checkHost: HostCheck,
+  logger: Logger,
+): HttpListener {
+  const listener = createHttpListener(
+    {
+      http1(request, response) {
+        const misdirected = checkHost(request);
+        if (misdirected !== undefined) {
+          refuseRequest(request, response, misdirected);
+          return;
+        }
+        try {
+          route(faces, cors, logger, request, response);
+        } catch (error) {
+          // Connect builds a URL from the Host header, and that throws for what is no host.
+          logger.debug({ err: error }, "bad request");
+          answerCode(response, 400, Code.InvalidArgument, "the Host header or the path is malformed");
+        }
+      },
+      http2: createHttp2Calls(faces, checkHost, logger),
+    },
+    {
+      http1: { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: headerBytesMax },
+      onClientError: answerUnparsed,
+      windowBytes: { stream: requestBytesMax, connection: 4 * requestBytesMax },
+      headerBytesMax,
+    },
+  );
+  listener.server.maxConnections = connectionsMax;
+  return listener;
 }
 
 function route(
@@ -68,7 +94,10 @@ function route(
   const rest = faces.rest.find(path);
   const plain = faces.plain.get(path);
   if ((rpc ?? rest ?? plain) !== undefined && cors(request, response)) return;
-  if (rpc !== undefined) {
+  if (rpc !== undefined && isGrpc(request.headers["content-type"])) {
+    const message = "gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web";
+    answerCode(response, 505, Code.Unimplemented, message);
+  } else if (rpc !== undefined) {
     serve(faces, rpc, rpc.allowedMethods, logger, request, response);
   } else if (rest !== undefined) {
     serve(faces, rest, ["GET"], logger, request, response);

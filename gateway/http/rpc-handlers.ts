@@ -26,7 +26,7 @@ export interface RpcParts {
 }
 
 /**
- * The RPCs as Connect and gRPC-Web speak them, by POST and, where nothing changes, by GET. Here is the one edge where
+ * The RPCs as gRPC, Connect and gRPC-Web speak them, by POST and, where nothing changes, by GET. Here is the one edge where
  * errors are mapped, counted and, if they are ours, logged; the REST face passes through it too.
  */
 export function createRpcHandlers(
@@ -70,8 +70,6 @@ export function createRpcHandlers(
     }
   };
   const router = createConnectRouter({
-    // Trailers, and so gRPC itself, need HTTP/2: devices and servers speak gRPC with the ingest servers.
-    grpc: false,
     interceptors: [edge, cache],
     jsonOptions,
     readMaxBytes: requestBytesMax,
@@ -126,4 +124,4 @@ const rpcTypes: Readonly<Record<DescMethod["methodKind"], RpcType>> = {
 };
 
 /** The largest sensible query is a page token and a text. */
-const requestBytesMax = 64 * 1024;
+export const requestBytesMax = 64 * 1024;

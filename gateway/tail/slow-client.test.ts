@@ -44,7 +44,7 @@ test("a client that does not read is told how many records it missed; others mis
 async function openUnread(port: number, path: string): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   await once(socket, "connect");
-  socket.write(`GET ${path} HTTP/1.1\r\nhost: gateway\r\n\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   await once(socket, "readable");
   return socket;
 }

@@ -6,7 +6,7 @@ import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { commandConnection, readConnection } from "#stream/connection.ts";
 import { createGateway } from "../gateway.ts";
-import { closeServer } from "../http/close-server.ts";
+import { closeListener } from "../http/close-listener.ts";
 import type { TailOptions } from "../tail/create-tail-sources.ts";
 import { openPool } from "./open-pool.ts";
 
@@ -19,6 +19,7 @@ export async function startGateway(
     heavyQueriesMax = 2,
     exportsMax = 4,
     trustedProxies = ["127.0.0.0/8", "::1"],
+    allowedHosts = [],
     corsOrigins = [],
     redisUrl,
     tails = {},
@@ -28,6 +29,7 @@ export async function startGateway(
     heavyQueriesMax?: number;
     exportsMax?: number;
     trustedProxies?: readonly string[];
+    allowedHosts?: readonly string[];
     corsOrigins?: readonly string[];
     redisUrl?: string;
     tails?: Partial<TailOptions>;
@@ -40,13 +42,14 @@ export async function startGateway(
     return opened;
   });
   const registry = createRegistry("gateway");
-  const { server, reader, closeTails } = createGateway({
+  const { listener, reader, closeTails } = createGateway({
     choosePool: () => pool,
     redis,
     tailRedis,
     shards: 2,
     exportsMax,
     trustedProxies,
+    allowedHosts,
     corsOrigins,
     tails: { tailsMax: 500, tailWindowMs: 60_000, replicaLagMsMax: 0, ...tails },
     options: { connectionsMax, queryTimeoutMs, heavyQueriesMax },
@@ -54,8 +57,8 @@ export async function startGateway(
     registry,
     logger: pino({ level: "silent" }),
   });
-  await listen(server, { host: "127.0.0.1", port: 0 });
-  const { port } = server.address() as AddressInfo;
+  await listen(listener.server, { host: "127.0.0.1", port: 0 });
+  const { port } = listener.server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
     port,
@@ -63,7 +66,7 @@ export async function startGateway(
     registry,
     async [Symbol.asyncDispose]() {
       closeTails();
-      await closeServer(server, 1000);
+      await closeListener(listener, 1000);
       await pool.end();
       redis?.disconnect();
       tailRedis?.disconnect();

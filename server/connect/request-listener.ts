@@ -3,7 +3,9 @@ import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { HostCheck } from "#lib/allowed-hosts.ts";
 import type { Logger } from "#lib/logger.ts";
+import { refuseRequest } from "#lib/refuse-request.ts";
 import type { IngestRoutes } from "./ingest-routes.ts";
 
 type Request = IncomingMessage | Http2ServerRequest;
@@ -13,8 +15,13 @@ type Response = ServerResponse | Http2ServerResponse;
  * Answers Connect and gRPC-Web over HTTP/1.1 and HTTP/2. Like connect-node's own adapter, but it chooses the handlers
  * by the encoding, and survives an :authority that is no host (connect-node builds a URL of it, which throws).
  */
-export function createRequestListener(routes: IngestRoutes, logger: Logger) {
+export function createRequestListener(routes: IngestRoutes, checkHost: HostCheck, logger: Logger) {
   return (request: Request, response: Response): void => {
+    const misdirected = checkHost(request);
+    if (misdirected !== undefined) {
+      refuseRequest(request, response, misdirected);
+      return;
+    }
     const [path = "", query] = (request.url ?? "").split("?", 2);
     // A GET, for calls without side effects, has no content type and names its encoding in the query.
     const encoding =

@@ -2,12 +2,13 @@ import { createServer, type ServerHttp2Session } from "node:http2";
 import { HealthImplementation } from "grpc-health-check";
 import { limits } from "#batch/limits.ts";
 import { listen } from "#lib/admin-server.ts";
+import { createHostCheck, type HostCheck } from "#lib/allowed-hosts.ts";
+import { keepAlive } from "#lib/keep-alive.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
-import { keepAlive } from "../keep-alive.ts";
 import { takeDirectly } from "./direct-calls.ts";
 import type { IngestParts } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
-import { KnowingServer, refuseUnknown } from "./known-methods.ts";
+import { KnowingServer, refuse, refuseUnknown } from "./known-methods.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { createReflection } from "./reflection.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -35,7 +36,9 @@ export interface GrpcFace {
  * gRPC on node:http2. What devices call all day is served directly; health, reflection, GetSession and whatever is out
  * of the ordinary by grpc-js behind it (docs/decisions/0009-the-usual-calls-on-node-http2.md).
  */
-export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRpc }): GrpcFace {
+export function createGrpcFace(
+  parts: IngestParts & { readonly startRpc: StartRpc; readonly checkHost?: HostCheck },
+): GrpcFace {
   const inner = new KnowingServer({
     "grpc.max_receive_message_length": messageBytesMax,
     "grpc.enable_channelz": 0,
@@ -57,7 +60,10 @@ export function createGrpcFace(parts: IngestParts & { readonly startRpc: StartRp
     session.on("close", () => sessions.delete(session));
     keepAlive(session);
   });
-  server.on("stream", (stream, headers) => {
+  const checkHost = parts.checkHost ?? createHostCheck([]);
+  server.on("stream", (stream, headers, _flags, rawHeaders) => {
+    const misdirected = checkHost({ rawHeaders });
+    if (misdirected !== undefined) return refuse(stream, headers, misdirected);
     if (takeDirectly(stream, headers, { ...parts, messageBytesMax })) return;
     if (!refuseUnknown(stream, headers, inner)) tunnel.pass(stream, headers);
   });

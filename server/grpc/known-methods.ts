@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Server, status } from "@grpc/grpc-js";
+import { type RequestRefusal, refusalAnswer } from "#lib/refuse-request.ts";
 
 /** A server of grpc-js that tells which methods it has. */
 export class KnowingServer extends Server {
@@ -31,18 +32,26 @@ export function refuseUnknown(
   const { ":path": path, "content-type": contentType = "" } = headers;
   const isGrpc = contentType.startsWith("application/grpc");
   if (isGrpc && server.has(path)) return false;
-  stream.on("error", () => {}); // told by the close that follows
-  if (stream.destroyed || stream.closed) return true;
-  stream.respond(
-    isGrpc
-      ? {
-          ":status": 200,
-          "content-type": "application/grpc+proto",
-          "grpc-status": String(status.UNIMPLEMENTED),
-          "grpc-message": encodeURI(`The server does not implement the method ${path}`),
-        }
-      : { ":status": 415 },
-    { endStream: true },
-  );
+  const message = isGrpc
+    ? `The server does not implement the method ${path}`
+    : `content-type ${JSON.stringify(contentType)} is not taken here: send application/grpc`;
+  refuse(stream, headers, {
+    httpStatus: 415,
+    code: "unimplemented",
+    grpcStatus: status.UNIMPLEMENTED,
+    message,
+  });
   return true;
+}
+
+export function refuse(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  refusal: RequestRefusal,
+): void {
+  stream.on("error", () => {}); // told by the close that follows
+  if (stream.destroyed || stream.closed) return; // cancelled in the same breath as it was made
+  const answer = refusalAnswer(headers["content-type"], refusal);
+  stream.respond({ ":status": answer.status, ...answer.headers }, { endStream: answer.body === "" });
+  if (answer.body !== "") stream.end(answer.body);
 }

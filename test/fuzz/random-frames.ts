@@ -12,7 +12,7 @@ const goodHeaders: readonly (readonly [string, string])[] = [
   [":method", "POST"],
   [":scheme", "http"],
   [":path", "/fleetlog.v1.IngestService/PushLogs"],
-  [":authority", "fleetlog"],
+  [":authority", "localhost"],
   ["content-type", "application/grpc"],
   ["te", "trailers"],
 ];

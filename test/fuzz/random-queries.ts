@@ -209,7 +209,7 @@ function head(
 ): string {
   const version = random.chance(0.98) ? "HTTP/1.1" : random.pick(["HTTP/1.0", "HTTP/2.0", "HTTP/9", "", "X"]);
   const host = random.chance(0.97)
-    ? "Host: fleetlog"
+    ? "Host: localhost"
     : random.pick(["Host: [", "Host: a b", "Host:", "Hos: x", "Host: %%%:x", "Host: a\r\nHost: b"]);
   return [`${method} ${path} ${version}`, host, "Connection: close", ...headers, "", body].join("\r\n");
 }

@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer as createHttp1Server,
+  type IncomingMessage,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
 import {
   createServer as createHttp2Server,
   type Http2ServerRequest,
@@ -7,11 +12,11 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
-import { limits } from "#batch/limits.ts";
-import { keepAlive } from "../keep-alive.ts";
+import type { Duplex } from "node:stream";
+import { keepAlive } from "./keep-alive.ts";
 
 /** HTTP/1.1 and HTTP/2 without TLS on one port. */
-export interface HttpFace {
+export interface HttpListener {
   readonly server: Server;
   /** Takes no new connections, ends the others with their next call or when idle, waits for the calls under way. */
   close(): Promise<void>;
@@ -29,39 +34,65 @@ const firstByteTimeoutMs = 10_000;
  */
 const idleGraceMs = 1_000;
 
+export interface HttpListenerOptions {
+  readonly http1?: ServerOptions;
+  /** Answers what HTTP/1.1 could not read; the connection is ended without an answer unless set. */
+  readonly onClientError?: (error: NodeJS.ErrnoException, socket: Duplex) => void;
+  /** What a client may send ahead over HTTP/2, on one stream and on one connection. */
+  readonly windowBytes: { readonly stream: number; readonly connection: number };
+  /** Names and values of one HTTP/2 request; HTTP/1.1 has `http1.maxHeaderSize`. */
+  readonly headerBytesMax?: number;
+  readonly pingIntervalMs?: number;
+}
+
 /**
- * The first bytes of a connection tell which it is: HTTP/2 begins with "PRI", which is no method of HTTP/1.1. Streams
- * need HTTP/2; curl and Nginx's proxy_pass speak HTTP/1.1.
+ * The first bytes of a connection tell which it is: HTTP/2 begins with "PRI", which is no method of HTTP/1.1. gRPC and
+ * bidirectional streams need HTTP/2; curl and Nginx's proxy_pass speak HTTP/1.1.
  */
-export function createHttpFace(
-  listener: (
-    request: IncomingMessage | Http2ServerRequest,
-    response: ServerResponse | Http2ServerResponse,
-  ) => void,
-  { pingIntervalMs }: { readonly pingIntervalMs?: number } = {},
-): HttpFace {
+export function createHttpListener(
+  onRequest: {
+    readonly http1: (request: IncomingMessage, response: ServerResponse) => void;
+    readonly http2: (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+  },
+  {
+    http1: http1Options = {},
+    onClientError,
+    windowBytes,
+    headerBytesMax,
+    pingIntervalMs,
+  }: HttpListenerOptions,
+): HttpListener {
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   let closing = false;
 
-  const http1 = createHttp1Server((request, response) => {
+  const http1 = createHttp1Server(http1Options, (request, response) => {
     if (closing) response.setHeader("connection", "close");
-    listener(request, response);
+    onRequest.http1(request, response);
   });
   // It never listens itself, but its timeouts for slow requests and its list of idle connections begin with this event.
   http1.emit("listening");
   const http2 = createHttp2Server(
-    { settings: { initialWindowSize: limits.batchBytesMax, maxConcurrentStreams: 256 } },
-    listener,
+    {
+      settings: {
+        initialWindowSize: windowBytes.stream,
+        maxConcurrentStreams: 256,
+        ...(headerBytesMax && { maxHeaderListSize: headerBytesMax }),
+      },
+    },
+    onRequest.http2,
   );
   http2.on("session", (session) => {
-    session.setLocalWindowSize(4 * limits.batchBytesMax);
+    session.setLocalWindowSize(windowBytes.connection);
     sessions.add(session);
     session.once("close", () => sessions.delete(session));
     keepAlive(session, pingIntervalMs);
   });
   for (const inner of [http1, http2]) {
-    inner.on("clientError", (_error: Error, socket: Socket) => socket.destroy());
+    inner.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+      if (inner === http1 && onClientError !== undefined) onClientError(error, socket);
+      else socket.destroy();
+    });
   }
 
   const server = createServer({ noDelay: true }, (socket) => {

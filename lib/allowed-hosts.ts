@@ -1,0 +1,74 @@
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { isIP } from "node:net";
+import { z } from "zod";
+import type { RequestRefusal } from "./refuse-request.ts";
+
+/*
+ * DNS rebinding: a page of evil.example makes its own name point to 127.0.0.1 or to another address behind a firewall,
+ * and then its scripts read and send there, for the browser takes it for one origin. The browser still says which name
+ * it asked for. So a listener serves the names it is meant to have, and nothing else. An IP address is no name: no DNS
+ * can make it point elsewhere, so addresses are always allowed, which is also how probes and Prometheus ask.
+ */
+
+/** Why the request is not for this listener; undefined: it is. */
+export type HostCheck = (
+  request: Pick<IncomingMessage | Http2ServerRequest, "rawHeaders">,
+) => RequestRefusal | undefined;
+
+/**
+ * Allows localhost, every IP address and `allowed`: names, "*.example.org" for all names below, "*" for any host. Takes
+ * the Host header and :authority, of which there must be one, and all that there are must be allowed.
+ */
+export function createHostCheck(allowed: readonly string[]): HostCheck {
+  const isAllowed = createHostMatcher(allowed);
+  return ({ rawHeaders }) => {
+    let found = 0;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const name = rawHeaders[index] ?? "";
+      if (name !== ":authority" && (name.length !== 4 || name.toLowerCase() !== "host")) continue;
+      found += 1;
+      const host = rawHeaders[index + 1] ?? "";
+      if (!isAllowed(host))
+        return misdirected(`host ${JSON.stringify(host.slice(0, 260))} is not served here`);
+    }
+    return found > 0 ? undefined : misdirected("the request names no host");
+  };
+}
+
+/** Whether a Host header, with or without a port, is of an allowed host. */
+export function createHostMatcher(allowed: readonly string[]): (host: string) => boolean {
+  if (allowed.includes("*")) return () => true;
+  const names = new Set(["localhost", ...allowed.filter((host) => !host.startsWith("*.")).map(lowerCase)]);
+  const endings = allowed.filter((host) => host.startsWith("*.")).map((host) => host.slice(1).toLowerCase());
+  return (host) => {
+    const [, bracketed, plain = ""] = hostForm.exec(host) ?? [];
+    if (bracketed !== undefined) return isIP(bracketed) === 6;
+    const name = plain.replace(/\.$/, "").toLowerCase();
+    return names.has(name) || isIP(name) === 4 || endings.some((ending) => name.endsWith(ending));
+  };
+}
+
+/** The variable ALLOWED_HOSTS. */
+export function allowedHosts() {
+  const form = 'wanted names apart by commas, such as "logs.example.org,*.fleet.example.org", or "*"';
+  return z
+    .string(form)
+    .transform((value) => value.split(",").map((one) => one.trim().toLowerCase()))
+    .refine((all) => all.length <= 100 && all.every((one) => one === "*" || allowedForm.test(one)), form)
+    .transform((all) => all.filter((one) => one !== "localhost")) // allowed anyway
+    .prefault("localhost");
+}
+
+function misdirected(problem: string): RequestRefusal {
+  const message = `${problem}: wanted localhost, an IP address, or a name listed in ALLOWED_HOSTS`;
+  return { httpStatus: 421, code: "permission_denied", grpcStatus: 7, message };
+}
+
+function lowerCase(text: string): string {
+  return text.toLowerCase();
+}
+
+/** [IPv6] or anything without a colon, and a port. */
+const hostForm = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([^:[\]]{1,254}))(?::\d{0,5})?$/;
+const allowedForm = /^(\*\.)?[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?$/;

@@ -1,0 +1,183 @@
+/** What Nginx answers by itself, in the protocol of the request; its own pages are HTML. */
+interface ErrorPage {
+  /** Nginx's statuses for it. */
+  readonly statuses: readonly number[];
+  readonly name: string;
+  /** What HTTP and Connect are told, and gRPC. */
+  readonly httpStatus: number;
+  readonly code: string;
+  readonly grpcStatus: number;
+  readonly message: string;
+  /** The request may not have been read as far as its address, without which there is no way to a named location. */
+  readonly isEarly?: boolean;
+  /** Sent again after a second it may succeed. */
+  readonly isRetryable?: boolean;
+}
+
+const pages: readonly ErrorPage[] = [
+  {
+    statuses: [400],
+    name: "malformed",
+    httpStatus: 400,
+    code: "invalid_argument",
+    grpcStatus: 3,
+    message: "this is no HTTP request that the proxy could understand",
+    isEarly: true,
+  },
+  {
+    statuses: [414],
+    name: "long-address",
+    httpStatus: 414,
+    code: "invalid_argument",
+    grpcStatus: 3,
+    message: "the address is too long, wanted at most 32 KiB: ask by POST",
+    isEarly: true,
+  },
+  {
+    statuses: [494],
+    name: "large-headers",
+    httpStatus: 431,
+    code: "invalid_argument",
+    grpcStatus: 3,
+    message: "the headers are too large, wanted at most 40 KiB",
+    isEarly: true,
+  },
+  {
+    statuses: [505],
+    name: "http-version",
+    httpStatus: 505,
+    code: "unimplemented",
+    grpcStatus: 12,
+    message: "wanted HTTP/1.1, or HTTP/2 on the gRPC port and the port with TLS",
+    isEarly: true,
+  },
+  {
+    statuses: [426],
+    name: "grpc-without-http2",
+    httpStatus: 505,
+    code: "unimplemented",
+    grpcStatus: 12,
+    message:
+      "gRPC needs HTTP/2, which the gRPC port and the port with TLS speak; HTTP/1.1 carries Connect and gRPC-Web",
+  },
+  {
+    statuses: [401, 495, 496],
+    name: "unauthenticated",
+    httpStatus: 401,
+    code: "unauthenticated",
+    grpcStatus: 16,
+    message: "a valid client certificate of the fleet's CA is needed",
+  },
+  {
+    statuses: [403],
+    name: "closed",
+    httpStatus: 403,
+    code: "permission_denied",
+    grpcStatus: 7,
+    message: "this port is for ingest only: TLS_SERVES=everything opens queries and the page",
+  },
+  {
+    statuses: [404],
+    name: "unknown",
+    httpStatus: 404,
+    code: "not_found",
+    grpcStatus: 12,
+    message: "there is no such service or path",
+  },
+  {
+    statuses: [405, 501],
+    name: "method",
+    httpStatus: 405,
+    code: "unimplemented",
+    grpcStatus: 12,
+    message: "this method of HTTP is not served: an RPC is a POST, or a GET where it only reads",
+  },
+  {
+    statuses: [411, 412, 415, 416, 497],
+    name: "refused",
+    httpStatus: 400,
+    code: "invalid_argument",
+    grpcStatus: 3,
+    message: "the proxy refuses the request: a header of it, or plaintext on the port with TLS",
+  },
+  {
+    statuses: [413],
+    name: "too-large",
+    httpStatus: 400,
+    code: "invalid_argument",
+    grpcStatus: 3,
+    message: "the request is too large: a batch is at most 1 MiB, and JSON 4 MiB",
+  },
+  {
+    statuses: [421],
+    name: "misdirected",
+    httpStatus: 421,
+    code: "permission_denied",
+    grpcStatus: 7,
+    message:
+      "no such host is served here: wanted localhost, an IP address, or a name listed in ALLOWED_HOSTS",
+  },
+  {
+    statuses: [429],
+    name: "busy",
+    httpStatus: 429,
+    code: "resource_exhausted",
+    grpcStatus: 8,
+    message: "too many streams and calls from this address",
+    isRetryable: true,
+  },
+  {
+    statuses: [408, 502, 503, 504],
+    name: "unavailable",
+    httpStatus: 503,
+    code: "unavailable",
+    grpcStatus: 14,
+    message: "the program behind the proxy cannot be reached",
+    isRetryable: true,
+  },
+  {
+    statuses: [500],
+    name: "failed",
+    httpStatus: 500,
+    code: "internal",
+    grpcStatus: 13,
+    message: "the proxy could not pass the request on",
+  },
+];
+
+/** The directives of a `server` block that answer every error of Nginx itself. */
+export function errorPages(): string {
+  return pages.map(errorPage).join("\n");
+}
+
+function errorPage(page: ErrorPage): string {
+  const { statuses, name, httpStatus, code, grpcStatus, message, isEarly, isRetryable } = page;
+  const location = isEarly ? `/problems/${name}` : `@${name}`;
+  const type = isEarly ? "$early_error_type" : "$error_type";
+  const condition = isEarly ? "$is_early_error_in_header" : "$is_error_in_header";
+  const hasRetryInfo = code === "resource_exhausted";
+  const details = hasRetryInfo ? [{ type: "google.rpc.RetryInfo", value: "CgIIAQ" }] : [];
+  const lines = [
+    `error_page ${statuses.join(" ")} = ${location};`,
+    `location ${isEarly ? "= " : ""}${location} {`,
+    ...(isEarly ? ["  internal;"] : []),
+    // Without a type of its own an answer has the one that is added.
+    '  default_type "";',
+    `  if (${condition}) {`,
+    `    add_header Content-Type ${type};`,
+    `    add_header grpc-status ${grpcStatus};`,
+    `    add_header grpc-message "${message.replaceAll("%", "%25")}";`,
+    ...(hasRetryInfo ? [`    add_header grpc-status-details-bin ${retryInOneSecond};`] : []),
+    '    return 200 "";',
+    "  }",
+    "  add_header Content-Type application/json always;",
+    ...(isRetryable ? ["  add_header Retry-After 1 always;"] : []),
+    `  return ${httpStatus} '${JSON.stringify({ code, message, details }).replaceAll("'", "\\'")}';`,
+    "}",
+  ];
+  return lines.map((line) => `    ${line}`).join("\n");
+}
+
+/** A `google.rpc.Status` of RESOURCE_EXHAUSTED whose one detail is a RetryInfo of 1 s, as gRPC carries it. */
+const retryInOneSecond =
+  "CAgSLHRvbyBtYW55IHN0cmVhbXMgYW5kIGNhbGxzIGZyb20gdGhpcyBhZGRyZXNzGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBAoCCAE";
