@@ -3,7 +3,9 @@ export const meanings: Readonly<Record<string, string>> = {
   LOG_LEVEL: "The least that is logged, as one JSON object a line on standard output.",
   ADMIN_LISTEN:
     "Where `/livez`, `/readyz` and `/metrics` are answered. Port 0: any free one, told in the log.",
-  GRPC_LISTEN: "Where gRPC is served, unencrypted.",
+  ALLOWED_HOSTS:
+    "Names by which clients may call, besides localhost and IP addresses, apart by commas: `logs.example.org`, `*.example.org`, `*` for any. All else is answered 421. The same for Nginx and every program. See [Host names](#host-names).",
+  GRPC_LISTEN: "Where HTTP/2 is served, unencrypted: gRPC by the server, every protocol by Nginx.",
   HTTP_LISTEN:
     "Where HTTP/1.1 is served: Connect and gRPC-Web by the server, queries and the page by the gateway, both by Nginx.",
   REDIS_URL:
@@ -95,6 +97,7 @@ export const meanings: Readonly<Record<string, string>> = {
     "PEM file of the CAs that sign devices' certificates; who has none is refused with UNAUTHENTICATED. None asked for unless set.",
   TLS_CLIENT_CERT_FOR:
     "Who needs one: `ingest`, whoever sends; `everything`, also queries and the page. Plaintext listeners ask nobody.",
-  TLS_LISTEN:
-    "Where gRPC, Connect, queries and the page are served with TLS, by HTTP/2 and HTTP/1.1 on one port.",
+  TLS_SERVES:
+    "What that listener serves: `ingest`, with health and reflection; `everything`, also queries and the page. `ingest` unless set, or what TLS_CLIENT_CERT_FOR says when there is a TLS_CLIENT_CA.",
+  TLS_LISTEN: "Where TLS is spoken, HTTP/2 and HTTP/1.1 on one port.",
 };

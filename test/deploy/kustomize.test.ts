@@ -119,6 +119,33 @@ describe("the manifests", () => {
       assert.ok(mounts?.includes(dirname(file ?? "")), file);
   });
 
+  test("of production serve ingest alone from outside, until reading is opened", { skip }, () => {
+    const { manifests } = overlays.find(({ name }) => name === "overlays/production") ?? assert.fail();
+    const shared = manifests.find(({ kind }) => kind === "ConfigMap")?.data ?? {};
+    const config = containersOf(manifests).find(({ container }) => container.name === "nginx-config");
+    const { settings } = readNginxConfig({ ...shared, ...ownEnv(config?.container ?? assert.fail()) });
+    assert.equal(settings.tls?.serves, "ingest");
+    assert.match(renderNginx(settings), /if \(\$is_closed\) \{\s+return 403;/);
+    assert.deepEqual(settings.allowedHosts, ["logs.example.org"]);
+    const open = manifests.filter(({ kind, spec }) => kind === "Service" && spec?.type === "LoadBalancer");
+    assert.deepEqual(
+      open.flatMap(({ metadata, spec }) => spec?.ports?.map(({ port }) => `${metadata.name}:${port}`)),
+      ["nginx:8443"],
+    );
+  });
+
+  test("let into Nginx by plaintext only pods of the namespace", { skip }, () => {
+    for (const name of ["base", "overlays/dev"]) {
+      const { manifests } = overlays.find((one) => one.name === name) ?? assert.fail();
+      const policy = manifests.find(
+        ({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === "nginx",
+      );
+      assert.deepEqual(policy?.spec?.ingress, [
+        { from: [{ podSelector: {} }], ports: [{ port: 8080 }, { port: 50051 }] },
+      ]);
+    }
+  });
+
   test("fit each other: selectors, targets and ports", () => {
     for (const { name, manifests } of sets) {
       const workloads = manifests.filter(({ spec }) => spec?.template);

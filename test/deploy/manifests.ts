@@ -16,6 +16,8 @@ export interface Manifest {
 export type Labels = Readonly<Record<string, string>>;
 
 interface Spec {
+  /** Of a Service. */
+  readonly type?: string;
   readonly selector?: Labels & { readonly matchLabels?: Labels };
   readonly template?: { readonly metadata: { readonly labels: Labels }; readonly spec: PodSpec };
   readonly ports?: readonly { readonly port: number; readonly targetPort: string }[];
