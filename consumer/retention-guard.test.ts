@@ -7,6 +7,7 @@ import { createRegistry } from "#lib/metrics.ts";
 import { dayMs, ensurePartitions, partitionName } from "#postgres/partitions.ts";
 import { createDatabase } from "#postgres/pool.ts";
 import { confirmRequest, openRequest } from "#postgres/retention-requests.ts";
+import { shiftedClock } from "#test/support/shifted-clock.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { isBatch, takeInHand } from "./batch-in-hand.ts";
 import { measurePartitions } from "./gauges.ts";
@@ -135,14 +136,7 @@ test("a consumer whose own clock is 1,000 days ahead removes nothing and makes n
   await using world = await createWorld();
   const { operate } = await partsFor(world, [2, 1, 0]);
   await world.rows("insert into incidents (at, kind, details) values (now() - interval '2 days', '', '{}')");
-  const ahead = `--import=data:text/javascript,${encodeURIComponent(
-    `const now = Date.now, Real = Date, off = ${1_000 * dayMs};
-     globalThis.Date = class extends Real {
-       constructor(...args) { if (args.length === 0) super(now() + off); else super(...args); }
-       static now() { return now() + off; }
-     };`,
-  )}`;
-  const { logged } = await startProgram(world, { RETENTION_DAYS: "3", NODE_OPTIONS: ahead });
+  const { logged } = await startProgram(world, { RETENTION_DAYS: "3", ...shiftedClock(1_000 * 86_400) });
   await logged("ready");
   await waitFor("a round of retention", async () => (await world.count("retention_clock")) === 1);
   assert.equal(await world.count("logs"), 9);

@@ -75,6 +75,7 @@ await runProgram(logger, async (program) => {
 
   const watch = new RedisWatch({
     redis,
+    clockSkewMsMax: config.clockSkewMsMax,
     shards: allShards(config.shards),
     logger,
     lastId: (shard) => appends.lastId(shard),

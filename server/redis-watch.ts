@@ -1,4 +1,5 @@
 import type { Logger } from "#lib/logger.ts";
+import { clockProblems } from "#stream/clock-skew.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { epochNumbers, readPositions, type StreamPosition } from "#stream/epoch.ts";
 import { unsafeSettings } from "#stream/safety.ts";
@@ -6,12 +7,14 @@ import { unsafeSettings } from "#stream/safety.ts";
 export interface RedisWatchOptions {
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
+  /** How far this process's clock may be from Redis'. */
+  readonly clockSkewMsMax: number;
   readonly logger: Logger;
   /** The highest id of a shard that was acknowledged to a device. */
   readonly lastId: (shard: number) => string;
   /** How far the streams are; waited for before batches are accepted. Must not reject. */
   readonly onPositions: (positions: readonly StreamPosition[]) => Promise<void>;
-  /** Redis is there, is configured so that it keeps what it acknowledges, and every shard has its group and epoch. */
+  /** Redis is there, keeps what it acknowledges, has about our time, and every shard has its group and epoch. */
   readonly onSafe: (epochs: ReadonlyMap<number, bigint>) => void;
   /** It is not, and why. */
   readonly onUnsafe: (reason: string) => void;
@@ -55,10 +58,10 @@ export class RedisWatch {
   }
 
   async #check(): Promise<void> {
-    const { redis, shards, lastId, onPositions } = this.#options;
+    const { redis, shards, clockSkewMsMax, lastId, onPositions } = this.#options;
     if (redis.status !== "ready") return;
     try {
-      const problems = await unsafeSettings(redis);
+      const problems = [...(await unsafeSettings(redis)), ...(await clockProblems(redis, clockSkewMsMax))];
       if (problems.length > 0) this.#say(problems.join("\n"));
       else {
         const positions = await readPositions(redis, shards, lastId);

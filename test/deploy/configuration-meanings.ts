@@ -26,6 +26,8 @@ export const meanings: Readonly<Record<string, string>> = {
     "Above so many batches that are not stored yet batches are refused, until there are 10 % less.",
   STREAM_AGE_SECONDS_MAX:
     "How long a device's stream lives before the device is asked to connect again, so that new servers get their share.",
+  CLOCK_SKEW_SECONDS_MAX:
+    "How far the server's clock may be from Redis'. Beyond it the server is not ready and refuses batches (UNAVAILABLE), for it stamps `received_at`.",
   HEARTBEAT_SECONDS: "How long a stream may be silent before the server says something on it.",
   IN_FLIGHT_MEBIBYTES_MAX:
     "What one server holds on its way to Redis before it refuses; streams slow down at half of it.",
