@@ -27,7 +27,7 @@ test("10,000 bad records of a batch are 100 letters and one that counts the rest
     ],
   );
   const [many] = await world.rows("select reason, raw, raw_bytes from dead_letters where idx is null");
-  assert.match(String(many?.["reason"]), /^9899 more records .* record 100 for: message has a NUL/);
+  assert.match(String(many?.["reason"]), /^9899 more records .* rejected, from record 100 on$/);
   const raw = many?.["raw"] as Buffer;
   const kept = fromBinary(LogBatchSchema, raw).records;
   assert.equal(kept[0]?.message, "\0 100");

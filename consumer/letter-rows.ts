@@ -102,11 +102,11 @@ function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[
     keptBytes += size;
     raw.push(scanned.bytes.subarray(fieldStart, end));
   }
-  const { index, reason } = rejections[0]!;
+  const from = rejections[0]!.index;
   return {
     entry,
     index: null,
-    reason: `${rejections.length} more records of the batch were rejected, record ${index} for: ${reason}`,
+    reason: `${rejections.length} more records of the batch were rejected, from record ${from} on`,
     raw: Buffer.concat(raw),
     rawBytes,
     isJson: false,

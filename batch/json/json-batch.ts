@@ -42,10 +42,15 @@ export class JsonBatch {
   #sessionId = nothing;
   readonly #sequence: Wide = { high: 0, low: 0 };
   #recordCount = 0;
+  /** With those of an earlier array or batch that does not count: they cost as much. */
+  #recordsRead: number;
+  #unreadableCount = 0;
   #unreadableBytes = 0;
   #dropped: { readonly last: Wide; readonly reason: JsonText } | undefined;
 
-  constructor() {
+  /** `before` is the batch of the same request that this one replaces. */
+  constructor(before: JsonBatch | undefined) {
+    this.#recordsRead = before === undefined ? 0 : before.#recordsRead;
     writer.position = 0;
     writer.replacedHalves = 0;
   }
@@ -99,6 +104,7 @@ export class JsonBatch {
 
   #readRecords(reader: JsonReader): void {
     this.#recordCount = 0;
+    this.#unreadableCount = 0;
     this.#unreadableBytes = 0;
     writer.position = 0;
     if (skippedNull(reader)) return;
@@ -106,7 +112,7 @@ export class JsonBatch {
     reader.enter();
     for (let isFirst = true; reader.nextElement(isFirst); isFirst = false) {
       const kind = reader.kind();
-      if (this.error === undefined && ++this.#recordCount > limits.recordsMax) {
+      if (this.error === undefined && ++this.#recordsRead > limits.recordsMax) {
         this.#refuse(new InvalidBatchError("batch.records", `has more than ${limits.recordsMax} records`));
       }
       if (this.error === undefined) this.#readRecord(reader);
@@ -115,17 +121,21 @@ export class JsonBatch {
   }
 
   #readRecord(reader: JsonReader): void {
+    this.#recordCount += 1;
     const start = reader.position;
-    const problem = record.read(reader);
+    const isReadable = record.read(reader);
     this.unknownFields += record.unknownFields;
-    const bytesMax = problem === undefined ? record.bytesMax : limits.unreadableBytesMax + besideBytesMax;
+    const bytesMax = isReadable ? record.bytesMax : limits.unreadableBytesMax + besideBytesMax;
     const content = writer.open(batchTags.records, bytesMax);
-    if (problem === undefined) {
+    if (isReadable) {
       record.write(writer, reader);
     } else {
+      // Beyond those that are told one by one only their number counts.
+      const isTold = ++this.#unreadableCount <= limits.rejectionsMax;
       const json = reader.bytes.subarray(start, reader.position);
-      const bytesLeft = limits.unreadableBytesMax - this.#unreadableBytes;
-      this.#unreadableBytes += writeUnreadable(writer, json, problem, bytesLeft);
+      const bytesLeft = isTold ? limits.unreadableBytesMax - this.#unreadableBytes : 0;
+      const reason = isTold ? record.problem(reader) : "";
+      this.#unreadableBytes += writeUnreadable(writer, json, reason, bytesLeft);
     }
     writer.close(content, bytesMax);
     if (writer.position <= limits.batchBytesMax) return;

@@ -3,6 +3,7 @@ import { quoted } from "../quoted.ts";
 import type { FieldNames } from "./field-names.ts";
 import { readWhole, type Wide } from "./json-numbers.ts";
 import { type JsonReader, jsonKind } from "./json-reader.ts";
+import type { JsonText } from "./wire-writer.ts";
 
 /** Longer ones with escapes are nothing that is known here. */
 const escapedBytesMax = 512;
@@ -19,22 +20,47 @@ export function findField<Field extends number>(
   reader: JsonReader,
 ): Field | undefined {
   if (reader.isPlain) return names.find(reader.bytes, reader.start, reader.end);
-  const { bytes, start, end } = shortText(reader);
-  return names.find(bytes, start, end);
+  const length = unescapeName(reader);
+  return length === undefined ? undefined : names.find(nameBytes, 0, length);
 }
 
-/** The string or number that was read last, without escapes if it is short. */
-export function shortText(reader: JsonReader): Bounds {
-  if (reader.isPlain || reader.end - reader.start > escapedBytesMax) return reader;
-  const json = reader.bytes.toString("utf8", reader.start - 1, reader.end + 1);
-  const bytes = Buffer.from(JSON.parse(json) as string);
-  return { bytes, start: 0, end: bytes.length };
+/** No name of a field is longer. */
+const nameBytes = Buffer.alloc(32);
+
+/** Writes the key without its escapes to `nameBytes`; undefined when it has others than those of ASCII as \uXXXX. */
+function unescapeName({ bytes, start, end }: JsonReader): number | undefined {
+  let length = 0;
+  for (let at = start; at < end; length += 1) {
+    if (length === nameBytes.length) return undefined;
+    const isEscape = bytes[at] === 0x5c;
+    if (isEscape && (bytes[at + 1] !== 0x75 || bytes[at + 2] !== 0x30 || bytes[at + 3] !== 0x30))
+      return undefined;
+    nameBytes[length] = isEscape ? hexByte(bytes, at + 4) : bytes[at]!;
+    at += isEscape ? 6 : 1;
+  }
+  return length;
 }
 
-/** The value that was read last and begins at `start`, for a message. */
-export function shown(reader: JsonReader, start: number): string {
-  const quote = reader.bytes[start] === 0x22 ? 1 : 0;
-  return quoted(reader.bytes.subarray(start + quote, reader.position - quote));
+function hexByte(bytes: Buffer, at: number): number {
+  return 16 * hexDigit(bytes[at]!) + hexDigit(bytes[at + 1]!);
+}
+
+function hexDigit(byte: number): number {
+  return byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x61 + 10;
+}
+
+/** A string or number without escapes, if it is short. */
+export function shortText(bytes: Buffer, text: JsonText): Bounds {
+  const { start, end, isPlain } = text;
+  if (isPlain || end - start > escapedBytesMax) return { bytes, start, end };
+  const unescaped = Buffer.from(JSON.parse(bytes.toString("utf8", start - 1, end + 1)) as string);
+  return { bytes: unescaped, start: 0, end: unescaped.length };
+}
+
+/** A value for a message, a string without its quotes. */
+export function shownValue(bytes: Buffer, start: number, end: number): string {
+  const quote = bytes[start] === 0x22 ? 1 : 0;
+  return quoted(bytes.subarray(start + quote, end - quote));
 }
 
 /** Skips the next value if it is null, which means that the field is not there. */
@@ -49,7 +75,10 @@ export function wrongKind(reader: JsonReader, field: string, wanted: string): In
   const kind = reader.kind();
   const start = reader.position;
   reader.skip(kind);
-  return new InvalidBatchError(field, `is ${shown(reader, start)}, wanted ${wanted}`);
+  return new InvalidBatchError(
+    field,
+    `is ${shownValue(reader.bytes, start, reader.position)}, wanted ${wanted}`,
+  );
 }
 
 /** Reads a whole number below 2^64, or null for 0. Returns what is wrong with it. */
@@ -61,13 +90,16 @@ export function readWholeField(reader: JsonReader, field: string, into: Wide): I
   if (kind !== jsonKind.string && kind !== jsonKind.number) return wrongKind(reader, field, wanted);
   const start = reader.position;
   reader.skip(kind);
-  const { bytes, start: from, end } = shortText(reader);
+  const { bytes, start: from, end } = shortText(reader.bytes, reader);
   if (readWhole(bytes, from, end, into)) return undefined;
-  return new InvalidBatchError(field, `is ${shown(reader, start)}, wanted ${wanted}`);
+  return new InvalidBatchError(
+    field,
+    `is ${shownValue(reader.bytes, start, reader.position)}, wanted ${wanted}`,
+  );
 }
 
 /** The bytes of the string that was read last. They hold as long as the request. */
 export function textBytes(reader: JsonReader): Buffer {
-  const { bytes, start, end } = shortText(reader);
+  const { bytes, start, end } = shortText(reader.bytes, reader);
   return bytes.subarray(start, end);
 }

@@ -1,5 +1,11 @@
 import { InvalidBatchError } from "../invalid-batch.ts";
 
+/**
+ * Values in a request: the largest batch has 10,000 records with five fields each, and room for 130,000 attributes of one
+ * letter; the rest is for unknown fields. What walks over a request costs time for each value, not only for each byte.
+ */
+const valuesMax = 400_000;
+
 /** Objects and arrays within each other, counted from the request. A batch needs six; the rest is for unknown fields. */
 const depthMax = 64;
 
@@ -73,6 +79,7 @@ export class JsonReader {
   /** Whether the last string has no escapes, so that its bytes stand for themselves. */
   isPlain = true;
   #depth = 0;
+  #values = 0;
   /** The byte that ends each object or array that is being skipped. */
   readonly #closing = new Uint8Array(depthMax);
 
@@ -85,13 +92,14 @@ export class JsonReader {
   /** What the next value is; it begins at `position`. */
   kind(): JsonKind {
     this.#skipSpace();
-    const kind = kinds[this.bytes[this.position]!];
-    if (this.position >= this.bytes.length || kind === 0) throw this.#malformed("a value is missing");
+    const kind = this.position < this.bytes.length ? kinds[this.bytes[this.position]!]! : 0;
+    if (kind === 0) throw this.#malformed("a value is missing");
     return kind as JsonKind;
   }
 
   /** Goes into the object or array that begins at `position`; {@link nextKey} or {@link nextElement} leave it. */
   enter(): void {
+    this.#count();
     if (++this.#depth > depthMax)
       throw this.#malformed(`more than ${depthMax} objects and arrays in each other`);
     this.position += 1;
@@ -115,18 +123,16 @@ export class JsonReader {
   /** Reads the string that begins at `position`. */
   string(): void {
     const { bytes } = this;
+    const { length } = bytes;
     let at = this.position + 1;
     this.start = at;
     this.isPlain = true;
     for (;;) {
-      while (endsRun[bytes[at]!] === 0) at += 1;
-      if (bytes[at] === byte.quote) break;
+      while (at < length && endsRun[bytes[at]!] === 0) at += 1;
       this.position = at;
-      if (bytes[at] !== byte.backslash) {
-        throw this.#malformed(
-          at < bytes.length ? "a control character in a string" : "a string without its end",
-        );
-      }
+      if (at === length) throw this.#malformed("a string without its end");
+      if (bytes[at] === byte.quote) break;
+      if (bytes[at] !== byte.backslash) throw this.#malformed("a control character in a string");
       this.isPlain = false;
       at = this.#skipEscape(at + 1);
     }
@@ -186,6 +192,7 @@ export class JsonReader {
   }
 
   #skipScalar(kind: JsonKind): void {
+    this.#count();
     if (kind === jsonKind.string) return this.string();
     if (kind === jsonKind.number) return this.number();
     const literal = literals.get(kind)!;
@@ -231,14 +238,21 @@ export class JsonReader {
   #skipSpace(): void {
     const { bytes } = this;
     let at = this.position;
-    while (isSpace[bytes[at]!] === 1) at += 1;
+    const { length } = bytes;
+    while (at < length && isSpace[bytes[at]!] === 1) at += 1;
     this.position = at;
   }
 
   /** The next byte that is no space; -1 at the end. */
   #peek(): number {
     this.#skipSpace();
-    return this.bytes[this.position] ?? -1;
+    return this.position < this.bytes.length ? this.bytes[this.position]! : -1;
+  }
+
+  #count(): void {
+    if (++this.#values > valuesMax) {
+      throw new InvalidBatchError("request", `has more than ${valuesMax} values, at byte ${this.position}`);
+    }
   }
 
   #malformed(found: string): InvalidBatchError {

@@ -2,7 +2,7 @@ import { limits } from "../limits.ts";
 import { attributeTags, recordTags, unreadableTags } from "../log-tags.ts";
 import { quoted } from "../quoted.ts";
 import { FieldNames } from "./field-names.ts";
-import { findField, shortText, shown } from "./json-fields.ts";
+import { findField, shortText, shownValue } from "./json-fields.ts";
 import { readSeverity, readTime, type Wide } from "./json-numbers.ts";
 import { type JsonKind, type JsonReader, jsonKind, kindNames } from "./json-reader.ts";
 import type { JsonText, WireWriter } from "./wire-writer.ts";
@@ -23,50 +23,102 @@ const boundsEach = 6;
 /** A tag, two lengths, a fixed64, each rounded up: what a field can take on the wire beside its text. */
 const fieldBytesMax = 24;
 
+/** The last value of a field: its text is that of a string, or of the number as it is written. */
+interface JsonValue extends JsonText {
+  /** 0: there is none, or null. */
+  kind: JsonKind | 0;
+  /** With its quotes. */
+  wholeStart: number;
+  wholeEnd: number;
+}
+
+/** What can be wrong with a record; its words are made only for a record that is told of. */
+type Problem =
+  | { readonly field: "record"; readonly kind: JsonKind }
+  | { readonly field: "time" | "severity" | "logger" | "message" | "attributes" }
+  | { readonly field: "attribute"; readonly kind: JsonKind; readonly start: number; readonly end: number }
+  | { readonly field: "attributeCount" };
+
 /**
  * One record in JSON: where its fields lie, and what is wrong with them. One object serves all records of a batch, so
- * that reading one allocates nothing as a rule. What is given twice counts as given last, and null as not given.
+ * that reading one allocates nothing as a rule. What is given twice counts as given last, and null as not given; a value
+ * is looked at only once the last one is known.
  */
 export class JsonRecord {
   /** Keys that log.proto does not have. */
   unknownFields = 0;
+  readonly #values = {
+    time: emptyValue(),
+    severity: emptyValue(),
+    logger: emptyValue(),
+    message: emptyValue(),
+    attributes: emptyValue(),
+  };
   readonly #time: Wide = { high: 0, low: 0 };
+  readonly #wide: Wide = { high: 0, low: 0 };
   #severity = 0;
-  readonly #logger: JsonText = { start: 0, end: 0, isPlain: true };
-  readonly #message: JsonText = { start: 0, end: 0, isPlain: true };
   #attributeCount = 0;
   #attributeBytes = 0;
   readonly #attributes = new Int32Array(boundsEach * limits.attributesMax);
-  /** By field. */
-  readonly #problems: (string | undefined)[] = [];
+  #attributeProblem: Problem | undefined;
+  #problem: Problem | undefined;
 
-  /** Reads the value that begins at the reader's position, whatever it is. Returns why it is no record, if it is none. */
-  read(reader: JsonReader): string | undefined {
+  /** Reads the value that begins at the reader's position, whatever it is. False: it is no record, see {@link problem}. */
+  read(reader: JsonReader): boolean {
     this.#clear();
     const kind = reader.kind();
     if (kind !== jsonKind.object) {
       reader.skip(kind);
-      return `record is ${kindNames[kind]}, wanted an object`;
+      this.#problem = { field: "record", kind };
+      return false;
     }
     reader.enter();
     for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) {
       const found = findField(names, reader);
-      if (found !== undefined) this.#readField(found, reader);
-      else {
+      const kind = reader.kind();
+      if (found === undefined) {
         this.unknownFields += 1;
-        reader.skip(reader.kind());
+        reader.skip(kind);
+      } else if (found === field.attributes) this.#readAttributes(reader, kind);
+      else this.#readValue(reader, kind, this.#valueOf(found));
+    }
+    this.#problem = this.#findProblem(reader);
+    return this.#problem === undefined;
+  }
+
+  /** Why the record that was read last cannot be taken: the first reason in the order of log.proto. */
+  problem({ bytes }: JsonReader): string {
+    const problem = this.#problem;
+    if (problem === undefined) return "";
+    const { time, severity, logger, message, attributes } = this.#values;
+    const limit = limits.attributesMax;
+    switch (problem.field) {
+      case "record":
+        return `record is ${kindNames[problem.kind]}, wanted an object`;
+      case "time":
+        return `time_unix_nano is ${shown(bytes, time)}, wanted nanoseconds since 1970 or RFC 3339, from 1970 to 2554`;
+      case "severity": {
+        const wanted = `wanted a name such as WARN or a number from 0 to ${limits.severityMax}`;
+        return `severity is ${shown(bytes, severity)}, ${wanted}`;
+      }
+      case "logger":
+        return `logger is ${shown(bytes, logger)}, wanted a string`;
+      case "message":
+        return `message is ${shown(bytes, message)}, wanted a string`;
+      case "attributes":
+        return `attributes is ${shown(bytes, attributes)}, wanted an object`;
+      case "attributeCount":
+        return `attributes has ${this.#attributeCount} entries, the limit is ${limit}`;
+      case "attribute": {
+        const name = quoted(bytes.subarray(problem.start, problem.end));
+        return `attributes[${name}] is ${kindNames[problem.kind]}, wanted a string, a number, true, false or null`;
       }
     }
-    if (this.#attributeCount > limits.attributesMax) {
-      this.#problems[field.attributes] ??=
-        `attributes has ${this.#attributeCount} entries, the limit is ${limits.attributesMax}`;
-    }
-    return this.#problems.find((problem) => problem !== undefined);
   }
 
   /** More than this the record does not take on the wire. */
   get bytesMax(): number {
-    const texts = lengthOf(this.#logger) + lengthOf(this.#message) + this.#attributeBytes;
+    const texts = lengthOf(this.#values.logger) + lengthOf(this.#values.message) + this.#attributeBytes;
     return texts + fieldBytesMax * (5 + 2 * this.#attributeCount);
   }
 
@@ -81,8 +133,9 @@ export class JsonRecord {
       writer.varint(recordTags.severity);
       writer.varint64(this.#severity < 0 ? 0xffff_ffff : 0, this.#severity >>> 0);
     }
-    if (lengthOf(this.#logger) > 0) writer.text(recordTags.logger, reader, this.#logger);
-    if (lengthOf(this.#message) > 0) writer.text(recordTags.message, reader, this.#message);
+    const { logger, message } = this.#values;
+    if (lengthOf(logger) > 0) writer.text(recordTags.logger, reader, logger);
+    if (lengthOf(message) > 0) writer.text(recordTags.message, reader, message);
     const bounds = this.#attributes;
     for (let at = 0; at < boundsEach * this.#attributeCount; at += boundsEach) {
       const key = { start: bounds[at]!, end: bounds[at + 1]!, isPlain: bounds[at + 2] === 1 };
@@ -96,88 +149,64 @@ export class JsonRecord {
   }
 
   #clear(): void {
+    const { time, severity, logger, message, attributes } = this.#values;
+    time.kind = severity.kind = logger.kind = message.kind = attributes.kind = 0;
+    logger.end = logger.start;
+    message.end = message.start;
     this.unknownFields = 0;
-    this.#problems.length = 0;
     this.#time.high = this.#time.low = 0;
     this.#severity = 0;
-    this.#logger.end = this.#logger.start = 0;
-    this.#message.end = this.#message.start = 0;
     this.#attributeCount = this.#attributeBytes = 0;
+    this.#attributeProblem = undefined;
   }
 
-  #readField(which: Field, reader: JsonReader): void {
-    if (this.#problems.length > 0) this.#problems[which] = undefined; // that of an earlier value
-    const kind = reader.kind();
-    if (which === field.time) this.#readTime(reader, kind);
-    else if (which === field.severity) this.#readSeverity(reader, kind);
-    else if (which === field.logger) this.#readText(which, reader, kind, this.#logger);
-    else if (which === field.message) this.#readText(which, reader, kind, this.#message);
-    else this.#readAttributes(reader, kind);
+  #valueOf(which: Exclude<Field, typeof field.attributes>): JsonValue {
+    const { time, severity, logger, message } = this.#values;
+    if (which === field.time) return time;
+    if (which === field.severity) return severity;
+    return which === field.logger ? logger : message;
   }
 
-  #readTime(reader: JsonReader, kind: JsonKind): void {
-    const start = reader.position;
-    this.#time.high = this.#time.low = 0;
+  #readValue(reader: JsonReader, kind: JsonKind, value: JsonValue): void {
+    value.wholeStart = reader.position;
     reader.skip(kind);
-    if (kind === jsonKind.null) return;
-    if (kind === jsonKind.string || kind === jsonKind.number) {
-      const { bytes, start: from, end } = shortText(reader);
-      if (readTime(bytes, from, end, this.#time)) return;
-    }
-    const wanted = "wanted nanoseconds since 1970 or RFC 3339, from 1970 to 2554";
-    this.#problems[field.time] = `time_unix_nano is ${shown(reader, start)}, ${wanted}`;
-  }
-
-  #readSeverity(reader: JsonReader, kind: JsonKind): void {
-    const start = reader.position;
-    this.#severity = 0;
-    reader.skip(kind);
-    if (kind === jsonKind.null) return;
-    if (kind === jsonKind.string || kind === jsonKind.number) {
-      const { bytes, start: from, end } = shortText(reader);
-      const severity = readSeverity(bytes, from, end, this.#wide);
-      if (severity !== undefined) {
-        this.#severity = severity;
-        return;
-      }
-    }
-    this.#problems[field.severity] =
-      `severity is ${shown(reader, start)}, wanted a name such as WARN or a number from 0 to ${limits.severityMax}`;
-  }
-
-  readonly #wide: Wide = { high: 0, low: 0 };
-
-  #readText(
-    which: typeof field.logger | typeof field.message,
-    reader: JsonReader,
-    kind: JsonKind,
-    text: JsonText,
-  ) {
-    const start = reader.position;
-    text.end = text.start;
-    reader.skip(kind);
-    if (kind === jsonKind.null) return;
-    if (kind === jsonKind.string) {
-      text.start = reader.start;
-      text.end = reader.end;
-      text.isPlain = reader.isPlain;
-      return;
-    }
-    const name = which === field.logger ? "logger" : "message";
-    this.#problems[which] = `${name} is ${shown(reader, start)}, wanted a string`;
+    value.wholeEnd = reader.position;
+    const isNull = kind === jsonKind.null;
+    const hasText = kind === jsonKind.string || kind === jsonKind.number;
+    value.kind = isNull ? 0 : kind;
+    value.start = hasText ? reader.start : 0;
+    value.end = hasText ? reader.end : 0;
+    value.isPlain = reader.isPlain;
   }
 
   #readAttributes(reader: JsonReader, kind: JsonKind): void {
     this.#attributeCount = this.#attributeBytes = 0;
+    this.#attributeProblem = undefined;
     if (kind !== jsonKind.object) {
-      const start = reader.position;
-      reader.skip(kind);
-      if (kind === jsonKind.null) return;
-      this.#problems[field.attributes] = `attributes is ${shown(reader, start)}, wanted an object`;
+      this.#readValue(reader, kind, this.#values.attributes);
+      if (kind !== jsonKind.null) this.#attributeProblem = { field: "attributes" };
       return;
     }
     reader.enter();
     for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) this.#readAttribute(reader);
+    if (this.#attributeCount > limits.attributesMax) this.#attributeProblem ??= { field: "attributeCount" };
+  }
+
+  #findProblem({ bytes }: JsonReader): Problem | undefined {
+    const { time, severity, logger, message } = this.#values;
+    if (time.kind !== 0) {
+      const text = hasText(time) ? shortText(bytes, time) : undefined;
+      if (!text || !readTime(text.bytes, text.start, text.end, this.#time)) return { field: "time" };
+    }
+    if (severity.kind !== 0) {
+      const text = hasText(severity) ? shortText(bytes, severity) : undefined;
+      const number = text && readSeverity(text.bytes, text.start, text.end, this.#wide);
+      if (number === undefined) return { field: "severity" };
+      this.#severity = number;
+    }
+    if (logger.kind !== 0 && logger.kind !== jsonKind.string) return { field: "logger" };
+    if (message.kind !== 0 && message.kind !== jsonKind.string) return { field: "message" };
+    return this.#attributeProblem;
   }
 
   /** Its name was read last. Numbers, true and false are stored as the text that they are in JSON. */
@@ -188,9 +217,7 @@ export class JsonRecord {
     reader.skip(kind);
     if (kind === jsonKind.null) return;
     if (kind === jsonKind.object || kind === jsonKind.array) {
-      const name = quoted(reader.bytes.subarray(nameStart, nameEnd));
-      this.#problems[field.attributes] ??=
-        `attributes[${name}] is ${kindNames[kind]}, wanted a string, a number, true, false or null`;
+      this.#attributeProblem ??= { field: "attribute", kind, start: nameStart, end: nameEnd };
       return;
     }
     const isText = kind === jsonKind.string;
@@ -233,6 +260,19 @@ export function writeUnreadable(
   return kept;
 }
 
+function emptyValue(): JsonValue {
+  return { kind: 0, start: 0, end: 0, isPlain: true, wholeStart: 0, wholeEnd: 0 };
+}
+
+function hasText({ kind }: JsonValue): boolean {
+  return kind === jsonKind.string || kind === jsonKind.number;
+}
+
 function lengthOf({ start, end }: JsonText): number {
   return end - start;
+}
+
+/** A value, for a message. */
+function shown(bytes: Buffer, { wholeStart, wholeEnd }: JsonValue): string {
+  return shownValue(bytes, wholeStart, wholeEnd);
 }

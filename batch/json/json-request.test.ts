@@ -178,6 +178,12 @@ describe("refuses the whole request, with the sequence that it can read, for", (
       "batch.records",
       /10000/,
     ],
+    [
+      "10,001 records in two arrays",
+      batchWith(`${Array.from({ length: 10_000 }, () => "{}").join()}],"records":[{}`),
+      "batch.records",
+      /10000/,
+    ],
     ["more than 1 MiB", batchWith(Array.from({ length: 1_100 }, () => record).join()), "batch", /1048576/],
     ["records that are none", batchWith("{]"), "request", /not JSON/],
     ["a comma too many", batchWith("{},"), "request", /a value is missing/],

@@ -54,10 +54,11 @@ export function readJsonRequest(json: Uint8Array): JsonRequest {
     for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) {
       const found = findField(names, reader);
       if (found === field.batch) {
+        const before = batch;
         batch = undefined; // of two the last counts
         if (skippedNull(reader)) continue;
         if (reader.kind() !== jsonKind.object) throw wrongKind(reader, "batch", "an object");
-        batch = new JsonBatch();
+        batch = new JsonBatch(before);
         batch.read(reader);
       } else if (found === field.reportCommitted) {
         reportCommitted = skippedNull(reader) ? undefined : readSessionName(reader);

@@ -5,18 +5,18 @@ import { readJsonRequest } from "#batch/json/json-request.ts";
 import { readJsonSessionName } from "#batch/json/json-session-name.ts";
 import { limits } from "#batch/limits.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
-import type { GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { getSession } from "../get-session.ts";
 import { type Intake, refusalOf } from "../intake.ts";
 import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
 import { blameSender } from "./blame-sender.ts";
 import { createBoundedGzip } from "./bounded-gzip.ts";
-import { jsonAsBytes, jsonBytes } from "./json-bytes.ts";
+import { keepBytes, takeBytes, withBytes } from "./json-bytes.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { refusalError } from "./refusal-error.ts";
 import { RequestBudget } from "./request-budget.ts";
-import { jsonShadowService, type ShadowRequest, shadowService } from "./shadow-service.ts";
+import { type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
 
 export interface IngestRoutesOptions extends StreamParts {
@@ -46,8 +46,8 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
     if ("code" in answer) throw refusalError(answer);
     return answer;
   };
-  const readJson = (request: unknown): StreamRequest => {
-    const json = readJsonRequest(jsonBytes(request));
+  const readJson = (): StreamRequest => {
+    const json = readJsonRequest(takeBytes());
     const batch = json.batch ?? (json.error && nothing);
     return { batch, reportCommitted: json.reportCommitted, accept: () => intake.acceptJson(json) };
   };
@@ -59,10 +59,10 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
       streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
       getSession: look,
     }),
-    json: handlers(jsonShadowService, limits.jsonBytesMax, {
-      pushLogs: async (request) => answer(await intake.acceptJson(readJsonRequest(jsonBytes(request)))),
+    json: handlers(IngestService, limits.jsonBytesMax, {
+      pushLogs: async () => answer(await intake.acceptJson(readJsonRequest(takeBytes()))),
       streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
-      getSession: (request) => look(readName(request)),
+      getSession: () => look(readName()),
     }),
   };
 }
@@ -77,18 +77,20 @@ function createHandlers({ startRpc, requestBytesMax }: IngestRoutesOptions) {
     // Fields that are not known are many when somebody means harm, and each would be an object.
     binaryOptions: { readUnknownFields: false },
     // connect passes all of them on to its JSON serialization, which takes a decoder too.
-    jsonOptions: { alwaysEmitImplicit: true, textDecoder: jsonAsBytes },
+    jsonOptions: { alwaysEmitImplicit: true, textDecoder: keepBytes },
     interceptors: [observeCalls(startRpc)],
   };
-  return (shadow: DescService, readMaxBytes: number, implementation: Implementation) => {
+  return (service: DescService, readMaxBytes: number, implementation: Implementation) => {
     const batches = createConnectRouter({ ...shared, readMaxBytes });
     const sessions = createConnectRouter({ ...shared, readMaxBytes: sessionBytesMax });
     // A shadow has the same methods as the real service, with other request types.
-    const { pushLogs, streamLogs, getSession } = (shadow as typeof IngestService).method;
+    const { pushLogs, streamLogs, getSession } = (service as typeof IngestService).method;
     batches.rpc(pushLogs, implementation.pushLogs).rpc(streamLogs, implementation.streamLogs);
     sessions.rpc(getSession, implementation.getSession);
     const handlers = [...batches.handlers, ...sessions.handlers];
-    return new Map(handlers.map((handler) => [handler.requestPath, budget.within(blameSender(handler))]));
+    return new Map(
+      handlers.map((handler) => [handler.requestPath, budget.within(withBytes(blameSender(handler)))]),
+    );
   };
 }
 
@@ -109,9 +111,9 @@ function readShadow(request: unknown): StreamRequest {
   return { batch, reportCommitted };
 }
 
-function readName(request: unknown) {
+function readName() {
   try {
-    return readJsonSessionName(jsonBytes(request));
+    return readJsonSessionName(takeBytes());
   } catch (error) {
     throw refusalError(refusalOf(error));
   }

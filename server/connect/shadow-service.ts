@@ -1,9 +1,6 @@
 import { clone, create, createFileRegistry, type DescService } from "@bufbuild/protobuf";
 import {
-  type DescriptorProto,
-  FieldDescriptorProto_Label,
   FieldDescriptorProto_Type,
-  FieldDescriptorProtoSchema,
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
   OneofDescriptorProtoSchema,
@@ -19,28 +16,20 @@ import {
  * message and a bytes field are encoded alike, so what a client sends as LogBatch arrives here as it was sent, byte for
  * byte and not decoded. For the binary encodings only: in JSON the two differ.
  */
-export const shadowService: DescService = createShadow((message) => {
-  for (const field of message.field) {
-    if (field.name !== "batch") continue;
-    field.type = FieldDescriptorProto_Type.BYTES;
-    field.typeName = "";
-    // A message says whether it is there; of bytes without this nobody knows.
-    field.proto3Optional = true;
-    field.oneofIndex = message.oneofDecl.push(create(OneofDescriptorProtoSchema, { name: "_batch" })) - 1;
-  }
-});
+export const shadowService: DescService = createShadow();
 
-/** IngestService whose every request is one string, `json`: see jsonAsBytes. */
-export const jsonShadowService: DescService = createShadow((message) => {
-  if (!message.name.endsWith("Request")) return;
-  const { STRING: type } = FieldDescriptorProto_Type;
-  const label = FieldDescriptorProto_Label.OPTIONAL;
-  message.field = [create(FieldDescriptorProtoSchema, { name: "json", number: 1, type, label })];
-});
-
-function createShadow(change: (message: DescriptorProto) => void): DescService {
+function createShadow(): DescService {
   const file = clone(FileDescriptorProtoSchema, file_fleetlog_v1_ingest.proto);
-  for (const message of file.messageType) change(message);
+  for (const message of file.messageType) {
+    for (const field of message.field) {
+      if (field.name !== "batch") continue;
+      field.type = FieldDescriptorProto_Type.BYTES;
+      field.typeName = "";
+      // A message says whether it is there; of bytes without this nobody knows.
+      field.proto3Optional = true;
+      field.oneofIndex = message.oneofDecl.push(create(OneofDescriptorProtoSchema, { name: "_batch" })) - 1;
+    }
+  }
   const imports = file_fleetlog_v1_ingest.dependencies.map((dependency) => dependency.proto);
   const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: [...imports, file] }));
   return registry.getService(IngestService.typeName)!;

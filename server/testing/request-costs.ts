@@ -1,0 +1,159 @@
+import { gzipSync } from "node:zlib";
+import { toJsonString } from "@bufbuild/protobuf";
+import { limits } from "#batch/limits.ts";
+import { bytesField, encodeBatch, tag, varint } from "#batch/testing/wire.ts";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { encodeRequest, makeBatch, makeRecord, wrapBatch } from "./batches.ts";
+
+/** A request, and whether it is the largest that a well-meaning sender can send in its encoding. */
+export interface CostlyRequest {
+  readonly name: string;
+  readonly transport: "grpc" | "connect";
+  readonly path: "PushLogs" | "StreamLogs" | "GetSession";
+  readonly contentType: string;
+  readonly isGzip?: boolean;
+  readonly body: Buffer;
+}
+
+const fill = (piece: string | Uint8Array, bytes: number) => Buffer.alloc(bytes, piece as string);
+
+/** The largest that there can be: 10,000 records that fill 1 MiB, with six attributes each. */
+export const largestBatch = makeBatch(1, {
+  records: Array.from({ length: limits.recordsMax }, (_, n) =>
+    makeRecord(`lost ${n % 1000}`, {
+      logger: "net",
+      attributes: { a: "1", b: "22", c: "333", d: "44", e: "5", f: "66" },
+    }),
+  ),
+});
+
+const honestJson = Buffer.from(`{"batch":${toJsonString(LogBatchSchema, largestBatch)}}`);
+const honestBinary = Buffer.from(encodeRequest(largestBatch));
+
+export const honest: readonly CostlyRequest[] = [
+  { name: "gRPC", transport: "grpc", path: "PushLogs", contentType: "application/grpc", body: honestBinary },
+  json("JSON", honestJson),
+];
+
+function json(name: string, body: Buffer | string, isGzip = false): CostlyRequest {
+  const bytes = Buffer.from(body);
+  return {
+    name: `JSON${isGzip ? ", gzip" : ""}: ${name}`,
+    transport: "connect",
+    path: "PushLogs",
+    contentType: "application/json",
+    isGzip,
+    body: isGzip ? gzipSync(bytes) : bytes,
+  };
+}
+
+/** JSON of `bytes` bytes: a batch with one piece again and again. */
+function repeated(head: string, piece: string, tail: string, bytes: number = limits.jsonBytesMax): Buffer {
+  const count = Math.floor((bytes - head.length - tail.length) / piece.length);
+  return Buffer.concat([Buffer.from(head), fill(piece, count * piece.length), Buffer.from(tail)]);
+}
+
+const head = '{"batch":{"deviceId":"a","records":[';
+const inRecord = `${head}{"message":"m"`;
+const tenThousand = (piece: string) => Array.from({ length: 10_000 }, () => piece).join();
+
+function binary(name: string, body: Buffer, changes: Partial<CostlyRequest> = {}): CostlyRequest {
+  return { name, transport: "connect", path: "PushLogs", contentType: "application/proto", body, ...changes };
+}
+
+const unknownField = Buffer.concat([varint(8 * 100), varint(0)]);
+const mebibyte = limits.batchBytesMax;
+const emptyAttributes = fill(Buffer.from([0x2a, 0]), mebibyte - 100);
+const groups = Buffer.concat([
+  ...Array.from({ length: 30 }, () => tag(100, 3)),
+  ...Array.from({ length: 30 }, () => tag(100, 4)),
+]);
+const grpc = { transport: "grpc", contentType: "application/grpc" } as const;
+
+export const attacks: readonly CostlyRequest[] = [
+  json("{} again and again, 8 MiB", repeated(head, "{},", "{}]}}", 8 * mebibyte), true),
+  json("{} again and again, 4 MiB", repeated(head, "{},", "{}]}}"), true),
+  json("{} again and again", repeated(head, "{},", "{}]}}")),
+  json(
+    "arrays of {} again and again",
+    repeated('{"batch":{', `"records":[${tenThousand("{}")}],`, '"a":1}}'),
+  ),
+  json(
+    "batches of {} again and again",
+    repeated("{", `"batch":{"records":[${tenThousand("{}")}]},`, '"a":1}'),
+  ),
+  json("numbers for records", `${head}${tenThousand("1")}]}}`),
+  json("10,000 wrong severities", `${head}${tenThousand('{"severity":"LOUD","message":"m"}')}]}}`),
+  json("10,000 wrong times", `${head}${tenThousand('{"timeUnixNano":"2026-02-30T00:00:00Z"}')}]}}`),
+  json(
+    "10,000 right times",
+    `${head}${tenThousand('{"timeUnixNano":"2026-02-20T00:00:00.123456+01:00"}')}]}}`,
+  ),
+  json("10,000 NULs", `${head}${tenThousand('{"message":"\\u0000"}')}]}}`),
+  json("space", repeated(head, " ", "{}]}}"), true),
+  json("a long text", repeated(`${head}{"message":"`, "m", '"}]}}'), true),
+  json("a long text of escapes", repeated(`${head}{"message":"`, "\\u0041", '"}]}}'), true),
+  json("a long text of lone surrogates", repeated(`${head}{"message":"`, "\\ud83d", '"}]}}'), true),
+  json("unknown keys", repeated(inRecord, ',"a":1', "}]}}"), true),
+  json("known keys again and again", repeated(inRecord, ',"severity":"warn"', "}]}}"), true),
+  json("times again and again", repeated(inRecord, ',"timeUnixNano":"2026-02-20T00:00:00Z"', "}]}}"), true),
+  json("wrong severities again and again", repeated(inRecord, ',"severity":1e99', "}]}}"), true),
+  json("escaped keys", repeated(inRecord, ',"\\u0041":1', "}]}}"), true),
+  json("attributes", repeated(`${head}{"attributes":{"a":1`, ',"a":1', "}}]}}"), true),
+  json("nested attributes", repeated(`${head}{"attributes":{"a":1`, ',"a":{}', "}}]}}"), true),
+  json("arrays in an unknown key", repeated('{"x":[', "[[[[[]]]]],", "1]}"), true),
+  json("numbers in an unknown key", repeated('{"x":[', "-1.5e-7,", "1]}"), true),
+  json("a broken end", repeated(head, '{"message":"m"},', "{")),
+  binary("Connect: unknown fields of a request", fill(unknownField, mebibyte)),
+  binary("Connect: batches again and again", fill(Buffer.from([0x0a, 0]), mebibyte)),
+  binary("Connect, gzip: a bomb", gzipSync(Buffer.alloc(64 * mebibyte)), { isGzip: true }),
+  binary("Connect: unknown fields of a name", fill(unknownField, mebibyte), { path: "GetSession" }),
+  binary("gRPC-Web: unknown fields of a request", enveloped(fill(unknownField, mebibyte)), {
+    contentType: "application/grpc-web+proto",
+  }),
+  binary("gRPC: unknown fields of a request", fill(unknownField, 4 * mebibyte), grpc),
+  binary("gRPC: batches again and again", fill(Buffer.from([0x0a, 0]), 4 * mebibyte), grpc),
+  binary(
+    "gRPC: 2 million empty records",
+    Buffer.from(wrapBatch(fill(Buffer.from([0x22, 0]), 4 * mebibyte - 5))),
+    grpc,
+  ),
+  binary(
+    "gRPC: 500,000 empty records",
+    Buffer.from(wrapBatch(fill(Buffer.from([0x22, 0]), mebibyte - 5))),
+    grpc,
+  ),
+  binary(
+    "gRPC: 10,000 bad records",
+    batchOf(Array.from({ length: 10_000 }, () => bytesField(4, "\0"))),
+    grpc,
+  ),
+  binary("gRPC: unknown fields of a batch", Buffer.from(wrapBatch(fill(unknownField, mebibyte - 2))), grpc),
+  binary("gRPC: groups within groups", Buffer.from(wrapBatch(fill(groups, mebibyte - 76))), grpc),
+  binary("gRPC: empty attributes", batchOf([emptyAttributes]), grpc),
+  binary("gRPC: names of sessions again and again", fill(Buffer.from([0x12, 0]), 4 * mebibyte), {
+    ...grpc,
+    path: "StreamLogs",
+  }),
+  binary("gRPC: a long name of a session", bytesField(2, fill(unknownField, 4 * mebibyte - 10)), {
+    ...grpc,
+    path: "StreamLogs",
+  }),
+  binary("gRPC: unknown fields of a name", fill(unknownField, 4 * mebibyte), { ...grpc, path: "GetSession" }),
+  binary("gRPC, gzip: a bomb", gzipSync(Buffer.alloc(64 * mebibyte)), { ...grpc, isGzip: true }),
+  binary("gRPC, gzip: unknown fields of a request", gzipSync(fill(unknownField, 4 * mebibyte)), {
+    ...grpc,
+    isGzip: true,
+  }),
+];
+
+function batchOf(records: readonly Uint8Array[]): Buffer {
+  return Buffer.from(wrapBatch(encodeBatch({ records })));
+}
+
+/** gRPC's and gRPC-Web's envelope. */
+export function enveloped(message: Buffer, isGzip = false): Buffer {
+  const prefix = Buffer.from([isGzip ? 1 : 0, 0, 0, 0, 0]);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
