@@ -7,6 +7,12 @@ export const wireType = { varint: 0, fixed64: 1, bytes: 2, groupStart: 3, groupE
 const groupDepthMax = 32;
 
 /**
+ * Unknown fields in a batch, those within groups too: 20 for each of 10,000 records. They are skipped, and a batch of
+ * nothing else would cost several times as much as one of records.
+ */
+const skippedMax = 200_000;
+
+/**
  * Walks over protobuf's wire format without copying anything. Nothing at or beyond `end` is ever read; to read
  * a nested message, lower `end` to the message's end and put it back afterwards. What is not protobuf throws
  * an {@link InvalidBatchError} with the position; after that the reader is of no more use.
@@ -24,6 +30,7 @@ export class WireReader {
    * else canonical means, those who know the fields look at, and set it to false.
    */
   isCanonical = true;
+  #skipped = 0;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -116,6 +123,7 @@ export class WireReader {
   /** Skips the value after `tag`, whatever it is. */
   skip(tag: number): void {
     this.isCanonical = false;
+    this.#countSkipped();
     switch (tag & 7) {
       case wireType.varint:
         return this.varint();
@@ -136,6 +144,7 @@ export class WireReader {
   #skipGroup(field: number): void {
     const open = [field];
     while (open.length > 0) {
+      this.#countSkipped();
       const tag = this.tag();
       if ((tag & 7) === wireType.groupStart) {
         if (open.push(tag >>> 3) > groupDepthMax) throw this.#malformed("groups nested too deeply");
@@ -145,6 +154,10 @@ export class WireReader {
         this.skip(tag);
       }
     }
+  }
+
+  #countSkipped(): void {
+    if (++this.#skipped > skippedMax) throw this.#malformed(`more than ${skippedMax} unknown fields`);
   }
 
   #byte(): number {

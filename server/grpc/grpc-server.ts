@@ -14,7 +14,10 @@ import { createReflection } from "./reflection.ts";
 import { Tunnel } from "./tunnel.ts";
 
 /** A message beyond this is not read, and its call ends. Up to here too large a batch is answered by name. */
-const messageBytesMax = 4 * limits.batchBytesMax;
+const messageBytesMax = 2 * limits.batchBytesMax;
+
+/** What is out of the ordinary may be compressed, and costs more: a batch, and what a request has beside it. */
+const innerMessageBytesMax = limits.batchBytesMax + 64 * 1024;
 
 /**
  * What a device may send that the server has not read yet, on one stream and on one connection: so much is held for it
@@ -40,7 +43,7 @@ export function createGrpcFace(
   parts: IngestParts & { readonly startRpc: StartRpc; readonly checkHost?: HostCheck },
 ): GrpcFace {
   const inner = new KnowingServer({
-    "grpc.max_receive_message_length": messageBytesMax,
+    "grpc.max_receive_message_length": innerMessageBytesMax,
     "grpc.enable_channelz": 0,
     interceptors: [observeCalls(parts.startRpc)],
   });
