@@ -6,6 +6,7 @@ import { type ScannedBatch, scan } from "#batch/scan.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import { StreamFullError, StreamUnavailableError } from "#stream/errors.ts";
 import type { IntakeMetrics } from "./intake-metrics.ts";
+import { UnpackerFullError } from "./unpacker.ts";
 import { readRequestSequence, unwrapRequest } from "./unwrap-request.ts";
 import { invalidArgument, type Refusal, resourceExhausted, unavailable, type Verdict } from "./verdict.ts";
 
@@ -124,7 +125,8 @@ export function refusalOf(error: unknown): Refusal {
   if (error instanceof InvalidBatchError) {
     return { code: invalidArgument, field: error.field, message: error.message, retryDelayMs: 0 };
   }
-  if (error instanceof StreamFullError) return later(resourceExhausted, error.message);
+  if (error instanceof StreamFullError || error instanceof UnpackerFullError)
+    return later(resourceExhausted, error.message);
   if (error instanceof StreamUnavailableError) return later(unavailable, error.message);
   throw error;
 }

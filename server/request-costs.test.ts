@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { limits } from "#batch/limits.ts";
 import { Http1Calls, Http2Calls } from "#test/fuzz/http-calls.ts";
 import { attacks, type CostlyRequest, enveloped, honest } from "./testing/request-costs.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
@@ -50,6 +52,21 @@ test("eight of the largest requests at once need a bounded multiple of a batch i
   // Each holds 4 MiB packed and 4 MiB unpacked at most; the rest is what waits for the garbage collector.
   assert(most < 256 << 20, `${most >> 20} MiB more than before`);
   assert.equal((await server.readyz()).status, 200);
+});
+
+test("hundreds of compressed gRPC calls on one connection are unpacked in turn", async (t) => {
+  const connection = new Http2Calls(server.grpc);
+  after(() => connection.close());
+  const before = await server.metric("process_resident_memory_bytes");
+  let most = 0;
+  const unpacked = Buffer.alloc(limits.batchBytesMax, 0x38);
+  const request = { ...attacks.find(({ name }) => name === "gRPC, gzip: a bomb")!, body: gzipSync(unpacked) };
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(Array.from({ length: 300 }, () => send(request, connection)));
+    most = Math.max(most, (await server.metric("process_resident_memory_bytes")) - before);
+  }
+  t.diagnostic(`${most >> 20} MiB more than before`);
+  assert(most < 256 << 20, `${most >> 20} MiB more than before`);
 });
 
 /** CPU of one call in ms, the mean of `count`. */

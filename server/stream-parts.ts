@@ -6,6 +6,7 @@ import { OpenStreams, type StreamLimits } from "./open-streams.ts";
 import { SessionLookups } from "./session-lookups.ts";
 import { SessionQuestions, type SessionQuestionsParts } from "./session-questions.ts";
 import { SessionWatches } from "./session-watches.ts";
+import { Unpacker } from "./unpacker.ts";
 
 /** What all streams of the process share. */
 export interface StreamParts {
@@ -15,6 +16,7 @@ export interface StreamParts {
   readonly epochs: EpochBook;
   readonly watches: SessionWatches;
   readonly lookups: SessionLookups;
+  readonly unpacker: Unpacker;
   /** Takes what consumers publish. Throws SyntaxError when it is no news of theirs. */
   readonly hear: (message: string) => void;
 }
@@ -37,6 +39,7 @@ export function createStreamParts(options: StreamPartsOptions): StreamParts {
     epochs: new EpochBook(),
     watches,
     lookups,
+    unpacker: new Unpacker(),
     hear(message) {
       // Most news are of sessions that nobody here asked for, and reading them costs more than dropping them.
       if (watches.size === 0 && lookups.size === 0) return;

@@ -4,10 +4,12 @@ import { limits } from "../limits.ts";
 import { batchTags, droppedTags } from "../log-tags.ts";
 import { FieldNames } from "./field-names.ts";
 import { findField, readWholeField, skippedNull, textBytes, wrongKind } from "./json-fields.ts";
+import { jsonKind } from "./json-kind.ts";
 import type { Wide } from "./json-numbers.ts";
-import { type JsonReader, jsonKind } from "./json-reader.ts";
-import { JsonRecord, writeUnreadable } from "./json-record.ts";
+import type { JsonReader } from "./json-reader.ts";
+import { JsonRecord } from "./json-record.ts";
 import { type JsonText, WireWriter } from "./wire-writer.ts";
+import { writeUnreadable } from "./write-unreadable.ts";
 
 const field = { deviceId: 1, sessionId: 2, sequence: 3, records: 4, dropped: 5 } as const;
 const names = new FieldNames({

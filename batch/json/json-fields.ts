@@ -1,8 +1,9 @@
 import { InvalidBatchError } from "../invalid-batch.ts";
 import { quoted } from "../quoted.ts";
 import type { FieldNames } from "./field-names.ts";
+import { jsonKind } from "./json-kind.ts";
 import { readWhole, type Wide } from "./json-numbers.ts";
-import { type JsonReader, jsonKind } from "./json-reader.ts";
+import type { JsonReader } from "./json-reader.ts";
 import type { JsonText } from "./wire-writer.ts";
 
 /** Longer ones with escapes are nothing that is known here. */

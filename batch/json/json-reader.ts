@@ -1,4 +1,5 @@
 import { InvalidBatchError } from "../invalid-batch.ts";
+import { type JsonKind, jsonKind } from "./json-kind.ts";
 
 /**
  * Values in a request: the largest batch has 10,000 records with five fields each, and room for 130,000 attributes of one
@@ -20,21 +21,6 @@ const byte = {
   closeObject: 0x7d,
   u: 0x75,
 } as const;
-
-/** What a value is, by its first byte. */
-export const jsonKind = { string: 1, number: 2, object: 3, array: 4, true: 5, false: 6, null: 7 } as const;
-export type JsonKind = (typeof jsonKind)[keyof typeof jsonKind];
-
-/** How a message names each kind. */
-export const kindNames: Readonly<Record<JsonKind, string>> = {
-  1: "a string",
-  2: "a number",
-  3: "an object",
-  4: "an array",
-  5: "true",
-  6: "false",
-  7: "null",
-};
 
 const kinds = new Uint8Array(256);
 kinds[byte.quote] = jsonKind.string;

@@ -1,10 +1,11 @@
 import { limits } from "../limits.ts";
-import { attributeTags, recordTags, unreadableTags } from "../log-tags.ts";
-import { quoted } from "../quoted.ts";
+import { attributeTags, recordTags } from "../log-tags.ts";
 import { FieldNames } from "./field-names.ts";
-import { findField, shortText, shownValue } from "./json-fields.ts";
+import { findField, shortText } from "./json-fields.ts";
+import { type JsonKind, jsonKind } from "./json-kind.ts";
 import { readSeverity, readTime, type Wide } from "./json-numbers.ts";
-import { type JsonKind, type JsonReader, jsonKind, kindNames } from "./json-reader.ts";
+import type { JsonReader } from "./json-reader.ts";
+import { describeProblem, type JsonValue, type Problem, type RecordValues } from "./record-problem.ts";
 import type { JsonText, WireWriter } from "./wire-writer.ts";
 
 const field = { time: 1, severity: 2, logger: 3, message: 4, attributes: 5 } as const;
@@ -23,22 +24,6 @@ const boundsEach = 6;
 /** A tag, two lengths, a fixed64, each rounded up: what a field can take on the wire beside its text. */
 const fieldBytesMax = 24;
 
-/** The last value of a field: its text is that of a string, or of the number as it is written. */
-interface JsonValue extends JsonText {
-  /** 0: there is none, or null. */
-  kind: JsonKind | 0;
-  /** With its quotes. */
-  wholeStart: number;
-  wholeEnd: number;
-}
-
-/** What can be wrong with a record; its words are made only for a record that is told of. */
-type Problem =
-  | { readonly field: "record"; readonly kind: JsonKind }
-  | { readonly field: "time" | "severity" | "logger" | "message" | "attributes" }
-  | { readonly field: "attribute"; readonly kind: JsonKind; readonly start: number; readonly end: number }
-  | { readonly field: "attributeCount" };
-
 /**
  * One record in JSON: where its fields lie, and what is wrong with them. One object serves all records of a batch, so
  * that reading one allocates nothing as a rule. What is given twice counts as given last, and null as not given; a value
@@ -47,7 +32,7 @@ type Problem =
 export class JsonRecord {
   /** Keys that log.proto does not have. */
   unknownFields = 0;
-  readonly #values = {
+  readonly #values: RecordValues = {
     time: emptyValue(),
     severity: emptyValue(),
     logger: emptyValue(),
@@ -88,32 +73,7 @@ export class JsonRecord {
 
   /** Why the record that was read last cannot be taken: the first reason in the order of log.proto. */
   problem({ bytes }: JsonReader): string {
-    const problem = this.#problem;
-    if (problem === undefined) return "";
-    const { time, severity, logger, message, attributes } = this.#values;
-    const limit = limits.attributesMax;
-    switch (problem.field) {
-      case "record":
-        return `record is ${kindNames[problem.kind]}, wanted an object`;
-      case "time":
-        return `time_unix_nano is ${shown(bytes, time)}, wanted nanoseconds since 1970 or RFC 3339, from 1970 to 2554`;
-      case "severity": {
-        const wanted = `wanted a name such as WARN or a number from 0 to ${limits.severityMax}`;
-        return `severity is ${shown(bytes, severity)}, ${wanted}`;
-      }
-      case "logger":
-        return `logger is ${shown(bytes, logger)}, wanted a string`;
-      case "message":
-        return `message is ${shown(bytes, message)}, wanted a string`;
-      case "attributes":
-        return `attributes is ${shown(bytes, attributes)}, wanted an object`;
-      case "attributeCount":
-        return `attributes has ${this.#attributeCount} entries, the limit is ${limit}`;
-      case "attribute": {
-        const name = quoted(bytes.subarray(problem.start, problem.end));
-        return `attributes[${name}] is ${kindNames[problem.kind]}, wanted a string, a number, true, false or null`;
-      }
-    }
+    return this.#problem === undefined ? "" : describeProblem(bytes, this.#problem, this.#values);
   }
 
   /** More than this the record does not take on the wire. */
@@ -189,7 +149,8 @@ export class JsonRecord {
     }
     reader.enter();
     for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) this.#readAttribute(reader);
-    if (this.#attributeCount > limits.attributesMax) this.#attributeProblem ??= { field: "attributeCount" };
+    if (this.#attributeCount > limits.attributesMax)
+      this.#attributeProblem ??= { field: "attributeCount", count: this.#attributeCount };
   }
 
   #findProblem({ bytes }: JsonReader): Problem | undefined {
@@ -237,29 +198,6 @@ export class JsonRecord {
   }
 }
 
-/** Writes what stands for a record that could not be read; of its text no more than `keptBytesMax`. */
-export function writeUnreadable(
-  writer: WireWriter,
-  json: Buffer,
-  reason: string,
-  keptBytesMax: number,
-): number {
-  const kept = Math.min(json.length, keptBytesMax);
-  const why = Buffer.from(reason);
-  const bytesMax = kept + why.length + 2 * fieldBytesMax;
-  const start = writer.open(recordTags.unreadable, bytesMax);
-  writer.varint(unreadableTags.json);
-  writer.varint(kept);
-  writer.raw(json, 0, kept);
-  writer.varint(unreadableTags.jsonBytes);
-  writer.varint(json.length);
-  writer.varint(unreadableTags.reason);
-  writer.varint(why.length);
-  writer.raw(why, 0, why.length);
-  writer.close(start, bytesMax);
-  return kept;
-}
-
 function emptyValue(): JsonValue {
   return { kind: 0, start: 0, end: 0, isPlain: true, wholeStart: 0, wholeEnd: 0 };
 }
@@ -270,9 +208,4 @@ function hasText({ kind }: JsonValue): boolean {
 
 function lengthOf({ start, end }: JsonText): number {
   return end - start;
-}
-
-/** A value, for a message. */
-function shown(bytes: Buffer, { wholeStart, wholeEnd }: JsonValue): string {
-  return shownValue(bytes, wholeStart, wholeEnd);
 }

@@ -1,6 +1,7 @@
 import { FieldNames } from "./field-names.ts";
 import { findField, textBytes } from "./json-fields.ts";
-import { JsonReader, jsonKind } from "./json-reader.ts";
+import { jsonKind } from "./json-kind.ts";
+import { JsonReader } from "./json-reader.ts";
 
 export interface SessionNameInJson {
   readonly deviceId: string;

@@ -11,7 +11,7 @@ import { type Intake, refusalOf } from "../intake.ts";
 import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
 import { blameSender } from "./blame-sender.ts";
-import { createBoundedGzip } from "./bounded-gzip.ts";
+import { createGzip } from "./gzip.ts";
 import { keepBytes, takeBytes, withBytes } from "./json-bytes.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { refusalError } from "./refusal-error.ts";
@@ -69,11 +69,11 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
 
 type Implementation = ServiceImpl<typeof IngestService>;
 
-function createHandlers({ startRpc, requestBytesMax }: IngestRoutesOptions) {
+function createHandlers({ startRpc, unpacker, requestBytesMax }: IngestRoutesOptions) {
   const budget = new RequestBudget(requestBytesMax);
   const shared = {
     grpc: false, // the other face serves it, many times faster
-    acceptCompression: [createBoundedGzip()],
+    acceptCompression: [createGzip(unpacker)],
     // Fields that are not known are many when somebody means harm, and each would be an object.
     binaryOptions: { readUnknownFields: false },
     // connect passes all of them on to its JSON serialization, which takes a decoder too.

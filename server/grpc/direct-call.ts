@@ -2,7 +2,7 @@ import type { ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { invalidArgument } from "../verdict.ts";
+import { refusalOf } from "../intake.ts";
 import type { CallHandler, IngestCall, Status } from "./ingest-calls.ts";
 import { MessageReader, prefixBytes } from "./message-reader.ts";
 
@@ -23,6 +23,8 @@ export class DirectCall implements IngestCall {
   readonly #reader: MessageReader;
   readonly #onStatus: (code: string) => void;
   readonly #deadline: NodeJS.Timeout | undefined;
+  readonly #unpack: ((packed: Buffer) => Promise<Buffer>) | undefined;
+  #isUnpacking = false;
   #handler: CallHandler | undefined;
   #messages: Buffer[] = [];
   #sent: (() => void)[] = [];
@@ -35,15 +37,19 @@ export class DirectCall implements IngestCall {
     {
       messageBytesMax,
       timeoutMs,
+      unpack,
       onStatus,
     }: {
       readonly messageBytesMax: number;
+      /** Set when messages may be compressed. */
+      readonly unpack: ((packed: Buffer) => Promise<Buffer>) | undefined;
       readonly timeoutMs: number | undefined;
       readonly onStatus: (code: string) => void;
     },
   ) {
     this.#stream = stream;
-    this.#reader = new MessageReader(messageBytesMax);
+    this.#unpack = unpack;
+    this.#reader = new MessageReader(messageBytesMax, unpack !== undefined);
     this.#onStatus = onStatus;
     if (timeoutMs !== undefined) {
       const late = { code: status.DEADLINE_EXCEEDED, details: "Deadline exceeded" };
@@ -75,11 +81,12 @@ export class DirectCall implements IngestCall {
   /** Hands out what has arrived, for as long as it is wanted, then reads on. */
   read(): void {
     const [reader, handler] = [this.#reader, this.#handler];
-    if (handler === undefined) return;
+    if (handler === undefined || this.#isUnpacking) return;
     try {
       while (handler.wantsMore && !this.#isOver) {
         const message = reader.next();
         if (message === undefined) break;
+        if (reader.isPacked) return void this.#handOutUnpacked(message, handler);
         handler.message(message);
       }
     } catch (error) {
@@ -91,6 +98,22 @@ export class DirectCall implements IngestCall {
     else if (!this.#hasAllPieces) this.#stream.resume();
     else if (reader.isEmpty) handler.complete();
     else this.#giveUp(new InvalidBatchError("request", "ends within a message"));
+  }
+
+  /** Reads no further until the message is unpacked. */
+  async #handOutUnpacked(packed: Buffer, handler: CallHandler): Promise<void> {
+    this.#isUnpacking = true;
+    this.pause();
+    try {
+      const message = await this.#unpack!(packed);
+      if (!this.#isOver) handler.message(message);
+    } catch (error) {
+      this.#giveUp(error);
+      return;
+    } finally {
+      this.#isUnpacking = false;
+    }
+    this.read();
   }
 
   pause(): void {
@@ -142,9 +165,7 @@ export class DirectCall implements IngestCall {
   }
 
   #giveUp(error: unknown): void {
-    if (!(error instanceof InvalidBatchError)) throw error;
-    const { field, message } = error;
-    this.#handler?.unreadable({ code: invalidArgument, field, message, retryDelayMs: 0 });
+    if (!this.#isOver) this.#handler?.unreadable(refusalOf(error));
   }
 
   #close(code: string): void {

@@ -16,8 +16,11 @@ import { Tunnel } from "./tunnel.ts";
 /** A message beyond this is not read, and its call ends. Up to here too large a batch is answered by name. */
 const messageBytesMax = 2 * limits.batchBytesMax;
 
-/** What is out of the ordinary may be compressed, and costs more: a batch, and what a request has beside it. */
-const innerMessageBytesMax = limits.batchBytesMax + 64 * 1024;
+/** One that is compressed unpacks to a batch, and what a request has beside it. */
+const unpackedBytesMax = limits.batchBytesMax + 64 * 1024;
+
+/** Of what grpc-js serves: names of sessions, health, reflection. It unpacks as many at once as it is sent. */
+const innerMessageBytesMax = 64 * 1024;
 
 /**
  * What a device may send that the server has not read yet, on one stream and on one connection: so much is held for it
@@ -67,7 +70,7 @@ export function createGrpcFace(
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
     const misdirected = checkHost({ rawHeaders });
     if (misdirected !== undefined) return refuse(stream, headers, misdirected);
-    if (takeDirectly(stream, headers, { ...parts, messageBytesMax })) return;
+    if (takeDirectly(stream, headers, { ...parts, messageBytesMax, unpackedBytesMax })) return;
     if (!refuseUnknown(stream, headers, inner)) tunnel.pass(stream, headers);
   });
   return {

@@ -42,7 +42,7 @@ export const ingestService = {
 } as unknown as ServiceDefinition;
 
 /**
- * What is left to grpc-js: GetSession, and those calls of the others that are compressed or otherwise out of the
+ * What is left to grpc-js: GetSession, and those calls of the others that are out of the
  * ordinary (see DirectCalls).
  */
 export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation {

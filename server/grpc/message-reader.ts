@@ -22,10 +22,14 @@ export class MessageReader {
   /** The beginning of a message, with its prefix, and how much of it is there. */
   #partial: Buffer = nothing;
   #filled = 0;
+  readonly #takesPacked: boolean;
+  /** Whether the message that {@link next} gave last is compressed. */
+  isPacked = false;
 
   /** A longer message is refused by its announced length, before it is read. */
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, takesPacked = false) {
     this.#bytesMax = bytesMax;
+    this.#takesPacked = takesPacked;
   }
 
   push(piece: Buffer): void {
@@ -86,7 +90,8 @@ export class MessageReader {
   }
 
   #lengthAt(bytes: Buffer, position: number): number {
-    if (bytes[position] !== 0) {
+    this.isPacked = bytes[position] !== 0;
+    if (this.isPacked && !(this.#takesPacked && bytes[position] === 1)) {
       throw new InvalidBatchError("request", "is compressed, and no grpc-encoding says how");
     }
     const length = bytes.readUInt32BE(position + 1);

@@ -17,7 +17,7 @@ export interface CostlyRequest {
 
 const grpc = { transport: "grpc", contentType: "application/grpc" } as const;
 
-const fill = (piece: string | Uint8Array, bytes: number) => Buffer.alloc(bytes, piece as string);
+const fill = (piece: string | Uint8Array, bytes: number) => Buffer.alloc(bytes, piece);
 
 /**
  * The largest that there can be: 10,000 records that fill 1 MiB, with eight attributes each, in the order in which a

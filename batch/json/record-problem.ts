@@ -1,0 +1,53 @@
+import { limits } from "../limits.ts";
+import { quoted } from "../quoted.ts";
+import { shownValue } from "./json-fields.ts";
+import { type JsonKind, kindNames } from "./json-kind.ts";
+import type { JsonText } from "./wire-writer.ts";
+
+/** The last value of a field: its text is that of a string, or of the number as it is written. */
+export interface JsonValue extends JsonText {
+  /** 0: there is none, or null. */
+  kind: JsonKind | 0;
+  /** With its quotes. */
+  wholeStart: number;
+  wholeEnd: number;
+}
+
+/** What can be wrong with a record; its words are made only for a record that is told of. */
+export type Problem =
+  | { readonly field: "record"; readonly kind: JsonKind }
+  | { readonly field: "time" | "severity" | "logger" | "message" | "attributes" }
+  | { readonly field: "attribute"; readonly kind: JsonKind; readonly start: number; readonly end: number }
+  | { readonly field: "attributeCount"; readonly count: number };
+
+/** The last values of all fields. */
+export type RecordValues = Readonly<
+  Record<"time" | "severity" | "logger" | "message" | "attributes", JsonValue>
+>;
+
+/** The field, what its value is, and what is wanted. */
+export function describeProblem(bytes: Buffer, problem: Problem, values: RecordValues): string {
+  const value = (name: keyof RecordValues) =>
+    shownValue(bytes, values[name].wholeStart, values[name].wholeEnd);
+  switch (problem.field) {
+    case "record":
+      return `record is ${kindNames[problem.kind]}, wanted an object`;
+    case "time":
+      return `time_unix_nano is ${value("time")}, wanted nanoseconds since 1970 or RFC 3339, from 1970 to 2554`;
+    case "severity": {
+      const wanted = `wanted a name such as WARN or a number from 0 to ${limits.severityMax}`;
+      return `severity is ${value("severity")}, ${wanted}`;
+    }
+    case "logger":
+    case "message":
+      return `${problem.field} is ${value(problem.field)}, wanted a string`;
+    case "attributes":
+      return `attributes is ${value("attributes")}, wanted an object`;
+    case "attributeCount":
+      return `attributes has ${problem.count} entries, the limit is ${limits.attributesMax}`;
+    case "attribute": {
+      const name = quoted(bytes.subarray(problem.start, problem.end));
+      return `attributes[${name}] is ${kindNames[problem.kind]}, wanted a string, a number, true, false or null`;
+    }
+  }
+}
