@@ -30,6 +30,10 @@ export function toConnectError(error: unknown): ConnectError {
       Code.DeadlineExceeded,
     );
   }
+  // The reason of a signal that aborts when its caller has gone.
+  if (error instanceof Error && error.name === "AbortError") {
+    return new ConnectError("the caller left", Code.Canceled);
+  }
   if (error instanceof BusyError) return later("too many queries at once", Code.ResourceExhausted, error);
   if (isUnavailable(error))
     return later("the database cannot be reached or is busy", Code.Unavailable, error);

@@ -1,13 +1,13 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import {
   Code,
-  ConnectError,
+  type ConnectError,
   type ConnectRouter,
   createConnectRouter,
   createContextValues,
   type Interceptor,
 } from "@connectrpc/connect";
-import type { Compression, UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "#lib/logger.ts";
@@ -35,8 +35,8 @@ export function createRpcHandlers(
 ): RpcHandlers {
   const told = (error: unknown): ConnectError => {
     const mapped = toConnectError(error);
-    // The cause is what the caller must not see and we must.
-    if (mapped.cause !== undefined) {
+    // The cause is what the caller must not see and we must, but for why it left.
+    if (mapped.cause !== undefined && !left.has(mapped.code)) {
       logger[mapped.code === Code.Internal ? "error" : "warn"]({ err: mapped.cause }, mapped.rawMessage);
     }
     return mapped;
@@ -73,7 +73,7 @@ export function createRpcHandlers(
     interceptors: [edge, cache],
     jsonOptions,
     readMaxBytes: requestBytesMax,
-    acceptCompression: [compressionGzip, blamingSender(compressionBrotli)],
+    acceptCompression: [compressionGzip, compressionBrotli],
     requestGate: ({ values, method }) => {
       const fault = values.get(requestFault);
       if (fault === undefined) return;
@@ -91,21 +91,6 @@ export function rpcPath(service: DescService, methodName: string): string {
   return `/${service.typeName}/${methodName}`;
 }
 
-/** connect-node knows which errors of gzip are the sender's mistake, but not which of Brotli: all there are. */
-function blamingSender(compression: Compression): Compression {
-  return {
-    ...compression,
-    async decompress(...compressed) {
-      try {
-        return await compression.decompress(...compressed);
-      } catch (error) {
-        const { code, rawMessage } = ConnectError.from(error);
-        throw new ConnectError(rawMessage, code === Code.Internal ? Code.InvalidArgument : code);
-      }
-    },
-  };
-}
-
 function inspected(handler: UniversalHandler): UniversalHandler {
   const handle = async (original: Parameters<UniversalHandler>[0]) => {
     const contextValues = original.contextValues ?? createContextValues();
@@ -115,6 +100,8 @@ function inspected(handler: UniversalHandler): UniversalHandler {
   };
   return Object.assign(handle, handler);
 }
+
+const left: ReadonlySet<Code> = new Set([Code.Canceled, Code.Aborted]);
 
 const rpcTypes: Readonly<Record<DescMethod["methodKind"], RpcType>> = {
   unary: "unary",

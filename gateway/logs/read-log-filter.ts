@@ -131,6 +131,11 @@ function readAttributes(field: string, conditions: readonly AttributeCondition[]
       const wanted = `wanted a name of 1 to ${limits.attributeKeyBytesMax} bytes`;
       throw new InvalidFieldError(field, `${show(name)}, ${wanted}`);
     }
+    const valueBytes = Buffer.byteLength(value ?? "");
+    if (valueBytes > limits.attributeValueBytesMax) {
+      const wanted = `wanted at most ${limits.attributeValueBytesMax}`;
+      throw new InvalidFieldError(field, `a value of ${valueBytes} bytes, ${wanted}`);
+    }
     return { name, value };
   });
 }

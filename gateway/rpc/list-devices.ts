@@ -12,7 +12,7 @@ import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
 import { type DeviceRow, deviceColumns, deviceDay, errorShare, toDevice } from "../devices/device-row.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
-import { readText } from "../logs/read-log-filter.ts";
+import { deviceIdForm, readText } from "../logs/read-log-filter.ts";
 import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
 import { readPageSize } from "../page-size.ts";
 import { decodePageToken, encodePageToken, type Position } from "../page-token.ts";
@@ -33,7 +33,7 @@ export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["l
       "ListDevices",
       { ...wish, sortKey: request.order || DeviceOrder.DEVICE_ID },
     ]);
-    const after = readPosition(decodePageToken(query, request.pageToken));
+    const after = readPosition(decodePageToken(query, request.pageToken), wish.sortKey);
     const found = await reader.read(
       "list_devices",
       callerOf(context),
@@ -123,15 +123,20 @@ function readSilence(duration: Duration): number {
   throw new InvalidFieldError("silent_for", `${duration.seconds} s, wanted 0 s to ${silenceDaysMax} days`);
 }
 
-/** A forged token gets no further than to a number. */
-function readPosition(position: Position | undefined): Position | undefined {
+/** A token can be forged: what comes out of it must be what PostgreSQL takes for a value of the key. */
+function readPosition(position: Position | undefined, { type }: SortKey): Position | undefined {
   if (position === undefined) return undefined;
-  const [value = "", deviceId] = position;
-  const isForged = position.length !== 2 || !/^[A-Za-z0-9._:-]{1,128}$/.test(value);
-  if (isForged || (value !== deviceId && !/^-?\d{1,18}(\.\d{1,20})?(e-\d{1,3})?$/.test(value))) {
+  const [value = "", deviceId = "", ...more] = position;
+  if (!sortKeyForms[type].test(value) || !deviceIdForm.test(deviceId) || more.length > 0) {
     throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
   }
   return position;
 }
 
+/** A share is of 0 to 1, and never so small that its exponent has three digits. */
+const sortKeyForms: Readonly<Record<SortKey["type"], RegExp>> = {
+  text: deviceIdForm,
+  int8: /^-?\d{1,18}$/,
+  float8: /^\d{1,3}(\.\d{1,20})?(e-\d{1,2})?$/,
+};
 const silenceDaysMax = 36_500;

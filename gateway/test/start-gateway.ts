@@ -2,6 +2,7 @@ import type { AddressInfo } from "node:net";
 import { Redis } from "ioredis";
 import { pino } from "pino";
 import { listen } from "#lib/admin-server.ts";
+import type { Logger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { commandConnection, readConnection } from "#stream/connection.ts";
@@ -23,6 +24,7 @@ export async function startGateway(
     corsOrigins = [],
     redisUrl,
     tails = {},
+    logger = pino({ level: "silent" }),
   }: {
     connectionsMax?: number;
     queryTimeoutMs?: number;
@@ -33,6 +35,7 @@ export async function startGateway(
     corsOrigins?: readonly string[];
     redisUrl?: string;
     tails?: Partial<TailOptions>;
+    logger?: Logger;
   } = {},
 ) {
   const pool = openPool(databaseUrl, { reading: true, connectionsMax, timeoutMs: queryTimeoutMs });
@@ -55,7 +58,7 @@ export async function startGateway(
     options: { connectionsMax, queryTimeoutMs, heavyQueriesMax },
     readiness: new Readiness([]),
     registry,
-    logger: pino({ level: "silent" }),
+    logger,
   });
   await listen(listener.server, { host: "127.0.0.1", port: 0 });
   const { port } = listener.server.address() as AddressInfo;

@@ -1,6 +1,8 @@
+import { gzipSync } from "node:zlib";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Random } from "#batch/testing/random.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { largeValue, texts, values } from "./query-values.ts";
 
 /** One request of HTTP/1.1 as it goes over the wire, each character a byte. */
 export function randomQuery(random: Random): string {
@@ -20,83 +22,6 @@ const restPaths: readonly (readonly [path: string, input: DescMessage])[] = [
   ["/v1/incidents", QueryService.method.listIncidents.input],
 ];
 
-const texts = [
-  "",
-  "good",
-  "GOOD",
-  "0",
-  "1",
-  "-1",
-  "1000",
-  "1001",
-  "9999999999",
-  "18446744073709551615",
-  "18446744073709551616",
-  "1e3",
-  "NaN",
-  "true",
-  "2026-01-01T00:00:00Z",
-  "0001-01-01T00:00:00Z",
-  "9999-12-31T23:59:59.999999999Z",
-  "0000-01-01T00:00:00Z",
-  "10000-01-01T00:00:00Z",
-  "2026-02-30T00:00:00Z",
-  "2026-01-01T00:00:00+25:00",
-  "2026-01-01",
-  "1h",
-  "1s",
-  "0s",
-  "-1s",
-  "0.000000001s",
-  "315576000001s",
-  "ERROR",
-  "SEVERITY_ERROR",
-  "25",
-  "\0",
-  "\ud800",
-  "\uffff",
-  "\u{1f680}".repeat(100),
-  "%",
-  "%%%",
-  "_",
-  "\\",
-  "'",
-  '"',
-  "a=b",
-  "=",
-  "a\\=b=c",
-  "\\",
-  "'; drop table records; --",
-  "x".repeat(257),
-  "x".repeat(5_000),
-  "AAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-  "YWJjZGVmZ2hpamtsbW5vcA",
-  "🚀",
-  "\u202e",
-  "logger",
-  "message",
-  "../..",
-];
-
-const values = [
-  null,
-  true,
-  0,
-  -1,
-  1.5,
-  1e300,
-  -0,
-  [],
-  {},
-  [[]],
-  [null],
-  { a: 1 },
-  { name: "a" },
-  { name: "\0", value: "b" },
-  { seconds: 1 },
-  { nanos: -1 },
-] as const;
-
 function restRequest(random: Random): string {
   const [path, input] = random.pick(restPaths);
   const parameters = random.list(5, () => {
@@ -108,7 +33,9 @@ function restRequest(random: Random): string {
 
 function postRequest(random: Random): string {
   const { name, input } = random.pick(methods);
-  const body = Buffer.from(jsonOf(random, input)).toString("latin1");
+  const json = Buffer.from(jsonOf(random, input));
+  const isPacked = random.chance(0.1);
+  const body = (isPacked ? gzipSync(json) : json).toString("latin1");
   const contentType = random.chance(0.9)
     ? "application/json"
     : random.pick([
@@ -124,6 +51,7 @@ function postRequest(random: Random): string {
     [
       `Content-Type: ${contentType}`,
       `Content-Length: ${random.chance(0.97) ? body.length : random.pick([0, body.length + 5, -1, 1e20])}`,
+      ...(isPacked ? ["Content-Encoding: gzip"] : []),
       ...(random.chance(0.05) ? [`Content-Encoding: ${random.pick(["gzip", "br", "x"])}`] : []),
       ...(random.chance(0.05)
         ? [`Connect-Timeout-Ms: ${random.pick(["0", "1", "-5", "x", "99999999999"])}`]
@@ -219,7 +147,7 @@ function jsonOf(random: Random, input: DescMessage): string {
     const { jsonName } = random.pick(input.fields);
     return [
       random.chance(0.95) ? jsonName : random.pick(texts),
-      random.pick<unknown>([...texts, ...values]),
+      random.chance(0.1) ? largeValue(random) : random.pick<unknown>([...texts, ...values]),
     ] as const;
   });
   const json = JSON.stringify(Object.fromEntries(fields));
