@@ -18,7 +18,7 @@ export function firstSteps({
   });
   const address = grpc === "127.0.0.1:50051" ? "" : ` --address ${grpc}`;
   return `  Queries, page, Connect and gRPC-Web   http://${http}
-  gRPC (ingest, health, reflection)     ${grpc}${tls ? `\n  All of that with TLS                  https://${tls}` : ""}
+  gRPC, and all else over HTTP/2        ${grpc}${tls ? `\n  With TLS                              https://${tls}` : ""}
   Logs of every part                    ${logs}
   Data                                  ${data}
 

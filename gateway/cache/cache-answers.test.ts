@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Redis } from "ioredis";
 import { Pool } from "pg";
+import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { startRedis, type TestRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
@@ -62,6 +66,25 @@ async function countHits(): Promise<number> {
   const text = await (await fetch(`${gateway.url}/metrics`)).text();
   return Number(/^fleetlog_cache_answers_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
 }
+
+test("gRPC and gRPC-Web read an answer from the cache, its status with it", async () => {
+  await cachedAnswer(`/v1/logs?${closed}`);
+  for (const transport of [
+    createGrpcTransport({ baseUrl: gateway.url }),
+    createGrpcWebTransport({ baseUrl: gateway.url, httpVersion: "1.1" }),
+    createGrpcWebTransport({ baseUrl: gateway.url, httpVersion: "2" }),
+  ]) {
+    let cache: string | null = null;
+    const { logs } = await createClient(QueryService, transport).listLogs(
+      {
+        startTime: timestampFromDate(new Date("2026-01-01T00:00:00Z")),
+        endTime: timestampFromDate(new Date("2026-01-01T01:00:00Z")),
+      },
+      { onHeader: (header) => (cache = header.get("x-cache")) },
+    );
+    assert.deepEqual([logs.length, cache], [4, "hit"]);
+  }
+});
 
 test("the same words get the same bytes, compressed or not, and are counted; other words for it come from Redis", async () => {
   const path = `/v1/logs?${closed}&page_size=3`;

@@ -76,17 +76,18 @@ export function cacheAnswers(
 type Request = Parameters<ReturnType<Interceptor>>[0];
 
 function answerOf(request: Request, output: DescMessage, bytes: Uint8Array) {
+  const contentType = contentTypeOf(request);
   return {
     stream: false as const,
     service: request.service,
     method: request.method,
-    header: new Headers({ "content-type": contentTypeOf(request) }),
-    trailer: new Headers(),
+    header: new Headers({ "content-type": contentType }),
+    trailer: new Headers(/^application\/grpc/i.test(contentType) ? { "grpc-status": "0" } : {}),
     message: fromBinary(output, bytes),
   } as Awaited<ReturnType<ReturnType<Interceptor>>>;
 }
 
-/** Connect sets it on the answers of methods that were called; a client that finds none reads nothing. */
+/** Connect sets it, and the status of gRPC, on the answers of methods that were called; a client that finds none reads nothing. */
 function contentTypeOf({ requestMethod, url, header }: Request): string {
   if (requestMethod === "GET") return `application/${new URL(url).searchParams.get("encoding") ?? "proto"}`;
   return (header.get("content-type") ?? "application/json").split(";", 1)[0] ?? "";

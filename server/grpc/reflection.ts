@@ -3,11 +3,16 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { ReflectionService } from "@grpc/reflection";
 import { service as healthService } from "grpc-health-check";
 import { file_fleetlog_v1_ingest } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { file_fleetlog_v1_query } from "#proto/gen/fleetlog/v1/query_pb.ts";
 
-/** Server reflection, v1 and v1alpha, of what this server serves. */
+/**
+ * Server reflection, v1 and v1alpha, of what clients meet at the front door: also of QueryService, which gateways serve. Nginx
+ * asks ingest servers for it.
+ */
 export function createReflection(): ReflectionService {
   const files = new Map<string, Buffer>();
   collect(file_fleetlog_v1_ingest, files);
+  collect(file_fleetlog_v1_query, files);
   // All that the library reads of a package definition is the encoded files of each of its values.
   return new ReflectionService({
     ingest: { fileDescriptorProtos: [...files.values()] },
