@@ -41,7 +41,7 @@ export type Config = ReturnType<typeof readConfig>;
 
 function address() {
   const form = 'wanted host:port, such as "nginx:8080"';
-  return z.string(form).regex(/^[\w.-]+:\d{1,5}$/, form);
+  return z.string(form).regex(/^([\w.-]+|\[[\da-fA-F:]+\]):\d{1,5}$/, form);
 }
 
 function list(each: RegExp, form: string) {

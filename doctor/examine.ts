@@ -66,7 +66,7 @@ async function nginxFindings(file: string, http: string | undefined): Promise<Fi
   const ports = findAll(parseNginxConf(text), "listen")
     .filter(({ directive }) => directive.args.includes("ssl"))
     .map(({ directive }) => Number(directive.args[0]?.replace(/^.*:/, "")));
-  const host = http?.slice(0, http.lastIndexOf(":"));
+  const host = http?.slice(0, http.lastIndexOf(":")).replace(/^\[|\]$/g, "");
   const certificates = host ? await Promise.all(ports.map((port) => checkCertificate(host, port))) : [];
   return [...checkNginxConf(text), ...certificates];
 }

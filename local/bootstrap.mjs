@@ -4,7 +4,7 @@
 //   node local/bootstrap.mjs local/start.ts [arguments…]
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,6 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const pinnedNode = join(root, "node_modules/node/bin/node");
 const lock = join(root, ".fleetlog/install.lock");
 const lockWaitMs = 10 * 60_000;
+const pidWithinMs = 10_000;
 
 /** Installs if needed, runs `script` (a path inside the project) on the pinned Node and ends like it. */
 export async function enter(script, args) {
@@ -69,7 +70,7 @@ async function takeLock() {
   for (;;) {
     try {
       mkdirSync(lock);
-      writeFileSync(join(lock, "pid"), String(process.pid));
+      writeFileSync(join(lock, "pid"), `${process.pid} ${startOf(process.pid)}`);
       process.on("exit", () => rmSync(lock, { recursive: true, force: true }));
       return;
     } catch (error) {
@@ -81,12 +82,26 @@ async function takeLock() {
   }
 }
 
+/** By its pid and when it began: after a crash the number alone may be another process. */
 function holderIsAlive() {
   try {
-    process.kill(Number(readFileSync(join(lock, "pid"), "utf8")), 0);
-    return true;
-  } catch (error) {
-    return error.code === "EPERM" || error.code === "ENOENT"; // ENOENT: taken a moment ago, no pid written yet
+    const [pid, ...start] = readFileSync(join(lock, "pid"), "utf8").split(" ");
+    return startOf(pid) !== "" && startOf(pid) === start.join(" ");
+  } catch {
+    // Taken a moment ago and no pid written yet, or killed in between.
+    return Date.now() - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? 0) < pidWithinMs;
+  }
+}
+
+/** When a process began, as its system tells it; empty when there is none. */
+function startOf(pid) {
+  if (process.platform !== "linux")
+    return spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).stdout.trim();
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
   }
 }
 

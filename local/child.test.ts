@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
 import { Child, type ChildOptions } from "./child.ts";
+import { endLeftovers, writePidFile } from "./leftovers.ts";
 import { processIdentity } from "./process-identity.ts";
 
 let folder: string;
@@ -19,11 +21,11 @@ test("stops a child by its signal and forgets its pid", async () => {
     shell("gentle", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"),
   );
   await child.until(async () => child.output().includes("up") || undefined, 5_000);
-  assert.ok(existsSync(join(folder, "gentle.pid")));
+  assert.ok(existsSync(join(folder, "run/gentle.pid")));
   await child.stop();
   assert.deepEqual(await child.exited, { code: 0, signal: null });
   assert.match(child.output(), /bye/);
-  assert.ok(!existsSync(join(folder, "gentle.pid")));
+  assert.ok(!existsSync(join(folder, "run/gentle.pid")));
 });
 
 test("kills a child that does not stop in time, and what that child started", async () => {
@@ -73,7 +75,7 @@ test("ends what an earlier start left behind, and nothing that only has its pid"
   const left = await Child.start(options);
   const identity = await readFile(options.pidFile, "utf8");
 
-  await writeFile(options.pidFile, identity.replace(/ \S+$/, " 1"));
+  await writeFile(options.pidFile, identity.replace(/ .+$/m, " 1"));
   const other = await Child.start({ ...options, name: "other" });
   assert.ok(!left.hasExited, "another process with the same pid is left alone");
   await other.stop();
@@ -84,12 +86,42 @@ test("ends what an earlier start left behind, and nothing that only has its pid"
   await next.stop();
 });
 
+test("ends what a child that was killed leaves behind, at once or with the next start", async () => {
+  const script = "sleep 1000 & echo $!; wait";
+  const options = shell("master", script);
+  const master = await Child.start(options);
+  const worker = Number(await master.until(async () => master.output().trim() || undefined, 5_000));
+  process.kill(master.pid, "SIGKILL");
+  await master.exited;
+  await waitFor("the worker to end", () => processIdentity(worker) === undefined);
+
+  // As if we had been killed too: a group without its leader, and its pid file.
+  const group = spawn("/bin/sh", ["-c", "sleep 1000 & echo $!; exec sleep 1000"], {
+    cwd: folder,
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const orphan = Number(
+    await new Promise<string>((resolve) => group.stdout.once("data", (data) => resolve(String(data)))),
+  );
+  writePidFile(options.pidFile, group.pid ?? 0, "SIGTERM");
+  const ended = new Promise((resolve) => group.once("exit", resolve));
+  process.kill(group.pid ?? 0, "SIGKILL");
+  await ended;
+  assert.ok(processIdentity(orphan), "it goes on without its leader");
+  await endLeftovers(join(folder, "elsewhere"));
+  assert.ok(processIdentity(orphan), "another folder's is left alone");
+  await endLeftovers(folder);
+  await waitFor("the orphan to end", () => processIdentity(orphan) === undefined);
+});
+
 function shell(name: string, script: string): ChildOptions {
   return {
     name,
     command: "/bin/sh",
     args: ["-c", script],
+    cwd: folder,
     logFile: join(folder, `${name}.log`),
-    pidFile: join(folder, `${name}.pid`),
+    pidFile: join(folder, "run", `${name}.pid`),
   };
 }

@@ -1,17 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { processIdentity } from "./process-identity.ts";
+import { endLeftover, endOrphans, signalGroup, writePidFile } from "./leftovers.ts";
 
 export interface ChildOptions {
   /** For messages: "Redis", "server 1". */
@@ -25,11 +16,16 @@ export interface ChildOptions {
   readonly logFile: string;
   /** Names the running process, so that the next start finds what this one might leave behind. */
   readonly pidFile: string;
+  /** Aborted: it is waited for by `until` no longer. */
+  readonly signal?: AbortSignal;
   /** Said after the log when it does not come up: what to do about it. */
   readonly advice?: string;
   readonly stopSignal?: NodeJS.Signals;
   readonly stopWithinMs?: number;
 }
+
+/** Ours drain within that, and what acknowledges survives a SIGKILL. */
+const stopWithinMsDefault = 10_000;
 
 export interface ChildExit {
   readonly code: number | null;
@@ -71,7 +67,7 @@ export class Child {
 
   /** Starts the process; resolves when it runs, which does not yet mean that it is ready. */
   static async start(options: ChildOptions): Promise<Child> {
-    await endLeftover(options);
+    await endLeftover(options.name, options.pidFile, dirname(dirname(options.pidFile)));
     mkdirSync(dirname(options.logFile), { recursive: true });
     const log = openSync(options.logFile, "a");
     try {
@@ -106,6 +102,7 @@ export class Child {
         this.#exit = { code, signal };
         Child.#all.delete(this);
         this.#watchdog.stdin?.end("released\n");
+        endOrphans(this.pid);
         rmSync(options.pidFile, { force: true });
         resolve(this.#exit);
       });
@@ -118,7 +115,7 @@ export class Child {
     this.#watchdog.on("error", () => {}); // without a shell there is no watchdog, and pid files must do
     this.#watchdog.stdin?.on("error", () => {}); // it may be gone before it is released: nothing is left to do
     mkdirSync(dirname(options.pidFile), { recursive: true });
-    writeFileSync(options.pidFile, processIdentity(this.pid) ?? "");
+    writePidFile(options.pidFile, this.pid, options.stopSignal ?? "SIGTERM");
     child.unref();
     this.#watchdog.unref();
     (this.#watchdog.stdin as unknown as { unref?: () => void }).unref?.();
@@ -148,14 +145,14 @@ export class Child {
     whyNot: () => string = () => "",
   ): Promise<T> {
     const giveUpAt = performance.now() + deadlineMs;
-    for (;;) {
+    for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.1, 500)) {
       const met = await condition().catch(async (error: unknown) => {
         await this.stop();
         throw error;
       });
       if (met !== undefined) return met;
       if (this.#exit) throw this.#failure(`ended during start (${exitText(this.#exit)})`);
-      if (Child.#startsInterrupted) {
+      if (Child.#startsInterrupted || this.#options.signal?.aborted) {
         await this.stop();
         throw new StartError(`${this.name}: interrupted during start`);
       }
@@ -164,7 +161,7 @@ export class Child {
         const why = whyNot();
         throw this.#failure(`was not ready within ${deadlineMs / 1000} s${why && ` (${why})`}`);
       }
-      await sleep(20);
+      await sleep(pauseMs);
     }
   }
 
@@ -173,7 +170,7 @@ export class Child {
     if (this.#exit) return;
     this.#process.ref();
     this.#process.kill(this.#options.stopSignal ?? "SIGTERM");
-    const timer = setTimeout(() => this.kill(), this.#options.stopWithinMs ?? 15_000);
+    const timer = setTimeout(() => this.kill(), this.#options.stopWithinMs ?? stopWithinMsDefault);
     await this.exited;
     clearTimeout(timer);
   }
@@ -203,29 +200,3 @@ tries=0
 while kill -0 "$2" && [ $tries -lt 150 ]; do sleep 0.1; tries=$((tries + 1)); done
 kill -s KILL -- "-$2"
 `;
-
-/** Ends the process of an earlier start that the pid file names, if that very process still runs. */
-async function endLeftover({ name, pidFile, stopSignal }: ChildOptions): Promise<void> {
-  let identity: string;
-  try {
-    identity = readFileSync(pidFile, "utf8");
-  } catch {
-    return; // no earlier start
-  }
-  const pid = Number(identity.split(" ")[0]);
-  const runs = () => identity !== "" && processIdentity(pid) === identity;
-  for (const signal of [stopSignal ?? "SIGTERM", "SIGKILL"] as const) {
-    if (runs()) signalGroup(pid, signal);
-    for (let waitedMs = 0; runs() && waitedMs < 12_000; waitedMs += 50) await sleep(50);
-  }
-  if (runs()) throw new StartError(`${name} of an earlier start does not end: end it with kill -9 ${pid}`);
-  rmSync(pidFile, { force: true });
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // ESRCH: gone meanwhile
-  }
-}

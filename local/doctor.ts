@@ -41,7 +41,7 @@ async function checkPart(name: PartName, title: string): Promise<Finding> {
 
 async function checkPort(variable: string, usual: number): Promise<Finding> {
   const port = Number(process.env[variable] || usual);
-  const host = process.env.FLEETLOG_HOST || "127.0.0.1";
+  const host = (process.env.FLEETLOG_HOST || "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
   const server = createServer();
   const reason = await new Promise<string>((resolve) => {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));

@@ -16,7 +16,7 @@ export function firstSteps({
       records: [{ severity: "SEVERITY_INFO", logger: "demo", message: "hello, Fleetlog" }],
     },
   });
-  const address = grpc === "127.0.0.1:50051" ? "" : ` --address ${grpc}`;
+  const address = grpc === "127.0.0.1:50051" ? "" : ` --address '${grpc}'`;
   return `  Queries, page, Connect and gRPC-Web   http://${http}
   gRPC, and all else over HTTP/2        ${grpc}${tls ? `\n  With TLS                              https://${tls}` : ""}
   Logs of every part                    ${logs}
@@ -25,7 +25,7 @@ export function firstSteps({
 Try, in another terminal:
 
   # send one record, as JSON
-  curl -sS http://${http}/fleetlog.v1.IngestService/PushLogs -H 'content-type: application/json' \\
+  curl -sS 'http://${http}/fleetlog.v1.IngestService/PushLogs' -H 'content-type: application/json' \\
     -d '${body}'
 
   # send a file, line by line

@@ -19,3 +19,7 @@ export function openFolder(folder: string): string {
   const name = createHash("sha256").update(folder).digest("hex").slice(0, 12);
   return join("/var/lib", `fleetlog-${name}`);
 }
+
+/** What to do when data cannot be used; nothing that loses it. */
+export const keepData =
+  "Restore it from a backup, or leave it and begin with another folder: FLEETLOG_FOLDER=… npm start";

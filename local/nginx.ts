@@ -34,7 +34,7 @@ export async function startNginx(
   const text = renderNginx({
     shutdownSeconds: 2,
     ...settings,
-    folder: own,
+    folder: ".", // of -p, for Nginx cannot have every path in its configuration
     version,
     // As root, workers would become a user who cannot reach a project below /root.
     ...(process.getuid?.() === 0 && { user: "root root" }),

@@ -4,8 +4,10 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { Client } from "pg";
 import { Child, StartError } from "./child.ts";
+import { keepData } from "./folders.ts";
 import { onFreePort } from "./free-port.ts";
 import { type PostgresUser, postgresBinaries, postgresUser, reachableFolder } from "./postgres-user.ts";
+import { disownPostmaster } from "./postmaster-pid.ts";
 
 export interface RunningPostgres {
   /** The database `fleetlog`, as its owner and superuser. */
@@ -33,7 +35,7 @@ const defaults = {
 };
 
 /**
- * Starts PostgreSQL on a free loopback port with its data in `folder`/postgres (elsewhere when the user it must run
+ * Starts PostgreSQL on a free loopback port, or that of `settings`, with its data in `folder`/postgres (elsewhere when the user it must run
  * as cannot reach that), creating the cluster and the database `fleetlog` the first time.
  */
 export async function startPostgres(
@@ -44,8 +46,10 @@ export async function startPostgres(
   const bin = await postgresBinaries(user);
   const data = reachableFolder(folder, "postgres", user);
   const password = await createOrCheckCluster(bin, data, folder, user);
-  return onFreePort(async (port) => {
-    const options = Object.entries({ ...defaults, ...settings, port: String(port) });
+  return onFreePort(async (freePort) => {
+    disownPostmaster(data);
+    const options = Object.entries({ ...defaults, port: String(freePort), ...settings });
+    const port = Number(settings.port ?? freePort);
     const child = await Child.start({
       name: "PostgreSQL",
       command: join(bin, "postgres"),
@@ -55,9 +59,8 @@ export async function startPostgres(
       user,
       logFile: join(folder, "logs/postgres.log"),
       pidFile: join(folder, "run/postgres.pid"),
-      advice: `Its data is in ${data}: to begin anew, move that folder away (the records in it are then gone).`,
+      advice: `Its data in ${data} is as it was. ${keepData}`,
       stopSignal: "SIGINT", // "fast": ends sessions, keeps every commit
-      stopWithinMs: 30_000,
     });
     const url = (database: string) => `postgres://fleetlog:${password}@127.0.0.1:${port}/${database}`;
     // Recovery after a crash replays at most max_wal_size.
@@ -83,14 +86,12 @@ async function createOrCheckCluster(
   }
   if (version.trim() !== major) {
     throw new StartError(
-      `The data in ${data} is of PostgreSQL ${version.trim()}, this is ${major}: move that folder away to begin anew.`,
+      `The data in ${data} is of PostgreSQL ${version.trim()}, this is ${major}: run pg_upgrade on it. ${keepData}`,
     );
   }
   const password = await readIfThere(passwordFile);
   if (password) return password;
-  throw new StartError(
-    `${passwordFile} is missing, but ${data} has data: restore it, or move both away to begin anew.`,
-  );
+  throw new StartError(`${passwordFile} is missing, but ${data} has data: restore that file. ${keepData}`);
 }
 
 /** Made beside its final place and moved there whole, so that an interrupted first start leaves nothing half made. */
@@ -122,7 +123,7 @@ async function createCluster(bin: string, data: string, password: string, user: 
     await rm(data, { recursive: false, force: true }).catch(() => {}); // only an empty file or nothing may be there
     await rename(join(stage, "data"), data).catch((error: Error) => {
       throw new StartError(
-        `${data} is not a PostgreSQL data folder: move it away to begin anew (${error.message}).`,
+        `${data} is there and no data folder of PostgreSQL (${error.message}). ${keepData}`,
       );
     });
   } finally {

@@ -25,6 +25,8 @@ export interface ProgramOptions {
   /** Before Node's script, such as `--cpu-prof`. */
   readonly nodeArgs?: readonly string[];
   readonly readyWithinMs?: number;
+  /** Ends the wait for its being ready. */
+  readonly signal?: AbortSignal;
 }
 
 /** Starts one of our programs; ready when it has said so in its log and its /readyz agrees. */
@@ -40,7 +42,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     cwd: projectFolder,
     logFile: join(folder, `logs/${name}.log`),
     pidFile: join(folder, `run/${name}.pid`),
-    stopWithinMs: 15_000, // they drain within 10 s
+    ...(options.signal && { signal: options.signal }),
   });
   let reasons = "it has not said that it listens";
   const addresses = await child.until(

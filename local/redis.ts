@@ -2,6 +2,7 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { Child } from "./child.ts";
+import { keepData } from "./folders.ts";
 import { onFreePort } from "./free-port.ts";
 import { findPart } from "./parts.ts";
 import { asRedisUser, type RedisUserName, type RedisUsers } from "./redis-users.ts";
@@ -52,9 +53,9 @@ export async function startRedis(
     const all = {
       bind: "127.0.0.1",
       port: String(freePort),
-      dir: `"${data}"`,
+      dir: quote(data),
       ...settings,
-      ...(users && { aclfile: `"${users.aclFile}"` }),
+      ...(users && { aclfile: quote(users.aclFile) }),
       ...overrides,
     };
     const port = Number(all.port);
@@ -72,7 +73,7 @@ export async function startRedis(
       args: ["-c", 'umask 077; exec "$0" "$1"', part.command, configFile],
       env: { ...part.env, LANG: "C" },
       cwd: data,
-      advice: `Its data is in ${data}: to begin anew, move that folder away (batches not yet in PostgreSQL are then gone).`,
+      advice: `Its data in ${data} is as it was; batches may be in it that are not in PostgreSQL yet. redis-check-aof mends a torn file. ${keepData}`,
       logFile: join(folder, "logs/redis.log"),
       pidFile: join(folder, "run/redis.pid"),
     });
@@ -82,6 +83,11 @@ export async function startRedis(
     const urlOf = (user: RedisUserName) => (users ? asRedisUser(open, user, users) : open);
     return { url: urlOf("admin"), urlOf, port, pid: child.pid, child, stop: () => child.stop() };
   });
+}
+
+/** As redis.conf wants a path with spaces, quotes or backslashes. */
+function quote(path: string): string {
+  return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 function answersPing(port: number, users: RedisUsers | undefined): Promise<boolean> {

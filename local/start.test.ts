@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, lstatSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -7,14 +6,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { freePort } from "./free-port.ts";
 import { processIdentity } from "./process-identity.ts";
-
-const script = fileURLToPath(new URL("start.ts", import.meta.url));
-const upWithinMs = 180_000;
+import { Started, shell } from "./test-start.ts";
 
 describe("npm start", () => {
   let folder: string;
@@ -99,9 +95,8 @@ describe("npm start", () => {
       20_000,
     );
 
-    process.kill(await started.pidOf("redis"), "SIGKILL");
-    assert.equal(await started.ended, 1);
-    assert.match(started.output, /Redis ended unexpectedly \(killed by SIGKILL\).*Stopping everything/s);
+    started.process.kill("SIGINT");
+    assert.equal(await started.ended, 0);
     assert.deepEqual(await started.childPids(), []);
   });
 
@@ -115,6 +110,23 @@ describe("npm start", () => {
       started.output,
       new RegExp(`Port ${ports.grpc} is taken .*FLEETLOG_GRPC_PORT=${ports.grpc + 1} npm start`),
     );
+  });
+
+  test("comes up on ::1, in a folder with a long and odd name, and says where it is", async () => {
+    const parent = await mkdtemp(join(tmpdir(), "odd-"));
+    const odd = join(parent, `it's "$HOME" \\ ü ${"x".repeat(150)}`);
+    const started = new Started(odd, ports, { FLEETLOG_HOST: "::1" });
+    await started.up();
+    assert.ok(started.output.includes(`http://[::1]:${ports.http}`), started.output);
+    const [push, read] = started.commands("curl");
+    assert.match(await shell(push ?? ""), /"accepted":1/);
+    await waitFor("the record", async () => (await shell(read ?? "")).includes("hello, Fleetlog"));
+    const second = new Started(odd, ports, { FLEETLOG_HOST: "[::1]" });
+    assert.equal(await second.ended, 1);
+    assert.match(second.output, new RegExp(`already runs in this folder, as process ${started.process.pid}`));
+    started.process.kill("SIGINT");
+    assert.equal(await started.ended, 0);
+    await rm(parent, { recursive: true });
   });
 
   test("says which setting is wrong, and the form wanted", async () => {
@@ -141,75 +153,12 @@ describe("npm start", () => {
     assert.equal(await started.ended, 1);
     assert.match(
       started.output,
-      /Redis ended during start.*move that folder away.*Nothing was left running/s,
+      /Redis ended during start.*as it was.*FLEETLOG_FOLDER=… npm start.*Nothing was left running/s,
     );
     assert.match(started.output, /PostgreSQL stopped/);
     assert.deepEqual(await started.childPids(), []);
   });
 });
-
-class Started {
-  readonly process: ChildProcess;
-  readonly ended: Promise<number | null>;
-  output = "";
-  readonly #folder: string;
-
-  constructor(folder: string, { http, grpc }: { http: number; grpc: number }, env: Record<string, string>) {
-    this.#folder = folder;
-    this.process = spawn(process.execPath, [script], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: {
-        ...process.env,
-        FLEETLOG_FOLDER: folder,
-        FLEETLOG_HTTP_PORT: String(http),
-        FLEETLOG_GRPC_PORT: String(grpc),
-        ...env,
-      },
-    });
-    this.ended = new Promise((resolve) => this.process.once("close", resolve));
-    for (const stream of [this.process.stdout, this.process.stderr]) {
-      stream?.on("data", (data) => (this.output += String(data)));
-    }
-  }
-
-  async up(): Promise<void> {
-    let exitCode: number | null | undefined;
-    void this.ended.then((code) => (exitCode = code));
-    await waitFor(
-      "npm start",
-      () => exitCode !== undefined || this.output.includes("Ctrl-C stops"),
-      upWithinMs,
-    );
-    assert.equal(exitCode, undefined, this.output);
-  }
-
-  /** The printed commands that begin with `word`, continued lines joined. */
-  commands(word: string): readonly string[] {
-    const lines = this.output.replaceAll("\\\n", "").split("\n");
-    return lines.map((line) => line.trim()).filter((line) => line.startsWith(word));
-  }
-
-  async childPids(): Promise<readonly number[]> {
-    const run = join(this.#folder, "run");
-    if (!existsSync(run)) return [];
-    const files = await readdir(run);
-    return Promise.all(files.map((file) => this.pidOf(file.replace(".pid", ""))));
-  }
-
-  async pidOf(name: string): Promise<number> {
-    return Number((await readFile(join(this.#folder, `run/${name}.pid`), "utf8")).split(" ")[0]);
-  }
-}
-
-function shell(command: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const run = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "inherit"] });
-    let output = "";
-    run.stdout.on("data", (data) => (output += String(data)));
-    run.once("error", reject);
-    run.once("close", () => resolve(output));
-  });
-}
 
 /** Others on this machine can read no file of `folder`, and no password is in a command line or a log. */
 async function assertSecret(folder: string, pids: readonly number[]): Promise<void> {

@@ -1,17 +1,19 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
-import { createServer, isIP } from "node:net";
+import { createServer, isIP, isIPv6 } from "node:net";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { buildPage } from "#gateway/page/build.ts";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { integer, listenAddress, readEnv } from "#lib/config.ts";
 import type { TlsSettings } from "#nginx/render.ts";
 import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
-import { Child, exitText, StartError } from "./child.ts";
+import { Child, StartError } from "./child.ts";
 import { forgetDoctor, tellDoctor } from "./doctor-notes.ts";
 import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
-import { type RunningSystem, startSystem } from "./system.ts";
+import { endLeftovers } from "./leftovers.ts";
+import { startSystem } from "./system.ts";
 import { stepPrinter } from "./terminal.ts";
 
 // `npm start`: brings everything up, waits, and takes everything down again.
@@ -25,12 +27,14 @@ const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 process.chdir(projectFolder);
 process.umask(0o077); // data, logs and passwords are for this user alone
+/** So long a step of the start may go on when it is interrupted: as long as a part has to stop. */
+const interruptMs = 11_000;
 const stopAsked = Promise.withResolvers<string>();
 let askedAt: number | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => askToStop(signal));
 
 try {
-  process.exitCode = await run();
+  await run();
 } catch (error) {
   if (askedAt === undefined) {
     process.stderr.write(`\n${sentenceOf(error)}\nNothing was left running.\n`);
@@ -39,9 +43,11 @@ try {
     print("Stopped before it was up.");
   }
 }
+if (askedAt !== undefined) process.exit(); // a step that was not waited for may still be at it
 
-async function run(): Promise<number> {
-  const host = process.env.FLEETLOG_HOST || "127.0.0.1";
+async function run(): Promise<void> {
+  const host = (process.env.FLEETLOG_HOST || "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
+  const named = isIPv6(host) ? `[${host}]` : host; // as URLs and Nginx write it
   const {
     FLEETLOG_HTTP_PORT: httpPort,
     FLEETLOG_GRPC_PORT: grpcPort,
@@ -53,7 +59,7 @@ async function run(): Promise<number> {
       FLEETLOG_GRPC_PORT: integer(1, 65_535).prefault("50051"),
       ALLOWED_HOSTS: allowedHosts(),
       ...tlsShape,
-      TLS_LISTEN: listenAddress().prefault(`${host}:8443`),
+      TLS_LISTEN: listenAddress().prefault(`${named}:8443`),
     },
     process.env,
   );
@@ -63,6 +69,7 @@ async function run(): Promise<number> {
   // That of an earlier version was open. PostgreSQL's user may have to pass through it.
   chmodSync(stateFolder, statSync(stateFolder).mode & 0o711);
   await using _lock = await lockFolder(stateFolder);
+  await endLeftovers(stateFolder);
   const frontDoor = [
     await holdPort(host, httpPort, "FLEETLOG_HTTP_PORT"),
     await holdPort(host, grpcPort, "FLEETLOG_GRPC_PORT"),
@@ -75,14 +82,14 @@ async function run(): Promise<number> {
   await step("Page", buildPage, (built) => (built ? "built" : "built before"));
   const system = await startSystem({
     folder: stateFolder,
-    httpListen: `${host}:${httpPort}`,
-    grpcListen: `${host}:${grpcPort}`,
+    httpListen: `${named}:${httpPort}`,
+    grpcListen: `${named}:${grpcPort}`,
     allowedHosts: [...allowed, ...(isIP(host) ? [] : [host])],
     ...(tls && { nginxSettings: { tls } }),
     beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
     step,
   });
-  const failed = watch(system);
+  system.keepRunning(print);
   await tellDoctor(stateFolder, system);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
   print(
@@ -96,13 +103,11 @@ async function run(): Promise<number> {
   );
   print("Ctrl-C stops everything and keeps the data.");
 
-  const failure = await Promise.race([failed, stopAsked.promise.then(() => undefined)]);
-  if (failure) process.stderr.write(`\n${failure} Stopping everything.\n`);
-  else print("\nStopping");
+  await stopAsked.promise;
+  print("\nStopping");
   await system.stop();
   await forgetDoctor(stateFolder);
   print("Nothing is left running.");
-  return failure ? 1 : 0;
 }
 
 /** Nginx runs in a folder of its own; relative paths are meant from the project's. Throws for a file it could not read. */
@@ -125,24 +130,18 @@ function readable(variable: string, path: string): string {
   return resolve(path);
 }
 
-/** Restarts our programs when they end; resolves with a sentence when something ends for which that is no use. */
-function watch({ postgres, redis, nginx, servers, consumer, gateway }: RunningSystem): Promise<string> {
-  return new Promise((resolve) => {
-    for (const { child } of [postgres, redis, nginx].filter((part) => part !== undefined)) {
-      void child.exited.then((exit) =>
-        resolve(`${child.name} ended unexpectedly (${exitText(exit)}); its log is ${child.logFile}.`),
-      );
-    }
-    for (const program of [...servers, consumer, gateway])
-      program.keepRunning({ report: print, giveUp: resolve });
-  });
-}
-
 /** No further step begins once stopping was asked for. */
 function stoppable(step: ReturnType<typeof stepPrinter>): ReturnType<typeof stepPrinter> {
   return (title, work, detail) => {
-    if (askedAt !== undefined && !title.endsWith(" stopped")) throw new StartError("interrupted");
-    return step(title, work, detail);
+    if (title.endsWith(" stopped")) return step(title, work, detail);
+    if (askedAt !== undefined) throw new StartError("interrupted");
+    // What has a child of ours stops it first; nothing else is waited for.
+    const interrupted = stopAsked.promise
+      .then(() => sleep(interruptMs))
+      .then(() => {
+        throw new StartError("interrupted");
+      });
+    return step(title, () => Promise.race([work(), interrupted]), detail);
   };
 }
 
@@ -167,7 +166,7 @@ async function holdPort(host: string, port: number, variable: string): Promise<A
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
-      const next = variable === "TLS_LISTEN" ? `${host}:${port + 1}` : port + 1;
+      const next = variable === "TLS_LISTEN" ? `${isIPv6(host) ? `[${host}]` : host}:${port + 1}` : port + 1;
       const another = `choose another: ${variable}=${next} npm start`;
       if (error.code === "EADDRINUSE") {
         reject(new StartError(`Port ${port} is taken by another program. Stop that, or ${another}`));

@@ -5,6 +5,7 @@ import { execa } from "execa";
 import type { NginxSettings } from "#nginx/render.ts";
 import { StartError } from "./child.ts";
 import { projectFolder } from "./folders.ts";
+import { Kept, type Report, type Running } from "./kept.ts";
 import { ManagedProgram } from "./managed-program.ts";
 import { type RunningNginx, startNginx } from "./nginx.ts";
 import { findPart } from "./parts.ts";
@@ -44,6 +45,7 @@ export interface RunningSystem {
   readonly databaseUrl: string;
   /** Undefined when `databaseUrl` was given. */
   readonly postgres: RunningPostgres | undefined;
+  /** As it was started first, like Nginx and PostgreSQL: once kept running, it may be another process. */
   readonly redis: RunningRedis;
   readonly servers: readonly ManagedProgram[];
   /** The first of `consumers`. */
@@ -51,6 +53,8 @@ export interface RunningSystem {
   readonly consumers: readonly ManagedProgram[];
   readonly gateway: ManagedProgram;
   readonly nginx: RunningNginx;
+  /** From now on starts again whatever ends, for ever. */
+  keepRunning(report: Report): void;
   /** Stops everything in reverse order. */
   stop(): Promise<void>;
 }
@@ -59,9 +63,11 @@ export interface RunningSystem {
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
   const { folder, allowedHosts = [], step = (_title, work) => work() } = options;
   const stack = new AsyncDisposableStack();
-  const stopLater = <T extends { stop(): Promise<void> }>(title: string, running: T): T => {
-    stack.defer(() => step(`${title} stopped`, () => running.stop()));
-    return running;
+  const all: Kept<Running>[] = [];
+  const keep = <T extends Kept<Running>>(title: string, kept: T): T => {
+    stack.defer(() => step(`${title} stopped`, () => kept.stop()));
+    all.push(kept);
+    return kept;
   };
   try {
     await step(
@@ -69,13 +75,21 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       () => Promise.all([findPart("redis"), findPart("nginx")]),
       foundWhere,
     );
+    /** A part in the hands of others, started again on the port that it has. */
+    const part = async <T extends Running & { readonly port: number }>(
+      title: string,
+      start: (port: Readonly<Record<string, string>>) => Promise<T>,
+    ): Promise<T> => {
+      const running = await step(title, () => start({}), portOf);
+      keep(title, new Kept(title, running, () => start({ port: String(running.port) })));
+      return running;
+    };
     const postgres = options.databaseUrl
       ? undefined
-      : stopLater("PostgreSQL", await step("PostgreSQL", () => startPostgres(folder), portOf));
+      : await part("PostgreSQL", (port) => startPostgres(folder, port));
     const users = await keepRedisUsers(folder);
-    const redis = stopLater(
-      "Redis",
-      await step("Redis", () => startRedis(folder, options.redisSettings, users), portOf),
+    const redis = await part("Redis", (port) =>
+      startRedis(folder, { ...options.redisSettings, ...port }, users),
     );
     const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
     const gatewayUrl = postgres ? asGateway(databaseUrl) : databaseUrl;
@@ -96,10 +110,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
         ...ownEnv,
       };
       const start = () => ManagedProgram.start({ program: name, name: instance, env, folder });
-      return stopLater(
-        title,
-        await step(title, start, (running) => Object.values(running.addresses).join(" ")),
-      );
+      return keep(title, await step(title, start, (running) => Object.values(running.addresses).join(" ")));
     };
     const servers: ManagedProgram[] = [];
     for (let number = 1; number <= (options.servers ?? 2); number += 1) {
@@ -116,7 +127,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     }
     const gateway = await program("Gateway", "gateway");
     await options.beforeNginx?.();
-    const nginx = await step("Nginx", () =>
+    const openDoor = () =>
       startNginx(folder, {
         httpListen: options.httpListen,
         grpcListen: options.grpcListen,
@@ -124,9 +135,9 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
         gateways: [gateway.addresses.http ?? ""],
         allowedHosts,
         ...options.nginxSettings,
-      }),
-    );
-    stopLater("Nginx", nginx);
+      });
+    const nginx = await step("Nginx", openDoor);
+    keep("Nginx", new Kept("Nginx", nginx, openDoor));
     return {
       databaseUrl,
       postgres,
@@ -136,6 +147,9 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       consumers,
       gateway,
       nginx,
+      keepRunning(report) {
+        for (const kept of all) kept.keepRunning(report);
+      },
       stop: () => stack.disposeAsync(),
     };
   } catch (error) {

@@ -163,6 +163,8 @@ function isAtLeast(version: Version, wanted: Version): boolean {
 
 /** A path may hold spaces; what Nginx would take as a variable or as the end of the text is refused. */
 function quote(path: string): string {
-  if (/["$\\\n]/.test(path)) throw new Error(`Nginx cannot use the path ${path}`);
-  return `"${path}"`;
+  if (/[$\n]/.test(path)) {
+    throw new Error(`Nginx cannot use the path ${path}: it takes $ for a variable. Choose one without`);
+  }
+  return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
 }

@@ -75,7 +75,7 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   assert.match(await run(bad), /"accepted":1,"rejections":\[\{"index":1,"reason":"message has a NUL/);
   await until(letters, /"sequence":"3","index":1,"reason":"message has a NUL/);
 
-  system.consumer.keepRunning({ report: () => undefined, giveUp: (why) => assert.fail(why) });
+  system.consumer.keepRunning(() => undefined);
   writeFileSync(join(folder, ".fleetlog/run/consumer.pid"), `${system.consumer.pid} 1`);
   await run(one(7));
   assert.match(await run(again(4)), /"accepted":1/);

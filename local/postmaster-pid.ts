@@ -1,0 +1,42 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, readlinkSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { StartError } from "./child.ts";
+import { processIdentity } from "./process-identity.ts";
+
+/**
+ * PostgreSQL does not start while a process with the pid in `data`/postmaster.pid lives, whoever that is: after a crash
+ * the number may be another program's. Then our own pid, which is the one of its parent, takes its place, which
+ * PostgreSQL knows to be no postmaster. The file stays, for it also names the shared memory, by which PostgreSQL notices
+ * sessions of the killed one that still run. Throws when a PostgreSQL does run there.
+ */
+export function disownPostmaster(data: string): void {
+  const file = join(data, "postmaster.pid");
+  let lines: string[];
+  try {
+    lines = readFileSync(file, "utf8").split("\n");
+  } catch {
+    return; // it was stopped, or never ran
+  }
+  const pid = Math.abs(Number(lines[0]));
+  if (pid === 0 || Number.isNaN(pid) || processIdentity(pid) === undefined) return;
+  if (isPostmasterOf(pid, data)) {
+    throw new StartError(
+      `A PostgreSQL that this start has not begun runs in ${data}, as process ${pid}. Stop it: kill -INT ${pid}`,
+    );
+  }
+  writeFileSync(file, [String(process.pid), ...lines.slice(1)].join("\n"));
+}
+
+/** A postmaster works in its data folder. */
+function isPostmasterOf(pid: number, data: string): boolean {
+  if (process.platform === "linux") {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(data);
+    } catch {
+      return false; // somebody else's: ours runs as a user that we may look at
+    }
+  }
+  const { stdout } = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" });
+  return stdout.includes("postgres") && stdout.includes(data);
+}
