@@ -8,7 +8,7 @@ import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /** What happens, for the caller to see. Called synchronously; must not throw. */
 export interface DeviceStreamEvents<Note> {
-  /** On disk at the server. `ack.rejections` lists the records that were refused by themselves. */
+  /** On disk at the server. `ack.rejections` lists the first 100 records that were rejected, `ack.rejected` counts all. */
   readonly onAcknowledged?: (batch: SentBatch<Note>, ack: Ack) => void;
   /** In PostgreSQL, where nothing that happens to Redis can reach it. Only with `keepUntil: "committed"`. */
   readonly onCommitted?: (batch: SentBatch<Note>) => void;

@@ -135,6 +135,19 @@ describe("fleetlog send", () => {
     assert.match(result, /0 records acknowledged, 100 refused \(100 × message is bad\)/);
   });
 
+  test("counts the refused lines that the server does not tell one by one", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ messages }) => ({
+      accepted: 1,
+      rejected: messages.length - 1,
+      rejections: [{ index: 0, reason: "message is bad" }],
+    });
+    const path = await file("many-bad.log", "x\n".repeat(50));
+    const { exitCode, result } = await run({ address: peer.address, inputs: [path] });
+    assert.equal(exitCode, exitCodes.refused);
+    assert.match(result, /1 records? acknowledged, 49 refused \(1 × message is bad; 48 × more records/);
+  });
+
   test("gives up when nothing is acknowledged, and names the lines and how to go on", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");

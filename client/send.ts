@@ -32,6 +32,9 @@ export interface SendOptions {
   readonly keepUntil?: "accepted" | "committed" | undefined;
 }
 
+/** A server tells the first 100 rejected records of a batch. */
+const moreRejected = "more records of the batch are rejected";
+
 export interface SendSurroundings {
   readonly stdin: Readable;
   readonly output: Output;
@@ -86,10 +89,12 @@ export async function send(
     keepUntil: options.keepUntil,
     spool: options.spool === undefined ? undefined : { folder: options.spool },
     earlier: {
-      onAcknowledged: ({ recordCount, sequence }, { rejections }) => {
-        report.acknowledgeEarlier(recordCount - rejections.length);
+      onAcknowledged: ({ recordCount, sequence }, { accepted, rejections }) => {
+        report.acknowledgeEarlier(accepted);
         for (const { index, reason } of rejections)
           report.refuseEarlier(sequence, 1, `record ${index}: ${reason}`);
+        const untold = recordCount - accepted - rejections.length;
+        if (untold > 0) report.refuseEarlier(sequence, untold, `${untold} ${moreRejected}`);
       },
       onRefused: ({ recordCount, sequence }, { message }) =>
         report.refuseEarlier(sequence, recordCount, message),
@@ -99,6 +104,8 @@ export async function send(
       for (const { index, reason } of ack.rejections) {
         report.refuse({ file, firstLine: line + index, lineCount: 1 }, reason);
       }
+      const untold = ack.rejected - ack.rejections.length;
+      if (untold > 0) report.refuse({ file, firstLine: line, lineCount: untold }, moreRejected);
       report.acknowledge(ack.accepted);
     },
     onRefused: (batch, error) => report.refuse(stretchOf(batch), error.message),

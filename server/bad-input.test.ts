@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { toBinary, toJson } from "@bufbuild/protobuf";
+import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { type ServiceError, status } from "@grpc/grpc-js";
+import { PushLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { batchOfSize, encodeRequest, makeBatch, makeRecord, wrapBatch } from "./testing/batches.ts";
+import { openConnectStream } from "./testing/connect-device.ts";
 import { connectGrpc, detailsOf, openStream, pushGrpc } from "./testing/grpc-device.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
 
@@ -63,6 +65,7 @@ test("a bad batch is answered on its stream, and the stream lives on", async (t)
     assert.equal(bad.error.field, field, what);
     assert.match(bad.error.message, problem, what);
     assert.equal(bad.error.retryDelayMs, 0, what);
+    assert.equal(bad.sequence, sequenceIn(request), what);
     assert.equal(good?.error, undefined, what);
     assert.equal(good?.sequence, BigInt(sent), what);
   }
@@ -70,6 +73,19 @@ test("a bad batch is answered on its stream, and the stream lives on", async (t)
   assert.equal((await stream.ended).code, status.OK);
   assert.equal((await entries("streamed")).length, sent);
 });
+
+for (const useBinaryFormat of [true, false]) {
+  test(`the ack of a refused batch has its sequence on a Connect stream too, binary: ${useBinaryFormat}`, async (t) => {
+    const stream = openConnectStream(t, server.http, useBinaryFormat);
+    for (const [, batch] of refused) stream.send({ batch });
+    await waitFor("the acks", () => stream.responses.length === refused.length);
+    for (const [index, [what, batch, field]] of refused.entries()) {
+      const ack = stream.responses[index]?.ack;
+      assert.equal(ack?.error?.field, field, what);
+      assert.equal(ack.sequence, batch.sequence, what);
+    }
+  });
+}
 
 test("a bad batch is refused by name on Connect, in JSON and in binary", async () => {
   for (const [what, batch, field, problem] of refused) {
@@ -168,6 +184,15 @@ test("a wrong content type, method or path is named", async (t) => {
     code: status.UNIMPLEMENTED,
   });
 });
+
+/** What a client would compare: the sequence as it was sent, wherever it can be read. */
+function sequenceIn(request: Uint8Array): bigint {
+  try {
+    return fromBinary(PushLogsRequestSchema, request).batch?.sequence ?? 0n;
+  } catch {
+    return Buffer.from(request).includes(Buffer.from("boot-1")) ? 1n : 0n; // cut behind it
+  }
+}
 
 function allRefused(): [string, Uint8Array, string, RegExp][] {
   return [

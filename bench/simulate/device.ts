@@ -151,9 +151,9 @@ export class SimulatedDevice {
       sessionId,
       address,
       channel,
-      onAcknowledged: ({ note }, { accepted, rejections }) => {
+      onAcknowledged: ({ note }, { accepted, rejected, rejections }) => {
         session.acknowledgedRecords += accepted;
-        tally.acknowledge(performance.now() - note, accepted, rejections.length);
+        tally.acknowledge(performance.now() - note, accepted, rejected);
         for (const { reason } of rejections) tally.error("record refused", reason);
       },
       onRefused: (_batch, error) => {

@@ -33,9 +33,9 @@ async function main(): Promise<void> {
     using stream = new DeviceStream({
       deviceId: `bench-${run}-${number}`,
       address: config.BENCH_ADDRESS,
-      onAcknowledged: (batch, ack) => {
-        acknowledged += batch.recordCount - ack.rejections.length;
-        refused += ack.rejections.length;
+      onAcknowledged: (_batch, ack) => {
+        acknowledged += ack.accepted;
+        refused += ack.rejected;
       },
       onRefused: (batch) => (refused += batch.recordCount),
     });

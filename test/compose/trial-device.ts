@@ -19,7 +19,7 @@ export function startTrialDevice(deviceId: string, address: string): TrialDevice
   const stream = new DeviceStream({
     deviceId,
     address,
-    onAcknowledged: (batch, ack) => (seen.acknowledged += batch.recordCount - ack.rejections.length),
+    onAcknowledged: (_batch, ack) => (seen.acknowledged += ack.accepted),
     onDelayed: () => (seen.delayed += 1),
     onReconnect: () => (seen.reconnects += 1),
   });

@@ -3,6 +3,7 @@ import { batches } from "./batches.ts";
 import { calls } from "./calls.ts";
 import { envelopes } from "./envelopes.ts";
 import { frames } from "./frames.ts";
+import { json } from "./json.ts";
 import { queries } from "./queries.ts";
 
-export const allBlocks: readonly Block[] = [batches, calls, envelopes, frames, queries];
+export const allBlocks: readonly Block[] = [batches, calls, envelopes, frames, json, queries];
