@@ -406,7 +406,7 @@ export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
 export const IngestService: GenService<{
   /**
    * Sends one batch. For devices that speak HTTP/1.1 (Connect) and for
-   * scripts. Errors:
+   * scripts. Errors, each of which answers its own call and needs no sequence:
    * INVALID_ARGUMENT with google.rpc.BadRequest: the batch must be changed;
    * RESOURCE_EXHAUSTED with google.rpc.RetryInfo: the same batch, later;
    * UNAVAILABLE: the same batch again, with backoff.
