@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, test } from "node:test";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { Pool } from "pg";
+import { IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -49,6 +53,31 @@ test("ingest servers may stop and come back while devices push: no record is los
   } finally {
     await pool.end();
   }
+});
+
+test("a Connect stream through Nginx is asked by a stopping server to connect again, and the others live on", async () => {
+  const transport = createConnectTransport({ baseUrl: `http://${system.grpcAddress}`, httpVersion: "2" });
+  const client = createClient(IngestService, transport);
+  const closing = new AbortController();
+  const acks = [0, 0];
+  const ends = acks.map(async (_, stream) => {
+    async function* requests() {
+      yield { batch: { deviceId: `stream-${stream}`, records: [{ message: "hello" }] } };
+      await once(closing.signal, "abort");
+    }
+    for await (const { ack } of client.streamLogs(requests())) if (ack) acks[stream]! += 1;
+    return stream;
+  });
+  const ended = ends.map((end) => end.catch((error: unknown) => ConnectError.from(error)));
+  await waitFor("both streams, one at each server", () => acks.every((count) => count === 1));
+  await system.servers[0]?.stop();
+  const first = await Promise.race(ended);
+  assert.ok(first instanceof ConnectError);
+  assert.equal(first.code, Code.Unavailable, first.message);
+  closing.abort(); // the other one ends as its device wants
+  const outcomes = await Promise.all(ended);
+  assert.equal(outcomes.filter((outcome) => outcome instanceof ConnectError).length, 1);
+  await system.servers[0]?.start();
 });
 
 function push({ httpUrl }: TestSystem, deviceId: string, sequence: number): Promise<Response> {

@@ -100,6 +100,13 @@ test("a Host header that is no host is refused and hurts nobody else", async () 
   assert.equal((await gateway.get("/v1/logs")).status, 200);
 });
 
+test("a name that is not allowed is 421 on every path, and names the setting", async () => {
+  for (const path of ["/", "/v1/logs", "/metrics", "/livez", "/openapi.json", listLogsPath]) {
+    const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1.1 421 [^]*"permission_denied".*evil\.example.*ALLOWED_HOSTS/, path);
+  }
+});
+
 test("every error is JSON with a code, a message and details, also where there was no request yet", async () => {
   const long = "x".repeat(40_000);
   for (const [request, status, code] of [
