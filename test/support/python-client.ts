@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import { projectFolder } from "#local/folders.ts";
+import { cachedBuild } from "./cached-build.ts";
+
+const folderOf = (name: string) => join(projectFolder, "test/clients", name);
+
+/** Why there can be no Python client here, and what to do about it; undefined when there can. */
+export async function whyNoPython(): Promise<string | undefined> {
+  const { exitCode } = await execa("python3", ["-c", "import ensurepip, venv"], { reject: false });
+  return exitCode === 0
+    ? undefined
+    : "there is no Python 3 with venv in PATH: install python3 and python3-venv";
+}
+
+/**
+ * Makes an environment with the packages of test/clients/`name`/requirements.txt and with what grpcio-tools makes of the
+ * protos, and returns how to call its client.py: command and first arguments.
+ */
+export async function pythonClient(name: string): Promise<readonly [command: string, ...args: string[]]> {
+  const { stdout: version } = await execa("python3", ["-VV"]);
+  const sources = [`test/clients/${name}`, "proto/fleetlog"];
+  const folder = await cachedBuild(name, sources, version, async (work) => {
+    await execa("python3", ["-m", "venv", work], { timeout });
+    const python = (...args: readonly string[]) =>
+      execa(join(work, "bin/python"), ["-m", ...args], { cwd: projectFolder, stdin: "ignore", timeout });
+    const requirements = join(folderOf(name), "requirements.txt");
+    await python("pip", "install", "--quiet", "--only-binary", ":all:", "-r", requirements);
+    await python(
+      "grpc_tools.protoc",
+      "-Iproto",
+      `--python_out=${work}`,
+      `--grpc_python_out=${work}`,
+      ...protos,
+    );
+  });
+  return [join(folder, "bin/python"), join(folderOf(name), "client.py"), folder];
+}
+
+/** For packages to arrive. */
+const timeout = 300_000;
+const protos = ["fleetlog/v1/ingest.proto", "fleetlog/v1/log.proto"];
