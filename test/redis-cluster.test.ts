@@ -20,8 +20,13 @@ let cluster: RedisCluster;
 let system: TestSystem;
 before(async () => {
   cluster = await RedisCluster.start();
-  const redis = { REDIS_URL: cluster.url, STREAM_SHARDS: String(shards) };
-  system = await startSystem({ env: { server: redis, consumer: redis, gateway: redis } });
+  const envOf = (name: "server" | "consumer" | "gateway") => ({
+    REDIS_URL: cluster.urlOf(name),
+    STREAM_SHARDS: String(shards),
+  });
+  system = await startSystem({
+    env: { server: envOf("server"), consumer: envOf("consumer"), gateway: envOf("gateway") },
+  });
 });
 after(async () => {
   await system?.[Symbol.asyncDispose]();
@@ -85,6 +90,17 @@ test("live tail follows all shards of a cluster", async () => {
     if (seen.size > wanted.length) break;
   }
   assert.deepEqual(seen, new Set(["begun", ...wanted]));
+});
+
+test("no user was denied what its program does", async () => {
+  const denied: unknown[] = [];
+  for (const { admin, isAlive } of cluster.nodes) {
+    const log = isAlive ? ((await admin.call("ACL", "LOG")) as unknown[][]) : [];
+    denied.push(
+      ...log.map((entry) => `${entry[entry.indexOf("username") + 1]}: ${entry[entry.indexOf("object") + 1]}`),
+    );
+  }
+  assert.deepEqual(denied, []);
 });
 
 async function push(deviceId: string, message: string): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { freePort } from "#local/free-port.ts";
 import { type RunningRedis, startRedis } from "#local/redis.ts";
+import { keepRedisUsers, type RedisUserName, type RedisUsers } from "#local/redis-users.ts";
 import { waitFor } from "./wait-for.ts";
 
 const mastersCount = 3;
@@ -12,33 +13,36 @@ const slotsCount = 16_384;
 /** After so long without an answer a node counts as failed, and its replica takes over. */
 const nodeTimeoutMs = 1_000;
 
-/** A real Redis Cluster on loopback: three masters, each with a replica, and Fleetlog's settings. */
+/** A real Redis Cluster on loopback: three masters, each with a replica, and Fleetlog's settings and users. */
 export class RedisCluster {
   readonly nodes: readonly ClusterNode[];
+  readonly #users: RedisUsers;
   readonly #stack: AsyncDisposableStack;
 
   static async start(): Promise<RedisCluster> {
     await using started = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "fleetlog-cluster-"));
     started.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+    const users = await keepRedisUsers(folder);
     const nodes: ClusterNode[] = [];
     for (let number = 1; number <= 2 * mastersCount; number += 1) {
-      nodes.push(started.use(await ClusterNode.start(join(folder, `node-${number}`))));
+      nodes.push(started.use(await ClusterNode.start(join(folder, `node-${number}`), users)));
     }
     await becomeOne(nodes);
-    return new RedisCluster(nodes, started.move());
+    return new RedisCluster(nodes, users, started.move());
   }
 
-  private constructor(nodes: readonly ClusterNode[], stack: AsyncDisposableStack) {
+  private constructor(nodes: readonly ClusterNode[], users: RedisUsers, stack: AsyncDisposableStack) {
     this.nodes = nodes;
+    this.#users = users;
     this.#stack = stack;
   }
 
   /** What a program gets as REDIS_URL: three of the nodes. */
-  get url(): string {
+  urlOf(user: RedisUserName): string {
     return this.nodes
       .slice(0, mastersCount)
-      .map(({ server }) => server.url)
+      .map(({ server }) => server.urlOf(user))
       .join(",");
   }
 
@@ -56,13 +60,18 @@ export class RedisCluster {
     });
   }
 
-  /** Moves the slot of a key, with what is in it, to another master, as an operator who reshards does. */
+  /** Moves the slot of a key, with all that is in it, to another master, as an operator who reshards does. */
   async moveSlot(key: string, to: ClusterNode): Promise<void> {
     const from = await this.masterOf(key);
     const slot = await from.admin.cluster("KEYSLOT", key);
     await to.admin.cluster("SETSLOT", slot, "IMPORTING", from.id);
     await from.admin.cluster("SETSLOT", slot, "MIGRATING", to.id);
-    await from.admin.migrate("127.0.0.1", to.server.port, key, 0, 10_000);
+    const { admin } = this.#users.passwords;
+    // Programs may add a key of the slot, such as what backlog.ts notes, until it has moved.
+    for (let keys = await keysIn(from, slot); keys.length > 0; keys = await keysIn(from, slot)) {
+      const how = ["", 0, 10_000, "AUTH2", "admin", admin, "KEYS", ...keys];
+      await from.admin.call("MIGRATE", "127.0.0.1", to.server.port, ...how);
+    }
     for (const node of [to, from]) await node.admin.cluster("SETSLOT", slot, "NODE", to.id);
   }
 
@@ -78,14 +87,17 @@ export class ClusterNode {
   readonly id: string;
   isAlive = true;
 
-  static async start(folder: string): Promise<ClusterNode> {
-    const server = await startRedis(folder, {
+  static async start(folder: string, users: RedisUsers): Promise<ClusterNode> {
+    const settings = {
       "cluster-enabled": "yes",
       "cluster-port": String(await freePort()),
       "cluster-node-timeout": String(nodeTimeoutMs),
       // The other shards go on while one has no master.
       "cluster-require-full-coverage": "no",
-    });
+      masteruser: "admin",
+      masterauth: users.passwords.admin,
+    };
+    const server = await startRedis(folder, settings, users);
     const admin = new Redis(server.url);
     admin.on("error", () => {}); // the test kills it
     return new ClusterNode(server, admin, await admin.cluster("MYID"));
@@ -139,4 +151,8 @@ async function becomeOne(nodes: readonly ClusterNode[]): Promise<void> {
     const roles = await Promise.all(nodes.slice(mastersCount).map(({ admin }) => admin.info("replication")));
     return roles.every((role) => role.includes("master_link_status:up"));
   });
+}
+
+function keysIn({ admin }: ClusterNode, slot: number): Promise<string[]> {
+  return admin.cluster("GETKEYSINSLOT", slot, 100);
 }

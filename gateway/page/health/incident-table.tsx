@@ -4,13 +4,13 @@ import type { Answer } from "../api/use-answer.ts";
 import { hrefOf, view } from "../state/location.ts";
 import { timeText } from "../state/time-text.ts";
 
-/** What an operator should look at; nothing was lost by it. */
+/** What an operator should look at. */
 export function IncidentTable({ answer: { value, failure } }: { answer: Answer<ListIncidentsResponse> }) {
   const incidents = value?.incidents ?? [];
   return (
     <section>
       <h2>
-        Incidents <span class="note">to look at; nothing was lost</span>
+        Incidents <span class="note">to look at; the kind says whether something was lost</span>
       </h2>
       {failure && <p class="chart-note">{failure.title}</p>}
       {value && incidents.length === 0 && <p class="chart-note">None in this time range.</p>}

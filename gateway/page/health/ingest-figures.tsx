@@ -42,7 +42,7 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
       <Figure name="Dead letters" isBad={statistics.deadLetterCount > 0n} note="refused, and kept">
         {countText(statistics.deadLetterCount)}
       </Figure>
-      <Figure name="Incidents" isBad={statistics.incidentCount > 0n} note="to look at; nothing was lost">
+      <Figure name="Incidents" isBad={statistics.incidentCount > 0n} note="to look at">
         {countText(statistics.incidentCount)}
       </Figure>
     </dl>
