@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { Pool } from "pg";
 import { DeviceStream } from "#client/device-stream.ts";
 import { encodeRecord } from "#client/record.ts";
+import { valueOf } from "#stream/group-info.ts";
 import { shardOf, streamKey } from "#stream/keys.ts";
 import { RedisCluster } from "./support/redis-cluster.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
@@ -96,9 +97,7 @@ test("no user was denied what its program does", async () => {
   const denied: unknown[] = [];
   for (const { admin, isAlive } of cluster.nodes) {
     const log = isAlive ? ((await admin.call("ACL", "LOG")) as unknown[][]) : [];
-    denied.push(
-      ...log.map((entry) => `${entry[entry.indexOf("username") + 1]}: ${entry[entry.indexOf("object") + 1]}`),
-    );
+    denied.push(...log.map((entry) => [valueOf(entry, "username"), valueOf(entry, "object")]));
   }
   assert.deepEqual(denied, []);
 });

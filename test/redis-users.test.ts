@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { createClient } from "@connectrpc/connect";
@@ -7,9 +8,12 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { execa } from "execa";
 import { Redis } from "ioredis";
 import { projectFolder } from "#local/folders.ts";
+import { type RunningRedis, startRedis } from "#local/redis.ts";
+import { keepRedisUsers } from "#local/redis-users.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
 import { connectGrpc, openStream } from "#server/testing/grpc-device.ts";
+import { readPositions } from "#stream/epoch.ts";
 import { streamKey } from "#stream/keys.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -74,6 +78,24 @@ test("no program needs more than its user may do", async (t) => {
   const bad = findings.filter(({ check, state }) => check.startsWith("redis") && state === "fail");
   assert.deepEqual(bad, [], String(exitCode));
   assert.deepEqual(await denied(), []);
+});
+
+async function epochsOf(redis: RunningRedis): Promise<string[]> {
+  const client = new Redis(redis.urlOf("server"), { disableClientInfo: true });
+  const positions = await readPositions(client, [0, 1]).finally(() => client.disconnect());
+  return positions.map(({ epoch }) => epoch);
+}
+
+test("what a script of a program changed is there after a restart", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "fleetlog-redis-users-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const users = await keepRedisUsers(folder);
+  const first = await startRedis(folder, {}, users);
+  const before = await epochsOf(first).finally(() => first.child.kill());
+  await first.child.exited;
+  const second = await startRedis(folder, {}, users);
+  t.after(() => second.stop());
+  assert.deepEqual(await epochsOf(second), before);
 });
 
 test("without a password nothing works, not even a ping", async () => {
