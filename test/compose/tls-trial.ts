@@ -32,6 +32,7 @@ export async function tryTls(trial: Trial): Promise<void> {
     TLS_CERT: "/tls/server.crt",
     TLS_KEY: "/tls/server.key",
     TLS_CLIENT_CA: "/tls/devices-ca.crt",
+    TLS_SERVES: "everything",
   });
   await trial.manage("start");
   assert.equal(await trial.started(others), before, "only Nginx is replaced");
