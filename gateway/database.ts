@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from "pg";
 import type { Counter, Histogram } from "#lib/metrics.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Caller } from "./caller.ts";
-import { Lane } from "./lane.ts";
+import { Lane, TurnNeededError } from "./lane.ts";
 
 /** The query did not finish in the time a query may take. */
 export class QueryTimeoutError extends Error {
@@ -39,6 +39,9 @@ export const readSettings = {
   max_parallel_workers_per_gather: "0",
   work_mem: "8MB",
 };
+
+/** May throw a {@link TurnNeededError} while it has no turn among the expensive ones. */
+type Work<T> = (db: Kysely<Database>, hasTurn: boolean) => Promise<T>;
 
 /** Runs what an RPC reads on one connection of a pool. */
 export class Reader {
@@ -97,18 +100,28 @@ export class Reader {
   async read<T>(
     name: string,
     caller: Caller,
-    work: (db: Kysely<Database>) => Promise<T>,
+    work: Work<T>,
     { isHeavy = false, log }: ReadOptions = {},
   ): Promise<T> {
     const stopTimer = this.#seconds.startTimer({ query: name });
+    try {
+      return await this.#inTurn(caller, isHeavy, work, log);
+    } catch (error) {
+      if (isHeavy || !(error instanceof TurnNeededError)) throw error;
+      return await this.#inTurn(caller, true, work, log);
+    } finally {
+      stopTimer();
+    }
+  }
+
+  async #inTurn<T>(caller: Caller, isHeavy: boolean, work: Work<T>, log: ReadOptions["log"]): Promise<T> {
     const leaves: (() => void)[] = [];
     try {
       if (isHeavy) leaves.push(await this.#heavyLane.enter(caller));
       leaves.push(await this.#connectionLane.enter(caller));
-      return await this.#read(caller.signal, (client) => work(kyselyOf(client, log)));
+      return await this.#read(caller.signal, (client) => work(kyselyOf(client, log), isHeavy));
     } finally {
       for (const leave of leaves) leave();
-      stopTimer();
     }
   }
 
@@ -133,7 +146,7 @@ export class Reader {
       return result;
     } catch (error) {
       // Also after an error of PostgreSQL: the one that says that it ends the session comes before the end.
-      release(true);
+      release(!(error instanceof TurnNeededError));
       if (signal.aborted) throw signal.reason;
       if (!deadline.aborted) throw error;
       throw new QueryTimeoutError(`not finished within ${this.#options.queryTimeoutMs} ms`);

@@ -84,6 +84,38 @@ for (const { kind, path, inside } of [
   });
 }
 
+test("a list that meets very many long batches takes its turn, and other lists do not wait for it", async (t) => {
+  await using gateway = await startWithTwoHosts({ heavyQueriesMax: 1, queryTimeoutMs: 60_000 });
+  const pool = new Pool({ connectionString: gateway.databaseUrl, max: 1 });
+  // A device whose clock jumps: each batch has a record of now and one of the year 2554.
+  await pool.query(`
+    with flood as (
+      insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
+        rejected_count, severities, bytes, session_id, digest)
+      select next_batch_id(now()), now(), now(), '2554-01-01', n, 1, 2, 0, 512, 9, 'flood', sha256(n::text::bytea)
+      from generate_series(1, 500) n returning *)
+    insert into records (batch_id, idx, time, severity, logger, message)
+    select id, idx, case idx when 0 then first_time else last_time end, 9, '', 'flood'
+    from flood, generate_series(0, 1) idx`);
+  await pool.end();
+  // Holds the one turn there is.
+  await using lock = await lockTable(gateway, "incidents");
+  const held = call(t, gateway, "192.0.2.1", "/v1/statistics");
+  await lock.untilWaited();
+  const flooded = call(t, gateway, "192.0.2.2", "/v1/logs?page_size=3");
+  let isAnswered = false;
+  void flooded.then(() => (isAnswered = true));
+  const [other] = await statuses([call(t, gateway, "192.0.2.3", "/v1/logs?device_id=host-2")]);
+  assert.deepEqual([other, isAnswered], [200, false]);
+  await lock.release();
+  assert.deepEqual(await statuses([held, flooded]), [200, 200]);
+  const { body } = await gateway.get("/v1/logs?page_size=3");
+  assert.deepEqual(
+    body.logs.map(({ message }) => message),
+    ["flood", "flood", "flood"],
+  );
+});
+
 /** While it is held, whoever reads the table waits. */
 async function lockTable(gateway: Gateway, table: string) {
   const pool = new Pool({ connectionString: gateway.databaseUrl, max: 1 });
@@ -95,7 +127,15 @@ async function lockTable(gateway: Gateway, table: string) {
     isHeld = false;
     await pool.end();
   };
-  return { release, [Symbol.asyncDispose]: async () => (isHeld ? await release() : undefined) };
+  const untilWaited = () =>
+    waitFor("somebody to wait for the lock", async () => {
+      const { rowCount } = await client.query(
+        "select from pg_locks where relation = $1::regclass and not granted",
+        [table],
+      );
+      return rowCount === 0 ? undefined : true;
+    });
+  return { release, untilWaited, [Symbol.asyncDispose]: async () => (isHeld ? await release() : undefined) };
 }
 
 /** The last line of the metrics that has this in it. */

@@ -6,6 +6,11 @@ export class BusyError extends Error {
   override readonly name = "BusyError";
 }
 
+/** What seemed cheap is not: to be begun again among the expensive queries. */
+export class TurnNeededError extends Error {
+  override readonly name = "TurnNeededError";
+}
+
 export interface LaneOptions {
   /** What passes, such as "expensive queries". */
   readonly name: string;

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
+import { TurnNeededError } from "../lane.ts";
 import { timestamptz } from "../time.ts";
 import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import { IndexedDays } from "./indexed-days.ts";
@@ -12,6 +13,8 @@ export interface WalkOptions {
   /** After so many records the indexes of closed days are asked; never, unless given. */
   readonly walkedRecordsMax?: number;
   readonly matchesMax?: number;
+  /** False: throws a TurnNeededError where a cheap query would become an expensive one. */
+  readonly hasTurn?: boolean;
   /** Not given: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;
 }
@@ -49,7 +52,7 @@ export async function* walkBatches(
   order: LogOrder,
   edgeMicros: bigint | undefined,
   recordsWanted: () => number,
-  { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax, deviceKeys }: WalkOptions = {},
+  { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax, hasTurn = true, deviceKeys }: WalkOptions = {},
 ): AsyncGenerator<WalkedChunk> {
   const devices = await findDevices(db, filter, deviceKeys);
   if (devices === "none") return;
@@ -65,6 +68,10 @@ export async function* walkBatches(
     batchesMax: firstMax,
     except: [],
   });
+  // Of a device with a clock that jumps there may be very many: 100,000 take seconds.
+  const long = stretches.length > 1 ? firsts[1] : undefined;
+  if (!hasTurn && long?.length === firstMax)
+    throw new TurnNeededError("many long batches lie across the edge");
   let acrossEdge: readonly WalkedBatch[] = [];
   let walkedRecords = 0;
   for (const [index, stretch] of stretches.entries()) {

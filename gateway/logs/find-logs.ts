@@ -22,6 +22,8 @@ export interface PageWish {
   readonly walkedRecordsMax?: number;
   /** So many matches of one look into them are no longer rare. */
   readonly matchesMax?: number;
+  /** False: throws a TurnNeededError rather than to become expensive. */
+  readonly hasTurn?: boolean;
   readonly deviceKeys?: DeviceKeys;
 }
 

@@ -35,8 +35,8 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
     const { page, explanation } = await reader.read(
       "list_logs",
       callerOf(context),
-      async (db) => {
-        const wish = { order, after, pageSize };
+      async (db, hasTurn) => {
+        const wish = { order, after, pageSize, hasTurn };
         // Who wants to know what is done is told of all that has to be done.
         const page = await findLogs(db, filter, request.explain ? wish : { ...wish, deviceKeys });
         return {

@@ -51,9 +51,14 @@ export async function readLastLogs(
   { filter, count, slots, coveredAfter, replicaLagMsMax, caller }: LastLogsWish,
 ): Promise<LastLogs> {
   const committed = await Promise.all(coveredAfter.map((_, shard) => committedBefore(redis, shard)));
-  const stored = await reader.read("tail_logs", caller, (db) => findStored(db, filter, count), {
-    isHeavy: isExpensive(filter),
-  });
+  const stored = await reader.read(
+    "tail_logs",
+    caller,
+    (db, hasTurn) => findStored(db, filter, { count, hasTurn }),
+    {
+      isHeavy: isExpensive(filter),
+    },
+  );
   const untilMs = await redisTimeMs(redis, 0);
   const waiting = slots.flatMap((slot) => {
     if (
@@ -87,8 +92,17 @@ export async function readLastLogs(
   };
 }
 
-async function findStored(db: Kysely<Database>, filter: LogFilter, count: number) {
-  const { logs } = await findLogs(db, filter, { order: newestFirst, after: undefined, pageSize: count });
+async function findStored(
+  db: Kysely<Database>,
+  filter: LogFilter,
+  { count, hasTurn }: { readonly count: number; readonly hasTurn: boolean },
+) {
+  const { logs } = await findLogs(db, filter, {
+    order: newestFirst,
+    after: undefined,
+    pageSize: count,
+    hasTurn,
+  });
   const ids = [...new Set(logs.map(({ batch }) => batch.id))];
   const { rows } = await sql<{ id: string; digest: Buffer }>`
     select id, digest from batches where id = any(${ids}::int8[])`.execute(db);
