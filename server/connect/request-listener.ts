@@ -45,7 +45,7 @@ export function createRequestListener(routes: IngestRoutes, checkHost: HostCheck
     handler(call)
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((error: unknown) => {
-        if (ConnectError.from(error).code === Code.Aborted) return; // the device hung up
+        if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return; // the device hung up
         logger.warn({ err: error, path }, "the answer could not be sent");
         response.destroy();
       });
