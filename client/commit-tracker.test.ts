@@ -89,7 +89,7 @@ describe("a device that keeps batches until they are committed", () => {
     });
     await waitFor("two commits", () => sender.committed.length === 2);
     assert.deepEqual(sender.committed.toSorted(), ["1", "3"]);
-    peer.session = () => ({ committedUntil: 3n });
+    peer.session = () => ({ committed: [{ first: 1n, last: 3n }], committedUntil: 3n });
     await sender.stream.flush();
   });
 
@@ -101,7 +101,7 @@ describe("a device that keeps batches until they are committed", () => {
     using sender = device({ ...untilCommitted, address: peer.address });
     await sender.send("1", "2", "3");
     await waitFor("the declaration", () => sequencesOf(peer).at(-1) === "2-2");
-    peer.tell({ committed: 3n, epoch: 7n });
+    peer.tell({ committed: 3n, dropped: 1n, epoch: 7n });
     await sender.stream.flush();
     assert.deepEqual(sender.refused, ["2: no good"]);
     assert.deepEqual(sender.committed, ["1", "3"]);

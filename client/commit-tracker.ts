@@ -1,10 +1,12 @@
-import type { KeptBatch, KeptBatches } from "#client/kept-batches.ts";
+import type { IsCommitted, KeptBatch, KeptBatches } from "#client/kept-batches.ts";
 import type { BatchRange, GetSessionResponse, Progress } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 export interface CommitTrackerOptions<Note> {
   readonly kept: KeptBatches<Note>;
   /** How often the server is asked while batches wait and nothing is heard. */
   readonly pollMs: number;
+  /** The same while progress cannot be believed. */
+  readonly doubtPollMs: number;
   /** After so long without progress the oldest batches that wait are written again. */
   readonly timeoutMs: number;
   readonly getSession: () => Promise<GetSessionResponse>;
@@ -18,11 +20,15 @@ export interface CommitTrackerOptions<Note> {
  * accepted it: a link with another epoch means that Redis may have lost it, so it is written again. However else a batch
  * got lost behind the server, it is written again after a while: first one, then two, … at most {@link againMax} at a
  * time, so that devices do not pile up copies while it is only PostgreSQL that is away.
+ *
+ * A session's name is no secret, so anybody may have declared its batches as dropped. Progress that counts other drops
+ * than the device's own is not believed: the server is asked which batches are stored, and the others are kept.
  */
 export class CommitTracker<Note> {
   readonly #options: CommitTrackerOptions<Note>;
   #epoch: bigint | undefined;
   #committed = 0n;
+  #isInDoubt = false;
   #timer: NodeJS.Timeout | undefined;
   #progressAt = 0;
   #again = 1;
@@ -39,15 +45,17 @@ export class CommitTracker<Note> {
 
   accept(batch: KeptBatch<Note>): void {
     this.#options.kept.accept(batch, this.#epoch);
-    if (batch.sequence <= this.#committed) this.#settle((sequence) => sequence <= this.#committed);
+    if (batch.sequence <= this.#committed) this.#settle(({ sequence }) => sequence <= this.#committed);
     if (this.#timer === undefined) this.#wait();
   }
 
-  receive({ committed, epoch }: Progress): void {
+  receive({ committed, dropped, epoch }: Progress): void {
+    const { kept, onChange } = this.#options;
     this.#epoch = epoch;
-    if (committed > this.#committed) this.#committed = committed;
-    const settled = this.#settle((sequence) => sequence <= this.#committed);
-    if (this.#options.kept.writeOtherEpochsAgain(epoch) + settled > 0) this.#options.onChange();
+    this.#doubt(dropped !== kept.declaredUntil(committed));
+    if (!this.#isInDoubt && committed > this.#committed) this.#committed = committed;
+    const settled = this.#settle(({ sequence }) => sequence <= this.#committed);
+    if (kept.writeOtherEpochsAgain(epoch) + settled > 0) onChange();
   }
 
   close(): void {
@@ -55,7 +63,19 @@ export class CommitTracker<Note> {
     clearTimeout(this.#timer);
   }
 
-  #settle(isCommitted: (sequence: bigint) => boolean): number {
+  #doubt(isInDoubt: boolean): void {
+    if (this.#isInDoubt === isInDoubt) return;
+    this.#isInDoubt = isInDoubt;
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#restartTimer();
+  }
+
+  get #pollMs(): number {
+    return this.#isInDoubt ? this.#options.doubtPollMs : this.#options.pollMs;
+  }
+
+  #settle(isCommitted: IsCommitted): number {
     const committed = this.#options.kept.commit(isCommitted);
     for (const batch of committed) this.#options.onCommitted(batch);
     if (committed.length > 0) this.#progressAt = performance.now();
@@ -69,13 +89,14 @@ export class CommitTracker<Note> {
   }
 
   #restartTimer(): void {
-    this.#timer = setTimeout(() => void this.#check(), this.#options.pollMs);
+    this.#timer = setTimeout(() => void this.#check(), this.#pollMs);
   }
 
   /** Asks unless something was heard lately. */
   async #check(): Promise<void> {
-    const { kept, getSession, pollMs, timeoutMs, onChange } = this.#options;
-    const isSilent = () => performance.now() - this.#progressAt >= Math.min(pollMs, timeoutMs) - 1;
+    const { kept, getSession, timeoutMs, onChange } = this.#options;
+    const isSilent = () =>
+      this.#isInDoubt || performance.now() - this.#progressAt >= Math.min(this.#pollMs, timeoutMs) - 1;
     if (kept.acceptedCount > 0 && isSilent()) {
       const state = await getSession().catch(() => undefined); // who cannot tell is asked again
       if (this.#closed) return;
@@ -98,12 +119,16 @@ export class CommitTracker<Note> {
 /** As many as may be under way at once. */
 const againMax = 32;
 
-/** Which batches of the session are settled, by what the server tells of it. */
-export function settledBy(state: GetSessionResponse): (sequence: bigint) => boolean {
-  const ranges = [...state.committed, ...state.dropped];
-  return (sequence) => sequence <= state.committedUntil || ranges.some((range) => holds(range, sequence));
+/**
+ * Which batches of the session are settled, by what the server tells of it: batches that are stored, and the device's
+ * declarations. What somebody declared as dropped is no reason to give up a batch.
+ */
+export function settledBy({ committed, dropped }: GetSessionResponse): IsCommitted {
+  return ({ sequence, droppedUntil }) =>
+    committed.some((range) => holds(range, sequence, droppedUntil ?? sequence)) ||
+    (droppedUntil !== undefined && dropped.some((range) => holds(range, sequence, droppedUntil)));
 }
 
-function holds({ first, last }: BatchRange, sequence: bigint): boolean {
-  return first <= sequence && sequence <= last;
+function holds({ first, last }: BatchRange, from: bigint, to: bigint): boolean {
+  return first <= from && to <= last;
 }

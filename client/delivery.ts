@@ -49,6 +49,7 @@ export class Delivery<Note> {
     this.#commits = new CommitTracker({
       kept,
       pollMs: transport.reportsProgress ? settings.commitTimeoutMs : settings.commitPollMs,
+      doubtPollMs: settings.commitPollMs,
       timeoutMs: settings.commitTimeoutMs,
       getSession: () => transport.getSession(session, settings.ackTimeoutMs),
       onCommitted: (batch) => {

@@ -1,3 +1,4 @@
+import { SequenceRanges } from "#client/sequence-ranges.ts";
 import type { Sendable } from "#client/transport.ts";
 
 /** A batch that has a number and is kept until it is settled. */
@@ -24,6 +25,9 @@ export interface Journal {
   settled(sequence: bigint): void;
 }
 
+/** Whether the server has the batch, or the declaration, in PostgreSQL. */
+export type IsCommitted = (batch: Pick<KeptBatch<unknown>, "sequence" | "droppedUntil">) => boolean;
+
 interface Entry<Note> {
   readonly batch: KeptBatch<Note>;
   state: "unsent" | "under way" | "accepted";
@@ -40,6 +44,8 @@ interface Entry<Note> {
 export class KeptBatches<Note> {
   readonly #journal: Journal | undefined;
   readonly #entries = new Map<bigint, Entry<Note>>();
+  /** What this device declared as dropped itself, settled or not. */
+  readonly #declared = new SequenceRanges();
   #unsent: Entry<Note>[] = [];
   #accepted = 0;
   #bytes = 0;
@@ -65,6 +71,11 @@ export class KeptBatches<Note> {
     return this.#accepted;
   }
 
+  /** How many batches up to this one the device declared as dropped itself, as far as this process remembers. */
+  declaredUntil(sequence: bigint): bigint {
+    return this.#declared.countUntil(sequence);
+  }
+
   get nextUnsent(): KeptBatch<Note> | undefined {
     return this.#unsent[0]?.batch;
   }
@@ -78,6 +89,7 @@ export class KeptBatches<Note> {
   restore(batch: KeptBatch<Note>, wasWritten: boolean): void {
     const entry: Entry<Note> = { batch, state: "unsent", wasWritten };
     this.#entries.set(batch.sequence, entry);
+    if (batch.droppedUntil !== undefined) this.#declared.add(batch.sequence, batch.droppedUntil);
     this.#unsent.push(entry);
     this.#bytes += batch.byteLength;
   }
@@ -120,12 +132,12 @@ export class KeptBatches<Note> {
   }
 
   /** Settles the batches that were accepted and, by what the server says, are committed; returns them. */
-  commit(isCommitted: (sequence: bigint) => boolean): readonly KeptBatch<Note>[] {
+  commit(isCommitted: IsCommitted): readonly KeptBatch<Note>[] {
     return this.#commit(({ state }) => state === "accepted", isCommitted);
   }
 
   /** The same of those whose answer nobody remembers. Not of those that were never written, whatever the server says. */
-  commitUnanswered(isCommitted: (sequence: bigint) => boolean): readonly KeptBatch<Note>[] {
+  commitUnanswered(isCommitted: IsCommitted): readonly KeptBatch<Note>[] {
     return this.#commit(({ state, wasWritten }) => state === "unsent" && wasWritten, isCommitted);
   }
 
@@ -162,12 +174,9 @@ export class KeptBatches<Note> {
     inOrder(this.#unsent);
   }
 
-  #commit(
-    isMeant: (entry: Entry<Note>) => boolean,
-    isCommitted: (sequence: bigint) => boolean,
-  ): readonly KeptBatch<Note>[] {
+  #commit(isMeant: (entry: Entry<Note>) => boolean, isCommitted: IsCommitted): readonly KeptBatch<Note>[] {
     const committed = [...this.#entries.values()].filter(
-      (entry) => isMeant(entry) && isCommitted(entry.batch.sequence),
+      (entry) => isMeant(entry) && isCommitted(entry.batch),
     );
     if (committed.length > 0) this.#remove(committed);
     return committed.map(({ batch }) => batch);

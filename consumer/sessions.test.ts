@@ -58,7 +58,7 @@ test("what is committed is the end of the numbers without a hole from 1, in what
   assert.deepEqual(await store(...batches(5)), [3]);
   assert.deepEqual(await store(...batches(4)), [6]);
   assert.deepEqual(await store(...batches(2, 2, 5)), [6], "a retry tells it again");
-  const session = { deviceId: "device-1", sessionId: "boot-1", committed: 6n };
+  const session = { deviceId: "device-1", sessionId: "boot-1", committed: 6n, droppedCount: 0n };
   assert.deepEqual(await read(), { ...session, received: [["1", "6"]], dropped: [] });
 });
 
@@ -68,7 +68,7 @@ test("what a device declares as dropped is kept, once, and is no hole", async ()
   await store(...batches(1, 2, 9));
   assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
   assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
-  const session = { deviceId: "device-1", sessionId: "boot-1", committed: 9n };
+  const session = { deviceId: "device-1", sessionId: "boot-1", committed: 9n, droppedCount: 6n };
   const received = [
     ["1", "2"],
     ["9", "9"],
@@ -128,7 +128,9 @@ test("a sender without a session is counted without ranges, and a session nobody
     { session_id: "~0123456789abcdef", received: "{}", batch_count: "1", record_count: "1" },
   ]);
   const unknown = { deviceId: "nobody", sessionId: "boot", withRanges: false };
-  assert.deepEqual(await readAll([unknown]), [{ deviceId: "nobody", sessionId: "boot", committed: 0n }]);
+  assert.deepEqual(await readAll([unknown]), [
+    { deviceId: "nobody", sessionId: "boot", committed: 0n, droppedCount: 0n },
+  ]);
 });
 
 test("a session of nothing but holes keeps its lowest ranges, and grows no further", async () => {

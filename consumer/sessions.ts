@@ -37,6 +37,7 @@ export async function settleSessions(
     device_key: number;
     session_id: string;
     committed: string;
+    dropped_count: string;
     meets: boolean;
   }>`
     with added as materialized (
@@ -79,6 +80,7 @@ export async function settleSessions(
     select
       device_key, session_id,
       contiguous_until(settled.received + settled.dropped) as committed,
+      dropped_count(settled.received, settled.dropped) as dropped_count,
       coalesce(before && fresh, false) as meets
     from settled join added using (device_key, session_id)
     where session_id not like '~%'`.execute(db);
@@ -92,10 +94,11 @@ export async function settleSessions(
     seen.add(name);
     return session.meets || isRepeat;
   });
-  const progress = rows.map(({ device_key, session_id, committed }) => ({
-    deviceId: names.get(device_key)!,
-    sessionId: session_id,
-    committed: BigInt(committed),
+  const progress = rows.map((row) => ({
+    deviceId: names.get(row.device_key)!,
+    sessionId: row.session_id,
+    committed: BigInt(row.committed),
+    droppedCount: BigInt(row.dropped_count),
   }));
   return { progress, suspects };
 }
@@ -131,12 +134,14 @@ export async function readSessions(
   const { rows } = await sql<{
     index: number;
     committed: string;
+    dropped_count: string;
     received: Range[] | null;
     dropped: Range[] | null;
   }>`
     select
       (position - 1)::int as index,
       coalesce(contiguous_until(received + dropped), 0) as committed,
+      coalesce(dropped_count(received, dropped), 0) as dropped_count,
       case when with_ranges then ${listOf(sql`received`)} end as received,
       case when with_ranges then ${listOf(sql`dropped`)} end as dropped
     from unnest(
@@ -148,9 +153,14 @@ export async function readSessions(
     left join sessions on sessions.device_key = devices.key and sessions.session_id = question.session_id`.execute(
     db,
   );
-  return rows.map(({ index, committed, received, dropped }) => {
+  return rows.map(({ index, committed, dropped_count, received, dropped }) => {
     const { deviceId, sessionId } = questions[index]!;
-    const progress = { deviceId, sessionId, committed: BigInt(committed) };
+    const progress = {
+      deviceId,
+      sessionId,
+      committed: BigInt(committed),
+      droppedCount: BigInt(dropped_count),
+    };
     return received && dropped ? { ...progress, received, dropped } : progress;
   });
 }

@@ -17,6 +17,13 @@ CREATE OR REPLACE FUNCTION public.contiguous_until(ranges int8multirange)
 RETURN CASE WHEN (ranges @> (1)::bigint) THEN (SELECT (upper(range.range) - 1) FROM unnest(contiguous_until.ranges) range(range) LIMIT 1) ELSE (0)::bigint END;
 comment on function contiguous_until(int8multirange) is 'The highest number up to which every number from 1 is in the ranges; 0 when 1 is not.';
 
+CREATE OR REPLACE FUNCTION public.dropped_count(received int8multirange, dropped int8multirange)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN isempty(dropped) THEN (0)::numeric ELSE (SELECT COALESCE(sum(((upper(range.range))::numeric - (lower(range.range))::numeric)), (0)::numeric) AS "coalesce" FROM unnest(((dropped_count.dropped - dropped_count.received) * int8multirange(int8range((0)::bigint, contiguous_until((dropped_count.received + dropped_count.dropped)), '[]'::text)))) range(range)) END;
+comment on function dropped_count(int8multirange,int8multirange) is 'How many of the numbers up to contiguous_until(received + dropped) were declared as dropped and not received.';
+
 CREATE OR REPLACE FUNCTION public.give_batch_id_statistics(partition regclass)
  RETURNS void
  LANGUAGE plpgsql

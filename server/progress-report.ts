@@ -1,12 +1,15 @@
 import type { SessionName } from "#stream/session-news.ts";
 import type { Epochs } from "./epoch-book.ts";
-import type { SessionWatches, Watch } from "./session-watches.ts";
+import type { Committed, SessionWatches, Watch } from "./session-watches.ts";
 
 /** How far a session is committed, as a stream tells it. */
 export interface StreamProgress {
   readonly committed: bigint;
+  readonly dropped: bigint;
   readonly epoch: bigint;
 }
+
+const nothing: Committed = { committed: 0n, droppedCount: 0n };
 
 export interface ProgressReportOptions {
   readonly name: SessionName;
@@ -26,7 +29,7 @@ export class ProgressReport {
   readonly shard: number;
   readonly #options: ProgressReportOptions;
   readonly #watch: Watch;
-  #told: bigint | undefined;
+  #told: Committed | undefined;
   #saying = false;
 
   constructor(options: ProgressReportOptions) {
@@ -49,13 +52,17 @@ export class ProgressReport {
   #tell(): void {
     // Without a Redis there is no epoch, and nothing to tell that could be true for long.
     const epoch = this.#options.epochs.numbers?.get(this.shard);
-    const committed = this.#watch.committed ?? 0n;
-    if (this.#saying || epoch === undefined || committed === this.#told) return;
-    this.#told = committed;
+    const known = this.#watch.committed ?? nothing;
+    if (this.#saying || epoch === undefined || isSame(known, this.#told)) return;
+    this.#told = known;
     this.#saying = true;
-    this.#options.say({ committed, epoch }, () => {
+    this.#options.say({ committed: known.committed, dropped: known.droppedCount, epoch }, () => {
       this.#saying = false;
       this.#tell();
     });
   }
+}
+
+function isSame(a: Committed, b: Committed | undefined): boolean {
+  return a.committed === b?.committed && a.droppedCount === b.droppedCount;
 }

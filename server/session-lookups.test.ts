@@ -14,14 +14,14 @@ function startLookups() {
   return { asked, lookups: new SessionLookups({ ask: (question) => asked.push(question) }) };
 }
 
-const ranges = { committed: 1n, received: [["1", "1"]], dropped: [] } as const;
+const ranges = { committed: 1n, droppedCount: 0n, received: [["1", "1"]], dropped: [] } as const;
 
 test("calls for the same session share one question, and what is not all that is known answers nothing", async () => {
   const { asked, lookups } = startLookups();
   const name = { deviceId: "d", sessionId: "s" };
   const [first, second] = [lookups.look(name), lookups.look(name)];
   assert.deepEqual(asked, [{ ...name, withRanges: true }]);
-  lookups.hear({ ...name, committed: 1n });
+  lookups.hear({ ...name, committed: 1n, droppedCount: 0n });
   lookups.hear({ deviceId: "d", sessionId: "other", ...ranges });
   assert.equal(lookups.size, 1);
   lookups.hear({ ...name, ...ranges });

@@ -2,10 +2,13 @@ import { Gauge, type Registry } from "#lib/metrics.ts";
 import { keyOf, type SessionName, type SessionProgress } from "#stream/session-news.ts";
 import type { SessionQuestions } from "./session-questions.ts";
 
+/** How far a session is committed, and how many of its batches until there are only declared as dropped. */
+export type Committed = Pick<SessionProgress, "committed" | "droppedCount">;
+
 /** One stream's look at one session. */
 export interface Watch {
-  /** How far the session is committed as far as is known; undefined: nobody has said yet. Only rises. */
-  readonly committed: bigint | undefined;
+  /** The newest that is known; undefined: no consumer has answered yet. */
+  readonly committed: Committed | undefined;
   /** A batch with this sequence was acknowledged, so there should be news. */
   expect(sequence: bigint): void;
   close(): void;
@@ -14,7 +17,7 @@ export interface Watch {
 interface Watched {
   readonly name: SessionName;
   readonly listeners: Set<() => void>;
-  committed: bigint | undefined;
+  committed: Committed | undefined;
   /** The highest sequence that was acknowledged. */
   expected: bigint;
   /** News may have been missed since the last. */
@@ -100,12 +103,12 @@ export class SessionWatches {
   }
 
   /** Takes what a consumer said. Messages overtake each other, and each was true: the highest counts. */
-  hear({ committed, ...name }: SessionProgress): void {
+  hear({ committed, droppedCount, ...name }: SessionProgress): void {
     const session = this.#watched.get(keyOf(name));
     if (session === undefined) return;
     session.isStale = false;
-    if (session.committed === undefined || committed > session.committed) {
-      session.committed = committed;
+    if (isNewer({ committed, droppedCount }, session.committed)) {
+      session.committed = { committed, droppedCount };
       session.pauseMs = pauseMs.first;
       for (const onNews of session.listeners) onNews();
     }
@@ -148,5 +151,13 @@ export class SessionWatches {
 
 /** Whether news is due: not of a session that is committed as far as this server has seen it sent. */
 function isWanted({ committed, expected, isStale }: Watched): boolean {
-  return isStale || committed === undefined || committed < expected;
+  return isStale || committed === undefined || committed.committed < expected;
+}
+
+/** Numbers only ever become committed, and of those that were declared as dropped some may be stored after all. */
+function isNewer(said: Committed, known: Committed | undefined): boolean {
+  if (known === undefined || said.committed !== known.committed) {
+    return known === undefined || said.committed > known.committed;
+  }
+  return said.droppedCount < known.droppedCount;
 }

@@ -20,6 +20,8 @@ export interface SessionName {
 /** All batches of the session up to this one are settled in PostgreSQL; 0: not even the first. */
 export interface SessionProgress extends SessionName {
   readonly committed: bigint;
+  /** How many of them are not stored: they were declared as dropped, by whoever spoke for the device. */
+  readonly droppedCount: bigint;
 }
 
 /** First and last sequence, both included, decimal. */
@@ -46,8 +48,8 @@ export function encodeProgress(
 ): readonly [channel: string, message: string][] {
   return byShard(sessions, shards).map(([shard, own]) => {
     const rows = own.map((session) => {
-      const { deviceId, sessionId, committed } = session;
-      const row: unknown[] = [deviceId, sessionId, committed.toString()];
+      const { deviceId, sessionId, committed, droppedCount } = session;
+      const row: unknown[] = [deviceId, sessionId, committed.toString(), droppedCount.toString()];
       if ("received" in session) row.push(session.received, session.dropped);
       return row;
     });
@@ -57,11 +59,12 @@ export function encodeProgress(
 
 /** Throws SyntaxError for what is no such message. */
 export function decodeProgress(message: string): readonly (SessionProgress | SessionRanges)[] {
-  return rowsOf(message).map(([deviceId, sessionId, committed, received, dropped]) => {
+  return rowsOf(message).map(([deviceId, sessionId, committed, droppedCount, received, dropped]) => {
     const progress = {
       deviceId: String(deviceId),
       sessionId: String(sessionId),
       committed: BigInt(String(committed)),
+      droppedCount: BigInt(String(droppedCount)),
     };
     if (!Array.isArray(received) || !Array.isArray(dropped)) return progress;
     return { ...progress, received: received as Range[], dropped: dropped as Range[] };

@@ -1,4 +1,6 @@
+import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { fileMode } from "#client/spool/segment.ts";
 
 /**
  * Holds a file for this process alone, as long as it lives, however it dies: the kernel's lock on a SQLite file, the only
@@ -13,6 +15,8 @@ export class FileLock implements Disposable {
 
   /** Undefined when somebody holds it, in this process or in another. */
   static take(path: string): FileLock | undefined {
+    closeSync(openSync(path, "a", fileMode)); // SQLite would make it readable by everybody
+    chmodSync(path, fileMode);
     const database = new DatabaseSync(path, { timeout: 0 });
     try {
       database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");

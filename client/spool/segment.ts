@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   ftruncateSync,
   openSync,
@@ -18,6 +19,9 @@ export interface PlacedFrame {
   readonly offset: number;
 }
 
+/** Of all files of a spool. */
+export const fileMode = 0o600;
+
 /** One append-only file of frames. An append is in the hands of the kernel when it returns, and on disk after a sync. */
 export class Segment {
   readonly path: string;
@@ -36,13 +40,14 @@ export class Segment {
 
   static create(path: string, first: Frame): Segment {
     const segment = new Segment(path, 0);
-    segment.#fd = openSync(path, "ax+");
+    segment.#fd = openSync(path, "ax+", fileMode);
     segment.append(first);
     return segment;
   }
 
   /** Reads what is whole in the file, and cuts off what is not: `cutBytes` of it. */
   static load(path: string): { segment: Segment; frames: readonly PlacedFrame[]; cutBytes: number } {
+    chmodSync(path, fileMode); // it may be of a time or a place in which others could read it
     const bytes = readFileSync(path);
     const frames: PlacedFrame[] = [];
     let offset = 0;
@@ -57,7 +62,7 @@ export class Segment {
 
   /** Returns the frame's offset. What of it was written before an error is cut off by the next append, or by loading. */
   append(frame: Frame): number {
-    this.#fd ??= openSync(this.path, "a+");
+    this.#fd ??= openSync(this.path, "a+", fileMode);
     const bytes = encodeFrame(frame);
     const offset = this.size;
     if (this.#isTorn) ftruncateSync(this.#fd, offset);

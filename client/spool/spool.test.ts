@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import {
   appendFileSync,
+  chmodSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -43,6 +45,9 @@ const sequencesOf = (kept: KeptBatches<undefined> | undefined) =>
 const spoolFiles = () => readdirSync(folder).filter((name) => name.endsWith(".spool"));
 const fileBytes = () =>
   spoolFiles().reduce((sum, name) => sum + readFileSync(join(folder, name)).byteLength, 0);
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+const openAt = (path: string) => new Spool({ folder: path }, sessionOf("s"), mebibyte);
 
 describe("a spool", () => {
   test("gives the next process what is not settled, byte for byte, under its session", () => {
@@ -136,6 +141,41 @@ describe("a spool", () => {
       assert.equal(spool.problems.length, 1, `byte ${at}`);
       assert.ok((sequencesOf(spool.earlier[0]?.kept) ?? []).length < 2);
       for (const file of readdirSync(folder)) if (file.endsWith(".damaged")) rmSync(join(folder, file));
+    }
+  });
+
+  test("is readable by its owner alone, whatever the umask, and says so when others may write to its folder", () => {
+    const umask = process.umask(0);
+    try {
+      const inner = join(folder, "made", "here");
+      {
+        using spool = new Spool({ folder: inner }, { deviceId: "d", sessionId: "s-1" }, 1 << 20);
+        fill(spool, "one");
+        assert.equal(modeOf(inner), "700");
+        for (const name of readdirSync(inner)) assert.equal(modeOf(join(inner, name)), "600", name);
+      }
+      for (const name of readdirSync(inner)) chmodSync(join(inner, name), 0o644);
+      chmodSync(inner, 0o777);
+      using spool = new Spool({ folder: inner }, { deviceId: "d", sessionId: "s-2" }, 1 << 20);
+      assert.match(spool.problems.join(), /other users may write to .*here: chmod 700 it/);
+      for (const name of readdirSync(inner)) assert.equal(modeOf(join(inner, name)), "600", name);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  test("says why a folder cannot be used", () => {
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    for (const [path, reason] of [
+      [file, /the spool .*file cannot be used: it is a file, not a folder/],
+      [join(file, "below"), /cannot be used: a part of its path is a file, not a folder/],
+      [join(folder, "x".repeat(300)), /cannot be used: its path is too long/],
+    ] as const) {
+      assert.throws(
+        () => openAt(path),
+        (error: unknown) => error instanceof SpoolError && reason.test(error.message),
+      );
     }
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type EarlierSession, filesByRun, loadRun, prefixOf } from "#client/spool/load-run.ts";
 import { FileLock } from "#client/spool/lock.ts";
@@ -20,10 +20,15 @@ export class SpoolError extends Error {
   override readonly name = "SpoolError";
 }
 
+/** Unread logs are nobody else's business, whatever the umask is. */
+const folderMode = 0o700;
+const writableByOthers = 0o022;
+
 /**
  * A folder in which batches survive the process: `lock`, and for each session the files of its journal, named
  * `RUN-NUMBER.spool`, where the run is one life of a process. What earlier runs left goes on under its own session; what
- * is new begins another one, so that no number is ever given twice.
+ * is new begins another one, so that no number is ever given twice. A folder that is made here, and all files, are for
+ * their owner alone.
  */
 export class Spool implements Disposable {
   readonly earlier: readonly EarlierSession[];
@@ -34,16 +39,17 @@ export class Spool implements Disposable {
   readonly #syncMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Reads what is there and begins `session`. Throws {@link SpoolError} when another process has the folder. */
+  /** Reads what is there and begins `session`. Throws {@link SpoolError} when the folder cannot be used, or is in use. */
   constructor({ folder, syncMs = 1_000 }: SpoolOptions, session: SessionKey, bytesMax: number) {
     this.#syncMs = syncMs;
-    mkdirSync(folder, { recursive: true });
-    const lock = FileLock.take(join(folder, "lock"));
-    if (!lock) throw new SpoolError(`the spool ${folder} is in use by another process`);
+    const lock = openFolder(folder);
     this.#lock = lock;
     try {
       const runs = filesByRun(folder);
       const problems: string[] = [];
+      if ((statSync(folder).mode & writableByOthers) !== 0) {
+        problems.push(`other users may write to ${folder}: chmod 700 it, or they can take batches away`);
+      }
       this.earlier = [...runs].flatMap(([run, files]) => loadRun(folder, run, files, problems));
       this.problems = problems;
       const prefix = prefixOf(folder, Math.max(0, ...runs.keys()) + 1);
@@ -84,3 +90,32 @@ export class Spool implements Disposable {
     }
   }
 }
+
+/** Makes the folder if need be, and locks it. */
+function openFolder(folder: string): FileLock {
+  let lock: FileLock | undefined;
+  try {
+    mkdirSync(folder, { recursive: true, mode: folderMode });
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    lock = FileLock.take(join(folder, "lock"));
+  } catch (error) {
+    throw new SpoolError(`the spool ${folder} cannot be used: ${reasonOf(error)}`, { cause: error });
+  }
+  if (!lock) throw new SpoolError(`the spool ${folder} is in use by another process`);
+  return lock;
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return reasons[code ?? ""] ?? message;
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: "this user may not write there",
+  EPERM: "this user may not write there",
+  EROFS: "its file system is read-only",
+  EEXIST: "it is a file, not a folder",
+  ENOTDIR: "a part of its path is a file, not a folder",
+  ENOSPC: "its file system is full",
+  ENAMETOOLONG: "its path is too long",
+};

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/ingest.proto.
  */
 export const file_fleetlog_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIm0KEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMgoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlNlc3Npb25OYW1lIjQKC1Nlc3Npb25OYW1lEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIlwKElN0cmVhbUxvZ3NSZXNwb25zZRIdCgNhY2sYASABKAsyEC5mbGVldGxvZy52MS5BY2sSJwoIcHJvZ3Jlc3MYAiABKAsyFS5mbGVldGxvZy52MS5Qcm9ncmVzcyIsCghQcm9ncmVzcxIRCgljb21taXR0ZWQYASABKAQSDQoFZXBvY2gYAiABKAYiOgoRR2V0U2Vzc2lvblJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiKQoKQmF0Y2hSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEIoMBChJHZXRTZXNzaW9uUmVzcG9uc2USKgoJY29tbWl0dGVkGAEgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIoCgdkcm9wcGVkGAIgAygLMhcuZmxlZXRsb2cudjEuQmF0Y2hSYW5nZRIXCg9jb21taXR0ZWRfdW50aWwYAyABKAQijwEKA0FjaxIQCghzZXF1ZW5jZRgBIAEoBBIQCghhY2NlcHRlZBgCIAEoDRIqCgpyZWplY3Rpb25zGAMgAygLMhYuZmxlZXRsb2cudjEuUmVqZWN0aW9uEiYKBWVycm9yGAQgASgLMhcuZmxlZXRsb2cudjEuQmF0Y2hFcnJvchIQCghyZWplY3RlZBgFIAEoDSIqCglSZWplY3Rpb24SDQoFaW5kZXgYASABKA0SDgoGcmVhc29uGAIgASgJIlIKCkJhdGNoRXJyb3ISDAoEY29kZRgBIAEoBRINCgVmaWVsZBgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEhYKDnJldHJ5X2RlbGF5X21zGAQgASgNMv8BCg1Jbmdlc3RTZXJ2aWNlEkcKCFB1c2hMb2dzEhwuZmxlZXRsb2cudjEuUHVzaExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuUHVzaExvZ3NSZXNwb25zZRJRCgpTdHJlYW1Mb2dzEh4uZmxlZXRsb2cudjEuU3RyZWFtTG9nc1JlcXVlc3QaHy5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVzcG9uc2UoATABElIKCkdldFNlc3Npb24SHi5mbGVldGxvZy52MS5HZXRTZXNzaW9uUmVxdWVzdBofLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXNwb25zZSIDkAIBYgZwcm90bzM", [file_fleetlog_v1_log]);
+  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIm0KEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMgoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlNlc3Npb25OYW1lIjQKC1Nlc3Npb25OYW1lEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIlwKElN0cmVhbUxvZ3NSZXNwb25zZRIdCgNhY2sYASABKAsyEC5mbGVldGxvZy52MS5BY2sSJwoIcHJvZ3Jlc3MYAiABKAsyFS5mbGVldGxvZy52MS5Qcm9ncmVzcyI9CghQcm9ncmVzcxIRCgljb21taXR0ZWQYASABKAQSDQoFZXBvY2gYAiABKAYSDwoHZHJvcHBlZBgDIAEoBCI6ChFHZXRTZXNzaW9uUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCSIpCgpCYXRjaFJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQigwEKEkdldFNlc3Npb25SZXNwb25zZRIqCgljb21taXR0ZWQYASADKAsyFy5mbGVldGxvZy52MS5CYXRjaFJhbmdlEigKB2Ryb3BwZWQYAiADKAsyFy5mbGVldGxvZy52MS5CYXRjaFJhbmdlEhcKD2NvbW1pdHRlZF91bnRpbBgDIAEoBCKPAQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yEhAKCHJlamVjdGVkGAUgASgNIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkiUgoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgFEg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFgoOcmV0cnlfZGVsYXlfbXMYBCABKA0y/wEKDUluZ2VzdFNlcnZpY2USRwoIUHVzaExvZ3MSHC5mbGVldGxvZy52MS5QdXNoTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5QdXNoTG9nc1Jlc3BvbnNlElEKClN0cmVhbUxvZ3MSHi5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVxdWVzdBofLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXNwb25zZSgBMAESUgoKR2V0U2Vzc2lvbhIeLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXF1ZXN0Gh8uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log]);
 
 /**
  * One batch to take in.
@@ -172,6 +172,16 @@ export type Progress = Message<"fleetlog.v1.Progress"> & {
    * @generated from field: fixed64 epoch = 2;
    */
   epoch: bigint;
+
+  /**
+   * How many of the batches from 1 to committed are not stored: they were
+   * declared as dropped. A device that did not declare as many itself must not
+   * forget batches by committed: another sender declared them in its name.
+   * GetSession then tells which batches are stored.
+   *
+   * @generated from field: uint64 dropped = 3;
+   */
+  dropped: bigint;
 };
 
 /**
@@ -251,14 +261,17 @@ export type GetSessionResponse = Message<"fleetlog.v1.GetSessionResponse"> & {
   committed: BatchRange[];
 
   /**
-   * The batches that were declared as dropped, rising; likewise.
+   * The batches that were declared as dropped, rising; likewise. Stored ones
+   * may be among them. A device that did not declare them itself keeps those of
+   * its batches that are not in committed, and sends them again.
    *
    * @generated from field: repeated fleetlog.v1.BatchRange dropped = 2;
    */
   dropped: BatchRange[];
 
   /**
-   * As Progress.committed: everything from 1 to this one is settled.
+   * As Progress.committed: everything from 1 to this one is settled, also what
+   * another sender declared as dropped in the name of the device.
    *
    * @generated from field: uint64 committed_until = 3;
    */
