@@ -11,7 +11,11 @@ const majorTried = 18;
 /** Its version, its settings, its connections, and whether its tables are what this version needs. Throws when it is away. */
 export async function checkPostgres(db: Kysely<Database>): Promise<Finding[]> {
   const settings = await readSettings(db);
-  const findings = [...settingFindings(settings), await connectionsFinding(db, settings)];
+  const findings = [
+    ...settingFindings(settings),
+    await collationFinding(db),
+    await connectionsFinding(db, settings),
+  ];
   const pending = await pendingMigrations(db);
   if (pending.length > 0) {
     const fix = "Run the migrations: npm run migrate, ./manage.sh migrate, or the Job migrate.";
@@ -131,5 +135,18 @@ async function retentionFinding(db: Kysely<Database>): Promise<Finding> {
     check,
     `removes nothing before request ${request.id} is confirmed: ${request.reasons.join("; ")}`,
     "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionAsks in docs/OPERATIONS.md.",
+  );
+}
+
+async function collationFinding(db: Kysely<Database>): Promise<Finding> {
+  const { rows } = await sql<{ name: string }>`
+    select coalesce(nullif(to_jsonb(pg_database) ->> 'datlocale', ''), datcollate) as name
+    from pg_database where datname = current_database()`.execute(db);
+  const name = rows[0]?.name ?? "unknown";
+  if (/^(C|POSIX|ucs_basic|C\.utf-?8)$/i.test(name)) return ok("postgres.collation", name);
+  return warn(
+    "postgres.collation",
+    name,
+    "Names sort in another order than elsewhere, and an update of the C library may break indexes on texts: create the database with --locale-provider=builtin --builtin-locale=C.UTF-8, and move the data by pg_dump.",
   );
 }

@@ -17,6 +17,7 @@ export function readConfig(env: Env) {
         .string()
         .regex(/^\d+\.\d+(\.\d+)?(-[\w.-]+)?$/, 'wanted a version, such as "1.30"')
         .optional(),
+      DOCTOR_BINARIES: z.string().optional(),
       DOCTOR_NGINX_CONF: z.string().optional(),
       DOCTOR_DISKS: list(/./, "wanted paths with commas between them").prefault("."),
     },
@@ -30,6 +31,8 @@ export function readConfig(env: Env) {
     /** host:port of Nginx's plaintext listeners. */
     http: read.DOCTOR_HTTP,
     grpc: read.DOCTOR_GRPC,
+    /** The folder of what `npm start` fetched. */
+    binaries: read.DOCTOR_BINARIES,
     nginxVersion: read.DOCTOR_NGINX_VERSION,
     nginxConfFile: read.DOCTOR_NGINX_CONF,
     /** A path on each disk. */

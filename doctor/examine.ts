@@ -3,6 +3,7 @@ import { type Kysely, sql } from "kysely";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Database } from "#postgres/tables.ts";
 import { mastersOf, type StreamRedis } from "#stream/connection.ts";
+import { checkBinaries } from "./check-binaries.ts";
 import { checkClock } from "./check-clocks.ts";
 import { checkCertificate, checkGrpc, checkHttp } from "./check-front-door.ts";
 import { checkDisk, checkNode } from "./check-machine.ts";
@@ -22,7 +23,7 @@ export async function examine(
   config: Config,
   { db, redis }: { readonly db: Kysely<Database>; readonly redis: StreamRedis },
 ): Promise<readonly Finding[]> {
-  const { http, grpc, nginxVersion, nginxConfFile: file } = config;
+  const { http, grpc, binaries, nginxVersion, nginxConfFile: file } = config;
   const groups = [
     attempt("versions", "", async () => [
       checkNode(),
@@ -31,6 +32,7 @@ export async function examine(
     ...config.disks.map((path) =>
       attempt(`disk ${path}`, "Is the path right?", async () => [await checkDisk(path)]),
     ),
+    attempt("binaries", "", async () => (binaries ? await checkBinaries(binaries) : [])),
     attempt("redis", "Start Redis, or mend REDIS_URL.", async () => [
       ...(await checkRedis(redis)),
       await checkClock("redis", () => redisClock(redis)),

@@ -1,10 +1,11 @@
 import { createServer } from "node:net";
 import { parseArgs } from "node:util";
+import { checkBinaries } from "#doctor/check-binaries.ts";
 import { checkDisk, checkNode } from "#doctor/check-machine.ts";
 import { type Finding, fail, ok } from "#doctor/finding.ts";
 import { exitCodeOf, jsonReport, textReport } from "#doctor/report.ts";
 import { doctorNotes } from "./doctor-notes.ts";
-import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
+import { partsFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
 import { findPart, MissingPartError, type PartName } from "./parts.ts";
 
 // `npm run doctor`: of what `npm start` runs in this folder, or of what DATABASE_URL and REDIS_URL name. While nothing
@@ -12,6 +13,7 @@ import { findPart, MissingPartError, type PartName } from "./parts.ts";
 
 const notes = await doctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);
 if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
+  if (notes) process.env.DOCTOR_BINARIES ||= partsFolder;
   for (const [name, value] of Object.entries(notes ?? {})) process.env[name] ||= value;
   await import("#doctor/main.ts");
 } else {
@@ -21,6 +23,7 @@ if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
     await checkDisk(projectFolder),
     await checkPart("redis", "Redis"),
     await checkPart("nginx", "Nginx"),
+    ...(await checkBinaries(partsFolder)),
     await checkPort("FLEETLOG_HTTP_PORT", 8080),
     await checkPort("FLEETLOG_GRPC_PORT", 50_051),
   ];

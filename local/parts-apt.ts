@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { execa } from "execa";
 
@@ -29,38 +29,49 @@ const packageOfLibrary: Readonly<Record<string, string>> = {
 
 /**
  * Unpacks Debian packages, and those of the libraries `missing` then names, into `folder`, which appears at once and
- * complete. Needs no rights: nothing is installed, and apt keeps its lists in a folder of ours when the system's are
+ * complete, with a `packages.json` that says what it is of. Needs no rights: nothing is installed, and apt keeps its lists in a folder of ours when the system's are
  * absent or too old.
  */
 export async function fetchFromApt(
   packages: readonly string[],
   folder: string,
   missing: (staged: string) => readonly string[],
+  { isRenewal = false } = {},
 ): Promise<void> {
   if (!existsSync("/usr/bin/apt-get")) throw new AptFetchError("this system has no apt-get");
   await mkdir(dirname(folder), { recursive: true });
   const stage = await mkdtemp(join(dirname(folder), `${basename(folder)}.fetching-`));
   try {
     const root = join(stage, "root");
-    await fetchInto(packages, stage, root);
+    const versions = await fetchInto(packages, stage, root, isRenewal);
     for (let round = 0; round < 3; round += 1) {
       const libraries = missing(root);
       if (libraries.length === 0) break;
       const more = new Set(libraries.map((library) => packageOfLibrary[library] ?? unknownLibrary(library)));
-      await fetchInto([...more], stage, root);
+      Object.assign(versions, await fetchInto([...more], stage, root, isRenewal));
     }
+    await writeFile(
+      join(root, "packages.json"),
+      JSON.stringify({ fetchedAt: new Date().toISOString(), versions }),
+    );
     await moveIntoPlace(root, folder);
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
 }
 
-async function fetchInto(packages: readonly string[], stage: string, root: string): Promise<void> {
+/** Returns the versions of the packages. A renewal does not believe the system's lists, which may be old. */
+async function fetchInto(
+  packages: readonly string[],
+  stage: string,
+  root: string,
+  isRenewal: boolean,
+): Promise<Record<string, string>> {
   const debs = await mkdtemp(join(stage, "debs-"));
   const download = (options: readonly string[]) =>
     execa("apt-get", [...options, "download", ...packages], { cwd: debs, reject: false, timeout: 120_000 });
-  let done = await download([]);
-  if (done.failed) {
+  let done = isRenewal ? undefined : await download([]);
+  if (done?.failed !== false) {
     const lists = join(stage, "lists");
     const cache = join(stage, "cache");
     await mkdir(join(lists, "partial"), { recursive: true });
@@ -71,10 +82,15 @@ async function fetchInto(packages: readonly string[], stage: string, root: strin
   }
   if (done.failed)
     throw new AptFetchError(`apt-get download ${packages.join(" ")}: ${reasonOf(done.stderr)}`);
+  const versions: Record<string, string> = {};
   for (const file of (await readdir(debs)).filter((name) => name.endsWith(".deb"))) {
+    // name_version_architecture.deb, the version's colon as %3a
+    const [name = "", version = ""] = file.split("_");
+    versions[name] = decodeURIComponent(version);
     const unpacked = await execa("dpkg", ["-x", join(debs, file), root], { reject: false });
     if (unpacked.failed) throw new AptFetchError(`dpkg -x ${file}: ${reasonOf(unpacked.stderr)}`);
   }
+  return versions;
 }
 
 /** Whoever renames first wins; what the other fetched is the same. A folder that does not run is replaced. */

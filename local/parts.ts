@@ -62,6 +62,20 @@ export async function findPart(name: PartName): Promise<Part> {
   }
 }
 
+/**
+ * Fetches Redis and Nginx anew, as the package archive has them now: what was fetched gets no security updates by itself.
+ * What runs goes on with the old files until it is started again; when it fails, the old ones stay.
+ */
+export async function renewParts(into = partsFolder): Promise<readonly PartName[]> {
+  const names = ["redis", "nginx"] as const;
+  for (const name of names) {
+    const { binary, packages } = parts[name];
+    const missing = (staged: string) => missingLibraries(staged, binary);
+    await fetchFromApt(packages, join(into, name), missing, { isRenewal: true });
+  }
+  return names;
+}
+
 function fetched(folder: string, binary: string, versionArgument: string): Part | undefined {
   const env = { LD_LIBRARY_PATH: libraryFolders(folder).join(delimiter) };
   return ["usr/bin", "usr/sbin"]

@@ -13,6 +13,7 @@ import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
 import { endLeftovers } from "./leftovers.ts";
+import { renewParts } from "./parts.ts";
 import { startSystem } from "./system.ts";
 import { stepPrinter } from "./terminal.ts";
 
@@ -76,6 +77,8 @@ async function run(): Promise<void> {
   ];
   if (tls) frontDoor.push(await holdPort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN"));
 
+  if (process.argv.includes("--renew-binaries"))
+    await stepPrinter(print)("Binaries", renewParts, () => "fetched anew");
   print("Starting Fleetlog");
   const startedAt = performance.now();
   const step = stoppable(stepPrinter(print));

@@ -51,7 +51,7 @@ export PGDATA=/var/lib/postgresql/18/docker PATH="/usr/lib/postgresql/18/bin:$PA
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   mkdir -p -m 0700 "$PGDATA"
   printf '%s\n' "$POSTGRES_PASSWORD" >/tmp/password
-  initdb -U "$POSTGRES_USER" --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
+  initdb -U "$POSTGRES_USER" --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 $POSTGRES_INITDB_ARGS
   rm /tmp/password
   printf "listen_addresses = '*'\n" >>"$PGDATA/postgresql.conf"
   printf 'host all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"

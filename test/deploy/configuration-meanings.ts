@@ -71,6 +71,7 @@ export const meanings: Readonly<Record<string, string>> = {
     "Nginx' HTTP/1.1. With TLS in its configuration, the certificate of that port is looked at on the same host.",
   DOCTOR_GRPC: "Nginx' gRPC.",
   DOCTOR_NGINX_VERSION: "Which Nginx that is.",
+  DOCTOR_BINARIES: "The folder of the binaries that `npm start` fetched; `npm run doctor` sets it.",
   DOCTOR_NGINX_CONF: "The file of its configuration, ours or another's.",
   DOCTOR_DISKS: "A path on each disk to look at.",
   NGINX_CONFIG_FILE: "What is written.",

@@ -1,0 +1,57 @@
+import { execFile } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type Finding, ok, warn } from "./finding.ts";
+
+/** Debian's security updates for what stands at the front door come about once a month. */
+const ageDaysMax = 30;
+
+const checked: Readonly<Record<string, string>> = { redis: "redis-server", nginx: "nginx" };
+
+/** Of the binaries that `npm start` fetched into `folder` instead of having them installed, how old they are. */
+export async function checkBinaries(folder: string): Promise<Finding[]> {
+  const names = await readdir(folder).catch(() => []); // nothing was ever fetched
+  const fetched = names.filter((name) => name in checked);
+  return Promise.all(fetched.map((name) => checkBinary(name, join(folder, name))));
+}
+
+async function checkBinary(name: string, folder: string): Promise<Finding> {
+  const check = `binaries.${name}`;
+  const fix =
+    "It gets no security updates by itself. Stop npm start and renew it: npm start -- --renew-binaries. Or install the package: an installed one comes first.";
+  const note = await readNote(join(folder, "packages.json"));
+  const packageName = checked[name] ?? name;
+  const version = note?.versions[packageName];
+  if (note === undefined || version === undefined) return warn(check, "fetched, of an unknown version", fix);
+  const days = Math.floor((Date.now() - Date.parse(note.fetchedAt)) / 86_400_000);
+  const candidate = await candidateOf(packageName);
+  const newer = candidate !== undefined && candidate !== version ? `; the archive has ${candidate}` : "";
+  const found = `${packageName} ${version}, fetched ${days} days ago${newer}`;
+  return newer !== "" || days > ageDaysMax ? warn(check, found, fix) : ok(check, found);
+}
+
+interface Note {
+  readonly fetchedAt: string;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+async function readNote(file: string): Promise<Note | undefined> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as Note;
+  } catch {
+    return undefined; // fetched by an earlier version
+  }
+}
+
+/** What the system's lists offer, as old as they are; undefined when they cannot be asked. */
+async function candidateOf(packageName: string): Promise<string | undefined> {
+  try {
+    // In English, whatever the system speaks.
+    const args = ["LC_ALL=C", "apt-cache", "policy", packageName];
+    const { stdout } = await promisify(execFile)("env", args, { timeout: 10_000 });
+    return /^ +Candidate: (\d\S*)$/m.exec(stdout)?.[1];
+  } catch {
+    return undefined; // no apt here
+  }
+}

@@ -1,0 +1,67 @@
+import type { Mutant } from "./mutant.ts";
+
+/** In whose clock is believed, and how far. */
+export const mutantsOfClocks: readonly Mutant[] = [
+  {
+    name: "retention-by-own-clock",
+    title: "retention takes the time of its own process",
+    edits: [
+      {
+        file: "consumer/retention.ts",
+        search: "readTime: (db: Kysely<Database>) => Promise<Date> = databaseTime,",
+        replacement:
+          "readTime: (db: Kysely<Database>) => Promise<Date> = async (db) => (await databaseTime(db)) && new Date(),",
+      },
+    ],
+    caughtBy: { test: "consumer/retention-guard.test.ts" },
+  },
+  {
+    name: "retention-unasked",
+    title: "retention removes any number of days at once",
+    edits: [
+      {
+        file: "consumer/retention-guard.ts",
+        search: "const daysExpectedMax = 1;",
+        replacement: "const daysExpectedMax = 1_000;",
+      },
+    ],
+    caughtBy: { test: "consumer/retention-guard.test.ts" },
+  },
+  {
+    name: "retention-believes-postgres",
+    title: "retention believes the clock of PostgreSQL whatever it says",
+    edits: [
+      {
+        file: "consumer/retention-guard.ts",
+        search: "if (apartMs <= apartMsMax && apartMs >= -aheadMsMax) return [];",
+        replacement:
+          "if (apartMs <= Number.POSITIVE_INFINITY && aheadMsMax > 0 && apartMsMax > 0) return [];",
+      },
+    ],
+    caughtBy: { test: "consumer/retention-guard.test.ts" },
+  },
+  {
+    name: "any-received-at",
+    title: "batches of 1979 are stored in 1979",
+    edits: [
+      {
+        file: "consumer/main.ts",
+        search: "receivedAt: (micros) => arrivals.plausible(micros),",
+        replacement: "receivedAt: (micros) => micros,",
+      },
+    ],
+    caughtBy: { test: "consumer/arrival-times.test.ts" },
+  },
+  {
+    name: "any-server-clock",
+    title: "a server with any clock takes batches",
+    edits: [
+      {
+        file: "stream/clock-skew.ts",
+        search: "if (Math.abs(aheadMs) - unsureMs <= msMax) return [];",
+        replacement: "if (Math.abs(aheadMs) - unsureMs <= msMax + Number.MAX_SAFE_INTEGER) return [];",
+      },
+    ],
+    caughtBy: { test: "server/clock-skew.test.ts" },
+  },
+];
