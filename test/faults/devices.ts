@@ -4,9 +4,11 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import type { Random } from "#batch/testing/random.ts";
 import { openChannel } from "#client/channel.ts";
 import { DeviceStream } from "#client/device-stream.ts";
+import { GrpcTransport } from "#client/grpc-transport.ts";
 import { encodeRequest } from "#client/record.ts";
 import { type Ack, PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { Journal, JournalBatch } from "./journal.ts";
+import { reEncodeRequest, reEncodingTransport } from "./re-encoding.ts";
 import type { SecretRecords } from "./secret-record.ts";
 
 /** What the devices of a run met, added up. */
@@ -27,6 +29,8 @@ export interface DeviceParts {
   readonly clock: () => bigint;
   /** Aborted: stop waiting for verdicts. */
   readonly signal: AbortSignal;
+  /** Keeps messages, not bytes, as generated clients do: every time a batch is sent it is encoded in another way. */
+  readonly reEncodes?: boolean | undefined;
   /** When a device with a stream forgets a batch. */
   readonly keepUntil?: "accepted" | "committed" | undefined;
 }
@@ -61,11 +65,15 @@ export function requestOf(batch: JournalBatch): Buffer {
 
 /** Speaks StreamLogs, by the library that devices use. */
 export function streamingDevice(parts: DeviceParts, address: string): Device {
-  const { journal, tally } = parts;
+  const { journal, tally, random, reEncodes } = parts;
+  const transport = reEncodes
+    ? reEncodingTransport(random, new GrpcTransport(openChannel(address), true))
+    : undefined;
   const stream = new DeviceStream<JournalBatch>({
     deviceId: parts.deviceId,
     sessionId,
     address,
+    transport,
     ackTimeoutMs: 4_000,
     backoff: { baseMs: 30, capMs: 500 },
     giveUpAfterMs: 3_600_000,
@@ -87,7 +95,10 @@ export function streamingDevice(parts: DeviceParts, address: string): Device {
       );
     },
     flush: () => stream.flush(),
-    close: () => stream.close(),
+    close() {
+      stream.close();
+      transport?.close();
+    },
   };
 }
 
@@ -96,14 +107,20 @@ type CallEnd = Ack | { readonly code: number | undefined; readonly message: stri
 
 /** Sends the batch until a server takes it. The pauses are short on purpose: it does not honour RetryInfo. */
 export async function pushUntilTaken(
-  { journal, tally, random, signal }: Pick<DeviceParts, "journal" | "tally" | "random" | "signal">,
+  {
+    journal,
+    tally,
+    random,
+    signal,
+    reEncodes = false,
+  }: Pick<DeviceParts, "journal" | "tally" | "random" | "signal"> & Partial<DeviceParts>,
   batch: JournalBatch,
   call: (request: Buffer) => Promise<CallEnd>,
 ): Promise<void> {
   const request = requestOf(batch);
   for (;;) {
     signal.throwIfAborted();
-    const end = await call(request);
+    const end = await call(reEncodes ? reEncodeRequest(random, request) : request);
     if (!("code" in end)) return journal.acknowledge(batch, end);
     if (end.code === status.INVALID_ARGUMENT) return journal.refuse(batch, end);
     if (end.code === status.RESOURCE_EXHAUSTED || end.code === status.UNAVAILABLE) {

@@ -28,7 +28,7 @@ export interface FleetOptions {
   readonly keepUntil?: "accepted" | "committed";
 }
 
-/** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is told to stop. */
+/** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is told to stop. Every other one encodes its batches anew whenever it sends them. */
 export class Fleet {
   readonly tally: FleetTally = { broken: 0, later: new Map() };
   readonly #options: FleetOptions;
@@ -99,6 +99,7 @@ export class Fleet {
       tally: this.tally,
       clock: () => clock?.(random) ?? BigInt(Date.now()) * 1000n,
       signal: this.#abort.signal,
+      reEncodes: number % 2 === 0,
       keepUntil,
     });
     this.#devices.push(device);

@@ -61,6 +61,18 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     caughtBy: { row: "group-destroyed", runs: 5 },
   },
   {
+    name: "digest-of-bytes",
+    title: "the digest is taken over the bytes, not over what they mean",
+    edits: [
+      {
+        file: "batch/scan.ts",
+        search: "isCanonical: reader.isCanonical && rejections.length === 0,",
+        replacement: "isCanonical: true,",
+      },
+    ],
+    caughtBy: { row: "kill-server", runs: 2 },
+  },
+  {
     name: "digest-with-time",
     title: "the digest covers more than the batch that was sent",
     edits: [
