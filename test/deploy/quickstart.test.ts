@@ -53,8 +53,8 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   const until = (command: string, wanted: RegExp) =>
     waitFor(String(wanted), async () => wanted.test(await run(command)));
 
-  assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[]}}');
-  assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[]}}');
+  assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[],"rejected":0}}');
+  assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[],"rejected":0}}');
   await until(one(3), /"message":"no water","attributes":\{"room":"kitchen"\}\}\],"nextPageToken":""\}$/);
 
   const [send = "", find = "", devices = ""] = commandsOf(4);
