@@ -18,6 +18,9 @@ import { WireReader } from "./wire-reader.ts";
  * equal and has the record accepted (a name was repeated beyond the limit of attributes, say) is another batch, or its
  * ack would promise what is not stored. And attributes beyond the limit are only summed up, because sorting any number
  * of them has no bound (see attribute-sum.ts).
+ *
+ * Scan and digest of 100 records with 3 attributes in another order take twice as long as canonical ones, 57 instead of
+ * 28 µs; that canonical ones are recognised costs nothing that can be measured (decision 21).
  */
 const markedTag = 2;
 
