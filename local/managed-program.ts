@@ -3,6 +3,9 @@ import { type ProgramOptions, type RunningProgram, startProgram } from "./progra
 
 /** One of our programs, see {@link Kept}. */
 export class ManagedProgram extends Kept<RunningProgram> {
+  /** More environment for its next starts. */
+  env: Readonly<Record<string, string>> = {};
+
   static async start(options: ProgramOptions): Promise<ManagedProgram> {
     const running = await startProgram(options);
     // Nginx knows the first addresses, so later starts must listen there too.
@@ -10,12 +13,13 @@ export class ManagedProgram extends Kept<RunningProgram> {
       `${listener.toUpperCase()}_LISTEN`,
       address,
     ]);
-    const env = { ...options.env, ...Object.fromEntries(listen) };
+    const usual = { ...options.env, ...Object.fromEntries(listen) };
     // By then it may have to wait for what it needs, and is ready when that is back: no reason to end it.
     const readyWithinMs = Number.POSITIVE_INFINITY;
-    return new ManagedProgram(options.name, running, (signal) =>
-      startProgram({ ...options, env, signal, readyWithinMs }),
+    const program: ManagedProgram = new ManagedProgram(options.name, running, (signal) =>
+      startProgram({ ...options, env: { ...usual, ...program.env }, signal, readyWithinMs }),
     );
+    return program;
   }
 
   /** host:port of `grpc`, `http` and `admin`, as far as the program has them. */

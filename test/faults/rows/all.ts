@@ -1,5 +1,6 @@
 import type { Fault } from "../fault.ts";
 import { awayRows } from "./away.ts";
+import { clockRows } from "./clocks.ts";
 import { cutRows } from "./cut.ts";
 import { killRows } from "./kill.ts";
 import { lostAnswerRows, networkRows } from "./network.ts";
@@ -21,4 +22,5 @@ export const allRows: readonly Fault[] = [
   ...trafficRows,
   ...operatorRows,
   ...redisDataRows,
+  ...clockRows,
 ];
