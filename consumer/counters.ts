@@ -76,9 +76,12 @@ async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promis
       select key from devices where key in (select key from sums) order by key for no key update
     )
     update devices set
-      first_seen = least(first_seen, time_from_micros(first_micros)),
-      last_seen = greatest(last_seen, time_from_micros(last_micros)),
-      clock_offset_micros = case when time_from_micros(last_micros) < last_seen
+      -- A device that has no batch yet was registered with the time of a batch that need not be the one stored.
+      first_seen = case when devices.batch_count = 0 then time_from_micros(first_micros)
+        else least(first_seen, time_from_micros(first_micros)) end,
+      last_seen = case when devices.batch_count = 0 then time_from_micros(last_micros)
+        else greatest(last_seen, time_from_micros(last_micros)) end,
+      clock_offset_micros = case when devices.batch_count > 0 and time_from_micros(last_micros) < last_seen
         then devices.clock_offset_micros else sums.clock_offset_micros end,
       batch_count = devices.batch_count + sums.batch_count,
       record_count = devices.record_count + sums.record_count,

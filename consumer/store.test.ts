@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { scan } from "#batch/scan.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
@@ -48,7 +49,9 @@ test("stores batches with their records, times to the microsecond, and the count
   };
   assert.deepEqual(counts, { batches: 2, records: 6, ...none });
   assert.deepEqual(incidents, { sequence_reused: 0, clock_ahead: 0, entries_lost: 0 });
-  assert.deepEqual(progress, [{ deviceId: "device-1", sessionId: "boot-1", committed: 2n }]);
+  assert.deepEqual(progress, [
+    { deviceId: "device-1", sessionId: "boot-1", committed: 2n, droppedCount: 0n },
+  ]);
   assert.deepEqual(
     await world.rows(`select to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, device_id, session_id,
       sequence, idx, severity, logger, message, attributes from logs where sequence = 1 and idx = 3`),
@@ -257,4 +260,17 @@ test("stores in smaller pieces what takes longer than the statement timeout, and
   assert.deepEqual(await world.rows("select record_count, dead_letter_count from devices"), [
     { record_count: String(sequence * 4), dead_letter_count: "0" },
   ]);
+});
+
+test("a device that is new is seen when its stored batches were received, whatever came beside them", async () => {
+  await using world = await createWorld();
+  const writer = writerOn(poolFor(world));
+  const retried = entryOf(1, records(1));
+  const later = entryOf(1, records(1), { receivedAtMicros: receivedAtMicros + 60_000_000 });
+  const batches = [retried, later].map((entry) => ({ name: "test", entry, scanned: scan(entry.batch) }));
+  await writer.write({ batches, letters: [] });
+  const [device] = await world.rows(
+    "select first_seen = last_seen as is_once, last_seen = received_at as is_stored from devices, batches",
+  );
+  assert.deepEqual(device, { is_once: true, is_stored: true });
 });
