@@ -3,7 +3,7 @@ import { InvalidBatchError } from "../invalid-batch.ts";
 import { limits } from "../limits.ts";
 import { batchTags, droppedTags } from "../log-tags.ts";
 import { FieldNames } from "./field-names.ts";
-import { findField, readWholeField, skippedNull, textBytes, wrongKind } from "./json-fields.ts";
+import { findField, readWholeField, skippedNull, textBytes, wrongKind, wrongValue } from "./json-fields.ts";
 import { jsonKind } from "./json-kind.ts";
 import type { Wide } from "./json-numbers.ts";
 import type { JsonReader } from "./json-reader.ts";
@@ -34,9 +34,12 @@ const writer = new WireWriter(limits.jsonBytesMax + 64 * 1024);
 const besideBytesMax = 2 * limits.unreadableReasonBytesMax;
 const nothing: Buffer = Buffer.alloc(0);
 
-/** A LogBatch in JSON, of which one is read at a time. */
+/** The LogBatch of a request in JSON. A request may have several: the last one counts, and all of them cost. */
 export class JsonBatch {
-  /** Why it cannot be taken as a whole; the first reason there is. From then on the rest is only skipped. */
+  /**
+   * Why the request cannot be taken: the first reason there is, in whichever batch. From then on the rest is only
+   * skipped; a reason for each of 300,000 wrong values would cost 60 times what reading them does.
+   */
   error: InvalidBatchError | undefined;
   /** Keys that log.proto does not have. */
   unknownFields = 0;
@@ -45,17 +48,10 @@ export class JsonBatch {
   readonly #sequence: Wide = { high: 0, low: 0 };
   #recordCount = 0;
   /** With those of an earlier array or batch that does not count: they cost as much. */
-  #recordsRead: number;
+  #recordsRead = 0;
   #unreadableCount = 0;
   #unreadableBytes = 0;
   #dropped: { readonly last: Wide; readonly reason: JsonText } | undefined;
-
-  /** `before` is the batch of the same request that this one replaces. */
-  constructor(before: JsonBatch | undefined) {
-    this.#recordsRead = before === undefined ? 0 : before.#recordsRead;
-    writer.position = 0;
-    writer.replacedHalves = 0;
-  }
 
   get sequence(): bigint {
     return (BigInt(this.#sequence.high) << 32n) | BigInt(this.#sequence.low);
@@ -66,8 +62,9 @@ export class JsonBatch {
     return writer.replacedHalves;
   }
 
-  /** Reads the object that begins at the reader's position. */
+  /** Reads the object that begins at the reader's position, in place of what was read before. */
   read(reader: JsonReader): void {
+    this.#clear();
     reader.enter();
     for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) {
       const found = findField(names, reader);
@@ -100,8 +97,19 @@ export class JsonBatch {
     return Buffer.concat([head.finish(), writer.bytes.subarray(0, writer.position)]);
   }
 
-  #refuse(error: InvalidBatchError | undefined): void {
-    this.error ??= error;
+  #clear(): void {
+    this.unknownFields = 0;
+    this.#deviceId = this.#sessionId = nothing;
+    this.#sequence.high = this.#sequence.low = 0;
+    this.#dropped = undefined;
+    writer.position = 0;
+    writer.replacedHalves = 0;
+  }
+
+  /** Skips the next value, which is not what `name` takes. */
+  #refuseKind(reader: JsonReader, name: string, wanted: string): void {
+    if (this.error === undefined) this.error = wrongKind(reader, name, wanted);
+    else reader.skip(reader.kind());
   }
 
   #readRecords(reader: JsonReader): void {
@@ -110,12 +118,12 @@ export class JsonBatch {
     this.#unreadableBytes = 0;
     writer.position = 0;
     if (skippedNull(reader)) return;
-    if (reader.kind() !== jsonKind.array) return this.#refuse(wrongKind(reader, "batch.records", "an array"));
+    if (reader.kind() !== jsonKind.array) return this.#refuseKind(reader, "batch.records", "an array");
     reader.enter();
     for (let isFirst = true; reader.nextElement(isFirst); isFirst = false) {
       const kind = reader.kind();
       if (this.error === undefined && ++this.#recordsRead > limits.recordsMax) {
-        this.#refuse(new InvalidBatchError("batch.records", `has more than ${limits.recordsMax} records`));
+        this.error = new InvalidBatchError("batch.records", `has more than ${limits.recordsMax} records`);
       }
       if (this.error === undefined) this.#readRecord(reader);
       else reader.skip(kind);
@@ -142,16 +150,16 @@ export class JsonBatch {
     writer.close(content, bytesMax);
     if (writer.position <= limits.batchBytesMax) return;
     const seen = `its first ${this.#recordCount} records are ${writer.position} bytes as protobuf`;
-    this.#refuse(
-      new InvalidBatchError("batch", `is too large: ${seen}, the limit is ${limits.batchBytesMax}`),
+    this.error = new InvalidBatchError(
+      "batch",
+      `is too large: ${seen}, the limit is ${limits.batchBytesMax}`,
     );
   }
 
   #readDropped(reader: JsonReader): void {
     this.#dropped = undefined;
     if (skippedNull(reader)) return;
-    if (reader.kind() !== jsonKind.object)
-      return this.#refuse(wrongKind(reader, "batch.dropped", "an object"));
+    if (reader.kind() !== jsonKind.object) return this.#refuseKind(reader, "batch.dropped", "an object");
     const last: Wide = { high: 0, low: 0 };
     const reason: JsonText = { start: 0, end: 0, isPlain: true };
     reader.enter();
@@ -181,12 +189,15 @@ export class JsonBatch {
       reader.string();
       return reader;
     }
-    this.#refuse(wrongKind(reader, name, "a string"));
+    this.#refuseKind(reader, name, "a string");
     return undefined;
   }
 
   #readWhole(reader: JsonReader, name: string, into: Wide): void {
-    this.#refuse(readWholeField(reader, name, into));
+    reader.kind();
+    const start = reader.position;
+    if (readWholeField(reader, into) || this.error !== undefined) return;
+    this.error = wrongValue(reader, start, name, "a whole number from 0");
   }
 
   #skipUnknown(reader: JsonReader): void {

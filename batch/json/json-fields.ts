@@ -76,27 +76,29 @@ export function wrongKind(reader: JsonReader, field: string, wanted: string): In
   const kind = reader.kind();
   const start = reader.position;
   reader.skip(kind);
-  return new InvalidBatchError(
-    field,
-    `is ${shownValue(reader.bytes, start, reader.position)}, wanted ${wanted}`,
-  );
+  return wrongValue(reader, start, field, wanted);
 }
 
-/** Reads a whole number below 2^64, or null for 0. Returns what is wrong with it. */
-export function readWholeField(reader: JsonReader, field: string, into: Wide): InvalidBatchError | undefined {
+/** The value from `start` to the reader's position is not what `field` takes. */
+export function wrongValue(
+  reader: JsonReader,
+  start: number,
+  field: string,
+  wanted: string,
+): InvalidBatchError {
+  const value = shownValue(reader.bytes, start, reader.position);
+  return new InvalidBatchError(field, `is ${value}, wanted ${wanted}`);
+}
+
+/** Reads a whole number below 2^64, or null for 0. False: the value is something else. */
+export function readWholeField(reader: JsonReader, into: Wide): boolean {
   into.high = into.low = 0;
-  if (skippedNull(reader)) return undefined;
+  if (skippedNull(reader)) return true;
   const kind = reader.kind();
-  const wanted = "a whole number from 0";
-  if (kind !== jsonKind.string && kind !== jsonKind.number) return wrongKind(reader, field, wanted);
-  const start = reader.position;
   reader.skip(kind);
-  const { bytes, start: from, end } = shortText(reader.bytes, reader);
-  if (readWhole(bytes, from, end, into)) return undefined;
-  return new InvalidBatchError(
-    field,
-    `is ${shownValue(reader.bytes, start, reader.position)}, wanted ${wanted}`,
-  );
+  if (kind !== jsonKind.string && kind !== jsonKind.number) return false;
+  const { bytes, start, end } = shortText(reader.bytes, reader);
+  return readWhole(bytes, start, end, into);
 }
 
 /** The bytes of the string that was read last. They hold as long as the request. */

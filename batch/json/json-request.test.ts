@@ -184,6 +184,12 @@ describe("refuses the whole request, with the sequence that it can read, for", (
       "batch.records",
       /10000/,
     ],
+    [
+      "a wrong value in a batch that does not count",
+      `{"batch":{"records":7},${batchWith("{}").slice(1)}`,
+      "batch.records",
+      /an array/,
+    ],
     ["more than 1 MiB", batchWith(Array.from({ length: 1_100 }, () => record).join()), "batch", /1048576/],
     ["records that are none", batchWith("{]"), "request", /not JSON/],
     ["a comma too many", batchWith("{},"), "request", /a value is missing/],

@@ -39,7 +39,8 @@ const names = new FieldNames({ batch: field.batch, report_committed: field.repor
  */
 export function readJsonRequest(json: Uint8Array): JsonRequest {
   const reader = new JsonReader(json);
-  let batch: JsonBatch | undefined;
+  const batch = new JsonBatch();
+  let hasBatch = false;
   let reportCommitted: SessionNameInJson | undefined;
   let unknownFields = 0;
   let error: InvalidBatchError | undefined;
@@ -55,11 +56,10 @@ export function readJsonRequest(json: Uint8Array): JsonRequest {
     for (let isFirst = true; reader.nextKey(isFirst); isFirst = false) {
       const found = findField(names, reader);
       if (found === field.batch) {
-        const before = batch;
-        batch = undefined; // of two the last counts
+        hasBatch = false; // of two the last counts
         if (skippedNull(reader)) continue;
         if (reader.kind() !== jsonKind.object) throw wrongKind(reader, "batch", "an object");
-        batch = new JsonBatch(before);
+        hasBatch = true;
         batch.read(reader);
       } else if (found === field.reportCommitted) {
         reportCommitted = skippedNull(reader) ? undefined : readSessionName(reader);
@@ -73,13 +73,13 @@ export function readJsonRequest(json: Uint8Array): JsonRequest {
     if (!(caught instanceof InvalidBatchError)) throw caught;
     error = caught;
   }
-  error = batch?.error ?? error;
+  error = batch.error ?? error;
   return {
-    batch: error === undefined ? batch?.encode(reader) : undefined,
+    batch: hasBatch && error === undefined ? batch.encode(reader) : undefined,
     error,
-    sequence: batch?.sequence ?? 0n,
+    sequence: hasBatch ? batch.sequence : 0n,
     reportCommitted,
-    unknownFields: unknownFields + (batch?.unknownFields ?? 0),
-    replacedHalves: batch?.replacedHalves ?? 0,
+    unknownFields: unknownFields + (hasBatch ? batch.unknownFields : 0),
+    replacedHalves: hasBatch ? batch.replacedHalves : 0,
   };
 }
