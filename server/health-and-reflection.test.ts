@@ -2,32 +2,38 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Client, credentials } from "@grpc/grpc-js";
 import { service as health } from "grpc-health-check";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "#proto/gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
 
 const { redis, server } = await startServerAndRedis({ after });
 const buf = new URL("../node_modules/.bin/buf", import.meta.url).pathname;
 
-async function bufCurl(method: string, data: string, reflection: "v1" | "v1alpha"): Promise<string> {
-  const { stdout } = await promisify(execFile)(
-    buf,
-    `curl --http2-prior-knowledge --protocol grpc --reflect-protocol grpc-${reflection}`
-      .split(" ")
-      .concat("-d", data, `http://${server.grpc}/${method}`),
-  );
-  return stdout.replaceAll(/\s/g, "");
-}
-
-for (const reflection of ["v1", "v1alpha"] as const) {
-  test(`a client that knows only the address sends logs, by reflection ${reflection}`, async () => {
+const kinds = (["grpc", "connect", "grpcweb"] as const).flatMap((protocol) =>
+  (["v1", "v1alpha"] as const).map((reflection) => ({ protocol, reflection })),
+);
+for (const { protocol, reflection } of kinds) {
+  const bufCurl = async (method: string, data: string): Promise<string> => {
+    const { stdout } = await promisify(execFile)(
+      buf,
+      `curl --http2-prior-knowledge --protocol ${protocol} --reflect-protocol grpc-${reflection}`
+        .split(" ")
+        .concat("-d", data, `http://${protocol === "grpc" ? server.grpc : server.http}/${method}`),
+    );
+    return stdout.replaceAll(/\s/g, "");
+  };
+  test(`a client that knows only the address sends logs by ${protocol}, by reflection ${reflection}`, async () => {
     const push = '{"batch":{"deviceId":"buf","records":[{"message":"a"},{"message":"b"}]}}';
-    const pushed = await bufCurl("fleetlog.v1.IngestService/PushLogs", push, reflection);
+    const pushed = await bufCurl("fleetlog.v1.IngestService/PushLogs", push);
     assert.equal(pushed, '{"ack":{"accepted":2}}');
-    const streamed = await bufCurl("fleetlog.v1.IngestService/StreamLogs", `${push}${push}`, reflection);
+    const streamed = await bufCurl("fleetlog.v1.IngestService/StreamLogs", `${push}${push}`);
     assert.equal(streamed, '{"ack":{"accepted":2}}{"ack":{"accepted":2}}');
-    const check = await bufCurl("grpc.health.v1.Health/Check", "{}", reflection);
+    const check = await bufCurl("grpc.health.v1.Health/Check", "{}");
     assert.equal(check, '{"status":"SERVING"}');
   });
 }
@@ -46,9 +52,71 @@ test("whoever watches the health sees Redis go and come", async (t) => {
   call.on("error", () => {}); // the end of the test cancels it
   call.on("data", ({ status }: { status: string }) => seen.push(status));
   t.after(() => call.cancel());
-  await waitFor("SERVING", () => seen.at(-1) === "SERVING");
+  const hangUp = new AbortController();
+  t.after(() => hangUp.abort());
+  const alsoSeen = transports().map((transport) => {
+    const statuses: Status[] = [];
+    const watching = async () => {
+      for await (const { status } of createClient(Health, transport).watch({}, { signal: hangUp.signal }))
+        statuses.push(status);
+    };
+    watching().catch(() => {}); // the end of the test cancels it
+    return statuses;
+  });
+  const allSaw = (status: Status) => alsoSeen.every((statuses) => statuses.at(-1) === status);
+  await waitFor("SERVING", () => seen.at(-1) === "SERVING" && allSaw(Status.SERVING));
   process.kill(redis.pid, "SIGSTOP");
-  await waitFor("NOT_SERVING", () => seen.at(-1) === "NOT_SERVING", 20_000);
+  await waitFor("NOT_SERVING", () => seen.at(-1) === "NOT_SERVING" && allSaw(Status.NOT_SERVING), 20_000);
   process.kill(redis.pid, "SIGCONT");
-  await waitFor("SERVING again", () => seen.at(-1) === "SERVING", 20_000);
+  await waitFor("SERVING again", () => seen.at(-1) === "SERVING" && allSaw(Status.SERVING), 20_000);
+  assert.deepEqual(
+    alsoSeen,
+    alsoSeen.map(() => [Status.SERVING, Status.NOT_SERVING, Status.SERVING]),
+    "each change once",
+  );
 });
+
+test("what there is not is said by name, and a stream of questions goes on", async () => {
+  for (const transport of transports()) {
+    await assert.rejects(createClient(Health, transport).check({ service: "a.B" }), /\[not_found\].*"a\.B"/);
+    for await (const { status } of createClient(Health, transport).watch({ service: "a.B" })) {
+      assert.equal(status, Status.SERVICE_UNKNOWN);
+      break;
+    }
+    const asked = [
+      { case: "fileContainingSymbol", value: "a.B" },
+      { case: "fileByFilename", value: "a.proto" },
+      { case: "allExtensionNumbersOfType", value: "fleetlog.v1.LogRecord" },
+      { case: undefined },
+      { case: "fileContainingSymbol", value: "fleetlog.v1.QueryService.ListLogs" },
+      { case: "fileByFilename", value: "fleetlog/v1/log.proto" },
+    ] as const;
+    async function* requests() {
+      for (const messageRequest of asked) yield { messageRequest };
+    }
+    const answers: (string | undefined)[] = [];
+    for await (const { messageResponse } of createClient(ServerReflection, transport).serverReflectionInfo(
+      requests(),
+    ))
+      answers.push(
+        messageResponse.case === "errorResponse" ? messageResponse.value.errorMessage : messageResponse.case,
+      );
+    assert.deepEqual(answers, [
+      "there is no symbol a.B",
+      "there is no file a.proto",
+      "there is no extension of fleetlog.v1.LogRecord",
+      "message_request: is missing, or unknown here",
+      "fileDescriptorResponse",
+      "fileDescriptorResponse",
+    ]);
+  }
+});
+
+function transports() {
+  const options = { baseUrl: `http://${server.http}`, httpVersion: "2" } as const;
+  return [
+    createConnectTransport(options),
+    createConnectTransport({ ...options, useBinaryFormat: true }),
+    createGrpcWebTransport(options),
+  ];
+}

@@ -15,10 +15,12 @@ import { allShards } from "#stream/keys.ts";
 import { progressChannel } from "#stream/session-news.ts";
 import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
+import { createGrpcServices } from "./connect/grpc-services.ts";
 import { createIngestRoutes } from "./connect/ingest-routes.ts";
 import { createRequestListener } from "./connect/request-listener.ts";
 import { drain } from "./drain.ts";
 import { createGrpcFace } from "./grpc/grpc-server.ts";
+import { Health } from "./health.ts";
 import { Intake } from "./intake.ts";
 import { createIntakeMetrics } from "./intake-metrics.ts";
 import { Pressure } from "./pressure.ts";
@@ -67,7 +69,13 @@ await runProgram(logger, async (program) => {
   const parts = { ...streams, intake, startRpc: createRpcMetrics(registry) };
   const grpc = createGrpcFace({ ...parts, checkHost: hostCheck(config.grpcListen) });
   const routes = createIngestRoutes({ ...parts, requestBytesMax: config.inFlightBytesMax });
-  const onRequest = createRequestListener(routes, hostCheck(config.httpListen), logger);
+  const health = new Health();
+  const services = createGrpcServices(health, parts.startRpc);
+  const setServing = (isServing: boolean) => {
+    grpc.setServing(isServing);
+    health.set(isServing);
+  };
+  const onRequest = createRequestListener({ ...routes, services }, hostCheck(config.httpListen), logger);
   const http = createHttpListener(
     { http1: onRequest, http2: onRequest },
     { windowBytes: { stream: limits.batchBytesMax, connection: 4 * limits.batchBytesMax } },
@@ -87,13 +95,13 @@ await runProgram(logger, async (program) => {
       }
       intake.open();
       readiness.ready("redis");
-      grpc.setServing(readiness.isReady);
+      setServing(readiness.isReady);
     },
     onUnsafe(reason) {
       intake.close(reason);
       epochs.forget();
       readiness.notReady("redis", reason);
-      grpc.setServing(false);
+      setServing(false);
     },
   });
 
@@ -135,7 +143,8 @@ await runProgram(logger, async (program) => {
   };
   program.onStop("drain", 9_000, async () => {
     readiness.notReady("server", "stopping");
-    grpc.setServing(false);
+    setServing(false);
+    health.close();
     watch.stop();
     pressure.stop();
     await drain({ openStreams, intake, faces: [grpc, http], deadlineMs: 8_000 });

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { HostCheck } from "#lib/allowed-hosts.ts";
@@ -11,11 +12,16 @@ import type { IngestRoutes } from "./ingest-routes.ts";
 type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
+interface Routes extends IngestRoutes {
+  /** Those that read every encoding. */
+  readonly services: ReadonlyMap<string, UniversalHandler>;
+}
+
 /**
  * Answers Connect and gRPC-Web over HTTP/1.1 and HTTP/2. Like connect-node's own adapter, but it chooses the handlers
  * by the encoding, and survives an :authority that is no host (connect-node builds a URL of it, which throws).
  */
-export function createRequestListener(routes: IngestRoutes, checkHost: HostCheck, logger: Logger) {
+export function createRequestListener(routes: Routes, checkHost: HostCheck, logger: Logger) {
   return (request: Request, response: Response): void => {
     const misdirected = checkHost(request);
     if (misdirected !== undefined) {
@@ -29,7 +35,7 @@ export function createRequestListener(routes: IngestRoutes, checkHost: HostCheck
         ? `/${new URLSearchParams(query).get("encoding")}`
         : (request.headers["content-type"] ?? "");
     const isJson = /[/+]json\b/.test(encoding);
-    const handler = (isJson ? routes.json : routes.binary).get(path);
+    const handler = (isJson ? routes.json : routes.binary).get(path) ?? routes.services.get(path);
     if (handler === undefined) {
       refuse(response, 404, new ConnectError(`nothing is served at ${path}`, Code.Unimplemented));
       return;

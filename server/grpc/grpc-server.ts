@@ -5,6 +5,7 @@ import { listen } from "#lib/admin-server.ts";
 import { createHostCheck, type HostCheck } from "#lib/allowed-hosts.ts";
 import { keepAlive } from "#lib/keep-alive.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
+import { healthNames } from "../health.ts";
 import { takeDirectly } from "./direct-calls.ts";
 import type { IngestParts } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
@@ -50,7 +51,9 @@ export function createGrpcFace(
     "grpc.enable_channelz": 0,
     interceptors: [observeCalls(parts.startRpc)],
   });
-  const health = new HealthImplementation({ "": "NOT_SERVING", "fleetlog.v1.IngestService": "NOT_SERVING" });
+  const health = new HealthImplementation(
+    Object.fromEntries(healthNames.map((name) => [name, "NOT_SERVING"])),
+  );
   inner.addService(ingestService, ingestHandlers(parts));
   health.addToServer(inner);
   createReflection().addToServer(inner);
@@ -76,9 +79,7 @@ export function createGrpcFace(
   return {
     listen: (address) => listen(server, address),
     setServing(serving) {
-      for (const name of ["", "fleetlog.v1.IngestService"]) {
-        health.setStatus(name, serving ? "SERVING" : "NOT_SERVING");
-      }
+      for (const name of healthNames) health.setStatus(name, serving ? "SERVING" : "NOT_SERVING");
     },
     close: () =>
       new Promise((resolve, reject) => server.close((error) => (error ? reject(error) : resolve()))),

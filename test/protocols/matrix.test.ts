@@ -74,7 +74,10 @@ describe("connect-node", () => {
             device,
           });
           // Over HTTP/1.1 it sends all batches of a stream, and then reads the acks.
-          assert.deepEqual(Object.fromEntries(outcomes), Object.fromEntries(rpcs.map((rpc) => [rpc, ""])));
+          assert.deepEqual(
+            Object.fromEntries(outcomes),
+            Object.fromEntries([...rpcs, "Health", "HealthWatch", "Reflection"].map((rpc) => [rpc, ""])),
+          );
         });
       }
     }
@@ -143,6 +146,7 @@ describe("buf curl", () => {
     ["fleetlog.v1.IngestService/PushLogs", push, /"accepted": *1/],
     ["fleetlog.v1.IngestService/StreamLogs", push, /"accepted": *1/],
     ["fleetlog.v1.QueryService/ListDevices", "{}", /"deviceId": *"edge"/],
+    ["grpc.health.v1.Health/Check", "{}", /"SERVING"/],
   ] as const;
   for (const protocol of ["grpc", "grpcweb", "connect"]) {
     for (const port of ports) {
@@ -154,8 +158,8 @@ describe("buf curl", () => {
               "curl",
               `--protocol=${protocol}`,
               `--data=${data}`,
-              // Reflection is gRPC's own.
-              ...(protocol === "grpc" && port !== "http" ? [] : ["--schema", "proto"]),
+              // It reflects by a stream, which it sends over HTTP/2 alone.
+              ...(port === "http" ? ["--schema", "proto"] : []),
               ...(port === "grpc" ? ["--http2-prior-knowledge"] : []),
               ...(port === "tls" ? ["--cacert", caFile] : []),
               `${port === "tls" ? "https" : "http"}://${addressOf(port)}/${method}`,
@@ -182,8 +186,7 @@ function expectedError(client: string, port: Port, version: Version, rpc: string
     return /^(?=.*(unavailable|Unavailable|unknown)).*(frame too large|could not be established|malformed HTTP|closed network|EOF)/s;
   }
   if (isGrpc && version === 1) return /HTTP status 505 HTTP Version Not Supported/;
-  if (rpc === "StreamLogs" && version === 1) return /bidi streams require at least HTTP\/2/;
-  // Services of gRPC, defined for gRPC.
-  if ((rpc === "Health" || rpc === "Reflection") && !isGrpc) return /unimplemented/;
+  if ((rpc === "StreamLogs" || rpc === "Reflection") && version === 1)
+    return /bidi streams require at least HTTP\/2/;
   return /^$/;
 }

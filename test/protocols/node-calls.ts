@@ -7,6 +7,8 @@ import {
 } from "@connectrpc/connect-node";
 import { IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { Field, QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "#proto/gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
 
 export type NodeProtocol = "connect" | "connect-json" | "grpc" | "grpcweb";
 
@@ -47,6 +49,8 @@ function callsOf(
 ): Readonly<Record<string, (options: CallOptions) => Promise<unknown>>> {
   const ingest = createClient(IngestService, transport);
   const query = createClient(QueryService, transport);
+  const health = createClient(Health, transport);
+  const reflection = createClient(ServerReflection, transport);
   const batch = { deviceId, records: [{ message: "through connect-node" }] };
   return {
     PushLogs: (options) => ingest.pushLogs({ batch }, options),
@@ -82,5 +86,29 @@ function callsOf(
     GetDevice: (options) => query.getDevice({ deviceId }, options),
     ListDeadLetters: (options) => query.listDeadLetters({}, options),
     ListIncidents: (options) => query.listIncidents({}, options),
+    Health: async (options) => {
+      const { status } = await health.check({ service: "fleetlog.v1.IngestService" }, options);
+      if (status !== Status.SERVING) throw new Error(`status ${status}`);
+    },
+    HealthWatch: async (options) => {
+      for await (const { status } of health.watch({}, options)) {
+        if (status !== Status.SERVING) throw new Error(`status ${status}`);
+        return;
+      }
+      throw new Error("no message");
+    },
+    Reflection: async (options) => {
+      for await (const { messageResponse } of reflection.serverReflectionInfo(listServices(), options)) {
+        if (messageResponse.case !== "listServicesResponse") throw new Error(`${messageResponse.case}`);
+        const names = messageResponse.value.service.map(({ name }) => name);
+        if (names.length !== 3) throw new Error(`lists ${names.join()}`);
+        return;
+      }
+      throw new Error("no message");
+    },
   };
+}
+
+async function* listServices() {
+  yield { messageRequest: { case: "listServices", value: "" } } as const;
 }

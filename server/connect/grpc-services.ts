@@ -1,0 +1,39 @@
+import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { StartRpc } from "#lib/rpc-metrics.ts";
+import { Health as HealthService } from "#proto/gen/grpc/health/v1/health_pb.ts";
+import type { Health } from "../health.ts";
+import { blameSender } from "./blame-sender.ts";
+import { observeCalls } from "./observe-calls.ts";
+import { answerReflection, reflectionServices } from "./reflection.ts";
+
+/** Names of services, messages and files. */
+const messageBytesMax = 4 * 1024;
+
+/** Health and reflection, which gRPC defines, by Connect and gRPC-Web: the handlers by path, for both kinds of encoding. */
+export function createGrpcServices(
+  health: Health,
+  startRpc: StartRpc,
+): ReadonlyMap<string, UniversalHandler> {
+  const router = createConnectRouter({
+    grpc: false, // the other face serves it
+    readMaxBytes: messageBytesMax,
+    acceptCompression: [],
+    interceptors: [observeCalls(startRpc)],
+  });
+  router.service(HealthService, {
+    check({ service }) {
+      const status = health.statusOf(service);
+      if (status === undefined)
+        throw new ConnectError(`service: there is no status of ${JSON.stringify(service)}`, Code.NotFound);
+      return { status };
+    },
+    async *watch({ service }, { signal }) {
+      for await (const status of health.watch(service, signal)) yield { status };
+      if (!signal.aborted) throw new ConnectError("the server is stopping", Code.Unavailable);
+    },
+  });
+  for (const service of reflectionServices)
+    router.service(service, { serverReflectionInfo: answerReflection });
+  return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(handler)]));
+}

@@ -1,0 +1,89 @@
+import {
+  createFileRegistry,
+  createRegistry,
+  type DescFile,
+  fromJsonString,
+  type MessageInitShape,
+  toJsonString,
+} from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import {
+  file_grpc_reflection_v1_reflection as fileOfV1,
+  ServerReflection,
+  type ServerReflectionRequest,
+  type ServerReflectionResponseSchema,
+} from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
+import { encodeFile, reflectedFiles, withImports } from "../reflected-files.ts";
+
+/** The same service under both of its names. */
+export const reflectionServices: readonly (typeof ServerReflection)[] = [ServerReflection, createAlpha()];
+
+const registry = createRegistry(...reflectedFiles);
+
+/** Answers each request; what there is not is an answer too, and the stream goes on. */
+export async function* answerReflection(
+  requests: AsyncIterable<ServerReflectionRequest>,
+): AsyncIterable<MessageInitShape<typeof ServerReflectionResponseSchema>> {
+  for await (const originalRequest of requests) {
+    yield { originalRequest, messageResponse: answer(originalRequest) };
+  }
+}
+
+type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+
+function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequest): Answer {
+  switch (asked) {
+    case "listServices": {
+      const service = reflectedFiles.flatMap(({ services }) =>
+        services.map(({ typeName: name }) => ({ name })),
+      );
+      return { case: "listServicesResponse", value: { service } };
+    }
+    case "fileByFilename":
+      return fileAnswer(
+        reflectedFiles.find(({ proto }) => proto.name === value),
+        `file ${value}`,
+      );
+    case "fileContainingSymbol":
+      return fileAnswer(fileOf(value), `symbol ${value}`);
+    case "fileContainingExtension":
+      return notFound(`extension ${value.extensionNumber} of ${value.containingType}`);
+    case "allExtensionNumbersOfType":
+      return notFound(`extension of ${value}`);
+    case undefined:
+      return failure(Code.InvalidArgument, "message_request: is missing, or unknown here");
+  }
+}
+
+/** Of a service, message or enum, or of what is in one, such as a method. */
+function fileOf(symbol: string): DescFile | undefined {
+  const end = symbol.lastIndexOf(".");
+  return (registry.get(symbol) ?? (end < 0 ? undefined : registry.get(symbol.slice(0, end))))?.file;
+}
+
+function fileAnswer(file: DescFile | undefined, what: string): Answer {
+  if (file === undefined) return notFound(what);
+  const fileDescriptorProto = withImports([file]).map(encodeFile);
+  return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
+}
+
+function notFound(what: string): Answer {
+  return failure(Code.NotFound, `there is no ${what}`);
+}
+
+function failure(errorCode: Code, errorMessage: string): Answer {
+  return { case: "errorResponse", value: { errorCode, errorMessage } };
+}
+
+function createAlpha(): typeof ServerReflection {
+  const text = toJsonString(FileDescriptorProtoSchema, fileOfV1.proto);
+  const file = fromJsonString(
+    FileDescriptorProtoSchema,
+    text.replaceAll("grpc.reflection.v1", "grpc.reflection.v1alpha"),
+  );
+  const alpha = createFileRegistry(file, () => undefined).getService(
+    "grpc.reflection.v1alpha.ServerReflection",
+  );
+  return alpha as typeof ServerReflection;
+}
