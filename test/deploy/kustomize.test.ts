@@ -9,7 +9,15 @@ import { renderNginx } from "#nginx/render.ts";
 import { readConfig as readMigrateConfig } from "#postgres/config.ts";
 import { readConfig as readServerConfig } from "#server/config.ts";
 import { typeErrors } from "./manifest-types.ts";
-import { build, type Container, canBuild, type Manifest, type PodSpec, written } from "./manifests.ts";
+import {
+  build,
+  buildWith,
+  type Container,
+  canBuild,
+  type Manifest,
+  type PodSpec,
+  written,
+} from "./manifests.ts";
 
 // The manifests as written are always tested; as kustomize puts them together, where it or kubectl is on the PATH. The
 // types are those of Kubernetes 1.30 (package kubernetes-types). By hand, the same against the JSON schemas of other
@@ -132,6 +140,35 @@ describe("the manifests", () => {
       open.flatMap(({ metadata, spec }) => spec?.ports?.map(({ port }) => `${metadata.name}:${port}`)),
       ["nginx:8443"],
     );
+  });
+
+  test("of production with read-with-certificate serve everything, to nobody without a certificate", {
+    skip,
+  }, () => {
+    const manifests = buildWith("components/read-with-certificate", "overlays/production");
+    assert.deepEqual(typeErrors(manifests), []);
+    const config = containersOf(manifests).find(({ container }) => container.name === "nginx-config");
+    const { settings } = readNginxConfig(ownEnv(config?.container ?? assert.fail()));
+    assert.deepEqual(
+      { ...settings.tls, listen: undefined },
+      {
+        listen: undefined,
+        serves: "everything",
+        certificateFile: "/tls/tls.crt",
+        keyFile: "/tls/tls.key",
+        clientCaFile: "/devices-ca/ca.crt",
+        certificatesFor: "everything",
+      },
+    );
+    const rendered = renderNginx(settings);
+    assert.match(rendered, /ssl_verify_client on;/);
+    assert.doesNotMatch(rendered, /\$is_closed/);
+    const { manifests: without } =
+      overlays.find(({ name }) => name === "overlays/production") ?? assert.fail();
+    const [others, unchanged] = [manifests, without].map((all) =>
+      all.filter(({ kind, metadata }) => `${kind} ${metadata.name}` !== "Deployment nginx"),
+    );
+    assert.deepEqual(others, unchanged);
   });
 
   test("let into Nginx by plaintext only pods of the namespace", { skip }, () => {

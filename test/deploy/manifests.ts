@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { projectFolder } from "#local/folders.ts";
 
@@ -76,12 +77,25 @@ export const canBuild = builder !== undefined;
 export function build(folder: string): readonly Manifest[] {
   if (!builder) throw new Error("neither kustomize nor kubectl is on the PATH");
   const [command, subcommand] = builder;
-  const { status, stdout, stderr } = spawnSync(command, [subcommand, join(kustomizeFolder, folder)], {
+  const { status, stdout, stderr } = spawnSync(command, [subcommand, resolve(kustomizeFolder, folder)], {
     encoding: "utf8",
     maxBuffer: 64 << 20,
   });
   if (status !== 0) throw new Error(`${command} ${subcommand} ${folder}: ${stderr.slice(0, 2_000)}`);
   return parseManifests(stdout);
+}
+
+/** What would be applied of an overlay to which somebody adds a component. */
+export function buildWith(component: string, overlay: string): readonly Manifest[] {
+  const folder = mkdtempSync(join(tmpdir(), "fleetlog-kustomize-"));
+  try {
+    const reach = (name: string) => relative(folder, join(kustomizeFolder, name));
+    const kustomization = { resources: [reach(overlay)], components: [reach(component)] };
+    writeFileSync(join(folder, "kustomization.yaml"), JSON.stringify(kustomization));
+    return build(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The whole manifests of a folder as they are written, without what kustomize makes of them and without patches. */
