@@ -38,7 +38,8 @@ test("a Go device that sends its unacknowledged messages again has every record 
   timeout,
 }, async () => {
   const device = ["go-device", "boot-1", "200", "10", "50"];
-  const go = execa(await goClient("go"), [system.grpcAddress, ...device], { timeout: 170_000 });
+  const programs = await goClient("go");
+  const go = execa(programs("client"), [system.grpcAddress, ...device], { timeout: 170_000 });
   go.catch(() => {}); // whoever waits for its next line is told
   const lines = createInterface(go.stdout)[Symbol.asyncIterator]();
   const nextLine = async () => (await lines.next()).value ?? (await go).stdout;

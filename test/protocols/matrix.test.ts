@@ -7,9 +7,9 @@ import { execa } from "execa";
 import { projectFolder } from "#local/folders.ts";
 import { freePort } from "#local/free-port.ts";
 import { TestCa, writeCertificate } from "#test/support/certificates.ts";
+import { goClient, whyNoGo } from "#test/support/go-client.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { buildGoPrograms, type GoPrograms, whyNoGo } from "./go-edge.ts";
 import { callByNode } from "./node-calls.ts";
 
 // Every client × every RPC × every port, as docs/PROTOCOLS.md has it.
@@ -87,9 +87,9 @@ describe("connect-node", () => {
 const skip = (await whyNoGo()) ?? false;
 
 describe("Go's clients", { skip }, () => {
-  let go: GoPrograms;
+  let go: (program: string) => string;
   before(async () => {
-    go = await buildGoPrograms();
+    go = await goClient("go-edge");
   });
 
   for (const client of ["grpc-go", ...protocols]) {
@@ -97,7 +97,7 @@ describe("Go's clients", { skip }, () => {
       for (const version of client === "grpc-go" ? ([2] as const) : versions) {
         test(`${client} over HTTP/${version} on ${port} reaches every RPC that can be, and else says why`, async () => {
           const { stdout } = await execa(
-            go.edge,
+            go("client"),
             [
               `--client=${client}`,
               `--address=${addressOf(port)}`,
@@ -119,7 +119,7 @@ describe("Go's clients", { skip }, () => {
     }
   }
 
-  const run = (...args: string[]) => execa(go.grpcurl, args, { reject: false, timeout: 60_000 });
+  const run = (...args: string[]) => execa(go("grpcurl"), args, { reject: false, timeout: 60_000 });
   for (const port of ports) {
     const tls = () => (port === "tls" ? ["-cacert", caFile] : ["-plaintext"]);
     test(`grpcurl finds and calls services by reflection on ${port}`, async (t) => {

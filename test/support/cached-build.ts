@@ -23,7 +23,7 @@ export async function cachedBuild(
   try {
     await build(attempt);
     const older = (await readdir(clients)).filter(
-      (entry) => entry.startsWith(`${name}-`) && entry !== `${name}-${key}`,
+      (entry) => entry.slice(0, -key.length) === `${name}-` && entry !== `${name}-${key}`,
     );
     await Promise.all(older.map((entry) => rm(join(clients, entry), { recursive: true, force: true })));
     await rename(attempt, folder).catch((error: unknown) => {
