@@ -52,7 +52,7 @@ filtered(program.command("list").description("Lists dead letters, newest first."
 
 program
   .command("show")
-  .description("Shows one with its bytes, and what a replay would make of it.")
+  .description("Shows one with its bytes or its JSON, and what a replay would make of it.")
   .argument("<id>", "of the list", letterId)
   .option("--json", "as one JSON object, all bytes in base64")
   .action((id: bigint, options: Options) =>
@@ -146,7 +146,7 @@ function filtered(command: Command): Command {
     .option("--since <time>", "only those put there since, RFC 3339", time)
     .option("--until <time>", "only those put there before, RFC 3339", time)
     .option("-n, --limit <n>", "the newest so many", wholeNumber(1, countMax), countDefault)
-    .option("--json", "one JSON object a line, bytes in base64");
+    .option("--json", "one JSON object a line, bytes in base64, JSON also as text");
 }
 
 async function confirmed(count: number): Promise<boolean> {

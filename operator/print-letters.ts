@@ -3,14 +3,15 @@ import type { Plan } from "./plan-replay.ts";
 
 /** One line for a person. */
 export function line(letter: Letter): string {
-  const { id, kind, at, deviceId, sessionId, sequence, index, reason, replayedBatch } = letter;
+  const { id, kind, at, deviceId, sessionId, sequence, index, reason, recordCount, replayedBatch } = letter;
   const place =
     deviceId === "" ? "" : `${deviceId} ${sessionId} ${sequence}${index === undefined ? "" : `[${index}]`}`;
   const replayed = replayedBatch === undefined ? "" : ` (stored as batch ${replayedBatch})`;
-  return `${id}  ${at.toISOString()}  ${kind}  ${printable(place)}  ${printable(reason)}${replayed}`;
+  const what = recordCount === 1 ? kind : `${kind} of ${recordCount} records`;
+  return `${id}  ${at.toISOString()}  ${what}  ${printable(place)}  ${printable(reason)}${replayed}`;
 }
 
-/** All of it, its bytes as base64. */
+/** All of it, its bytes as base64, and as text too where they are JSON. */
 export function object(letter: Letter): Readonly<Record<string, unknown>> {
   const { id, sequence, raw, receivedAtMicros, replayedBatch, ...rest } = letter;
   return {
@@ -20,22 +21,24 @@ export function object(letter: Letter): Readonly<Record<string, unknown>> {
     receivedAt: receivedAtMicros === undefined ? undefined : new Date(receivedAtMicros / 1000),
     replayedBatch: replayedBatch?.toString(),
     raw: raw.toString("base64"),
+    text: letter.isJson ? raw.toString() : undefined,
   };
 }
 
-/** One letter with its bytes as `hexdump -C` shows them, the first so many. */
+/** One letter with the first of its bytes: JSON as its text, others as `hexdump -C` shows them. */
 export function page(letter: Letter, plan: Plan): string {
-  const { raw, rawBytes, receivedAtMicros, replayedAt } = letter;
+  const { raw, rawBytes, isJson, receivedAtMicros, replayedAt } = letter;
+  const shown = raw.subarray(0, isJson ? textBytesMax : dumpBytesMax);
   const received =
     receivedAtMicros === undefined ? "not known" : new Date(receivedAtMicros / 1000).toISOString();
   return [
     line(letter),
-    `received ${received}, ${rawBytes} bytes, ${raw.length} kept`,
+    `received ${received}, ${rawBytes} bytes${isJson ? " of JSON" : ""}, ${raw.length} kept`,
     replayedAt === undefined
       ? `not replayed; a replay would: ${intent(plan)}`
       : `replayed ${replayedAt.toISOString()}`,
-    ...dump(raw.subarray(0, dumpBytesMax)),
-    ...(raw.length > dumpBytesMax ? [`… all ${raw.length} with --json`] : []),
+    ...(isJson ? shown.toString().split("\n").map(printable) : dump(shown)),
+    ...(raw.length > shown.length ? [`… all ${raw.length} with --json`] : []),
   ].join("\n");
 }
 
@@ -61,3 +64,4 @@ function printable(text: string): string {
 }
 
 const dumpBytesMax = 512;
+const textBytesMax = 4096;

@@ -90,6 +90,17 @@ test("a record in JSON is kept as it was written, and comes back with what it me
     ),
     texts.map((raw) => ({ raw, is_json: true, raw_bytes: raw.length })),
   );
+  const shown = await deadLetters(world, ["show", "1"]);
+  assert.ok(shown.out.includes(` ${texts[0]!.length} bytes of JSON, `), shown.out);
+  assert.ok(shown.out.endsWith(`\n${texts[0]}\n`), shown.out);
+  const whole = JSON.parse((await deadLetters(world, ["show", "1", "--json"])).out) as Record<
+    string,
+    unknown
+  >;
+  assert.deepEqual(
+    [whole["text"], whole["isJson"], whole["recordCount"], whole["raw"]],
+    [texts[0], true, 1, Buffer.from(texts[0]!).toString("base64")],
+  );
 
   const done = await deadLetters(world, ["replay", "--yes"]);
   assert.deepEqual([done.code, done.said.includes("3 of 3 are stored")], [0, true], done.said);
@@ -240,6 +251,11 @@ test("says why a letter cannot come back, lists by filter and shows bytes", asyn
     /NUL at byte 0.*a replay would: store it as device-1 ~letter-.*000000 {2}22 06 00 1b/s,
   );
   assert.ok(!shown.out.includes("\x1b"));
+  assert.match(list.out, /^(?!.*"text":)/);
+  await world.rows(`insert into dead_letters (device_id, reason, raw, raw_bytes, record_count)
+    values ('device-1', 'too many', '', 0, 250)`);
+  const counted = await deadLetters(world, ["list", "--kind", "count"]);
+  assert.match(counted.out, /^\d+ {2}\S+ {2}count of 250 records {2}device-1.* {2}too many\n$/);
   const missing = await deadLetters(world, ["show", "999"]);
   assert.deepEqual([missing.code, missing.said], [1, "there is no dead letter 999\n"]);
   const unasked = await deadLetters(world, ["replay"]);

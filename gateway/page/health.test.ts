@@ -23,3 +23,31 @@ test("the table of dead letters tells which were stored after all, when, and as 
   assert.equal(await replayed("no batch").textContent(), "no");
   assert.deepEqual(problems, []);
 });
+
+test("the table of dead letters tells how many records one stands for, and shows a record that came as JSON", {
+  skip: noBrowser,
+}, async () => {
+  await using fleet = await startFleet(sampleBatches());
+  const json = '{"message":"<b>hot</b>","severity":"LOUD"}';
+  await fleet.pool.query(
+    `insert into dead_letters (at, device_id, idx, reason, raw, raw_bytes, record_count, is_json) values
+      ('2026-01-10T11:30:00Z', 'pump-7', null, 'many more', '\\x0102', 2, 1250, false),
+      ('2026-01-10T11:31:00Z', 'pump-7', 3, 'not readable', convert_to($1, 'UTF8'), length($1), 1, true),
+      ('2026-01-10T11:32:00Z', 'pump-7', 4, 'too long', convert_to($1, 'UTF8'), 70000, 1, true)`,
+    [json],
+  );
+  await using browser = await startBrowser();
+  const { page, problems } = await browser.open(fleet.url);
+  await page.goto(`/health?${sampleHour}&tz=utc`);
+  const letters = page.getByRole("region", { name: "Dead letters" });
+  await letters.waitFor();
+  assert.equal(await letters.getByRole("columnheader").nth(5).textContent(), "Records");
+  const cell = (reason: string, place: number) =>
+    letters.getByRole("row", { name: reason }).getByRole("cell").nth(place);
+  assert.equal(await cell("many more", 3).textContent(), "many more");
+  assert.equal(await cell("many more", 5).textContent(), "1,250");
+  assert.equal(await cell("not readable", 3).locator("code").textContent(), json);
+  assert.equal(await cell("not readable", 5).textContent(), "1");
+  assert.equal(await cell("too long", 3).locator("code").textContent(), `${json} …`);
+  assert.deepEqual(problems, []);
+});

@@ -27,7 +27,8 @@ export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService
         sql<Row>`
         select id, device_id, session_id, sequence, idx, reason, raw_bytes, substr(raw, 1, ${rawShownBytes}) as raw,
           ${selectMicros(sql.ref("at"))} as at_micros, ${selectMicros(sql.ref("received_at"))} as received_micros,
-          ${selectMicros(sql.ref("replayed_at"))} as replayed_micros, replayed_batch
+          ${selectMicros(sql.ref("replayed_at"))} as replayed_micros, replayed_batch,
+          record_count, is_json
         from dead_letters where ${allOf(where)} order by id desc limit ${pageSize + 1}`.execute(db),
       // Each may be a whole batch, which is decompressed for its first bytes.
       { isHeavy: true },
@@ -52,6 +53,12 @@ export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService
           replayedAt: timestampFromMicros(BigInt(row.replayed_micros)),
         }),
         replayedBatchId: BigInt(row.replayed_batch ?? 0),
+        recordCount: row.record_count,
+        isJson: row.is_json,
+        // A streaming decoder keeps back the part of a character that was cut through.
+        rawText: row.is_json
+          ? new TextDecoder().decode(row.raw, { stream: row.raw.length < row.raw_bytes })
+          : "",
       })),
       nextPageToken: last === undefined ? "" : encodePageToken(query, [last.id]),
     });
@@ -71,6 +78,8 @@ interface Row {
   readonly raw_bytes: number;
   readonly replayed_micros: string | null;
   readonly replayed_batch: string | null;
+  readonly record_count: number;
+  readonly is_json: boolean;
 }
 
 const rawShownBytes = 1024;

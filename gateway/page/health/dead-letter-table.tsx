@@ -28,6 +28,9 @@ export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer
                 <th scope="col">Reason</th>
                 <th scope="col">Replayed</th>
                 <th scope="col" class="number">
+                  Records
+                </th>
+                <th scope="col" class="number">
                   Bytes
                 </th>
               </tr>
@@ -67,10 +70,19 @@ function DeadLetterRow({ letter }: { letter: DeadLetter }) {
       </td>
       <td class="wide">
         <bdi>{letter.reason}</bdi>
+        {letter.isJson && (
+          <div class="note">
+            <code>
+              <bdi>{letter.rawText}</bdi>
+              {letter.rawSize > letter.raw.length ? " …" : ""}
+            </code>
+          </div>
+        )}
       </td>
       <td class="nowrap">
         <ReplayTime letter={letter} />
       </td>
+      <td class="number">{countText(letter.recordCount)}</td>
       <td class="number">{countText(letter.rawSize)}</td>
     </tr>
   );
