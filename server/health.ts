@@ -14,7 +14,7 @@ export class Health {
     this.#wake();
   }
 
-  /** Ends all watches. */
+  /** Ends all watches, once they have told the status. */
   close(): void {
     this.#isClosed = true;
     this.#wake();
@@ -31,11 +31,12 @@ export class Health {
     const aborted = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => aborted.resolve(), { once: true });
     let told: Status | undefined;
-    while (!signal.aborted && !this.#isClosed) {
+    while (!signal.aborted) {
       const changed = this.#changed.promise;
       const status = this.statusOf(service) ?? Status.SERVICE_UNKNOWN;
       if (status !== told) yield status;
       told = status;
+      if (this.#isClosed) return;
       await Promise.race([changed, aborted.promise]);
     }
   }

@@ -20,6 +20,7 @@ import { encodeFile, reflectedFiles, withImports } from "../reflected-files.ts";
 export const reflectionServices: readonly (typeof ServerReflection)[] = [ServerReflection, createAlpha()];
 
 const registry = createRegistry(...reflectedFiles);
+const encoded = new Map(reflectedFiles.map((file) => [file, encodeFile(file)]));
 
 /** Answers each request; what there is not is an answer too, and the stream goes on. */
 export async function* answerReflection(
@@ -64,7 +65,7 @@ function fileOf(symbol: string): DescFile | undefined {
 
 function fileAnswer(file: DescFile | undefined, what: string): Answer {
   if (file === undefined) return notFound(what);
-  const fileDescriptorProto = withImports([file]).map(encodeFile);
+  const fileDescriptorProto = withImports([file]).map((one) => encoded.get(one)!);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 }
 
