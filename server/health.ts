@@ -3,6 +3,13 @@ import { HealthCheckResponse_ServingStatus as Status } from "#proto/gen/grpc/hea
 /** The services whose status is told; the empty name is the server as a whole. */
 export const healthNames: readonly string[] = ["", "fleetlog.v1.IngestService"];
 
+/** Why a watch ends that its client has not ended. */
+export const watchEnd = "the server is stopping";
+
+export function noStatusOf(service: string): string {
+  return `service: there is no status of ${JSON.stringify(service)}`;
+}
+
 /** The server's health, for those who ask and those who watch. */
 export class Health {
   #isServing = false;

@@ -66,15 +66,11 @@ await runProgram(logger, async (program) => {
     logger,
   });
   const { epochs, watches, openStreams } = streams;
-  const parts = { ...streams, intake, startRpc: createRpcMetrics(registry) };
+  const health = new Health();
+  const parts = { ...streams, health, intake, startRpc: createRpcMetrics(registry) };
   const grpc = createGrpcFace({ ...parts, checkHost: hostCheck(config.grpcListen) });
   const routes = createIngestRoutes({ ...parts, requestBytesMax: config.inFlightBytesMax });
-  const health = new Health();
   const services = createGrpcServices(health, parts.startRpc);
-  const setServing = (isServing: boolean) => {
-    grpc.setServing(isServing);
-    health.set(isServing);
-  };
   const onRequest = createRequestListener({ ...routes, services }, hostCheck(config.httpListen), logger);
   const http = createHttpListener(
     { http1: onRequest, http2: onRequest },
@@ -95,13 +91,13 @@ await runProgram(logger, async (program) => {
       }
       intake.open();
       readiness.ready("redis");
-      setServing(readiness.isReady);
+      health.set(readiness.isReady);
     },
     onUnsafe(reason) {
       intake.close(reason);
       epochs.forget();
       readiness.notReady("redis", reason);
-      setServing(false);
+      health.set(false);
     },
   });
 
@@ -143,7 +139,7 @@ await runProgram(logger, async (program) => {
   };
   program.onStop("drain", 9_000, async () => {
     readiness.notReady("server", "stopping");
-    setServing(false);
+    health.set(false);
     health.close();
     watch.stop();
     pressure.stop();

@@ -2,6 +2,7 @@ import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { createGrpcFace } from "#server/grpc/grpc-server.ts";
+import { Health } from "#server/health.ts";
 import { Intake } from "#server/intake.ts";
 import { createIntakeMetrics } from "#server/intake-metrics.ts";
 import { createStreamParts } from "#server/stream-parts.ts";
@@ -15,6 +16,7 @@ const intake = new Intake({ append: () => Promise.resolve() }, createIntakeMetri
 intake.open();
 const face = createGrpcFace({
   intake,
+  health: new Health(),
   ...createStreamParts({
     redis: { spublish: () => Promise.resolve(0) },
     shards: 4,

@@ -2,7 +2,7 @@ import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
 import { Health as HealthService } from "#proto/gen/grpc/health/v1/health_pb.ts";
-import type { Health } from "../health.ts";
+import { type Health, noStatusOf, watchEnd } from "../health.ts";
 import { blameSender } from "./blame-sender.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { answerReflection, reflectionServices } from "./reflection.ts";
@@ -24,13 +24,12 @@ export function createGrpcServices(
   router.service(HealthService, {
     check({ service }) {
       const status = health.statusOf(service);
-      if (status === undefined)
-        throw new ConnectError(`service: there is no status of ${JSON.stringify(service)}`, Code.NotFound);
+      if (status === undefined) throw new ConnectError(noStatusOf(service), Code.NotFound);
       return { status };
     },
     async *watch({ service }, { signal }) {
       for await (const status of health.watch(service, signal)) yield { status };
-      if (!signal.aborted) throw new ConnectError("the server is stopping", Code.Unavailable);
+      if (!signal.aborted) throw new ConnectError(watchEnd, Code.Unavailable);
     },
   });
   for (const service of reflectionServices)

@@ -53,7 +53,7 @@ function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequ
     case "allExtensionNumbersOfType":
       return notFound(`extension of ${value}`);
     case undefined:
-      return failure(Code.InvalidArgument, "message_request: is missing, or unknown here");
+      return failure(Code.Unimplemented, "message_request: is missing, or unknown here");
   }
 }
 

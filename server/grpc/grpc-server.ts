@@ -1,12 +1,13 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
-import { HealthImplementation } from "grpc-health-check";
+import { service as healthService } from "grpc-health-check";
 import { limits } from "#batch/limits.ts";
 import { listen } from "#lib/admin-server.ts";
 import { createHostCheck, type HostCheck } from "#lib/allowed-hosts.ts";
 import { keepAlive } from "#lib/keep-alive.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
-import { healthNames } from "../health.ts";
+import type { Health } from "../health.ts";
 import { takeDirectly } from "./direct-calls.ts";
+import { healthHandlers } from "./health-service.ts";
 import type { IngestParts } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
 import { KnowingServer, refuse, refuseUnknown } from "./known-methods.ts";
@@ -32,7 +33,6 @@ const windowBytes = { stream: 128 << 10, connection: 1 << 20 } as const;
 export interface GrpcFace {
   /** Returns the real address. */
   listen(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
-  setServing(serving: boolean): void;
   /** GOAWAY, then waits for the calls under way. */
   close(): Promise<void>;
   /** Ends what is still open. */
@@ -44,18 +44,19 @@ export interface GrpcFace {
  * of the ordinary by grpc-js behind it (docs/decisions/0009-the-usual-calls-on-node-http2.md).
  */
 export function createGrpcFace(
-  parts: IngestParts & { readonly startRpc: StartRpc; readonly checkHost?: HostCheck },
+  parts: IngestParts & {
+    readonly health: Health;
+    readonly startRpc: StartRpc;
+    readonly checkHost?: HostCheck;
+  },
 ): GrpcFace {
   const inner = new KnowingServer({
     "grpc.max_receive_message_length": innerMessageBytesMax,
     "grpc.enable_channelz": 0,
     interceptors: [observeCalls(parts.startRpc)],
   });
-  const health = new HealthImplementation(
-    Object.fromEntries(healthNames.map((name) => [name, "NOT_SERVING"])),
-  );
   inner.addService(ingestService, ingestHandlers(parts));
-  health.addToServer(inner);
+  inner.addService(healthService, healthHandlers(parts.health));
   createReflection().addToServer(inner);
   const tunnel = new Tunnel(inner);
 
@@ -78,9 +79,6 @@ export function createGrpcFace(
   });
   return {
     listen: (address) => listen(server, address),
-    setServing(serving) {
-      for (const name of healthNames) health.setStatus(name, serving ? "SERVING" : "NOT_SERVING");
-    },
     close: () =>
       new Promise((resolve, reject) => server.close((error) => (error ? reject(error) : resolve()))),
     destroy() {
