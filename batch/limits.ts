@@ -15,6 +15,8 @@ export const limits = {
   sequenceMax: 2n ** 63n - 2n,
   /** Batches that one declaration may give up: those of a device that makes 100 a second, for a year. */
   droppedBatchesMax: 2n ** 32n,
+  /** A request in protobuf, unpacked. Up to here too large a batch is answered by name, and its stream lives on. */
+  requestBytesMax: 2 * 1024 * 1024,
   /**
    * A request in JSON: three times the bytes of the largest batch, for text that is escaped as \uXXXX, and 100 bytes of
    * names and numbers for each of 10,000 records.

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { fromBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
+import { StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { Http1Calls, Http2Calls } from "#test/fuzz/http-calls.ts";
-import { encodeRequest, makeBatch } from "./testing/batches.ts";
+import { encodeRequest, makeBatch, makeRecord } from "./testing/batches.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
 
 // What a client library never sends: found by `npm run fuzz`, each a code that blamed us, or a call that never ended.
@@ -56,6 +58,32 @@ test("gRPC takes gzip, message by message, and answers in order", async (t) => {
   assert.equal(other.headers["grpc-accept-encoding"], "identity,gzip");
 });
 
+test("a packed stream lives on after a batch that is too large, and is told its number, as an unpacked one is", async (t) => {
+  const tooLarge = Buffer.from(
+    encodeRequest(
+      makeBatch(7, { records: Array.from({ length: 20 }, () => makeRecord("m".repeat(60_000))) }),
+    ),
+  );
+  for (const [calls, headers] of [
+    [new Http2Calls(server.grpc), { ...grpc, "grpc-encoding": "gzip" }],
+    [
+      new Http2Calls(server.http),
+      { "content-type": "application/connect+proto", "connect-content-encoding": "gzip" },
+    ],
+  ] as const) {
+    t.after(() => calls.close());
+    for (const first of [envelope(0, tooLarge), envelope(1, gzipSync(tooLarge))]) {
+      const pieces = [first, envelope(1, gzipSync(good))];
+      const { body } = await calls.send({ path: stream, headers, pieces, end: "end" });
+      const refused = fromBinary(StreamLogsResponseSchema, body.subarray(5, 5 + body.readUInt32BE(1)));
+      assert.deepEqual([refused.ack?.sequence, refused.ack?.error?.field], [7n, "batch"]);
+      const next = body.subarray(5 + body.readUInt32BE(1));
+      const taken = fromBinary(StreamLogsResponseSchema, next.subarray(5, 5 + next.readUInt32BE(1)));
+      assert.deepEqual([taken.ack?.accepted, taken.ack?.error], [1, undefined]);
+    }
+  }
+});
+
 test("a stream whose third message cannot be read ends, with the answers before it still under way", async (t) => {
   const calls = new Http2Calls(server.grpc);
   t.after(() => calls.close());
@@ -103,7 +131,7 @@ test("gzip is taken over Connect, and what does not unpack to a request is the s
   const broken = gzipSync(good).subarray(0, -12);
   for (const [what, body, expected] of [
     ["a batch", gzipSync(good), /^(?!.*error)/s],
-    ["a bomb", gzipSync(Buffer.alloc(64 << 20)), /"invalid_argument".*unpacks to more than 1114112 bytes/],
+    ["a bomb", gzipSync(Buffer.alloc(64 << 20)), /"invalid_argument".*unpacks to more than 2097152 bytes/],
     ["cut short", broken, /"invalid_argument"/],
     ["no gzip", good, /"invalid_argument"/],
   ] as const) {

@@ -32,8 +32,6 @@ export interface IngestRoutes {
   readonly json: ReadonlyMap<string, UniversalHandler>;
 }
 
-/** A batch, and what a request has beside it. A larger batch is refused by name, one that is larger than this as a request. */
-const binaryBytesMax = limits.batchBytesMax + 64 * 1024;
 /** Two names, whatever way they are written. */
 const sessionBytesMax = 4 * 1024;
 
@@ -54,7 +52,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
 
   const handlers = createHandlers(options);
   return {
-    binary: handlers(shadowService, binaryBytesMax, {
+    binary: handlers(shadowService, limits.requestBytesMax, {
       pushLogs: async (request) => answer(await accept(shadowed(request).batch ?? nothing)),
       streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
       getSession: look,

@@ -8,8 +8,6 @@ export interface DirectParts extends IngestParts {
   readonly startRpc: StartRpc;
   /** A longer message is refused. */
   readonly messageBytesMax: number;
-  /** One that is compressed unpacks to no more. */
-  readonly unpackedBytesMax: number;
 }
 
 const service = "fleetlog.v1.IngestService";
@@ -42,7 +40,7 @@ export function takeDirectly(
     messageBytesMax: parts.messageBytesMax,
     timeoutMs,
     unpack:
-      encoding === "gzip" ? (packed) => parts.unpacker.unpack(packed, parts.unpackedBytesMax) : undefined,
+      encoding === "gzip" ? (packed) => parts.unpacker.unpack(packed, parts.messageBytesMax) : undefined,
     onStatus: parts.startRpc(method.type, service, method.name),
   });
   call.serve(method.handler(parts, call));

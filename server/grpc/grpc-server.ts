@@ -15,11 +15,8 @@ import { observeCalls } from "./observe-calls.ts";
 import { createReflection } from "./reflection.ts";
 import { Tunnel } from "./tunnel.ts";
 
-/** A message beyond this is not read, and its call ends. Up to here too large a batch is answered by name. */
-const messageBytesMax = 2 * limits.batchBytesMax;
-
-/** One that is compressed unpacks to a batch, and what a request has beside it. */
-const unpackedBytesMax = limits.batchBytesMax + 64 * 1024;
+/** A message beyond this is not read, packed or not, and its call ends. */
+const messageBytesMax = limits.requestBytesMax;
 
 /** Of what grpc-js serves: names of sessions, health, reflection. It unpacks as many at once as it is sent. */
 const innerMessageBytesMax = 64 * 1024;
@@ -74,7 +71,7 @@ export function createGrpcFace(
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
     const misdirected = checkHost({ rawHeaders });
     if (misdirected !== undefined) return refuse(stream, headers, misdirected);
-    if (takeDirectly(stream, headers, { ...parts, messageBytesMax, unpackedBytesMax })) return;
+    if (takeDirectly(stream, headers, { ...parts, messageBytesMax })) return;
     if (!refuseUnknown(stream, headers, inner)) tunnel.pass(stream, headers);
   });
   return {

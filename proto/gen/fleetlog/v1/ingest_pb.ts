@@ -436,7 +436,8 @@ export const IngestService: GenService<{
    * device need not wait for one before it sends the next: 32 batches or
    * 4 MiB may be under way, beyond that the server stops reading until it has
    * answered. A batch that is refused is answered with an error and the stream
-   * lives on. When the server has to go, the stream is old or its epoch is over
+   * lives on; a message that cannot be read as one, or has more than 2 MiB
+   * (4 MiB as JSON) once unpacked, ends it with INVALID_ARGUMENT. When the server has to go, the stream is old or its epoch is over
    * (see Progress), the server ends it with UNAVAILABLE: connect again and send
    * what was not acknowledged. A stream on which nothing happens gets a response
    * without any field now and then, as a sign of life.
