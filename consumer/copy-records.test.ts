@@ -10,6 +10,35 @@ import { createDatabase } from "#test/support/postgres.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { copyRecords } from "./copy-records.ts";
 
+test("a COPY of which PostgreSQL stores fewer rows than were sent fails", async () => {
+  await using database = await createDatabase();
+  const pool = createPool(
+    {
+      databaseUrl: database.url,
+      applicationName: "copy-test",
+      connectionsMax: 1,
+      statementTimeoutMs: 10_000,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 5_000,
+    },
+    createLogger("test", "silent"),
+  );
+  const rows = new CopyRows(100_000);
+  rows.append(scan(encodeBatch()), 1n, 0);
+  try {
+    await pool.query(
+      `create function skip_row() returns trigger language plpgsql as 'begin return null; end'`,
+    );
+    await pool.query("create trigger skip before insert on records for each row execute function skip_row()");
+    await assert.rejects(
+      withSession(pool, ({ client }) => copyRecords(client, rows)),
+      /rows sent, PostgreSQL counted 0/,
+    );
+  } finally {
+    await pool.end();
+  }
+});
+
 test("a COPY that PostgreSQL leaves unanswered fails once, and ends its connection and no more", async () => {
   await using database = await createDatabase();
   const pool = createPool(

@@ -130,7 +130,11 @@ async function trimAll({ redis, shards, tailWindowMs, metrics, signal }: Houseke
   }
 }
 
-async function measureLag({ redis, shards, metrics }: HousekeepingParts): Promise<void> {
+export async function measureLag({
+  redis,
+  shards,
+  metrics,
+}: Pick<HousekeepingParts, "redis" | "shards" | "metrics">): Promise<void> {
   for (const { shard, undelivered, pendingEntries, oldestAgeMs } of await readLag(redis, shards, "repair")) {
     metrics.backlog.set({ shard }, undelivered.atMost);
     metrics.pending.set({ shard }, pendingEntries);

@@ -181,3 +181,18 @@ test("one consumer removes at a time; the others leave it to that one", async ()
   await waitFor("the lock to be free", async () => (await expire(parts, atNow)) === "done");
   assert.equal(await world.count("logs"), 3);
 });
+
+test("a row that another transaction holds is left for the next round, which does not wait for it", async () => {
+  await using world = await createWorld();
+  const { parts, storeFrom } = await partsFor(world, { records: 1, ledger: 2 });
+  for (const daysAgo of [0, 4, 5]) await storeFrom(daysAgo);
+  const holder = new Client({ connectionString: world.databaseUrl });
+  await holder.connect();
+  world.stack.defer(() => holder.end());
+  await holder.query("begin; select from batches where session_id = 'boot-5' for update");
+  assert.equal(await expireConfirmed(parts), "done");
+  assert.equal(await world.count("batches"), 2);
+  await holder.query("commit");
+  assert.equal(await expireAll(parts), "done");
+  assert.equal(await world.count("batches"), 1);
+});

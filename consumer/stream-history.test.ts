@@ -63,6 +63,18 @@ test("a destroyed group is reported once, whoever made it again; then a flushed 
   assert.equal((await incidents(world)).length, 1 + shardCount);
 });
 
+test("a loss that could not be written is reported by the next look", async () => {
+  await using world = await createWorld();
+  const history = historyOf(world);
+  await history.look();
+  await world.redis.xgroup("DESTROY", streamKey(0), groupName);
+  await world.rows("alter table incidents rename to incidents_away");
+  await assert.rejects(history.look(), /incidents/);
+  await world.rows("alter table incidents_away rename to incidents");
+  await history.look();
+  assert.deepEqual(await incidents(world), [{ kind: "group_lost", shard: "0" }]);
+});
+
 test("an older copy of the data is reported once, also when more was appended to it than is missing", async (t) => {
   await using world = await createWorld();
   const redis = await restartableRedis(t);

@@ -166,3 +166,17 @@ test("a stream that asks while Redis is away is told when it is back, and the ep
   stream.send(encodeRequest(makeBatch(1)));
   assert.equal((await waitFor("an ack", () => stream.acks[1])).error, undefined);
 });
+
+test("a session is watched as long as a stream reports it, however that stream ends", async (t) => {
+  const { server } = await startServerAndRedis(t);
+  const client = connectGrpc(t, server.grpc);
+  const watched = () => server.metric("fleetlog_watched_sessions");
+  const [complete, cancelled] = [openStream(client), openStream(client)];
+  complete.send(encodeWish("complete"));
+  cancelled.send(encodeWish("cancelled"));
+  await waitFor("both sessions", async () => (await watched()) === 2);
+  complete.call.end();
+  await waitFor("the one that is complete to go", async () => (await watched()) === 1);
+  cancelled.call.cancel();
+  await waitFor("the one that was cancelled to go", async () => (await watched()) === 0);
+});

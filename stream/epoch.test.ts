@@ -43,3 +43,25 @@ test("a Redis that is full still tells the epoch", async (t) => {
   await redis.config("SET", "maxmemory", "1");
   assert.deepEqual(await epochs(redis, [0]), before);
 });
+
+test("a position names the process of Redis and the history it continues, and the epoch depends on both", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const [position] = await readPositions(redis, [0]);
+  assert(position);
+  const runId = /run_id:(\w+)/.exec(await redis.info("server"))?.[1];
+  const history = /master_replid:(\w+)/.exec(await redis.info("replication"))?.[1];
+  assert.equal(position.process, `${runId}-${history}`);
+  const number = (changes: Partial<typeof position>) => epochNumbers([{ ...position, ...changes }]).get(0);
+  assert.equal(number({ entriesAdded: 5 }), number({}));
+  for (const other of [`other-${history}`, `${runId}-other`]) {
+    assert.notEqual(number({ process: other }), number({}));
+  }
+});
+
+test("ids do not step back behind one that was given", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const given = `${Date.now() + 3_600_000}-5`;
+  await readPositions(redis, [0], () => given);
+  await readPositions(redis, [0], () => "1-0");
+  assert.equal(await redis.xadd(streamKey(0), "*", "a", "b"), given.replace(/5$/, "6"));
+});

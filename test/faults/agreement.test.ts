@@ -33,6 +33,9 @@ test("every count and range that is kept beside the records is compared with the
     ["sessions", "update sessions set dropped = '{[3,4)}'"],
     ["sessions", "delete from sessions"],
     ["dead_letters", "delete from dead_letters where idx = 7 and sequence = 5"],
+    ["dead_letters", "delete from dead_letters"],
+    ["dead_letters", "update dead_letters set idx = null, record_count = 2 where sequence = 5"],
+    ["dead_letters", "update dead_letters set idx = null, entry = 'a whole batch' where sequence = 5"],
   ] as const;
   for (const [table, corruption] of corruptions) {
     await client.query("begin");

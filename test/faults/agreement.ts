@@ -67,13 +67,13 @@ const disagreements: Readonly<Record<string, string>> = {
      where device_id like $1
        and (sessions.received, sessions.dropped) is distinct from (settled, coalesce(declared, '{}'))`,
   "dead_letters of records": `
-    select device_id as subject, 'letters of ' || sum(record_count) || ' records' as kept,
-           'rejected ' || max(rejected) as "true"
-      from dead_letters
-      join (select device_id, sum(rejected_count) as rejected
-              from batches join devices on key = device_key group by 1) as counted using (device_id)
-     where device_id like $1 and entry is null
-     group by 1 having sum(record_count) <> max(rejected)`,
+    select device_id as subject, 'letters of ' || coalesce(kept, 0) || ' records' as kept,
+           'rejected ' || coalesce(rejected, 0) as "true"
+      from (select device_id, sum(record_count) as kept from dead_letters
+             where idx is not null or entry is null group by 1) as letters
+      full join (select device_id, sum(rejected_count) as rejected
+                   from batches join devices on key = device_key group by 1) as counted using (device_id)
+     where device_id like $1 and coalesce(kept, 0) <> coalesce(rejected, 0)`,
 };
 
 const namedMax = 3;

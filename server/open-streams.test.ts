@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { type OpenStream, OpenStreams } from "./open-streams.ts";
+
+test("gives signs of life on a quiet stream, and none on a busy one", async (t) => {
+  const streams = new OpenStreams({ heartbeatMs: 40, ageMsMax: 3_600_000 }, createRegistry("test"));
+  t.after(() => streams.endAll());
+  const beats = { busy: 0, quiet: 0 };
+  const add = (name: keyof typeof beats) => {
+    const stream: OpenStream = {
+      end: async () => {},
+      isOutdated: false,
+      takeSaidSomething: () => name === "busy",
+      beat: () => (beats[name] += 1),
+    };
+    streams.add(stream);
+  };
+  add("busy");
+  add("quiet");
+  await waitFor("signs of life", () => beats.quiet >= 3);
+  assert.equal(beats.busy, 0);
+});
