@@ -3,23 +3,28 @@ import type { DeviceStream } from "#client/device-stream.ts";
 
 /**
  * Gathers encoded records into batches and sends each when it is full, or when its first record has waited for
- * `intervalMs`. A batch carries the note of its first record.
+ * `intervalMs`. A batch carries the note of its first record, to which `addNote` adds those of the others.
  */
 export class DeviceLog<Note = undefined> {
   readonly #stream: DeviceStream<Note>;
   readonly #builder: BatchBuilder;
   readonly #intervalMs: number | undefined;
+  readonly #addNote: (first: Note, next: Note) => void;
   #firstNote: Note | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** Without `intervalMs` the records alone decide where batches are cut, so the same records make the same bytes. */
   constructor(
     stream: DeviceStream<Note>,
-    options: BatchTarget & { readonly intervalMs?: number | undefined },
+    options: BatchTarget & {
+      readonly intervalMs?: number | undefined;
+      readonly addNote?: ((first: Note, next: Note) => void) | undefined;
+    },
   ) {
     this.#stream = stream;
     this.#builder = new BatchBuilder(options);
     this.#intervalMs = options.intervalMs;
+    this.#addNote = options.addNote ?? (() => undefined);
   }
 
   /** Records that are in no batch yet. */
@@ -35,6 +40,7 @@ export class DeviceLog<Note = undefined> {
   async write(record: Uint8Array, note: Note): Promise<void> {
     const room = this.#builder.fits(record) ? undefined : this.cut();
     if (this.#builder.count === 0) this.#begin(note);
+    else this.#addNote(this.#firstNote as Note, note);
     this.#builder.add(record);
     if (room) await room;
     if (this.#builder.isFull) await this.cut();

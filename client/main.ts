@@ -1,8 +1,13 @@
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "#batch/limits.ts";
-import { severityByName } from "#client/line-severity.ts";
-import { exitCodes, InputError, send } from "#client/send.ts";
+import { previewInputs } from "#client/dry-run.ts";
+import { InputError } from "#client/files/read-inputs.ts";
+import type { Multiline } from "#client/lines/line-joiner.ts";
+import { severityByName } from "#client/lines/line-severity.ts";
+import { timePattern } from "#client/lines/time-pattern.ts";
+import { parseTimeZone } from "#client/lines/time-zone.ts";
+import { exitCodes, send } from "#client/send.ts";
 import type { Output } from "#client/send-report.ts";
 import { SpoolError } from "#client/spool/spool.ts";
 import { tlsCredentials } from "#client/tls-credentials.ts";
@@ -12,7 +17,9 @@ const program = new Command("fleetlog").description("Fleetlog, from the side of 
 
 program
   .command("send")
-  .description("Sends log files line by line: one line is one record, byte for byte, in order.")
+  .description(
+    "Sends log files: a line, or an error with its stack trace, is one record, byte for byte, in order.",
+  )
   .argument("[file...]", "what to send; - or nothing is standard input")
   .addOption(
     new Option("-d, --device <id>", "who speaks: A-Z a-z 0-9 . _ : -, at most 128 characters")
@@ -30,6 +37,26 @@ program
       .choices(["auto", ...Object.keys(severityByName)])
       .default("auto"),
   )
+  .option(
+    "--time-format <format>",
+    "the times of all lines, in the directives of strptime, such as '%d.%m.%y %T'",
+    given(timePattern),
+  )
+  .option(
+    "--time-zone <zone>",
+    "of times that name none: local, UTC, +05:30, Europe/Berlin; default: local",
+    given(parseTimeZone),
+  )
+  .option(
+    "--multiline <how>",
+    "auto: a stack trace is one record with its error; off; or a pattern that begins a record",
+    given(multiline),
+    "auto",
+  )
+  .option(
+    "--dry-run",
+    "sends nothing; shows what would be read of the first lines: time, severity, format, message",
+  )
   .addOption(
     new Option("--session <name>", "makes a run repeatable, see below; default: random").argParser(
       name("a session", limits.sessionIdBytesMax),
@@ -42,13 +69,17 @@ program
       .default("accepted"),
   )
   .option("--batch-records <n>", "records in a batch, 1 to 10000", wholeNumber(1, limits.recordsMax), 500)
-  .option("--give-up-after <seconds>", "without any acknowledgement", wholeNumber(1, 86_400), 300)
+  .option(
+    "--give-up-after <seconds>",
+    "without any acknowledgement; default: 300, with a spool never",
+    wholeNumber(1, 86_400),
+  )
   .option("-q, --quiet", "only what went wrong")
   .addHelpText(
     "after",
     `
-The time of a record is read from the beginning of its line (2026-11-01 12:34:56, RFC 3339 and the like); a line
-without one takes that of the line before it.
+The time of a record is read from the beginning of its line, or from a field of JSON or logfmt; in a file a line
+without one takes that of the line before it, from a pipe that of its reading. docs/FILES.md has all formats.
 
 A broken connection or a server that restarts is survived without loss or doubles. A second run is a new session: it
 stores everything again. To repeat a run after a failure, give it the same --session (each run names its own): with
@@ -62,6 +93,17 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
   )
   .action(async (files: string[], options: SendCommandOptions) => {
     const { severity } = options;
+    const reading = {
+      multiline: options.multiline,
+      timeFormat: options.timeFormat,
+      timeZone: options.timeZone,
+    };
+    if (options.dryRun) {
+      await previewInputs(files.length > 0 ? files : ["-"], { ...reading, stdin: process.stdin }, (text) =>
+        process.stdout.write(`${text}\n`),
+      );
+      process.exit(exitCodes.acknowledged);
+    }
     const exitCode = await send(
       {
         deviceId: options.device,
@@ -70,9 +112,10 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
         credentials: credentialsOf(options),
         logger: options.logger,
         severity: severity === "auto" ? undefined : severityByName[severity],
+        ...reading,
         sessionId: options.session,
         batchRecordsMax: options.batchRecords,
-        giveUpAfterMs: options.giveUpAfter * 1_000,
+        giveUpAfterMs: options.giveUpAfter && options.giveUpAfter * 1_000,
         spool: options.spool,
         keepUntil: options.keepUntil,
       },
@@ -92,7 +135,11 @@ interface SendCommandOptions {
   severity: keyof typeof severityByName | "auto";
   session?: string;
   batchRecords: number;
-  giveUpAfter: number;
+  giveUpAfter?: number;
+  timeFormat?: ReturnType<typeof timePattern>;
+  timeZone?: ReturnType<typeof parseTimeZone>;
+  multiline: Multiline;
+  dryRun?: boolean;
   spool?: string;
   keepUntil: "accepted" | "committed";
   quiet?: boolean;
@@ -142,6 +189,21 @@ function name(what: string, lengthMax: number) {
     if (new RegExp(`^[A-Za-z0-9._:-]{1,${lengthMax}}$`).test(value)) return value;
     throw new InvalidArgumentError(`${what} is 1 to ${lengthMax} characters of A-Z a-z 0-9 . _ : -`);
   };
+}
+
+/** An option's value as `parse` reads it; what it throws RangeError or SyntaxError for is said. */
+function given<T>(parse: (value: string) => T) {
+  return (value: string): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+    }
+  };
+}
+
+function multiline(value: string): Multiline {
+  return value === "auto" || value === "off" ? value : new RegExp(value);
 }
 
 function loggerName(value: string): string {

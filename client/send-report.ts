@@ -26,8 +26,11 @@ export class SendReport {
   readonly #output: Output;
   readonly #startedAt = performance.now();
   #progressAt = 0;
+  #notes = 0;
   #reasons = new Map<string, number>();
   linesRead = 0;
+  /** Lines that a time was read from. */
+  timedLines = 0;
   acknowledged = 0;
   earlier = 0;
   refused = 0;
@@ -65,6 +68,12 @@ export class SendReport {
     }
     if (shown < shownMax) this.#output.problem(`${file}:${lines(firstLine, lineCount)}: ${reason}`);
     else if (shown === shownMax) this.#output.problem("… more lines are refused; the summary counts them");
+  }
+
+  /** Something about an input that took nothing from it. */
+  note(text: string): void {
+    this.#notes++;
+    if (this.#notes <= shownMax) this.#output.problem(text);
   }
 
   delay(reason: string): void {
@@ -107,6 +116,7 @@ export class SendReport {
         `${number(this.batches)} batches`,
         `${number(this.reconnects)} reconnects`,
         ...(this.delays > 0 ? [`${number(this.delays)} batches sent again at the server's wish`] : []),
+        `${number(this.timedLines)} lines had a time`,
         `${seconds.toFixed(1)} s`,
         `session ${sessionId}`,
       ].join(", "),

@@ -4,8 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
-import { exitCodes, InputError, type SendOptions, send } from "#client/send.ts";
+import { gzipSync } from "node:zlib";
+import { fromBinary } from "@bufbuild/protobuf";
+import { InputError } from "#client/files/read-inputs.ts";
+import { exitCodes, type SendOptions, send } from "#client/send.ts";
 import { TestPeer } from "#client/test-peer.ts";
+import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 
 let folder = "";
 before(async () => {
@@ -113,14 +118,59 @@ describe("fleetlog send", () => {
     assert.deepEqual(storedBy(peer), ["a", "b", "c"]);
   });
 
-  test("reports a line that fits into no batch, and sends its neighbours", async () => {
+  test("keeps the beginning of a line that is too long, up to a whole character, and marks it", async () => {
     using peer = await new TestPeer().start();
-    const path = await file("long.log", `a\n${"x".repeat(2_000_000)}\nb\n${"y".repeat(100_000)}\n`);
-    const { exitCode, problems } = await run({ address: peer.address, inputs: [path] });
-    assert.equal(exitCode, exitCodes.refused);
-    assert.equal(problems.length, 1);
-    assert.match(problems[0] ?? "", /long\.log:2: the line is 2000000 bytes long and fits into no batch/);
-    assert.deepEqual(storedBy(peer), ["a", "b", "y".repeat(100_000)]);
+    const long = `x${"ü".repeat(100_000)}`;
+    const { exitCode } = await run({
+      address: peer.address,
+      inputs: [await file("long.log", `a\n${long}\nb\n`)],
+    });
+    assert.equal(exitCode, exitCodes.acknowledged);
+    assert.deepEqual(storedBy(peer), ["a", `x${"ü".repeat(32_767)}`, "b"]);
+    const { batch } = fromBinary(StreamLogsRequestSchema, peer.seen[0]!.request);
+    assert.deepEqual(
+      batch?.records.map(({ attributes }) => attributes["cut_from_bytes"]),
+      [undefined, "200001", undefined],
+    );
+  });
+
+  test("reads packed files, and says of a hole of NULs that it was left out", async () => {
+    using peer = await new TestPeer().start();
+    const hole = Buffer.concat([
+      Buffer.from("a\n"),
+      Buffer.alloc(3_000_000),
+      Buffer.from("after the hole\n"),
+    ]);
+    const inputs = [await file("old.log.1.gz", gzipSync("packed\n")), await file("hole.log", hole)];
+    const { exitCode, problems } = await run({ address: peer.address, inputs });
+    assert.equal(exitCode, exitCodes.acknowledged);
+    assert.deepEqual(storedBy(peer), ["packed", "a", "after the hole"]);
+    assert.match(problems.join(), /hole\.log:2: left out 3000000 NUL bytes/);
+  });
+
+  test("a pipe that is ended by a signal loses nothing that was read, with a session or without", async () => {
+    for (const sessionId of [undefined, "boot-1"]) {
+      using peer = await new TestPeer().start();
+      const interrupt = new AbortController();
+      const stdin = new PassThrough();
+      const running = run({ address: peer.address, sessionId }, { stdin, signal: interrupt.signal });
+      stdin.write("one\ntwo\n2026-11-27T17:01:02Z ERROR three\n  at here\n");
+      await waitFor("the lines to be read", () => stdin.readableLength === 0);
+      await new Promise(setImmediate);
+      interrupt.abort();
+      assert.equal((await running).exitCode, exitCodes.interrupted);
+      assert.deepEqual(storedBy(peer), ["one", "two", "2026-11-27T17:01:02Z ERROR three\n  at here"]);
+    }
+  });
+
+  test("a pipe with a session is sent at once", async () => {
+    using peer = await new TestPeer().start();
+    const stdin = new PassThrough();
+    const running = run({ address: peer.address, sessionId: "boot-1" }, { stdin });
+    stdin.write("one\n");
+    await waitFor("the line", () => storedBy(peer).length === 1);
+    stdin.end();
+    assert.equal((await running).exitCode, exitCodes.acknowledged);
   });
 
   test("shows the first refused lines and counts the others", async () => {

@@ -1,14 +1,13 @@
 import { once } from "node:events";
-import { constants, createReadStream } from "node:fs";
-import { access, stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { ChannelCredentials } from "@grpc/grpc-js";
-import { recordBytesMax } from "#client/batch-builder.ts";
 import { DeviceLog } from "#client/device-log.ts";
 import { DeviceStream } from "#client/device-stream.ts";
-import { LineEncoder } from "#client/line-encoder.ts";
-import { readLines } from "#client/read-lines.ts";
-import { type Output, SendReport, type Stretch } from "#client/send-report.ts";
+import { checkInputs, type Origin, readInputs, stretchOf } from "#client/files/read-inputs.ts";
+import type { Multiline } from "#client/lines/line-joiner.ts";
+import type { TimeFormat } from "#client/lines/time-formats.ts";
+import type { TimeZone } from "#client/lines/time-zone.ts";
+import { type Output, SendReport } from "#client/send-report.ts";
 import { DeadlineError } from "#lib/deadline.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
@@ -22,9 +21,15 @@ export interface SendOptions {
   readonly logger?: string | undefined;
   /** Absent: read from each line, INFO where it does not say. */
   readonly severity?: Severity | undefined;
+  /** Default "auto": the lines of a stack trace are one record with the error before them. */
+  readonly multiline?: Multiline | undefined;
+  /** The only format of times to read. */
+  readonly timeFormat?: TimeFormat | undefined;
+  /** Of times that name no zone; default this machine's. */
+  readonly timeZone?: TimeZone | undefined;
   readonly sessionId?: string | undefined;
   readonly batchRecordsMax?: number | undefined;
-  /** How long to go on without any acknowledgement; default 5 min. */
+  /** How long to go on without any acknowledgement; default 5 min, with a spool for ever. */
   readonly giveUpAfterMs?: number | undefined;
   /** A folder: what could not be sent stays there, and is sent by the next run that has it. */
   readonly spool?: string | undefined;
@@ -45,39 +50,26 @@ export interface SendSurroundings {
 /** How `fleetlog send` ends. */
 export const exitCodes = { acknowledged: 0, failed: 1, refused: 2, interrupted: 130 } as const;
 
-/** An input that cannot be read, found before anything is sent. */
-export class InputError extends Error {
-  override readonly name = "InputError";
-}
-
-/** The place of a batch's first line; the others follow it without a gap. */
-interface Origin {
-  readonly file: string;
-  readonly line: number;
-}
-
 const intervalMs = 200;
 const drainMsMax = 10_000;
-
-/** Beyond this a line fits into no batch. Between a message's limit and this, the server refuses and keeps it. */
-const lineBytesMax = recordBytesMax - 16 * 1024;
 
 /**
  * Sends every line of the inputs as one record, in order, byte for byte, and returns the exit code. Memory is bounded
  * by the batches under way, however long the inputs or slow the server. Throws {@link InputError}.
  *
- * From files, or with a session given, the same input makes the same batches: they are cut by size alone, and a line
- * of which no time is known has none. Run again with the same session, what is stored already is then recognised.
- * From a pipe, batches are also cut by time, and a line without a time has that of its reading.
+ * Of files the same input makes the same batches: they are cut by size alone, and a line of which no time is known has
+ * none. Run again with the same session, what is stored already is then recognised. From a pipe, batches are also cut by
+ * time, and a line without a time has that of its reading.
  */
 export async function send(
   options: SendOptions,
   { stdin, output, signal }: SendSurroundings,
 ): Promise<number> {
   const report = new SendReport(output);
-  const { giveUpAfterMs = 300_000, spool } = options;
+  const { spool } = options;
+  const giveUpAfterMs = options.giveUpAfterMs ?? (spool === undefined ? 300_000 : undefined);
   const areFiles = await checkInputs(options.inputs);
-  const isRepeatable = areFiles || options.sessionId !== undefined;
+  const isRepeatable = areFiles;
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
   using stream = new DeviceStream<Origin>({
@@ -100,15 +92,13 @@ export async function send(
         report.refuseEarlier(sequence, recordCount, message),
     },
     onSpoolProblem: (problem) => output.problem(`spool: ${problem}`),
-    onAcknowledged: ({ note: { file, line } }, ack) => {
-      for (const { index, reason } of ack.rejections) {
-        report.refuse({ file, firstLine: line + index, lineCount: 1 }, reason);
-      }
+    onAcknowledged: ({ note }, ack) => {
+      for (const { index, reason } of ack.rejections) report.refuse(stretchOf(note, index, index), reason);
       const untold = ack.rejected - ack.rejections.length;
-      if (untold > 0) report.refuse({ file, firstLine: line, lineCount: untold }, moreRejected);
+      if (untold > 0) report.refuse({ ...stretchOf(note), lineCount: untold }, moreRejected);
       report.acknowledge(ack.accepted);
     },
-    onRefused: (batch, error) => report.refuse(stretchOf(batch), error.message),
+    onRefused: ({ note }, error) => report.refuse(stretchOf(note), error.message),
     onDelayed: (_batch, error) => report.delay(error.message),
     onReconnect: (failure) => report.reconnect(failure),
     onFailed: () => stopped.abort(), // a silent pipe would never let us notice
@@ -116,6 +106,7 @@ export async function send(
   const log = new DeviceLog<Origin>(stream, {
     recordsMax: options.batchRecordsMax,
     intervalMs: isRepeatable ? undefined : intervalMs,
+    addNote: (first, next) => first.records.push(...next.records),
   });
 
   const failures = new Set<string>();
@@ -124,20 +115,22 @@ export async function send(
     if (!failures.has(message)) output.problem(message);
     failures.add(message);
   };
+  const reading: { finish: () => Promise<void> } = { finish: () => Promise.resolve() };
   const sending = async () => {
     try {
-      await readInputs(options, { stdin, stop, log, report, areFiles, isRepeatable });
+      await readInputs(options, { stdin, stop, log, report, areFiles, reading });
     } finally {
       if (options.keepUntil === "committed") await flushWhileItMoves(stream, giveUpAfterMs);
       else await stream.flush();
     }
   };
   await Promise.race([sending(), aborted(stop)]).catch(fail);
+  if (!areFiles) await reading.finish().catch(fail);
   // When stopped: a batch cut short would not be made again by a repeated run, which is better without it.
   await (isRepeatable ? stream : log).flush(drainMsMax).catch(fail);
 
   const left = [...stream.unacknowledged, ...(log.gathered ? [log.gathered] : [])];
-  report.unacknowledged(left.map(stretchOf));
+  report.unacknowledged(left.map(({ note }) => stretchOf(note)));
   const spooled = stream.unacknowledged.length + stream.earlierCount;
   if (spool !== undefined && spooled > 0) {
     output.problem(`${spooled} batches are kept in ${spool}: the next run with the same --spool sends them`);
@@ -151,79 +144,11 @@ export async function send(
   return report.refused > 0 ? exitCodes.refused : exitCodes.acknowledged;
 }
 
-/** True when all inputs are plain files. */
-async function checkInputs(inputs: readonly string[]): Promise<boolean> {
-  let areFiles = true;
-  for (const input of inputs) {
-    if (input === "-") {
-      areFiles = false;
-      continue;
-    }
-    try {
-      await access(input, constants.R_OK);
-      const stats = await stat(input);
-      if (stats.isDirectory()) throw new Error("it is a directory");
-      areFiles &&= stats.isFile();
-    } catch (error) {
-      throw new InputError(`cannot read ${input}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-  return areFiles;
-}
-
-interface ReadSurroundings {
-  readonly stdin: Readable;
-  readonly stop: AbortSignal;
-  readonly log: DeviceLog<Origin>;
-  readonly report: SendReport;
-  readonly areFiles: boolean;
-  readonly isRepeatable: boolean;
-}
-
-async function readInputs(options: SendOptions, surroundings: ReadSurroundings): Promise<void> {
-  const { stdin, stop } = surroundings;
-  for (const input of options.inputs) {
-    if (stop.aborted) return;
-    const source = input === "-" ? stdin : createReadStream(input, { highWaterMark: 256 * 1024 });
-    const destroy = () => source.destroy();
-    stop.addEventListener("abort", destroy, { once: true });
-    try {
-      await readInput(input === "-" ? "stdin" : input, source, options, surroundings);
-    } catch (error) {
-      if (!stop.aborted) throw error; // destroyed by us
-    } finally {
-      stop.removeEventListener("abort", destroy);
-    }
-  }
-}
-
-async function readInput(
-  file: string,
-  source: AsyncIterable<Buffer>,
-  { logger, severity }: SendOptions,
-  { stop, log, report, areFiles, isRepeatable }: ReadSurroundings,
-): Promise<void> {
-  const encoder = new LineEncoder({ file, logger, severity, timeOfReading: !isRepeatable });
-  for await (const lines of readLines(source, lineBytesMax)) {
-    // Only of a file is it certain that the same lines come together again in a repeated run.
-    if (areFiles && lines[0]?.number === 1) encoder.lookAhead(lines);
-    for (const { number, bytes, byteLength } of lines) {
-      report.linesRead++;
-      if (bytes) {
-        await log.write(encoder.encode(number, bytes), { file, line: number });
-      } else {
-        await log.cut(); // the lines of a batch follow each other without a gap
-        const reason = `the line is ${byteLength} bytes long and fits into no batch, the limit is ${lineBytesMax}`;
-        report.refuse({ file, firstLine: number, lineCount: 1 }, reason);
-      }
-      if (stop.aborted) return;
-    }
-  }
-  await log.cut();
-}
-
 /** What is accepted may be on its way to PostgreSQL for long: that is well as long as there is some progress. */
-async function flushWhileItMoves(stream: DeviceStream<Origin>, silenceMsMax: number): Promise<void> {
+async function flushWhileItMoves(
+  stream: DeviceStream<Origin>,
+  silenceMsMax: number | undefined,
+): Promise<void> {
   for (;;) {
     const before = stream.unacknowledged.length + stream.earlierCount;
     try {
@@ -233,10 +158,6 @@ async function flushWhileItMoves(stream: DeviceStream<Origin>, silenceMsMax: num
       if (!(error instanceof DeadlineError) || after >= before) throw error;
     }
   }
-}
-
-function stretchOf({ note, recordCount }: { note: Origin; recordCount: number }): Stretch {
-  return { file: note.file, firstLine: note.line, lineCount: recordCount };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -15,7 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     batch: "proto @bufbuild/protobuf",
     stream: "lib ioredis",
     postgres: "lib kysely pg",
-    client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander",
+    client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander fzstd",
     server: "lib proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
     consumer: "lib batch stream postgres ioredis kysely lru-cache pg pg-copy-streams zod",
     gateway:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { type Line, readLines } from "#client/read-lines.ts";
+import { type Line, readLines } from "#client/files/read-lines.ts";
 
 async function linesOf(chunks: readonly (string | Buffer)[], lineBytesMax = 100): Promise<Line[]> {
   const lines: Line[] = [];
@@ -11,7 +11,7 @@ async function linesOf(chunks: readonly (string | Buffer)[], lineBytesMax = 100)
   return lines;
 }
 
-const textOf = (lines: readonly Line[]) => lines.map(({ bytes }) => bytes?.toString("latin1"));
+const textOf = (lines: readonly Line[]) => lines.map(({ bytes }) => bytes.toString("latin1"));
 
 const cases: readonly [what: string, chunks: string[], wanted: string[]][] = [
   ["nothing at all", [""], []],
@@ -33,10 +33,20 @@ for (const [what, chunks, wanted] of cases) {
   });
 }
 
-test("keeps of a line that is too long only its length", async () => {
+test("keeps of a line that is too long its beginning and its length", async () => {
   const lines = await linesOf(["a\n", "x".repeat(60), "x".repeat(60), "x\nlast\n"], 100);
-  assert.deepEqual(textOf(lines), ["a", undefined, "last"]);
+  assert.deepEqual(textOf(lines), ["a", "x".repeat(100), "last"]);
   assert.equal(lines[1]?.byteLength, 121);
+});
+
+test("leaves out the NULs before a line, and counts them, however many chunks they fill", async () => {
+  const hole = Array.from({ length: 48 }, () => Buffer.alloc(65_536));
+  const lines = await linesOf(["a\n", ...hole, "after the hole\nb\0b\n", "\0\0"], 100);
+  assert.deepEqual(textOf(lines), ["a", "after the hole", "b\0b", ""]);
+  assert.deepEqual(
+    lines.map(({ skippedNuls }) => skippedNuls),
+    [0, 48 * 65_536, 0, 2],
+  );
 });
 
 test("takes a line of exactly the limit", async () => {
@@ -50,7 +60,8 @@ test("gives back any bytes, however they are cut into chunks", async () => {
       const whole = Buffer.concat(chunks).toString("latin1");
       const wanted = whole.split("\n");
       if (wanted.at(-1) === "") wanted.pop();
-      assert.deepEqual(textOf(await linesOf(chunks, 10_000)), wanted);
+      const withoutHoles = wanted.map((line) => line.replace(/^\0+/, ""));
+      assert.deepEqual(textOf(await linesOf(chunks, 10_000)), withoutHoles);
     }),
     { seed: 20_261_123, numRuns: 1_000 },
   );

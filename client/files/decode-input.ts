@@ -1,0 +1,92 @@
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { Decompress } from "fzstd";
+
+/** What an input was found to be, by its first bytes. */
+export type InputForm = "text" | "gzip" | "zstd" | "utf-16le" | "utf-16be";
+
+/**
+ * The bytes of an input as UTF-8 text: gzip and zstd unpacked, whatever its name; UTF-16 with a byte order mark converted; the mark
+ * itself left out. All else stays byte for byte, also what is not UTF-8. Unpacks as it reads, so memory stays bounded; compressed
+ * data that ends early or is damaged throws, after the text before it.
+ */
+export async function* decodeInput(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const { form, rest } = await sniff(chunks);
+  if (form === "gzip" || form === "zstd") {
+    // Several members one behind the other, as `cat a.gz b.gz` makes them, are one text. Packed text has a mark of its own.
+    yield* decodeInput(form === "gzip" ? gunzip(rest) : unzstd(rest));
+  } else if (form === "text") {
+    yield* rest;
+  } else {
+    const decoder = new TextDecoder(form);
+    for await (const chunk of rest) yield Buffer.from(decoder.decode(chunk, { stream: true }));
+    yield Buffer.from(decoder.decode());
+  }
+}
+
+const marks: readonly [form: InputForm, bytes: readonly number[]][] = [
+  ["gzip", [0x1f, 0x8b, 0x08]],
+  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
+  ["utf-16le", [0xff, 0xfe]],
+  ["utf-16be", [0xfe, 0xff]],
+];
+const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf]);
+const sniffBytes = 4;
+
+/** Reads as much as tells the form. A pipe that says less at first is not waited for beyond its first bytes that fit no mark. */
+async function sniff(
+  chunks: AsyncIterable<Buffer>,
+): Promise<{ form: InputForm; rest: AsyncIterable<Buffer> }> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < sniffBytes && mayBeMark(head)) {
+    const next = await iterator.next();
+    if (next.done) break;
+    head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+  }
+  const form = marks.find(([, bytes]) => bytes.every((byte, index) => head[index] === byte))?.[0] ?? "text";
+  const start = head.subarray(0, 3).equals(utf8Mark) ? 3 : 0;
+  return { form, rest: follow(head.subarray(start), iterator) };
+}
+
+function mayBeMark(head: Buffer): boolean {
+  return [...marks.map(([, bytes]) => bytes), [...utf8Mark]].some((bytes) =>
+    [...head].every((byte, index) => index >= bytes.length || byte === bytes[index]),
+  );
+}
+
+async function* follow(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    if (head.length > 0) yield head;
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const unpacker = createGunzip();
+  pipeline(chunks, unpacker, () => undefined); // its error is thrown by the loop below
+  for await (const chunk of unpacker) yield chunk as Buffer;
+}
+
+/** So little at once that what it unpacks to, at most 32 KiB for each byte, fits into memory. */
+const zstdStepBytes = 1024;
+
+/** By fzstd, because Node's own decoder ends after the first frame, and drops the others without a word. */
+async function* unzstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let unpacked: Uint8Array[] = [];
+  const unpacker = new Decompress((piece) => void unpacked.push(piece));
+  const taken = function* () {
+    yield* unpacked.map((piece) => Buffer.from(piece));
+    unpacked = [];
+  };
+  for await (const chunk of chunks) {
+    for (let start = 0; start < chunk.length; start += zstdStepBytes) {
+      unpacker.push(chunk.subarray(start, start + zstdStepBytes));
+      yield* taken();
+    }
+  }
+  unpacker.push(new Uint8Array(), true);
+  yield* taken();
+}

@@ -1,0 +1,144 @@
+import { constants, createReadStream } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { limits } from "#batch/limits.ts";
+import type { DeviceLog } from "#client/device-log.ts";
+import { decodeInput } from "#client/files/decode-input.ts";
+import { type Line, readLines } from "#client/files/read-lines.ts";
+import { LineEncoder, type NumberedLine, type ReadRecord } from "#client/lines/line-encoder.ts";
+import type { SendOptions } from "#client/send.ts";
+import type { SendReport, Stretch } from "#client/send-report.ts";
+
+/** An input that cannot be read, found before anything is sent. */
+export class InputError extends Error {
+  override readonly name = "InputError";
+}
+
+/** The lines that a batch was made of, one range for each of its records. */
+export interface Origin {
+  readonly file: string;
+  readonly records: { readonly firstLine: number; readonly lastLine: number }[];
+}
+
+/** So long a pipe's last record waits for a line that continues it. */
+const continuationMs = 500;
+
+/** True when all inputs are plain files. */
+export async function checkInputs(inputs: readonly string[]): Promise<boolean> {
+  let areFiles = true;
+  for (const input of inputs) {
+    if (input === "-") {
+      areFiles = false;
+      continue;
+    }
+    try {
+      await access(input, constants.R_OK);
+      const stats = await stat(input);
+      if (stats.isDirectory()) throw new Error("it is a directory");
+      areFiles &&= stats.isFile();
+    } catch (error) {
+      throw new InputError(`cannot read ${input}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  return areFiles;
+}
+
+export interface ReadSurroundings {
+  readonly stdin: Readable;
+  readonly stop: AbortSignal;
+  readonly log: DeviceLog<Origin>;
+  readonly report: SendReport;
+  readonly areFiles: boolean;
+  /** `finish` writes what was read of an input and is no whole record yet. */
+  readonly reading: { finish: () => Promise<void> };
+}
+
+export async function readInputs(options: SendOptions, surroundings: ReadSurroundings): Promise<void> {
+  const { stdin, stop } = surroundings;
+  for (const input of options.inputs) {
+    if (stop.aborted) return;
+    const source = input === "-" ? stdin : createReadStream(input, { highWaterMark: 256 * 1024 });
+    const destroy = () => source.destroy();
+    stop.addEventListener("abort", destroy, { once: true });
+    try {
+      await readInput(input === "-" ? "stdin" : input, source, options, surroundings);
+    } catch (error) {
+      if (!stop.aborted) throw error; // destroyed by us
+    } finally {
+      stop.removeEventListener("abort", destroy);
+    }
+  }
+}
+
+async function readInput(
+  file: string,
+  source: AsyncIterable<Buffer>,
+  options: SendOptions,
+  surroundings: ReadSurroundings,
+): Promise<void> {
+  const { stop, log, report, areFiles } = surroundings;
+  const encoder = await createEncoder(file, options, areFiles);
+  const write = async (record: ReadRecord | undefined) => {
+    if (record === undefined) return;
+    const { firstLine, lastLine } = record;
+    await log.write(encoder.encode(record), { file, records: [{ firstLine, lastLine }] });
+  };
+  surroundings.reading.finish = () => write(encoder.finish());
+  let waiting: NodeJS.Timeout | undefined;
+  try {
+    for await (const lines of readLines(decodeInput(source), limits.messageBytesMax)) {
+      clearTimeout(waiting);
+      if (lines[0]?.number === 1) encoder.lookAhead(areFiles ? lines : []);
+      for (const line of lines) {
+        report.linesRead++;
+        if (line.skippedNuls > 0) {
+          report.note(`${file}:${line.number}: left out ${line.skippedNuls} NUL bytes, a hole in the file`);
+          if (line.byteLength === 0) continue;
+        }
+        await write(encoder.add(wholeOrCut(line)));
+        if (stop.aborted) return;
+      }
+      // Whether a record goes on, a pipe may not say for hours. A failed stream tells it to every later call.
+      if (!areFiles) waiting = setTimeout(() => void write(encoder.finish()).catch(() => {}), continuationMs);
+    }
+  } finally {
+    clearTimeout(waiting);
+    report.timedLines += encoder.counts.timedLines;
+    if (!stop.aborted) {
+      await write(encoder.finish());
+      await log.cut();
+    }
+  }
+}
+
+/** What a message can hold of a line, up to a whole character. */
+function wholeOrCut({ number, bytes, byteLength }: Line): NumberedLine {
+  if (byteLength <= bytes.byteLength) return { number, bytes };
+  let end = bytes.byteLength;
+  while (end > 0 && end > bytes.byteLength - 4 && (bytes[end - 1]! & 0xc0) === 0x80) end -= 1;
+  const lead = bytes[end - 1] ?? 0;
+  const length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  const isWhole = end - 1 + length === bytes.byteLength;
+  return { number, bytes: isWhole ? bytes : bytes.subarray(0, Math.max(0, end - 1)), cutFrom: byteLength };
+}
+
+async function createEncoder(file: string, options: SendOptions, areFiles: boolean): Promise<LineEncoder> {
+  const { logger, severity, multiline, timeFormat, timeZone } = options;
+  const writtenAt = file === "stdin" ? undefined : (await stat(file)).mtimeMs;
+  return new LineEncoder({
+    file,
+    logger,
+    severity,
+    multiline,
+    format: timeFormat,
+    zone: timeZone,
+    nowMs: writtenAt,
+    isLive: !areFiles,
+  });
+}
+
+/** The lines of the records `from` to `to` of a batch. */
+export function stretchOf({ file, records }: Origin, from = 0, to = records.length - 1): Stretch {
+  const firstLine = records[from]?.firstLine ?? 0;
+  return { file, firstLine, lineCount: (records[to]?.lastLine ?? firstLine) - firstLine + 1 };
+}

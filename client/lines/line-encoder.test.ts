@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fromBinary } from "@bufbuild/protobuf";
+import { LineEncoder, type LineEncoderOptions } from "#client/lines/line-encoder.ts";
+import { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+
+function recordsOf(lines: readonly string[], options: Partial<LineEncoderOptions> = {}) {
+  const encoder = new LineEncoder({ file: "app.log", isLive: false, ...options });
+  const read = lines.map((line, index) => encoder.add({ number: index + 1, bytes: Buffer.from(line) }));
+  return [...read, encoder.finish()]
+    .filter((record) => record !== undefined)
+    .map((record) => fromBinary(LogRecordSchema, encoder.encode(record)));
+}
+
+test("a record is the line, with its place, time and severity", () => {
+  const [record] = recordsOf(["2026-11-01T12:34:56.5Z WARN low on coffee\r"], { logger: "kitchen" });
+  assert.equal(record?.message, "2026-11-01T12:34:56.5Z WARN low on coffee\r");
+  assert.equal(record.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:56.5Z")) * 1_000_000n);
+  assert.equal(record.severity, Severity.WARN);
+  assert.equal(record.logger, "kitchen");
+  assert.deepEqual(record.attributes, { file: "app.log", line: "1" });
+});
+
+test("in a file a line without a time takes the last one seen, and none before any was seen", () => {
+  const [first, second, third] = recordsOf(["starts", "2026-11-01T12:34:56Z ERROR boom", "and goes on"]);
+  assert.equal(first?.timeUnixNano, 0n);
+  assert.equal(third?.timeUnixNano, second?.timeUnixNano);
+});
+
+test("from a pipe only a line that continues a record has its time, every other one that of its reading", () => {
+  const before = BigInt(Date.now()) * 1_000_000n;
+  const lines = [
+    "2026-11-01T12:34:56Z ERROR boom",
+    "  at boom (boom.ts:1)",
+    "up",
+    "2026-11-01T12:34:57Z x",
+    "down",
+  ];
+  const [trace, up, dated, down] = recordsOf(lines, { isLive: true });
+  assert.equal(trace?.message, lines.slice(0, 2).join("\n"));
+  assert.equal(dated?.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:57Z")) * 1_000_000n);
+  for (const undated of [up, down]) assert.ok(undated && undated.timeUnixNano >= before);
+});
+
+test("a line before the first one with a time has that time, if told of it", () => {
+  const lines = ["", "Start-Date: 2026-11-01  12:34:56"].map((line) => ({ bytes: Buffer.from(line) }));
+  const encoder = new LineEncoder({ file: "apt.log", isLive: false });
+  encoder.lookAhead(lines);
+  encoder.add({ number: 1, bytes: Buffer.from("") });
+  assert.equal(
+    encoder.finish()?.timeUnixNano,
+    BigInt(new Date("2026-11-01T12:34:56").getTime()) * 1_000_000n,
+  );
+});
+
+test("a severity that is given holds for every line", () => {
+  const [record] = recordsOf(["ERROR x"], { severity: Severity.DEBUG });
+  assert.equal(record?.severity, Severity.DEBUG);
+});

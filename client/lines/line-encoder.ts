@@ -1,0 +1,139 @@
+import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
+import { readLineSeverity } from "#client/lines/line-severity.ts";
+import { type LineHead, TimeReader, type TimeReaderOptions } from "#client/lines/time-reader.ts";
+import { encodeRecord } from "#client/record.ts";
+import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+
+export interface LineEncoderOptions extends TimeReaderOptions {
+  /** What the attribute `file` says. */
+  readonly file: string;
+  readonly logger?: string | undefined;
+  /** Absent: what each record says, else INFO. */
+  readonly severity?: Severity | undefined;
+  /** Default "auto". */
+  readonly multiline?: Multiline | undefined;
+  /**
+   * Whether lines may come long after those before them. Then a line without a time, and that continues no record, has
+   * that of its reading; otherwise that of the line before.
+   */
+  readonly isLive: boolean;
+}
+
+/** One line of an input, from 1. */
+export interface NumberedLine {
+  readonly number: number;
+  readonly bytes: Buffer;
+  /** How long the line is whose beginning `bytes` is; absent where it is whole. */
+  readonly cutFrom?: number | undefined;
+}
+
+/** What will be one record. */
+export interface ReadRecord {
+  /** Nanoseconds since 1970; 0: it is not known, and the server's time of receipt counts. */
+  readonly timeUnixNano: bigint;
+  /** Which format its time has; "": it has none of its own. */
+  readonly timeFormat: string;
+  readonly severity: Severity;
+  readonly message: Buffer;
+  readonly firstLine: number;
+  readonly lastLine: number;
+  /** See {@link NumberedLine.cutFrom}. */
+  readonly cutFrom: number | undefined;
+}
+
+interface Gathered {
+  readonly lines: NumberedLine[];
+  readonly head: LineHead;
+  readonly readAtMs: number;
+}
+
+const lookAheadLinesMax = 10;
+const newline = Buffer.from("\n");
+
+/** Makes records of the lines of one input, which are given in order. */
+export class LineEncoder {
+  readonly #options: LineEncoderOptions;
+  readonly #times: TimeReader;
+  readonly #joiner: LineJoiner;
+  #gathered: Gathered | undefined;
+  #lastTime: bigint | undefined;
+  /** Lines so far, and those of them that a time of their own was read from. */
+  readonly counts = { lines: 0, timedLines: 0 };
+
+  constructor(options: LineEncoderOptions) {
+    this.#options = options;
+    this.#times = new TimeReader(options);
+    this.#joiner = new LineJoiner(options.multiline);
+  }
+
+  /** Lines before the first one with a time happened at that time, if it is among the next few. */
+  lookAhead(lines: readonly { readonly bytes?: Buffer }[]): void {
+    for (const { bytes } of lines.slice(0, lookAheadLinesMax)) {
+      this.#lastTime ??= bytes && this.#times.read(bytes).time;
+    }
+  }
+
+  /** Takes a line; returns the record that it ends, which is the one of the lines before. */
+  add(line: NumberedLine): ReadRecord | undefined {
+    const head = this.#times.read(line.bytes);
+    this.counts.lines += 1;
+    if (head.time !== undefined) this.counts.timedLines += 1;
+    if (this.#joiner.continues(line.bytes, head.time !== undefined)) {
+      this.#gathered?.lines.push(line);
+      return undefined;
+    }
+    const ended = this.finish();
+    this.#gathered = { lines: [line], head, readAtMs: Date.now() };
+    return ended;
+  }
+
+  /** The record that is not ended yet; undefined when there is none. Nothing continues it afterwards. */
+  finish(): ReadRecord | undefined {
+    const gathered = this.#gathered;
+    this.#gathered = undefined;
+    if (gathered === undefined) return undefined;
+    const { lines, head, readAtMs } = gathered;
+    if (head.time !== undefined) this.#lastTime = head.time;
+    const { isLive, severity } = this.#options;
+    const inherited = isLive ? BigInt(readAtMs) * 1_000_000n : (this.#lastTime ?? 0n);
+    const [first] = lines as [NumberedLine];
+    return {
+      timeUnixNano: head.time ?? inherited,
+      timeFormat: head.format,
+      severity: severity ?? severityOf(lines, head) ?? Severity.INFO,
+      message: joined(lines),
+      firstLine: first.number,
+      lastLine: lines.at(-1)?.number ?? first.number,
+      cutFrom: lines.find(({ cutFrom }) => cutFrom !== undefined)?.cutFrom,
+    };
+  }
+
+  /** The message is the lines as they are. */
+  encode(record: ReadRecord): Uint8Array {
+    const { file, logger } = this.#options;
+    return encodeRecord({
+      timeUnixNano: record.timeUnixNano,
+      severity: record.severity,
+      ...(logger === undefined ? {} : { logger }),
+      message: record.message,
+      attributes: {
+        file,
+        line: String(record.firstLine),
+        ...(record.cutFrom !== undefined && { cut_from_bytes: String(record.cutFrom) }),
+      },
+    });
+  }
+}
+
+function joined(lines: readonly NumberedLine[]): Buffer {
+  const [first] = lines as [NumberedLine];
+  if (lines.length === 1) return first.bytes;
+  return Buffer.concat(lines.flatMap(({ bytes }, index) => (index === 0 ? [bytes] : [newline, bytes])));
+}
+
+/** What the first line says; a trace without any word is an error. */
+function severityOf(lines: readonly NumberedLine[], head: LineHead): Severity | undefined {
+  const [first] = lines as [NumberedLine];
+  const said = readLineSeverity(first.bytes, head.end, head.structured);
+  return said ?? (lines.length > 1 && head.time === undefined ? Severity.ERROR : undefined);
+}

@@ -1,0 +1,75 @@
+import { limits } from "#batch/limits.ts";
+
+/** "auto": the traces of the usual languages; "off": a line is a record; a pattern: what matches begins a record. */
+export type Multiline = "auto" | "off" | RegExp;
+
+/** Lines beyond this begin another record, as those beyond a message's bytes do. */
+const linesMax = 1_000;
+
+/** What continues a trace whatever stands before it: Java, .NET, Node, Python, Ruby. */
+const frame =
+  /^(?:#\d+ |[Ss]tack ?trace:|\s+at |\s+File "|Caused by: |\s*Suppressed: |\s+\.\.\. \d+ (?:more|common frames)|Traceback \(most recent|During handling of the above|The above exception was|\s+from .+:\d+:in |   --- End of )/;
+/** Begins a trace by itself. */
+const traceback = /^\s*Traceback \(most recent call last\):|Traceback \(most recent call last\):$/;
+const goPanic = /^(?:panic: |fatal error: |goroutine \d+ \[)/;
+const goFrame = /^(?:$|\s|goroutine \d+ \[|panic: |\[signal |created by |exit status \d|[\w./*()-]+\(.*\)$)/;
+/** `java.lang.IllegalStateException: why`, behind a line that has a time. */
+const exception = /^(?:[\w$]+\.)*(?:[A-Z][\w$]*)?(?:Exception|Error|Throwable|Warning|Interrupt)(?::|$)/;
+/** The end of what was indented. */
+const closing = /^[)}\]]+[;,]?$/;
+const indented = /^[\t ]+\S|^\t/;
+
+type State = "plain" | "python" | "python-message" | "go";
+
+/**
+ * Decides for the lines of one input, in order, which of them continue the record before: the stack trace of an error is
+ * one record with it. A line with a time of its own always begins a record.
+ */
+export class LineJoiner {
+  readonly #multiline: Multiline;
+  #state: State = "plain";
+  #headHasTime = false;
+  #lines = 0;
+  #bytes = 0;
+
+  constructor(multiline: Multiline = "auto") {
+    this.#multiline = multiline;
+  }
+
+  /** Whether the line belongs to the record of the line before. */
+  continues(line: Buffer, hasTime: boolean): boolean {
+    const text = line.toString("latin1", 0, 256);
+    const wanted = this.#lines > 0 && this.#isContinuation(text, hasTime);
+    const bytes = this.#bytes + 1 + line.byteLength;
+    const continues = wanted && this.#lines < linesMax && bytes <= limits.messageBytesMax;
+    if (!wanted) {
+      this.#headHasTime = hasTime;
+      this.#state = "plain";
+    }
+    this.#state = nextState(this.#state, text);
+    this.#lines = continues ? this.#lines + 1 : 1;
+    this.#bytes = continues ? bytes : line.byteLength;
+    return continues;
+  }
+
+  #isContinuation(text: string, hasTime: boolean): boolean {
+    if (this.#multiline === "off") return false;
+    if (this.#multiline !== "auto") return !this.#multiline.test(text);
+    if (hasTime) return false;
+    if (this.#state === "python") return true;
+    if (this.#state === "python-message" && text === "") return true; // between chained exceptions
+    if (this.#state === "go") return goFrame.test(text);
+    if (frame.test(text)) return true;
+    if (this.#lines > 1 && closing.test(text)) return true;
+    return this.#headHasTime && (indented.test(text) || exception.test(text) || goPanic.test(text));
+  }
+}
+
+/** In Python's traceback the line behind the indented ones says what was raised. */
+function nextState(state: State, text: string): State {
+  if (traceback.test(text)) return "python";
+  if (state === "python") return indented.test(text) || text === "" ? "python" : "python-message";
+  if (state === "python-message" && (text === "" || frame.test(text))) return "python-message";
+  if (state === "go") return "go";
+  return goPanic.test(text) ? "go" : "plain";
+}

@@ -1,0 +1,146 @@
+import type { StructuredLine } from "#client/lines/structured-line.ts";
+import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+
+/** The words that `--severity` takes. */
+export const severityByName = {
+  trace: Severity.TRACE,
+  debug: Severity.DEBUG,
+  info: Severity.INFO,
+  warn: Severity.WARN,
+  error: Severity.ERROR,
+  fatal: Severity.FATAL,
+} as const satisfies Record<string, Severity>;
+
+/** The words that logs say their severity with; those of syslog as OpenTelemetry maps them. */
+const severityByWord: Readonly<Record<string, Severity>> = {
+  trace: Severity.TRACE,
+  debug: Severity.DEBUG,
+  info: Severity.INFO,
+  notice: Severity.INFO2,
+  warn: Severity.WARN,
+  warning: Severity.WARN,
+  err: Severity.ERROR,
+  error: Severity.ERROR,
+  severe: Severity.ERROR,
+  crit: Severity.ERROR2,
+  critical: Severity.ERROR2,
+  alert: Severity.ERROR3,
+  emerg: Severity.FATAL,
+  emergency: Severity.FATAL,
+  panic: Severity.FATAL,
+  fatal: Severity.FATAL,
+  trc: Severity.TRACE,
+  verbose: Severity.TRACE,
+  dbg: Severity.DEBUG,
+  dbug: Severity.DEBUG,
+  inf: Severity.INFO,
+  wrn: Severity.WARN,
+  fail: Severity.ERROR,
+  ftl: Severity.FATAL,
+};
+
+/** 0 to 7, RFC 5424. */
+const severityOfSyslog = [
+  Severity.FATAL,
+  Severity.ERROR3,
+  Severity.ERROR2,
+  Severity.ERROR,
+  Severity.WARN,
+  Severity.INFO2,
+  Severity.INFO,
+  Severity.DEBUG,
+] as const;
+
+/** pino and bunyan count in tens. */
+const severityByTen = [
+  Severity.TRACE,
+  Severity.DEBUG,
+  Severity.INFO,
+  Severity.WARN,
+  Severity.ERROR,
+  Severity.FATAL,
+] as const;
+
+/** The letters of klog and logcat, and the marks of Redis. */
+const severityByLetter: Readonly<Record<string, Severity>> = {
+  V: Severity.TRACE,
+  D: Severity.DEBUG,
+  I: Severity.INFO,
+  W: Severity.WARN,
+  E: Severity.ERROR,
+  F: Severity.FATAL,
+  A: Severity.FATAL,
+  C: Severity.ERROR2,
+  ".": Severity.DEBUG,
+  "-": Severity.DEBUG,
+  "*": Severity.INFO2,
+  "#": Severity.WARN,
+};
+
+const priority = /^<(\d{1,3})>/;
+const klog = /^([IWEF])\d{4} \d\d:\d\d:\d\d/;
+const logcat = /^ +\d+ +\d+ ([VDIWEFA]) /;
+const logcatBrief = /^([VDIWEFA])\/[\w.-]{1,60}\s*[(:]/;
+const tornado = /^\[([DIWEC]) /;
+const redis = /^\d+:[MSCX] \d\d [A-Z][a-z]{2} \d{4} [\d:.]+ ([-.*#]) /;
+/** The first word behind the time, in any case: `error`, `[warn]`, `|INFO|`, also behind a thread or a process in brackets. */
+const first = /^[\s|,;:\])>-]*(?:\[[\w.:@ -]{1,40}\]:?[\s|]*)?[[(<|]?([A-Za-z]{3,9})(?=[\s\]):>|,]|$)/;
+const postgres = /^(?:.{0,60}\s)?LOG: {1,2}/;
+
+const words = Object.keys(severityByWord)
+  .filter((word) => word.length > 2)
+  .join("|");
+const wordsAsName = words.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase());
+
+/** In prose "error" means little: only ERROR, [error], `Error: `, `error: `, `level=error` and "level":"error" count. */
+const spoken = new RegExp(
+  [
+    `(?<!["'-])\\b(?<!STACK )(?<shout>${words.toUpperCase()})\\d?\\b(?!-)`,
+    `[[<](?:[a-z_]+:)?(?<bracket>${words}|${wordsAsName})[\\]>]`,
+    `(?:^\\s*|[:)\\]|>] |- |\\t)(?<prefix>${words}|${wordsAsName}):(?=\\s|$)`,
+    `^npm (?<tool>${words})\\b`,
+    `\\b(?:level|severity)(?:=|":\\s*)"?(?<field>${words}|${wordsAsName})\\b`,
+  ].join("|"),
+);
+
+/** How far into a line, behind its time, its severity may stand. */
+const headBytesMax = 80;
+
+/** The severity that a line names near its beginning; its text, behind the time, begins at `start`. */
+export function readLineSeverity(
+  line: Buffer,
+  start: number,
+  structured?: StructuredLine,
+): Severity | undefined {
+  const said = structured?.level === undefined ? undefined : severityOfField(structured.level);
+  if (said !== undefined) return said;
+  const whole = line.toString("latin1", 0, start + headBytesMax);
+  const [, syslog] = priority.exec(whole) ?? [];
+  if (syslog !== undefined && Number(syslog) <= 191) return severityOfSyslog[Number(syslog) % 8];
+  const text = whole.slice(start, start + headBytesMax);
+  const letter =
+    klog.exec(whole)?.[1] ??
+    (start > 0 ? logcat.exec(text)?.[1] : undefined) ??
+    redis.exec(whole)?.[1] ??
+    logcatBrief.exec(text)?.[1] ??
+    tornado.exec(whole)?.[1];
+  if (letter !== undefined) return severityByLetter[letter];
+  const word = start > 0 ? first.exec(text)?.[1]?.toLowerCase() : undefined;
+  if (word !== undefined && Object.hasOwn(severityByWord, word)) return severityByWord[word];
+  const groups = spoken.exec(text)?.groups;
+  if (groups) {
+    const named =
+      groups["shout"] ?? groups["bracket"] ?? groups["prefix"] ?? groups["tool"] ?? groups["field"] ?? "";
+    return severityByWord[named.toLowerCase()];
+  }
+  return start > 0 && postgres.test(text) ? Severity.INFO : undefined;
+}
+
+/** Of a field named level, severity, PRIORITY or the like. */
+function severityOfField(level: string | number): Severity | undefined {
+  const text = String(level).trim().toLowerCase();
+  if (/^[0-7]$/.test(text)) return severityOfSyslog[Number(text)];
+  if (/^[1-6]0$/.test(text)) return severityByTen[Number(text[0]) - 1];
+  if (Object.hasOwn(severityByWord, text)) return severityByWord[text];
+  return text.length === 1 ? severityByLetter[text.toUpperCase()] : undefined;
+}
