@@ -70,11 +70,16 @@ export function createExportHandler(parts: ExportParts) {
       const mapped = toConnectError(error);
       metrics.exports.inc({ result: hasLeft ? "left" : response.headersSent ? "broken_off" : "refused" });
       if (hasLeft) return;
-      if (mapped.code !== Code.InvalidArgument) logger.warn({ err: error }, "an export failed");
+      if (!isCallersOwn(mapped.code)) logger.warn({ err: error }, "an export failed");
       if (response.headersSent) response.destroy();
       else answerError(response, mapped);
     }
   };
+}
+
+/** Counted, not logged: a caller can have as many of these as it likes. */
+function isCallersOwn(code: Code): boolean {
+  return code === Code.InvalidArgument || code === Code.ResourceExhausted;
 }
 
 interface Sending {

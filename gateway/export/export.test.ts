@@ -254,6 +254,33 @@ describe("of more than fits into what lies between gateway and client", () => {
     }
   });
 
+  test("what is refused is counted and not logged, however often a caller tries", async () => {
+    const logged: string[] = [];
+    const handle = createExportHandler({
+      reader: gateway.reader,
+      exportsMax: 0,
+      nameClient: () => "client",
+      refused: createRefusedCalls(createRegistry("refused")),
+      registry: createRegistry("test"),
+      logger: pino({}, { write: (line: string) => void logged.push(line) }),
+    });
+    const server = createServer((incoming, response) => void handle(incoming, response)).listen(
+      0,
+      "127.0.0.1",
+    );
+    await once(server, "listening");
+    for (const query of ["", "?min_severity=loud"]) {
+      const { response } = await begin(
+        `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/export${query}`,
+      );
+      assert.match(String(response.statusCode), /^4/);
+      await readText(response);
+    }
+    assert.deepEqual(logged, []);
+    server.close();
+    await once(server, "close");
+  });
+
   test("a client that takes nothing is cut off", async () => {
     const registry = createRegistry("test");
     const handle = createExportHandler({
