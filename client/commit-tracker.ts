@@ -123,7 +123,7 @@ const againMax = 32;
  * Which batches of the session are settled, by what the server tells of it: batches that are stored, and the device's
  * declarations. What somebody declared as dropped is no reason to give up a batch.
  */
-export function settledBy({ committed, dropped }: GetSessionResponse): IsCommitted {
+function settledBy({ committed, dropped }: GetSessionResponse): IsCommitted {
   return ({ sequence, droppedUntil }) =>
     committed.some((range) => holds(range, sequence, droppedUntil ?? sequence)) ||
     (droppedUntil !== undefined && dropped.some((range) => holds(range, sequence, droppedUntil)));

@@ -1,11 +1,11 @@
-import { settledBy } from "#client/commit-tracker.ts";
 import { Delivery, type DeliveryOptions } from "#client/delivery.ts";
 import { type DropOptions, dropOldest } from "#client/drop-oldest.ts";
 import type { EarlierSession } from "#client/spool/load-run.ts";
 
 /**
  * Brings what earlier processes left in a spool to the server, one session after the other and each as it was: the same
- * bytes under the same session and numbers. The server is asked first what of a session it has already.
+ * bytes under the same session and numbers. All of it, whatever the server has of the session already: anybody may have
+ * sent batches in its name, and only an ack for these bytes says that it has them. What is stored is recognised.
  */
 export class EarlierSessions {
   readonly #options: Omit<DeliveryOptions<undefined>, "session" | "kept">;
@@ -20,7 +20,7 @@ export class EarlierSessions {
   ) {
     this.#left = sessions;
     this.#options = options;
-    void this.#next();
+    this.#next();
   }
 
   /** Batches that are not settled yet. */
@@ -48,16 +48,10 @@ export class EarlierSessions {
     this.#delivery?.fail(reason);
   }
 
-  async #next(): Promise<void> {
+  #next(): void {
     const [first] = this.#left;
     if (!first) return;
     const { session, kept } = first;
-    const { transport, settings, events } = this.#options;
-    // Who cannot tell is sent everything, which is just as good.
-    const state = await transport.getSession(session, settings.ackTimeoutMs).catch(() => undefined);
-    if (this.#ended) return;
-    const settled = state ? kept.commitUnanswered(settledBy(state)) : [];
-    for (const batch of settled) if (batch.droppedUntil === undefined) events.onCommitted?.(batch);
     this.#delivery = new Delivery<undefined>({
       ...this.#options,
       session,
@@ -76,7 +70,7 @@ export class EarlierSessions {
       done?.fail("everything is delivered");
       try {
         journal.remove();
-        void this.#next();
+        this.#next();
       } catch (error) {
         this.#failure = `the spool's files cannot be removed: ${(error as Error).message}`;
       }

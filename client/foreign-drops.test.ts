@@ -50,35 +50,50 @@ async function declareDropped(deviceId: string, sessionId: string, sequence = 1n
   });
 }
 
+/** Anybody's batches under the first numbers of a session, each with a record, and until PostgreSQL has them. */
+async function sendInTheNameOf(deviceId: string, sessionId: string, count: number): Promise<void> {
+  for (let sequence = 1; sequence <= count; sequence += 1) {
+    const batch = { deviceId, sessionId, sequence: String(sequence), records: [{ message: "foreign" }] };
+    assert.equal((await call("PushLogs", { batch })).status, 200);
+  }
+  await stored.recordsOf(deviceId, count);
+}
+
 /** The messages of a device, each stored once. */
 async function assertStored(deviceId: string, messages: readonly string[]): Promise<void> {
   const records = await stored.recordsOf(deviceId, messages.length);
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());
 }
 
-describe("a declaration that a device did not make itself takes nothing from it:", () => {
-  test("what an earlier process left in a spool is sent", async () => {
-    const spool = { folder: join(folder, "spool") };
-    const messages = names.slice(0, 50);
-    using deaf = await new TestPeer().start();
-    deaf.answer = () => "silence";
-    const session = { deviceId: "spooled", sessionId: "boot-1" };
-    {
-      using first = device({ ...session, address: deaf.address, spool });
-      await first.send(...messages);
-      await waitFor("the batches to be written", () => deaf.seen.length >= 32);
-    }
-    await declareDropped("spooled", "boot-1");
-    {
-      using second = device({ deviceId: "spooled", address: system.grpcAddress, spool });
-      await second.stream.flush(20_000);
-    }
-    await assertStored("spooled", messages);
-    assert.deepEqual(
-      readdirSync(spool.folder).filter((name) => name.endsWith(".spool")),
-      [],
-    );
-  });
+describe("what others send in the name of a device takes nothing from it:", () => {
+  const foreignActs: readonly [what: string, act: (deviceId: string) => Promise<void>, records: number][] = [
+    ["declared as dropped", (deviceId) => declareDropped(deviceId, "boot-1"), 0],
+    ["sent with other records", (deviceId) => sendInTheNameOf(deviceId, "boot-1", 50), 50],
+  ];
+  for (const [index, [what, act, foreignRecords]] of foreignActs.entries()) {
+    test(`what an earlier process left in a spool is sent, though its numbers were ${what}`, async () => {
+      const spool = { folder: join(folder, `spool-${index}`) };
+      const messages = names.slice(0, 50);
+      const deviceId = `spooled-${index}`;
+      using deaf = await new TestPeer().start();
+      deaf.answer = () => "silence";
+      {
+        using first = device({ deviceId, sessionId: "boot-1", address: deaf.address, spool });
+        await first.send(...messages);
+        await waitFor("the batches to be written", () => deaf.seen.length >= 32);
+      }
+      await act(deviceId);
+      {
+        using second = device({ deviceId, address: system.grpcAddress, spool });
+        await second.stream.flush(20_000);
+      }
+      await assertStored(deviceId, [...messages, ...Array.from({ length: foreignRecords }, () => "foreign")]);
+      assert.deepEqual(
+        readdirSync(spool.folder).filter((name) => name.endsWith(".spool")),
+        [],
+      );
+    });
+  }
 
   for (const sequence of [1n, 5n, 11n]) {
     test(`batches that are kept until they are committed, with a declaration from ${sequence} on`, async () => {

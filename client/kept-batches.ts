@@ -133,12 +133,11 @@ export class KeptBatches<Note> {
 
   /** Settles the batches that were accepted and, by what the server says, are committed; returns them. */
   commit(isCommitted: IsCommitted): readonly KeptBatch<Note>[] {
-    return this.#commit(({ state }) => state === "accepted", isCommitted);
-  }
-
-  /** The same of those whose answer nobody remembers. Not of those that were never written, whatever the server says. */
-  commitUnanswered(isCommitted: IsCommitted): readonly KeptBatch<Note>[] {
-    return this.#commit(({ state, wasWritten }) => state === "unsent" && wasWritten, isCommitted);
+    const committed = [...this.#entries.values()].filter(
+      ({ state, batch }) => state === "accepted" && isCommitted(batch),
+    );
+    if (committed.length > 0) this.#remove(committed);
+    return committed.map(({ batch }) => batch);
   }
 
   /** Settles the oldest batch that was accepted, and returns it. */
@@ -172,14 +171,6 @@ export class KeptBatches<Note> {
     this.#remove(entries, false);
     this.restore(declaration, false);
     inOrder(this.#unsent);
-  }
-
-  #commit(isMeant: (entry: Entry<Note>) => boolean, isCommitted: IsCommitted): readonly KeptBatch<Note>[] {
-    const committed = [...this.#entries.values()].filter(
-      (entry) => isMeant(entry) && isCommitted(entry.batch),
-    );
-    if (committed.length > 0) this.#remove(committed);
-    return committed.map(({ batch }) => batch);
   }
 
   #journaled(batch: KeptBatch<Note>): KeptBatch<Note> {
