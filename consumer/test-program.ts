@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { waitFor } from "#test/support/wait-for.ts";
+import { tieToProcess, waitForChild } from "#test/support/own-child.ts";
 import { shardCount, type World } from "./test-support.ts";
 
 interface Line {
@@ -22,8 +22,9 @@ export async function startProgram(world: World, env: Readonly<Record<string, st
       FLUSH_INTERVAL_MS: "5",
       ...env,
     },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  tieToProcess(child);
   const exited = once(child, "exit");
   world.stack.defer(async () => {
     child.kill("SIGKILL");
@@ -31,6 +32,7 @@ export async function startProgram(world: World, env: Readonly<Record<string, st
   });
   const lines: Line[] = [];
   createInterface(child.stdout).on("line", (line) => lines.push(JSON.parse(line) as Line));
-  const logged = (msg: string) => waitFor(`"${msg}"`, () => lines.find((line) => line.msg.startsWith(msg)));
+  const logged = (msg: string) =>
+    waitForChild(child, `"${msg}"`, () => lines.find((line) => line.msg.startsWith(msg)));
   return { child, exited, logged };
 }

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
 import { decodeEntry, type Entry } from "#stream/entry.ts";
 import { streamKey } from "#stream/keys.ts";
+import { tieToProcess, waitForChild } from "#test/support/own-child.ts";
 import { startRedis, type TestRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -63,8 +64,9 @@ export async function startServer(
       GRPC_LISTEN: free,
       ...env,
     },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  tieToProcess(child);
   const exited = once(child, "exit").then(([code]) => code as number | null);
   scope.after(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
@@ -74,7 +76,9 @@ export async function startServer(
   createInterface({ input: child.stdout }).on("line", (line) => {
     log.push(JSON.parse(line) as Record<string, unknown>);
   });
-  const ready = await waitFor("the server's addresses", () => log.find(({ msg }) => msg === "ready"));
+  const ready = await waitForChild(child, "the server's addresses", () =>
+    log.find(({ msg }) => msg === "ready"),
+  );
   return serverProgram(child, log, exited, ready as Record<"grpc" | "http" | "admin", string>);
 }
 
