@@ -8,7 +8,7 @@ import type { Multiline } from "#client/lines/line-joiner.ts";
 import type { TimeFormat } from "#client/lines/time-formats.ts";
 import type { TimeZone } from "#client/lines/time-zone.ts";
 import { type Output, SendReport } from "#client/send-report.ts";
-import { DeadlineError } from "#lib/deadline.ts";
+import { DeadlineError, withDeadline } from "#lib/deadline.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 export interface SendOptions {
@@ -69,7 +69,6 @@ export async function send(
   const { spool } = options;
   const giveUpAfterMs = options.giveUpAfterMs ?? (spool === undefined ? 300_000 : undefined);
   const areFiles = await checkInputs(options.inputs);
-  const isRepeatable = areFiles;
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
   using stream = new DeviceStream<Origin>({
@@ -105,7 +104,7 @@ export async function send(
   });
   const log = new DeviceLog<Origin>(stream, {
     recordsMax: options.batchRecordsMax,
-    intervalMs: isRepeatable ? undefined : intervalMs,
+    intervalMs: areFiles ? undefined : intervalMs,
     addNote: (first, next) => first.records.push(...next.records),
   });
 
@@ -115,19 +114,22 @@ export async function send(
     if (!failures.has(message)) output.problem(message);
     failures.add(message);
   };
-  const reading: { finish: () => Promise<void> } = { finish: () => Promise.resolve() };
+  const reading = readInputs(options, { stdin, stop, log, report, areFiles }, fail);
   const sending = async () => {
     try {
-      await readInputs(options, { stdin, stop, log, report, areFiles, reading });
+      await reading;
     } finally {
       if (options.keepUntil === "committed") await flushWhileItMoves(stream, giveUpAfterMs);
       else await stream.flush();
     }
   };
   await Promise.race([sending(), aborted(stop)]).catch(fail);
-  if (!areFiles) await reading.finish().catch(fail);
+  if (!areFiles) {
+    const lastWords = Promise.race([reading, aborted(stopped.signal)]);
+    await withDeadline("reading what is left in the pipe", drainMsMax, lastWords).catch(fail);
+  }
   // When stopped: a batch cut short would not be made again by a repeated run, which is better without it.
-  await (isRepeatable ? stream : log).flush(drainMsMax).catch(fail);
+  await (areFiles ? stream : log).flush(drainMsMax).catch(fail);
 
   const left = [...stream.unacknowledged, ...(log.gathered ? [log.gathered] : [])];
   report.unacknowledged(left.map(({ note }) => stretchOf(note)));
@@ -136,7 +138,7 @@ export async function send(
     output.problem(`${spooled} batches are kept in ${spool}: the next run with the same --spool sends them`);
   }
   report.summarize(stream.sessionId);
-  if (isRepeatable && (failures.size > 0 || stop.aborted)) {
+  if (areFiles && (failures.size > 0 || stop.aborted)) {
     output.problem(`run it again with --session ${stream.sessionId}: what is stored already is recognised`);
   }
   if (failures.size > 0) return exitCodes.failed;

@@ -4,7 +4,9 @@ import type { Readable } from "node:stream";
 import { limits } from "#batch/limits.ts";
 import type { DeviceLog } from "#client/device-log.ts";
 import { decodeInput } from "#client/files/decode-input.ts";
-import { type Line, readLines } from "#client/files/read-lines.ts";
+import type { Line } from "#client/files/line-splitter.ts";
+import { readLines } from "#client/files/read-lines.ts";
+import { readPipe } from "#client/files/read-pipe.ts";
 import { LineEncoder, type NumberedLine, type ReadRecord } from "#client/lines/line-encoder.ts";
 import type { SendOptions } from "#client/send.ts";
 import type { SendReport, Stretch } from "#client/send-report.ts";
@@ -49,44 +51,63 @@ export interface ReadSurroundings {
   readonly log: DeviceLog<Origin>;
   readonly report: SendReport;
   readonly areFiles: boolean;
-  /** `finish` writes what was read of an input and is no whole record yet. */
-  readonly reading: { finish: () => Promise<void> };
 }
 
-export async function readInputs(options: SendOptions, surroundings: ReadSurroundings): Promise<void> {
+/** An input that fails in the middle is told to `fail`; those behind it are read all the same. */
+export async function readInputs(
+  options: SendOptions,
+  surroundings: ReadSurroundings,
+  fail: (error: unknown) => void,
+): Promise<void> {
   const { stdin, stop } = surroundings;
-  for (const input of options.inputs) {
+  for (const path of options.inputs) {
     if (stop.aborted) return;
-    const source = input === "-" ? stdin : createReadStream(input, { highWaterMark: 256 * 1024 });
-    const destroy = () => source.destroy();
-    stop.addEventListener("abort", destroy, { once: true });
+    const isFile = path !== "-" && (await stat(path)).isFile();
+    const source = path === "-" ? stdin : createReadStream(path, { highWaterMark: 256 * 1024 });
+    const input = {
+      file: path === "-" ? "stdin" : path,
+      chunks: isFile ? source : readPipe(source, stop),
+      // Of a pipe what was read cannot be read again.
+      isStopped: () => isFile && stop.aborted,
+    };
     try {
-      await readInput(input === "-" ? "stdin" : input, source, options, surroundings);
+      await readInput(input, options, surroundings);
     } catch (error) {
-      if (!stop.aborted) throw error; // destroyed by us
-    } finally {
-      stop.removeEventListener("abort", destroy);
+      if (!(error instanceof InputError)) throw error;
+      fail(error);
     }
   }
 }
 
+interface Input {
+  readonly file: string;
+  readonly chunks: AsyncIterable<Buffer>;
+  readonly isStopped: () => boolean;
+}
+
+/** What a source fails with, to be told from failures of the stream that it is sent by. */
+async function* asInput(file: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw new InputError(`cannot read ${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 async function readInput(
-  file: string,
-  source: AsyncIterable<Buffer>,
+  { file, chunks, isStopped }: Input,
   options: SendOptions,
-  surroundings: ReadSurroundings,
+  { stop, log, report, areFiles }: ReadSurroundings,
 ): Promise<void> {
-  const { stop, log, report, areFiles } = surroundings;
   const encoder = await createEncoder(file, options, areFiles);
   const write = async (record: ReadRecord | undefined) => {
     if (record === undefined) return;
     const { firstLine, lastLine } = record;
     await log.write(encoder.encode(record), { file, records: [{ firstLine, lastLine }] });
   };
-  surroundings.reading.finish = () => write(encoder.finish());
   let waiting: NodeJS.Timeout | undefined;
   try {
-    for await (const lines of readLines(decodeInput(source), limits.messageBytesMax)) {
+    for await (const lines of readLines(asInput(file, decodeInput(chunks)), limits.messageBytesMax)) {
       clearTimeout(waiting);
       if (lines[0]?.number === 1) encoder.lookAhead(areFiles ? lines : []);
       for (const line of lines) {
@@ -96,7 +117,7 @@ async function readInput(
           if (line.byteLength === 0) continue;
         }
         await write(encoder.add(wholeOrCut(line)));
-        if (stop.aborted) return;
+        if (isStopped()) return;
       }
       // Whether a record goes on, a pipe may not say for hours. A failed stream tells it to every later call.
       if (!areFiles) waiting = setTimeout(() => void write(encoder.finish()).catch(() => {}), continuationMs);
@@ -104,7 +125,7 @@ async function readInput(
   } finally {
     clearTimeout(waiting);
     report.timedLines += encoder.counts.timedLines;
-    if (!stop.aborted) {
+    if (!areFiles || !stop.aborted) {
       await write(encoder.finish());
       await log.cut();
     }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { type Line, readLines } from "#client/files/read-lines.ts";
+import { type Line, LineSplitter } from "#client/files/line-splitter.ts";
+import { readLines } from "#client/files/read-lines.ts";
 
 async function linesOf(chunks: readonly (string | Buffer)[], lineBytesMax = 100): Promise<Line[]> {
   const lines: Line[] = [];
@@ -49,6 +50,34 @@ test("leaves out the NULs before a line, and counts them, however many chunks th
   );
 });
 
+test("takes a hole within a line for the end of what stands before it, which a crash left unfinished", async () => {
+  const lines = await linesOf(["a\ntorn", Buffer.alloc(5_000), Buffer.alloc(3), "next\nb\0\0c\n"], 100);
+  assert.deepEqual(textOf(lines), ["a", "torn", "next", "b\0\0c"]);
+  assert.deepEqual(
+    lines.map(({ number, skippedNuls }) => [number, skippedNuls]),
+    [
+      [1, 0],
+      [2, 0],
+      [2, 5_003],
+      [3, 0],
+    ],
+  );
+});
+
+test("goes on behind any line, by where it ends and its number", async () => {
+  const all = Buffer.from(`a\r\n\n${"\0".repeat(20)}b\nc${"\0".repeat(9)}d\nlast`);
+  const lines = await linesOf([all]);
+  for (const [index, { end }] of lines.entries()) {
+    const again = new LineSplitter(100, { offset: end, number: 1 });
+    const rest = [...again.push(all.subarray(end)), ...again.end()];
+    assert.deepEqual(textOf(rest), textOf(lines).slice(index + 1));
+    assert.deepEqual(
+      rest.map((line) => line.end),
+      lines.slice(index + 1).map((line) => line.end),
+    );
+  }
+});
+
 test("takes a line of exactly the limit", async () => {
   assert.deepEqual(textOf(await linesOf(["x".repeat(100)], 100)), ["x".repeat(100)]);
 });
@@ -60,7 +89,7 @@ test("gives back any bytes, however they are cut into chunks", async () => {
       const whole = Buffer.concat(chunks).toString("latin1");
       const wanted = whole.split("\n");
       if (wanted.at(-1) === "") wanted.pop();
-      const withoutHoles = wanted.map((line) => line.replace(/^\0+/, ""));
+      const withoutHoles = wanted.flatMap((line) => line.replace(/^\0+/, "").split(/\0{8,}/));
       assert.deepEqual(textOf(await linesOf(chunks, 10_000)), withoutHoles);
     }),
     { seed: 20_261_123, numRuns: 1_000 },
