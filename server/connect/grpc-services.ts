@@ -4,6 +4,7 @@ import type { StartRpc } from "#lib/rpc-metrics.ts";
 import { Health as HealthService } from "#proto/gen/grpc/health/v1/health_pb.ts";
 import { type Health, noStatusOf, watchEnd } from "../health.ts";
 import { blameSender } from "./blame-sender.ts";
+import { mapSenderMistakes } from "./map-sender-mistakes.ts";
 import { observeCalls } from "./observe-calls.ts";
 import { answerReflection, reflectionServices } from "./reflection.ts";
 
@@ -19,7 +20,7 @@ export function createGrpcServices(
     grpc: false, // the other face serves it
     readMaxBytes: messageBytesMax,
     acceptCompression: [],
-    interceptors: [observeCalls(startRpc)],
+    interceptors: [observeCalls(startRpc), mapSenderMistakes],
   });
   router.service(HealthService, {
     check({ service }) {
