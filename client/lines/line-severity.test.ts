@@ -69,6 +69,14 @@ const heads: readonly [line: string, wanted: Severity | undefined][] = [
   ["fail: Pump[0]", Severity.ERROR],
   ["[E 2026-11-27 17:01:02.5 web:1] x", Severity.ERROR],
   ["2026-11-27 17:01:02 the error in prose", undefined],
+  ["E20261127 17:01:02.5 1 a.cc:1] glog with a year", Severity.ERROR],
+  ['{"@t":"2026-11-27T17:01:02Z","@l":"Warning"}', Severity.WARN],
+  ['{"Timestamp":"2026-11-27T17:01:02Z","Level":"Information"}', Severity.INFO],
+  ['web-1  | {"time":"2026-11-27T17:01:02Z","level":50}', Severity.ERROR],
+  ['{"priority":1,"msg":"of a task, not of syslog"}', undefined],
+  ["t=2026-11-27T17:01:02Z lvl=eror msg=x", Severity.ERROR],
+  ["2026-11-27 17:01:02 copied, t=2 s=3", undefined],
+  ["copied, t=2 s=3", undefined],
 ];
 for (const [line, wanted] of heads) {
   test(`"${line}" has severity ${wanted}`, () => {

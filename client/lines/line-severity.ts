@@ -20,6 +20,7 @@ const severityByWord: Readonly<Record<string, Severity>> = {
   warn: Severity.WARN,
   warning: Severity.WARN,
   err: Severity.ERROR,
+  eror: Severity.ERROR,
   error: Severity.ERROR,
   severe: Severity.ERROR,
   crit: Severity.ERROR2,
@@ -78,7 +79,7 @@ const severityByLetter: Readonly<Record<string, Severity>> = {
 };
 
 const priority = /^<(\d{1,3})>/;
-const klog = /^([IWEF])\d{4} \d\d:\d\d:\d\d/;
+const klog = /^([IWEF])\d{4}(?:\d{4})? \d\d:\d\d:\d\d/;
 const logcat = /^ +\d+ +\d+ ([VDIWEFA]) /;
 const logcatBrief = /^([VDIWEFA])\/[\w.-]{1,60}\s*[(:]/;
 const tornado = /^\[([DIWEC]) /;
@@ -141,6 +142,7 @@ function severityOfField(level: string | number): Severity | undefined {
   const text = String(level).trim().toLowerCase();
   if (/^[0-7]$/.test(text)) return severityOfSyslog[Number(text)];
   if (/^[1-6]0$/.test(text)) return severityByTen[Number(text[0]) - 1];
+  if (text === "information") return Severity.INFO; // .NET
   if (Object.hasOwn(severityByWord, text)) return severityByWord[text];
   return text.length === 1 ? severityByLetter[text.toUpperCase()] : undefined;
 }

@@ -10,7 +10,9 @@ const timeNames = [
   "time",
   "ts",
   "timestamp",
+  "Timestamp",
   "@timestamp",
+  "@t",
   "datetime",
   "date",
   "t",
@@ -19,45 +21,70 @@ const timeNames = [
 ];
 const levelNames = [
   "level",
+  "Level",
   "severity",
   "lvl",
   "levelname",
   "log.level",
   "loglevel",
+  "LogLevel",
   "PRIORITY",
   "severityText",
+  "@l",
   "s",
 ];
+/** Where text stands before the first pair, `s=3` is seconds, and `date=` is a date that the text speaks of. */
+const levelNamesInText = levelNames.filter((name) => name.length > 2);
 
 /** Longer lines are read as text. */
 const jsonBytesMax = 64 * 1024;
 const logfmtHead = 512;
 const pair = /(?:^|\s)([A-Za-z_@][\w.@]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g;
+/** What a container's name puts before each of its lines. */
+const prefix = "\\s*(?:[\\w.-]{1,40} +\\| +)?";
+const jsonStart = new RegExp(`^${prefix}(?=\\{)`);
+const logfmtStart = new RegExp(`^${prefix}[A-Za-z_@][\\w.@]*=`);
+const prefixBytesMax = 64;
 
 /** Undefined: the line is neither JSON nor logfmt that names a time or a level. */
 export function readStructuredLine(line: Buffer): StructuredLine | undefined {
-  if (line[0] === 0x7b /* { */) return readJson(line);
+  const brace = line.indexOf(0x7b /* { */);
+  if (brace === 0) return readJson(line);
+  if (brace > 0 && brace < prefixBytesMax) {
+    const start = jsonStart.exec(line.toString("latin1", 0, brace + 1));
+    if (start) return readJson(line.subarray(start[0].length));
+  }
   const head = line.toString("utf8", 0, logfmtHead);
   if (!head.includes("=")) return undefined;
   const fields = new Map<string, string>();
   for (const [, name = "", quoted, plain] of head.matchAll(pair)) {
     if (!fields.has(name)) fields.set(name, quoted ?? plain ?? "");
   }
-  const found = { isJson: false, times: valuesOf(fields, timeNames), level: valuesOf(fields, levelNames)[0] };
-  return found.times.length === 0 && found.level === undefined ? undefined : found;
+  const isLogfmt = logfmtStart.test(head);
+  const times = isLogfmt ? valuesOf(fields, timeNames) : [];
+  const [level] = valuesOf(fields, isLogfmt ? levelNames : levelNamesInText);
+  return times.length === 0 && level === undefined ? undefined : { isJson: false, times, level };
 }
 
 function readJson(line: Buffer): StructuredLine | undefined {
   if (line.length > jsonBytesMax) return undefined;
+  const text = line.toString();
   let value: unknown;
   try {
-    value = JSON.parse(line.toString());
+    value = JSON.parse(text);
   } catch {
     return undefined; // text that begins with a brace
   }
   const fields = new Map(Object.entries(value as object));
   const [level] = valuesOf(fields, levelNames);
-  return { isJson: true, times: valuesOf(fields, timeNames), level };
+  return { isJson: true, times: valuesOf(fields, timeNames).map((time) => exact(time, text)), level };
+}
+
+/** Nanoseconds since 1970 are more than a number in JavaScript holds exactly: their digits are in the text. */
+function exact(time: string | number, text: string): string | number {
+  if (typeof time === "string" || time <= Number.MAX_SAFE_INTEGER) return time;
+  const digits = text.match(/:\s*\d{19}(?=\s*[,}])/g)?.map((found) => found.slice(1).trim());
+  return digits?.find((found) => Number(found) === time) ?? time;
 }
 
 function valuesOf(fields: ReadonlyMap<string, unknown>, names: readonly string[]): (string | number)[] {

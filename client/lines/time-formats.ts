@@ -104,6 +104,9 @@ function isoWeek(groups: Groups): DateParts | undefined {
   const date = new Date(
     fourth.getTime() + ((week - 1) * 7 + weekDay - ((fourth.getUTCDay() + 6) % 7) - 1) * dayMs,
   );
+  // A week is of the year of its Thursday: not every year has a week 53.
+  if (new Date(date.getTime() + (4 - weekDay) * dayMs).getUTCFullYear() !== fourth.getUTCFullYear())
+    return undefined;
   return [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), ...clockOf(groups)];
 }
 

@@ -94,6 +94,13 @@ describe("the time of a line is read from", () => {
     ['time="2026-11-27T17:01:02Z" level=warning msg="logrus"', at],
     ["ts=2026-11-27T17:01:02.5Z caller=main.go:1 level=info", `${at}.5`],
     ["level=info ts=1795798862 msg=x", at],
+    ['{"ts":1795798862123456789,"msg":"nanoseconds to the last digit"}', `${at}.123456789`],
+    ['{"@t":"2026-11-27T17:01:02Z","@mt":"Serilog"}', at],
+    ['{"Timestamp":"2026-11-27T17:01:02Z","Level":"Error"}', at],
+    ['web-1  | {"time":"2026-11-27T17:01:02Z","msg":"of Compose"}', at],
+    ["web-1  | time=2026-11-27T17:01:02Z level=info", at],
+    ["2026-11-27 17:01:02[info] nothing between", at],
+    ["2020-W53-5T17:01:02Z a year with 53 weeks", "2021-01-01T17:01:02"],
   ];
   for (const [line, wanted] of cases) test(line, () => assert.equal(timeOf(line), wanted));
 });
@@ -126,6 +133,16 @@ describe("zones", () => {
     ["2026-11-27 17:01:02 CST of China or of Chicago", undefined],
     ["2026-11-27T17:01:02X military", undefined],
     ["2026-11-27T17:01:02abc", undefined],
+    ["2026-11-27 17:01:02 utc x", at],
+    ["2026-11-27T18:01:02+01:00[Europe/Berlin] of Java", at],
+    ["2026-11-27T18:01:02[Europe/Berlin] x", undefined],
+    ["2026-11-27 18:01:02 Europe/Berlin x", undefined],
+    ["2026-11-27 14:01:02.5 -03 [77] LOG:  of PostgreSQL", `${at}.5`],
+    ["2026-11-27 20:01:02.5 +03 [77] LOG:  of PostgreSQL", `${at}.5`],
+    ["2026-11-27 17:01:02 +03 [degrees]", undefined],
+    ["2026-11-27T17:01:02-13:00 x", undefined],
+    ["2026-11-28T07:01:02+14:00 x", at],
+    ["2026-11-27 17:01:02 +0800x", undefined],
     ["2026-11-27 17:01:023", undefined],
   ];
   for (const [line, wanted] of cases) test(`${line}: ${wanted}`, () => assert.equal(timeOf(line), wanted));
@@ -173,6 +190,8 @@ describe("no time is read from", () => {
     '{"time":null,"ts":{}}',
     "{not JSON",
     "runtime=1795798862 is no time",
+    "the certificate ends, date=2026-12-01T00:00:00Z",
+    "2025-W53-1T17:01:02Z of a year with 52 weeks",
   ]) {
     test(JSON.stringify(line), () => assert.equal(timeOf(line), undefined));
   }

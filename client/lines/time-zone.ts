@@ -63,30 +63,44 @@ export type ReadZone =
   | { readonly kind: "unclear" };
 
 const attachedName = /[A-Za-z]+/y;
-const spacedName = / \(?([A-Z]{1,5})(?![A-Za-z0-9_./-])\)?/y;
+const spacedName = / \(?([A-Z]{1,5}|utc|gmt)(?![A-Za-z0-9_./-])\)?/y;
 const utcOffset = / ?(?:UTC|GMT)([+-])(\d{1,2})(?::?(\d\d))?(?![\d:])/y;
-const numeric = /( ?)([+-])(\d\d)(?::?(\d\d))?(?![\d:])/y;
+const numeric = /( ?)([+-])(\d\d)(?::?(\d\d))?(?![\w:])/y;
+const area =
+  "(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific)/[\\w/+-]+";
+/** Behind an offset it says no more than the offset (RFC 9557). */
+const bracketed = new RegExp(`\\[!?(?:${area}|UTC|GMT|Z)\\]`, "y");
+/** Alone it is a zone that is named, but in no form that is read here. */
+const unread = new RegExp(` ?[[(]?!?${area}`, "y");
 
 /** Reads the zone at `at`, right behind the seconds and their fraction. */
 export function readZone(text: string, at: number): ReadZone {
+  const zone = readOffset(text, at);
+  if (zone.kind !== "offset" || !matchAt(bracketed, text, zone.end)) return zone;
+  return { ...zone, end: bracketed.lastIndex };
+}
+
+function readOffset(text: string, at: number): ReadZone {
   const utc = matchAt(utcOffset, text, at);
   if (utc) return asOffset(utc[1]!, utc[2]!, utc[3], utcOffset.lastIndex);
   const number = matchAt(numeric, text, at);
   if (number) {
     const [, space, sign, hours, minutes] = number;
     const end = numeric.lastIndex;
-    // Behind a space "-1000 bytes" is a number: it takes four digits, and a zero, a plus or a colon, or nothing behind it.
-    const isNumber = sign === "-" && !hours!.startsWith("0") && /^ ?[a-z\d%]/.test(text.slice(end));
-    const isOffset = number[0].includes(":") || (minutes !== undefined && !isNumber);
+    const behind = text.slice(end);
+    // Behind a space "-1000 bytes" is a number: it takes four digits, and a zero, a plus or a colon, or nothing behind
+    // it. Two digits are an offset where PostgreSQL puts its process behind them: `-03 [123] LOG:`.
+    const isNumber = sign === "-" && !hours!.startsWith("0") && /^ ?[a-z\d%]/.test(behind);
+    const isOffset = number[0].includes(":") || (minutes === undefined ? /^ \[\d/.test(behind) : !isNumber);
     if (space !== "" && !isOffset) return { kind: "unclear" };
     return asOffset(sign!, hours!, minutes, end);
   }
   const attached = matchAt(attachedName, text, at);
   if (attached) return named(attached[0].toUpperCase(), attachedName.lastIndex, "unclear");
   if (/[\d_]|[+-]\d/.test(text.slice(at, at + 2)) && !/^\s/.test(text.slice(at))) return { kind: "unclear" };
-  if (/^ [+-]\d/.test(text.slice(at, at + 3))) return { kind: "unclear" };
+  if (/^ [+-]\d/.test(text.slice(at, at + 3)) || matchAt(unread, text, at)) return { kind: "unclear" };
   const spaced = matchAt(spacedName, text, at);
-  if (spaced) return named(spaced[1]!, spacedName.lastIndex, "none", at);
+  if (spaced) return named(spaced[1]!.toUpperCase(), spacedName.lastIndex, "none", at);
   return { kind: "none", end: at };
 }
 
@@ -99,7 +113,8 @@ function named(name: string, end: number, otherwise: "none" | "unclear", at = en
 
 function asOffset(sign: string, hours: string, minutes: string | undefined, end: number): ReadZone {
   const total = Number(hours) * 60 + Number(minutes ?? 0);
-  if (total > 14 * 60 || Number(minutes ?? 0) % 15 !== 0) return { kind: "unclear" };
+  const most = (sign === "-" ? 12 : 14) * 60;
+  if (total > most || Number(minutes ?? 0) % 15 !== 0) return { kind: "unclear" };
   return { kind: "offset", minutes: sign === "-" ? -total : total, end };
 }
 
