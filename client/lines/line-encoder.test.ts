@@ -57,3 +57,17 @@ test("a severity that is given holds for every line", () => {
   const [record] = recordsOf(["ERROR x"], { severity: Severity.DEBUG });
   assert.equal(record?.severity, Severity.DEBUG);
 });
+
+function severities(lines: readonly string[], options: Partial<LineEncoderOptions> = {}): Severity[] {
+  return recordsOf(lines, options).map(({ severity }) => severity);
+}
+
+test("a stack trace whose record says no severity is an error, and other lines that were joined are not", () => {
+  const trace = ["Traceback (most recent call last):", '  File "a.py", line 1', "ValueError: no"];
+  assert.deepEqual(severities(trace), [Severity.ERROR]);
+  assert.deepEqual(severities(["2026-11-01 12:34:56 request failed", ...trace]), [Severity.ERROR]);
+  assert.deepEqual(severities(["2026-11-01 12:34:56 INFO retried", ...trace]), [Severity.INFO]);
+  assert.deepEqual(severities(["2026-11-01 12:34:56 a list", "  one"]), [Severity.INFO]);
+  assert.deepEqual(severities(["#1", "a", "#2"], { multiline: /^#/ }), [Severity.INFO, Severity.INFO]);
+  assert.deepEqual(severities([...trace, "2026-11-01 12:34:56 goes on"]), [Severity.ERROR, Severity.INFO]);
+});

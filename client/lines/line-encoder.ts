@@ -43,6 +43,7 @@ export interface ReadRecord {
 
 interface Gathered {
   readonly lines: NumberedLine[];
+  isTrace: boolean;
   readonly head: LineHead;
   readonly readAtMs: number;
 }
@@ -78,12 +79,15 @@ export class LineEncoder {
     const head = this.#times.read(line.bytes);
     this.counts.lines += 1;
     if (head.time !== undefined) this.counts.timedLines += 1;
-    if (this.#joiner.continues(line.bytes, head.time !== undefined)) {
-      this.#gathered?.lines.push(line);
+    const continues = this.#joiner.continues(line.bytes, head.time !== undefined);
+    const { isTrace } = this.#joiner;
+    if (continues && this.#gathered) {
+      this.#gathered.lines.push(line);
+      this.#gathered.isTrace = isTrace;
       return undefined;
     }
     const ended = this.finish();
-    this.#gathered = { lines: [line], head, readAtMs: Date.now() };
+    this.#gathered = { lines: [line], isTrace, head, readAtMs: Date.now() };
     return ended;
   }
 
@@ -92,7 +96,7 @@ export class LineEncoder {
     const gathered = this.#gathered;
     this.#gathered = undefined;
     if (gathered === undefined) return undefined;
-    const { lines, head, readAtMs } = gathered;
+    const { lines, isTrace, head, readAtMs } = gathered;
     if (head.time !== undefined) this.#lastTime = head.time;
     const { isLive, severity } = this.#options;
     const inherited = isLive ? BigInt(readAtMs) * 1_000_000n : (this.#lastTime ?? 0n);
@@ -100,7 +104,7 @@ export class LineEncoder {
     return {
       timeUnixNano: head.time ?? inherited,
       timeFormat: head.format,
-      severity: severity ?? severityOf(lines, head) ?? Severity.INFO,
+      severity: severity ?? readLineSeverity(first.bytes, head.end, head.structured) ?? unsaid(isTrace),
       message: joined(lines),
       firstLine: first.number,
       lastLine: lines.at(-1)?.number ?? first.number,
@@ -131,9 +135,7 @@ function joined(lines: readonly NumberedLine[]): Buffer {
   return Buffer.concat(lines.flatMap(({ bytes }, index) => (index === 0 ? [bytes] : [newline, bytes])));
 }
 
-/** What the first line says; a trace without any word is an error. */
-function severityOf(lines: readonly NumberedLine[], head: LineHead): Severity | undefined {
-  const [first] = lines as [NumberedLine];
-  const said = readLineSeverity(first.bytes, head.end, head.structured);
-  return said ?? (lines.length > 1 && head.time === undefined ? Severity.ERROR : undefined);
+/** Of a record whose first line says none: a stack trace is of an error. */
+function unsaid(isTrace: boolean): Severity {
+  return isTrace ? Severity.ERROR : Severity.INFO;
 }

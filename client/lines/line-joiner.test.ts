@@ -99,6 +99,7 @@ test("off: each line is a record; a pattern: what matches begins one", () => {
     ["#1", "a"],
     ["#2", "b", "c"],
   ]);
+  assert.deepEqual(recordsOf(["Начало 1", "a", "Начало 2"], /^Начало/), [["Начало 1", "a"], ["Начало 2"]]);
 });
 
 test("a record is bounded in lines and in bytes, and what is beyond is a record, too", () => {

@@ -29,6 +29,7 @@ export class LineJoiner {
   readonly #multiline: Multiline;
   #state: State = "plain";
   #headHasTime = false;
+  #isTrace = false;
   #lines = 0;
   #bytes = 0;
 
@@ -36,9 +37,15 @@ export class LineJoiner {
     this.#multiline = multiline;
   }
 
+  /** Whether what the lines of the present record have said so far is a stack trace. */
+  get isTrace(): boolean {
+    return this.#isTrace;
+  }
+
   /** Whether the line belongs to the record of the line before. */
   continues(line: Buffer, hasTime: boolean): boolean {
-    const text = line.toString("latin1", 0, 256);
+    // A pattern may have letters of any script; those of traces are ASCII.
+    const text = line.toString(this.#multiline instanceof RegExp ? "utf8" : "latin1", 0, 256);
     const wanted = this.#lines > 0 && this.#isContinuation(text, hasTime);
     const bytes = this.#bytes + 1 + line.byteLength;
     const continues = wanted && this.#lines < linesMax && bytes <= limits.messageBytesMax;
@@ -47,6 +54,7 @@ export class LineJoiner {
       this.#state = "plain";
     }
     this.#state = nextState(this.#state, text);
+    this.#isTrace = (wanted && this.#isTrace) || this.#state !== "plain" || (wanted && frame.test(text));
     this.#lines = continues ? this.#lines + 1 : 1;
     this.#bytes = continues ? bytes : line.byteLength;
     return continues;
