@@ -4,6 +4,7 @@ import { calls } from "./calls.ts";
 import { envelopes } from "./envelopes.ts";
 import { frames } from "./frames.ts";
 import { json } from "./json.ts";
+import { lines } from "./lines.ts";
 import { queries } from "./queries.ts";
 
-export const allBlocks: readonly Block[] = [batches, calls, envelopes, frames, json, queries];
+export const allBlocks: readonly Block[] = [batches, calls, envelopes, frames, json, lines, queries];
