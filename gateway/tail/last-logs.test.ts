@@ -10,7 +10,10 @@ import { follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 
 const future = (message: string) => [{ message, timeUnixNano: 2n ** 64n - 1n }];
-const records = (n: number) => [{ message: String(n), timeUnixNano: BigInt(Date.now()) * 1_000_000n }];
+/** A millisecond apart, so that their order does not hang on how fast the test is. */
+const startedMs = Date.now();
+const microsOf = (n: number) => BigInt(startedMs + n) * 1000n;
+const records = (n: number) => [{ message: String(n), timeUnixNano: microsOf(n) * 1000n }];
 
 async function start(t: TestContext) {
   const world = await startTailedGateway(t);
@@ -20,16 +23,20 @@ async function start(t: TestContext) {
 }
 
 /** Stores the batch of an entry, of one record, as the consumer would. */
-async function store(pool: Pick<Pool, "query">, entry: Entry, message: string): Promise<void> {
+async function store(
+  pool: Pick<Pool, "query">,
+  entry: Entry,
+  message: string,
+  timeMicros = BigInt(entry.receivedAtMicros),
+): Promise<void> {
   const { deviceId, sessionId, sequence, digest, receivedAtMicros } = entry;
-  const micros = BigInt(receivedAtMicros);
   await seed(pool as Pool, [
     {
       deviceId,
       sessionId,
       sequence: Number(sequence),
-      receivedMicros: micros,
-      records: [{ timeMicros: micros, message }],
+      receivedMicros: BigInt(receivedAtMicros),
+      records: [{ timeMicros, message }],
     },
   ]);
   await pool.query("update batches set digest = $1 where session_id = $2 and sequence = $3", [
@@ -41,9 +48,9 @@ async function store(pool: Pick<Pool, "query">, entry: Entry, message: string): 
 
 test("the last records are the newest of what is stored and of what waits, by time, each once", async (t) => {
   const { gateway, append, pool } = await start(t);
-  for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n));
+  for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n), microsOf(n));
   await append("a", 4, records(4));
-  await store(pool, await append("b", 5, records(5)), "5"); // and its ack was not read yet
+  await store(pool, await append("b", 5, records(5)), "5", microsOf(5)); // and its ack was not read yet
   await append("b", 6, records(6));
   await append("c", 7, [{ message: "of a clock that is behind", timeUnixNano: 1n }]);
   const all = follow(t, gateway.url, { last: 100 });
