@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { limits } from "#batch/limits.ts";
 import { decodeInput } from "#client/files/decode-input.ts";
+import { checkInputs } from "#client/files/read-inputs.ts";
 import { readLines } from "#client/files/read-lines.ts";
 import { LineEncoder, type ReadRecord } from "#client/lines/line-encoder.ts";
 import type { SendOptions } from "#client/send.ts";
@@ -18,6 +19,7 @@ export async function previewInputs(
   options: Pick<SendOptions, "multiline" | "timeFormat" | "timeZone"> & { readonly stdin: Readable },
   say: (text: string) => void,
 ): Promise<void> {
+  await checkInputs(inputs);
   for (const input of inputs) {
     const source = input === "-" ? options.stdin : createReadStream(input);
     const nowMs = input === "-" ? undefined : (await stat(input)).mtimeMs;

@@ -22,9 +22,10 @@ program
   )
   .argument("[file...]", "what to send; - or nothing is standard input")
   .addOption(
-    new Option("-d, --device <id>", "who speaks: A-Z a-z 0-9 . _ : -, at most 128 characters")
-      .makeOptionMandatory()
-      .argParser(name("a device id", limits.deviceIdBytesMax)),
+    new Option(
+      "-d, --device <id>",
+      "the device the records belong to: A-Z a-z 0-9 . _ : -, at most 128 characters; required but for --dry-run",
+    ).argParser(name("a device id", limits.deviceIdBytesMax)),
   )
   .option("-a, --address <host:port>", "gRPC address of Fleetlog", hostAndPort, "127.0.0.1:50051")
   .option("--tls", "with TLS; the CAs that Node brings along are trusted")
@@ -104,9 +105,11 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
       );
       process.exit(exitCodes.acknowledged);
     }
+    const deviceId =
+      options.device ?? program.error("error: required option '-d, --device <id>' not specified");
     const exitCode = await send(
       {
-        deviceId: options.device,
+        deviceId,
         inputs: files.length > 0 ? files : ["-"],
         address: options.address,
         credentials: credentialsOf(options),
@@ -125,7 +128,7 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
   });
 
 interface SendCommandOptions {
-  device: string;
+  device?: string;
   address: string;
   tls?: boolean;
   ca?: string;

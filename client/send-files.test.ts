@@ -7,8 +7,9 @@ import { PassThrough, Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { InputError } from "#client/files/read-inputs.ts";
-import { exitCodes, type SendOptions, send } from "#client/send.ts";
+import { exitCodes } from "#client/send.ts";
 import { TestPeer } from "#client/test-peer.ts";
+import { runSend } from "#client/test-send.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 // Files as they are found, and pipes, on their way through the whole of the command.
@@ -25,23 +26,6 @@ async function file(name: string, content: string | Buffer): Promise<string> {
   return path;
 }
 
-async function run(
-  options: Partial<SendOptions>,
-  {
-    stdin = Readable.from([]),
-    signal = new AbortController().signal,
-  }: { stdin?: Readable; signal?: AbortSignal } = {},
-) {
-  const results: string[] = [];
-  const problems: string[] = [];
-  const output = {
-    result: (text: string) => results.push(text),
-    problem: (text: string) => problems.push(text),
-  };
-  const exitCode = await send({ deviceId: "host-1", inputs: ["-"], ...options }, { stdin, output, signal });
-  return { exitCode, result: results.join("\n"), problems };
-}
-
 const storedBy = (peer: TestPeer) => peer.seen.flatMap(({ messages }) => messages);
 
 describe("fleetlog send, of files as they are", () => {
@@ -54,7 +38,7 @@ describe("fleetlog send, of files as they are", () => {
       "-",
     ];
     const stdin = Readable.from([gzipSync("7\n")]);
-    const { exitCode, problems } = await run({ address: peer.address, inputs }, { stdin });
+    const { exitCode, problems } = await runSend({ address: peer.address, inputs }, { stdin });
     assert.deepEqual(problems, []);
     assert.equal(exitCode, exitCodes.acknowledged);
     assert.deepEqual(storedBy(peer), ["1", "2", "3", "4", "5", "6", "7"]);
@@ -69,7 +53,7 @@ describe("fleetlog send, of files as they are", () => {
       await file("short.gz", whole.subarray(0, whole.byteLength - 9)),
       await file("good.log", "good\n"),
     ];
-    const { exitCode, problems } = await run({ address: peer.address, inputs });
+    const { exitCode, problems } = await runSend({ address: peer.address, inputs });
     assert.equal(exitCode, exitCodes.failed);
     assert.match(problems[0] ?? "", /^cannot read .*short\.gz: unexpected end of file$/);
     const stored = storedBy(peer);
@@ -84,7 +68,7 @@ describe("fleetlog send, of files as they are", () => {
     await chmod(secret, 0);
     const wrong = [join(folder, "missing.log"), folder, ...(process.getuid?.() === 0 ? [] : [secret])];
     for (const path of wrong) {
-      await assert.rejects(run({ address: peer.address, inputs: [good, path] }), (error) => {
+      await assert.rejects(runSend({ address: peer.address, inputs: [good, path] }), (error) => {
         return error instanceof InputError && error.message.startsWith(`cannot read ${path}: `);
       });
     }
@@ -95,7 +79,7 @@ describe("fleetlog send, of files as they are", () => {
     using peer = await new TestPeer().start();
     const pipe = join(folder, "pipe");
     execFileSync("mkfifo", [pipe]);
-    const running = run({ address: peer.address, inputs: [pipe] });
+    const running = runSend({ address: peer.address, inputs: [pipe] });
     await writeFile(pipe, "a\nb");
     assert.equal((await running).exitCode, exitCodes.acknowledged);
     assert.deepEqual(storedBy(peer), ["a", "b"]);
@@ -108,7 +92,7 @@ describe("fleetlog send, of a pipe", () => {
       using peer = await new TestPeer().start();
       const interrupt = new AbortController();
       const stdin = new PassThrough();
-      const running = run({ address: peer.address, sessionId }, { stdin, signal: interrupt.signal });
+      const running = runSend({ address: peer.address, sessionId }, { stdin, signal: interrupt.signal });
       const lines = Array.from({ length: 3_000 }, (_, n) => `line ${n}`);
       stdin.write(`${lines.slice(0, 1_500).join("\n")}\n`);
       await waitFor("some lines", () => storedBy(peer).length > 0);
@@ -127,14 +111,14 @@ describe("fleetlog send, of a pipe", () => {
     const interrupt = new AbortController();
     const stdin = new PassThrough();
     const spool = join(folder, "spool");
-    const running = run({ address: peer.address, spool }, { stdin, signal: interrupt.signal });
+    const running = runSend({ address: peer.address, spool }, { stdin, signal: interrupt.signal });
     stdin.write("a\nb\nlast");
     await waitFor("the first batch", () => peer.seen.length > 0);
     interrupt.abort();
     assert.equal((await running).exitCode, exitCodes.failed);
     peer.answer = () => ({});
     peer.seen.length = 0;
-    assert.equal((await run({ address: peer.address, spool })).exitCode, exitCodes.acknowledged);
+    assert.equal((await runSend({ address: peer.address, spool })).exitCode, exitCodes.acknowledged);
     assert.deepEqual(storedBy(peer), ["a", "b", "last"]);
   });
 });

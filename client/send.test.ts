@@ -7,8 +7,9 @@ import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { InputError } from "#client/files/read-inputs.ts";
-import { exitCodes, type SendOptions, send } from "#client/send.ts";
+import { exitCodes } from "#client/send.ts";
 import { TestPeer } from "#client/test-peer.ts";
+import { runSend } from "#client/test-send.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -22,24 +23,6 @@ async function file(name: string, content: string | Buffer): Promise<string> {
   const path = join(folder, name);
   await writeFile(path, content);
   return path;
-}
-
-/** Runs `fleetlog send` inside the test and gathers what it says. */
-async function run(
-  options: Partial<SendOptions>,
-  {
-    stdin = Readable.from([]),
-    signal = new AbortController().signal,
-  }: { stdin?: Readable; signal?: AbortSignal } = {},
-) {
-  const results: string[] = [];
-  const problems: string[] = [];
-  const output = {
-    result: (text: string) => results.push(text),
-    problem: (text: string) => problems.push(text),
-  };
-  const exitCode = await send({ deviceId: "host-1", inputs: ["-"], ...options }, { stdin, output, signal });
-  return { exitCode, result: results.join("\n"), problems };
 }
 
 /** The messages the peer has taken in, in order, each batch once. */
@@ -65,7 +48,7 @@ describe("fleetlog send", () => {
       await file("two.log", `${lines.slice(2_000).join("\n")}\n`),
     ];
     const stdin = Readable.from([Buffer.from(lines.slice(1_000, 2_000).join("\n"))]);
-    const { exitCode, result, problems } = await run({ address: peer.address, inputs }, { stdin });
+    const { exitCode, result, problems } = await runSend({ address: peer.address, inputs }, { stdin });
     assert.equal(exitCode, exitCodes.acknowledged);
     assert.deepEqual(problems, []);
     assert.match(
@@ -79,15 +62,15 @@ describe("fleetlog send", () => {
     using peer = await new TestPeer().start();
     const path = await file("repeat.log", `no time yet\n${manyLines(1_200).join("\n")}`);
     const options = { address: peer.address, inputs: [path], sessionId: "s-1" };
-    await run(options);
+    await runSend(options);
     const first = peer.seen.splice(0);
-    await run(options);
+    await runSend(options);
     assert.deepEqual(
       peer.seen.map(({ request }) => request),
       first.map(({ request }) => request),
     );
     peer.seen.length = 0;
-    await run({ ...options, sessionId: undefined });
+    await runSend({ ...options, sessionId: undefined });
     assert.notDeepEqual(peer.seen[0]?.request, first[0]?.request);
   });
 
@@ -98,7 +81,7 @@ describe("fleetlog send", () => {
       rejections: sequence === 2n ? [{ index: 1, reason: "message has a NUL at byte 7" }] : [],
     });
     const path = await file("bad.log", "a\nb\nc\nd\n");
-    const { exitCode, result, problems } = await run({
+    const { exitCode, result, problems } = await runSend({
       address: peer.address,
       inputs: [path],
       batchRecordsMax: 2,
@@ -112,7 +95,11 @@ describe("fleetlog send", () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? { error: { code: 3, message: "no" } } : {});
     const path = await file("refused.log", "a\nb\nc\n");
-    const { exitCode, problems } = await run({ address: peer.address, inputs: [path], batchRecordsMax: 2 });
+    const { exitCode, problems } = await runSend({
+      address: peer.address,
+      inputs: [path],
+      batchRecordsMax: 2,
+    });
     assert.equal(exitCode, exitCodes.refused);
     assert.deepEqual(problems, [`${path}:1-2: no`]);
     assert.deepEqual(storedBy(peer), ["a", "b", "c"]);
@@ -121,7 +108,7 @@ describe("fleetlog send", () => {
   test("keeps the beginning of a line that is too long, up to a whole character, and marks it", async () => {
     using peer = await new TestPeer().start();
     const long = `x${"ü".repeat(100_000)}`;
-    const { exitCode } = await run({
+    const { exitCode } = await runSend({
       address: peer.address,
       inputs: [await file("long.log", `a\n${long}\nb\n`)],
     });
@@ -142,7 +129,7 @@ describe("fleetlog send", () => {
       Buffer.from("after the hole\n"),
     ]);
     const inputs = [await file("old.log.1.gz", gzipSync("packed\n")), await file("hole.log", hole)];
-    const { exitCode, problems } = await run({ address: peer.address, inputs });
+    const { exitCode, problems } = await runSend({ address: peer.address, inputs });
     assert.equal(exitCode, exitCodes.acknowledged);
     assert.deepEqual(storedBy(peer), ["packed", "a", "after the hole"]);
     assert.match(problems.join(), /hole\.log:2: left out 3000000 NUL bytes/);
@@ -153,7 +140,7 @@ describe("fleetlog send", () => {
       using peer = await new TestPeer().start();
       const interrupt = new AbortController();
       const stdin = new PassThrough();
-      const running = run({ address: peer.address, sessionId }, { stdin, signal: interrupt.signal });
+      const running = runSend({ address: peer.address, sessionId }, { stdin, signal: interrupt.signal });
       stdin.write("one\ntwo\n2026-11-27T17:01:02Z ERROR three\n  at here\n");
       await waitFor("the lines to be read", () => stdin.readableLength === 0);
       await new Promise(setImmediate);
@@ -166,7 +153,7 @@ describe("fleetlog send", () => {
   test("a pipe with a session is sent at once", async () => {
     using peer = await new TestPeer().start();
     const stdin = new PassThrough();
-    const running = run({ address: peer.address, sessionId: "boot-1" }, { stdin });
+    const running = runSend({ address: peer.address, sessionId: "boot-1" }, { stdin });
     stdin.write("one\n");
     await waitFor("the line", () => storedBy(peer).length === 1);
     stdin.end();
@@ -180,7 +167,7 @@ describe("fleetlog send", () => {
       rejections: messages.map((_, index) => ({ index, reason: "message is bad" })),
     });
     const path = await file("all-bad.log", "x\n".repeat(100));
-    const { result, problems } = await run({ address: peer.address, inputs: [path] });
+    const { result, problems } = await runSend({ address: peer.address, inputs: [path] });
     assert.equal(problems.length, 21);
     assert.match(result, /0 records acknowledged, 100 refused \(100 × message is bad\)/);
   });
@@ -193,7 +180,7 @@ describe("fleetlog send", () => {
       rejections: [{ index: 0, reason: "message is bad" }],
     });
     const path = await file("many-bad.log", "x\n".repeat(50));
-    const { exitCode, result } = await run({ address: peer.address, inputs: [path] });
+    const { exitCode, result } = await runSend({ address: peer.address, inputs: [path] });
     assert.equal(exitCode, exitCodes.refused);
     assert.match(result, /1 records? acknowledged, 49 refused \(1 × message is bad; 48 × more records/);
   });
@@ -202,7 +189,7 @@ describe("fleetlog send", () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
     const path = await file("gives-up.log", "a\nb\nc\nd\ne\n");
-    const { exitCode, problems, result } = await run({
+    const { exitCode, problems, result } = await runSend({
       address: peer.address,
       inputs: [path],
       batchRecordsMax: 2,
@@ -223,7 +210,7 @@ describe("fleetlog send", () => {
     peer.answer = () => "cut";
     const stdin = new PassThrough();
     stdin.write("only line\n");
-    const { exitCode, problems } = await run({ address: peer.address, giveUpAfterMs: 50 }, { stdin });
+    const { exitCode, problems } = await runSend({ address: peer.address, giveUpAfterMs: 50 }, { stdin });
     assert.equal(exitCode, exitCodes.failed);
     assert.equal(problems.at(-1), "not acknowledged: stdin:1");
   });
@@ -238,7 +225,7 @@ describe("fleetlog send", () => {
       return {};
     };
     stdin.write("first\n");
-    const { exitCode } = await run({ address: peer.address }, { stdin, signal: interrupt.signal });
+    const { exitCode } = await runSend({ address: peer.address }, { stdin, signal: interrupt.signal });
     assert.equal(exitCode, exitCodes.interrupted);
     assert.deepEqual(storedBy(peer)[0], "first");
   });
@@ -251,7 +238,7 @@ describe("fleetlog send", () => {
     async function* endless() {
       for (; chunks < 100_000; chunks++) yield Buffer.from(`${"x".repeat(999)}\n`.repeat(64));
     }
-    const running = run(
+    const running = runSend(
       { address: peer.address },
       { stdin: Readable.from(endless()), signal: interrupt.signal },
     );
@@ -268,8 +255,8 @@ describe("fleetlog send", () => {
   test("sends nothing when an input cannot be read", async () => {
     using peer = await new TestPeer().start();
     const inputs = [await file("good.log", "a\n"), join(folder, "missing.log")];
-    await assert.rejects(run({ address: peer.address, inputs }), InputError);
-    await assert.rejects(run({ address: peer.address, inputs: [folder] }), /it is a directory/);
+    await assert.rejects(runSend({ address: peer.address, inputs }), InputError);
+    await assert.rejects(runSend({ address: peer.address, inputs: [folder] }), /it is a directory/);
     assert.equal(peer.streams, 0);
   });
 
@@ -279,7 +266,7 @@ describe("fleetlog send", () => {
     const spool = join(folder, "spool");
     const path = await file("spooled.log", "a\nb\nc\nd\n");
     const options = { address: peer.address, spool };
-    const first = await run({ ...options, inputs: [path], batchRecordsMax: 1, giveUpAfterMs: 200 });
+    const first = await runSend({ ...options, inputs: [path], batchRecordsMax: 1, giveUpAfterMs: 200 });
     assert.equal(first.exitCode, exitCodes.failed);
     assert.ok(
       first.problems.includes(
@@ -288,7 +275,7 @@ describe("fleetlog send", () => {
     );
     peer.answer = () => ({});
     peer.seen.length = 0;
-    const second = await run(options);
+    const second = await runSend(options);
     assert.equal(second.exitCode, exitCodes.acknowledged);
     assert.match(second.result, /^0 lines read, 0 records acknowledged, 3 records of earlier runs, /);
     assert.deepEqual(storedBy(peer), ["b", "c", "d"]);
@@ -302,7 +289,7 @@ describe("fleetlog send", () => {
       return {};
     };
     const path = await file("committed.log", "a\nb\n");
-    const { exitCode } = await run({
+    const { exitCode } = await runSend({
       address: peer.address,
       inputs: [path],
       batchRecordsMax: 1,
@@ -314,7 +301,7 @@ describe("fleetlog send", () => {
   test("says what is not committed when that takes too long", async () => {
     using peer = await new TestPeer().start();
     const path = await file("uncommitted.log", "a\n");
-    const { exitCode, problems } = await run({
+    const { exitCode, problems } = await runSend({
       address: peer.address,
       inputs: [path],
       keepUntil: "committed",

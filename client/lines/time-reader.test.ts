@@ -105,6 +105,16 @@ describe("the time of a line is read from", () => {
   for (const [line, wanted] of cases) test(line, () => assert.equal(timeOf(line), wanted));
 });
 
+test("a time without a year is of the year in which its line is read, however long the pipe is open", (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 11, 31, 12) });
+  const reader = new TimeReader({ zone: 0 });
+  const yearOf = (line: string) =>
+    new Date(Number((reader.read(Buffer.from(line)).time ?? 0n) / 1_000_000n)).getUTCFullYear();
+  assert.equal(yearOf("Dec 31 11:00:00 host x"), 2026);
+  t.mock.timers.setTime(Date.UTC(2027, 2, 1, 12));
+  assert.equal(yearOf("Mar  1 11:00:00 host x"), 2027);
+});
+
 describe("zones", () => {
   const cases: readonly [line: string, wanted: string | undefined][] = [
     ["2026-11-27 17:01:02 UTC", at],

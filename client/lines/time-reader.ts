@@ -13,7 +13,7 @@ export interface TimeReaderOptions {
   readonly zone?: TimeZone | undefined;
   /** The only format to read, instead of all that are known. */
   readonly format?: TimeFormat | undefined;
-  /** About when the lines were written, for times without a year; default now. */
+  /** About when the lines were written, for times without a year; default the time at which each is read. */
   readonly nowMs?: number | undefined;
 }
 
@@ -39,8 +39,14 @@ export class TimeReader {
   readonly #formats: TimeFormat[];
   readonly #isGiven: boolean;
 
-  constructor({ zone = "local", format, nowMs = Date.now() }: TimeReaderOptions = {}) {
-    this.#context = { zone, nowMs };
+  constructor({ zone = "local", format, nowMs }: TimeReaderOptions = {}) {
+    this.#context = {
+      zone,
+      // A pipe may be read for years.
+      get nowMs() {
+        return nowMs ?? Date.now();
+      },
+    };
     this.#isGiven = format !== undefined;
     this.#formats = format === undefined ? [...timeFormats] : [format];
   }

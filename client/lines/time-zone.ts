@@ -2,8 +2,8 @@
 export type TimeZone = number | string;
 
 /**
- * Abbreviations that mean one offset wherever they are used. What means several (CST, IST, BST, AST, …) is in neither
- * list of them by chance: a time with it is not guessed.
+ * Abbreviations that mean one offset wherever they are used. Those that mean several (CST, IST, BST, AST, …) are listed
+ * below: a time with one of them is not guessed.
  */
 const offsetByName: Readonly<Record<string, number>> = {
   Z: 0,
