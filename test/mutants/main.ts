@@ -12,15 +12,19 @@ import type { Mutant } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
 
 const names = mutants.map(({ name }) => name);
-const { only } = new Command("npm run faults:mutants --")
+const { only, quick } = new Command("npm run mutants --, npm run faults:mutants --")
   .description(
-    "Breaks a copy of the project in one way after the other, and lets the fault matrix or a test look at it.\n" +
-      "Exit code 0: every one was caught.",
+    "Breaks a copy of the project in one way after the other, and lets a test or the fault matrix look at it.\n" +
+      "Exit code 0: the tests pass without any mutant, and every mutant was caught.",
   )
   .option("--only <names>", `some of ${names.join(", ")}`, someOf(names), names)
+  .option("--quick", "only those that a test has to catch, as npm run mutants does", false)
   .parse()
-  .opts<{ only: readonly string[] }>();
-const chosen = mutants.filter(({ name }) => only.includes(name));
+  .opts<{ only: readonly string[]; quick: boolean }>();
+const chosen = mutants.filter(
+  ({ name, caughtBy }) => only.includes(name) && (!quick || "test" in caughtBy),
+);
+const tests = new Set(chosen.flatMap(({ caughtBy }) => ("test" in caughtBy ? caughtBy.test : [])));
 
 const project = await mkdtemp(join(tmpdir(), "fleetlog-mutants-"));
 await chmod(project, 0o755); // PostgreSQL may run as another user
@@ -28,6 +32,7 @@ let missed = 0;
 console.log("| mutant | looked at by | caught | what was seen |\n|---|---|---|---|");
 try {
   copyProject();
+  if (tests.size > 0) await assertPass([...tests]);
   for (const mutant of chosen) {
     using _mutated = applyMutant(project, mutant);
     const seen = await look(mutant);
@@ -43,13 +48,19 @@ try {
 console.log(`\n${chosen.length - missed} of ${chosen.length} mutants caught.`);
 process.exitCode = missed === 0 ? 0 : 1;
 
+/** A test that fails in any case catches nothing. */
+async function assertPass(tests: readonly string[]): Promise<void> {
+  const { exitCode, all } = await node("test/run.ts", ...tests);
+  if (exitCode !== 0) throw new Error(`without any mutant, tests fail:\n${all.slice(-4_000)}`);
+}
+
 /** What was found wrong with the mutated copy, in a few words; "" when nothing was. */
 async function look({ caughtBy }: Mutant): Promise<string> {
   if ("test" in caughtBy) {
-    const { exitCode, all } = await node("test/run.ts", caughtBy.test);
+    const { all } = await node("test/run.ts", caughtBy.test);
     const failed = /^ℹ fail (\d+)$/m.exec(all)?.[1];
     if (failed === undefined) throw new Error(`${caughtBy.test} did not run:\n${all.slice(-2_000)}`);
-    return exitCode === 0 ? "" : `${failed} tests fail`;
+    return failed === "0" ? "" : `${failed} tests fail`;
   }
   const { row, runs = 1 } = caughtBy;
   const { stdout, all } = await node(

@@ -14,3 +14,17 @@ export interface Edit {
   readonly search: string;
   readonly replacement: string;
 }
+
+/** Mutants of one edit each in `file`, which `test` has to catch. */
+export function caughtBy(
+  test: string,
+  file: string,
+  mutants: readonly (Pick<Mutant, "name" | "title"> & Omit<Edit, "file">)[],
+): readonly Mutant[] {
+  return mutants.map(({ name, title, search, replacement }) => ({
+    name,
+    title,
+    edits: [{ file, search, replacement }],
+    caughtBy: { test },
+  }));
+}

@@ -1,0 +1,69 @@
+import { caughtBy, type Mutant } from "./mutant.ts";
+
+/** In what watches streams, backlogs and Redis, and in what removes what is old. */
+export const mutantsOfWatching: readonly Mutant[] = [
+  ...caughtBy("stream/epoch.test.ts", "stream/epoch.ts", [
+    {
+      name: "epoch-without-run-id",
+      title: "a Redis that was started again is the same process",
+      search: "string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')",
+      replacement: "string.match('run_id:always', 'run_id:(%w+)')",
+    },
+    {
+      name: "ids-step-back",
+      title: "a Redis whose clock is behind gives ids again",
+      search: "redis.pcall('XSETID', key, ARGV[3])",
+      replacement: "redis.pcall('XLEN', key)",
+    },
+  ]),
+  ...caughtBy("stream/backlog.test.ts", "stream/backlog.ts", [
+    {
+      name: "backlog-without-pending",
+      title: "what a consumer holds is no backlog",
+      search: "total + undelivered[bound] + pending",
+      replacement: "total + undelivered[bound] + 0 * pending",
+    },
+  ]),
+  ...caughtBy("consumer/housekeeping.test.ts", "consumer/housekeeping.ts", [
+    {
+      name: "age-in-milliseconds",
+      title: "the age of the oldest entry is exported in milliseconds",
+      search: "oldestAgeMs / 1000",
+      replacement: "oldestAgeMs",
+    },
+  ]),
+  ...caughtBy("consumer/stream-history.test.ts", "consumer/stream-history.ts", [
+    {
+      name: "marked-before-reported",
+      title: "a loss that could not be written is never reported",
+      search: "      const changes = await this.#compare(before, positions);\n",
+      replacement:
+        "      const changes = await this.#compare(before, positions);\n" +
+        "      for (const position of positions) this.#written.set(position.shard, JSON.stringify(position));\n",
+    },
+  ]),
+  ...caughtBy("consumer/retention.test.ts", "consumer/retention.ts", [
+    {
+      name: "retention-waits-for-locks",
+      title: "retention waits for rows that a flush holds",
+      search: " for update skip locked",
+      replacement: " for update",
+    },
+  ]),
+  ...caughtBy("server/open-streams.test.ts", "server/open-streams.ts", [
+    {
+      name: "heartbeats-on-busy-streams",
+      title: "a stream on which acks go out gets signs of life as well",
+      search: "else if (stream.takeSaidSomething()) life.quietSince = now;",
+      replacement: "else if (stream.takeSaidSomething()) life.endsAt += 0;",
+    },
+  ]),
+  ...caughtBy("server/report-committed.test.ts", "server/ingest-stream.ts", [
+    {
+      name: "watch-kept",
+      title: "a session is watched after its last stream has gone",
+      search: "    this.#report?.close();\n",
+      replacement: "",
+    },
+  ]),
+];
