@@ -243,3 +243,17 @@ test("stores what it has in hand before it stops", async () => {
   assert.equal(await world.unacknowledged(), 50 - stored);
   assert.deepEqual(failures, []);
 });
+
+test("acknowledges again what it had stored and forgotten when a group that was destroyed delivers it once more", async () => {
+  await using world = await createWorld();
+  const { metrics } = await startConsumer(world);
+  await world.append(entryOf(1, records(2)), entryOf(2, records(2)));
+  await everythingAcknowledged(world);
+  await world.redis.xgroup("DESTROY", streamKey(shardOf("device-1", shardCount)), groupName);
+  await waitFor("both batches to be recognised", async () => {
+    const { values } = await metrics.batches.get();
+    return values.find(({ labels }) => labels.outcome === "duplicate")?.value === 2;
+  });
+  await everythingAcknowledged(world);
+  assert.equal(await world.count("records"), 4);
+});

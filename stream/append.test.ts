@@ -137,3 +137,13 @@ test("appends beyond the bound are refused without being sent", async (t) => {
   await assert.rejects(appender.append(makeEntry(5, "d", 201)), StreamFullError);
   assert.equal(await redis.xlen(streamKey(0)), 3);
 });
+
+test("room for batches under way is given back whatever Redis answers", async (t) => {
+  const redis = await (await redisFor(t)).client();
+  const appender = new StreamAppender(redis, { shards: 1, inFlightMax: 3, inFlightBytesMax: 200 });
+  await redis.config("SET", "maxmemory", "1");
+  await assert.rejects(appender.append(makeEntry(1, "d", 150)), StreamFullError);
+  await redis.config("SET", "maxmemory", "0");
+  for (let n = 2; n <= 9; n++) await appender.append(makeEntry(n, "d", 150));
+  assert.deepEqual([appender.inFlight, appender.inFlightBytes], [0, 0]);
+});

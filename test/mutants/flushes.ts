@@ -30,6 +30,14 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       replacement: "this.#weightMax",
     },
   ]),
+  ...caughtBy("consumer/consumer.test.ts", "consumer/consumer.ts", [
+    {
+      name: "in-hand-for-ever",
+      title: "an entry that was acknowledged still counts as in hand",
+      search: "    for (const place of draft.places) this.#inHand.delete(nameOf(place));\n",
+      replacement: "",
+    },
+  ]),
   ...caughtBy("consumer/copy-records.test.ts", "consumer/copy-records.ts", [
     {
       name: "copy-count-unchecked",

@@ -21,9 +21,7 @@ const { only, quick } = new Command("npm run mutants --, npm run faults:mutants 
   .option("--quick", "only those that a test has to catch, as npm run mutants does", false)
   .parse()
   .opts<{ only: readonly string[]; quick: boolean }>();
-const chosen = mutants.filter(
-  ({ name, caughtBy }) => only.includes(name) && (!quick || "test" in caughtBy),
-);
+const chosen = mutants.filter(({ name, caughtBy }) => only.includes(name) && (!quick || "test" in caughtBy));
 const tests = new Set(chosen.flatMap(({ caughtBy }) => ("test" in caughtBy ? caughtBy.test : [])));
 
 const project = await mkdtemp(join(tmpdir(), "fleetlog-mutants-"));

@@ -24,7 +24,49 @@ export const mutantsOfWatching: readonly Mutant[] = [
       replacement: "total + undelivered[bound] + 0 * pending",
     },
   ]),
+  ...caughtBy("stream/append.test.ts", "stream/append.ts", [
+    {
+      name: "append-room-kept",
+      title: "bytes that were appended count as under way for ever",
+      search: "      this.#inFlightBytes -= entry.batch.length;\n",
+      replacement: "",
+    },
+  ]),
+  ...caughtBy("stream/read-size.test.ts", "stream/read-size.ts", [
+    {
+      name: "read-bytes-of-each-stream",
+      title: "each stream may bring all the bytes of a read",
+      search: "this.#bytesMax / this.#averageBytes / streams",
+      replacement: "this.#bytesMax / this.#averageBytes / Math.min(1, streams)",
+    },
+  ]),
+  ...caughtBy("stream/unconfirmed.test.ts", "stream/unconfirmed.ts", [
+    {
+      name: "oldest-reports-kept",
+      title: "of too many reports of what may be lost the newest are dropped",
+      search: "-partsMax, -1)",
+      replacement: "0, partsMax - 1)",
+    },
+    {
+      name: "forgotten-in-every-part",
+      title: "what a server no longer remembers is counted once for each part of its report",
+      search: "from === 0 ? forgottenCount : 0",
+      replacement: "forgottenCount",
+    },
+  ]),
   ...caughtBy("consumer/housekeeping.test.ts", "consumer/housekeeping.ts", [
+    {
+      name: "reclaim-of-one-piece",
+      title: "a round takes over one piece of what is left behind",
+      search: "} while (!reclaimer.isAtStart && !signal.aborted);",
+      replacement: "} while (signal.aborted);",
+    },
+    {
+      name: "reclaim-without-room",
+      title: "entries are taken over however many flushes wait",
+      search: "    await consumer.room();\n",
+      replacement: "",
+    },
     {
       name: "age-in-milliseconds",
       title: "the age of the oldest entry is exported in milliseconds",
