@@ -53,7 +53,7 @@ export async function checkCertificate(host: string, port: number, now = Date.no
     const { valid_to: validTo, subject } = await certificateOf(host, port);
     const daysLeft = Math.floor((Date.parse(validTo) - now) / 86_400_000);
     const found = `certificate of ${String(subject.CN)} until ${new Date(validTo).toISOString().slice(0, 10)}`;
-    const renew = 'Renew it and reload Nginx: see "TLS" in docs/OPERATIONS.md.';
+    const renew = 'Renew it and reload Nginx: see "TLS" in docs/operations/secure.md.';
     if (daysLeft < 0) return fail(check, found, renew);
     return daysLeft < 14 ? warn(check, found, renew) : ok(check, found);
   } catch (error) {

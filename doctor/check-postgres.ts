@@ -123,7 +123,7 @@ async function defaultPartitionFinding(db: Kysely<Database>): Promise<Finding> {
   return warn(
     "postgres.default_partition",
     "holds records",
-    "Their day had no partition, or retention had dropped it: see FleetlogPartitionMissing in docs/OPERATIONS.md.",
+    "Their day had no partition, or retention had dropped it: see FleetlogPartitionMissing in docs/operations/runbooks.md.",
   );
 }
 
@@ -134,7 +134,7 @@ async function retentionFinding(db: Kysely<Database>): Promise<Finding> {
   return fail(
     check,
     `removes nothing before request ${request.id} is confirmed: ${request.reasons.join("; ")}`,
-    "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionAsks in docs/OPERATIONS.md.",
+    "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionAsks in docs/operations/runbooks.md.",
   );
 }
 

@@ -21,7 +21,7 @@ async function checkOne(name: string, address: string): Promise<Finding> {
       const notes = text.split("\n").slice(1).join("; ");
       return notes === ""
         ? ok(check, "ready")
-        : warn(check, notes, "See FleetlogBatchesRefused in docs/OPERATIONS.md.");
+        : warn(check, notes, "See FleetlogBatchesRefused in docs/operations/runbooks.md.");
     }
     return fail(
       check,

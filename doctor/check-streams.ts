@@ -7,7 +7,7 @@ import { groupName, streamKey } from "#stream/keys.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const streamsFix =
-  "Redis came back on an older copy of its data, or on none: see FleetlogStreamsLost in docs/OPERATIONS.md.";
+  "Redis came back on an older copy of its data, or on none: see FleetlogStreamsLost in docs/operations/runbooks.md.";
 
 /** Whether the streams in Redis are those that PostgreSQL remembers, and how many entries wait. */
 export async function checkStreams(db: Kysely<Database>, redis: StreamRedis): Promise<Finding[]> {
@@ -55,5 +55,9 @@ async function checkIncidents(db: Kysely<Database>): Promise<Finding> {
     group by kind order by kind`.execute(db);
   if (rows.length === 0) return ok("redis.losses", "none in the last day");
   const found = rows.map(({ kind, count }) => `${count} × ${kind}`).join(", ");
-  return warn("redis.losses", `${found} in the last day`, "See FleetlogStreamsLost in docs/OPERATIONS.md.");
+  return warn(
+    "redis.losses",
+    `${found} in the last day`,
+    "See FleetlogStreamsLost in docs/operations/runbooks.md.",
+  );
 }

@@ -9,7 +9,7 @@ import type { Trial } from "./trial.ts";
 
 const push = '{"batch":{"deviceId":"kettle","records":[{"message":"by TLS"}]}}';
 
-/** Turns TLS on in what runs, asks devices for certificates, and renews the server's, with the commands of OPERATIONS.md. */
+/** Turns TLS on in what runs, asks devices for certificates, and renews the server's, with the commands of docs/operations/secure.md. */
 export async function tryTls(trial: Trial): Promise<void> {
   const tlsFolder = join(trial.folder, "tls");
   const url = `https://127.0.0.1:${trial.ports.tls}`;
@@ -62,7 +62,7 @@ export async function tryTls(trial: Trial): Promise<void> {
 
   const log = join(trial.folder, "kettle.log");
   writeFileSync(log, "one\ntwo\n");
-  /** By gRPC, as docs/OPERATIONS.md tells to try it. */
+  /** By gRPC, as docs/operations/secure.md tells to try it. */
   const send = (...args: readonly string[]) =>
     execa(
       process.execPath,

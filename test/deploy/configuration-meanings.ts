@@ -1,10 +1,10 @@
-/** What every variable is for, as docs/OPERATIONS.md says it. */
+/** What every variable is for, as docs/operations/configure.md says it. */
 export const meanings: Readonly<Record<string, string>> = {
   LOG_LEVEL: "The least that is logged, as one JSON object a line on standard output.",
   ADMIN_LISTEN:
     "Where `/livez`, `/readyz` and `/metrics` are answered. Port 0: any free one, told in the log.",
   ALLOWED_HOSTS:
-    "Names by which clients may call, besides localhost and IP addresses, apart by commas: `logs.example.org`, `*.example.org`, `*` for any. All else is answered 421. The same for Nginx and every program. See [Host names](#host-names).",
+    "Names by which clients may call, besides localhost and IP addresses, apart by commas: `logs.example.org`, `*.example.org`, `*` for any. All else is answered 421. The same for Nginx and every program. See [Host names](secure.md#host-names).",
   GRPC_LISTEN: "Where HTTP/2 is served, unencrypted: gRPC by the server, every protocol by Nginx.",
   HTTP_LISTEN:
     "Where HTTP/1.1 is served: Connect and gRPC-Web by the server, queries and the page by the gateway, both by Nginx.",
@@ -12,7 +12,7 @@ export const meanings: Readonly<Record<string, string>> = {
     "Redis, with user and password if it wants them; `rediss://` for TLS. Several, with commas between them: some nodes of a Redis Cluster.",
   DATABASE_URL: "PostgreSQL, with user and password; `?sslmode=verify-full` for TLS.",
   GATEWAY_DATABASE_URL:
-    "The gateways' DATABASE_URL, with user and password: that role is made, may read everything and write nothing. See [Security](#security). Made by hand unless set.",
+    "The gateways' DATABASE_URL, with user and password: that role is made, may read everything and write nothing. See [Security](secure.md#postgresql). Made by hand unless set.",
   DATABASE_READ_URL: "A streaming replica for queries to read from. What it lags behind, they lag behind.",
   REPLICA_LAG_MS_MAX:
     "While the replica is further behind than this, or away, queries read from DATABASE_URL instead.",
@@ -43,7 +43,7 @@ export const meanings: Readonly<Record<string, string>> = {
     "How long a consumer that is stopped may finish storing; what is left is stored by another, or by its next start.",
   TAIL_WINDOW_MS: "How long stored batches stay in Redis, for live tail, within an eighth of its memory.",
   RETENTION_DAYS:
-    "For how many days of arrival records are kept, today not counted; 0: for ever. See [Retention](#retention).",
+    "For how many days of arrival records are kept, today not counted; 0: for ever. See [Retention](storage.md#retention).",
   LEDGER_RETENTION_DAYS:
     "The same for the ledger, sessions and declared drops. A retry is recognised for as long. 30 days longer than the records unless set.",
   STATISTICS_RETENTION_DAYS:
@@ -53,13 +53,13 @@ export const meanings: Readonly<Record<string, string>> = {
   INCIDENT_RETENTION_DAYS:
     "The same for incidents. 400, or as long as the records, unless set; for ever while records are.",
   CLOSED_DAY_INDEXES:
-    "Which indexes days get when they are over: for texts, for attributes. See [Indexes of closed days](#indexes-of-closed-days).",
+    "Which indexes days get when they are over: for texts, for attributes. See [Indexes of closed days](storage.md#indexes-of-closed-days).",
   INDEX_MEMORY_MEBIBYTES:
     "What building such an index may take of PostgreSQL's memory (`maintenance_work_mem`).",
   TAILS_MAX: "Live tails of one gateway at the same time, of which one client gets at most half.",
   EXPORTS_MAX: "Exports of one gateway at the same time, of which one client gets at most half. 0: none.",
   TRUSTED_PROXIES:
-    "Addresses of proxies, and ranges of them, with commas between. Their `X-Forwarded-For` says which client a call is from. See [Shares](#shares).",
+    "Addresses of proxies, and ranges of them, with commas between. Their `X-Forwarded-For` says which client a call is from. See [Shares](secure.md#shares-of-the-gateway).",
   CORS_ORIGINS:
     'Origins whose pages may read through the gateway, such as `https://logs.example.com`, apart by commas; "*" for all. None unless set.',
   HEAVY_QUERIES_MAX:

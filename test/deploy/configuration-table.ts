@@ -11,10 +11,10 @@ import { readConfig as readMigrateConfig } from "#postgres/config.ts";
 import { readConfig as readServerConfig } from "#server/config.ts";
 import { meanings } from "./configuration-meanings.ts";
 
-// `node test/deploy/configuration-table.ts` writes the tables of docs/OPERATIONS.md from the schemas that the programs
+// `node test/deploy/configuration-table.ts` writes the tables of docs/operations/configure.md from the schemas that the programs
 // read their environment with. What a variable means is told in configuration-meanings.ts.
 
-export const guideFile = join(projectFolder, "docs/OPERATIONS.md");
+export const guideFile = join(projectFolder, "docs/operations/configure.md");
 
 const programs: readonly { title: string; readConfig: (env: Env) => unknown }[] = [
   { title: "Server (`server/main.ts`)", readConfig: readServerConfig },
@@ -35,13 +35,9 @@ export function configurationTables(): string {
       if (meaning === undefined) throw new Error(`configuration-meanings.ts: say what ${name} means`);
       return `| \`${name}\` | ${defaultOf(name, schema as z.ZodType)} | ${formOf(schema as z.ZodType)} | ${meaning} |`;
     });
-    return [
-      `#### ${title}`,
-      "",
-      "| variable | default | form | meaning |",
-      "|---|---|---|---|",
-      ...rows,
-    ].join("\n");
+    return [`### ${title}`, "", "| variable | default | form | meaning |", "|---|---|---|---|", ...rows].join(
+      "\n",
+    );
   });
   const unused = Object.keys(meanings).filter((name) => !used.has(name));
   if (unused.length > 0) throw new Error(`configuration-meanings.ts: no program reads ${unused.join(", ")}`);
@@ -53,7 +49,8 @@ const [begin, end] = ["<!-- configuration: begin -->\n", "<!-- configuration: en
 /** The guide with the tables as they should be. */
 export function withTables(guide: string): string {
   const [from, to] = [guide.indexOf(begin), guide.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`docs/OPERATIONS.md: no ${begin.trim()} … ${end.trim()}`);
+  if (from < 0 || to < from)
+    throw new Error(`docs/operations/configure.md: no ${begin.trim()} … ${end.trim()}`);
   return `${guide.slice(0, from + begin.length)}\n${configurationTables()}\n\n${guide.slice(to)}`;
 }
 

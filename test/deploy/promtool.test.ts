@@ -35,12 +35,12 @@ describe("the alerts", () => {
     }
   });
 
-  test("say how bad it is, and have each a section in docs/OPERATIONS.md", () => {
-    const guide = readFileSync(join(projectFolder, "docs/OPERATIONS.md"), "utf8");
+  test("say how bad it is, and have each a section in docs/operations/runbooks.md", () => {
+    const guide = readFileSync(join(projectFolder, "docs/operations/runbooks.md"), "utf8");
     for (const { alert, labels, annotations } of alerts) {
       assert.match(labels.severity ?? "", /^(critical|warning)$/, alert);
       assert.ok(annotations.summary && annotations.description, alert);
-      assert.equal(annotations.runbook, `docs/OPERATIONS.md#${alert.toLowerCase()}`);
+      assert.equal(annotations.runbook, `docs/operations/runbooks.md#${alert.toLowerCase()}`);
       assert.match(guide, new RegExp(`^#+ ${alert}$`, "m"), alert);
     }
   });
