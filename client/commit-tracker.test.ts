@@ -9,18 +9,18 @@ const untilCommitted = { keepUntil: "committed", ackTimeoutMs: 2_000 } as const;
 describe("a device that keeps batches until they are committed", () => {
   test("forgets exactly what the server says is committed", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address });
     await sender.send("1", "2", "3");
     await waitFor("three acks", () => sender.acknowledged.length === 3);
     assert.equal(sender.stream.unacknowledged.length, 3);
-    peer.tell({ committed: 2n, epoch: 7n });
+    peer.tell({ committedThrough: 2n, epoch: 7n });
     await waitFor("two commits", () => sender.committed.length === 2);
     assert.deepEqual(
       sender.stream.unacknowledged.map(({ note }) => note),
       ["3"],
     );
-    peer.tell({ committed: 3n, epoch: 7n });
+    peer.tell({ committedThrough: 3n, epoch: 7n });
     await sender.stream.flush();
     assert.deepEqual(sender.committed, ["1", "2", "3"]);
     assert.deepEqual(sequencesOf(peer), [1, 2, 3]);
@@ -28,7 +28,7 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("sends again with the same bytes what another epoch may have lost, and nothing else", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = (stream) => ({ committed: 1n, epoch: stream < 2 ? 7n : 8n });
+    peer.progress = (stream) => ({ committedThrough: 1n, epoch: stream < 2 ? 7n : 8n });
     using sender = device({ ...untilCommitted, address: peer.address });
     await sender.send("1", "2", "3");
     await waitFor("three acks", () => sender.acknowledged.length === 3);
@@ -41,7 +41,7 @@ describe("a device that keeps batches until they are committed", () => {
     await waitFor("all that is not committed again", () => peer.seen.length === 7);
     assert.deepEqual(sequencesOf(peer).slice(4), [2, 3, 4]);
     assertSameBytes(peer);
-    peer.tell({ committed: 4n, epoch: 8n });
+    peer.tell({ committedThrough: 4n, epoch: 8n });
     await sender.stream.flush();
     assert.deepEqual(sender.committed, ["1", "2", "3", "4"]);
     assert.deepEqual(sender.reconnects, []); // the end of a quiet stream is nothing to speak of
@@ -49,12 +49,12 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("does not believe a stream that changes its epoch", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address });
     await sender.send("1");
     await waitFor("an ack", () => sender.acknowledged.length === 1);
-    peer.progress = () => ({ committed: 1n, epoch: 9n });
-    peer.tell({ committed: 1n, epoch: 9n });
+    peer.progress = () => ({ committedThrough: 1n, epoch: 9n });
+    peer.tell({ committedThrough: 1n, epoch: 9n });
     await waitFor("another stream", () => peer.streams === 2);
     await sender.stream.flush();
     assert.deepEqual(sender.committed, ["1"]);
@@ -62,7 +62,7 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("forgets nothing that it never wrote, however far the server says it is", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 1_000n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 1_000n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address, inFlightBatchesMax: 1 });
     await sender.send("1", "2", "3", "4", "5");
     await sender.stream.flush();
@@ -72,7 +72,7 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("asks after a while without news, and sends the oldest again when there are none", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address, commitTimeoutMs: 20 });
     await sender.send("1", "2", "3");
     await waitFor("the first batches again", () => peer.seen.length >= 6);
@@ -81,27 +81,27 @@ describe("a device that keeps batches until they are committed", () => {
     assertSameBytes(peer);
     // A hole in the middle of the session does not keep what is stored behind it.
     peer.session = () => ({
-      committed: [
+      committedRanges: [
         { first: 1n, last: 1n },
         { first: 3n, last: 3n },
       ],
-      committedUntil: 1n,
+      committedThrough: 1n,
     });
     await waitFor("two commits", () => sender.committed.length === 2);
     assert.deepEqual(sender.committed.toSorted(), ["1", "3"]);
-    peer.session = () => ({ committed: [{ first: 1n, last: 3n }], committedUntil: 3n });
+    peer.session = () => ({ committedRanges: [{ first: 1n, last: 3n }], committedThrough: 3n });
     await sender.stream.flush();
   });
 
   test("puts a declaration in the place of a refused batch, and waits for it", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     peer.answer = ({ sequence, dropped }) =>
       sequence === 2n && !dropped ? { error: { code: 3, field: "batch", message: "no good" } } : {};
     using sender = device({ ...untilCommitted, address: peer.address });
     await sender.send("1", "2", "3");
     await waitFor("the declaration", () => sequencesOf(peer).at(-1) === "2-2");
-    peer.tell({ committed: 3n, dropped: 1n, epoch: 7n });
+    peer.tell({ committedThrough: 3n, droppedCount: 1n, epoch: 7n });
     await sender.stream.flush();
     assert.deepEqual(sender.refused, ["2: no good"]);
     assert.deepEqual(sender.committed, ["1", "3"]);
@@ -109,13 +109,13 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("makes the caller wait when too much is not committed", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address, keptBatchesMax: 2 });
     await sender.send("1");
     const second = sender.send("2");
     await waitFor("two acks", () => sender.acknowledged.length === 2);
     assert.equal(await Promise.race([second, Promise.resolve("waits")]), "waits");
-    peer.tell({ committed: 1n, epoch: 7n });
+    peer.tell({ committedThrough: 1n, epoch: 7n });
     await second;
   });
 });

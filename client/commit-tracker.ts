@@ -1,5 +1,6 @@
 import type { IsCommitted, KeptBatch, KeptBatches } from "#client/kept-batches.ts";
-import type { BatchRange, GetSessionResponse, Progress } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { GetSessionResponse, Progress } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { SequenceRange } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 export interface CommitTrackerOptions<Note> {
   readonly kept: KeptBatches<Note>;
@@ -49,11 +50,11 @@ export class CommitTracker<Note> {
     if (this.#timer === undefined) this.#wait();
   }
 
-  receive({ committed, dropped, epoch }: Progress): void {
+  receive({ committedThrough, droppedCount, epoch }: Progress): void {
     const { kept, onChange } = this.#options;
     this.#epoch = epoch;
-    this.#doubt(dropped !== kept.declaredUntil(committed));
-    if (!this.#isInDoubt && committed > this.#committed) this.#committed = committed;
+    this.#doubt(droppedCount !== kept.declaredUntil(committedThrough));
+    if (!this.#isInDoubt && committedThrough > this.#committed) this.#committed = committedThrough;
     const settled = this.#settle(({ sequence }) => sequence <= this.#committed);
     if (kept.writeOtherEpochsAgain(epoch) + settled > 0) onChange();
   }
@@ -123,12 +124,12 @@ const againMax = 32;
  * Which batches of the session are settled, by what the server tells of it: batches that are stored, and the device's
  * declarations. What somebody declared as dropped is no reason to give up a batch.
  */
-function settledBy({ committed, dropped }: GetSessionResponse): IsCommitted {
+function settledBy({ committedRanges, droppedRanges }: GetSessionResponse): IsCommitted {
   return ({ sequence, droppedUntil }) =>
-    committed.some((range) => holds(range, sequence, droppedUntil ?? sequence)) ||
-    (droppedUntil !== undefined && dropped.some((range) => holds(range, sequence, droppedUntil)));
+    committedRanges.some((range) => holds(range, sequence, droppedUntil ?? sequence)) ||
+    (droppedUntil !== undefined && droppedRanges.some((range) => holds(range, sequence, droppedUntil)));
 }
 
-function holds({ first, last }: BatchRange, from: bigint, to: bigint): boolean {
+function holds({ first, last }: SequenceRange, from: bigint, to: bigint): boolean {
   return first <= from && to <= last;
 }

@@ -175,7 +175,7 @@ describe("a device over Connect and HTTP/1.1", () => {
     await sender.send("1", "2", "3");
     await waitFor("questions", () => sender.acknowledged.length === 3 && peer.sessionCalls > 2);
     assert.deepEqual(sender.committed, []);
-    peer.session = { committed: [{ first: 1n, last: 3n }], committedUntil: 3n };
+    peer.session = { committedRanges: [{ first: 1n, last: 3n }], committedThrough: 3n };
     await sender.stream.flush();
     assert.deepEqual(sender.committed, ["1", "2", "3"]);
     assert.equal(peer.seen.length, 3);

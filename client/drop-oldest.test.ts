@@ -58,7 +58,7 @@ describe("a device that drops the oldest when it is full", () => {
 
   test("lets go first of what was accepted and only waits to be committed", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...bounds, address: peer.address, keepUntil: "committed" });
     await sender.send(...names.slice(0, 16));
     await waitFor("16 acks", () => sender.acknowledged.length === 16);

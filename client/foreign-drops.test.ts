@@ -33,7 +33,7 @@ const call = async (method: string, message: object) => {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(message),
   });
-  return { status: response.status, body: (await response.json()) as { dropped?: unknown[] } };
+  return { status: response.status, body: (await response.json()) as { droppedRanges?: unknown[] } };
 };
 
 /** Anybody's declaration for a session, as far as it can reach, and until PostgreSQL has it. */
@@ -46,7 +46,7 @@ async function declareDropped(deviceId: string, sessionId: string, sequence = 1n
   assert.equal((await call("PushLogs", { batch })).status, 200);
   await waitFor("the declaration to be stored", async () => {
     const { body } = await call("GetSession", { deviceId, sessionId });
-    return (body.dropped ?? []).length > 0;
+    return (body.droppedRanges ?? []).length > 0;
   });
 }
 
@@ -119,11 +119,11 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("believes no progress that counts drops of others, and asks what is stored", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 2n ** 62n, dropped: 2n ** 62n - 1n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 2n ** 62n, droppedCount: 2n ** 62n - 1n, epoch: 7n });
     peer.session = () => ({
-      committed: [{ first: 1n, last: 1n }],
-      dropped: [{ first: 1n, last: 2n ** 62n }],
-      committedUntil: 2n ** 62n,
+      committedRanges: [{ first: 1n, last: 1n }],
+      droppedRanges: [{ first: 1n, last: 2n ** 62n }],
+      committedThrough: 2n ** 62n,
     });
     using sender = device({ ...options, address: peer.address });
     await sender.send("1", "2", "3");
@@ -132,8 +132,8 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sender.committed, ["1"]);
     assert.equal(sender.stream.unacknowledged.length, 2);
     peer.session = () => ({
-      committed: [{ first: 1n, last: 3n }],
-      dropped: [{ first: 1n, last: 2n ** 62n }],
+      committedRanges: [{ first: 1n, last: 3n }],
+      droppedRanges: [{ first: 1n, last: 2n ** 62n }],
     });
     await sender.stream.flush(20_000);
     assert.deepEqual(sender.committed, ["1", "2", "3"]);
@@ -141,14 +141,14 @@ describe("a device that keeps batches until they are committed", () => {
 
   test("believes progress that counts the drops it declared itself", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     peer.answer = ({ sequence, dropped }) =>
       sequence === 2n && !dropped ? { error: { code: 3, field: "batch", message: "no good" } } : {};
     using sender = device({ ...options, commitPollMs: 600_000, address: peer.address });
     await sender.send("1", "2", "3");
     await waitFor("the declaration", () => peer.seen.some(({ dropped }) => dropped !== undefined));
     await waitFor("three acks", () => sender.acknowledged.length === 2);
-    peer.tell({ committed: 3n, dropped: 1n, epoch: 7n });
+    peer.tell({ committedThrough: 3n, droppedCount: 1n, epoch: 7n });
     await sender.stream.flush(20_000);
     assert.deepEqual(sender.committed, ["1", "3"]);
     assert.equal(peer.sessionCalls, 0);

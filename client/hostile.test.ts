@@ -107,7 +107,7 @@ const misdeeds: Readonly<Record<string, (peer: HostilePeer) => Misdeed>> = {
   },
   "changes its epoch": (peer) =>
     afterBatch(peer, (stream) => {
-      for (const epoch of [1n, 2n, 3n]) stream.write(answer({ progress: { committed: 0n, epoch } }));
+      for (const epoch of [1n, 2n, 3n]) stream.write(answer({ progress: { committedThrough: 0n, epoch } }));
       stream.end();
     }),
 };

@@ -283,9 +283,9 @@ describe("fleetlog send", () => {
 
   test("with keep-until committed, ends when everything is in PostgreSQL", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 0n, epoch: 1n });
+    peer.progress = () => ({ committedThrough: 0n, epoch: 1n });
     peer.answer = ({ sequence }) => {
-      setImmediate(() => peer.tell({ committed: sequence, epoch: 1n }));
+      setImmediate(() => peer.tell({ committedThrough: sequence, epoch: 1n }));
       return {};
     };
     const path = await file("committed.log", "a\nb\n");

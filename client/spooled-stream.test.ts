@@ -97,7 +97,7 @@ describe("a device stream with a spool", () => {
     }
     peer.seen.length = 0;
     peer.answer = () => ({});
-    peer.session = () => ({ committed: [{ first: 1n, last: 3n }], committedUntil: 3n });
+    peer.session = () => ({ committedRanges: [{ first: 1n, last: 3n }], committedThrough: 3n });
     using second = device({ address: peer.address, spool: { folder } });
     await second.stream.flush();
     assert.deepEqual(
@@ -162,7 +162,7 @@ describe("a device stream with a spool", () => {
 
   test("forgets on disk what is committed, and only that", async () => {
     using peer = await new TestPeer().start();
-    peer.progress = () => ({ committed: 1n, epoch: 7n });
+    peer.progress = () => ({ committedThrough: 1n, epoch: 7n });
     {
       using first = device({ address: peer.address, spool: { folder }, keepUntil: "committed" });
       await first.send("one", "two");
@@ -172,7 +172,7 @@ describe("a device stream with a spool", () => {
       );
     }
     peer.seen.length = 0;
-    peer.progress = () => ({ committed: 2n, epoch: 8n });
+    peer.progress = () => ({ committedThrough: 2n, epoch: 8n });
     const committed: bigint[] = [];
     using second = device({
       address: peer.address,

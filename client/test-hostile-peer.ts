@@ -71,7 +71,7 @@ export class HostilePeer {
 
   #serve(stream: ServerHttp2Stream): void {
     beginAnswer(stream);
-    stream.write(answer({ progress: { committed: 1_000n, epoch: BigInt(this.streams) } }));
+    stream.write(answer({ progress: { committedThrough: 1_000n, epoch: BigInt(this.streams) } }));
     this.onBatch(stream, ({ sequence }) => {
       stream.write(answer({ ack: { sequence, accepted: 1 } }));
       return true;

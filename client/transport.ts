@@ -1,4 +1,9 @@
-import type { Ack, GetSessionResponse, Progress, SessionName } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type {
+  Ack,
+  GetSessionResponse,
+  Progress,
+  SessionKey as SessionKeyMessage,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /** What a link needs to know of a batch. */
 export interface Sendable {
@@ -9,7 +14,7 @@ export interface Sendable {
   readonly request: Buffer;
 }
 
-export type SessionKey = Pick<SessionName, "deviceId" | "sessionId">;
+export type SessionKey = Pick<SessionKeyMessage, "deviceId" | "sessionId">;
 
 /** Why a link ended; `code` is a gRPC status code. */
 export interface LinkEnd {

@@ -1,12 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { sessionName } from "#batch/batch-identity.ts";
 import {
-  type BatchRange,
-  BatchRangeSchema,
   type GetSessionRequest,
   type GetSessionResponse,
   GetSessionResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type SequenceRange, SequenceRangeSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Range, SessionName } from "#stream/session-news.ts";
 import { refusalOf } from "./intake.ts";
 import type { SessionLookups } from "./session-lookups.ts";
@@ -26,12 +25,12 @@ export async function getSession(
   const known = await lookups.look(name);
   if ("code" in known) return known;
   return create(GetSessionResponseSchema, {
-    committed: known.received.map(toRange),
-    dropped: known.dropped.map(toRange),
-    committedUntil: known.committed,
+    committedRanges: known.received.map(toRange),
+    droppedRanges: known.dropped.map(toRange),
+    committedThrough: known.committed,
   });
 }
 
-function toRange([first, last]: Range): BatchRange {
-  return create(BatchRangeSchema, { first: BigInt(first), last: BigInt(last) });
+function toRange([first, last]: Range): SequenceRange {
+  return create(SequenceRangeSchema, { first: BigInt(first), last: BigInt(last) });
 }

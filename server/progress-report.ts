@@ -4,8 +4,8 @@ import type { Committed, SessionWatches, Watch } from "./session-watches.ts";
 
 /** How far a session is committed, as a stream tells it. */
 export interface StreamProgress {
-  readonly committed: bigint;
-  readonly dropped: bigint;
+  readonly committedThrough: bigint;
+  readonly droppedCount: bigint;
   readonly epoch: bigint;
 }
 
@@ -56,7 +56,7 @@ export class ProgressReport {
     if (this.#saying || epoch === undefined || isSame(known, this.#told)) return;
     this.#told = known;
     this.#saying = true;
-    this.#options.say({ committed: known.committed, dropped: known.droppedCount, epoch }, () => {
+    this.#options.say({ committedThrough: known.committed, droppedCount: known.droppedCount, epoch }, () => {
       this.#saying = false;
       this.#tell();
     });

@@ -16,22 +16,22 @@ const { server } = await startServerAndRedis({ after });
 async function firstProgress(client: ReturnType<typeof connectGrpc>) {
   const stream = openStream(client);
   stream.send(encodeWish("boot-1"));
-  const { committed, epoch } = await waitFor("a progress", () => stream.progress[0]);
-  return { committed, epoch, stream };
+  const { committedThrough, epoch } = await waitFor("a progress", () => stream.progress[0]);
+  return { committedThrough, epoch, stream };
 }
 
 test("a stream is told at once, 0 as long as nobody knows more, and the same epoch as the next one", async (t) => {
   const client = connectGrpc(t, server.grpc);
   const first = await firstProgress(client);
   const second = await firstProgress(client);
-  assert.equal(first.committed, 0n);
+  assert.equal(first.committedThrough, 0n);
   assert.equal(second.epoch, first.epoch);
   assert.notEqual(first.epoch, 0n);
   for (const binary of [true, false]) {
     const connect = openConnectStream(t, server.http, binary);
     connect.send({ reportCommitted: { deviceId: "device-1", sessionId: "boot-1" } });
     const { progress } = await waitFor("a progress", () => connect.responses[0]);
-    assert.equal(progress?.committed, 0n);
+    assert.equal(progress?.committedThrough, 0n);
     assert.equal(progress.epoch, first.epoch);
   }
 });

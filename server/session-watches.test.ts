@@ -29,7 +29,7 @@ function startReport(watches: SessionWatches, epochs = new EpochBook()) {
   assert.equal(shard, 0);
   return {
     said,
-    committed: () => said.map(({ committed }) => Number(committed)),
+    committed: () => said.map(({ committedThrough }) => Number(committedThrough)),
     sent: () => sent?.(),
   };
 }
@@ -58,7 +58,7 @@ test("a device is told when fewer of its batches are only declared as dropped", 
     sent();
   }
   assert.deepEqual(
-    said.map(({ committed, dropped }) => [committed, dropped]),
+    said.map(({ committedThrough, droppedCount }) => [committedThrough, droppedCount]),
     [
       [0n, 0n],
       [5n, 2n],
@@ -74,14 +74,14 @@ test("a stream keeps the epoch of its beginning, or the first there is", (t) => 
   assert.deepEqual(early.said, []);
   epochs.learn(new Map([[0, 7n]]));
   watches.epochsChanged();
-  assert.deepEqual(early.said, [{ committed: 0n, dropped: 0n, epoch: 7n }]);
+  assert.deepEqual(early.said, [{ committedThrough: 0n, droppedCount: 0n, epoch: 7n }]);
   epochs.forget();
   const away = startReport(watches, epochs);
   epochs.learn(new Map([[0, 9n]]));
   watches.epochsChanged();
   early.sent();
   watches.hear({ ...name, committed: 1n });
-  assert.deepEqual(early.said.at(-1), { committed: 1n, dropped: 0n, epoch: 7n });
+  assert.deepEqual(early.said.at(-1), { committedThrough: 1n, droppedCount: 0n, epoch: 7n });
   assert.equal(away.said[0]?.epoch, 9n);
 });
 

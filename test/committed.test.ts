@@ -31,7 +31,7 @@ function send(stream: ReturnType<typeof openStream>, sessionId: string, sequence
 }
 
 const committedOf = ({ progress }: Pick<ReturnType<typeof openStream>, "progress">) =>
-  Number(progress.at(-1)?.committed);
+  Number(progress.at(-1)?.committedThrough);
 
 test("tells a stream that asked how far its session is committed, and no other stream anything", async (t) => {
   const client = connectGrpc(t, server.grpc);
@@ -44,7 +44,7 @@ test("tells a stream that asked how far its session is committed, and no other s
   await waitFor("the acks", () => stream.acks.length === 5);
   send(stream, "told", [4]);
   await waitFor("what the hole held back", () => committedOf(stream) === 6);
-  const told = stream.progress.map(({ committed }) => Number(committed));
+  const told = stream.progress.map(({ committedThrough }) => Number(committedThrough));
   assert.deepEqual(
     told,
     [...new Set(told)].sort((a, b) => a - b),
@@ -73,7 +73,7 @@ test("tells what is committed already, also to a stream that sends nothing, on e
   ] as const) {
     const connect = openConnectStream(t, server.http, isBinary);
     const isTold = (committed: bigint) =>
-      connect.responses.some(({ progress }) => progress?.committed === committed);
+      connect.responses.some(({ progress }) => progress?.committedThrough === committed);
     connect.send({ reportCommitted: { deviceId: "device-1", sessionId } });
     await waitFor(`the progress of ${sessionId}`, () => isTold(2n));
     connect.send({ batch: makeBatch(3, { sessionId }) });
@@ -92,8 +92,8 @@ test("is never ahead of the truth: what PostgreSQL has not committed is not told
   await world.heldFlush();
   // Asked while the flush is held, a consumer tells what is committed, and the stream would have heard it too.
   const [, client] = clients[0]!;
-  const { committedUntil } = await client.getSession({ deviceId: "device-1", sessionId: "held" });
-  assert.equal(committedUntil, 2n);
+  const { committedThrough } = await client.getSession({ deviceId: "device-1", sessionId: "held" });
+  assert.equal(committedThrough, 2n);
   assert.equal(committedOf(stream), 2);
   await world.rows("commit");
   await waitFor("the rest", () => committedOf(stream) === 4);
@@ -112,7 +112,7 @@ test("is never ahead of the truth while PostgreSQL drops the connections of cons
         where datname = current_database() and application_name = 'fleetlog-consumer'`,
     );
     for (; checked < stream.progress.length; checked += 1) {
-      const committed = Number(stream.progress[checked]?.committed);
+      const committed = Number(stream.progress[checked]?.committedThrough);
       const [row] = await world.rows(
         `select count(distinct sequence)::int as n from batches
           where session_id = 'rough' and sequence <= ${committed}`,
@@ -153,23 +153,26 @@ for (const [name, client] of clients) {
     send(stream, sessionId, [1, 2, 3, 7]);
     const dropped = makeBatch(4, { sessionId, records: [], dropped: { lastSequence: 5n, reason: "full" } });
     stream.send(encodeRequest(dropped));
-    await waitFor("all of it", async () => (await client.getSession(session)).committedUntil === 5n);
+    await waitFor("all of it", async () => (await client.getSession(session)).committedThrough === 5n);
     await waitFor("the batch after the hole", async () => {
-      const { committed, dropped, committedUntil } = await client.getSession(session);
-      return committed.length === 2 && { committed, dropped, committedUntil };
+      const { committedRanges, droppedRanges, committedThrough } = await client.getSession(session);
+      return committedRanges.length === 2 && { committedRanges, droppedRanges, committedThrough };
     });
-    const { committed, dropped: lost, committedUntil } = await client.getSession(session);
-    assert.deepEqual(committed.map(toPair), [
+    const { committedRanges, droppedRanges: lost, committedThrough } = await client.getSession(session);
+    assert.deepEqual(committedRanges.map(toPair), [
       [1n, 3n],
       [7n, 7n],
     ]);
     assert.deepEqual(lost.map(toPair), [[4n, 5n]]);
-    assert.equal(committedUntil, 5n);
+    assert.equal(committedThrough, 5n);
   });
 
   test(`a session that nobody knows is empty, and one that cannot be is refused by name: ${name}`, async () => {
     const unknown = await client.getSession({ deviceId: "nobody", sessionId: "boot-1" });
-    assert.deepEqual([unknown.committed, unknown.dropped, unknown.committedUntil], [[], [], 0n]);
+    assert.deepEqual(
+      [unknown.committedRanges, unknown.droppedRanges, unknown.committedThrough],
+      [[], [], 0n],
+    );
     for (const [session, problem] of [
       [{ deviceId: "", sessionId: "boot-1" }, /^device_id is missing/],
       [{ deviceId: "a b", sessionId: "boot-1" }, /^device_id is "a b"/],
@@ -187,7 +190,7 @@ test("a session is read with curl", async () => {
   const path = "/fleetlog.v1.IngestService/GetSession";
   const message = encodeURIComponent('{"deviceId":"nobody","sessionId":"boot-1"}');
   const response = await fetch(`${http}${path}?connect=v1&encoding=json&message=${message}`);
-  assert.deepEqual(await response.json(), { committed: [], dropped: [], committedUntil: "0" });
+  assert.deepEqual(await response.json(), { committedRanges: [], droppedRanges: [], committedThrough: "0" });
 });
 
 async function stored(sessionId: string): Promise<number> {

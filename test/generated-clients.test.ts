@@ -94,7 +94,7 @@ async function storedOnce(deviceId: string, batches: number, retries: number): P
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ deviceId, sessionId: "boot-1" }),
   });
-  assert.equal(((await response.json()) as { committedUntil: string }).committedUntil, String(batches));
+  assert.equal(((await response.json()) as { committedThrough: string }).committedThrough, String(batches));
 }
 
 async function counts(deviceId: string): Promise<Record<"batches" | "records" | "letters", number>> {

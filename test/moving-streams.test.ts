@@ -37,13 +37,13 @@ test("a stream through Nginx moves to another server again and again, and nothin
     clearInterval(sender);
     assert.match(details, /the stream is old: connect again/);
     moves += 1;
-    committed = Number(stream.progress.at(-1)?.committed ?? committed);
+    committed = Number(stream.progress.at(-1)?.committedThrough ?? committed);
     for (const { epoch } of stream.progress) epochs.add(epoch);
   }
   const last = openStream(client);
   last.send(encodeWish(session.sessionId));
   for (let kept = committed + 1; kept <= numbered; kept += 1) send(last, kept);
-  await waitFor("all of it", () => Number(last.progress.at(-1)?.committed) === numbered);
+  await waitFor("all of it", () => Number(last.progress.at(-1)?.committedThrough) === numbered);
   assert.equal(epochs.size, 1, "one epoch, whatever server");
 
   const pool = new Pool({ connectionString: system.databaseUrl });
@@ -57,8 +57,8 @@ test("a stream through Nginx moves to another server again and again, and nothin
     createConnectTransport({ baseUrl: system.httpUrl, httpVersion: "1.1" }),
     createConnectTransport({ baseUrl: system.httpUrl, httpVersion: "1.1", useHttpGet: true }),
   ]) {
-    const { committedUntil } = await createClient(IngestService, transport).getSession(session);
-    assert.equal(Number(committedUntil), numbered);
+    const { committedThrough } = await createClient(IngestService, transport).getSession(session);
+    assert.equal(Number(committedThrough), numbered);
   }
 });
 

@@ -48,7 +48,7 @@ async function everythingWorks(t: TestContext): Promise<void> {
   const stream = openStream(connectGrpc(t, system.grpcAddress));
   stream.send(encodeWish("boot-1"));
   for (let n = 1; n <= 20; n++) stream.send(encodeRequest(makeBatch(n)));
-  await waitFor("all of it to be committed", () => Number(stream.progress.at(-1)?.committed) === 20);
+  await waitFor("all of it to be committed", () => Number(stream.progress.at(-1)?.committedThrough) === 20);
   const transport = createConnectTransport({ baseUrl: system.httpUrl, httpVersion: "1.1" });
   const client = createClient(QueryService, transport);
   const { logs } = await client.listLogs({ pageSize: 1 });

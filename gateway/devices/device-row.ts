@@ -14,7 +14,7 @@ export interface DeviceRow {
   readonly record_count: string;
   readonly error_count: string;
   readonly dead_letter_count: string;
-  readonly error_share: number;
+  readonly error_ratio: number;
   readonly day_record_count: string;
   readonly day_error_count: string;
   readonly records_per_second: number;
@@ -26,11 +26,11 @@ export interface DeviceRow {
 }
 
 /** Of the table `devices`. */
-export const errorShare: RawBuilder<number> = sql`(error_count::float8 / greatest(record_count, 1))`;
+export const errorRatio: RawBuilder<number> = sql`(error_count::float8 / greatest(record_count, 1))`;
 
 /** To be selected from `devices`, joined with {@link deviceDay}. */
 export const deviceColumns: RawBuilder<unknown> = sql`
-  devices.key, device_id, batch_count, record_count, error_count, dead_letter_count, ${errorShare} as error_share,
+  devices.key, device_id, batch_count, record_count, error_count, dead_letter_count, ${errorRatio} as error_ratio,
   ${selectMicros(sql.ref("first_seen"))} as first_seen_micros,
   ${selectMicros(sql.ref("last_seen"))} as last_seen_micros,
   clock_offset_micros, day_record_count, day_error_count,
@@ -69,7 +69,7 @@ export function toDevice(row: DeviceRow): MessageInitShape<typeof DeviceSchema> 
     recordCount: BigInt(row.record_count),
     errorCount: BigInt(row.error_count),
     deadLetterCount: BigInt(row.dead_letter_count),
-    errorShare: row.error_share,
+    errorRatio: row.error_ratio,
     dayRecordCount: BigInt(row.day_record_count),
     dayErrorCount: BigInt(row.day_error_count),
     recordsPerSecond: row.records_per_second,

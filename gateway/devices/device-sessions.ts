@@ -14,7 +14,7 @@ export interface SessionRow {
   readonly holes: readonly Range[];
   readonly missing_count: string;
   readonly dropped_count: string;
-  readonly is_cut: boolean;
+  readonly is_truncated: boolean;
 }
 
 /** Where a page of sessions ended. */
@@ -63,7 +63,7 @@ export async function readSessions(
       ${selectMicros(sql.ref("last_received_at"))} as last_received_micros,
       ${lastOf(sql`received`)} as received, ${lastOf(sql`holes`)} as holes,
       ${sizeOf(sql`holes`)} as missing_count, ${sizeOf(sql`only_dropped`)} as dropped_count,
-      greatest(${countOf(sql`received`)}, ${countOf(sql`dropped`)}) >= ${rememberedRangesMax} as is_cut
+      greatest(${countOf(sql`received`)}, ${countOf(sql`dropped`)}) >= ${rememberedRangesMax} as is_truncated
     from told
     order by told.first_received_at desc, session_id desc`.execute(db);
   return rows;

@@ -182,7 +182,7 @@ test("a forged page token of any kind is INVALID_ARGUMENT and names the field", 
     "/v1/logs?",
     "/v1/logs?oldest_first=true&",
     "/v1/devices?",
-    ...["LAST_SEEN", "RECORD_COUNT", "ERROR_COUNT", "ERROR_SHARE"].map(
+    ...["LAST_SEEN", "RECORD_COUNT", "ERROR_COUNT", "ERROR_RATIO"].map(
       (order) => `/v1/devices?order=${order}&`,
     ),
     "/v1/devices/host-1?sessions_max=1&",

@@ -9,7 +9,7 @@ import { explainStatements } from "./explain-statements.ts";
 interface Explained {
   readonly sql: string;
   readonly parameters: readonly string[];
-  readonly milliseconds: number;
+  readonly durationMs: number;
   readonly plan: readonly string[];
 }
 
@@ -40,8 +40,8 @@ test("a page tells how it was found when it is asked, and has the same records",
   assert.match(statements[0]?.sql ?? "", /from "devices"/);
   assert.deepEqual(statements[0]?.parameters, ['"host-1"']);
   assert.match(statements.at(-1)?.sql ?? "", /select \* from records/);
-  for (const { plan, milliseconds } of statements) {
-    assert.ok(milliseconds > 0);
+  for (const { plan, durationMs } of statements) {
+    assert.ok(durationMs > 0);
     assert.match(plan[0] ?? "", /actual time=/);
     assert.match(plan.at(-1) ?? "", /^Execution Time: /);
     assert.doesNotMatch(plan.join("\n"), /Buffers:/);

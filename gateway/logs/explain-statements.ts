@@ -24,7 +24,7 @@ export async function explainStatements(
     };
     characters += told.sql.length + [...told.parameters, ...told.plan].join().length;
     if (characters > charactersMax) break;
-    explained.push({ ...told, milliseconds: queryDurationMillis });
+    explained.push({ ...told, durationMs: queryDurationMillis });
   }
   return { statements: explained, statementCount: statements.length };
 }

@@ -31,14 +31,14 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       description: [
         commentOf(service),
-        "Every parameter may also be written in lowerCamelCase; one that is empty counts as not given, one that is unknown is refused.",
-        "Times are RFC 3339 with up to six digits of a second, 64-bit integers are strings, zero values are there.",
-        "Answers have Cache-Control, an ETag for If-None-Match, and X-Cache (hit or miss).",
+        "Parameters may also be written in lowerCamelCase. An empty parameter counts as absent; an unknown one is an error.",
+        "Times are RFC 3339 with up to six fractional digits. 64-bit integers are strings. Zero values are included.",
+        "Responses have Cache-Control, an ETag for If-None-Match, and X-Cache (hit or miss).",
       ].join(" "),
     },
-    servers: [{ url: "/", description: "Where this document is from." }],
+    servers: [{ url: "/", description: "The server of this document." }],
     security: [],
-    tags: [{ name: "query", description: "What is stored." }],
+    tags: [{ name: "query", description: "Stored records and devices." }],
     paths: Object.fromEntries(paths),
     components: { schemas: schemas.all },
   };
@@ -65,15 +65,15 @@ function operationOf(method: DescMethod, path: string, original: DescMessage, sc
 function tailOperation(method: DescMethod, original: DescMessage, schemas: Schemas): Schema {
   const operation = operationOf(method, "/v1/tail", original, schemas);
   schemas.ofMessage(method.output);
-  const description = `Server-Sent Events; the data of each is a message of ${method.output.name} in JSON.`;
+  const description = `Server-Sent Events; the data of each is a ${method.output.name} in JSON.`;
   const content = { "text/event-stream": { schema: { type: "string", description } } };
   return { ...operation, responses: { 200: { description, content }, ...errorAnswers() } };
 }
 
 function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
   const comment =
-    "Exports all records of a filter, of any number, as a file. Each record that was stored at the beginning comes exactly once. An answer that is broken off is not whole: the connection ends without the end of the answer, which every HTTP client reports as an error.";
-  const line = "One line a record";
+    "Exports all records that match a filter, without a limit, as a file. Each record that was stored when the export began is included exactly once. An incomplete export closes the connection before the end of the response, which HTTP clients report as an error.";
+  const line = "One line per record";
   return {
     operationId: "exportLogs",
     tags: ["query"],
@@ -85,18 +85,18 @@ function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
         in: "query",
         required: false,
         description:
-          "NDJSON, each line as in the logs of ListLogs, or CSV of RFC 4180 with a header, in which a cell that a spreadsheet would take for a formula begins with an apostrophe.",
+          "NDJSON, each line a LogEntry as in ListLogs, or CSV (RFC 4180) with a header. In CSV a cell that a spreadsheet would execute as a formula is prefixed with an apostrophe.",
         schema: { type: "string", enum: exportFormats, default: exportFormats[0] },
       },
       ...parametersOf(listLogs, listLogs, schemas, { without: fieldsNotExported }),
     ],
     responses: {
       200: {
-        description: "The records, by time; gzipped for who takes gzip.",
+        description: "The records, by time; compressed with gzip if the client accepts it.",
         content: {
           "application/x-ndjson": { schema: { type: "string", description: `${line}, a LogEntry in JSON.` } },
           "text/csv": {
-            schema: { type: "string", description: `${line}; attributes are one cell of JSON.` },
+            schema: { type: "string", description: `${line}; the attributes are one cell of JSON.` },
           },
         },
       },

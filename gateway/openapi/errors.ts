@@ -5,7 +5,7 @@ import { referenceTo, type Schema } from "./schemas.ts";
 /** The one shape of every error, on every address. */
 export const errorSchema: Schema = {
   type: "object",
-  description: "What went wrong. The status is that of the code, but for 404, 405, 414, 415 and 431.",
+  description: "An error. The HTTP status follows from the code, except 404, 405, 414, 415 and 431.",
   required: ["code", "message", "details"],
   properties: {
     code: {
@@ -13,15 +13,15 @@ export const errorSchema: Schema = {
       enum: Object.values(Code)
         .filter((code) => typeof code === "number")
         .map(codeToString),
-      description: "For programs.",
+      description: "The code, for programs.",
     },
     message: {
       type: "string",
-      description: "For people: what was asked, the value seen, the limit or the form wanted.",
+      description: "For people: the parameter, the value, and the limit or the expected form.",
     },
     details: {
       type: "array",
-      description: "For programs, what the code does not say.",
+      description: "Details of the code, for programs.",
       items: {
         type: "object",
         required: ["type", "value"],
@@ -29,7 +29,7 @@ export const errorSchema: Schema = {
           type: {
             type: "string",
             description:
-              "`google.rpc.BadRequest` names the parameter, `google.rpc.RetryInfo` says when to ask again.",
+              "`google.rpc.BadRequest` names the parameter, `google.rpc.RetryInfo` the delay before a retry.",
           },
           value: { type: "string", contentEncoding: "base64", description: "The message of that type." },
           debug: { type: "object", description: "The same in JSON." },
@@ -40,13 +40,13 @@ export const errorSchema: Schema = {
 };
 
 const answers = {
-  400: "A parameter is wrong: `details` names it.",
-  404: "There is no such thing.",
-  405: "Another method than those in the header Allow.",
-  429: "Too many ask at once: come back after the seconds of Retry-After.",
-  503: "PostgreSQL cannot be reached or is busy: ask again.",
-  504: "The query took too long: narrow it by device_id, by start_time and end_time, or by min_severity.",
-  default: "Anything else.",
+  400: "A parameter is invalid; `details` names it.",
+  404: "Not found.",
+  405: "Method not allowed; the header Allow lists the allowed ones.",
+  429: "Too many concurrent requests; retry after the seconds in Retry-After.",
+  503: "PostgreSQL is unreachable or busy; retry.",
+  504: "The query timed out; narrow it by device_id, by start_time and end_time, or by min_severity.",
+  default: "Any other error.",
 };
 
 /** The answers of an operation that are no success. */

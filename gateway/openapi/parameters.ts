@@ -30,7 +30,7 @@ export function parametersOf(
         name: field.name,
         in: isInPath ? "path" : "query",
         required: isInPath,
-        description: `${same ? commentOf(same) : comment}${field.enum ? " Its number, or the name without its prefix, will do." : ""}`,
+        description: `${same ? commentOf(same) : comment}${field.enum ? " As a number, or as the name without its prefix." : ""}`,
         schema: schemaOf(field, schemas),
       };
     });

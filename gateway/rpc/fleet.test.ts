@@ -130,12 +130,12 @@ test("devices are searched, sorted and paged by what they sent", async () => {
   assert.deepEqual(await names(""), all);
   assert.deepEqual(await names("descending=true"), all.toReversed());
   assert.deepEqual(await names("search=T-1"), ["host-1"]);
-  for (const order of ["LAST_SEEN", "RECORD_COUNT", "ERROR_COUNT", "ERROR_SHARE"]) {
+  for (const order of ["LAST_SEEN", "RECORD_COUNT", "ERROR_COUNT", "ERROR_RATIO"]) {
     const rising = await names(`order=${order}`);
     assert.deepEqual(rising.toSorted(), all, order);
     assert.deepEqual(await names(`order=${order}&descending=true`), rising.toReversed());
   }
-  assert.equal((await names("order=ERROR_SHARE&descending=true")).at(-1), "host-1");
+  assert.equal((await names("order=ERROR_RATIO&descending=true")).at(-1), "host-1");
   assert.deepEqual(await names("silent_for=60s&search=host-1"), ["host-1"]);
   assert.deepEqual(await names("silent_for=3000000000s&search=host-1"), []);
   for (const [query, field] of [

@@ -54,7 +54,7 @@ function readPosition(position: Position | undefined): SessionPosition | undefin
 function toSession(session: SessionRow) {
   return {
     sessionId: session.session_id,
-    isServerNamed: session.session_id.startsWith("~"),
+    isServerAssigned: session.session_id.startsWith("~"),
     firstReceivedAt: timestampFromMicros(BigInt(session.first_received_micros)),
     lastReceivedAt: timestampFromMicros(BigInt(session.last_received_micros)),
     batchCount: BigInt(session.batch_count),
@@ -63,7 +63,7 @@ function toSession(session: SessionRow) {
     holes: session.holes.map(toRange),
     missingCount: BigInt(session.missing_count),
     droppedCount: BigInt(session.dropped_count),
-    isCut: session.is_cut,
+    isTruncated: session.is_truncated,
   };
 }
 

@@ -19,7 +19,7 @@ test("devices come by name, in pages, with their counts", async () => {
       recordCount: "3",
       errorCount: "1",
       deadLetterCount: "0",
-      errorShare: 1 / 3,
+      errorRatio: 1 / 3,
       dayRecordCount: "0",
       dayErrorCount: "0",
       recordsPerSecond: 0,

@@ -10,7 +10,7 @@ import {
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { callerOf } from "../caller.ts";
 import type { Reader } from "../database.ts";
-import { type DeviceRow, deviceColumns, deviceDay, errorShare, toDevice } from "../devices/device-row.ts";
+import { type DeviceRow, deviceColumns, deviceDay, errorRatio, toDevice } from "../devices/device-row.ts";
 import { InvalidFieldError } from "../invalid-field.ts";
 import { deviceIdForm, readText } from "../logs/read-log-filter.ts";
 import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
@@ -110,8 +110,8 @@ function sortKeyOf(order: DeviceOrder): SortKey {
       return { of: sql`record_count`, type: "int8" };
     case DeviceOrder.ERROR_COUNT:
       return { of: sql`error_count`, type: "int8" };
-    case DeviceOrder.ERROR_SHARE:
-      return { of: errorShare, type: "float8" };
+    case DeviceOrder.ERROR_RATIO:
+      return { of: errorRatio, type: "float8" };
     default:
       throw new InvalidFieldError("order", `${String(order)}, wanted 0 to 5`);
   }

@@ -5,11 +5,7 @@ import {
   FileDescriptorSetSchema,
   OneofDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
-import {
-  file_fleetlog_v1_ingest,
-  IngestService,
-  type SessionName,
-} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { file_fleetlog_v1_ingest, IngestService, type SessionKey } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /**
  * IngestService as it is on the wire, with one difference: the batch of a request is declared `bytes`. A nested
@@ -39,5 +35,5 @@ function createShadow(): DescService {
 export interface ShadowRequest {
   readonly batch?: Uint8Array;
   /** Only StreamLogsRequest. */
-  readonly reportCommitted?: SessionName;
+  readonly reportCommitted?: SessionKey;
 }

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import { type SessionName, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type SessionKey, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { away, IngestStream, type StreamFace } from "../ingest-stream.ts";
 import type { StreamParts } from "../stream-parts.ts";
 import { toAck, type Verdict } from "../verdict.ts";
@@ -9,7 +9,7 @@ import { refusalError, sendersMistake } from "./refusal-error.ts";
 /** One message of a device, its batch as bytes. */
 export interface StreamRequest {
   readonly batch: Uint8Array | undefined;
-  readonly reportCommitted: Pick<SessionName, "deviceId" | "sessionId"> | undefined;
+  readonly reportCommitted: Pick<SessionKey, "deviceId" | "sessionId"> | undefined;
   /** Takes the batch in, where more is known of it than its bytes. */
   readonly accept?: () => Promise<Verdict>;
 }

@@ -1,5 +1,5 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
-import { type SessionName, SessionNameSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type SessionKey, SessionKeySchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { decodeName } from "../decode-name.ts";
 import { away, IngestStream, unreadable } from "../ingest-stream.ts";
 import type { Intake } from "../intake.ts";
@@ -102,9 +102,9 @@ export function streamLogsHandler(parts: IngestParts, call: IngestCall): CallHan
       const wish = wishOf(request);
       if (wish === undefined || wish.hasBatch) stream.push(request);
       if (wish === undefined) return;
-      let name: SessionName;
+      let name: SessionKey;
       try {
-        name = decodeName(SessionNameSchema, wish.session);
+        name = decodeName(SessionKeySchema, wish.session);
       } catch (error) {
         void stream.finish(unreadable("report_committed", error));
         return;

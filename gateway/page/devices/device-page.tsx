@@ -109,7 +109,7 @@ function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: G
       <Figure name="Last 24 h" note={`${countText(device.dayErrorCount)} errors`}>
         {countText(device.dayRecordCount)}
       </Figure>
-      <Figure name="Errors" note={`${(device.errorShare * 100).toFixed(1)} % of its records`}>
+      <Figure name="Errors" note={`${(device.errorRatio * 100).toFixed(1)} % of its records`}>
         {countText(device.errorCount)}
       </Figure>
       <Figure

@@ -16,7 +16,7 @@ const orders = {
   seen: { order: DeviceOrder.LAST_SEEN, label: "Last seen", descends: true },
   records: { order: DeviceOrder.RECORD_COUNT, label: "Records", descends: true },
   errors: { order: DeviceOrder.ERROR_COUNT, label: "Errors", descends: true },
-  share: { order: DeviceOrder.ERROR_SHARE, label: "Error share", descends: true },
+  ratio: { order: DeviceOrder.ERROR_RATIO, label: "Error rate", descends: true },
 } as const;
 type OrderName = keyof typeof orders;
 
@@ -180,8 +180,8 @@ function DeviceRow({ device }: { device: Device }) {
       </td>
       <td class="number">{countText(device.recordCount)}</td>
       <td class="number">{countText(device.errorCount)}</td>
-      <td class={`number${device.errorShare >= 0.05 ? " bad" : ""}`}>
-        {(device.errorShare * 100).toFixed(1)} %
+      <td class={`number${device.errorRatio >= 0.05 ? " bad" : ""}`}>
+        {(device.errorRatio * 100).toFixed(1)} %
       </td>
       <td class="number nowrap" title={byteRateText(device.bytesPerSecond)}>
         {rateText(device.recordsPerSecond)}

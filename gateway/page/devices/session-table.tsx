@@ -78,7 +78,7 @@ function SessionRow({ session, deviceId }: { session: Session; deviceId: string 
         >
           <bdi>{session.sessionId}</bdi>
         </a>
-        {session.isServerNamed && <span class="note"> named by the server</span>}
+        {session.isServerAssigned && <span class="note"> assigned by the server</span>}
       </td>
       <td class="nowrap">
         {date} {time} – {end.date === date ? "" : `${end.date} `}
@@ -87,10 +87,10 @@ function SessionRow({ session, deviceId }: { session: Session; deviceId: string 
       <td class="number">{countText(session.batchCount)}</td>
       <td class="number">{countText(session.recordCount)}</td>
       <td class={`number${session.missingCount > 0n ? " bad" : ""}`}>
-        {session.isServerNamed ? "–" : countText(session.missingCount)}
+        {session.isServerAssigned ? "–" : countText(session.missingCount)}
       </td>
       <td class="drawing">
-        {session.isServerNamed ? (
+        {session.isServerAssigned ? (
           <span class="note">its sender does not number</span>
         ) : (
           <SessionRanges session={session} />

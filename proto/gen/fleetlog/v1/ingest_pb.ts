@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { LogBatch } from "./log_pb.ts";
+import type { LogBatch, SequenceRange } from "./log_pb.ts";
 import { file_fleetlog_v1_log } from "./log_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,10 +12,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/ingest.proto.
  */
 export const file_fleetlog_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIm0KEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMgoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlNlc3Npb25OYW1lIjQKC1Nlc3Npb25OYW1lEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIlwKElN0cmVhbUxvZ3NSZXNwb25zZRIdCgNhY2sYASABKAsyEC5mbGVldGxvZy52MS5BY2sSJwoIcHJvZ3Jlc3MYAiABKAsyFS5mbGVldGxvZy52MS5Qcm9ncmVzcyI9CghQcm9ncmVzcxIRCgljb21taXR0ZWQYASABKAQSDQoFZXBvY2gYAiABKAYSDwoHZHJvcHBlZBgDIAEoBCI6ChFHZXRTZXNzaW9uUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCSIpCgpCYXRjaFJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQigwEKEkdldFNlc3Npb25SZXNwb25zZRIqCgljb21taXR0ZWQYASADKAsyFy5mbGVldGxvZy52MS5CYXRjaFJhbmdlEigKB2Ryb3BwZWQYAiADKAsyFy5mbGVldGxvZy52MS5CYXRjaFJhbmdlEhcKD2NvbW1pdHRlZF91bnRpbBgDIAEoBCKPAQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yEhAKCHJlamVjdGVkGAUgASgNIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkiUgoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgFEg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFgoOcmV0cnlfZGVsYXlfbXMYBCABKA0y/wEKDUluZ2VzdFNlcnZpY2USRwoIUHVzaExvZ3MSHC5mbGVldGxvZy52MS5QdXNoTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5QdXNoTG9nc1Jlc3BvbnNlElEKClN0cmVhbUxvZ3MSHi5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVxdWVzdBofLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXNwb25zZSgBMAESUgoKR2V0U2Vzc2lvbhIeLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXF1ZXN0Gh8uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log]);
+  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrImwKEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMQoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIXLmZsZWV0bG9nLnYxLlNlc3Npb25LZXkiMwoKU2Vzc2lvbktleRIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCSJcChJTdHJlYW1Mb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrEicKCHByb2dyZXNzGAIgASgLMhUuZmxlZXRsb2cudjEuUHJvZ3Jlc3MiSwoIUHJvZ3Jlc3MSGQoRY29tbWl0dGVkX3Rocm91Z2gYASABKAQSDQoFZXBvY2gYAiABKAYSFQoNZHJvcHBlZF9jb3VudBgDIAEoBCI6ChFHZXRTZXNzaW9uUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCSKZAQoSR2V0U2Vzc2lvblJlc3BvbnNlEjQKEGNvbW1pdHRlZF9yYW5nZXMYASADKAsyGi5mbGVldGxvZy52MS5TZXF1ZW5jZVJhbmdlEjIKDmRyb3BwZWRfcmFuZ2VzGAIgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIZChFjb21taXR0ZWRfdGhyb3VnaBgDIAEoBCKPAQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yEhAKCHJlamVjdGVkGAUgASgNIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkiUgoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgFEg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFgoOcmV0cnlfZGVsYXlfbXMYBCABKA0y/wEKDUluZ2VzdFNlcnZpY2USRwoIUHVzaExvZ3MSHC5mbGVldGxvZy52MS5QdXNoTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5QdXNoTG9nc1Jlc3BvbnNlElEKClN0cmVhbUxvZ3MSHi5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVxdWVzdBofLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXNwb25zZSgBMAESUgoKR2V0U2Vzc2lvbhIeLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXF1ZXN0Gh8uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log]);
 
 /**
- * One batch to take in.
+ * A request with one batch.
  *
  * @generated from message fleetlog.v1.PushLogsRequest
  */
@@ -36,13 +36,14 @@ export const PushLogsRequestSchema: GenMessage<PushLogsRequest> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_ingest, 0);
 
 /**
- * What became of the batch.
+ * The acknowledgement of one batch.
  *
  * @generated from message fleetlog.v1.PushLogsResponse
  */
 export type PushLogsResponse = Message<"fleetlog.v1.PushLogsResponse"> & {
   /**
-   * The verdict.
+   * The acknowledgement. Ack.error is never set here: a refused batch fails
+   * the call.
    *
    * @generated from field: fleetlog.v1.Ack ack = 1;
    */
@@ -57,7 +58,7 @@ export const PushLogsResponseSchema: GenMessage<PushLogsResponse> = /*@__PURE__*
   messageDesc(file_fleetlog_v1_ingest, 1);
 
 /**
- * One batch to take in, or a wish, or both.
+ * A batch, a subscription to the session's progress, or both.
  *
  * @generated from message fleetlog.v1.StreamLogsRequest
  */
@@ -70,12 +71,12 @@ export type StreamLogsRequest = Message<"fleetlog.v1.StreamLogsRequest"> & {
   batch?: LogBatch | undefined;
 
   /**
-   * Asks the stream to report how far this session is committed, from now on;
-   * one session per stream. Once is enough, and it needs no batch beside it.
+   * Subscribes this stream to the progress of a session: one session per
+   * stream, sent once, with or without a batch.
    *
-   * @generated from field: fleetlog.v1.SessionName report_committed = 2;
+   * @generated from field: fleetlog.v1.SessionKey report_committed = 2;
    */
-  reportCommitted?: SessionName | undefined;
+  reportCommitted?: SessionKey | undefined;
 };
 
 /**
@@ -86,11 +87,11 @@ export const StreamLogsRequestSchema: GenMessage<StreamLogsRequest> = /*@__PURE_
   messageDesc(file_fleetlog_v1_ingest, 2);
 
 /**
- * One session of one device.
+ * Identifies one session of one device.
  *
- * @generated from message fleetlog.v1.SessionName
+ * @generated from message fleetlog.v1.SessionKey
  */
-export type SessionName = Message<"fleetlog.v1.SessionName"> & {
+export type SessionKey = Message<"fleetlog.v1.SessionKey"> & {
   /**
    * LogBatch.device_id
    *
@@ -107,29 +108,29 @@ export type SessionName = Message<"fleetlog.v1.SessionName"> & {
 };
 
 /**
- * Describes the message fleetlog.v1.SessionName.
- * Use `create(SessionNameSchema)` to create a new message.
+ * Describes the message fleetlog.v1.SessionKey.
+ * Use `create(SessionKeySchema)` to create a new message.
  */
-export const SessionNameSchema: GenMessage<SessionName> = /*@__PURE__*/
+export const SessionKeySchema: GenMessage<SessionKey> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_ingest, 3);
 
 /**
- * What became of one batch, or how far the session is committed, or only a
- * sign of life: then no field is set.
+ * An acknowledgement, a progress report, or a heartbeat, which has no field
+ * set.
  *
  * @generated from message fleetlog.v1.StreamLogsResponse
  */
 export type StreamLogsResponse = Message<"fleetlog.v1.StreamLogsResponse"> & {
   /**
-   * The verdict on the next batch that had none yet.
+   * The acknowledgement of the oldest batch that has none yet.
    *
    * @generated from field: fleetlog.v1.Ack ack = 1;
    */
   ack?: Ack | undefined;
 
   /**
-   * Only on a stream that asked for it: at once, and whenever it changes.
-   * While the server has no Redis, when it has one again.
+   * Sent when the stream subscribes (StreamLogsRequest.report_committed) and
+   * after every change. While Redis is unreachable, sent once it is back.
    *
    * @generated from field: fleetlog.v1.Progress progress = 2;
    */
@@ -144,44 +145,45 @@ export const StreamLogsResponseSchema: GenMessage<StreamLogsResponse> = /*@__PUR
   messageDesc(file_fleetlog_v1_ingest, 4);
 
 /**
- * How far a session is in PostgreSQL.
+ * How much of a session is in PostgreSQL.
  *
- * An acknowledged batch is on disk in Redis, and a moment later in PostgreSQL.
- * A device that keeps each batch until it is committed survives even the loss
- * of Redis: it forgets what committed covers, remembers with every batch that
- * was acknowledged the epoch of that stream, and when a stream has another
- * epoch it sends again what it kept from earlier ones.
- * Sending everything again on every new stream is just as good, and simpler.
+ * An acknowledged batch is on disk in Redis, and reaches PostgreSQL a moment
+ * later. A device that keeps each batch until it is committed survives even
+ * the loss of Redis. It forgets batches up to committed_through. It remembers,
+ * with every acknowledged batch, the epoch of the stream that acknowledged it.
+ * When a new stream reports another epoch, it sends the batches of earlier
+ * epochs again.
+ * A simpler device sends all kept batches again on every new stream.
  *
  * @generated from message fleetlog.v1.Progress
  */
 export type Progress = Message<"fleetlog.v1.Progress"> & {
   /**
-   * All batches from 1 to this one are in PostgreSQL, or were refused or
-   * declared as dropped there. 0: not even the first, or not known yet. Never
-   * ahead of the truth; a few seconds behind it when a message was lost.
+   * All batches from 1 to this one are committed: stored in PostgreSQL, or
+   * refused or declared as dropped there. 0: not even the first, or not known
+   * yet. Never too high; a few seconds behind when a message was lost.
    *
-   * @generated from field: uint64 committed = 1;
+   * @generated from field: uint64 committed_through = 1;
    */
-  committed: bigint;
+  committedThrough: bigint;
 
   /**
-   * The same for the whole life of a stream. Another one on another stream:
-   * what was acknowledged in between and is not committed may be gone.
+   * Constant for the life of a stream. Another stream with another epoch:
+   * batches acknowledged in an earlier epoch and not committed may be lost.
    *
    * @generated from field: fixed64 epoch = 2;
    */
   epoch: bigint;
 
   /**
-   * How many of the batches from 1 to committed are not stored: they were
-   * declared as dropped. A device that did not declare as many itself must not
-   * forget batches by committed: another sender declared them in its name.
-   * GetSession then tells which batches are stored.
+   * How many batches from 1 to committed_through are not stored because they
+   * were declared as dropped. If the device declared fewer itself, another
+   * sender declared them in its name: the device must not forget batches by
+   * committed_through, and calls GetSession for the batches that are stored.
    *
-   * @generated from field: uint64 dropped = 3;
+   * @generated from field: uint64 dropped_count = 3;
    */
-  dropped: bigint;
+  droppedCount: bigint;
 };
 
 /**
@@ -192,7 +194,7 @@ export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_ingest, 5);
 
 /**
- * Which session to tell of.
+ * Selects a session.
  *
  * @generated from message fleetlog.v1.GetSessionRequest
  */
@@ -220,62 +222,34 @@ export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE_
   messageDesc(file_fleetlog_v1_ingest, 6);
 
 /**
- * Batches of one session, without a gap between them.
- *
- * @generated from message fleetlog.v1.BatchRange
- */
-export type BatchRange = Message<"fleetlog.v1.BatchRange"> & {
-  /**
-   * The lowest sequence.
-   *
-   * @generated from field: uint64 first = 1;
-   */
-  first: bigint;
-
-  /**
-   * The highest sequence.
-   *
-   * @generated from field: uint64 last = 2;
-   */
-  last: bigint;
-};
-
-/**
- * Describes the message fleetlog.v1.BatchRange.
- * Use `create(BatchRangeSchema)` to create a new message.
- */
-export const BatchRangeSchema: GenMessage<BatchRange> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 7);
-
-/**
- * What of a session is in PostgreSQL. Empty when nothing is.
+ * Which batches of a session are in PostgreSQL. Empty when none is.
  *
  * @generated from message fleetlog.v1.GetSessionResponse
  */
 export type GetSessionResponse = Message<"fleetlog.v1.GetSessionResponse"> & {
   /**
-   * The batches that are stored, rising; the lowest 1,000 ranges at most.
+   * The stored batches, ascending; at most 1,000 ranges, the lowest ones.
    *
-   * @generated from field: repeated fleetlog.v1.BatchRange committed = 1;
+   * @generated from field: repeated fleetlog.v1.SequenceRange committed_ranges = 1;
    */
-  committed: BatchRange[];
+  committedRanges: SequenceRange[];
 
   /**
-   * The batches that were declared as dropped, rising; likewise. Stored ones
-   * may be among them. A device that did not declare them itself keeps those of
-   * its batches that are not in committed, and sends them again.
+   * The batches declared as dropped, ascending; at most 1,000 ranges, the
+   * lowest ones. May overlap with committed_ranges. A device that did not
+   * declare them itself sends those again that are not in committed_ranges.
    *
-   * @generated from field: repeated fleetlog.v1.BatchRange dropped = 2;
+   * @generated from field: repeated fleetlog.v1.SequenceRange dropped_ranges = 2;
    */
-  dropped: BatchRange[];
+  droppedRanges: SequenceRange[];
 
   /**
-   * As Progress.committed: everything from 1 to this one is settled, also what
-   * another sender declared as dropped in the name of the device.
+   * As Progress.committed_through. Includes what another sender declared as
+   * dropped in the name of the device.
    *
-   * @generated from field: uint64 committed_until = 3;
+   * @generated from field: uint64 committed_through = 3;
    */
-  committedUntil: bigint;
+  committedThrough: bigint;
 };
 
 /**
@@ -283,49 +257,48 @@ export type GetSessionResponse = Message<"fleetlog.v1.GetSessionResponse"> & {
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 8);
+  messageDesc(file_fleetlog_v1_ingest, 7);
 
 /**
- * The verdict on one batch, which is on disk unless error is set.
+ * The acknowledgement of one batch. Unless error is set, the batch is on disk.
  *
  * @generated from message fleetlog.v1.Ack
  */
 export type Ack = Message<"fleetlog.v1.Ack"> & {
   /**
-   * The batch's sequence, as sent, also when the batch is refused. 0 when it
-   * cannot be read: the sender left it out, or the bytes are malformed before it,
-   * or it stands behind 30,000 other fields. Acks come in the order of the
-   * batches, so that one too is told.
+   * The sequence of the batch, as sent, also when the batch is refused. 0 when
+   * the sender left it out, when the bytes before it are malformed, or when it
+   * follows more than 30,000 other fields. Acks are in the order of the
+   * batches, so the position identifies such a batch.
    *
    * @generated from field: uint64 sequence = 1;
    */
   sequence: bigint;
 
   /**
-   * How many of its records are accepted and will be stored.
+   * How many records are accepted and will be stored.
    *
    * @generated from field: uint32 accepted = 2;
    */
   accepted: number;
 
   /**
-   * The other records, the first 100 of them: each rejected for its own reason
-   * and kept with it in the table dead_letters. Sending them again would end the
-   * same way.
+   * The rejected records, at most the first 100. Each is kept in the table
+   * dead_letters with its reason. Sending it again would fail the same way.
    *
    * @generated from field: repeated fleetlog.v1.Rejection rejections = 3;
    */
   rejections: Rejection[];
 
   /**
-   * Set when the batch as a whole was not taken.
+   * Set when the whole batch is refused.
    *
    * @generated from field: fleetlog.v1.BatchError error = 4;
    */
   error?: BatchError | undefined;
 
   /**
-   * How many records are rejected: exact, also where rejections is cut.
+   * How many records are rejected: exact, also when rejections is truncated.
    *
    * @generated from field: uint32 rejected = 5;
    */
@@ -337,23 +310,23 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 9);
+  messageDesc(file_fleetlog_v1_ingest, 8);
 
 /**
- * Why one record was refused.
+ * Why one record was rejected.
  *
  * @generated from message fleetlog.v1.Rejection
  */
 export type Rejection = Message<"fleetlog.v1.Rejection"> & {
   /**
-   * Its place in LogBatch.records, from 0.
+   * The index of the record in LogBatch.records, from 0.
    *
    * @generated from field: uint32 index = 1;
    */
   index: number;
 
   /**
-   * The field, what is wrong with its value, and the limit.
+   * The field, the problem of its value, and the limit.
    *
    * @generated from field: string reason = 2;
    */
@@ -365,10 +338,10 @@ export type Rejection = Message<"fleetlog.v1.Rejection"> & {
  * Use `create(RejectionSchema)` to create a new message.
  */
 export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 10);
+  messageDesc(file_fleetlog_v1_ingest, 9);
 
 /**
- * Why a whole batch was not taken.
+ * Why a whole batch was refused.
  *
  * @generated from message fleetlog.v1.BatchError
  */
@@ -382,14 +355,14 @@ export type BatchError = Message<"fleetlog.v1.BatchError"> & {
   code: number;
 
   /**
-   * The field at fault, such as "batch.device_id"; empty for codes 8 and 14.
+   * The invalid field, such as "batch.device_id"; empty for codes 8 and 14.
    *
    * @generated from field: string field = 2;
    */
   field: string;
 
   /**
-   * The reason, for a person.
+   * The reason, for people.
    *
    * @generated from field: string message = 3;
    */
@@ -408,21 +381,22 @@ export type BatchError = Message<"fleetlog.v1.BatchError"> & {
  * Use `create(BatchErrorSchema)` to create a new message.
  */
 export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 11);
+  messageDesc(file_fleetlog_v1_ingest, 10);
 
 /**
- * Takes log batches from devices. An acknowledged record is on disk and will
- * be in PostgreSQL; sending a batch again, encoded anew or not, is always safe.
+ * Receives log batches from devices. An acknowledged record is on disk and
+ * will be in PostgreSQL. Sending a batch again, in any encoding, is always
+ * safe.
  *
  * @generated from service fleetlog.v1.IngestService
  */
 export const IngestService: GenService<{
   /**
-   * Sends one batch. For devices that speak HTTP/1.1 (Connect) and for
-   * scripts. Errors, each of which answers its own call and needs no sequence:
-   * INVALID_ARGUMENT with google.rpc.BadRequest: the batch must be changed;
-   * RESOURCE_EXHAUSTED with google.rpc.RetryInfo: the same batch, later;
-   * UNAVAILABLE: the same batch again, with backoff.
+   * Sends one batch per call. For devices that speak HTTP/1.1 (Connect) and
+   * for scripts. Errors:
+   * INVALID_ARGUMENT with google.rpc.BadRequest: change the batch or drop it.
+   * RESOURCE_EXHAUSTED with google.rpc.RetryInfo: send the same batch later.
+   * UNAVAILABLE: send the same batch again, with backoff.
    *
    * @generated from rpc fleetlog.v1.IngestService.PushLogs
    */
@@ -432,15 +406,19 @@ export const IngestService: GenService<{
     output: typeof PushLogsResponseSchema;
   },
   /**
-   * Sends many batches over one stream: one response per batch, in order. A
-   * device need not wait for one before it sends the next: 32 batches or
-   * 4 MiB may be under way, beyond that the server stops reading until it has
-   * answered. A batch that is refused is answered with an error and the stream
-   * lives on; a message that cannot be read as one, or has more than 2 MiB
-   * (4 MiB as JSON) once unpacked, ends it with INVALID_ARGUMENT. When the server has to go, the stream is old or its epoch is over
-   * (see Progress), the server ends it with UNAVAILABLE: connect again and send
-   * what was not acknowledged. A stream on which nothing happens gets a response
-   * without any field now and then, as a sign of life.
+   * Sends many batches over one stream. The server returns one response per
+   * batch, in order. A device may send the next batch before the previous one
+   * is acknowledged: up to 32 batches or 4 MiB can be in flight. Beyond that
+   * the server stops reading until it has acknowledged some.
+   *
+   * A refused batch is answered with Ack.error, and the stream stays open.
+   * A message that cannot be parsed, or that exceeds 2 MiB (4 MiB as JSON)
+   * after decompression, ends the stream with INVALID_ARGUMENT.
+   * The server ends the stream with UNAVAILABLE when it shuts down, when the
+   * stream reaches its maximum age, or when its epoch ends (see Progress).
+   * The device then reconnects and sends again what was not acknowledged.
+   *
+   * Idle streams get an empty response as a heartbeat.
    *
    * @generated from rpc fleetlog.v1.IngestService.StreamLogs
    */
@@ -450,9 +428,9 @@ export const IngestService: GenService<{
     output: typeof StreamLogsResponseSchema;
   },
   /**
-   * Tells which batches of a session are in PostgreSQL, for a device that does
-   * not remember. It may send the others, and go on after the last one it ever
-   * numbered. UNAVAILABLE: nobody could tell right now.
+   * Returns which batches of a session are in PostgreSQL, for a device that
+   * kept no state of its own. The device sends the others and continues after
+   * the last sequence it used. UNAVAILABLE: no consumer answered; retry.
    *
    * @generated from rpc fleetlog.v1.IngestService.GetSession
    */

@@ -2,7 +2,7 @@
 // @generated from file fleetlog/v1/log.proto (package fleetlog.v1, syntax proto3)
 /* eslint-disable */
 
-// Fleetlog takes the logs of a fleet of devices into PostgreSQL.
+// Fleetlog ingests logs from a fleet of devices into PostgreSQL.
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -12,35 +12,36 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/log.proto.
  */
 export const file_fleetlog_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxIo8CCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRIxCgp1bnJlYWRhYmxlGAYgASgLMh0uZmxlZXRsb2cudjEuVW5yZWFkYWJsZVJlY29yZBoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChBVbnJlYWRhYmxlUmVjb3JkEgwKBGpzb24YASABKAwSEgoKanNvbl9ieXRlcxgCIAEoDRIOCgZyZWFzb24YAyABKAkikwEKCExvZ0JhdGNoEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEicKB3JlY29yZHMYBCADKAsyFi5mbGVldGxvZy52MS5Mb2dSZWNvcmQSJQoHZHJvcHBlZBgFIAEoCzIULmZsZWV0bG9nLnYxLkRyb3BwZWQiMAoHRHJvcHBlZBIVCg1sYXN0X3NlcXVlbmNlGAEgASgEEg4KBnJlYXNvbhgCIAEoCSqOBAoIU2V2ZXJpdHkSGAoUU0VWRVJJVFlfVU5TUEVDSUZJRUQQABISCg5TRVZFUklUWV9UUkFDRRABEhMKD1NFVkVSSVRZX1RSQUNFMhACEhMKD1NFVkVSSVRZX1RSQUNFMxADEhMKD1NFVkVSSVRZX1RSQUNFNBAEEhIKDlNFVkVSSVRZX0RFQlVHEAUSEwoPU0VWRVJJVFlfREVCVUcyEAYSEwoPU0VWRVJJVFlfREVCVUczEAcSEwoPU0VWRVJJVFlfREVCVUc0EAgSEQoNU0VWRVJJVFlfSU5GTxAJEhIKDlNFVkVSSVRZX0lORk8yEAoSEgoOU0VWRVJJVFlfSU5GTzMQCxISCg5TRVZFUklUWV9JTkZPNBAMEhEKDVNFVkVSSVRZX1dBUk4QDRISCg5TRVZFUklUWV9XQVJOMhAOEhIKDlNFVkVSSVRZX1dBUk4zEA8SEgoOU0VWRVJJVFlfV0FSTjQQEBISCg5TRVZFUklUWV9FUlJPUhAREhMKD1NFVkVSSVRZX0VSUk9SMhASEhMKD1NFVkVSSVRZX0VSUk9SMxATEhMKD1NFVkVSSVRZX0VSUk9SNBAUEhIKDlNFVkVSSVRZX0ZBVEFMEBUSEwoPU0VWRVJJVFlfRkFUQUwyEBYSEwoPU0VWRVJJVFlfRkFUQUwzEBcSEwoPU0VWRVJJVFlfRkFUQUw0EBhiBnByb3RvMw");
+  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxIo8CCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRIxCgp1bnJlYWRhYmxlGAYgASgLMh0uZmxlZXRsb2cudjEuVW5yZWFkYWJsZVJlY29yZBoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJEChBVbnJlYWRhYmxlUmVjb3JkEgwKBGpzb24YASABKAwSEgoKanNvbl9ieXRlcxgCIAEoDRIOCgZyZWFzb24YAyABKAkikwEKCExvZ0JhdGNoEhEKCWRldmljZV9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEicKB3JlY29yZHMYBCADKAsyFi5mbGVldGxvZy52MS5Mb2dSZWNvcmQSJQoHZHJvcHBlZBgFIAEoCzIULmZsZWV0bG9nLnYxLkRyb3BwZWQiMAoHRHJvcHBlZBIVCg1sYXN0X3NlcXVlbmNlGAEgASgEEg4KBnJlYXNvbhgCIAEoCSIsCg1TZXF1ZW5jZVJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQqjgQKCFNldmVyaXR5EhgKFFNFVkVSSVRZX1VOU1BFQ0lGSUVEEAASEgoOU0VWRVJJVFlfVFJBQ0UQARITCg9TRVZFUklUWV9UUkFDRTIQAhITCg9TRVZFUklUWV9UUkFDRTMQAxITCg9TRVZFUklUWV9UUkFDRTQQBBISCg5TRVZFUklUWV9ERUJVRxAFEhMKD1NFVkVSSVRZX0RFQlVHMhAGEhMKD1NFVkVSSVRZX0RFQlVHMxAHEhMKD1NFVkVSSVRZX0RFQlVHNBAIEhEKDVNFVkVSSVRZX0lORk8QCRISCg5TRVZFUklUWV9JTkZPMhAKEhIKDlNFVkVSSVRZX0lORk8zEAsSEgoOU0VWRVJJVFlfSU5GTzQQDBIRCg1TRVZFUklUWV9XQVJOEA0SEgoOU0VWRVJJVFlfV0FSTjIQDhISCg5TRVZFUklUWV9XQVJOMxAPEhIKDlNFVkVSSVRZX1dBUk40EBASEgoOU0VWRVJJVFlfRVJST1IQERITCg9TRVZFUklUWV9FUlJPUjIQEhITCg9TRVZFUklUWV9FUlJPUjMQExITCg9TRVZFUklUWV9FUlJPUjQQFBISCg5TRVZFUklUWV9GQVRBTBAVEhMKD1NFVkVSSVRZX0ZBVEFMMhAWEhMKD1NFVkVSSVRZX0ZBVEFMMxAXEhMKD1NFVkVSSVRZX0ZBVEFMNBAYYgZwcm90bzM");
 
 /**
- * One log record of a device. All text is UTF-8 without NUL; a record that
- * PostgreSQL could not hold, or that is over a limit, is refused by itself:
- * its neighbours in the batch are stored.
+ * One log record of a device. All text is UTF-8 without NUL. A record that
+ * PostgreSQL cannot hold, or that exceeds a limit, is rejected; the other
+ * records of the batch are stored.
  *
  * @generated from message fleetlog.v1.LogRecord
  */
 export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
   /**
    * When it happened by the device's clock, in nanoseconds since
-   * 1970-01-01T00:00:00Z. Stored in microseconds. 0: the device has no clock,
-   * and the time at which the server received the batch is taken.
+   * 1970-01-01T00:00:00Z. Stored with microsecond precision. 0: the device has
+   * no clock; the record then gets the time at which the server received the
+   * batch.
    *
    * @generated from field: fixed64 time_unix_nano = 1;
    */
   timeUnixNano: bigint;
 
   /**
-   * How much it matters; 0 to 24.
+   * The severity; 0 to 24.
    *
    * @generated from field: fleetlog.v1.Severity severity = 2;
    */
   severity: Severity;
 
   /**
-   * The part of the device's software that speaks, such as "net.wifi"; at most
-   * 256 bytes, empty if unknown.
+   * The component that logged, such as "net.wifi"; at most 256 bytes, empty if
+   * unknown.
    *
    * @generated from field: string logger = 3;
    */
@@ -54,16 +55,16 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
   message: string;
 
   /**
-   * What else is known, by name; at most 64 attributes, names of 1 to 128
-   * bytes, values of at most 8 KiB.
+   * Structured data, by key; at most 64 attributes, keys of 1 to 128 bytes,
+   * values of at most 8 KiB.
    *
    * @generated from field: map<string, string> attributes = 5;
    */
   attributes: { [key: string]: string };
 
   /**
-   * A record that a server received as JSON and could not read. Such a record
-   * is rejected, and kept in dead_letters as it was sent. Devices leave it out.
+   * A record that a server received as JSON and could not parse. It is
+   * rejected, and kept in dead_letters as it was sent. Only servers set it.
    *
    * @generated from field: fleetlog.v1.UnreadableRecord unreadable = 6;
    */
@@ -78,27 +79,28 @@ export const LogRecordSchema: GenMessage<LogRecord> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_log, 0);
 
 /**
- * What a sender wrote in JSON where a record belongs.
+ * The JSON text that a sender sent in place of a record.
  *
  * @generated from message fleetlog.v1.UnreadableRecord
  */
 export type UnreadableRecord = Message<"fleetlog.v1.UnreadableRecord"> & {
   /**
-   * The text. Of all records of a batch together at most 64 KiB are kept.
+   * The text. All unreadable records of a batch share 64 KiB; what exceeds it
+   * is truncated.
    *
    * @generated from field: bytes json = 1;
    */
   json: Uint8Array;
 
   /**
-   * How many bytes it had.
+   * The size of the whole text in bytes.
    *
    * @generated from field: uint32 json_bytes = 2;
    */
   jsonBytes: number;
 
   /**
-   * The field, the problem of its value, and what is wanted; at most 1 KiB.
+   * The field, the problem of its value, and the form wanted; at most 1 KiB.
    *
    * @generated from field: string reason = 3;
    */
@@ -113,32 +115,31 @@ export const UnreadableRecordSchema: GenMessage<UnreadableRecord> = /*@__PURE__*
   messageDesc(file_fleetlog_v1_log, 1);
 
 /**
- * What a device sends at once, and the unit of everything that follows: one
- * batch is acknowledged, carried and recognised again as a whole. At most
- * 1 MiB and 10,000 records.
+ * A batch of records, and the unit of acknowledgement, transport and
+ * deduplication. At most 1 MiB and 10,000 records.
  *
- * A device picks a random session_id at every boot and numbers its batches
+ * A device draws a random session_id at every boot and numbers its batches
  * 1, 2, 3, … After a broken connection it sends again what was not
- * acknowledged. What decodes equal is the same batch, and is stored once
- * however often it arrives: attributes in any order, fields of later versions,
- * JSON or binary, over whichever protocol. Another content under the same
- * device_id, session_id and sequence is another batch: it is stored too, and
- * reported to the operator.
+ * acknowledged. Batches that decode to the same content are one batch, and are
+ * stored once: attributes in any order, unknown fields, JSON or binary, over
+ * any protocol. Different content under the same device_id, session_id and
+ * sequence is another batch: it is stored too, and reported as an incident.
  *
  * @generated from message fleetlog.v1.LogBatch
  */
 export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
   /**
-   * Who speaks: 1 to 128 characters of A-Z a-z 0-9 . _ : -
+   * The device identifier: 1 to 128 characters of A-Z a-z 0-9 . _ : -
    *
    * @generated from field: string device_id = 1;
    */
   deviceId: string;
 
   /**
-   * The device's boot: at most 64 characters of A-Z a-z 0-9 . _ : -
-   * Empty together with sequence = 0 for a sender without state, such as curl:
-   * the server then names the batch, and a retry is stored as a new one.
+   * The session identifier, random per boot: at most 64 characters of
+   * A-Z a-z 0-9 . _ : -
+   * Empty, together with sequence = 0, for a sender without state, such as
+   * curl: the server then assigns an identity, and a retry is stored again.
    *
    * @generated from field: string session_id = 2;
    */
@@ -152,17 +153,17 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
   sequence: bigint;
 
   /**
-   * The records, in the order in which they happened; 1 to 10,000, or none
-   * beside dropped.
+   * The records, in the order in which they happened: 1 to 10,000, or none if
+   * dropped is set.
    *
    * @generated from field: repeated fleetlog.v1.LogRecord records = 4;
    */
   records: LogRecord[];
 
   /**
-   * Instead of records: says that a part of the session will never come. Such
-   * a batch takes the number of the first batch that is missing, and is sent
-   * and acknowledged like any other.
+   * Instead of records: declares batches of the session as lost. The
+   * declaration has the sequence of the first missing batch, and is sent and
+   * acknowledged like any other batch.
    *
    * @generated from field: fleetlog.v1.Dropped dropped = 5;
    */
@@ -177,22 +178,22 @@ export const LogBatchSchema: GenMessage<LogBatch> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_log, 2);
 
 /**
- * Batches that a device made, or would have made, and had to give up: its
- * memory was full, or a batch was refused with INVALID_ARGUMENT.
+ * Batches that the device gave up, because its memory was full or because a
+ * batch was refused with INVALID_ARGUMENT.
  *
  * @generated from message fleetlog.v1.Dropped
  */
 export type Dropped = Message<"fleetlog.v1.Dropped"> & {
   /**
-   * The number of the last missing batch; the batch that says so has the
-   * first. 0: only that one. At most 2^32 batches in one declaration.
+   * The sequence of the last missing batch; LogBatch.sequence is the first. 0:
+   * only that one. At most 2^32 batches per declaration.
    *
    * @generated from field: uint64 last_sequence = 1;
    */
   lastSequence: bigint;
 
   /**
-   * Why, for a person; at most 256 bytes.
+   * The reason, for people; at most 256 bytes.
    *
    * @generated from field: string reason = 2;
    */
@@ -207,182 +208,209 @@ export const DroppedSchema: GenMessage<Dropped> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_log, 3);
 
 /**
- * How much a record matters. The numbers are those of OpenTelemetry's
- * SeverityNumber, so records travel to and from it unchanged.
+ * A range of batch sequences, both ends included.
+ *
+ * @generated from message fleetlog.v1.SequenceRange
+ */
+export type SequenceRange = Message<"fleetlog.v1.SequenceRange"> & {
+  /**
+   * The lowest sequence.
+   *
+   * @generated from field: uint64 first = 1;
+   */
+  first: bigint;
+
+  /**
+   * The highest sequence.
+   *
+   * @generated from field: uint64 last = 2;
+   */
+  last: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.SequenceRange.
+ * Use `create(SequenceRangeSchema)` to create a new message.
+ */
+export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_log, 4);
+
+/**
+ * Severity, with the numbers of OpenTelemetry's SeverityNumber.
  *
  * @generated from enum fleetlog.v1.Severity
  */
 export const Severity = {
   /**
-   * The device did not say.
+   * Unspecified: the device sent none.
    *
    * @generated from enum value: SEVERITY_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * The finest detail, usually off.
+   * Fine-grained detail, usually disabled.
    *
    * @generated from enum value: SEVERITY_TRACE = 1;
    */
   TRACE: 1,
 
   /**
-   * A second degree of TRACE.
+   * More severe than TRACE.
    *
    * @generated from enum value: SEVERITY_TRACE2 = 2;
    */
   TRACE2: 2,
 
   /**
-   * A third degree of TRACE.
+   * More severe than TRACE2.
    *
    * @generated from enum value: SEVERITY_TRACE3 = 3;
    */
   TRACE3: 3,
 
   /**
-   * The most important degree of TRACE.
+   * The most severe TRACE.
    *
    * @generated from enum value: SEVERITY_TRACE4 = 4;
    */
   TRACE4: 4,
 
   /**
-   * Detail for finding a fault.
+   * Detail for debugging.
    *
    * @generated from enum value: SEVERITY_DEBUG = 5;
    */
   DEBUG: 5,
 
   /**
-   * A second degree of DEBUG.
+   * More severe than DEBUG.
    *
    * @generated from enum value: SEVERITY_DEBUG2 = 6;
    */
   DEBUG2: 6,
 
   /**
-   * A third degree of DEBUG.
+   * More severe than DEBUG2.
    *
    * @generated from enum value: SEVERITY_DEBUG3 = 7;
    */
   DEBUG3: 7,
 
   /**
-   * The most important degree of DEBUG.
+   * The most severe DEBUG.
    *
    * @generated from enum value: SEVERITY_DEBUG4 = 8;
    */
   DEBUG4: 8,
 
   /**
-   * Something happened, as it should.
+   * Normal operation.
    *
    * @generated from enum value: SEVERITY_INFO = 9;
    */
   INFO: 9,
 
   /**
-   * A second degree of INFO.
+   * More severe than INFO.
    *
    * @generated from enum value: SEVERITY_INFO2 = 10;
    */
   INFO2: 10,
 
   /**
-   * A third degree of INFO.
+   * More severe than INFO2.
    *
    * @generated from enum value: SEVERITY_INFO3 = 11;
    */
   INFO3: 11,
 
   /**
-   * The most important degree of INFO.
+   * The most severe INFO.
    *
    * @generated from enum value: SEVERITY_INFO4 = 12;
    */
   INFO4: 12,
 
   /**
-   * Not yet an error, but worth a look.
+   * Not an error yet, but may need attention.
    *
    * @generated from enum value: SEVERITY_WARN = 13;
    */
   WARN: 13,
 
   /**
-   * A second degree of WARN.
+   * More severe than WARN.
    *
    * @generated from enum value: SEVERITY_WARN2 = 14;
    */
   WARN2: 14,
 
   /**
-   * A third degree of WARN.
+   * More severe than WARN2.
    *
    * @generated from enum value: SEVERITY_WARN3 = 15;
    */
   WARN3: 15,
 
   /**
-   * The most important degree of WARN.
+   * The most severe WARN.
    *
    * @generated from enum value: SEVERITY_WARN4 = 16;
    */
   WARN4: 16,
 
   /**
-   * Something failed.
+   * An operation failed.
    *
    * @generated from enum value: SEVERITY_ERROR = 17;
    */
   ERROR: 17,
 
   /**
-   * A second degree of ERROR.
+   * More severe than ERROR.
    *
    * @generated from enum value: SEVERITY_ERROR2 = 18;
    */
   ERROR2: 18,
 
   /**
-   * A third degree of ERROR.
+   * More severe than ERROR2.
    *
    * @generated from enum value: SEVERITY_ERROR3 = 19;
    */
   ERROR3: 19,
 
   /**
-   * The most important degree of ERROR.
+   * The most severe ERROR.
    *
    * @generated from enum value: SEVERITY_ERROR4 = 20;
    */
   ERROR4: 20,
 
   /**
-   * The program or the device cannot go on.
+   * The program or the device cannot continue.
    *
    * @generated from enum value: SEVERITY_FATAL = 21;
    */
   FATAL: 21,
 
   /**
-   * A second degree of FATAL.
+   * More severe than FATAL.
    *
    * @generated from enum value: SEVERITY_FATAL2 = 22;
    */
   FATAL2: 22,
 
   /**
-   * A third degree of FATAL.
+   * More severe than FATAL2.
    *
    * @generated from enum value: SEVERITY_FATAL3 = 23;
    */
   FATAL3: 23,
 
   /**
-   * The most important degree of FATAL.
+   * The most severe FATAL.
    *
    * @generated from enum value: SEVERITY_FATAL4 = 24;
    */
@@ -390,8 +418,7 @@ export const Severity = {
 } as const;
 
 /**
- * How much a record matters. The numbers are those of OpenTelemetry's
- * SeverityNumber, so records travel to and from it unchanged.
+ * Severity, with the numbers of OpenTelemetry's SeverityNumber.
  *
  * @generated from enum fleetlog.v1.Severity
  */

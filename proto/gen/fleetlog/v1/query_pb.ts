@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Severity } from "./log_pb.ts";
+import type { SequenceRange, Severity } from "./log_pb.ts";
 import { file_fleetlog_v1_log } from "./log_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,17 +14,17 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEizQQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCBIPCgdleHBsYWluGBMgASgIIkAKEkF0dHJpYnV0ZUNvbmRpdGlvbhIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQFCCAoGX3ZhbHVlIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlkKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRIUCgxtaWxsaXNlY29uZHMYAyABKAESDAoEcGxhbhgEIAMoCSLlAgoITG9nRW50cnkSKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEhAKCHNlcXVlbmNlGAUgASgEEg0KBWluZGV4GAYgASgNEicKCHNldmVyaXR5GAcgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSDgoGbG9nZ2VyGAggASgJEg8KB21lc3NhZ2UYCSABKAkSOQoKYXR0cmlidXRlcxgKIAMoCzIlLmZsZWV0bG9nLnYxLkxvZ0VudHJ5LkF0dHJpYnV0ZXNFbnRyeRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKjBAoPVGFpbExvZ3NSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRIMCgRsYXN0GAYgASgFEhQKDHJlc3VtZV90b2tlbhgHIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24i1QEKEFRhaWxMb2dzUmVzcG9uc2USJwoEbG9ncxgBIAEoCzIXLmZsZWV0bG9nLnYxLlRhaWxlZExvZ3NIABIrCgdza2lwcGVkGAIgASgLMhguZmxlZXRsb2cudjEuVGFpbFNraXBwZWRIABIjCgNnYXAYAyABKAsyFC5mbGVldGxvZy52MS5UYWlsR2FwSAASJwoFc3RhdGUYBCABKA4yFi5mbGVldGxvZy52MS5UYWlsU3RhdGVIABIUCgxyZXN1bWVfdG9rZW4YBSABKAlCBwoFZXZlbnQiMQoKVGFpbGVkTG9ncxIjCgRsb2dzGAEgAygLMhUuZmxlZXRsb2cudjEuTG9nRW50cnkiIwoLVGFpbFNraXBwZWQSFAoMcmVjb3JkX2NvdW50GAEgASgEIncKB1RhaWxHYXASLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgDIAEoCSKYBAoTR2V0SGlzdG9ncmFtUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhMKC2J1Y2tldHNfbWF4GBIgASgFIpMCChRHZXRIaXN0b2dyYW1SZXNwb25zZRItCgdidWNrZXRzGAEgAygLMhwuZmxlZXRsb2cudjEuSGlzdG9ncmFtQnVja2V0EhYKDmJ1Y2tldF9zZWNvbmRzGAIgASgNEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZtZXRob2QYBSABKA4yGC5mbGVldGxvZy52MS5Db3VudE1ldGhvZBIWCg5zYW1wbGVfZGl2aXNvchgGIAEoDRIUCgxyZWNvcmRfY291bnQYByABKAQibQoPSGlzdG9ncmFtQnVja2V0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBmNvdW50cxgCIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQiTgoNU2V2ZXJpdHlDb3VudBInCghzZXZlcml0eRgBIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhQKDHJlY29yZF9jb3VudBgCIAEoBCKFAQoUR2V0U3RhdGlzdGljc1JlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3RvcF9tYXgYAyABKAUirwQKFUdldFN0YXRpc3RpY3NSZXNwb25zZRIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVjb3JkX2NvdW50GAMgASgEEhoKEnJlY29yZHNfcGVyX3NlY29uZBgEIAEoARIuCgpzZXZlcml0aWVzGAUgAygLMhouZmxlZXRsb2cudjEuU2V2ZXJpdHlDb3VudBItCgt0b3BfZGV2aWNlcxgGIAMoCzIYLmZsZWV0bG9nLnYxLkRldmljZUNvdW50EiwKC3RvcF9sb2dnZXJzGAcgAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIzChJ0b3BfZXJyb3JfcGF0dGVybnMYCCADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAkgASgEEhsKE3NhbXBsZWRfZXJyb3JfY291bnQYCiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYCyABKAQSFgoOaW5jaWRlbnRfY291bnQYDCABKAQSFAoMZGV2aWNlX2NvdW50GA0gASgEEhsKE2FjdGl2ZV9kZXZpY2VfY291bnQYDiABKAQSIwoDbGFnGA8gASgLMhYuZmxlZXRsb2cudjEuSW5nZXN0TGFnIpkBCglJbmdlc3RMYWcSJAoXdW5kZWxpdmVyZWRfYmF0Y2hfY291bnQYASABKARIAIgBARIbChNwZW5kaW5nX2JhdGNoX2NvdW50GAIgASgEEi0KCm9sZGVzdF9hZ2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CGgoYX3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50IksKC0RldmljZUNvdW50EhEKCWRldmljZV9pZBgBIAEoCRIUCgxyZWNvcmRfY291bnQYAiABKAQSEwoLZXJyb3JfY291bnQYAyABKAQiMQoKVmFsdWVDb3VudBINCgV2YWx1ZRgBIAEoCRIUCgxyZWNvcmRfY291bnQYAiABKAQi3wQKFkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhIhCgVmaWVsZBgSIAEoDjISLmZsZWV0bG9nLnYxLkZpZWxkEhEKCWF0dHJpYnV0ZRgTIAEoCRIOCgZzZWFyY2gYFCABKAkSEQoJcGFnZV9zaXplGBUgASgFImAKF0xpc3RGaWVsZFZhbHVlc1Jlc3BvbnNlEicKBnZhbHVlcxgBIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSHAoUc2FtcGxlZF9yZWNvcmRfY291bnQYAiABKAQitwEKEkxpc3REZXZpY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZzZWFyY2gYAyABKAkSLQoKc2lsZW50X2ZvchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVvcmRlchgFIAEoDjIYLmZsZWV0bG9nLnYxLkRldmljZU9yZGVyEhIKCmRlc2NlbmRpbmcYBiABKAgiVAoTTGlzdERldmljZXNSZXNwb25zZRIkCgdkZXZpY2VzGAEgAygLMhMuZmxlZXRsb2cudjEuRGV2aWNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLvAwoGRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoCRIuCgpmaXJzdF9zZWVuGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2JhdGNoX2NvdW50GAQgASgEEhQKDHJlY29yZF9jb3VudBgFIAEoBBITCgtlcnJvcl9jb3VudBgGIAEoBBIZChFkZWFkX2xldHRlcl9jb3VudBgHIAEoBBITCgtlcnJvcl9zaGFyZRgIIAEoARIYChBkYXlfcmVjb3JkX2NvdW50GAkgASgEEhcKD2RheV9lcnJvcl9jb3VudBgKIAEoBBIrCgphdHRyaWJ1dGVzGAsgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYDCABKAESGAoQYnl0ZXNfcGVyX3NlY29uZBgNIAEoARIeChZkYXlfcmVjb3Jkc19wZXJfc2Vjb25kGA4gASgBEhwKFGRheV9ieXRlc19wZXJfc2Vjb25kGA8gASgBEi8KDGNsb2NrX29mZnNldBgQIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJPChBHZXREZXZpY2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIUCgxzZXNzaW9uc19tYXgYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSLBAQoRR2V0RGV2aWNlUmVzcG9uc2USIwoGZGV2aWNlGAEgASgLMhMuZmxlZXRsb2cudjEuRGV2aWNlEiYKCHNlc3Npb25zGAIgAygLMhQuZmxlZXRsb2cudjEuU2Vzc2lvbhIVCg1zZXNzaW9uX2NvdW50GAMgASgEEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCRIvCgtsYXRlc3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikwMKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9pc19zZXJ2ZXJfbmFtZWQYAiABKAgSNQoRZmlyc3RfcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEGxhc3RfcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2JhdGNoX2NvdW50GAUgASgEEhQKDHJlY29yZF9jb3VudBgGIAEoBBIsCghyZWNlaXZlZBgHIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USKQoFaG9sZXMYCCADKAsyGi5mbGVldGxvZy52MS5TZXF1ZW5jZVJhbmdlEhUKDW1pc3NpbmdfY291bnQYCSABKAQSLAoHZHJvcHBlZBgKIAMoCzIbLmZsZWV0bG9nLnYxLkRyb3BwZWRCYXRjaGVzEhUKDWRyb3BwZWRfY291bnQYCyABKAQSDgoGaXNfY3V0GAwgASgIIm4KDkRyb3BwZWRCYXRjaGVzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQSDgoGcmVhc29uGAMgASgJEi8KC3JlY2VpdmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIsCg1TZXF1ZW5jZVJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQisAEKFkxpc3REZWFkTGV0dGVyc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCSJhChdMaXN0RGVhZExldHRlcnNSZXNwb25zZRItCgxkZWFkX2xldHRlcnMYASADKAsyFy5mbGVldGxvZy52MS5EZWFkTGV0dGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL+AgoKRGVhZExldHRlchIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAQgASgJEhIKCnNlc3Npb25faWQYBSABKAkSEAoIc2VxdWVuY2UYBiABKAQSEgoFaW5kZXgYByABKA1IAIgBARIOCgZyZWFzb24YCCABKAkSCwoDcmF3GAkgASgMEhAKCHJhd19zaXplGAogASgEEi8KC3JlcGxheWVkX2F0GAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIZChFyZXBsYXllZF9iYXRjaF9pZBgMIAEoBBIUCgxyZWNvcmRfY291bnQYDSABKA0SDwoHaXNfanNvbhgOIAEoCBIQCghyYXdfdGV4dBgPIAEoCUIICgZfaW5kZXgivAEKFExpc3RJbmNpZGVudHNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkSDAoEa2luZBgGIAEoCSJaChVMaXN0SW5jaWRlbnRzUmVzcG9uc2USKAoJaW5jaWRlbnRzGAEgAygLMhUuZmxlZXRsb2cudjEuSW5jaWRlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIosBCghJbmNpZGVudBIKCgJpZBgBIAEoBBIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRraW5kGAMgASgJEhEKCWRldmljZV9pZBgEIAEoCRIoCgdkZXRhaWxzGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCpdCglUYWlsU3RhdGUSGgoWVEFJTF9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFRBSUxfU1RBVEVfRk9MTE9XSU5HEAESGgoWVEFJTF9TVEFURV9JTlRFUlJVUFRFRBACKn4KC0NvdW50TWV0aG9kEhwKGENPVU5UX01FVEhPRF9VTlNQRUNJRklFRBAAEhsKF0NPVU5UX01FVEhPRF9TVEFUSVNUSUNTEAESGAoUQ09VTlRfTUVUSE9EX0NPVU5URUQQAhIaChZDT1VOVF9NRVRIT0RfRVNUSU1BVEVEEAMqdAoFRmllbGQSFQoRRklFTERfVU5TUEVDSUZJRUQQABITCg9GSUVMRF9ERVZJQ0VfSUQQARIQCgxGSUVMRF9MT0dHRVIQAhIYChRGSUVMRF9BVFRSSUJVVEVfTkFNRRADEhMKD0ZJRUxEX0FUVFJJQlVURRAEKr4BCgtEZXZpY2VPcmRlchIcChhERVZJQ0VfT1JERVJfVU5TUEVDSUZJRUQQABIaChZERVZJQ0VfT1JERVJfREVWSUNFX0lEEAESGgoWREVWSUNFX09SREVSX0xBU1RfU0VFThACEh0KGURFVklDRV9PUkRFUl9SRUNPUkRfQ09VTlQQAxIcChhERVZJQ0VfT1JERVJfRVJST1JfQ09VTlQQBBIcChhERVZJQ0VfT1JERVJfRVJST1JfU0hBUkUQBTKuBgoMUXVlcnlTZXJ2aWNlEkwKCExpc3RMb2dzEhwuZmxlZXRsb2cudjEuTGlzdExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuTGlzdExvZ3NSZXNwb25zZSIDkAIBEk4KCFRhaWxMb2dzEhwuZmxlZXRsb2cudjEuVGFpbExvZ3NSZXF1ZXN0Gh0uZmxlZXRsb2cudjEuVGFpbExvZ3NSZXNwb25zZSIDkAIBMAESWAoMR2V0SGlzdG9ncmFtEiAuZmxlZXRsb2cudjEuR2V0SGlzdG9ncmFtUmVxdWVzdBohLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlc3BvbnNlIgOQAgESWwoNR2V0U3RhdGlzdGljcxIhLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXF1ZXN0GiIuZmxlZXRsb2cudjEuR2V0U3RhdGlzdGljc1Jlc3BvbnNlIgOQAgESYQoPTGlzdEZpZWxkVmFsdWVzEiMuZmxlZXRsb2cudjEuTGlzdEZpZWxkVmFsdWVzUmVxdWVzdBokLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1Jlc3BvbnNlIgOQAgESVQoLTGlzdERldmljZXMSHy5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1JlcXVlc3QaIC5mbGVldGxvZy52MS5MaXN0RGV2aWNlc1Jlc3BvbnNlIgOQAgESTwoJR2V0RGV2aWNlEh0uZmxlZXRsb2cudjEuR2V0RGV2aWNlUmVxdWVzdBoeLmZsZWV0bG9nLnYxLkdldERldmljZVJlc3BvbnNlIgOQAgESYQoPTGlzdERlYWRMZXR0ZXJzEiMuZmxlZXRsb2cudjEuTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBokLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1Jlc3BvbnNlIgOQAgESWwoNTGlzdEluY2lkZW50cxIhLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXF1ZXN0GiIuZmxlZXRsb2cudjEuTGlzdEluY2lkZW50c1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEizQQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCBIPCgdleHBsYWluGBMgASgIIkAKEkF0dHJpYnV0ZUNvbmRpdGlvbhIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQFCCAoGX3ZhbHVlIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlgKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRITCgtkdXJhdGlvbl9tcxgDIAEoARIMCgRwbGFuGAQgAygJIuUCCghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAMgASgJEhIKCnNlc3Npb25faWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDQoFaW5kZXgYBiABKA0SJwoIc2V2ZXJpdHkYByABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRI5CgphdHRyaWJ1dGVzGAogAygLMiUuZmxlZXRsb2cudjEuTG9nRW50cnkuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqMECg9UYWlsTG9nc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEgwKBGxhc3QYBiABKAUSFAoMcmVzdW1lX3Rva2VuGAcgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbiLVAQoQVGFpbExvZ3NSZXNwb25zZRInCgRsb2dzGAEgASgLMhcuZmxlZXRsb2cudjEuVGFpbGVkTG9nc0gAEisKB3NraXBwZWQYAiABKAsyGC5mbGVldGxvZy52MS5UYWlsU2tpcHBlZEgAEiMKA2dhcBgDIAEoCzIULmZsZWV0bG9nLnYxLlRhaWxHYXBIABInCgVzdGF0ZRgEIAEoDjIWLmZsZWV0bG9nLnYxLlRhaWxTdGF0ZUgAEhQKDHJlc3VtZV90b2tlbhgFIAEoCUIHCgVldmVudCIxCgpUYWlsZWRMb2dzEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeSIjCgtUYWlsU2tpcHBlZBIUCgxyZWNvcmRfY291bnQYASABKAQidwoHVGFpbEdhcBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAMgASgJIpgEChNHZXRIaXN0b2dyYW1SZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SEwoLYnVja2V0c19tYXgYEiABKAUikwIKFEdldEhpc3RvZ3JhbVJlc3BvbnNlEi0KB2J1Y2tldHMYASADKAsyHC5mbGVldGxvZy52MS5IaXN0b2dyYW1CdWNrZXQSFgoOYnVja2V0X3NlY29uZHMYAiABKA0SLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBm1ldGhvZBgFIAEoDjIYLmZsZWV0bG9nLnYxLkNvdW50TWV0aG9kEhYKDnNhbXBsZV9kaXZpc29yGAYgASgNEhQKDHJlY29yZF9jb3VudBgHIAEoBCJtCg9IaXN0b2dyYW1CdWNrZXQSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGY291bnRzGAIgAygLMhouZmxlZXRsb2cudjEuU2V2ZXJpdHlDb3VudCJOCg1TZXZlcml0eUNvdW50EicKCHNldmVyaXR5GAEgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFAoMcmVjb3JkX2NvdW50GAIgASgEIoUBChRHZXRTdGF0aXN0aWNzUmVxdWVzdBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdG9wX21heBgDIAEoBSKvBAoVR2V0U3RhdGlzdGljc1Jlc3BvbnNlEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWNvcmRfY291bnQYAyABKAQSGgoScmVjb3Jkc19wZXJfc2Vjb25kGAQgASgBEi4KCnNldmVyaXRpZXMYBSADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ei0KC3RvcF9kZXZpY2VzGAYgAygLMhguZmxlZXRsb2cudjEuRGV2aWNlQ291bnQSLAoLdG9wX2xvZ2dlcnMYByADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EjMKEnRvcF9lcnJvcl9wYXR0ZXJucxgIIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSHAoUc2FtcGxlZF9yZWNvcmRfY291bnQYCSABKAQSGwoTc2FtcGxlZF9lcnJvcl9jb3VudBgKIAEoBBIZChFkZWFkX2xldHRlcl9jb3VudBgLIAEoBBIWCg5pbmNpZGVudF9jb3VudBgMIAEoBBIUCgxkZXZpY2VfY291bnQYDSABKAQSGwoTYWN0aXZlX2RldmljZV9jb3VudBgOIAEoBBIjCgNsYWcYDyABKAsyFi5mbGVldGxvZy52MS5Jbmdlc3RMYWcimQEKCUluZ2VzdExhZxIkChd1bmRlbGl2ZXJlZF9iYXRjaF9jb3VudBgBIAEoBEgAiAEBEhsKE3BlbmRpbmdfYmF0Y2hfY291bnQYAiABKAQSLQoKb2xkZXN0X2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIaChhfdW5kZWxpdmVyZWRfYmF0Y2hfY291bnQiSwoLRGV2aWNlQ291bnQSEQoJZGV2aWNlX2lkGAEgASgJEhQKDHJlY29yZF9jb3VudBgCIAEoBBITCgtlcnJvcl9jb3VudBgDIAEoBCIxCgpWYWx1ZUNvdW50Eg0KBXZhbHVlGAEgASgJEhQKDHJlY29yZF9jb3VudBgCIAEoBCLfBAoWTGlzdEZpZWxkVmFsdWVzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEiEKBWZpZWxkGBIgASgOMhIuZmxlZXRsb2cudjEuRmllbGQSEQoJYXR0cmlidXRlGBMgASgJEg4KBnNlYXJjaBgUIAEoCRIRCglwYWdlX3NpemUYFSABKAUiYAoXTGlzdEZpZWxkVmFsdWVzUmVzcG9uc2USJwoGdmFsdWVzGAEgAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgCIAEoBCK3AQoSTGlzdERldmljZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnNlYXJjaBgDIAEoCRItCgpzaWxlbnRfZm9yGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBW9yZGVyGAUgASgOMhguZmxlZXRsb2cudjEuRGV2aWNlT3JkZXISEgoKZGVzY2VuZGluZxgGIAEoCCJUChNMaXN0RGV2aWNlc1Jlc3BvbnNlEiQKB2RldmljZXMYASADKAsyEy5mbGVldGxvZy52MS5EZXZpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIu8DCgZEZXZpY2USEQoJZGV2aWNlX2lkGAEgASgJEi4KCmZpcnN0X3NlZW4YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBCABKAQSFAoMcmVjb3JkX2NvdW50GAUgASgEEhMKC2Vycm9yX2NvdW50GAYgASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAcgASgEEhMKC2Vycm9yX3JhdGlvGAggASgBEhgKEGRheV9yZWNvcmRfY291bnQYCSABKAQSFwoPZGF5X2Vycm9yX2NvdW50GAogASgEEisKCmF0dHJpYnV0ZXMYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhoKEnJlY29yZHNfcGVyX3NlY29uZBgMIAEoARIYChBieXRlc19wZXJfc2Vjb25kGA0gASgBEh4KFmRheV9yZWNvcmRzX3Blcl9zZWNvbmQYDiABKAESHAoUZGF5X2J5dGVzX3Blcl9zZWNvbmQYDyABKAESLwoMY2xvY2tfb2Zmc2V0GBAgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIk8KEEdldERldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhQKDHNlc3Npb25zX21heBgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIsEBChFHZXREZXZpY2VSZXNwb25zZRIjCgZkZXZpY2UYASABKAsyEy5mbGVldGxvZy52MS5EZXZpY2USJgoIc2Vzc2lvbnMYAiADKAsyFC5mbGVldGxvZy52MS5TZXNzaW9uEhUKDXNlc3Npb25fY291bnQYAyABKAQSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJEi8KC2xhdGVzdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKcAwoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhoKEmlzX3NlcnZlcl9hc3NpZ25lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBBIsCgdkcm9wcGVkGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBBIUCgxpc190cnVuY2F0ZWQYDCABKAgibgoORHJvcHBlZEJhdGNoZXMSDQoFZmlyc3QYASABKAQSDAoEbGFzdBgCIAEoBBIOCgZyZWFzb24YAyABKAkSLwoLcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki/gIKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBBIvCgtyZXBsYXllZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRcmVwbGF5ZWRfYmF0Y2hfaWQYDCABKAQSFAoMcmVjb3JkX2NvdW50GA0gASgNEg8KB2lzX2pzb24YDiABKAgSEAoIcmF3X3RleHQYDyABKAlCCAoGX2luZGV4IrwBChRMaXN0SW5jaWRlbnRzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJEgwKBGtpbmQYBiABKAkiWgoVTGlzdEluY2lkZW50c1Jlc3BvbnNlEigKCWluY2lkZW50cxgBIAMoCzIVLmZsZWV0bG9nLnYxLkluY2lkZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKLAQoISW5jaWRlbnQSCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIRCglkZXZpY2VfaWQYBCABKAkSKAoHZGV0YWlscxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QqXQoJVGFpbFN0YXRlEhoKFlRBSUxfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRUQUlMX1NUQVRFX0ZPTExPV0lORxABEhoKFlRBSUxfU1RBVEVfSU5URVJSVVBURUQQAip+CgtDb3VudE1ldGhvZBIcChhDT1VOVF9NRVRIT0RfVU5TUEVDSUZJRUQQABIbChdDT1VOVF9NRVRIT0RfU1RBVElTVElDUxABEhgKFENPVU5UX01FVEhPRF9DT1VOVEVEEAISGgoWQ09VTlRfTUVUSE9EX0VTVElNQVRFRBADKnQKBUZpZWxkEhUKEUZJRUxEX1VOU1BFQ0lGSUVEEAASEwoPRklFTERfREVWSUNFX0lEEAESEAoMRklFTERfTE9HR0VSEAISGAoURklFTERfQVRUUklCVVRFX05BTUUQAxITCg9GSUVMRF9BVFRSSUJVVEUQBCq+AQoLRGV2aWNlT3JkZXISHAoYREVWSUNFX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWREVWSUNFX09SREVSX0RFVklDRV9JRBABEhoKFkRFVklDRV9PUkRFUl9MQVNUX1NFRU4QAhIdChlERVZJQ0VfT1JERVJfUkVDT1JEX0NPVU5UEAMSHAoYREVWSUNFX09SREVSX0VSUk9SX0NPVU5UEAQSHAoYREVWSUNFX09SREVSX0VSUk9SX1JBVElPEAUyrgYKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJOCghUYWlsTG9ncxIcLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVzcG9uc2UiA5ACATABElgKDEdldEhpc3RvZ3JhbRIgLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlcXVlc3QaIS5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXNwb25zZSIDkAIBElsKDUdldFN0YXRpc3RpY3MSIS5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEmEKD0xpc3RGaWVsZFZhbHVlcxIjLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXNwb25zZSIDkAIBElUKC0xpc3REZXZpY2VzEh8uZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXF1ZXN0GiAuZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXNwb25zZSIDkAIBEk8KCUdldERldmljZRIdLmZsZWV0bG9nLnYxLkdldERldmljZVJlcXVlc3QaHi5mbGVldGxvZy52MS5HZXREZXZpY2VSZXNwb25zZSIDkAIBEmEKD0xpc3REZWFkTGV0dGVycxIjLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXNwb25zZSIDkAIBElsKDUxpc3RJbmNpZGVudHMSIS5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * Which records to list. All conditions hold at once. Fields 1 to 5 and 8 to
- * 17 are the filter, the same in every request that has one.
+ * Selects records. A record must meet all conditions. Fields 1 to 5 and 8 to
+ * 17 are the filter, and are the same in every request that has one.
  *
  * @generated from message fleetlog.v1.ListLogsRequest
  */
 export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
   /**
-   * Only this device. Empty, with device_ids empty too: the whole fleet.
+   * Only this device. The whole fleet if device_ids is empty too.
    *
    * @generated from field: string device_id = 1;
    */
@@ -45,55 +45,54 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
   startTime?: Timestamp | undefined;
 
   /**
-   * Only records that happened before this time. Not set: 10 min after now,
-   * as the first page is read; records that are dated later, by a device whose
-   * clock is ahead, are listed when they are asked for by a later end_time.
+   * Only records that happened before this time. Default: 10 min after the
+   * first page is read. For records dated later, by a device whose clock is
+   * ahead, set a later end_time.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * Only records whose message contains this text, whatever its case; at most
-   * 256 UTF-16 units, which is what JavaScript and Java count: most
-   * characters are one, most emoji two.
+   * Only records whose message contains this text, case-insensitive; at most
+   * 256 UTF-16 code units, as JavaScript and Java count them.
    *
    * @generated from field: string text = 5;
    */
   text: string;
 
   /**
-   * How many records to return at most: 1 to 1,000. 0: 100. A page of large
-   * records is shorter, because it ends at 4 MiB: only an empty
-   * next_page_token says that a page is the last.
+   * Maximum number of records: 1 to 1,000; default 100. A page ends at 4 MiB,
+   * so a page of large records is shorter: only an empty next_page_token marks
+   * the last page.
    *
    * @generated from field: int32 page_size = 6;
    */
   pageSize: number;
 
   /**
-   * next_page_token of the page before, for the same query. Empty: the first.
+   * next_page_token of the previous page of the same query. Empty: first page.
    *
    * @generated from field: string page_token = 7;
    */
   pageToken: string;
 
   /**
-   * Only these devices, at most 100, and the one of device_id.
+   * Only these devices, at most 100, in addition to device_id.
    *
    * @generated from field: repeated string device_ids = 8;
    */
   deviceIds: string[];
 
   /**
-   * Only records of exactly these severities.
+   * Only records with one of these severities.
    *
    * @generated from field: repeated fleetlog.v1.Severity severities = 9;
    */
   severities: Severity[];
 
   /**
-   * Only records whose logger begins with this; at most 256 UTF-16 units.
+   * Only records whose logger starts with this; at most 256 UTF-16 code units.
    *
    * @generated from field: string logger_prefix = 10;
    */
@@ -101,16 +100,16 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
 
   /**
    * Only records with all of these attributes; at most 8. As a query
-   * parameter "name=value", or "name" for any value; a "=" or "\" in the name
-   * stands behind a "\".
+   * parameter "name=value", or "name" for any value; escape "=" and "\" in the
+   * name with "\".
    *
    * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
    */
   attributes: AttributeCondition[];
 
   /**
-   * Only records whose message contains each of these words, in any order and
-   * whatever their case; at most 8 words, apart by spaces, and 256 UTF-16
+   * Only records whose message contains all of these words, in any order,
+   * case-insensitive; at most 8 words, separated by spaces, and 256 UTF-16 code
    * units.
    *
    * @generated from field: string words = 12;
@@ -118,50 +117,51 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
   words: string;
 
   /**
-   * Only this session of the one device asked for.
+   * Only this session. Requires exactly one device.
    *
    * @generated from field: string session_id = 13;
    */
   sessionId: string;
 
   /**
-   * Only records of other devices than these, at most 100.
+   * Excludes the records of these devices, at most 100.
    *
    * @generated from field: repeated string excluded_device_ids = 14;
    */
   excludedDeviceIds: string[];
 
   /**
-   * Only records whose logger begins with none of these, at most 8.
+   * Excludes records whose logger starts with one of these, at most 8.
    *
    * @generated from field: repeated string excluded_logger_prefixes = 15;
    */
   excludedLoggerPrefixes: string[];
 
   /**
-   * Only records whose message does not contain this text, whatever its case.
+   * Excludes records whose message contains this text, case-insensitive.
    *
    * @generated from field: string excluded_text = 16;
    */
   excludedText: string;
 
   /**
-   * Only records that fulfil none of these; at most 8. Written as attributes.
+   * Excludes records that meet one of these; at most 8. As a query parameter,
+   * see attributes.
    *
    * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
    */
   excludedAttributes: AttributeCondition[];
 
   /**
-   * The oldest records first instead of the newest.
+   * Lists the oldest records first instead of the newest.
    *
    * @generated from field: bool oldest_first = 18;
    */
   oldestFirst: boolean;
 
   /**
-   * Also tell how PostgreSQL found this page. Every statement then runs twice,
-   * within the time that a query may take, and the answer is never cached.
+   * Returns the SQL statements and their plans, too. Every statement then runs
+   * twice, within the query timeout, and the response is not cached.
    *
    * @generated from field: bool explain = 19;
    */
@@ -176,20 +176,20 @@ export const ListLogsRequestSchema: GenMessage<ListLogsRequest> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 0);
 
 /**
- * What is asked of one attribute of a record.
+ * A condition on one attribute of a record.
  *
  * @generated from message fleetlog.v1.AttributeCondition
  */
 export type AttributeCondition = Message<"fleetlog.v1.AttributeCondition"> & {
   /**
-   * Its name; at most 128 bytes.
+   * The name of the attribute; at most 128 bytes.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Its whole value. Not set: any value, as long as the attribute is there.
+   * The exact value. Not set: the attribute exists, with any value.
    *
    * @generated from field: optional string value = 2;
    */
@@ -217,14 +217,14 @@ export type ListLogsResponse = Message<"fleetlog.v1.ListLogsResponse"> & {
   logs: LogEntry[];
 
   /**
-   * Asks for the next page. Empty: this is the last.
+   * The page_token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
 
   /**
-   * Only when it was asked for.
+   * Only if the request set explain.
    *
    * @generated from field: fleetlog.v1.Explanation explanation = 3;
    */
@@ -239,13 +239,13 @@ export const ListLogsResponseSchema: GenMessage<ListLogsResponse> = /*@__PURE__*
   messageDesc(file_fleetlog_v1_query, 2);
 
 /**
- * How PostgreSQL found a page.
+ * The SQL statements of a page.
  *
  * @generated from message fleetlog.v1.Explanation
  */
 export type Explanation = Message<"fleetlog.v1.Explanation"> & {
   /**
-   * The statements in the order in which they ran; the first 20 at most, and
+   * The statements in the order in which they ran; at most the first 20, and
    * 256 Ki characters.
    *
    * @generated from field: repeated fleetlog.v1.ExplainedStatement statements = 1;
@@ -253,7 +253,7 @@ export type Explanation = Message<"fleetlog.v1.Explanation"> & {
   statements: ExplainedStatement[];
 
   /**
-   * How many statements ran in all.
+   * The total number of statements.
    *
    * @generated from field: uint32 statement_count = 2;
    */
@@ -268,20 +268,20 @@ export const ExplanationSchema: GenMessage<Explanation> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 3);
 
 /**
- * One statement, and what PostgreSQL did for it.
+ * One statement and its plan.
  *
  * @generated from message fleetlog.v1.ExplainedStatement
  */
 export type ExplainedStatement = Message<"fleetlog.v1.ExplainedStatement"> & {
   /**
-   * The text; beyond 8,192 characters cut, with "…" at the end.
+   * The text; truncated to 8,192 characters, with "…" at the end.
    *
    * @generated from field: string sql = 1;
    */
   sql: string;
 
   /**
-   * The values of $1, $2 and so on, as JSON; at most 200, each cut beyond 200
+   * The values of $1, $2 and so on, as JSON; at most 200, each truncated to 200
    * characters.
    *
    * @generated from field: repeated string parameters = 2;
@@ -289,15 +289,15 @@ export type ExplainedStatement = Message<"fleetlog.v1.ExplainedStatement"> & {
   parameters: string[];
 
   /**
-   * How long it took, from the gateway and back.
+   * The duration in milliseconds, as the gateway measured it.
    *
-   * @generated from field: double milliseconds = 3;
+   * @generated from field: double duration_ms = 3;
    */
-  milliseconds: number;
+  durationMs: number;
 
   /**
-   * The lines of EXPLAIN (ANALYZE, BUFFERS OFF), of a second run; at most 200,
-   * each cut beyond 500 characters.
+   * The lines of EXPLAIN (ANALYZE, BUFFERS OFF), from a second run; at most
+   * 200, each truncated to 500 characters.
    *
    * @generated from field: repeated string plan = 4;
    */
@@ -332,43 +332,43 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
   receivedAt?: Timestamp | undefined;
 
   /**
-   * Who sent it.
+   * The device.
    *
    * @generated from field: string device_id = 3;
    */
   deviceId: string;
 
   /**
-   * The session it was sent in. A name that begins with "~" was given by the
-   * server to a sender without state.
+   * The session. One that starts with "~" was assigned by a server, for a
+   * sender without state.
    *
    * @generated from field: string session_id = 4;
    */
   sessionId: string;
 
   /**
-   * The number of its batch in the session.
+   * The sequence of its batch in the session.
    *
    * @generated from field: uint64 sequence = 5;
    */
   sequence: bigint;
 
   /**
-   * Its place in the batch, from 0.
+   * Its index in the batch, from 0.
    *
    * @generated from field: uint32 index = 6;
    */
   index: number;
 
   /**
-   * How much it matters.
+   * The severity.
    *
    * @generated from field: fleetlog.v1.Severity severity = 7;
    */
   severity: Severity;
 
   /**
-   * The part of the device's software that spoke.
+   * The component that logged.
    *
    * @generated from field: string logger = 8;
    */
@@ -382,7 +382,7 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
   message: string;
 
   /**
-   * What else is known, by name.
+   * Structured data, by key.
    *
    * @generated from field: map<string, string> attributes = 10;
    */
@@ -397,7 +397,7 @@ export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 5);
 
 /**
- * Which records to follow. Fields 1 to 17 as in ListLogsRequest.
+ * Selects the records to stream. Fields 1 to 17 as in ListLogsRequest.
  *
  * @generated from message fleetlog.v1.TailLogsRequest
  */
@@ -424,9 +424,8 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
   startTime?: Timestamp | undefined;
 
   /**
-   * By the device's clock, not by arrival. Not set: the last records end 10
-   * min after now, as in ListLogsRequest; what arrives is sent whatever its
-   * time.
+   * By the device's clock, not by arrival. Default: 10 min after now for the
+   * last records, as in ListLogsRequest, and no end for records that arrive.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
@@ -440,19 +439,19 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
   text: string;
 
   /**
-   * How many of the newest records to send first: 0 to 1,000. They are those
-   * with the newest times of all that was acknowledged before, stored or not;
+   * How many of the newest records to send first: 0 to 1,000. They have the
+   * newest times of all records acknowledged before the call, stored or not;
    * fewer when they are large, 4 MiB in all. Also sent after a gap, where some
-   * may come a second time.
+   * may repeat.
    *
    * @generated from field: int32 last = 6;
    */
   last: number;
 
   /**
-   * The resume_token of the last message that was received: goes on behind
-   * it, without gap and repeat, at any gateway; last then counts only after a
-   * gap. Any filter will do. Over HTTP also the header Last-Event-ID.
+   * The resume_token of the last message received. The stream continues after
+   * it, without gap or repeat, at any gateway; last then applies only after a
+   * gap. The filter may differ. Over HTTP also as the header Last-Event-ID.
    *
    * @generated from field: string resume_token = 7;
    */
@@ -537,21 +536,20 @@ export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 6);
 
 /**
- * One message of a tail. One without any of the events is a heartbeat: at
- * least every 15 s there is a message.
+ * One message of a live tail. Idle streams get an empty message every 15 s as a
+ * heartbeat.
  *
  * @generated from message fleetlog.v1.TailLogsResponse
  */
 export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
   /**
-   * What there is to say. As Server-Sent Events these are events by these
-   * names, and "heartbeat".
+   * The event. Server-Sent Events have these names, and "heartbeat".
    *
    * @generated from oneof fleetlog.v1.TailLogsResponse.event
    */
   event: {
     /**
-     * Records that arrived, or the last ones before.
+     * Records that arrived, or the last records before the call.
      *
      * @generated from field: fleetlog.v1.TailedLogs logs = 1;
      */
@@ -559,7 +557,7 @@ export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
     case: "logs";
   } | {
     /**
-     * Records that were left out here.
+     * Records were skipped at this position.
      *
      * @generated from field: fleetlog.v1.TailSkipped skipped = 2;
      */
@@ -567,7 +565,7 @@ export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
     case: "skipped";
   } | {
     /**
-     * Records may be missing here.
+     * Records may be missing at this position.
      *
      * @generated from field: fleetlog.v1.TailGap gap = 3;
      */
@@ -575,7 +573,7 @@ export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
     case: "gap";
   } | {
     /**
-     * How the tail stands from now on.
+     * The state of the stream from now on.
      *
      * @generated from field: fleetlog.v1.TailState state = 4;
      */
@@ -584,7 +582,7 @@ export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Where the tail stands after this message. Remember the last one received.
+   * The position after this message. Keep the last one, to resume.
    *
    * @generated from field: string resume_token = 5;
    */
@@ -599,7 +597,7 @@ export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*
   messageDesc(file_fleetlog_v1_query, 7);
 
 /**
- * Records in the order of a tail.
+ * Records of a live tail, in order.
  *
  * @generated from message fleetlog.v1.TailedLogs
  */
@@ -620,13 +618,13 @@ export const TailedLogsSchema: GenMessage<TailedLogs> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 8);
 
 /**
- * This client was too slow, and the gateway keeps only so much for it.
+ * The client read too slowly, and the gateway's buffer for it was full.
  *
  * @generated from message fleetlog.v1.TailSkipped
  */
 export type TailSkipped = Message<"fleetlog.v1.TailSkipped"> & {
   /**
-   * So many records that match the filter were left out. ListLogs has them.
+   * How many matching records were skipped. ListLogs returns them.
    *
    * @generated from field: uint64 record_count = 1;
    */
@@ -641,27 +639,28 @@ export const TailSkippedSchema: GenMessage<TailSkipped> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 9);
 
 /**
- * The tail cannot tell whether it is complete here.
+ * A break in the live tail: records between start_time and end_time may be
+ * missing.
  *
  * @generated from message fleetlog.v1.TailGap
  */
 export type TailGap = Message<"fleetlog.v1.TailGap"> & {
   /**
-   * Nothing is missing that was received before this.
+   * Every record received before this time was sent.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 1;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Nothing is missing that was received after this.
+   * Every record received after this time will be sent.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * Why, for a person.
+   * The reason, for people.
    *
    * @generated from field: string reason = 3;
    */
@@ -676,7 +675,7 @@ export const TailGapSchema: GenMessage<TailGap> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 10);
 
 /**
- * Which records to count. Fields 1 to 17 as in ListLogsRequest.
+ * Selects the records to count. Fields 1 to 17 as in ListLogsRequest.
  *
  * @generated from message fleetlog.v1.GetHistogramRequest
  */
@@ -696,16 +695,16 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
   minSeverity: Severity;
 
   /**
-   * The first moment that counts. Not set: 24 hours before end_time, or before
-   * now if that is earlier.
+   * The start of the range, inclusive. Default: 24 hours before end_time, or
+   * before now if that is earlier.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 3;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * The first moment that no longer counts. Not set: 10 min after now, to the
-   * next whole minute, as in ListLogsRequest.
+   * The end of the range, exclusive. Default: 10 min after now, rounded up to a
+   * whole minute, as in ListLogsRequest.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
@@ -789,9 +788,9 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
   excludedAttributes: AttributeCondition[];
 
   /**
-   * How many buckets at most: 1 to 1,000. 0: 100. Their width is the
-   * smallest of 1, 2, 5, 10, 15 and 30 s, 1, 2, 5, 10, 15 and 30 min, 1, 2, 3,
-   * 6 and 12 h, and whole days, that needs no more.
+   * Maximum number of buckets: 1 to 1,000; default 100. The bucket width is the
+   * smallest that fits, of 1, 2, 5, 10, 15 and 30 s, 1, 2, 5, 10, 15 and 30
+   * min, 1, 2, 3, 6 and 12 h, and whole days.
    *
    * @generated from field: int32 buckets_max = 18;
    */
@@ -806,50 +805,50 @@ export const GetHistogramRequestSchema: GenMessage<GetHistogramRequest> = /*@__P
   messageDesc(file_fleetlog_v1_query, 11);
 
 /**
- * How many records there are by time and severity.
+ * Record counts by time and severity.
  *
  * @generated from message fleetlog.v1.GetHistogramResponse
  */
 export type GetHistogramResponse = Message<"fleetlog.v1.GetHistogramResponse"> & {
   /**
-   * The buckets that hold a record, by time.
+   * The buckets that are not empty, by time.
    *
    * @generated from field: repeated fleetlog.v1.HistogramBucket buckets = 1;
    */
   buckets: HistogramBucket[];
 
   /**
-   * Seconds from the start of one bucket to the next. Buckets start at whole
-   * multiples of this since 1970-01-01T00:00:00Z.
+   * The bucket width in seconds. Buckets start at multiples of it since
+   * 1970-01-01T00:00:00Z.
    *
    * @generated from field: uint32 bucket_seconds = 2;
    */
   bucketSeconds: number;
 
   /**
-   * The start of the range counted, from which on the first bucket counts.
+   * The start of the range. The first bucket counts from here.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 3;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * The end of the range counted, up to which the last bucket counts.
+   * The end of the range. The last bucket counts up to here.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * How the counts came about.
+   * How the counts were obtained.
    *
    * @generated from field: fleetlog.v1.CountMethod method = 5;
    */
   method: CountMethod;
 
   /**
-   * With COUNT_METHOD_ESTIMATED: of this many batches one was counted, and
-   * its records as so many. Otherwise 1.
+   * With COUNT_METHOD_ESTIMATED: one of this many batches was counted, and the
+   * counts are multiplied by it. Otherwise 1.
    *
    * @generated from field: uint32 sample_divisor = 6;
    */
@@ -871,20 +870,20 @@ export const GetHistogramResponseSchema: GenMessage<GetHistogramResponse> = /*@_
   messageDesc(file_fleetlog_v1_query, 12);
 
 /**
- * The records of one stretch of time.
+ * One bucket of a histogram.
  *
  * @generated from message fleetlog.v1.HistogramBucket
  */
 export type HistogramBucket = Message<"fleetlog.v1.HistogramBucket"> & {
   /**
-   * Where it starts.
+   * The start of the bucket.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 1;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * The severities it has, in their order.
+   * The counts by severity, ascending; without zeros.
    *
    * @generated from field: repeated fleetlog.v1.SeverityCount counts = 2;
    */
@@ -899,7 +898,7 @@ export const HistogramBucketSchema: GenMessage<HistogramBucket> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 13);
 
 /**
- * How many records of one severity.
+ * The number of records of one severity.
  *
  * @generated from message fleetlog.v1.SeverityCount
  */
@@ -912,7 +911,7 @@ export type SeverityCount = Message<"fleetlog.v1.SeverityCount"> & {
   severity: Severity;
 
   /**
-   * How many.
+   * The number of records.
    *
    * @generated from field: uint64 record_count = 2;
    */
@@ -927,29 +926,29 @@ export const SeverityCountSchema: GenMessage<SeverityCount> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 14);
 
 /**
- * What to sum up.
+ * Selects the range of the statistics.
  *
  * @generated from message fleetlog.v1.GetStatisticsRequest
  */
 export type GetStatisticsRequest = Message<"fleetlog.v1.GetStatisticsRequest"> & {
   /**
-   * The first moment that counts. Not set: one hour before end_time, or before
-   * now if that is earlier.
+   * The start of the range, inclusive. Default: one hour before end_time, or
+   * before now if that is earlier.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 1;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * The first moment that no longer counts. Not set: 10 min after now, to the
-   * next whole minute, as in ListLogsRequest.
+   * The end of the range, exclusive. Default: 10 min after now, rounded up to a
+   * whole minute, as in ListLogsRequest.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 2;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * How many devices, loggers and patterns to name at most: 1 to 100. 0: 10.
+   * Maximum number of devices, loggers and patterns: 1 to 100; default 10.
    *
    * @generated from field: int32 top_max = 3;
    */
@@ -964,7 +963,7 @@ export const GetStatisticsRequestSchema: GenMessage<GetStatisticsRequest> = /*@_
   messageDesc(file_fleetlog_v1_query, 15);
 
 /**
- * The fleet in numbers.
+ * Fleet statistics.
  *
  * @generated from message fleetlog.v1.GetStatisticsResponse
  */
@@ -984,14 +983,14 @@ export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse">
   endTime?: Timestamp | undefined;
 
   /**
-   * Records that happened in the range, exactly.
+   * Records that happened in the range; exact.
    *
    * @generated from field: uint64 record_count = 3;
    */
   recordCount: bigint;
 
   /**
-   * record_count per second of the range, as far as it is over.
+   * record_count per second, over the part of the range that has passed.
    *
    * @generated from field: double records_per_second = 4;
    */
@@ -1005,59 +1004,59 @@ export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse">
   severities: SeverityCount[];
 
   /**
-   * The devices that sent most, by what arrived in the hours that touch the
-   * range.
+   * The devices with the most records, counted over the whole hours of arrival
+   * that overlap the range.
    *
    * @generated from field: repeated fleetlog.v1.DeviceCount top_devices = 6;
    */
   topDevices: DeviceCount[];
 
   /**
-   * The loggers that spoke most, among the newest sampled_record_count
-   * records of the range.
+   * The loggers with the most records, in a sample: the newest
+   * sampled_record_count records of the range.
    *
    * @generated from field: repeated fleetlog.v1.ValueCount top_loggers = 7;
    */
   topLoggers: ValueCount[];
 
   /**
-   * The most frequent messages of severity ERROR and above, with "#" for
-   * numbers and ids, among the newest sampled_error_count of the range.
+   * The most frequent messages of severity ERROR and above, with numbers and
+   * ids replaced by "#", among the newest sampled_error_count of the range.
    *
    * @generated from field: repeated fleetlog.v1.ValueCount top_error_patterns = 8;
    */
   topErrorPatterns: ValueCount[];
 
   /**
-   * How many records top_loggers was made of.
+   * The sample size of top_loggers.
    *
    * @generated from field: uint64 sampled_record_count = 9;
    */
   sampledRecordCount: bigint;
 
   /**
-   * How many records top_error_patterns was made of.
+   * The sample size of top_error_patterns.
    *
    * @generated from field: uint64 sampled_error_count = 10;
    */
   sampledErrorCount: bigint;
 
   /**
-   * What was put into dead_letters in the range.
+   * Dead letters added in the range.
    *
    * @generated from field: uint64 dead_letter_count = 11;
    */
   deadLetterCount: bigint;
 
   /**
-   * What was put into incidents in the range.
+   * Incidents added in the range.
    *
    * @generated from field: uint64 incident_count = 12;
    */
   incidentCount: bigint;
 
   /**
-   * Devices that ever sent a batch.
+   * All devices.
    *
    * @generated from field: uint64 device_count = 13;
    */
@@ -1071,7 +1070,7 @@ export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse">
   activeDeviceCount: bigint;
 
   /**
-   * How far behind the consumers are now. Not set: Redis cannot be asked.
+   * The current ingest lag. Not set: Redis is unreachable.
    *
    * @generated from field: fleetlog.v1.IngestLag lag = 15;
    */
@@ -1086,27 +1085,28 @@ export const GetStatisticsResponseSchema: GenMessage<GetStatisticsResponse> = /*
   messageDesc(file_fleetlog_v1_query, 16);
 
 /**
- * How far the consumers are behind.
+ * How far the consumers are behind the devices.
  *
  * @generated from message fleetlog.v1.IngestLag
  */
 export type IngestLag = Message<"fleetlog.v1.IngestLag"> & {
   /**
-   * Batches that no consumer has read. An upper bound while a long backlog is read after a restart of Redis.
+   * Batches that no consumer has read yet. An upper bound after a restart of
+   * Redis, until a long backlog is read.
    *
    * @generated from field: optional uint64 undelivered_batch_count = 1;
    */
   undeliveredBatchCount?: bigint | undefined;
 
   /**
-   * Batches that a consumer has and did not confirm.
+   * Batches that a consumer has read and not stored yet.
    *
    * @generated from field: uint64 pending_batch_count = 2;
    */
   pendingBatchCount: bigint;
 
   /**
-   * Since the oldest of both was taken in. Not set: it is not known.
+   * The age of the oldest of these batches. Not set: unknown.
    *
    * @generated from field: google.protobuf.Duration oldest_age = 3;
    */
@@ -1121,7 +1121,7 @@ export const IngestLagSchema: GenMessage<IngestLag> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 17);
 
 /**
- * What one device sent.
+ * The records of one device.
  *
  * @generated from message fleetlog.v1.DeviceCount
  */
@@ -1134,14 +1134,14 @@ export type DeviceCount = Message<"fleetlog.v1.DeviceCount"> & {
   deviceId: string;
 
   /**
-   * Its stored records.
+   * Stored records.
    *
    * @generated from field: uint64 record_count = 2;
    */
   recordCount: bigint;
 
   /**
-   * Of them those of severity ERROR and above.
+   * Stored records of severity ERROR and above.
    *
    * @generated from field: uint64 error_count = 3;
    */
@@ -1156,7 +1156,7 @@ export const DeviceCountSchema: GenMessage<DeviceCount> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 18);
 
 /**
- * How often there is a value.
+ * A value and its frequency.
  *
  * @generated from message fleetlog.v1.ValueCount
  */
@@ -1169,7 +1169,7 @@ export type ValueCount = Message<"fleetlog.v1.ValueCount"> & {
   value: string;
 
   /**
-   * How many records have it.
+   * The number of records with this value.
    *
    * @generated from field: uint64 record_count = 2;
    */
@@ -1184,7 +1184,7 @@ export const ValueCountSchema: GenMessage<ValueCount> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 19);
 
 /**
- * Which values to list. Fields 1 to 17 as in ListLogsRequest.
+ * Selects a field and records. Fields 1 to 17 as in ListLogsRequest.
  *
  * @generated from message fleetlog.v1.ListFieldValuesRequest
  */
@@ -1204,16 +1204,16 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
   minSeverity: Severity;
 
   /**
-   * The first moment that counts. Not set: 24 hours before end_time, or before
-   * now if that is earlier.
+   * The start of the range, inclusive. Default: 24 hours before end_time, or
+   * before now if that is earlier.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 3;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * The first moment that no longer counts. Not set: 10 min after now, to the
-   * next whole minute, as in ListLogsRequest.
+   * The end of the range, exclusive. Default: 10 min after now, rounded up to a
+   * whole minute, as in ListLogsRequest.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 4;
    */
@@ -1297,7 +1297,7 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
   excludedAttributes: AttributeCondition[];
 
   /**
-   * The field.
+   * The field whose values to list.
    *
    * @generated from field: fleetlog.v1.Field field = 18;
    */
@@ -1311,14 +1311,14 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
   attribute: string;
 
   /**
-   * Only values that contain this, whatever its case.
+   * Only values that contain this, case-insensitive.
    *
    * @generated from field: string search = 20;
    */
   search: string;
 
   /**
-   * How many values to return at most: 1 to 1,000. 0: 100.
+   * Maximum number of values: 1 to 1,000; default 100.
    *
    * @generated from field: int32 page_size = 21;
    */
@@ -1333,20 +1333,20 @@ export const ListFieldValuesRequestSchema: GenMessage<ListFieldValuesRequest> = 
   messageDesc(file_fleetlog_v1_query, 20);
 
 /**
- * Values of one field.
+ * The values of one field.
  *
  * @generated from message fleetlog.v1.ListFieldValuesResponse
  */
 export type ListFieldValuesResponse = Message<"fleetlog.v1.ListFieldValuesResponse"> & {
   /**
-   * The values, most frequent first. The counts are those of the sample.
+   * The values, most frequent first, with their counts in the sample.
    *
    * @generated from field: repeated fleetlog.v1.ValueCount values = 1;
    */
   values: ValueCount[];
 
   /**
-   * How many records were looked at, the newest of those that match.
+   * The sample size: the newest records that match.
    *
    * @generated from field: uint64 sampled_record_count = 2;
    */
@@ -1361,48 +1361,48 @@ export const ListFieldValuesResponseSchema: GenMessage<ListFieldValuesResponse> 
   messageDesc(file_fleetlog_v1_query, 21);
 
 /**
- * Which devices to list. All conditions hold at once.
+ * Selects devices. A device must meet all conditions.
  *
  * @generated from message fleetlog.v1.ListDevicesRequest
  */
 export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
   /**
-   * How many devices to return at most: 1 to 1,000. 0: 100.
+   * Maximum number of devices: 1 to 1,000; default 100.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * next_page_token of the page before, for the same query. Empty: the first.
+   * next_page_token of the previous page of the same query. Empty: first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only devices whose device_id contains this, whatever its case.
+   * Only devices whose device_id contains this, case-insensitive.
    *
    * @generated from field: string search = 3;
    */
   search: string;
 
   /**
-   * Only devices that have sent nothing for longer than this.
+   * Only devices that have not sent a batch for longer than this.
    *
    * @generated from field: google.protobuf.Duration silent_for = 4;
    */
   silentFor?: Duration | undefined;
 
   /**
-   * By what to sort.
+   * The sort key.
    *
    * @generated from field: fleetlog.v1.DeviceOrder order = 5;
    */
   order: DeviceOrder;
 
   /**
-   * The other way round.
+   * Sorts in descending order.
    *
    * @generated from field: bool descending = 6;
    */
@@ -1423,14 +1423,14 @@ export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PUR
  */
 export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
   /**
-   * The devices, in the order asked for.
+   * The devices, in the requested order.
    *
    * @generated from field: repeated fleetlog.v1.Device devices = 1;
    */
   devices: Device[];
 
   /**
-   * Asks for the next page. Empty: this is the last.
+   * The page_token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1445,13 +1445,13 @@ export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__P
   messageDesc(file_fleetlog_v1_query, 23);
 
 /**
- * One device, as far as its batches tell.
+ * One device, as derived from its batches.
  *
  * @generated from message fleetlog.v1.Device
  */
 export type Device = Message<"fleetlog.v1.Device"> & {
   /**
-   * Its name.
+   * The device identifier.
    *
    * @generated from field: string device_id = 1;
    */
@@ -1472,28 +1472,28 @@ export type Device = Message<"fleetlog.v1.Device"> & {
   lastSeen?: Timestamp | undefined;
 
   /**
-   * How many batches are stored.
+   * Stored batches.
    *
    * @generated from field: uint64 batch_count = 4;
    */
   batchCount: bigint;
 
   /**
-   * How many records are stored.
+   * Stored records.
    *
    * @generated from field: uint64 record_count = 5;
    */
   recordCount: bigint;
 
   /**
-   * How many records of severity ERROR and above are stored.
+   * Stored records of severity ERROR and above.
    *
    * @generated from field: uint64 error_count = 6;
    */
   errorCount: bigint;
 
   /**
-   * How many records were refused and kept in dead_letters.
+   * Rejected records, kept in dead_letters.
    *
    * @generated from field: uint64 dead_letter_count = 7;
    */
@@ -1502,65 +1502,65 @@ export type Device = Message<"fleetlog.v1.Device"> & {
   /**
    * error_count / record_count; 0 without records.
    *
-   * @generated from field: double error_share = 8;
+   * @generated from field: double error_ratio = 8;
    */
-  errorShare: number;
+  errorRatio: number;
 
   /**
-   * Of record_count, those received in this hour and the 23 before it.
+   * Records received in the current hour and the 23 before it.
    *
    * @generated from field: uint64 day_record_count = 9;
    */
   dayRecordCount: bigint;
 
   /**
-   * Of error_count, those received in this hour and the 23 before it.
+   * Records of severity ERROR and above received in the current hour and the 23
+   * before it.
    *
    * @generated from field: uint64 day_error_count = 10;
    */
   dayErrorCount: bigint;
 
   /**
-   * What operators noted of it, such as its firmware.
+   * Labels that operators set, such as the firmware version.
    *
    * @generated from field: google.protobuf.Struct attributes = 11;
    */
   attributes?: JsonObject | undefined;
 
   /**
-   * How many records were stored per second, of those received in this hour
-   * and the one before it. Of a device that is younger: since its first_seen.
+   * Records per second, over the current hour and the one before it, or since
+   * first_seen if that is later.
    *
    * @generated from field: double records_per_second = 12;
    */
   recordsPerSecond: number;
 
   /**
-   * The same for the bytes of its batches, as they were sent.
+   * Bytes of batches per second, as sent, over the same time.
    *
    * @generated from field: double bytes_per_second = 13;
    */
   bytesPerSecond: number;
 
   /**
-   * As records_per_second, over this hour and the 23 before it.
+   * As records_per_second, over the current hour and the 23 before it.
    *
    * @generated from field: double day_records_per_second = 14;
    */
   dayRecordsPerSecond: number;
 
   /**
-   * As bytes_per_second, over this hour and the 23 before it.
+   * As bytes_per_second, over the current hour and the 23 before it.
    *
    * @generated from field: double day_bytes_per_second = 15;
    */
   dayBytesPerSecond: number;
 
   /**
-   * By how much its clock seems to be ahead: the latest time of the records of
-   * its last batch, less the time at which that was received. Negative: its
-   * clock is behind, or the batch waited before it was sent. Not set: not
-   * known.
+   * How far its clock appears to be ahead: the latest record time of its last
+   * batch minus the time at which that batch was received. Negative: the clock
+   * is behind, or the batch was sent late. Not set: unknown.
    *
    * @generated from field: google.protobuf.Duration clock_offset = 16;
    */
@@ -1575,27 +1575,27 @@ export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 24);
 
 /**
- * Which device to tell.
+ * Selects a device.
  *
  * @generated from message fleetlog.v1.GetDeviceRequest
  */
 export type GetDeviceRequest = Message<"fleetlog.v1.GetDeviceRequest"> & {
   /**
-   * The device. NOT_FOUND when it never sent a batch.
+   * The device. NOT_FOUND if it has never sent a batch.
    *
    * @generated from field: string device_id = 1;
    */
   deviceId: string;
 
   /**
-   * How many sessions to return at most: 1 to 100. 0: 20.
+   * Maximum number of sessions: 1 to 100; default 20.
    *
    * @generated from field: int32 sessions_max = 2;
    */
   sessionsMax: number;
 
   /**
-   * next_page_token of the page before, for the same device. Empty: the first.
+   * next_page_token of the previous page of the same device. Empty: first page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -1610,7 +1610,7 @@ export const GetDeviceRequestSchema: GenMessage<GetDeviceRequest> = /*@__PURE__*
   messageDesc(file_fleetlog_v1_query, 25);
 
 /**
- * A device and how completely its sessions arrived.
+ * A device and the completeness of its sessions.
  *
  * @generated from message fleetlog.v1.GetDeviceResponse
  */
@@ -1623,30 +1623,29 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
   device?: Device | undefined;
 
   /**
-   * A page of its sessions, the last begun first. Batches whose sequence the
-   * server gave (see Session.is_server_named) have no holes to tell of.
+   * A page of its sessions, the last started first.
    *
    * @generated from field: repeated fleetlog.v1.Session sessions = 2;
    */
   sessions: Session[];
 
   /**
-   * How many sessions it has in all. 1,000: so many or more.
+   * The total number of sessions. 1,000 means 1,000 or more.
    *
    * @generated from field: uint64 session_count = 3;
    */
   sessionCount: bigint;
 
   /**
-   * Asks for the next page of sessions. Empty: this is the last.
+   * The page_token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 4;
    */
   nextPageToken: string;
 
   /**
-   * The latest time of a record of it. Beyond 10 min from now: its clock is or
-   * was ahead, and without an end_time such records are not listed.
+   * The latest record time. More than 10 min after now: its clock is or was
+   * ahead, and ListLogs needs an end_time to list such records.
    *
    * @generated from field: google.protobuf.Timestamp latest_time = 5;
    */
@@ -1661,25 +1660,25 @@ export const GetDeviceResponseSchema: GenMessage<GetDeviceResponse> = /*@__PURE_
   messageDesc(file_fleetlog_v1_query, 26);
 
 /**
- * A boot of a device.
+ * One session of a device: one boot, or one run of a sender.
  *
  * @generated from message fleetlog.v1.Session
  */
 export type Session = Message<"fleetlog.v1.Session"> & {
   /**
-   * Its name.
+   * The session identifier.
    *
    * @generated from field: string session_id = 1;
    */
   sessionId: string;
 
   /**
-   * Whether a server named it, for a sender without state. Its numbers are
-   * shared with other devices: it has no ranges and misses nothing.
+   * Whether a server assigned session_id, for a sender without state. Other
+   * devices share its sequences, so it has no ranges and no holes.
    *
-   * @generated from field: bool is_server_named = 2;
+   * @generated from field: bool is_server_assigned = 2;
    */
-  isServerNamed: boolean;
+  isServerAssigned: boolean;
 
   /**
    * When its first batch was received.
@@ -1696,38 +1695,38 @@ export type Session = Message<"fleetlog.v1.Session"> & {
   lastReceivedAt?: Timestamp | undefined;
 
   /**
-   * How many batches were stored, also those that retention has deleted since.
+   * Batches stored, including those that retention has deleted since.
    *
    * @generated from field: uint64 batch_count = 5;
    */
   batchCount: bigint;
 
   /**
-   * How many records were stored, likewise.
+   * Records stored, including those that retention has deleted since.
    *
    * @generated from field: uint64 record_count = 6;
    */
   recordCount: bigint;
 
   /**
-   * The numbers of the batches that arrived, rising; at most 100 ranges, the
-   * last ones. What lies between two ranges, and before the first one from 1 on, is
-   * missing or still under way.
+   * The sequences of the batches that arrived, ascending; at most 100 ranges,
+   * the last ones. Sequences before and between the ranges are missing, or
+   * still in flight.
    *
    * @generated from field: repeated fleetlog.v1.SequenceRange received = 7;
    */
   received: SequenceRange[];
 
   /**
-   * What is missing between 1 and the last number stored or declared as dropped,
-   * rising; at most 100 ranges, the last ones.
+   * The sequences missing between 1 and the last one stored or declared as
+   * dropped, ascending; at most 100 ranges, the last ones.
    *
    * @generated from field: repeated fleetlog.v1.SequenceRange holes = 8;
    */
   holes: SequenceRange[];
 
   /**
-   * How many batches are missing in all.
+   * The total number of missing batches.
    *
    * @generated from field: uint64 missing_count = 9;
    */
@@ -1735,26 +1734,27 @@ export type Session = Message<"fleetlog.v1.Session"> & {
 
   /**
    * What the device declared as dropped, in the order of the declarations; at
-   * most 100, the last ones. It is no hole, and may be stored all the same.
+   * most 100, the last ones. Not counted as holes. May include batches that are
+   * stored.
    *
    * @generated from field: repeated fleetlog.v1.DroppedBatches dropped = 10;
    */
   dropped: DroppedBatches[];
 
   /**
-   * How many batches were dropped in all, without those that are stored.
+   * The total number of dropped batches, without those that are stored.
    *
    * @generated from field: uint64 dropped_count = 11;
    */
   droppedCount: bigint;
 
   /**
-   * The session has more than 1,000 ranges: the numbers above the lowest 1,000
-   * of them may be unknown here, and count neither as received nor as missing.
+   * The session has more than 1,000 ranges. Sequences above the lowest 1,000
+   * ranges may be unknown; they count neither as received nor as missing.
    *
-   * @generated from field: bool is_cut = 12;
+   * @generated from field: bool is_truncated = 12;
    */
-  isCut: boolean;
+  isTruncated: boolean;
 };
 
 /**
@@ -1765,7 +1765,7 @@ export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 27);
 
 /**
- * Batches that will never come, in the words of their device.
+ * Batches that the device declared as dropped.
  *
  * @generated from message fleetlog.v1.DroppedBatches
  */
@@ -1778,21 +1778,21 @@ export type DroppedBatches = Message<"fleetlog.v1.DroppedBatches"> & {
   first: bigint;
 
   /**
-   * The highest.
+   * The highest sequence.
    *
    * @generated from field: uint64 last = 2;
    */
   last: bigint;
 
   /**
-   * Why. Empty: the device did not say.
+   * The reason. Empty: the device gave none.
    *
    * @generated from field: string reason = 3;
    */
   reason: string;
 
   /**
-   * When it was said.
+   * When the server received the declaration.
    *
    * @generated from field: google.protobuf.Timestamp received_at = 4;
    */
@@ -1807,69 +1807,41 @@ export const DroppedBatchesSchema: GenMessage<DroppedBatches> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 28);
 
 /**
- * Numbers of batches, both ends included.
- *
- * @generated from message fleetlog.v1.SequenceRange
- */
-export type SequenceRange = Message<"fleetlog.v1.SequenceRange"> & {
-  /**
-   * The lowest.
-   *
-   * @generated from field: uint64 first = 1;
-   */
-  first: bigint;
-
-  /**
-   * The highest.
-   *
-   * @generated from field: uint64 last = 2;
-   */
-  last: bigint;
-};
-
-/**
- * Describes the message fleetlog.v1.SequenceRange.
- * Use `create(SequenceRangeSchema)` to create a new message.
- */
-export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 29);
-
-/**
- * Which dead letters to list. All conditions hold at once.
+ * Selects dead letters. A dead letter must meet all conditions.
  *
  * @generated from message fleetlog.v1.ListDeadLettersRequest
  */
 export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest"> & {
   /**
-   * Only of this device. Empty: of any, and of none.
+   * Only of this device. Empty: all dead letters.
    *
    * @generated from field: string device_id = 1;
    */
   deviceId: string;
 
   /**
-   * Only those put there at or after this time.
+   * Only dead letters added at or after this time.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 2;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Only those put there before this time.
+   * Only dead letters added before this time.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 3;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * How many to return at most: 1 to 1,000. 0: 100.
+   * Maximum page size: 1 to 1,000; default 100.
    *
    * @generated from field: int32 page_size = 4;
    */
   pageSize: number;
 
   /**
-   * next_page_token of the page before, for the same query. Empty: the first.
+   * next_page_token of the previous page of the same query. Empty: first page.
    *
    * @generated from field: string page_token = 5;
    */
@@ -1881,7 +1853,7 @@ export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest
  * Use `create(ListDeadLettersRequestSchema)` to create a new message.
  */
 export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 30);
+  messageDesc(file_fleetlog_v1_query, 29);
 
 /**
  * One page of dead letters.
@@ -1897,7 +1869,7 @@ export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersRespon
   deadLetters: DeadLetter[];
 
   /**
-   * Asks for the next page. Empty: this is the last.
+   * The page_token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1909,120 +1881,118 @@ export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersRespon
  * Use `create(ListDeadLettersResponseSchema)` to create a new message.
  */
 export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 31);
+  messageDesc(file_fleetlog_v1_query, 30);
 
 /**
- * Something that could not be stored: a record, a batch, or what is neither.
+ * A record, a batch or an unreadable entry that could not be stored.
  *
  * @generated from message fleetlog.v1.DeadLetter
  */
 export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
   /**
-   * Rises with the time.
+   * Identifier; ascending in time.
    *
    * @generated from field: uint64 id = 1;
    */
   id: bigint;
 
   /**
-   * When it was put there.
+   * When it was added.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * When a server received it. Not set: it is not known.
+   * When a server received it. Not set: unknown.
    *
    * @generated from field: google.protobuf.Timestamp received_at = 3;
    */
   receivedAt?: Timestamp | undefined;
 
   /**
-   * Who sent it. Empty: it is not known.
+   * The device. Empty: unknown.
    *
    * @generated from field: string device_id = 4;
    */
   deviceId: string;
 
   /**
-   * The session it was sent in. Empty: it is not known.
+   * The session. Empty: unknown.
    *
    * @generated from field: string session_id = 5;
    */
   sessionId: string;
 
   /**
-   * The number of its batch. 0: it is not known.
+   * The sequence of the batch. 0: unknown.
    *
    * @generated from field: uint64 sequence = 6;
    */
   sequence: bigint;
 
   /**
-   * The place of the record in its batch. Not set: this is a whole batch, or
-   * stands for many records.
+   * The index of the record in its batch. Not set: this is a whole batch, or
+   * represents many records.
    *
    * @generated from field: optional uint32 index = 7;
    */
   index?: number | undefined;
 
   /**
-   * What is wrong, with the value and the limit.
+   * The reason, with the value and the limit.
    *
    * @generated from field: string reason = 8;
    */
   reason: string;
 
   /**
-   * The first 1,024 bytes of it, as they were sent. The column raw of the
-   * table dead_letters holds up to 64 KiB.
+   * The first 1,024 bytes, as sent. The column raw of the table dead_letters
+   * holds up to 64 KiB.
    *
    * @generated from field: bytes raw = 9;
    */
   raw: Uint8Array;
 
   /**
-   * How many bytes it had.
+   * The original size in bytes.
    *
    * @generated from field: uint64 raw_size = 10;
    */
   rawSize: bigint;
 
   /**
-   * When it was stored after all, by an operator's replay. Not set: it was
-   * not.
+   * When an operator replayed it, which stored it. Not set: not replayed.
    *
    * @generated from field: google.protobuf.Timestamp replayed_at = 11;
    */
   replayedAt?: Timestamp | undefined;
 
   /**
-   * The batch as which it is stored then: batches.id.
+   * The batch that the replay stored: batches.id.
    *
    * @generated from field: uint64 replayed_batch_id = 12;
    */
   replayedBatchId: bigint;
 
   /**
-   * How many records it stands for. More than 1: these are not kept one by one,
-   * because there were too many of the batch or the device.
+   * How many records it represents. More than 1: these were counted only and not
+   * kept, because the batch or the device had too many.
    *
    * @generated from field: uint32 record_count = 13;
    */
   recordCount: number;
 
   /**
-   * Whether raw is the record as JSON text, as it was sent. Otherwise it is
-   * encoded.
+   * Whether raw is JSON text. Otherwise it is encoded protobuf.
    *
    * @generated from field: bool is_json = 14;
    */
   isJson: boolean;
 
   /**
-   * What raw holds, as text, if is_json. What is not UTF-8 in it is U+FFFD.
-   * Empty otherwise.
+   * raw as text, with invalid UTF-8 replaced by U+FFFD. Empty unless is_json is
+   * set.
    *
    * @generated from field: string raw_text = 15;
    */
@@ -2034,51 +2004,51 @@ export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 32);
+  messageDesc(file_fleetlog_v1_query, 31);
 
 /**
- * Which incidents to list. All conditions hold at once.
+ * Selects incidents. An incident must meet all conditions.
  *
  * @generated from message fleetlog.v1.ListIncidentsRequest
  */
 export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> & {
   /**
-   * Only about this device. Empty: about any, and about none.
+   * Only incidents of this device. Empty: all incidents.
    *
    * @generated from field: string device_id = 1;
    */
   deviceId: string;
 
   /**
-   * Only those noticed at or after this time.
+   * Only incidents detected at or after this time.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 2;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Only those noticed before this time.
+   * Only incidents detected before this time.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 3;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * How many to return at most: 1 to 1,000. 0: 100.
+   * Maximum page size: 1 to 1,000; default 100.
    *
    * @generated from field: int32 page_size = 4;
    */
   pageSize: number;
 
   /**
-   * next_page_token of the page before, for the same query. Empty: the first.
+   * next_page_token of the previous page of the same query. Empty: first page.
    *
    * @generated from field: string page_token = 5;
    */
   pageToken: string;
 
   /**
-   * Only of this kind, such as "sequence_reused".
+   * Only incidents of this kind, such as "sequence_reused".
    *
    * @generated from field: string kind = 6;
    */
@@ -2090,7 +2060,7 @@ export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> &
  * Use `create(ListIncidentsRequestSchema)` to create a new message.
  */
 export const ListIncidentsRequestSchema: GenMessage<ListIncidentsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 33);
+  messageDesc(file_fleetlog_v1_query, 32);
 
 /**
  * One page of incidents.
@@ -2106,7 +2076,7 @@ export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse">
   incidents: Incident[];
 
   /**
-   * Asks for the next page. Empty: this is the last.
+   * The page_token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -2118,49 +2088,52 @@ export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse">
  * Use `create(ListIncidentsResponseSchema)` to create a new message.
  */
 export const ListIncidentsResponseSchema: GenMessage<ListIncidentsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 34);
+  messageDesc(file_fleetlog_v1_query, 33);
 
 /**
- * Something an operator should look at.
+ * An event that an operator should investigate.
  *
  * @generated from message fleetlog.v1.Incident
  */
 export type Incident = Message<"fleetlog.v1.Incident"> & {
   /**
-   * Rises with the time.
+   * Identifier; ascending in time.
    *
    * @generated from field: uint64 id = 1;
    */
   id: bigint;
 
   /**
-   * When it was noticed.
+   * When it was detected.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * What it is: "sequence_reused" is a device that sent two different batches
-   * under one session and sequence; both are stored. "clock_ahead" is a device
-   * with records dated more than 10 min after they were received, told once a
-   * day (UTC). "entries_lost",
-   * "stream_lost", "group_lost": somebody removed from Redis what was not stored
-   * yet, or may not have been.
+   * The kind:
+   * "sequence_reused": a device sent two different batches under one session
+   * and sequence; both are stored.
+   * "clock_ahead": a device sent records dated more than 10 min after they were
+   * received; at most one incident per device and day (UTC).
+   * "entries_lost": acknowledged batches are neither stored nor in Redis.
+   * "stream_lost": a Redis stream was deleted; "stream_rewound": Redis restarted
+   * with an older copy of its data. Batches not stored yet may be lost.
+   * "group_lost": the consumer group of a stream was destroyed; nothing is lost.
    *
    * @generated from field: string kind = 3;
    */
   kind: string;
 
   /**
-   * The device. Empty: it is about none.
+   * The device. Empty: not about a device.
    *
    * @generated from field: string device_id = 4;
    */
   deviceId: string;
 
   /**
-   * What is needed to follow it up.
+   * Details for the investigation; the fields depend on kind.
    *
    * @generated from field: google.protobuf.Struct details = 5;
    */
@@ -2172,30 +2145,30 @@ export type Incident = Message<"fleetlog.v1.Incident"> & {
  * Use `create(IncidentSchema)` to create a new message.
  */
 export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 35);
+  messageDesc(file_fleetlog_v1_query, 34);
 
 /**
- * How a tail stands.
+ * The state of a live tail.
  *
  * @generated from enum fleetlog.v1.TailState
  */
 export const TailState = {
   /**
-   * Not said.
+   * Unspecified.
    *
    * @generated from enum value: TAIL_STATE_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * All that was there is sent; from here on records are sent as they arrive.
+   * The stream has caught up; records are now sent as they arrive.
    *
    * @generated from enum value: TAIL_STATE_FOLLOWING = 1;
    */
   FOLLOWING: 1,
 
   /**
-   * Redis does not answer. The tail goes on by itself when it does.
+   * Redis is unreachable. The stream continues once it is back.
    *
    * @generated from enum value: TAIL_STATE_INTERRUPTED = 2;
    */
@@ -2203,7 +2176,7 @@ export const TailState = {
 } as const;
 
 /**
- * How a tail stands.
+ * The state of a live tail.
  *
  * @generated from enum fleetlog.v1.TailState
  */
@@ -2216,20 +2189,20 @@ export const TailStateSchema: GenEnum<TailState> = /*@__PURE__*/
   enumDesc(file_fleetlog_v1_query, 0);
 
 /**
- * How a count came about.
+ * How a count was obtained.
  *
  * @generated from enum fleetlog.v1.CountMethod
  */
 export const CountMethod = {
   /**
-   * Not said.
+   * Unspecified.
    *
    * @generated from enum value: COUNT_METHOD_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Exact, from the counts that are kept per minute and severity.
+   * Exact, from the statistics per minute and severity.
    *
    * @generated from enum value: COUNT_METHOD_STATISTICS = 1;
    */
@@ -2243,8 +2216,8 @@ export const CountMethod = {
   COUNTED: 2,
 
   /**
-   * There are too many to count each: a part of the batches, chosen by chance
-   * and the same every time, stands for all.
+   * Estimated from a random sample of the batches, because there are too many
+   * records to count. Repeated queries use the same sample.
    *
    * @generated from enum value: COUNT_METHOD_ESTIMATED = 3;
    */
@@ -2252,7 +2225,7 @@ export const CountMethod = {
 } as const;
 
 /**
- * How a count came about.
+ * How a count was obtained.
  *
  * @generated from enum fleetlog.v1.CountMethod
  */
@@ -2265,13 +2238,13 @@ export const CountMethodSchema: GenEnum<CountMethod> = /*@__PURE__*/
   enumDesc(file_fleetlog_v1_query, 1);
 
 /**
- * A field of a record that has values to choose from.
+ * A field that a filter can be suggested for.
  *
  * @generated from enum fleetlog.v1.Field
  */
 export const Field = {
   /**
-   * Not said; refused.
+   * Unspecified; invalid.
    *
    * @generated from enum value: FIELD_UNSPECIFIED = 0;
    */
@@ -2307,7 +2280,7 @@ export const Field = {
 } as const;
 
 /**
- * A field of a record that has values to choose from.
+ * A field that a filter can be suggested for.
  *
  * @generated from enum fleetlog.v1.Field
  */
@@ -2320,7 +2293,7 @@ export const FieldSchema: GenEnum<Field> = /*@__PURE__*/
   enumDesc(file_fleetlog_v1_query, 2);
 
 /**
- * By what devices are sorted.
+ * The sort key of devices.
  *
  * @generated from enum fleetlog.v1.DeviceOrder
  */
@@ -2333,7 +2306,7 @@ export const DeviceOrder = {
   UNSPECIFIED: 0,
 
   /**
-   * By name.
+   * By device_id.
    *
    * @generated from enum value: DEVICE_ORDER_DEVICE_ID = 1;
    */
@@ -2361,15 +2334,15 @@ export const DeviceOrder = {
   ERROR_COUNT: 4,
 
   /**
-   * By error_share.
+   * By error_ratio.
    *
-   * @generated from enum value: DEVICE_ORDER_ERROR_SHARE = 5;
+   * @generated from enum value: DEVICE_ORDER_ERROR_RATIO = 5;
    */
-  ERROR_SHARE: 5,
+  ERROR_RATIO: 5,
 } as const;
 
 /**
- * By what devices are sorted.
+ * The sort key of devices.
  *
  * @generated from enum fleetlog.v1.DeviceOrder
  */
@@ -2382,8 +2355,8 @@ export const DeviceOrderSchema: GenEnum<DeviceOrder> = /*@__PURE__*/
   enumDesc(file_fleetlog_v1_query, 3);
 
 /**
- * Reads what is stored. Nothing here changes anything, so Connect clients may
- * use GET, and answers may be cached.
+ * Queries stored records. All methods are read-only: Connect clients may use
+ * GET, and responses may be cached.
  *
  * @generated from service fleetlog.v1.QueryService
  */
@@ -2399,24 +2372,24 @@ export const QueryService: GenService<{
     output: typeof ListLogsResponseSchema;
   },
   /**
-   * Follows the records that arrive, from the moment of the call on, or from
-   * where an earlier call stood. Also GET /v1/tail, as Server-Sent Events.
+   * Streams records as they arrive, from the start of the call or from the
+   * position of an earlier call. Also GET /v1/tail, as Server-Sent Events.
    *
-   * What is promised: every record that matches the filter and was
-   * acknowledged to its device after the call began is sent exactly once, in
-   * the order of its device's batches; between devices about in the order of
-   * arrival. A record is sent as soon as it is in Redis, a moment before
-   * ListLogs knows it. Records that were rejected are not sent.
+   * Guarantee: every record that matches the filter and was acknowledged to its
+   * device after the call began is sent exactly once. Records of one device
+   * come in the order of its batches; records of several devices approximately
+   * in the order of arrival. A record is sent as soon as it is in Redis, a
+   * moment before ListLogs returns it. Rejected records are not sent.
    *
-   * Exceptions, of which the first three are told, each in its place:
+   * Exceptions that the stream reports, each at its position:
    * skipped: this client reads slower than the records arrive.
-   * gap: the call resumed later than Redis keeps what is stored
+   * gap: the call resumed after Redis deleted the records it missed
    * (TAIL_WINDOW_MS of the consumers), or Redis lost or changed its data.
-   * state: Redis does not answer; when it does again, nothing was left out
-   * unless a gap says so.
-   * And: a batch that a device sent twice, because it saw no ack, is sent once
-   * as long as this gateway saw both within its last 100,000 batches; a
-   * retry after that, or after another gateway went on, may be sent again.
+   * state: Redis is unreachable. Once it is back, nothing is missing unless a
+   * gap says so.
+   * Exception that it does not report: a batch that a device retried is sent
+   * once if this gateway saw both copies within its last 100,000 batches. A
+   * later retry, or one after a resume at another gateway, may be sent again.
    *
    * @generated from rpc fleetlog.v1.QueryService.TailLogs
    */
@@ -2436,8 +2409,8 @@ export const QueryService: GenService<{
     output: typeof GetHistogramResponseSchema;
   },
   /**
-   * Sums up the fleet: how much, how bad, who, what, and how far behind.
-   * Also GET /v1/statistics.
+   * Fleet statistics: counts by severity, top devices, loggers and error
+   * patterns, ingest lag. Also GET /v1/statistics.
    *
    * @generated from rpc fleetlog.v1.QueryService.GetStatistics
    */
@@ -2447,8 +2420,8 @@ export const QueryService: GenService<{
     output: typeof GetStatisticsResponseSchema;
   },
   /**
-   * Lists the values that a field of the records has, most frequent first, to
-   * choose a filter from. Also GET /v1/field-values.
+   * Lists the values of a field, most frequent first, as suggestions for a
+   * filter. Also GET /v1/field-values.
    *
    * @generated from rpc fleetlog.v1.QueryService.ListFieldValues
    */
@@ -2458,7 +2431,7 @@ export const QueryService: GenService<{
     output: typeof ListFieldValuesResponseSchema;
   },
   /**
-   * Lists the devices that ever sent a batch, in pages. Also GET /v1/devices.
+   * Lists all devices that have sent a batch, in pages. Also GET /v1/devices.
    *
    * @generated from rpc fleetlog.v1.QueryService.ListDevices
    */
@@ -2468,8 +2441,8 @@ export const QueryService: GenService<{
     output: typeof ListDevicesResponseSchema;
   },
   /**
-   * Tells one device, with its sessions and the batches missing in them. Also
-   * GET /v1/devices/{device_id}.
+   * Returns one device with its sessions and their missing batches. Also GET
+   * /v1/devices/{device_id}.
    *
    * @generated from rpc fleetlog.v1.QueryService.GetDevice
    */
@@ -2479,8 +2452,8 @@ export const QueryService: GenService<{
     output: typeof GetDeviceResponseSchema;
   },
   /**
-   * Lists what could not be stored, with the reason, newest first, in pages.
-   * Also GET /v1/dead-letters.
+   * Lists records and batches that could not be stored, with the reason, newest
+   * first, in pages. Also GET /v1/dead-letters.
    *
    * @generated from rpc fleetlog.v1.QueryService.ListDeadLetters
    */
@@ -2490,8 +2463,8 @@ export const QueryService: GenService<{
     output: typeof ListDeadLettersResponseSchema;
   },
   /**
-   * Lists what an operator should look at, newest first, in pages. Also GET
-   * /v1/incidents.
+   * Lists incidents, which an operator should investigate, newest first, in
+   * pages. Also GET /v1/incidents.
    *
    * @generated from rpc fleetlog.v1.QueryService.ListIncidents
    */
