@@ -1,4 +1,5 @@
-import type { DroppedBatches, SequenceRange, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { SequenceRange } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { DroppedBatches, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { countText } from "../state/time-text.ts";
 
 /** A session as a bar from its first batch to its last, and in words. */
