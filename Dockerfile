@@ -1,5 +1,5 @@
 # One image for every program: the command says which ("server/main.ts", "consumer/main.ts", "gateway/main.ts",
-# "postgres/main.ts" to migrate, "nginx/main.ts" to write nginx.conf, "client/main.ts" to send, "operator/main.ts" for dead letters). Node runs the
+# "postgres/main.ts" to migrate, "nginx/main.ts" to write nginx.conf, "client/main.ts" to send, "dead-letters/main.ts" for dead letters). Node runs the
 # TypeScript itself; there is no shell in it.
 #
 #   docker build -t fleetlog:local .
@@ -24,7 +24,7 @@ WORKDIR /fleetlog
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN node gateway/page/build.ts
+RUN node dashboard/build.ts
 
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=local
@@ -42,7 +42,7 @@ COPY --from=dependencies /fleetlog/node_modules ./node_modules
 COPY --from=dependencies --chown=65532:65532 /nginx-config /nginx-config
 # .dockerignore lets through what the programs and the page need, and nothing else.
 COPY . .
-COPY --from=page /fleetlog/gateway/page/dist ./gateway/page/dist
+COPY --from=page /fleetlog/dashboard/dist ./dashboard/dist
 
 ENV NODE_ENV=production
 # By number, so that an orchestrator can see that it is not root.

@@ -290,7 +290,7 @@ case $command in
     done
     restore "$@"
     ;;
-  retention) exec_in consumer /usr/local/bin/node operator/main.ts retention "$@" ;;
+  retention) exec_in consumer /usr/local/bin/node dead-letters/main.ts retention "$@" ;;
   psql) exec_in postgres psql -U fleetlog -d fleetlog "$@" ;;
   redis) exec_in redis sh -c 'REDISCLI_AUTH="$REDIS_ADMIN_PASSWORD" exec redis-cli --user admin "$@"' redis-cli "$@" ;;
   send-test) compose exec -T gateway /usr/local/bin/node deploy/compose/send-test.ts ;;

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 /** Machine, versions and commit in one line, for the head of a page. */
 export function machineLine(): string {

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 /** Keeps a page as bench/results/<day>-<name>.md; a second one of the same day replaces it. */
 export async function writeResults(name: string, page: string): Promise<void> {

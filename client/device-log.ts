@@ -1,5 +1,5 @@
-import { BatchBuilder, type BatchTarget } from "#client/batch-builder.ts";
-import type { DeviceStream } from "#client/device-stream.ts";
+import { BatchBuilder, type BatchTarget } from "#client/stream/batch-builder.ts";
+import type { DeviceStream } from "#client/stream/device-stream.ts";
 
 /**
  * Gathers encoded records into batches and sends each when it is full, or when its first record has waited for

@@ -4,13 +4,13 @@
 // program of their own, because they speak with Redis and PostgreSQL.
 
 import { existsSync } from "node:fs";
-import { enter } from "../local/bootstrap.mjs";
+import { enter } from "../dev/bootstrap.mjs";
 
 const isReady = existsSync(new URL("../node_modules/.package-lock.json", import.meta.url));
 const command = process.argv[2];
-const program = ["dead-letters", "retention"].includes(command) ? "operator/main.ts" : "client/main.ts";
+const program = ["dead-letters", "retention"].includes(command) ? "dead-letters/main.ts" : "client/main.ts";
 if (command === "dead-letters") process.argv.splice(2, 1);
 // The doctor looks at a whole installation, which is nothing of the client's.
-if (command === "doctor") await enter("local/doctor.ts", process.argv.slice(3));
+if (command === "doctor") await enter("dev/doctor.ts", process.argv.slice(3));
 else if (isReady && Number.parseInt(process.versions.node, 10) >= 24) await import(`../${program}`);
 else await enter(program, process.argv.slice(2));

@@ -1,16 +1,16 @@
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "#batch/limits.ts";
-import { previewInputs } from "#client/dry-run.ts";
 import { InputError } from "#client/files/read-inputs.ts";
 import type { Multiline } from "#client/lines/line-joiner.ts";
 import { severityByName } from "#client/lines/line-severity.ts";
 import { timePattern } from "#client/lines/time-pattern.ts";
 import { parseTimeZone } from "#client/lines/time-zone.ts";
-import { exitCodes, send } from "#client/send.ts";
-import type { Output } from "#client/send-report.ts";
+import { previewInputs } from "#client/send/dry-run.ts";
+import { exitCodes, send } from "#client/send/send.ts";
+import type { Output } from "#client/send/send-report.ts";
 import { SpoolError } from "#client/spool/spool.ts";
-import { tlsCredentials } from "#client/tls-credentials.ts";
+import { tlsCredentials } from "#client/transports/tls-credentials.ts";
 import { wholeNumber } from "#lib/options.ts";
 
 const program = new Command("fleetlog").description("Fleetlog, from the side of a device.");

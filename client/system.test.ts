@@ -6,11 +6,11 @@ import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { DeviceStream } from "#client/device-stream.ts";
-import { encodeRecord } from "#client/record.ts";
-import { exitCodes, send } from "#client/send.ts";
+import { exitCodes, send } from "#client/send/send.ts";
 import { readFrame } from "#client/spool/frames.ts";
-import { StoredLogs } from "#client/test-stored.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { encodeRecord } from "#client/stream/record.ts";
+import { StoredLogs } from "#client/testing/stored.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 

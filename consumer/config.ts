@@ -14,7 +14,7 @@ import {
   word,
 } from "#lib/config.ts";
 import type { PartitionIndex } from "#postgres/partition-indexes.ts";
-import { retentionOf, retentionShape } from "./retention-days.ts";
+import { retentionOf, retentionShape } from "./maintenance/retention-days.ts";
 
 export type Config = ReturnType<typeof readConfig>;
 

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
-import { startProgram } from "./test-program.ts";
-import { createWorld, entryOf, records, type World } from "./test-support.ts";
+import { createWorld, entryOf, records, type World } from "./testing/fixture.ts";
+import { startProgram } from "./testing/program.ts";
 
 function allStored(world: World, count: number): Promise<true> {
   return waitFor(`${count} records`, async () => (await world.count("records")) === count);

@@ -3,7 +3,7 @@
 //   node examples/grpc-js.ts [host:port]
 //
 // What a device adds to this: it keeps each batch until its ack has come, and when the stream ends before, it opens
-// another and sends what is left again. client/device-stream.ts does that in full.
+// another and sends what is left again. client/stream/device-stream.ts does that in full.
 
 import { randomUUID } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { openPool } from "./test/open-pool.ts";
+import { openPool } from "./testing/open-pool.ts";
 
 let database: TestDatabase;
 before(async () => {

@@ -7,11 +7,11 @@ import { Readiness } from "#lib/readiness.ts";
 import { createPool } from "#postgres/pool.ts";
 import { commandConnection, openRedis, readConnection } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
-import { readSettings } from "./database.ts";
-import { createGateway } from "./gateway.ts";
+import { createGateway } from "./create-gateway.ts";
 import { closeListener } from "./http/close-listener.ts";
-import { ReplicaWatch } from "./replica-watch.ts";
-import { watchDatabase } from "./watch-database.ts";
+import { readSettings } from "./query/read-pool.ts";
+import { ReplicaWatch } from "./query/replica-watch.ts";
+import { watchDatabase } from "./query/watch-database.ts";
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("gateway", config.logLevel);

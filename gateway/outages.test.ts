@@ -5,9 +5,9 @@ import { Readiness } from "#lib/readiness.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { openPool } from "./test/open-pool.ts";
-import { startGateway } from "./test/start-gateway.ts";
-import { watchDatabase } from "./watch-database.ts";
+import { watchDatabase } from "./query/watch-database.ts";
+import { openPool } from "./testing/open-pool.ts";
+import { startGateway } from "./testing/start-gateway.ts";
 
 interface Refusal {
   readonly code: string;

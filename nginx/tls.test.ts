@@ -12,7 +12,7 @@ import {
   type TLSSocket,
 } from "node:tls";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { freePort } from "#local/free-port.ts";
+import { freePort } from "#dev/free-port.ts";
 import { type Certificate, TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { type EchoUpstream, startEchoUpstream } from "#test/support/echo-upstream.ts";
 import { startNginx, type TestNginx } from "#test/support/nginx.ts";

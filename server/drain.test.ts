@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { waitFor } from "#test/support/wait-for.ts";
-import { streamLimits } from "./batch-pipeline.ts";
+import { streamLimits } from "./streams/batch-pipeline.ts";
 import { encodeRequest, makeBatch } from "./testing/batches.ts";
 import { connectGrpc, openStream } from "./testing/grpc-device.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";

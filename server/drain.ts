@@ -1,6 +1,6 @@
 import { withDeadline } from "#lib/deadline.ts";
-import type { Intake } from "./intake.ts";
-import type { OpenStreams } from "./open-streams.ts";
+import type { Intake } from "./ingest.ts";
+import type { OpenStreams } from "./streams/open-streams.ts";
 
 /** One of the server's faces, as far as it has to be closed. */
 interface Face {

@@ -20,14 +20,14 @@ import { createIngestRoutes } from "./connect/ingest-routes.ts";
 import { createRequestListener } from "./connect/request-listener.ts";
 import { drain } from "./drain.ts";
 import { createGrpcFace } from "./grpc/grpc-server.ts";
-import { Health } from "./health.ts";
-import { Intake } from "./intake.ts";
-import { createIntakeMetrics } from "./intake-metrics.ts";
-import { Pressure } from "./pressure.ts";
-import { RecentAppends } from "./recent-appends.ts";
-import { RedisWatch } from "./redis-watch.ts";
-import { createStreamParts } from "./stream-parts.ts";
-import { UnconfirmedReports } from "./unconfirmed-reports.ts";
+import { Health } from "./health/health.ts";
+import { Pressure } from "./health/pressure.ts";
+import { RecentAppends } from "./health/recent-appends.ts";
+import { RedisWatch } from "./health/redis-watch.ts";
+import { UnconfirmedReports } from "./health/unconfirmed-reports.ts";
+import { Intake } from "./ingest.ts";
+import { createIntakeMetrics } from "./ingest-metrics.ts";
+import { createStreamParts } from "./streams/create-streams.ts";
 
 /** So long a starting server waits for its Redis before it listens; then it listens all the same, and is not ready. */
 const safeWithinMs = 5_000;

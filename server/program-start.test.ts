@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
-import { processIdentity } from "#local/process-identity.ts";
+import { processIdentity } from "#dev/process-identity.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { startServer } from "./testing/server-program.ts";

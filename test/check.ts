@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { checks } from "./checks.ts";
 
 // `npm run check`: everything that can be said about the source without running it.

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { projectFolder } from "#dev/folders.ts";
 import { openapiFile, openapiText } from "#gateway/openapi/write-openapi.ts";
-import { projectFolder } from "#local/folders.ts";
 
 /** One check of the source; `run` returns what is wrong, "" when nothing is, undefined when it cannot be told here. */
 export interface Check {
@@ -16,7 +16,7 @@ export const checks: readonly Check[] = [
   { name: "format", run: () => outputIfFailed("biome", "ci", "--colors=off", ".") },
   { name: "lint", run: () => outputIfFailed("oxlint", "--type-aware", ".") },
   { name: "types", run: () => outputIfFailed("tsc", "--pretty", "false") },
-  { name: "types of the page", run: () => outputIfFailed("tsc", "--pretty", "false", "-p", "gateway/page") },
+  { name: "types of the page", run: () => outputIfFailed("tsc", "--pretty", "false", "-p", "dashboard") },
   { name: "proto lint", run: () => outputIfFailed("buf", "lint") },
   { name: "proto format", run: () => outputIfFailed("buf", "format", "--diff", "--exit-code") },
   { name: "proto compatible with the last commit", run: breakingChanges },

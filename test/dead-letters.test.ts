@@ -11,8 +11,6 @@ import { readJsonRequest } from "#batch/json/json-request.ts";
 import { scan } from "#batch/scan.ts";
 import { Random } from "#batch/testing/random.ts";
 import { reEncodeBytes } from "#batch/testing/re-encode.ts";
-
-import { startProgram } from "#consumer/test-program.ts";
 import {
   createWorld,
   entryOf,
@@ -20,8 +18,9 @@ import {
   shardCount,
   startConsumer,
   type World,
-} from "#consumer/test-support.ts";
-import { projectFolder } from "#local/folders.ts";
+} from "#consumer/testing/fixture.ts";
+import { startProgram } from "#consumer/testing/program.ts";
+import { projectFolder } from "#dev/folders.ts";
 import type { Entry } from "#stream/entry.ts";
 import { waitFor } from "./support/wait-for.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client } from "pg";
-import { type RunningProgram, startProgram } from "#local/programs.ts";
+import { type RunningProgram, startProgram } from "#dev/programs.ts";
 import { type PostgresPair, startPostgresPair } from "./support/postgres-replica.ts";
 import { waitFor } from "./support/wait-for.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Pool } from "pg";
-import { DeviceStream } from "#client/device-stream.ts";
-import { encodeRecord } from "#client/record.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 import { valueOf } from "#stream/group-info.ts";
 import { shardOf, streamKey } from "#stream/keys.ts";
 import { RedisCluster } from "./support/redis-cluster.ts";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 // `npm test [-- FILE… FOLDER… OPTION…]`: all test files, or those given. Every temporary file of the run, PostgreSQL's
 // data included, lies in one folder, which goes with it however the run ends.
@@ -14,7 +14,7 @@ const patterns =
   files.length > 0
     ? files.map((file) => (/\.ts$|\*/.test(file) ? file : `${file.replace(/\/$/, "")}/**/*.test.ts`))
     : [
-        "{batch,bench,client,consumer,doctor,gateway,lib,local,nginx,operator,postgres,server,stream,test}/**/*.test.ts",
+        "{batch,bench,client,consumer,dashboard,dead-letters,dev,doctor,gateway,lib,nginx,postgres,server,stream,test}/**/*.test.ts",
       ];
 
 const folder = await mkdtemp(join(tmpdir(), "fleetlog-test-"));

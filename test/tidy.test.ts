@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 // Keeps the layout what docs/ARCHITECTURE.md says it is.
 
@@ -21,17 +21,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     gateway:
       "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg zod",
     // Runs in the browser; what it is made of is put into its bundle by vite.
-    "gateway/page": "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
-    operator: "lib proto batch stream postgres @bufbuild/protobuf commander kysely zod",
+    dashboard: "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
+    "dead-letters": "lib proto batch stream postgres @bufbuild/protobuf commander kysely zod",
     nginx: "lib zod",
     doctor: "lib stream postgres ioredis kysely zod",
     bench: anything,
-    local: anything,
+    dev: anything,
     test: anything,
   }).map(([folder, names]) => [folder, names.split(" ")]),
 );
 
-const programs = new Set(["server", "consumer", "gateway", "client", "doctor", "operator"]);
+const programs = new Set(["server", "consumer", "gateway", "client", "doctor", "dead-letters"]);
 const linesMax = 250;
 const testLinesMax = 400;
 
@@ -68,7 +68,7 @@ describe("the source", () => {
     offenders(({ path, folder, imports }) =>
       imports.flatMap((name) => {
         if (name.startsWith("#")) return name.endsWith(".ts") ? [] : [`imports ${name} without its ending`];
-        if (!name.startsWith(".") || name.endsWith("/local/bootstrap.mjs")) return []; // runs before #folders exist
+        if (!name.startsWith(".") || name.endsWith("/dev/bootstrap.mjs")) return []; // runs before #folders exist
         const target = join(path, "..", name);
         if (topOf(target) !== topOf(folder)) return [`imports ${name}: another folder, by a relative path`];
         return /\.(tsx?|mjs)$/.test(name) ? [] : [`imports ${name} without its ending`];
@@ -78,7 +78,7 @@ describe("the source", () => {
 
   test("uses packages that are there at runtime, except in tests and tools", () => {
     offenders(({ folder, isTest, imports }) =>
-      isTest || mayImport[folder]?.includes(anything) || folder === "gateway/page"
+      isTest || mayImport[folder]?.includes(anything) || folder === "dashboard"
         ? []
         : imports
             .filter((name) => isPackage(name) && dependencies[packageOf(name)] === undefined)
@@ -87,7 +87,7 @@ describe("the source", () => {
   });
 
   test("reads the environment only in a program's main.ts", () => {
-    const free = new Set(["local", "test", "bench"]);
+    const free = new Set(["dev", "test", "bench"]);
     offenders(({ path, folder, isTest, text }) =>
       isTest || free.has(folder) || path === `${folder}/main.ts` || !/process\.env\b/.test(code(text))
         ? []
@@ -192,8 +192,8 @@ function sourcesIn(top: string): readonly Source[] {
       const path = join(top, file);
       const folder = Object.keys(mayImport).findLast((name) => path.startsWith(`${name}/`)) ?? top;
       const text = readFileSync(join(projectFolder, path), "utf8");
-      // Test support of one folder is named test-….ts or lies in its test/ or testing/.
-      const isTest = /\.test\.ts$|(^|\/)test(ing)?(-[^/]*\.ts$|\/)/.test(file);
+      // Test support of one folder lies in its testing/.
+      const isTest = /\.test\.ts$|(^|\/)testing\//.test(file);
       const found = text.matchAll(
         /^(?:import|export)\s+(?:[\w*{][^"';]*?\sfrom\s+)?"([^"]+)"|\bimport\(\s*"([^"]+)"/gm,
       );

@@ -8,9 +8,9 @@ import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { machineLine } from "#bench/machine.ts";
 import { residentMiB } from "#bench/ratios/resident-memory.ts";
+import { projectFolder } from "#dev/folders.ts";
+import { startPostgres } from "#dev/postgres.ts";
 import { wholeNumber } from "#lib/options.ts";
-import { projectFolder } from "#local/folders.ts";
-import { startPostgres } from "#local/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { fill } from "./fill.ts";
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 /** One of bench/ghz/*.json: a configuration file of ghz, which also works by hand with `ghz --config`. */
 export interface GhzCall {

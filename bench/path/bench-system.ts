@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { cpuSeconds } from "#bench/path/cpu.ts";
-import { onFreePort } from "#local/free-port.ts";
-import { type RunningSystem, startSystem } from "#local/system.ts";
+import { onFreePort } from "#dev/free-port.ts";
+import { type RunningSystem, startSystem } from "#dev/system.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 
 /** The parts whose CPU time is accounted for. */

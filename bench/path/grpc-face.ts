@@ -2,10 +2,10 @@ import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { createGrpcFace } from "#server/grpc/grpc-server.ts";
-import { Health } from "#server/health.ts";
-import { Intake } from "#server/intake.ts";
-import { createIntakeMetrics } from "#server/intake-metrics.ts";
-import { createStreamParts } from "#server/stream-parts.ts";
+import { Health } from "#server/health/health.ts";
+import { Intake } from "#server/ingest.ts";
+import { createIntakeMetrics } from "#server/ingest-metrics.ts";
+import { createStreamParts } from "#server/streams/create-streams.ts";
 
 /**
  * The ingest server with everything but the append: gRPC, scan, digest and ack, and no Redis behind. It tells what the

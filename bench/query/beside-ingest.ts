@@ -3,7 +3,7 @@ import { fleet } from "#bench/path/measure.ts";
 import { ask } from "#bench/query/ask.ts";
 import { questionsAbout } from "#bench/query/questions.ts";
 import type { FleetSize } from "#bench/query/sample-fleet.ts";
-import type { RunningSystem } from "#local/system.ts";
+import type { RunningSystem } from "#dev/system.ts";
 
 /** ms from the moment a batch was due to its acknowledgement. */
 export interface BesideIngest {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Pool } from "pg";
 import { cpuSeconds } from "#bench/path/cpu.ts";
+import { onFreePort } from "#dev/free-port.ts";
+import { type RunningSystem, startSystem } from "#dev/system.ts";
 import { createLogger } from "#lib/logger.ts";
-import { onFreePort } from "#local/free-port.ts";
-import { type RunningSystem, startSystem } from "#local/system.ts";
 import { createPool } from "#postgres/pool.ts";
 
 /** The whole system, and a way to its database. */

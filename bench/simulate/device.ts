@@ -3,8 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@grpc/grpc-js";
 import { bootRecords, type Firmware, type RecordPool } from "#bench/simulate/firmware.ts";
 import type { SessionTally, Tally } from "#bench/simulate/tally.ts";
-import { DeviceStream } from "#client/device-stream.ts";
-import { DeviceStreamError } from "#client/device-stream-error.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
 
 export interface DeviceOptions {
   readonly deviceId: string;

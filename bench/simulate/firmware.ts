@@ -1,5 +1,5 @@
 import { sampleRecord, seededRandom } from "#bench/sample-logs.ts";
-import { encodeRecord } from "#client/record.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 /** A kind of device: what it talks about, and how much of the fleet it is. */

@@ -10,7 +10,7 @@ import { reportPage } from "#bench/simulate/report-page.ts";
 import { storedByGateway } from "#bench/stored/stored-by-gateway.ts";
 import { storedInPostgres } from "#bench/stored/stored-in-postgres.ts";
 import { verify } from "#bench/stored/verify.ts";
-import { stateFolder } from "#local/folders.ts";
+import { stateFolder } from "#dev/folders.ts";
 
 // `npm run simulate`: a fleet against a running Fleetlog, and whether everything acknowledged is there afterwards.
 

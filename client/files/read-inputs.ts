@@ -8,8 +8,8 @@ import type { Line } from "#client/files/line-splitter.ts";
 import { readLines } from "#client/files/read-lines.ts";
 import { readPipe } from "#client/files/read-pipe.ts";
 import { LineEncoder, type NumberedLine, type ReadRecord } from "#client/lines/line-encoder.ts";
-import type { SendOptions } from "#client/send.ts";
-import type { SendReport, Stretch } from "#client/send-report.ts";
+import type { SendOptions } from "#client/send/send.ts";
+import type { SendReport, Stretch } from "#client/send/send-report.ts";
 
 /** An input that cannot be read, found before anything is sent. */
 export class InputError extends Error {

@@ -1,7 +1,7 @@
 import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
 import { readLineSeverity } from "#client/lines/line-severity.ts";
 import { type LineHead, TimeReader, type TimeReaderOptions } from "#client/lines/time-reader.ts";
-import { encodeRecord } from "#client/record.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 export interface LineEncoderOptions extends TimeReaderOptions {

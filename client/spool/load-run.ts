@@ -1,10 +1,10 @@
 import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { type KeptBatch, KeptBatches } from "#client/kept-batches.ts";
 import type { Frame } from "#client/spool/frames.ts";
 import { type PlacedFrame, Segment } from "#client/spool/segment.ts";
 import { SessionJournal, segmentBytesMax } from "#client/spool/session-journal.ts";
-import type { SessionKey } from "#client/transport.ts";
+import { type KeptBatch, KeptBatches } from "#client/stream/kept-batches.ts";
+import type { SessionKey } from "#client/transports/transport.ts";
 
 /** What an earlier process has left, by session. */
 export interface EarlierSession {

@@ -1,10 +1,10 @@
 import { closeSync, fdatasyncSync, openSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Journal, KeptBatch } from "#client/kept-batches.ts";
 import { type Frame, requestOffset } from "#client/spool/frames.ts";
 import { Segment } from "#client/spool/segment.ts";
-import type { Sendable, SessionKey } from "#client/transport.ts";
+import type { Journal, KeptBatch } from "#client/stream/kept-batches.ts";
+import type { Sendable, SessionKey } from "#client/transports/transport.ts";
 
 /** A new file is begun when this one is as large. */
 export const segmentBytesMax = 4 * 1024 * 1024;

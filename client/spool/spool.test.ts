@@ -14,9 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { crc32 } from "node:zlib";
-import { KeptBatches } from "#client/kept-batches.ts";
-import { encodeRecord, encodeRequest } from "#client/record.ts";
 import { Spool, SpoolError } from "#client/spool/spool.ts";
+import { KeptBatches } from "#client/stream/kept-batches.ts";
+import { encodeRecord, encodeRequest } from "#client/stream/record.ts";
 
 let folder = "";
 beforeEach(() => {

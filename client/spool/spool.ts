@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type EarlierSession, filesByRun, loadRun, prefixOf } from "#client/spool/load-run.ts";
 import { FileLock } from "#client/spool/lock.ts";
 import { SessionJournal } from "#client/spool/session-journal.ts";
-import type { SessionKey } from "#client/transport.ts";
+import type { SessionKey } from "#client/transports/transport.ts";
 
 export interface SpoolOptions {
   /** Made if it is not there. For one process at a time. */

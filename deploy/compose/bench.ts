@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { DeviceStream } from "#client/device-stream.ts";
-import { encodeRecord } from "#client/record.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 import { type Env, integer, readEnv } from "#lib/config.ts";
 import { readConfigOrExit } from "#lib/program.ts";
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeviceStream } from "#client/device-stream.ts";
-import { encodeRecord } from "#client/record.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 
 // `./manage.sh send-test`: one record through the front door, until the gateway gives it back. Exit code 0 or 1.
 

@@ -8,7 +8,7 @@ import { Pool } from "pg";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { startRedis, type TestRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let redisServer: TestRedis;
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;

@@ -3,7 +3,7 @@ import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/
 import { MethodOptions_IdempotencyLevel, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Counter } from "#lib/metrics.ts";
-import { clientKey } from "../caller.ts";
+import { clientKey } from "../fairness/caller.ts";
 import type { AnswerStore } from "./answer-store.ts";
 import { answerLifetime } from "./kept-answers.ts";
 import { SingleFlight } from "./single-flight.ts";

@@ -1,5 +1,5 @@
-import type { Caller } from "../caller.ts";
-import { BusyError } from "../lane.ts";
+import type { Caller } from "../fairness/caller.ts";
+import { BusyError } from "../fairness/semaphore.ts";
 
 /**
  * Runs the same work once for all who want it at the same time. When the one who began it leaves, the work ends with

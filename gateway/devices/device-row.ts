@@ -2,7 +2,7 @@ import type { JsonValue, MessageInitShape } from "@bufbuild/protobuf";
 import type { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { type RawBuilder, sql } from "kysely";
 import type { DeviceSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { selectMicros, timestampFromMicros } from "../time.ts";
+import { selectMicros, timestampFromMicros } from "../fields/time.ts";
 
 /** A device as {@link deviceColumns} selects it; int8 arrives as a decimal string. */
 export interface DeviceRow {

@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { selectMicros, timestamptz } from "../time.ts";
+import { selectMicros, timestamptz } from "../fields/time.ts";
 
 /** A session of one device; int8 arrives as a decimal string. */
 export interface SessionRow {

@@ -4,7 +4,7 @@ import { type CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import type { Pool } from "pg";
 import type { Database } from "#postgres/tables.ts";
 import { createDatabase } from "#test/support/postgres.ts";
-import { openPool } from "../test/open-pool.ts";
+import { openPool } from "../testing/open-pool.ts";
 import type { SessionPosition } from "./device-sessions.ts";
 import { readDevice } from "./read-device.ts";
 

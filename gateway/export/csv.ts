@@ -1,6 +1,6 @@
+import { showMicros } from "../fields/time.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { severityName } from "../logs/severity-name.ts";
-import { showMicros } from "../time.ts";
 
 /*
  * RFC 4180: lines end with CR LF, a quote within a cell is written twice. What devices wrote is quoted whether it needs

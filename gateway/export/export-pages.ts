@@ -3,14 +3,14 @@ import { Code } from "@connectrpc/connect";
 import { type Kysely, sql } from "kysely";
 import { backoffMs } from "#lib/backoff.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { Caller } from "../caller.ts";
-import { QueryTimeoutError, type Reader } from "../database.ts";
-import { toConnectError } from "../error-mapping.ts";
-import { BusyError } from "../lane.ts";
+import type { Caller } from "../fairness/caller.ts";
+import { BusyError } from "../fairness/semaphore.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import type { LogOrder, LogPosition } from "../logs/log-order.ts";
 import type { FoundLog } from "../logs/read-records.ts";
+import { toConnectError } from "../query/error-mapping.ts";
+import { QueryTimeoutError, type Reader } from "../query/read-pool.ts";
 
 export interface PagesOptions {
   /** At most so many records in hand. */

@@ -1,6 +1,6 @@
 import { fromJson } from "@bufbuild/protobuf";
 import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { InvalidFieldError, show } from "../invalid-field.ts";
+import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { type LogOrder, newestFirst, oldestFirst } from "../logs/log-order.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";

@@ -9,9 +9,9 @@ import type { Pool } from "pg";
 import { pino } from "pino";
 import { createRegistry } from "#lib/metrics.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createRefusedCalls } from "../refused-calls.ts";
-import { openPool } from "../test/open-pool.ts";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { createRefusedCalls } from "../fairness/refused-calls.ts";
+import { openPool } from "../testing/open-pool.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 import { createExportHandler } from "./export-handler.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;

@@ -4,7 +4,7 @@ import { text as readText } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 before(async () => {

@@ -6,7 +6,7 @@ import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/conn
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { BadRequestSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 before(async () => {

@@ -10,7 +10,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
 const lines: string[] = [];
 const log = new Writable({

@@ -4,7 +4,7 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import type { HostCheck } from "#lib/allowed-hosts.ts";
 import type { Logger } from "#lib/logger.ts";
 import { type RequestRefusal, refuseRequest } from "#lib/refuse-request.ts";
-import { clientKey } from "../caller.ts";
+import { clientKey } from "../fairness/caller.ts";
 import type { Faces } from "./gateway-server.ts";
 
 /** Serves the RPCs over HTTP/2, in gRPC, gRPC-Web and Connect. All else that the gateway has is for HTTP/1.1. */

@@ -5,7 +5,7 @@ import { extname, join } from "node:path";
 import { acceptsGzip } from "./accepts-gzip.ts";
 
 /*
- * The page is a few files, built by gateway/page/build.ts, that fit into memory. Every path of the page is answered with
+ * The page is a few files, built by dashboard/build.ts, that fit into memory. Every path of the page is answered with
  * index.html, which finds its place from the address; files under /assets/ carry a digest in their name and never change.
  */
 

@@ -1,7 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { compressedFlag, type UniversalHandler } from "@connectrpc/connect/protocol";
-import { InvalidFieldError, show } from "../invalid-field.ts";
+import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 
 /*
  * Connect unpacks a request by itself, and says RESOURCE_EXHAUSTED, which clients retry, to what unpacks to too much. So it

@@ -1,9 +1,9 @@
 import { type DescMessage, fromBinary, fromJson, fromJsonString, type JsonValue } from "@bufbuild/protobuf";
 import { createContextKey } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { InvalidFieldError, show } from "../invalid-field.ts";
+import { InvalidFieldError, show } from "../fields/invalid-field.ts";
+import { unknownField } from "../fields/unknown-field.ts";
 import { jsonOptions } from "../json-options.ts";
-import { unknownField } from "../unknown-field.ts";
 import { type PlainMessage, readPlainMessage } from "./plain-message.ts";
 import { binaryShapeFault, jsonShapeFault } from "./request-shape.ts";
 

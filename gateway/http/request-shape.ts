@@ -1,4 +1,4 @@
-import { InvalidFieldError } from "../invalid-field.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
 
 /*
  * What is looked at before a request is decoded: decoding makes an object of each value, twice, and goes into itself where

@@ -12,8 +12,8 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "#lib/logger.ts";
 import type { RpcType, StartRpc } from "#lib/rpc-metrics.ts";
-import { toConnectError } from "../error-mapping.ts";
 import { jsonOptions } from "../json-options.ts";
+import { toConnectError } from "../query/error-mapping.ts";
 import { inspectRequest, requestFault } from "./request-fault.ts";
 
 /** The handlers of all RPCs by their path, such as "/fleetlog.v1.QueryService/ListLogs". */

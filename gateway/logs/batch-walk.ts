@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { TurnNeededError } from "../lane.ts";
-import { timestamptz } from "../time.ts";
+import { TurnNeededError } from "../fairness/semaphore.ts";
+import { timestamptz } from "../fields/time.ts";
 import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import { IndexedDays } from "./indexed-days.ts";
 import type { LogFilter } from "./log-filter.ts";

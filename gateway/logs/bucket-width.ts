@@ -1,4 +1,4 @@
-import { startOf, type TimeRange } from "../time-range.ts";
+import { startOf, type TimeRange } from "../fields/time-range.ts";
 
 /** The smallest handy width, in microseconds, that cuts the range into at most `bucketsMax` buckets. */
 export function bucketWidth({ startMicros, endMicros }: TimeRange, bucketsMax: number): bigint {

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { CountMethod } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { selectMicros, timestamptz } from "../time.ts";
-import { minuteMicros, startOf, type TimeRange } from "../time-range.ts";
+import { selectMicros, timestamptz } from "../fields/time.ts";
+import { minuteMicros, startOf, type TimeRange } from "../fields/time-range.ts";
 import { isLong } from "./batch-walk.ts";
 import { type ChosenDevices, findDevices } from "./find-devices.ts";
 import { isCounted, type LogFilter, severityNumbers } from "./log-filter.ts";

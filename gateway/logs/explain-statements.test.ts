@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { Redis } from "ioredis";
 import { CompiledQuery, type LogEvent } from "kysely";
 import { startRedis, type TestRedis } from "#test/support/redis.ts";
-import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 import { explainStatements } from "./explain-statements.ts";
 
 interface Explained {

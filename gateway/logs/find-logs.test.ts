@@ -5,7 +5,7 @@ import type { Pool } from "pg";
 import { createDatabase as createKysely } from "#postgres/pool.ts";
 import type { Database } from "#postgres/tables.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
-import { openPool } from "../test/open-pool.ts";
+import { openPool } from "../testing/open-pool.ts";
 import {
   bruteForce,
   described,
@@ -13,8 +13,8 @@ import {
   positionOf,
   randomBatches,
   randomFilter,
-} from "../test/random-logs.ts";
-import { seed, seededRandom } from "../test/seed.ts";
+} from "../testing/random-logs.ts";
+import { seed, seededRandom } from "../testing/seed.ts";
 import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";

@@ -7,7 +7,7 @@ import { dayMs, ensurePartitions, partitionName } from "#postgres/partitions.ts"
 import { createDatabase as createKysely } from "#postgres/pool.ts";
 import type { Database } from "#postgres/tables.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
-import { openPool } from "../test/open-pool.ts";
+import { openPool } from "../testing/open-pool.ts";
 import {
   bruteForce,
   described,
@@ -15,8 +15,8 @@ import {
   positionOf,
   randomBatches,
   randomFilter,
-} from "../test/random-logs.ts";
-import { seed, seededRandom } from "../test/seed.ts";
+} from "../testing/random-logs.ts";
+import { seed, seededRandom } from "../testing/seed.ts";
 import { walkBatches } from "./batch-walk.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";

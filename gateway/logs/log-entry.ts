@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { timestampFromMicros } from "../time.ts";
+import { timestampFromMicros } from "../fields/time.ts";
 import type { FoundLog } from "./read-records.ts";
 
 /** A record as every face shows it. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createDatabase } from "#test/support/postgres.ts";
-import { openPool } from "../test/open-pool.ts";
-import { seed, seededRandom } from "../test/seed.ts";
-import { startGateway } from "../test/start-gateway.ts";
+import { openPool } from "../testing/open-pool.ts";
+import { seed, seededRandom } from "../testing/seed.ts";
+import { startGateway } from "../testing/start-gateway.ts";
 import { findLogs } from "./find-logs.ts";
 import { toLogEntry } from "./log-entry.ts";
 import { anySeverity, everything, type LogFilter } from "./log-filter.ts";

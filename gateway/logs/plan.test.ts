@@ -6,7 +6,7 @@ import { partitionIndexes } from "#postgres/partition-indexes.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
 import { createDatabase } from "#test/support/postgres.ts";
-import { openPool } from "../test/open-pool.ts";
+import { openPool } from "../testing/open-pool.ts";
 import { walkBatches } from "./batch-walk.ts";
 import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";

@@ -1,7 +1,7 @@
 import { limits } from "#batch/limits.ts";
 import type { AttributeCondition, ListLogsRequest } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { InvalidFieldError, show } from "../invalid-field.ts";
-import { microsFromTimestamp, showMicros } from "../time.ts";
+import { InvalidFieldError, show } from "../fields/invalid-field.ts";
+import { microsFromTimestamp, showMicros } from "../fields/time.ts";
 import { anySeverity, everything, type LogFilter, severitiesFrom } from "./log-filter.ts";
 
 /** The fields of the filter, which every request that has one has under the same names. */

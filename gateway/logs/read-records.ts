@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { selectMicros, timestamptz } from "../time.ts";
+import { selectMicros, timestamptz } from "../fields/time.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder, LogPosition } from "./log-order.ts";
 import { allOf, type Condition, recordConditions } from "./record-conditions.ts";

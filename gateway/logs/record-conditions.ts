@@ -1,6 +1,6 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { foldedText, type PartitionIndex } from "#postgres/partition-indexes.ts";
-import { timestamptz } from "../time.ts";
+import { timestamptz } from "../fields/time.ts";
 import {
   type AttributeCondition,
   anySeverity,

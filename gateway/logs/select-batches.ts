@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { selectMicros, timestamptz } from "../time.ts";
+import { selectMicros, timestamptz } from "../fields/time.ts";
 import type { ChosenDevices } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";

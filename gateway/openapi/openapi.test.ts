@@ -3,8 +3,8 @@ import { after, before, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { fullFormats } from "ajv-formats/dist/formats.js";
-import { openPool } from "../test/open-pool.ts";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { openPool } from "../testing/open-pool.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 import type { Schema } from "./schemas.ts";
 
 interface Parameter {

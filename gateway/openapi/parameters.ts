@@ -1,4 +1,5 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { pageTokenCharactersMax } from "../fields/page-token.ts";
 import {
   conditionsMax,
   deviceIdForm,
@@ -6,7 +7,6 @@ import {
   sessionIdForm,
   textCharactersMax,
 } from "../logs/read-log-filter.ts";
-import { pageTokenCharactersMax } from "../page-token.ts";
 import { commentOf } from "./comments.ts";
 import type { Schema, Schemas } from "./schemas.ts";
 

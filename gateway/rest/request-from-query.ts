@@ -9,8 +9,8 @@ import {
 } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { AttributeConditionSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { InvalidFieldError, show } from "../invalid-field.ts";
-import { unknownField } from "../unknown-field.ts";
+import { InvalidFieldError, show } from "../fields/invalid-field.ts";
+import { unknownField } from "../fields/unknown-field.ts";
 
 /**
  * The JSON of a request out of query parameters, by the request's descriptor: each parameter is a field, by its name

@@ -1,9 +1,9 @@
 import type { DescMessage, JsonObject } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { requestFault } from "../http/request-fault.ts";
 import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
 import { requestFromQuery } from "./request-from-query.ts";
 import { matchPath, type RestRoute, restRoutes } from "./routes.ts";
 

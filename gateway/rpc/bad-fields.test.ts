@@ -5,8 +5,8 @@ import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { type Answer, queryOf } from "../test/http-client.ts";
-import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { type Answer, queryOf } from "../testing/http-client.ts";
+import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 before(async () => {

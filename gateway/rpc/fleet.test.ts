@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Pool } from "pg";
-import { seedDrop } from "../test/seed.ts";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { seedDrop } from "../testing/seed.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 const range = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T00:10:00Z";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 /** What a clock can be ahead without being noticed, and what it cannot. */
 const minute = 60_000_000n;

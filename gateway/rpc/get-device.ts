@@ -1,16 +1,16 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { GetDeviceResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
 import { toDevice } from "../devices/device-row.ts";
 import type { DropRow, Range, SessionPosition, SessionRow } from "../devices/device-sessions.ts";
 import { readDevice } from "../devices/read-device.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
+import { callerOf } from "../fairness/caller.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { readCount } from "../fields/page-size.ts";
+import { decodePageToken, encodePageToken, type Position } from "../fields/page-token.ts";
+import { timestampFromMicros } from "../fields/time.ts";
 import { readDeviceId, sessionIdForm } from "../logs/read-log-filter.ts";
-import { readCount } from "../page-size.ts";
-import { decodePageToken, encodePageToken, type Position } from "../page-token.ts";
-import { timestampFromMicros } from "../time.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /** Tells one device, and by its sessions' numbers what of it is missing. Reads no more than a page, whatever it sent. */
 export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["getDevice"] {

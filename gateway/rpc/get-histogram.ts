@@ -2,15 +2,15 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetHistogramResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
+import { callerOf } from "../fairness/caller.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { readCount } from "../fields/page-size.ts";
+import { timestampFromMicros } from "../fields/time.ts";
+import { dayMicros, readClosedRange } from "../fields/time-range.ts";
 import { bucketWidth } from "../logs/bucket-width.ts";
 import { type BucketCount, countLogs } from "../logs/count-logs.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
-import { readCount } from "../page-size.ts";
-import { timestampFromMicros } from "../time.ts";
-import { dayMicros, readClosedRange } from "../time-range.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /** Counts records by time and severity. */
 export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["getHistogram"] {

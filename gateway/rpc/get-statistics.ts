@@ -5,16 +5,10 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetStatisticsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
-import type { LagReader } from "../lag-reader.ts";
-import { countLogs } from "../logs/count-logs.ts";
-import { everything, type LogFilter, severitiesFrom } from "../logs/log-filter.ts";
-import { allOf, recordConditions } from "../logs/record-conditions.ts";
-import { sampleBatches } from "../logs/sample-batches.ts";
-import { readCount } from "../page-size.ts";
-import { timestampFromMicros, timestamptz } from "../time.ts";
+import { callerOf } from "../fairness/caller.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { readCount } from "../fields/page-size.ts";
+import { timestampFromMicros, timestamptz } from "../fields/time.ts";
 import {
   dayMicros,
   endOfMinute,
@@ -23,7 +17,13 @@ import {
   readClosedRange,
   startOf,
   type TimeRange,
-} from "../time-range.ts";
+} from "../fields/time-range.ts";
+import { countLogs } from "../logs/count-logs.ts";
+import { everything, type LogFilter, severitiesFrom } from "../logs/log-filter.ts";
+import { allOf, recordConditions } from "../logs/record-conditions.ts";
+import { sampleBatches } from "../logs/sample-batches.ts";
+import type { LagReader } from "../query/lag-reader.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /** Sums up the fleet. */
 export function getStatistics(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Pool } from "pg";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 let pool: Pool;

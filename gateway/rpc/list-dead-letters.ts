@@ -2,13 +2,13 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { sql } from "kysely";
 import { ListDeadLettersResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
-import { readIdPosition, readTimedFilter } from "../id-pages.ts";
+import { callerOf } from "../fairness/caller.ts";
+import { readIdPosition, readTimedFilter } from "../fields/id-pages.ts";
+import { readPageSize } from "../fields/page-size.ts";
+import { encodePageToken } from "../fields/page-token.ts";
+import { selectMicros, timestampFromMicros } from "../fields/time.ts";
 import { allOf, type Condition } from "../logs/record-conditions.ts";
-import { readPageSize } from "../page-size.ts";
-import { encodePageToken } from "../page-token.ts";
-import { selectMicros, timestampFromMicros } from "../time.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /** Lists dead letters, newest first; rows that arrive between two pages are newer than both. */
 export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService>["listDeadLetters"] {

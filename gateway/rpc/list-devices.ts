@@ -8,14 +8,13 @@ import {
   ListDevicesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
+import { callerOf } from "../fairness/caller.ts";
+import type { Reader } from "../query/read-pool.ts";
 import { type DeviceRow, deviceColumns, deviceDay, errorRatio, toDevice } from "../devices/device-row.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { deviceIdForm, readText } from "../logs/read-log-filter.ts";
 import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
-import { readPageSize } from "../page-size.ts";
-import { decodePageToken, encodePageToken, type Position } from "../page-token.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /**
  * Lists devices. A device that appears or changes its place between two pages is listed if its place is still ahead.

@@ -8,15 +8,15 @@ import {
   ListFieldValuesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
+import { callerOf } from "../fairness/caller.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { readPageSize } from "../fields/page-size.ts";
+import { dayMicros, readClosedRange } from "../fields/time-range.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { readLogFilter, readText } from "../logs/read-log-filter.ts";
 import { allOf, containsText, recordConditions } from "../logs/record-conditions.ts";
 import { sampleBatches } from "../logs/sample-batches.ts";
-import { readPageSize } from "../page-size.ts";
-import { dayMicros, readClosedRange } from "../time-range.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /** Lists the values of a field in the newest matching records: a sample is enough to choose a filter from. */
 export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService>["listFieldValues"] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { listLogsPath, startWithTwoHosts } from "../test/two-hosts.ts";
+import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 before(async () => {

@@ -2,9 +2,11 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { LogEvent } from "kysely";
 import { ListLogsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../caller.ts";
-import type { Reader } from "../database.ts";
-import { InvalidFieldError } from "../invalid-field.ts";
+import { callerOf } from "../fairness/caller.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { readPageSize } from "../fields/page-size.ts";
+import { decodePageToken, encodePageToken } from "../fields/page-token.ts";
+import { endedFilter } from "../fields/time-range.ts";
 import { explainStatements } from "../logs/explain-statements.ts";
 import { createDeviceKeys } from "../logs/find-devices.ts";
 import { findLogs } from "../logs/find-logs.ts";
@@ -12,9 +14,7 @@ import { toLogEntry } from "../logs/log-entry.ts";
 import { isExpensive } from "../logs/log-filter.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts";
 import { describeFilter, readLogFilter } from "../logs/read-log-filter.ts";
-import { readPageSize } from "../page-size.ts";
-import { decodePageToken, encodePageToken } from "../page-token.ts";
-import { endedFilter } from "../time-range.ts";
+import type { Reader } from "../query/read-pool.ts";
 
 /** Lists records by time. A page of large records is short: the token, not the length, says it is the last. */
 export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["listLogs"] {

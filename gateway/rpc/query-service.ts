@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import type { Reader } from "../database.ts";
-import type { LagReader } from "../lag-reader.ts";
+import type { LagReader } from "../query/lag-reader.ts";
+import type { Reader } from "../query/read-pool.ts";
 import { type TailSources, tailLogs } from "../tail/tail-logs.ts";
 import { getDevice } from "./get-device.ts";
 import { getHistogram } from "./get-histogram.ts";

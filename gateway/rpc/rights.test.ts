@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { follow } from "../tail/testing/follow.ts";
-import { startWithTwoHosts } from "../test/two-hosts.ts";
+import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T00:10:00Z" };
 

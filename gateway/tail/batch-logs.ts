@@ -9,8 +9,8 @@ import { WireReader } from "#batch/wire-reader.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Entry } from "#stream/entry.ts";
+import { timestampFromMicros } from "../fields/time.ts";
 import type { BatchOfLogs } from "../logs/match-logs.ts";
-import { timestampFromMicros } from "../time.ts";
 
 // One for all batches: reading is synchronous, and nothing of it outlives the call.
 const record = new RecordFields();

@@ -1,7 +1,7 @@
 import type { StreamRedis } from "#stream/connection.ts";
 import { compareIds } from "#stream/group-info.ts";
 import { type Positions, TailReader } from "#stream/tail-reader.ts";
-import type { Shares } from "../shares.ts";
+import type { Shares } from "../fairness/shares.ts";
 import { findMissed } from "./missed.ts";
 import type { Tail, TailNews } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";

@@ -1,8 +1,8 @@
 import type { Logger } from "#lib/logger.ts";
 import type { Counter, Registry } from "#lib/metrics.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import type { Reader } from "../database.ts";
-import { Shares } from "../shares.ts";
+import { Shares } from "../fairness/shares.ts";
+import type { Reader } from "../query/read-pool.ts";
 import { TailHub } from "./tail-hub.ts";
 import type { TailSources } from "./tail-logs.ts";
 import { createTailMetrics } from "./tail-metrics.ts";

@@ -4,8 +4,8 @@ import type { Pool } from "pg";
 import type { Entry } from "#stream/entry.ts";
 import { groupName, streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { openPool } from "../test/open-pool.ts";
-import { seed } from "../test/seed.ts";
+import { openPool } from "../testing/open-pool.ts";
+import { seed } from "../testing/seed.ts";
 import { follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 

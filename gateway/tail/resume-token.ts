@@ -1,5 +1,5 @@
 import type { Positions } from "#stream/tail-reader.ts";
-import { InvalidFieldError, show } from "../invalid-field.ts";
+import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 
 /*
  * A resume token says how far a tail is in each shard's stream: "1", the version, and the ids of the last entries,

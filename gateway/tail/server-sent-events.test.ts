@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
-import { startGateway } from "../test/start-gateway.ts";
+import { startGateway } from "../testing/start-gateway.ts";
 import { startTailedGateway } from "./testing/tailed-gateway.ts";
 
 /** Reads events as a browser does. */

@@ -12,8 +12,8 @@ import {
   type TailEntry,
   TailReader,
 } from "#stream/tail-reader.ts";
-import { later } from "../error-mapping.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
+import { later } from "../query/error-mapping.ts";
 import { logsOfBatch } from "./batch-logs.ts";
 import { findMissed } from "./missed.ts";
 import { readRecent } from "./recent-entries.ts";

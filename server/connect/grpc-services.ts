@@ -2,7 +2,7 @@ import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
 import { Health as HealthService } from "#proto/gen/grpc/health/v1/health_pb.ts";
-import { type Health, noStatusOf, watchEnd } from "../health.ts";
+import { type Health, noStatusOf, watchEnd } from "../health/health.ts";
 import { blameSender } from "./blame-sender.ts";
 import { mapSenderMistakes } from "./map-sender-mistakes.ts";
 import { observeCalls } from "./observe-calls.ts";

@@ -1,7 +1,7 @@
 import type { Compression } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
-import { refusalOf } from "../intake.ts";
-import type { Unpacker } from "../unpacker.ts";
+import type { Unpacker } from "../decompressor.ts";
+import { refusalOf } from "../ingest.ts";
 import { refusalError } from "./refusal-error.ts";
 
 /** gzip as connect-node has it, but unpacked in turn with everything else. */

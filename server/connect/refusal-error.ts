@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
-import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../verdict.ts";
+import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../outcome.ts";
 
 const codes = {
   [invalidArgument]: Code.InvalidArgument,

@@ -1,6 +1,6 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { later } from "../intake.ts";
-import { resourceExhausted } from "../verdict.ts";
+import { later } from "../ingest.ts";
+import { resourceExhausted } from "../outcome.ts";
 import { refusalError } from "./refusal-error.ts";
 
 /** The bytes of all unary requests that have arrived in part and are not answered yet. */

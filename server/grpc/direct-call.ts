@@ -2,7 +2,7 @@ import type { ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { refusalOf } from "../intake.ts";
+import { refusalOf } from "../ingest.ts";
 import type { CallHandler, IngestCall, Status } from "./ingest-calls.ts";
 import { MessageReader, prefixBytes } from "./message-reader.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { toAck, type Verdict } from "../verdict.ts";
+import { toAck, type Verdict } from "../outcome.ts";
 import { encodeResponse } from "./encode-response.ts";
 
 const many = Array.from({ length: 5_000 }, (_, index) => ({ index, reason: `reason ${index}` }));

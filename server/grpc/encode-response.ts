@@ -1,8 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { AckSchema, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import type { StreamProgress } from "../progress-report.ts";
-import { toAck, type Verdict } from "../verdict.ts";
+import { toAck, type Verdict } from "../outcome.ts";
+import type { StreamProgress } from "../progress/report.ts";
 
 /** An encoded PushLogsResponse or StreamLogsResponse, which have the same form: the ack as field 1. */
 export function encodeResponse(verdict: Verdict): Buffer {

@@ -5,7 +5,7 @@ import { listen } from "#lib/admin-server.ts";
 import { createHostCheck, type HostCheck } from "#lib/allowed-hosts.ts";
 import { keepAlive } from "#lib/keep-alive.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
-import type { Health } from "../health.ts";
+import type { Health } from "../health/health.ts";
 import { takeDirectly } from "./direct-calls.ts";
 import { healthHandlers } from "./health-service.ts";
 import type { IngestParts } from "./ingest-calls.ts";

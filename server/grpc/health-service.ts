@@ -1,5 +1,5 @@
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from "@grpc/grpc-js";
-import { type Health, healthNames, noStatusOf, watchEnd } from "../health.ts";
+import { type Health, healthNames, noStatusOf, watchEnd } from "../health/health.ts";
 
 interface Request {
   readonly service: string;

@@ -1,11 +1,11 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { type SessionKey, SessionKeySchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { decodeName } from "../decode-name.ts";
-import { away, IngestStream, unreadable } from "../ingest-stream.ts";
-import type { Intake } from "../intake.ts";
-import type { StreamParts } from "../stream-parts.ts";
+import type { Intake } from "../ingest.ts";
+import type { Refusal } from "../outcome.ts";
+import type { StreamParts } from "../streams/create-streams.ts";
+import { away, IngestStream, unreadable } from "../streams/ingest-stream.ts";
 import { wishOf } from "../unwrap-request.ts";
-import type { Refusal } from "../verdict.ts";
 import { encodeProgress, encodeResponse } from "./encode-response.ts";
 import { refusalStatus } from "./status.ts";
 

@@ -14,8 +14,8 @@ import {
   GetSessionResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { decodeName } from "../decode-name.ts";
-import { getSession } from "../get-session.ts";
-import { unreadable } from "../ingest-stream.ts";
+import { getSession } from "../progress/get-session.ts";
+import { unreadable } from "../streams/ingest-stream.ts";
 import { type IngestParts, pushLogs, type Status, streamLogsHandler } from "./ingest-calls.ts";
 import { refusalStatus } from "./status.ts";
 

@@ -1,6 +1,6 @@
 import { type ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { RpcType, StartRpc } from "#lib/rpc-metrics.ts";
-import { invalidArgument } from "../verdict.ts";
+import { invalidArgument } from "../outcome.ts";
 import { refusalStatus } from "./status.ts";
 
 /**

@@ -3,7 +3,7 @@ import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { status as grpcStatus, Metadata, type StatusObject } from "@grpc/grpc-js";
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
-import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../verdict.ts";
+import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../outcome.ts";
 
 const codes = {
   [invalidArgument]: grpcStatus.INVALID_ARGUMENT,

@@ -190,7 +190,7 @@ describe("Fleetlog in containers", () => {
     assert.match(await trial.manage("redis", "ping"), /PONG/);
     await trial.manage("migrate");
     assert.ok(JSON.parse(await trial.manage("doctor", "--json")));
-    const letters = ["/usr/local/bin/node", "operator/main.ts", "list"];
+    const letters = ["/usr/local/bin/node", "dead-letters/main.ts", "list"];
     assert.equal(await trial.compose("exec", "-T", "consumer", ...letters), "");
     t.diagnostic(await trial.manage("bench"));
   });

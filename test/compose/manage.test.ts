@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 const script = join(projectFolder, "manage.sh");
 const commands =

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "pg";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { ensureReader, type ReaderRole } from "#postgres/reader-role.ts";
 import { queries } from "#test/deploy/monitoring-files.ts";
 import { createDatabase } from "#test/support/postgres.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import type { Trial } from "./trial.ts";

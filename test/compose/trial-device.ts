@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { DeviceStream } from "#client/device-stream.ts";
-import { encodeRecord } from "#client/record.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 
 /** What has become of the records so far. */
 export interface TrialDevice {

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { projectFolder } from "#local/folders.ts";
-import { freePort } from "#local/free-port.ts";
+import { projectFolder } from "#dev/folders.ts";
+import { freePort } from "#dev/free-port.ts";
 
 /** The whole of docker-compose.yml as a project of its own beside any other, driven as an operator drives it. */
 export class Trial {

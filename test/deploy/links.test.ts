@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { anchors, documents, localLinks } from "./documents.ts";
 
 test("every document links to files and headings that exist", () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 
 /** The parts of any manifest that the tests look at. */
 export interface Manifest {

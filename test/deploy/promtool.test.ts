@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { projectFolder } from "#local/folders.ts";
-import { findPart, MissingPartError, type Part } from "#local/parts.ts";
+import { findPart, MissingPartError, type Part } from "#dev/binaries.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { alerts, prometheusFolder } from "./monitoring-files.ts";
 
 // promtool comes with Prometheus. Where it can neither be found nor fetched, the rest is tested.

@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { execa } from "execa";
 import { Client } from "pg";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { startSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 // Every command of QUICKSTART.md as it stands there, but for the addresses and what `npm start` printed. `npm start` itself
-// is tried by local/start.test.ts, what needs Docker by `npm run test:compose`.
+// is tried by dev/start.test.ts, what needs Docker by `npm run test:compose`.
 
 const guide = readFileSync(join(projectFolder, "QUICKSTART.md"), "utf8");
 

@@ -7,10 +7,10 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { execa } from "execa";
 import { Redis } from "ioredis";
-import { projectFolder } from "#local/folders.ts";
-import { freePort } from "#local/free-port.ts";
-import { findPart } from "#local/parts.ts";
-import { keepRedisUsers, redisUserNames } from "#local/redis-users.ts";
+import { findPart } from "#dev/binaries.ts";
+import { projectFolder } from "#dev/folders.ts";
+import { freePort } from "#dev/free-port.ts";
+import { keepRedisUsers, redisUserNames } from "#dev/redis-users.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 // What Compose and Kubernetes start Redis with; the image's redis-server is the one of this machine.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "pg";
 import { scan } from "#batch/scan.ts";
-import { createWorld, entryOf, poolFor, records, writerOn } from "#consumer/test-support.ts";
+import { createWorld, entryOf, poolFor, records, writerOn } from "#consumer/testing/fixture.ts";
 import { findDisagreements } from "./agreement.ts";
 
 test("every count and range that is kept beside the records is compared with them", async () => {

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { Client } from "pg";
-import { projectFolder } from "#local/folders.ts";
-import { findPart } from "#local/parts.ts";
+import { findPart } from "#dev/binaries.ts";
+import { projectFolder } from "#dev/folders.ts";
 import type { World } from "./world.ts";
 
 /** Where and with what a page was made, a line each. */

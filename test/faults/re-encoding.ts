@@ -1,7 +1,7 @@
 import type { Random } from "#batch/testing/random.ts";
 import { reEncodeBytes } from "#batch/testing/re-encode.ts";
 import { bytesField } from "#batch/testing/wire.ts";
-import type { Sendable, Transport } from "#client/transport.ts";
+import type { Sendable, Transport } from "#client/transports/transport.ts";
 import { unwrapRequest } from "#server/unwrap-request.ts";
 
 /** Another encoding of the same request: of a PushLogsRequest, or of a StreamLogsRequest with a batch alone. */

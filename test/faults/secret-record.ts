@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { Random } from "#batch/testing/random.ts";
-import { encodeRecord } from "#client/record.ts";
+import { encodeRecord } from "#client/stream/record.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 /** What must come back unchanged, beside the message: where the record stands, and its other fields. */

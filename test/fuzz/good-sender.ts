@@ -1,5 +1,5 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import type { RunningSystem } from "#local/system.ts";
+import type { RunningSystem } from "#dev/system.ts";
 import { encodeRequest, makeBatch, makeRecord } from "#server/testing/batches.ts";
 import { pushGrpc } from "#server/testing/grpc-device.ts";
 import { waitFor } from "#test/support/wait-for.ts";

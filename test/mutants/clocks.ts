@@ -7,38 +7,38 @@ export const mutantsOfClocks: readonly Mutant[] = [
     title: "retention takes the time of its own process",
     edits: [
       {
-        file: "consumer/retention.ts",
+        file: "consumer/maintenance/retention.ts",
         search: "readTime: (db: Kysely<Database>) => Promise<Date> = databaseTime,",
         replacement:
           "readTime: (db: Kysely<Database>) => Promise<Date> = async (db) => (await databaseTime(db)) && new Date(),",
       },
     ],
-    caughtBy: { test: "consumer/retention-guard.test.ts" },
+    caughtBy: { test: "consumer/maintenance/retention-guard.test.ts" },
   },
   {
     name: "retention-unasked",
     title: "retention removes any number of days at once",
     edits: [
       {
-        file: "consumer/retention-guard.ts",
+        file: "consumer/maintenance/retention-guard.ts",
         search: "const daysExpectedMax = 1;",
         replacement: "const daysExpectedMax = 1_000;",
       },
     ],
-    caughtBy: { test: "consumer/retention-guard.test.ts" },
+    caughtBy: { test: "consumer/maintenance/retention-guard.test.ts" },
   },
   {
     name: "retention-believes-postgres",
     title: "retention believes the clock of PostgreSQL whatever it says",
     edits: [
       {
-        file: "consumer/retention-guard.ts",
+        file: "consumer/maintenance/retention-guard.ts",
         search: "if (apartMs <= apartMsMax && apartMs >= -aheadMsMax) return [];",
         replacement:
           "if (apartMs <= Number.POSITIVE_INFINITY && aheadMsMax > 0 && apartMsMax > 0) return [];",
       },
     ],
-    caughtBy: { test: "consumer/retention-guard.test.ts" },
+    caughtBy: { test: "consumer/maintenance/retention-guard.test.ts" },
   },
   {
     name: "any-received-at",
@@ -50,7 +50,7 @@ export const mutantsOfClocks: readonly Mutant[] = [
         replacement: "receivedAt: (micros) => micros,",
       },
     ],
-    caughtBy: { test: "consumer/arrival-times.test.ts" },
+    caughtBy: { test: "consumer/consume/arrival-times.test.ts" },
   },
   {
     name: "any-server-clock",
@@ -62,6 +62,6 @@ export const mutantsOfClocks: readonly Mutant[] = [
         replacement: "if (Math.abs(aheadMs) - unsureMs <= msMax + Number.MAX_SAFE_INTEGER) return [];",
       },
     ],
-    caughtBy: { test: "server/clock-skew.test.ts" },
+    caughtBy: { test: "server/health/clock-skew.test.ts" },
   },
 ];

@@ -2,7 +2,7 @@ import { caughtBy, type Mutant } from "./mutant.ts";
 
 /** In how the consumer puts flushes together and writes them. */
 export const mutantsOfFlushes: readonly Mutant[] = [
-  ...caughtBy("consumer/draft.test.ts", "consumer/draft.ts", [
+  ...caughtBy("consumer/flush/flush-buffer.test.ts", "consumer/flush/flush-buffer.ts", [
     {
       name: "flush-of-any-bytes",
       title: "a flush has no bound of bytes",
@@ -16,7 +16,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       replacement: "this.#draft.records > recordsMax",
     },
   ]),
-  ...caughtBy("consumer/flush-size.test.ts", "consumer/flush-size.ts", [
+  ...caughtBy("consumer/flush/adaptive-limit.test.ts", "consumer/flush/adaptive-limit.ts", [
     {
       name: "flush-not-halved",
       title: "what was too slow is tried again in the same size",
@@ -30,7 +30,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       replacement: "this.#weightMax",
     },
   ]),
-  ...caughtBy("consumer/consumer.test.ts", "consumer/consumer.ts", [
+  ...caughtBy("consumer/consume/consumer.test.ts", "consumer/consume/consumer.ts", [
     {
       name: "in-hand-for-ever",
       title: "an entry that was acknowledged still counts as in hand",
@@ -38,7 +38,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...caughtBy("consumer/copy-records.test.ts", "consumer/copy-records.ts", [
+  ...caughtBy("consumer/tables/records.test.ts", "consumer/tables/records.ts", [
     {
       name: "copy-count-unchecked",
       title: "a COPY of which PostgreSQL stored fewer rows counts as done",

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { allRows } from "../faults/rows/all.ts";
 import { mutatedFiles } from "./apply.ts";
 import { mutants } from "./mutants.ts";

@@ -7,19 +7,19 @@ export const mutantsOfStoring: readonly Mutant[] = [
     title: "a stream with the epoch that was seen is taken for the one that was seen",
     edits: [
       {
-        file: "consumer/stream-history.ts",
+        file: "consumer/maintenance/stream-history.ts",
         search: "if (now.epoch === seen.epoch)",
         replacement: "if (now.epoch === seen.epoch) return undefined;\n    if (now.epoch === seen.epoch)",
       },
     ],
-    caughtBy: { test: "consumer/stream-history.test.ts" },
+    caughtBy: { test: "consumer/maintenance/stream-history.test.ts" },
   },
   {
     name: "lost-stream-is-a-lost-group",
     title: "whatever takes the group away counts as a group that was destroyed",
     edits: [
       {
-        file: "consumer/stream-history.ts",
+        file: "consumer/maintenance/stream-history.ts",
         search: '? "stream_lost" : "group_lost"',
         replacement: '? "group_lost" : "group_lost"',
       },
@@ -44,7 +44,7 @@ export const mutantsOfStoring: readonly Mutant[] = [
     title: "the consumer acknowledges before COMMIT",
     edits: [
       {
-        file: "consumer/consumer.ts",
+        file: "consumer/consume/consumer.ts",
         search: "const observe = metrics.flushSeconds.startTimer();",
         replacement:
           "const observe = metrics.flushSeconds.startTimer();\n    await this.#acknowledge(draft.places);",
@@ -57,7 +57,7 @@ export const mutantsOfStoring: readonly Mutant[] = [
     title: "whatever is below a session's highest sequence counts as a retry",
     edits: [
       {
-        file: "consumer/ledger.ts",
+        file: "consumer/tables/batches.ts",
         search: "      from candidates\n      order by",
         replacement: `      from candidates
       where not exists (
@@ -81,7 +81,7 @@ export const mutantsOfStoring: readonly Mutant[] = [
           "\n);\ncreate unique index on batches (device_key, session_id, sequence, digest, (id / 90596966400000));",
       },
       {
-        file: "consumer/ledger.ts",
+        file: "consumer/tables/batches.ts",
         search: "on conflict (device_key, session_id, sequence, digest) do nothing",
         replacement: "on conflict do nothing",
       },
@@ -105,18 +105,18 @@ export const mutantsOfStoring: readonly Mutant[] = [
     title: "three failed attempts make a dead letter, whoever is at fault",
     edits: [
       {
-        file: "consumer/store.ts",
+        file: "consumer/flush/store-with-retry.ts",
         search: 'import { setTimeout as sleep } from "node:timers/promises";',
         replacement:
           'import { setTimeout as sleep } from "node:timers/promises";\nimport { DatabaseError } from "pg";',
       },
       {
-        file: "consumer/store.ts",
+        file: "consumer/flush/store-with-retry.ts",
         search: "  hopeless: (error: unknown) => boolean = never,\n",
         replacement: "  hopeless: (error: unknown) => boolean = never,\n  failuresMax = 3,\n",
       },
       {
-        file: "consumer/store.ts",
+        file: "consumer/flush/store-with-retry.ts",
         search: "      failures += 1;\n",
         replacement: `      failures += 1;
       if (failures === failuresMax) {
@@ -125,7 +125,7 @@ export const mutantsOfStoring: readonly Mutant[] = [
 `,
       },
       {
-        file: "consumer/store.ts",
+        file: "consumer/flush/store-with-retry.ts",
         search: "tools.writer.write({ batches: [], letters }));",
         replacement: "tools.writer.write({ batches: [], letters }), never, Infinity);",
       },
@@ -137,13 +137,13 @@ export const mutantsOfStoring: readonly Mutant[] = [
     title: "rows are sent as text, and what text cannot hold is replaced",
     edits: [
       {
-        file: "consumer/copy-records.ts",
+        file: "consumer/tables/records.ts",
         search: 'import type { CopyRows } from "#batch/copy-rows.ts";',
         replacement: `import type { CopyRows } from "#batch/copy-rows.ts";
 import { readCopy } from "#batch/testing/read-copy.ts";`,
       },
       {
-        file: "consumer/copy-records.ts",
+        file: "consumer/tables/records.ts",
         search: "const bytes = rows.finish();",
         replacement: `const lines = readCopy(rows.finish()).map((row) => [
     row.batchId, row.idx, new Date(Number(row.timeMicros) / 1000).toISOString(), row.severity, row.logger,
@@ -153,7 +153,7 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
   const bytes = Buffer.from(lines.join(""));`,
       },
       {
-        file: "consumer/copy-records.ts",
+        file: "consumer/tables/records.ts",
         search: "copyFrom(statement)",
         replacement: 'copyFrom(statement.replace(" (format binary)", ""))',
       },

@@ -8,7 +8,7 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     edits: [
       { file: "stream/epoch.ts", search: ".update(`${process} ${epoch}`)", replacement: ".update(epoch)" },
     ],
-    caughtBy: { test: "server/older-redis.test.ts" },
+    caughtBy: { test: "server/health/older-redis.test.ts" },
   },
   {
     name: "appends-forgotten",
@@ -27,7 +27,7 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     title: "the server acknowledges before Redis has answered",
     edits: [
       {
-        file: "server/intake.ts",
+        file: "server/ingest.ts",
         search:
           "await this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch });",
         replacement:
@@ -77,7 +77,7 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     title: "the digest covers more than the batch that was sent",
     edits: [
       {
-        file: "server/intake.ts",
+        file: "server/ingest.ts",
         search: "digest: digest(scanned), batch }",
         replacement:
           "digest: digest({ ...scanned, isCanonical: true, bytes: Buffer.from(String(Date.now())) }), batch }",
@@ -114,7 +114,7 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     title: "what is on disk in Redis is told as committed",
     edits: [
       {
-        file: "server/session-watches.ts",
+        file: "server/progress/subscriptions.ts",
         search: "        watched.expected = sequence;\n",
         replacement: `        watched.expected = sequence;
         watched.committed = sequence;

@@ -54,7 +54,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
       replacement: "forgottenCount",
     },
   ]),
-  ...caughtBy("consumer/housekeeping.test.ts", "consumer/housekeeping.ts", [
+  ...caughtBy("consumer/maintenance/schedule.test.ts", "consumer/maintenance/schedule.ts", [
     {
       name: "reclaim-of-one-piece",
       title: "a round takes over one piece of what is left behind",
@@ -74,7 +74,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
       replacement: "oldestAgeMs",
     },
   ]),
-  ...caughtBy("consumer/stream-history.test.ts", "consumer/stream-history.ts", [
+  ...caughtBy("consumer/maintenance/stream-history.test.ts", "consumer/maintenance/stream-history.ts", [
     {
       name: "marked-before-reported",
       title: "a loss that could not be written is never reported",
@@ -84,7 +84,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
         "      for (const position of positions) this.#written.set(position.shard, JSON.stringify(position));\n",
     },
   ]),
-  ...caughtBy("consumer/retention.test.ts", "consumer/retention.ts", [
+  ...caughtBy("consumer/maintenance/retention.test.ts", "consumer/maintenance/retention.ts", [
     {
       name: "retention-waits-for-locks",
       title: "retention waits for rows that a flush holds",
@@ -92,7 +92,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
       replacement: " for update",
     },
   ]),
-  ...caughtBy("server/open-streams.test.ts", "server/open-streams.ts", [
+  ...caughtBy("server/streams/open-streams.test.ts", "server/streams/open-streams.ts", [
     {
       name: "heartbeats-on-busy-streams",
       title: "a stream on which acks go out gets signs of life as well",
@@ -100,7 +100,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
       replacement: "else if (stream.takeSaidSomething()) life.endsAt += 0;",
     },
   ]),
-  ...caughtBy("server/report-committed.test.ts", "server/ingest-stream.ts", [
+  ...caughtBy("server/progress/report-committed.test.ts", "server/streams/ingest-stream.ts", [
     {
       name: "watch-kept",
       title: "a session is watched after its last stream has gone",

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { projectFolder, stateFolder } from "#local/folders.ts";
+import { projectFolder, stateFolder } from "#dev/folders.ts";
 
 /**
  * A folder under `.fleetlog/clients/` that `build` has filled, once for the same sources (files and folders, from the

@@ -1,9 +1,9 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildPage } from "#gateway/page/build.ts";
-import { findPart } from "#local/parts.ts";
-import { type RunningPostgres, startPostgres } from "#local/postgres.ts";
+import { buildPage } from "#dashboard/build.ts";
+import { findPart } from "#dev/binaries.ts";
+import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { ensureReader, roleOf } from "#postgres/reader-role.ts";
 import { asGateway, templateVariable } from "./postgres.ts";

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onFreePort } from "#local/free-port.ts";
-import { startNginx as start } from "#local/nginx.ts";
+import { onFreePort } from "#dev/free-port.ts";
+import { startNginx as start } from "#dev/nginx.ts";
 import type { NginxSettings } from "#nginx/render.ts";
 
 export interface TestNginx {

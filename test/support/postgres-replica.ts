@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { type RunningPostgres, startPostgres } from "#local/postgres.ts";
+import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 
 const settings = { shared_buffers: "32MB", max_connections: "40" };

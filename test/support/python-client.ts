@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { execa } from "execa";
-import { projectFolder } from "#local/folders.ts";
+import { projectFolder } from "#dev/folders.ts";
 import { cachedBuild } from "./cached-build.ts";
 
 const folderOf = (name: string) => join(projectFolder, "test/clients", name);

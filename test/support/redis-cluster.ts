@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { freePort } from "#local/free-port.ts";
-import { type RunningRedis, startRedis } from "#local/redis.ts";
-import { keepRedisUsers, type RedisUserName, type RedisUsers } from "#local/redis-users.ts";
+import { freePort } from "#dev/free-port.ts";
+import { type RunningRedis, startRedis } from "#dev/redis.ts";
+import { keepRedisUsers, type RedisUserName, type RedisUsers } from "#dev/redis-users.ts";
 import { waitFor } from "./wait-for.ts";
 
 const mastersCount = 3;

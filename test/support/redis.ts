@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startRedis as start } from "#local/redis.ts";
+import { startRedis as start } from "#dev/redis.ts";
 
 export interface TestRedis {
   readonly url: string;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import { Client } from "pg";
-import { processIdentity } from "#local/process-identity.ts";
+import { processIdentity } from "#dev/process-identity.ts";
 import { createDatabase } from "./postgres.ts";
 import { startRedis } from "./redis.ts";
 import { waitFor } from "./wait-for.ts";

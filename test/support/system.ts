@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onFreePort } from "#local/free-port.ts";
-import { type RunningSystem, type SystemOptions, startSystem as start } from "#local/system.ts";
+import { onFreePort } from "#dev/free-port.ts";
+import { type RunningSystem, type SystemOptions, startSystem as start } from "#dev/system.ts";
 import { asGateway, createDatabase } from "./postgres.ts";
 
 export type TestSystem = Omit<RunningSystem, "stop"> & {

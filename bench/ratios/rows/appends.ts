@@ -6,7 +6,7 @@ import { scan } from "#batch/scan.ts";
 import { encodeBatch } from "#bench/path/batch-pool.ts";
 import type { RatioBench } from "#bench/ratios/ratio-bench.ts";
 import type { Readings, Row } from "#bench/ratios/row.ts";
-import { findPart } from "#local/parts.ts";
+import { findPart } from "#dev/binaries.ts";
 import { StreamAppender } from "#stream/append.ts";
 import { commandConnection } from "#stream/connection.ts";
 

@@ -5,7 +5,7 @@ import { startIdleStreams } from "#bench/path/fork.ts";
 import type { RatioBench } from "#bench/ratios/ratio-bench.ts";
 import { residentMiB } from "#bench/ratios/resident-memory.ts";
 import type { Readings, Row } from "#bench/ratios/row.ts";
-import { startProgram } from "#local/programs.ts";
+import { startProgram } from "#dev/programs.ts";
 
 /** What a device costs that has nothing to say: its connection and its stream, in a server started for it alone. */
 export const idleStreamsRow: Row = {

@@ -6,7 +6,7 @@ import type { StreamAppender } from "#stream/append.ts";
 import type { Entry } from "#stream/entry.ts";
 import { appenderOn, redisFor } from "#stream/testing/redis-clients.ts";
 import { createDatabase } from "#test/support/postgres.ts";
-import { startGateway } from "../../test/start-gateway.ts";
+import { startGateway } from "../../testing/start-gateway.ts";
 
 export type TestRecord = Partial<
   Pick<LogRecord, "timeUnixNano" | "severity" | "logger" | "message" | "attributes">

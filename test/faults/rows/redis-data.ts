@@ -1,7 +1,7 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { startRedis } from "#local/redis.ts";
+import { startRedis } from "#dev/redis.ts";
 import { groupName, streamKey } from "#stream/keys.ts";
 import { countParts } from "#stream/unconfirmed.ts";
 import { waitFor } from "#test/support/wait-for.ts";

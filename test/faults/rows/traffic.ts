@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { digest } from "#batch/digest.ts";
 import { scan } from "#batch/scan.ts";
-import { DeviceStream } from "#client/device-stream.ts";
+import { DeviceStream } from "#client/stream/device-stream.ts";
 import { createLogger } from "#lib/logger.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";

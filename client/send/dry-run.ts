@@ -1,0 +1,55 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { limits } from "#batch/limits.ts";
+import { decodeInput } from "#client/files/decode-input.ts";
+import { checkInputs } from "#client/files/read-inputs.ts";
+import { readLines } from "#client/files/read-lines.ts";
+import { LineEncoder, type ReadRecord } from "#client/lines/line-encoder.ts";
+import type { SendOptions } from "#client/send/send.ts";
+import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+
+const severityNames = new Map<number, string>(Object.entries(Severity).map(([name, value]) => [value, name]));
+const recordsShown = 20;
+const messageShown = 100;
+
+/** Shows what `fleetlog send` would make of the first lines of each input, without sending anything. */
+export async function previewInputs(
+  inputs: readonly string[],
+  options: Pick<SendOptions, "multiline" | "timeFormat" | "timeZone"> & { readonly stdin: Readable },
+  say: (text: string) => void,
+): Promise<void> {
+  await checkInputs(inputs);
+  for (const input of inputs) {
+    const source = input === "-" ? options.stdin : createReadStream(input);
+    const nowMs = input === "-" ? undefined : (await stat(input)).mtimeMs;
+    const { multiline, timeFormat: format, timeZone: zone } = options;
+    const encoder = new LineEncoder({ file: input, multiline, format, zone, nowMs, isLive: false });
+    const records: ReadRecord[] = [];
+    for await (const lines of readLines(decodeInput(source), limits.messageBytesMax)) {
+      for (const { number, bytes } of lines) {
+        const record = records.length < recordsShown && encoder.add({ number, bytes });
+        if (record) records.push(record);
+      }
+      if (records.length >= recordsShown) break;
+    }
+    const last = encoder.finish();
+    if (last && records.length < recordsShown) records.push(last);
+    for (const record of records) say(describe(input, record));
+    const { lines, timedLines } = encoder.counts;
+    say(`${input}: a time was read from ${timedLines} of the first ${lines} lines`);
+  }
+}
+
+function describe(input: string, record: ReadRecord): string {
+  const { timeUnixNano, timeFormat, severity, message, firstLine, lastLine } = record;
+  const time = timeUnixNano === 0n ? "no time" : new Date(Number(timeUnixNano / 1_000_000n)).toISOString();
+  const place = firstLine === lastLine ? `${firstLine}` : `${firstLine}-${lastLine}`;
+  const how = timeFormat === "" ? "as the line before, or as received" : `by ${timeFormat}`;
+  const text = message
+    .toString()
+    .slice(0, messageShown)
+    .replaceAll("\n", "\u23ce")
+    .replaceAll(/[\p{Cc}]/gu, "\u00b7");
+  return `${input}:${place}  ${time} (${how})  ${severityNames.get(severity) ?? severity}  ${text}`;
+}

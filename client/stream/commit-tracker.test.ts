@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { assertSameBytes, device, sequencesOf } from "#client/testing/device.ts";
+import { TestPeer } from "#client/testing/peer.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+
+const untilCommitted = { keepUntil: "committed", ackTimeoutMs: 2_000 } as const;
+
+describe("a device that keeps batches until they are committed", () => {
+  test("forgets exactly what the server says is committed", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
+    using sender = device({ ...untilCommitted, address: peer.address });
+    await sender.send("1", "2", "3");
+    await waitFor("three acks", () => sender.acknowledged.length === 3);
+    assert.equal(sender.stream.unacknowledged.length, 3);
+    peer.tell({ committedThrough: 2n, epoch: 7n });
+    await waitFor("two commits", () => sender.committed.length === 2);
+    assert.deepEqual(
+      sender.stream.unacknowledged.map(({ note }) => note),
+      ["3"],
+    );
+    peer.tell({ committedThrough: 3n, epoch: 7n });
+    await sender.stream.flush();
+    assert.deepEqual(sender.committed, ["1", "2", "3"]);
+    assert.deepEqual(sequencesOf(peer), [1, 2, 3]);
+  });
+
+  test("sends again with the same bytes what another epoch may have lost, and nothing else", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = (stream) => ({ committedThrough: 1n, epoch: stream < 2 ? 7n : 8n });
+    using sender = device({ ...untilCommitted, address: peer.address });
+    await sender.send("1", "2", "3");
+    await waitFor("three acks", () => sender.acknowledged.length === 3);
+    peer.endStreams(); // the same epoch again: nothing is lost
+    await waitFor("another stream", () => peer.streams === 2);
+    await sender.send("4");
+    await waitFor("the fourth ack", () => sender.acknowledged.length === 4);
+    assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4]);
+    peer.endStreams();
+    await waitFor("all that is not committed again", () => peer.seen.length === 7);
+    assert.deepEqual(sequencesOf(peer).slice(4), [2, 3, 4]);
+    assertSameBytes(peer);
+    peer.tell({ committedThrough: 4n, epoch: 8n });
+    await sender.stream.flush();
+    assert.deepEqual(sender.committed, ["1", "2", "3", "4"]);
+    assert.deepEqual(sender.reconnects, []); // the end of a quiet stream is nothing to speak of
+  });
+
+  test("does not believe a stream that changes its epoch", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
+    using sender = device({ ...untilCommitted, address: peer.address });
+    await sender.send("1");
+    await waitFor("an ack", () => sender.acknowledged.length === 1);
+    peer.progress = () => ({ committedThrough: 1n, epoch: 9n });
+    peer.tell({ committedThrough: 1n, epoch: 9n });
+    await waitFor("another stream", () => peer.streams === 2);
+    await sender.stream.flush();
+    assert.deepEqual(sender.committed, ["1"]);
+  });
+
+  test("forgets nothing that it never wrote, however far the server says it is", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 1_000n, epoch: 7n });
+    using sender = device({ ...untilCommitted, address: peer.address, inFlightBatchesMax: 1 });
+    await sender.send("1", "2", "3", "4", "5");
+    await sender.stream.flush();
+    assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4, 5]);
+    assert.deepEqual(sender.committed, ["1", "2", "3", "4", "5"]);
+  });
+
+  test("asks after a while without news, and sends the oldest again when there are none", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
+    using sender = device({ ...untilCommitted, address: peer.address, commitTimeoutMs: 20 });
+    await sender.send("1", "2", "3");
+    await waitFor("the first batches again", () => peer.seen.length >= 6);
+    assert.deepEqual(sequencesOf(peer).slice(0, 4), [1, 2, 3, 1]);
+    assert.notEqual(peer.sessionCalls, 0);
+    assertSameBytes(peer);
+    // A hole in the middle of the session does not keep what is stored behind it.
+    peer.session = () => ({
+      committedRanges: [
+        { first: 1n, last: 1n },
+        { first: 3n, last: 3n },
+      ],
+      committedThrough: 1n,
+    });
+    await waitFor("two commits", () => sender.committed.length === 2);
+    assert.deepEqual(sender.committed.toSorted(), ["1", "3"]);
+    peer.session = () => ({ committedRanges: [{ first: 1n, last: 3n }], committedThrough: 3n });
+    await sender.stream.flush();
+  });
+
+  test("puts a declaration in the place of a refused batch, and waits for it", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
+    peer.answer = ({ sequence, dropped }) =>
+      sequence === 2n && !dropped ? { error: { code: 3, field: "batch", message: "no good" } } : {};
+    using sender = device({ ...untilCommitted, address: peer.address });
+    await sender.send("1", "2", "3");
+    await waitFor("the declaration", () => sequencesOf(peer).at(-1) === "2-2");
+    peer.tell({ committedThrough: 3n, droppedCount: 1n, epoch: 7n });
+    await sender.stream.flush();
+    assert.deepEqual(sender.refused, ["2: no good"]);
+    assert.deepEqual(sender.committed, ["1", "3"]);
+  });
+
+  test("makes the caller wait when too much is not committed", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
+    using sender = device({ ...untilCommitted, address: peer.address, keptBatchesMax: 2 });
+    await sender.send("1");
+    const second = sender.send("2");
+    await waitFor("two acks", () => sender.acknowledged.length === 2);
+    assert.equal(await Promise.race([second, Promise.resolve("waits")]), "waits");
+    peer.tell({ committedThrough: 1n, epoch: 7n });
+    await second;
+  });
+});

@@ -1,0 +1,132 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import type { Client, ClientDuplexStream, StatusObject } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
+import { encodeWish } from "#client/stream/record.ts";
+import { retryDelayMsOf } from "#client/stream/retry-info.ts";
+import type { Link, LinkOptions, Sendable } from "#client/transports/transport.ts";
+import {
+  type Ack,
+  type Progress,
+  type StreamLogsResponse,
+  StreamLogsResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+
+/**
+ * One StreamLogs call, from its opening to its end. The server answers every batch once and in the order in
+ * which they were written; an answer out of order, or none for too long, ends the call.
+ */
+export class Connection<Batch extends Sendable> implements Link<Batch> {
+  readonly #call: ClientDuplexStream<Buffer, StreamLogsResponse>;
+  readonly #options: LinkOptions<Batch>;
+  readonly #awaiting: Batch[] = [];
+  #awaitingBytes = 0;
+  #epoch: bigint | undefined;
+  #ackTimer: NodeJS.Timeout | undefined;
+  /** Our own reason for cancelling, which the status CANCELLED would hide. */
+  #cancelReason: string | undefined;
+  #status: StatusObject | undefined;
+  #readEnded = false;
+  #ended = false;
+
+  constructor(client: Client, options: LinkOptions<Batch>) {
+    this.#options = options;
+    this.#call = client.makeBidiStreamRequest(
+      "/fleetlog.v1.IngestService/StreamLogs",
+      (request: Buffer) => request,
+      (bytes: Buffer) => fromBinary(StreamLogsResponseSchema, bytes),
+    );
+    this.#call.on("data", (response: StreamLogsResponse) => this.#receive(response));
+    this.#call.on("error", () => {}); // the same failure arrives as the status, on which we act
+    this.#call.on("status", (status) => {
+      this.#status = status;
+      this.#finish();
+    });
+    this.#call.on("end", () => {
+      this.#readEnded = true;
+      this.#finish();
+    });
+    if (options.reportCommitted) this.#call.write(encodeWish(options.reportCommitted));
+  }
+
+  get awaitingCount(): number {
+    return this.#awaiting.length;
+  }
+
+  get awaitingBytes(): number {
+    return this.#awaitingBytes;
+  }
+
+  write(batch: Batch): void {
+    const { request } = batch;
+    this.#awaiting.push(batch);
+    this.#awaitingBytes += batch.byteLength;
+    if (this.#awaiting.length === 1) this.#restartAckTimer();
+    this.#call.write(request);
+  }
+
+  /** Says that nothing more will be written; the server then answers what it has and ends the call, or we do. */
+  end(): void {
+    this.#call.end();
+    setTimeout(() => this.cancel("the server did not end the stream"), endTimeoutMs).unref();
+  }
+
+  cancel(reason: string): void {
+    this.#cancelReason ??= reason;
+    this.#call.cancel();
+  }
+
+  /** A response with neither is a sign of life. */
+  #receive({ ack, progress }: StreamLogsResponse): void {
+    if (this.#cancelReason !== undefined) return;
+    if (progress) this.#receiveProgress(progress);
+    if (ack) this.#receiveAck(ack);
+  }
+
+  #receiveProgress(progress: Progress): void {
+    this.#epoch ??= progress.epoch;
+    if (progress.epoch === this.#epoch) this.#options.onProgress?.(progress);
+    else this.cancel(`the server changed the epoch of a stream from ${this.#epoch} to ${progress.epoch}`);
+  }
+
+  #receiveAck(ack: Ack): void {
+    const batch = this.#awaiting[0];
+    if (batch === undefined || !answers(ack, batch)) {
+      this.cancel(`the server answered batch ${ack.sequence} where ${batch?.sequence ?? "none"} was due`);
+      return;
+    }
+    this.#awaiting.shift();
+    this.#awaitingBytes -= batch.byteLength;
+    this.#restartAckTimer();
+    this.#options.onAck(batch, ack);
+  }
+
+  #restartAckTimer(): void {
+    clearTimeout(this.#ackTimer);
+    if (this.#awaiting.length === 0) return;
+    const { ackTimeoutMs } = this.#options;
+    this.#ackTimer = setTimeout(
+      () => this.cancel(`no acknowledgement within ${ackTimeoutMs} ms`),
+      ackTimeoutMs,
+    );
+  }
+
+  /** The status can overtake answers that are still buffered: the end is when both are through. */
+  #finish(): void {
+    if (this.#status === undefined || !this.#readEnded || this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#ackTimer);
+    const { code, details, metadata } = this.#status;
+    this.#options.onEnd({
+      code: this.#cancelReason === undefined ? code : status.UNAVAILABLE,
+      reason: this.#cancelReason ?? (details || `the server ended the stream with status ${status[code]}`),
+      retryDelayMs: retryDelayMsOf(metadata),
+    });
+  }
+}
+
+const endTimeoutMs = 1_000;
+
+/** A batch that the server could not read far enough to find its sequence is refused as number 0. */
+function answers(ack: Ack, batch: Sendable): boolean {
+  return ack.sequence === batch.sequence || (ack.sequence === 0n && ack.error !== undefined);
+}

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { assertSameBytes, device, names, sequencesOf } from "#client/testing/device.ts";
+import { TestPeer } from "#client/testing/peer.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+
+const bounds = { onFull: "drop-oldest", keptBatchesMax: 16, inFlightBatchesMax: 4 } as const;
+
+describe("a device that drops the oldest when it is full", () => {
+  test("never waits, declares what it gave up, and every number is accounted for", async () => {
+    const peer = await new TestPeer().start();
+    peer.kill();
+    using sender = device({ ...bounds, address: peer.address });
+    for (const name of names) {
+      await sender.send(name);
+      assert.ok(sender.stream.unacknowledged.length <= bounds.keptBatchesMax);
+    }
+    await waitFor("attempts", () => sender.reconnects.length > 3);
+    using _ = await peer.start();
+    await sender.stream.flush();
+    assert.deepEqual([...sender.acknowledged, ...sender.dropped].toSorted(), names.toSorted());
+    assert.notEqual(sender.dropped.length, 0);
+    assert.ok(sender.acknowledged.includes("batch-100"), "the newest is kept");
+    const numbers = new Set<number>();
+    for (const { sequence, dropped } of peer.seen) {
+      if (dropped) assert.equal(dropped.reason, "spool full");
+      for (let number = sequence; number <= (dropped?.lastSequence ?? sequence); number++) {
+        numbers.add(Number(number));
+      }
+    }
+    assert.equal(numbers.size, names.length);
+  });
+
+  test("never declares as dropped what may have arrived", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = () => "silence";
+    using sender = device({ ...bounds, address: peer.address });
+    await sender.send(...names.slice(0, 4));
+    await waitFor("four batches", () => peer.seen.length === 4);
+    await sender.send(...names.slice(4, 50));
+    assert.ok(names.slice(0, 4).every((name) => !sender.dropped.includes(name)));
+    assert.ok(sender.stream.unacknowledged.length <= bounds.keptBatchesMax + 1);
+    assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4]);
+    peer.answer = () => ({});
+    peer.endStreams();
+    await sender.stream.flush();
+    assert.match(String(sequencesOf(peer)[8]), /^5-\d+$/);
+    assertSameBytes(peer);
+  });
+
+  test("keeps to the bound in bytes", async () => {
+    const peer = await new TestPeer().start();
+    peer.kill();
+    using sender = device({ ...bounds, keptBatchesMax: 1_000, keptBytesMax: 100_000, address: peer.address });
+    for (let turn = 0; turn < 50; turn++) await sender.send(`${turn}`.padEnd(10_000, "x"));
+    assert.ok(sender.dropped.length >= 40);
+  });
+
+  test("lets go first of what was accepted and only waits to be committed", async () => {
+    using peer = await new TestPeer().start();
+    peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
+    using sender = device({ ...bounds, address: peer.address, keepUntil: "committed" });
+    await sender.send(...names.slice(0, 16));
+    await waitFor("16 acks", () => sender.acknowledged.length === 16);
+    await sender.send("batch-17");
+    assert.deepEqual(sender.released, ["batch-1"]);
+    assert.deepEqual(sender.dropped, []);
+  });
+
+  test("stays within its bounds while the server answers nothing but errors", async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = () => "cut";
+    using sender = device({ ...bounds, address: peer.address });
+    for (const name of names) {
+      await sender.send(name);
+      await new Promise(setImmediate);
+      assert.ok(sender.stream.unacknowledged.length <= bounds.keptBatchesMax + bounds.inFlightBatchesMax + 1);
+    }
+    peer.answer = () => ({});
+    await sender.stream.flush();
+    assert.deepEqual([...sender.acknowledged, ...sender.dropped].toSorted(), names.toSorted());
+    assertSameBytes(peer);
+  });
+});

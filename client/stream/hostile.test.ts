@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { constants } from "node:http2";
+import { describe, test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { device, names } from "#client/testing/device.ts";
+import { answer, beginAnswer, framed, HostilePeer, type Misdeed } from "#client/testing/hostile-peer.ts";
+import { TestPeer } from "#client/testing/peer.ts";
+import { RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+
+const batches = names.slice(0, 40);
+
+/** A status without a message before it, which is how a server or a proxy refuses a call. */
+const trailersOnly =
+  (code: number, headers: Record<string, string> = {}): Misdeed =>
+  (stream) =>
+    stream.respond(
+      { ":status": 200, "content-type": "application/grpc", "grpc-status": String(code), ...headers },
+      { endStream: true },
+    );
+
+function retryInfo(seconds: bigint, nanos = 0): string {
+  const info = anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay: { seconds, nanos } }));
+  const status = toBinary(StatusSchema, create(StatusSchema, { code: 8, details: [info] }));
+  return Buffer.from(status).toString("base64");
+}
+
+/** Begins an answer, and does something once the first batch is there. */
+const afterBatch =
+  (peer: HostilePeer, act: (stream: Parameters<Misdeed>[0], sequence: bigint) => void): Misdeed =>
+  (stream) => {
+    beginAnswer(stream);
+    peer.onBatch(stream, ({ sequence }) => {
+      act(stream, sequence);
+      return false;
+    });
+  };
+
+const misdeeds: Readonly<Record<string, (peer: HostilePeer) => Misdeed>> = {
+  "answers out of order": (peer) =>
+    afterBatch(peer, (stream, sequence) => {
+      stream.write(answer({ ack: { sequence: sequence + 1n } }));
+      stream.write(answer({ ack: { sequence } }));
+    }),
+  "answers with numbers that were never sent": (peer) =>
+    afterBatch(peer, (stream) => stream.write(answer({ ack: { sequence: 2n ** 63n } }))),
+  "answers twice": (peer) =>
+    afterBatch(peer, (stream, sequence) => {
+      const ack = answer({ ack: { sequence } });
+      stream.write(Buffer.concat([ack, ack]));
+    }),
+  "answers with bytes that are no message": (peer) =>
+    afterBatch(peer, (stream) => stream.write(framed(Buffer.alloc(100, 0xff)))),
+  "answers with bytes that are no frame": (peer) =>
+    afterBatch(peer, (stream) => stream.write(Buffer.alloc(1_000, 0xff))),
+  "promises 4 GiB": (peer) =>
+    afterBatch(peer, (stream) => stream.write(framed(Buffer.alloc(10), 2 ** 32 - 1))),
+  "answers with 17 MiB": (peer) =>
+    afterBatch(peer, (stream) => stream.write(framed(Buffer.alloc(17 * 1024 * 1024)))),
+  "breaks off within a message": (peer) =>
+    afterBatch(peer, (stream, sequence) => stream.end(answer({ ack: { sequence } }).subarray(0, 6))),
+  "ends without a status": (peer) => afterBatch(peer, (stream) => stream.end()),
+  "says nothing but signs of life": (peer) =>
+    afterBatch(peer, (stream) => {
+      for (let turn = 0; turn < 1_000; turn++) stream.write(answer({}));
+    }),
+  "never answers": () => () => {},
+  "never answers after its headers": () => beginAnswer,
+  "resets the stream at once": () => (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM),
+  "resets the stream after its headers": () => (stream) => {
+    beginAnswer(stream);
+    stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  },
+  "resets the stream after a batch": (peer) =>
+    afterBatch(peer, (stream) => stream.close(constants.NGHTTP2_CANCEL)),
+  "destroys the connection at once": () => (stream) => stream.session?.destroy(),
+  "destroys the connection after a batch": (peer) => afterBatch(peer, (stream) => stream.session?.destroy()),
+  "sends GOAWAY at once": () => (stream) => stream.session?.goaway(),
+  "sends GOAWAY that denies the stream": () => (stream) =>
+    stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 0),
+  "sends GOAWAY with an error after a batch": (peer) =>
+    afterBatch(peer, (stream) => stream.session?.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)),
+  "closes the session after a batch and an ack": (peer) =>
+    afterBatch(peer, (stream, sequence) => {
+      stream.write(answer({ ack: { sequence } }));
+      stream.session?.close();
+      stream.end();
+    }),
+  ...Object.fromEntries(
+    [0, 1, 2, 4, 5, 8, 10, 13, 14, 15, 99].map((code) => [
+      `refuses the call with code ${code}`,
+      () => trailersOnly(code),
+    ]),
+  ),
+  "refuses the call with details that are none": () =>
+    trailersOnly(8, { "grpc-status-details-bin": Buffer.alloc(50, 0xff).toString("base64") }),
+  "asks for a negative time": () => trailersOnly(8, { "grpc-status-details-bin": retryInfo(-5n, -5) }),
+  "answers with a page": () => (stream) => {
+    stream.respond({ ":status": 502, "content-type": "text/html" });
+    stream.end("<html>bad gateway</html>");
+  },
+  "answers 200 with a page": () => (stream) => {
+    stream.respond({ ":status": 200, "content-type": "text/html" });
+    stream.end("<html>please log in</html>");
+  },
+  "changes its epoch": (peer) =>
+    afterBatch(peer, (stream) => {
+      for (const epoch of [1n, 2n, 3n]) stream.write(answer({ progress: { committedThrough: 0n, epoch } }));
+      stream.end();
+    }),
+};
+
+for (const keepUntil of ["accepted", "committed"] as const) {
+  describe(`a device that keeps batches until they are ${keepUntil}, and a server that`, {
+    concurrency: 8,
+  }, () => {
+    for (const [what, misdeed] of Object.entries(misdeeds)) {
+      test(what, async () => {
+        using peer = await new HostilePeer().start();
+        peer.misdeed = { times: 2, act: misdeed(peer) };
+        using sender = device({ address: peer.address, keepUntil, ackTimeoutMs: 200, commitTimeoutMs: 300 });
+        await sender.send(...batches);
+        await sender.stream.flush(20_000);
+        assert.deepEqual(sender.acknowledged.toSorted(), batches.toSorted());
+        if (keepUntil === "committed") assert.deepEqual(sender.committed.toSorted(), batches.toSorted());
+        const first = new Map<bigint, Buffer>();
+        for (const { sequence, request } of peer.seen) {
+          assert.deepEqual(request, first.get(sequence) ?? request);
+          first.set(sequence, request);
+        }
+        assert.equal(first.size, batches.length);
+        assert.deepEqual(sender.refused, []);
+      });
+    }
+  });
+}
+
+test("waits as long as a status asks, but never longer than a minute", async () => {
+  using peer = await new HostilePeer().start();
+  peer.misdeed = { times: 1, act: trailersOnly(8, { "grpc-status-details-bin": retryInfo(10n ** 12n) }) };
+  const delays: number[] = [];
+  using sender = device({ address: peer.address, onReconnect: ({ delayMs }) => delays.push(delayMs) });
+  await sender.send("1");
+  await waitFor("the refusal", () => delays.length === 1);
+  assert.deepEqual(delays, [60_000]);
+  assert.equal(peer.streams, 1);
+});
+
+test("takes an error that no contract knows for one that passes, and gives nothing up", async () => {
+  using peer = await new TestPeer().start();
+  let errors = 0;
+  peer.answer = () =>
+    errors++ < 5 ? { error: { code: [0, 2, 13, 99, -1][errors - 1] ?? 0, message: "?" } } : {};
+  using sender = device({ address: peer.address });
+  await sender.send("1");
+  await sender.stream.flush();
+  assert.deepEqual(sender.acknowledged, ["1"]);
+  assert.equal(sender.delayed.length, 5);
+  assert.deepEqual(sender.refused, []);
+});

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
+import * as fc from "fast-check";
+import { scan } from "#batch/scan.ts";
+import { encodeRecord, encodeRequest } from "#client/stream/record.ts";
+import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+
+const anyText = fc.string({ unit: "grapheme" });
+const anyRecord = fc.record({
+  timeUnixNano: fc.bigInt(0n, 2n ** 64n - 1n),
+  severity: fc.constantFrom(Severity.UNSPECIFIED, Severity.INFO, Severity.FATAL4),
+  logger: anyText,
+  message: anyText,
+  attributes: fc.dictionary(anyText, anyText, { noNullPrototype: true }),
+});
+
+test("encodes to the byte as protobuf-es does, but for the order of attributes", () => {
+  fc.assert(
+    fc.property(
+      fc.array(anyRecord, { maxLength: 20 }),
+      fc.bigInt(1n, 2n ** 63n - 2n),
+      (records, sequence) => {
+        const header = { deviceId: "host-1", sessionId: "boot-7", sequence };
+        const ours = encodeRequest(
+          header,
+          records.map((record) => encodeRecord(record)),
+        );
+        const messages = records.map((record) => create(LogRecordSchema, record));
+        const message = create(StreamLogsRequestSchema, { batch: { ...header, records: messages } });
+        assert.ok(equals(StreamLogsRequestSchema, fromBinary(StreamLogsRequestSchema, ours), message));
+        if (records.every(({ attributes }) => Object.keys(attributes).length < 2)) {
+          assert.deepEqual(Buffer.from(toBinary(StreamLogsRequestSchema, message)), ours);
+        }
+      },
+    ),
+    { seed: 20_261_123, numRuns: 500 },
+  );
+});
+
+test("writes the canonical bytes, in whatever order it is given the attributes", () => {
+  const header = { deviceId: "host-1", sessionId: "boot-7", sequence: 7n };
+  const attributes = { zone: "1", "10": "2", build: "", "2": "3" };
+  const reversed = Object.fromEntries(Object.entries(attributes).toReversed());
+  const [one, other] = [attributes, reversed].map((given) =>
+    encodeRequest(header, [encodeRecord({ message: "m", severity: Severity.INFO, attributes: given })]),
+  );
+  assert.deepEqual(one, other);
+  assert.ok(scan(one!.subarray(2)).isCanonical);
+});
+
+test("leaves the bytes of a message alone, UTF-8 or not", () => {
+  const message = Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x0d]);
+  const encoded = encodeRecord({ message });
+  assert.deepEqual(Buffer.from(encoded), Buffer.from([0x22, message.length, ...message]));
+});
+
+test("reads back what it wrote from text and from bytes alike", () => {
+  const header = { deviceId: "d", sessionId: "s", sequence: 1n };
+  const asText = encodeRequest(header, [encodeRecord({ message: "grüße" })]);
+  const asBytes = encodeRequest(header, [encodeRecord({ message: Buffer.from("grüße") })]);
+  assert.deepEqual(asText, asBytes);
+  assert.equal(fromBinary(StreamLogsRequestSchema, asText).batch?.records[0]?.message, "grüße");
+});

@@ -1,0 +1,20 @@
+// A device in a process of its own, to be killed: sends 40 batches, says which ones it was promised to keep, and goes on
+// trying to get rid of them. node client/testing/spooled-device.ts FOLDER ADDRESS NAME
+
+import { writeSync } from "node:fs";
+import { DeviceStream } from "#client/stream/device-stream.ts";
+import { encodeRecord } from "#client/stream/record.ts";
+
+const [folder = "", address = "", name = ""] = process.argv.slice(2);
+const stream = new DeviceStream({
+  deviceId: "host-1",
+  address,
+  spool: { folder },
+  backoff: { baseMs: 1, capMs: 10 },
+});
+for (let turn = 1; turn <= 40; turn++) {
+  const message = `${name}-${turn}`;
+  await stream.send([encodeRecord({ message })], undefined);
+  writeSync(1, `${message}\n`);
+  await new Promise(setImmediate); // so that answers are read
+}

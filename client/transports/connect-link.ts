@@ -1,0 +1,108 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { retryDelayMs } from "#client/stream/retry-info.ts";
+import type { Link, LinkOptions, Sendable } from "#client/transports/transport.ts";
+import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+
+/** Makes one call; rejects with a ConnectError. */
+export type Push<Batch> = (batch: Batch, signal: AbortSignal) => Promise<Ack | undefined>;
+
+/**
+ * What stands for a stream where there is only one call per batch: as many calls at once as `callsMax`, begun in the order
+ * in which batches are written. What the server says of a batch is its ack; when it says nothing, the link ends.
+ */
+export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
+  readonly #options: LinkOptions<Batch>;
+  readonly #callsMax: number;
+  readonly #push: Push<Batch>;
+  readonly #queue: Batch[] = [];
+  readonly #aborted = new AbortController();
+  #calls = 0;
+  #ended = false;
+  awaitingBytes = 0;
+
+  constructor(options: LinkOptions<Batch>, callsMax: number, push: Push<Batch>) {
+    this.#options = options;
+    this.#callsMax = callsMax;
+    this.#push = push;
+  }
+
+  get awaitingCount(): number {
+    return this.#queue.length + this.#calls;
+  }
+
+  write(batch: Batch): void {
+    this.#queue.push(batch);
+    this.awaitingBytes += batch.byteLength;
+    this.#callNext();
+  }
+
+  /** There is nothing to end: each call ends by itself. */
+  end(): void {}
+
+  cancel(reason: string): void {
+    this.#end(Code.Unavailable, reason);
+  }
+
+  #callNext(): void {
+    while (!this.#ended && this.#calls < this.#callsMax) {
+      const batch = this.#queue.shift();
+      if (!batch) return;
+      this.#calls++;
+      void this.#call(batch);
+    }
+  }
+
+  async #call(batch: Batch): Promise<void> {
+    let ack: Ack | undefined;
+    try {
+      ack = await this.#push(batch, this.#aborted.signal);
+    } catch (error) {
+      const failure = ConnectError.from(error);
+      ack = refusal(batch, failure);
+      if (!ack) {
+        this.#end(failure.code, failure.rawMessage || failure.message, retryDelayOf(failure));
+        return;
+      }
+    }
+    if (this.#ended) return;
+    if (ack?.sequence !== batch.sequence) {
+      this.#end(
+        Code.Unavailable,
+        `the server answered batch ${ack?.sequence} where ${batch.sequence} was due`,
+      );
+      return;
+    }
+    this.#calls--;
+    this.awaitingBytes -= batch.byteLength;
+    this.#options.onAck(batch, ack);
+    this.#callNext();
+  }
+
+  #end(code: Code, reason: string, retryDelayMs?: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#aborted.abort();
+    this.#options.onEnd({ code, reason, retryDelayMs });
+  }
+}
+
+/** The Ack that a stream would have sent in the place of this error; undefined when the error is not about the batch. */
+function refusal({ sequence }: Sendable, failure: ConnectError): Ack | undefined {
+  const delayMs = retryDelayOf(failure);
+  const isVerdict = failure.code === Code.InvalidArgument;
+  const isLater = failure.code === Code.ResourceExhausted || failure.code === Code.Unavailable;
+  if (!isVerdict && !(isLater && delayMs !== undefined)) return undefined;
+  const [badRequest] = failure.findDetails(BadRequestSchema);
+  const field = badRequest?.fieldViolations[0]?.field ?? "";
+  const waitMs = isVerdict ? 0 : Math.min(Math.ceil(delayMs ?? 0), uint32Max);
+  const error = { code: failure.code as number, field, message: failure.rawMessage, retryDelayMs: waitMs };
+  return create(AckSchema, { sequence, error });
+}
+
+const uint32Max = 2 ** 32 - 1;
+
+function retryDelayOf(failure: ConnectError): number | undefined {
+  return retryDelayMs(failure.findDetails(RetryInfoSchema)[0]);
+}

@@ -1,0 +1,47 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Client } from "@grpc/grpc-js";
+import { Connection } from "#client/stream/connection.ts";
+import type { Link, LinkOptions, Sendable, SessionKey, Transport } from "#client/transports/transport.ts";
+import {
+  GetSessionRequestSchema,
+  type GetSessionResponse,
+  GetSessionResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+
+/** gRPC over HTTP/2: one StreamLogs call at a time. */
+export class GrpcTransport implements Transport {
+  readonly reportsProgress = true;
+  readonly #client: Client;
+  readonly #ownsClient: boolean;
+
+  /** `client` comes from `openChannel`; `ownsClient`: it is closed with the transport. */
+  constructor(client: Client, ownsClient: boolean) {
+    this.#client = client;
+    this.#ownsClient = ownsClient;
+  }
+
+  open<Batch extends Sendable>(options: LinkOptions<Batch>): Link<Batch> {
+    return new Connection(this.#client, options);
+  }
+
+  getSession(session: SessionKey, timeoutMs: number): Promise<GetSessionResponse> {
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        "/fleetlog.v1.IngestService/GetSession",
+        (name: SessionKey) =>
+          Buffer.from(toBinary(GetSessionRequestSchema, create(GetSessionRequestSchema, name))),
+        (bytes: Buffer) => fromBinary(GetSessionResponseSchema, bytes),
+        session,
+        { deadline: Date.now() + timeoutMs },
+        (error, response) => {
+          if (response) resolve(response);
+          else reject(error ?? new Error("GetSession was answered with nothing"));
+        },
+      );
+    });
+  }
+
+  close(): void {
+    if (this.#ownsClient) this.#client.close();
+  }
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { test } from "node:test";
+import { waitFor } from "#test/support/wait-for.ts";
+import { createWorld, entryOf, records, startConsumer } from "../testing/fixture.ts";
+
+/**
+ * Stands between the consumer and PostgreSQL. Lets the first `count` COMMITs through and breaks the connection
+ * instead of passing on their answers.
+ */
+async function loseCommitAnswers(databaseUrl: string, count: number) {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  let lost = 0;
+  const server = createServer((client) => {
+    const postgres = connect(Number(target.port), target.hostname);
+    let isLosing = false;
+    const end = () => {
+      client.destroy();
+      postgres.destroy();
+    };
+    for (const socket of [client, postgres]) {
+      sockets.add(socket);
+      socket.on("error", end);
+      socket.on("close", end);
+    }
+    client.on("data", (bytes) => {
+      isLosing ||= lost < count && bytes.includes("commit\0");
+      postgres.write(bytes);
+    });
+    postgres.on("data", (bytes) => {
+      if (!isLosing) {
+        client.write(bytes);
+        return;
+      }
+      lost += 1;
+      end();
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const url = new URL(databaseUrl);
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { url: url.href, close, lost: () => lost };
+}
+
+test("stores a flush once when the answer to its COMMIT is lost, and then acknowledges it", async () => {
+  await using world = await createWorld();
+  const proxy = await loseCommitAnswers(world.databaseUrl, 2);
+  world.stack.defer(proxy.close);
+  const { metrics } = await startConsumer({ ...world, databaseUrl: proxy.url });
+  await world.append(entryOf(1, [...records(50), { message: "a\0b" }]));
+  await waitFor("the acknowledgement", async () => (await world.unacknowledged()) === 0);
+  assert.equal(proxy.lost(), 2);
+  assert.equal(await world.count("records"), 50);
+  assert.equal(await world.count("dead_letters"), 1);
+  assert.deepEqual(await world.rows("select batch_count, record_count from devices"), [
+    { batch_count: "1", record_count: "50" },
+  ]);
+  assert.deepEqual(await world.rows("select sum(record_count)::int as n from log_statistics"), [{ n: 50 }]);
+  // Its own first attempt is what the last one met in the ledger.
+  const { values } = await metrics.batches.get();
+  assert.equal(values.find(({ labels }) => labels.outcome === "duplicate")?.value, 1);
+});

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DatabaseError } from "pg";
+import { type Fault, faultClass, faultOf } from "./postgres-errors.ts";
+
+function databaseError(code: string, constraint?: string): DatabaseError {
+  return Object.assign(new DatabaseError("refused", 0, "error"), { code, constraint });
+}
+
+const cases: readonly (readonly [code: string, fault: Fault, name: string])[] = [
+  ["08006", "outage", "connection failure"],
+  ["22021", "data", "character not in repertoire"],
+  ["22P05", "data", "untranslatable character"],
+  ["23505", "data", "unique violation"],
+  ["23514", "data", "check violation"],
+  ["25006", "outage", "read-only transaction"],
+  ["40P01", "outage", "deadlock detected"],
+  ["42P01", "setup", "undefined table"],
+  ["53100", "outage", "disk full"],
+  ["53300", "outage", "too many connections"],
+  ["54000", "data", "program limit exceeded"],
+  ["55P03", "outage", "lock not available"],
+  ["57014", "outage", "query cancelled"],
+  ["57P01", "outage", "admin shutdown"],
+  ["58030", "outage", "input/output error"],
+  ["28P01", "setup", "invalid password"],
+  ["21000", "bug", "cardinality violation"],
+  ["F0001", "setup", "one we do not know"],
+];
+
+for (const [code, fault, name] of cases) {
+  test(`${code}, ${name}, is a fault of kind ${fault}`, () => {
+    assert.equal(faultOf(databaseError(code)), fault);
+    assert.equal(faultClass(databaseError(code)), code.slice(0, 2));
+  });
+}
+
+test("two batches with the same id are tried again, with other ids", () => {
+  assert.equal(faultOf(databaseError("23505", "batches_pkey")), "outage");
+});
+
+test("what the socket or the driver throws is an outage, a mistake in the code is a bug", () => {
+  assert.equal(faultOf(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })), "outage");
+  assert.equal(faultOf(new Error("Connection terminated unexpectedly")), "outage");
+  assert.equal(faultClass(new Error("Query read timeout")), "connection");
+  assert.equal(faultOf(new TypeError("undefined is not a function")), "bug");
+});
+
+test("a row that met its partition being attached is tried again, and finds it", () => {
+  const error = Object.assign(databaseError("23514"), { table: "records_default" });
+  assert.equal(faultOf(error), "outage");
+  assert.equal(
+    faultOf(Object.assign(databaseError("23514", "no_tabs"), { table: "records_default" })),
+    "data",
+  );
+});

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sql } from "kysely";
+import { createRegistry } from "#lib/metrics.ts";
+import { listDayPartitions } from "#postgres/day-partitions.ts";
+import { dayMs, ensurePartitions, firstBatchIdAt } from "#postgres/partitions.ts";
+import { createDatabase } from "#postgres/pool.ts";
+import { createMetrics } from "../metrics.ts";
+import { createWorld, logger, poolFor, type World } from "../testing/fixture.ts";
+import { type ClosingParts, closePartitions } from "./closed-partitions.ts";
+import { measurePartitions } from "./gauges.ts";
+
+const now = new Date("2031-06-30T12:00:00Z");
+const yesterdayMs = Date.UTC(2031, 5, 29);
+
+async function partsFor(world: World, changes: Partial<ClosingParts> = {}) {
+  const pool = poolFor(world);
+  const db = createDatabase(pool);
+  const metrics = createMetrics(createRegistry("consumer"));
+  await world.dropDays();
+  await ensurePartitions(db, { now, daysAhead: 1, daysBack: 2 });
+  const parts: ClosingParts = {
+    pool,
+    indexes: ["text", "attributes"],
+    memoryMebibytes: 16,
+    isBehind: async () => false,
+    metrics,
+    logger,
+    signal: new AbortController().signal,
+    ...changes,
+  };
+  /** How many indexes each day has, ready and broken. */
+  const indexes = async () =>
+    Object.fromEntries(
+      (await listDayPartitions(db)).map(({ name, indexes, brokenIndexes }) => [
+        name,
+        [...indexes, ...brokenIndexes],
+      ]),
+    );
+  return { parts, db, metrics, indexes };
+}
+
+const both = ["text", "attributes"];
+
+test("gives closed days their indexes, newest first, and leaves open ones alone", async () => {
+  await using world = await createWorld();
+  const { parts, db, metrics, indexes } = await partsFor(world);
+  const states = async () =>
+    Object.fromEntries(
+      (await metrics.partitions.get()).values.map(({ labels, value }) => [labels.state, value]),
+    );
+  const midnight = new Date("2031-06-30T00:30:00Z");
+  await closePartitions(parts, midnight);
+  const open = { records_20310629: [], records_20310630: [], records_20310701: [] };
+  assert.deepEqual(
+    await indexes(),
+    { records_20310628: both, ...open },
+    "yesterday may still get late records",
+  );
+  await measurePartitions(db, { metrics, retentionDays: 30, indexes: parts.indexes }, now);
+  assert.deepEqual(await states(), { open: 2, waiting: 1, indexed: 1 });
+  assert.equal((await metrics.nextDrop.get()).values[0]?.value, (yesterdayMs + 30 * dayMs) / 1000);
+  await closePartitions(parts, now);
+  assert.deepEqual(await indexes(), { ...open, records_20310628: both, records_20310629: both });
+  await measurePartitions(db, { metrics, retentionDays: 0, indexes: parts.indexes }, now);
+  assert.deepEqual(await states(), { open: 2, waiting: 0, indexed: 2 });
+  assert.equal((await metrics.nextDrop.get()).values[0]?.value, Number.NaN);
+});
+
+test("closing freezes and analyses a day, and keeps what is told about batch_id", async () => {
+  await using world = await createWorld();
+  const { parts, db } = await partsFor(world);
+  const first = firstBatchIdAt(yesterdayMs);
+  await sql`insert into records
+    select ${first}::bigint + batch, now(), idx, 9, '', 'hello', null
+    from generate_series(1, 5) batch, generate_series(1, 500) idx`.execute(db);
+  await closePartitions(parts, now);
+  const [partition] = await world.rows(`
+    select relallfrozen = relpages as is_frozen, reltuples::int, n_distinct
+    from pg_class join pg_stats on tablename = relname and attname = 'batch_id' where relname = 'records_20310629'`);
+  assert.equal(partition?.is_frozen, true);
+  assert.equal(partition?.reltuples, 2500);
+  assert.ok(Math.abs(Number(partition?.n_distinct) + 0.01) < 1e-6);
+});
+
+test("an index whose building was interrupted is made again", async () => {
+  await using world = await createWorld();
+  const { parts, db, indexes } = await partsFor(world);
+  await sql`create index records_20310629_by_text on records_20310629 (message)`.execute(db);
+  // What a crash in the middle of CREATE INDEX CONCURRENTLY leaves behind.
+  await sql`update pg_index set indisvalid = false where indexrelid = 'records_20310629_by_text'::regclass`.execute(
+    db,
+  );
+  await closePartitions(parts, now);
+  assert.deepEqual((await indexes()).records_20310629, both);
+  const [index] = await world.rows(
+    "select pg_get_indexdef('records_20310629_by_text'::regclass) as definition",
+  );
+  assert.match(
+    String(index?.definition),
+    /USING gin \(lower\(\(message COLLATE pg_c_utf8\)\) gin_trgm_ops\)/,
+  );
+});
+
+test("builds only what is asked for, and nothing while records wait to be stored", async () => {
+  await using world = await createWorld();
+  let isBehind = true;
+  const { parts, indexes } = await partsFor(world, {
+    indexes: ["attributes"],
+    isBehind: async () => isBehind,
+  });
+  await closePartitions(parts, now);
+  assert.deepEqual((await indexes()).records_20310629, []);
+  isBehind = false;
+  await closePartitions(parts, now);
+  assert.deepEqual((await indexes()).records_20310629, ["attributes"]);
+});
+
+test("a day that cannot be indexed is reported and tried again, and breaks nothing", async () => {
+  await using world = await createWorld();
+  const { parts, db, metrics, indexes } = await partsFor(world, { indexes: ["attributes"] });
+  await sql`create table records_20310629_by_attributes ()`.execute(db); // its name is taken
+  await closePartitions(parts, now);
+  assert.equal((await metrics.indexFailures.get()).values[0]?.value, 1);
+  await sql`drop table records_20310629_by_attributes`.execute(db);
+  await closePartitions(parts, now);
+  assert.deepEqual((await indexes()).records_20310629, ["attributes"]);
+});

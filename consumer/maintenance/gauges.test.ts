@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import { ensurePartitions } from "#postgres/partitions.ts";
+import { createDatabase } from "#postgres/pool.ts";
+import { createMetrics } from "../metrics.ts";
+import { createWorld, poolFor } from "../testing/fixture.ts";
+import { measureDatabase, measureMemory } from "./gauges.ts";
+
+test("tells devices apart by when they were last seen, and how large the database is", async () => {
+  await using world = await createWorld();
+  await world.rows(`insert into devices (device_id, first_seen, last_seen)
+    select 'device-' || days, now() - interval '9 days', now() - days * interval '1 day'
+    from unnest(array[0, 0, 0.5, 3, 4, 5]) with ordinality as seen (days, number)
+    on conflict do nothing`);
+  const metrics = createMetrics(createRegistry("consumer"));
+  const db = createDatabase(poolFor(world));
+  await ensurePartitions(db);
+  await measureDatabase(db, metrics);
+  const { values } = await metrics.devices.get();
+  assert.deepEqual(Object.fromEntries(values.map(({ labels, value }) => [labels.seen, value])), {
+    "1h": 1,
+    "1d": 2,
+    ever: 5,
+  });
+  assert.ok((await valueOf(metrics.databaseBytes)) > 1_000_000);
+  assert.equal(await valueOf(metrics.partitionsAhead), 7);
+});
+
+test("tells what Redis uses of its memory", async () => {
+  await using world = await createWorld();
+  const metrics = createMetrics(createRegistry("consumer"));
+  await world.redis.config("SET", "maxmemory", "200mb");
+  await measureMemory(world.redis, metrics);
+  assert.ok((await valueOf(metrics.redisMemory)) > 100_000);
+  assert.equal(await valueOf(metrics.redisMemoryMax), 200 * 1024 * 1024);
+});
+
+async function valueOf(gauge: { get(): Promise<{ values: readonly { value: number }[] }> }): Promise<number> {
+  const { values } = await gauge.get();
+  return values[0]?.value ?? Number.NaN;
+}

@@ -1,0 +1,68 @@
+import { type Kysely, sql } from "kysely";
+import { databaseTime } from "#postgres/database-time.ts";
+import { listDayPartitions } from "#postgres/day-partitions.ts";
+import type { PartitionIndex } from "#postgres/partition-indexes.ts";
+import { dayMs, partitionsAhead } from "#postgres/partitions.ts";
+import { openRequest } from "#postgres/retention-requests.ts";
+import type { Database } from "#postgres/tables.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import { memoryOf } from "#stream/memory.ts";
+import type { ConsumerMetrics } from "../metrics.ts";
+import { closedPartitions } from "./closed-partitions.ts";
+
+/*
+ * What is not counted as it happens but looked up now and then. All consumers report the same: take the max, not the
+ * sum.
+ */
+
+/** What Redis holds of what it may hold. Beyond that, servers refuse batches. */
+export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics): Promise<void> {
+  const { usedBytes, bytesMax } = await memoryOf(redis);
+  metrics.redisMemory.set(usedBytes);
+  metrics.redisMemoryMax.set(bytesMax);
+}
+
+/** How many days there are, which wait for indexes, and when the oldest goes. */
+export async function measurePartitions(
+  db: Kysely<Database>,
+  { metrics, retentionDays, indexes }: PartitionMeasures,
+  now?: Date,
+): Promise<void> {
+  const partitions = await listDayPartitions(db);
+  const closed = closedPartitions(partitions, now ?? (await databaseTime(db)));
+  const indexed = closed.filter((partition) => indexes.every((index) => partition.indexes.has(index)));
+  metrics.partitions.set({ state: "open" }, partitions.length - closed.length);
+  metrics.partitions.set({ state: "waiting" }, closed.length - indexed.length);
+  metrics.partitions.set({ state: "indexed" }, indexed.length);
+  const [oldest] = partitions;
+  const isKept = retentionDays === 0 || oldest === undefined;
+  const request = await openRequest(db);
+  const waiting =
+    request && !request.isConfirmed ? Math.max(...request.plan.map(({ days }) => days.length)) : 0;
+  metrics.retentionWaits.set(waiting);
+  metrics.nextDrop.set(isKept ? Number.NaN : (oldest.endMs + retentionDays * dayMs) / 1000);
+}
+
+export interface PartitionMeasures {
+  readonly metrics: Pick<ConsumerMetrics, "partitions" | "nextDrop" | "retentionWaits">;
+  readonly retentionDays: number;
+  readonly indexes: readonly PartitionIndex[];
+}
+
+/** What is stored, and where the records of the next days will go. Reads all rows of devices. */
+export async function measureDatabase(db: Kysely<Database>, metrics: ConsumerMetrics): Promise<void> {
+  metrics.partitionsAhead.set(await partitionsAhead(db));
+  const { rows } = await sql<{ bytes: string; seen_hour: string; seen_day: string; seen: string }>`
+    select
+      pg_database_size(current_database()) as bytes,
+      count(*) filter (where last_seen > now() - interval '1 hour') as seen_hour,
+      count(*) filter (where last_seen > now() - interval '1 day') as seen_day,
+      count(*) as seen
+    from devices`.execute(db);
+  const [found] = rows;
+  if (found === undefined) throw new Error("an aggregate gave no row");
+  metrics.databaseBytes.set(Number(found.bytes));
+  metrics.devices.set({ seen: "1h" }, Number(found.seen_hour));
+  metrics.devices.set({ seen: "1d" }, Number(found.seen_day));
+  metrics.devices.set({ seen: "ever" }, Number(found.seen));
+}

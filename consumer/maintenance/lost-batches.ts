@@ -1,0 +1,201 @@
+import { type Kysely, sql } from "kysely";
+import type { Logger } from "#lib/logger.ts";
+import type { Database } from "#postgres/tables.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import { holds } from "#stream/may-hold.ts";
+import {
+  type AppendedBatch,
+  countParts,
+  readParts,
+  removeParts,
+  toReports,
+  type UnconfirmedReport,
+} from "#stream/unconfirmed.ts";
+import type { ConsumerMetrics } from "../metrics.ts";
+
+export interface UnconfirmedBatchesParts {
+  readonly db: Kysely<Database>;
+  readonly redis: StreamRedis;
+  readonly shards: readonly number[];
+  readonly metrics: Pick<ConsumerMetrics, "incidents" | "lost">;
+  readonly logger: Logger;
+  /** How long a report waits, so that what consumers had read before is stored, and what devices still have is sent again. */
+  readonly settleMs?: number;
+}
+
+/** What of a report is missing. */
+interface Missing {
+  readonly batches: readonly AppendedBatch[];
+  /** Earlier ones may be missing, too; which ones is not known. */
+  readonly forgottenCount: number;
+}
+
+/**
+ * Looks up what servers report as in doubt (stream/unconfirmed.ts): a batch that is neither stored nor in the stream is
+ * lost. Each report of which something is lost is an incident, with the devices, sessions and sequences.
+ */
+export class UnconfirmedBatches {
+  readonly #parts: UnconfirmedBatchesParts;
+  readonly #settleMs: number;
+  /** How many parts of a shard's list were there, and since when. */
+  readonly #seen = new Map<number, { readonly count: number; readonly since: number }>();
+
+  constructor(parts: UnconfirmedBatchesParts) {
+    this.#parts = parts;
+    this.#settleMs = parts.settleMs ?? 10_000;
+  }
+
+  /** Throws when Redis or PostgreSQL is away; the next call then reports what this one could not. */
+  async look(): Promise<void> {
+    const { redis, shards } = this.#parts;
+    for (const shard of shards) {
+      const count = await countParts(redis, shard);
+      const seen = this.#seen.get(shard);
+      if (count === 0) this.#seen.delete(shard);
+      else if (seen === undefined || count < seen.count) {
+        this.#seen.set(shard, { count, since: performance.now() });
+      } else if (performance.now() - seen.since >= this.#settleMs) {
+        await this.#settle(shard, seen.count);
+        this.#seen.delete(shard);
+      }
+    }
+  }
+
+  async #settle(shard: number, count: number): Promise<void> {
+    const { db, redis, metrics, logger } = this.#parts;
+    const parts = await readParts(redis, shard, count);
+    const unreadable = (text: string) =>
+      logger.error(
+        { shard, text: text.slice(0, 100) },
+        "something that is no report of a server was removed",
+      );
+    const lost = await db.transaction().execute(async (transaction) => {
+      // Consumers take turns; who comes second finds the incident.
+      await sql`select pg_advisory_xact_lock(hashtextextended('fleetlog unconfirmed', ${shard}))`.execute(
+        transaction,
+      );
+      const lost: Missing[] = [];
+      for (const report of toReports(parts, unreadable)) {
+        const missing = await this.#missing(transaction, shard, report);
+        if (missing.batches.length > 0 && (await writeIncident(transaction, shard, report.name, missing)))
+          lost.push(missing);
+      }
+      return lost;
+    });
+    await removeParts(redis, shard, parts);
+    for (const { batches, forgottenCount } of lost) {
+      const example = batches.slice(0, 10);
+      logger.error(
+        { shard, count: batches.length, forgottenCount, example },
+        "batches were acknowledged, and Redis no longer has them",
+      );
+      metrics.lost.inc(batches.length);
+      metrics.incidents.inc({ kind: "entries_lost" });
+    }
+  }
+
+  /**
+   * An older copy of a stream has the older entries and not the newer ones, so the first missing one is found by
+   * halving. What is stored meanwhile is looked up once more in the end.
+   */
+  async #missing(db: Kysely<Database>, shard: number, report: UnconfirmedReport): Promise<Missing> {
+    const unstored = await notStored(db, report.batches);
+    let [first, end] = [0, unstored.length];
+    while (first < end) {
+      const middle = (first + end) >> 1;
+      if (await holds(this.#parts.redis, shard, unstored[middle]!.id)) first = middle + 1;
+      else end = middle;
+    }
+    const batches = await notStored(db, unstored.slice(first));
+    return { batches, forgottenCount: first === 0 ? report.forgottenCount : 0 };
+  }
+}
+
+const batchesPerQuery = 5_000;
+
+async function notStored(
+  db: Kysely<Database>,
+  batches: readonly AppendedBatch[],
+): Promise<readonly AppendedBatch[]> {
+  const found: AppendedBatch[] = [];
+  for (let from = 0; from < batches.length; from += batchesPerQuery) {
+    const some = batches.slice(from, from + batchesPerQuery);
+    const { rows } = await sql<{ index: number }>`
+      select (position - 1)::int as index
+      from unnest(
+        ${some.map(({ deviceId }) => deviceId)}::text[],
+        ${some.map(({ sessionId }) => sessionId)}::text[],
+        ${some.map(({ sequence }) => sequence.toString())}::bigint[]
+      ) with ordinality as appended (device_id, session_id, sequence, position)
+      where not exists (
+        select from devices join batches on batches.device_key = devices.key
+        where devices.device_id = appended.device_id
+          and batches.session_id = appended.session_id and batches.sequence = appended.sequence
+      ) and not exists (
+        select from dead_letters letter
+        where letter.device_id = appended.device_id and letter.session_id = appended.session_id
+          and letter.sequence = appended.sequence and letter.idx is null
+      )
+      order by position`.execute(db);
+    found.push(...rows.map(({ index }) => some[index]!));
+  }
+  return found;
+}
+
+/** Returns whether it is news. */
+async function writeIncident(
+  db: Kysely<Database>,
+  shard: number,
+  report: string,
+  { batches, forgottenCount }: Missing,
+): Promise<boolean> {
+  const ranges = rangesOf(batches);
+  const details = {
+    shard,
+    report,
+    count: batches.length,
+    forgotten_count: forgottenCount,
+    first_id: batches[0]?.id,
+    last_id: batches.at(-1)?.id,
+    batches: ranges.slice(0, rangesMax),
+    ranges: ranges.length,
+  };
+  const { numAffectedRows } = await sql`
+    insert into incidents (kind, details)
+    select 'entries_lost', ${JSON.stringify(details)}::jsonb
+    where not exists (
+      select from incidents
+      where kind = 'entries_lost' and details->>'report' = ${report} and at > now() - interval '1 day'
+    )`.execute(db);
+  return numAffectedRows === 1n;
+}
+
+/** Of more ranges than this, the incident has the first; its count is exact. */
+const rangesMax = 1_000;
+
+interface SequenceRange {
+  readonly device_id: string;
+  readonly session_id: string;
+  readonly first: string;
+  readonly last: string;
+}
+
+function rangesOf(batches: readonly AppendedBatch[]): SequenceRange[] {
+  const sessions = Map.groupBy(batches, ({ deviceId, sessionId }) => `${deviceId} ${sessionId}`);
+  return [...sessions.values()].flatMap((own) => {
+    const { deviceId: device_id, sessionId: session_id } = own[0]!;
+    const sequences = [...new Set(own.map(({ sequence }) => sequence))].sort((a, b) => (a < b ? -1 : 1));
+    const ranges: { first: bigint; last: bigint }[] = [];
+    for (const sequence of sequences) {
+      const range = ranges.at(-1);
+      if (range?.last === sequence - 1n) range.last = sequence;
+      else ranges.push({ first: sequence, last: sequence });
+    }
+    return ranges.map(({ first, last }) => ({
+      device_id,
+      session_id,
+      first: first.toString(),
+      last: last.toString(),
+    }));
+  });
+}

@@ -1,0 +1,76 @@
+import { type Kysely, sql } from "kysely";
+import { storedTimeRange } from "#batch/stored-time-range.ts";
+import { byteaArray, plainArray, plainColumnOf, textArray } from "#postgres/array-literal.ts";
+import type { Database } from "#postgres/tables.ts";
+import type { BatchInHand } from "../received-batch.ts";
+
+/** A batch the ledger did not have; its records are to be stored under `id`. */
+export interface NewBatch extends BatchInHand {
+  readonly id: bigint;
+  readonly deviceKey: number;
+}
+
+/**
+ * By how much the clock of its device seems to be ahead: from its reception to the latest time of its records, which is
+ * negative for what waited, or for a clock that is behind. 0 for a batch without times of its own.
+ */
+export function clockOffsetMicros({ entry, scanned }: BatchInHand): number {
+  return Number(storedTimeRange(scanned, entry.receivedAtMicros).lastMicros) - entry.receivedAtMicros;
+}
+
+/**
+ * Enters batches into the ledger and returns those it did not have yet; what it has, from before or from earlier in
+ * `batches`, is skipped. A batch that another flush has entered and not yet committed is waited for. Rows are
+ * inserted in the order of their key, so that two flushes never wait for each other.
+ */
+export async function enterIntoLedger(
+  db: Kysely<Database>,
+  batches: readonly BatchInHand[],
+  deviceKeys: ReadonlyMap<string, number>,
+): Promise<readonly NewBatch[]> {
+  const keys = batches.map(({ entry }) => deviceKeys.get(entry.deviceId) ?? unregistered(entry.deviceId));
+  const ranges = batches.map(({ scanned, entry }) => storedTimeRange(scanned, entry.receivedAtMicros));
+  const column = plainColumnOf(batches);
+  const { rows } = await sql<{ index: number; id: string }>`
+    with candidates as materialized (
+      select
+        candidate.*,
+        time_from_micros(received_micros) as received_at,
+        next_batch_id(time_from_micros(received_micros)) as id
+      from unnest(
+        ${plainArray(keys)}::int[],
+        ${textArray(batches.map(({ entry }) => entry.sessionId))}::text[],
+        ${column(({ entry }) => entry.sequence)}::bigint[],
+        ${byteaArray(batches.map(({ entry }) => entry.digest))}::bytea[],
+        ${column(({ entry }) => entry.receivedAtMicros)}::bigint[],
+        ${plainArray(ranges.map(({ firstMicros }) => firstMicros))}::bigint[],
+        ${plainArray(ranges.map(({ lastMicros }) => lastMicros))}::bigint[],
+        ${column(({ scanned }) => scanned.acceptedCount)}::int[],
+        ${column(({ scanned }) => scanned.rejections.length)}::int[],
+        ${column(({ scanned }) => scanned.severities)}::int[],
+        ${column(({ scanned }) => scanned.bytes.length)}::int[]
+      ) with ordinality as candidate (
+        device_key, session_id, sequence, digest, received_micros, first_micros, last_micros,
+        record_count, rejected_count, severities, bytes, position
+      )
+    ), entered as (
+      insert into batches (
+        id, device_key, session_id, sequence, digest, received_at, first_time, last_time,
+        record_count, rejected_count, severities, bytes
+      )
+      select
+        id, device_key, session_id, sequence, digest, received_at,
+        time_from_micros(first_micros), time_from_micros(last_micros),
+        record_count, rejected_count, severities, bytes
+      from candidates
+      order by device_key, session_id, sequence, digest, position
+      on conflict (device_key, session_id, sequence, digest) do nothing
+      returning id
+    )
+    select (position - 1)::int as index, id from candidates join entered using (id) order by id`.execute(db);
+  return rows.map(({ index, id }) => ({ ...batches[index]!, id: BigInt(id), deviceKey: keys[index]! }));
+}
+
+function unregistered(deviceId: string): never {
+  throw new Error(`device ${deviceId} was registered and is not in devices`);
+}

@@ -1,0 +1,131 @@
+import { limits } from "#batch/limits.ts";
+import { type Rejection, rejectedBytes } from "#batch/scan.ts";
+import type { Entry } from "#stream/entry.ts";
+import type { DeadLetter } from "../received-batch.ts";
+import type { NewBatch } from "./batches.ts";
+
+/** Of a dead letter's bytes, so many are kept. */
+export const rawBytesMax = 64 << 10;
+
+/** A row of dead_letters, but for what the table adds by itself. */
+export interface LetterRow {
+  readonly entry: Entry | undefined;
+  /** The record's place in its batch; null: it is something else, or several. */
+  readonly index: number | null;
+  readonly reason: string;
+  readonly raw: Uint8Array;
+  /** Before it was cut. */
+  readonly rawBytes: number;
+  readonly isJson: boolean;
+  /** Stream and id of an entry that is here as a whole. */
+  readonly name: string | null;
+  /** Of a batch that is here as a whole. */
+  readonly digest: Buffer | null;
+  readonly recordCount: number;
+}
+
+/** The rows of a flush, and what is counted instead of being kept. */
+export interface LetterRows {
+  readonly rows: readonly LetterRow[];
+  /** One for each device that had more than its rate allows: the first of them, with the count of all. */
+  readonly overRate: readonly LetterRow[];
+  /** Letters to take off the rate of each device. */
+  readonly spent: ReadonlyMap<string, number>;
+}
+
+/**
+ * Turns what a flush cannot store into rows. What a server has rejected is bounded, for a sender decides how much there
+ * is of it: the first 100 of a batch one by one, the rest in one row, and of each device no more rows than `left`. What a
+ * server had acknowledged is kept in any case, and whole.
+ */
+export function letterRows(
+  batches: readonly NewBatch[],
+  letters: readonly DeadLetter[],
+  left: (deviceId: string) => number,
+): LetterRows {
+  const rows = letters.map(rowOfLetter);
+  const overRate = new Map<string, LetterRow>();
+  const spent = new Map<string, number>();
+  for (const batch of batches) {
+    const { deviceId } = batch.entry;
+    const accepted = batch.scanned.rejections.filter(({ wasAccepted }) => wasAccepted);
+    const rejected = batch.scanned.rejections.filter(({ wasAccepted }) => !wasAccepted);
+    rows.push(...accepted.map((rejection) => rowOfRecord(batch, rejection, Number.POSITIVE_INFINITY)));
+    if (rejected.length === 0) continue;
+    const bounded = rejected
+      .slice(0, limits.rejectionsMax)
+      .map((rejection) => rowOfRecord(batch, rejection, rawBytesMax));
+    if (rejected.length > limits.rejectionsMax) {
+      bounded.push(rowOfMany(batch, rejected.slice(limits.rejectionsMax)));
+    }
+    const spentBefore = spent.get(deviceId) ?? 0;
+    const kept = bounded.slice(0, Math.max(0, left(deviceId) - spentBefore));
+    rows.push(...kept);
+    spent.set(deviceId, spentBefore + kept.length);
+    for (const row of bounded.slice(kept.length)) {
+      const first = overRate.get(deviceId);
+      overRate.set(
+        deviceId,
+        first === undefined ? row : { ...first, recordCount: first.recordCount + row.recordCount },
+      );
+    }
+  }
+  return { rows, overRate: [...overRate.values()], spent };
+}
+
+function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMax: number): LetterRow {
+  const raw = rejectedBytes(scanned, rejection);
+  return {
+    entry,
+    index: rejection.index,
+    reason: rejection.reason,
+    raw: raw.subarray(0, bytesMax),
+    rawBytes: Math.max(raw.length, rejection.unreadable?.jsonBytes ?? 0),
+    isJson: rejection.unreadable !== undefined,
+    name: null,
+    digest: null,
+    recordCount: 1,
+  };
+}
+
+/** One row for all of them, with as many of them as fit, as the records of a LogBatch. */
+function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[]): LetterRow {
+  const raw: Uint8Array[] = [];
+  let rawBytes = 0;
+  let keptBytes = 0;
+  let fits = true;
+  for (const { fieldStart, end } of rejections) {
+    const size = end - fieldStart;
+    rawBytes += size;
+    fits &&= keptBytes + size <= rawBytesMax;
+    if (!fits) continue;
+    keptBytes += size;
+    raw.push(scanned.bytes.subarray(fieldStart, end));
+  }
+  const from = rejections[0]!.index;
+  return {
+    entry,
+    index: null,
+    reason: `${rejections.length} more records of the batch were rejected, from record ${from} on`,
+    raw: Buffer.concat(raw),
+    rawBytes,
+    isJson: false,
+    name: null,
+    digest: null,
+    recordCount: rejections.length,
+  };
+}
+
+function rowOfLetter({ entry, reason, raw, name, settles }: DeadLetter): LetterRow {
+  return {
+    entry,
+    index: null,
+    reason,
+    raw: settles === undefined ? raw.subarray(0, rawBytesMax) : raw,
+    rawBytes: raw.length,
+    isJson: false,
+    name,
+    digest: settles?.entry.digest ?? null,
+    recordCount: 1,
+  };
+}

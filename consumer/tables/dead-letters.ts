@@ -1,0 +1,92 @@
+import { type Kysely, sql } from "kysely";
+import { limits } from "#batch/limits.ts";
+import type { Database } from "#postgres/tables.ts";
+import type { DeadLetter } from "../received-batch.ts";
+import type { NewBatch } from "./batches.ts";
+import { letterRate } from "./dead-letter-rate.ts";
+import { type LetterRow, letterRows } from "./dead-letter-rows.ts";
+
+/** What of a flush went to dead_letters. */
+export interface KeptLetters {
+  /** Records that are counted in a letter of many. */
+  readonly counted: number;
+  /** Letters to take off the rate of each device, once this is committed. */
+  readonly spent: ReadonlyMap<string, number>;
+}
+
+/**
+ * Keeps the rejected records of new batches, and `letters`, which never became a batch. A letter that is here
+ * already is skipped: its acknowledgement was lost, or its device sent the batch again. Of a device that is over its
+ * rate (`left`) the records are only counted, in one letter for each minute.
+ */
+export async function keepDeadLetters(
+  db: Kysely<Database>,
+  batches: readonly NewBatch[],
+  letters: readonly DeadLetter[],
+  left: (deviceId: string) => number,
+): Promise<KeptLetters> {
+  const { rows, overRate, spent } = letterRows(batches, letters, left);
+  if (rows.length > 0) await insertRows(db, rows);
+  if (overRate.length > 0) await countMinutes(db, overRate);
+  const many = rows.filter(({ recordCount }) => recordCount > 1);
+  return { counted: [...many, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0), spent };
+}
+
+async function insertRows(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
+  await sql`
+    insert into dead_letters
+      (received_at, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json, digest)
+    select time_from_micros(received_micros), device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry,
+      record_count, is_json, digest
+    from unnest(
+      ${rows.map(({ entry }) => entry?.receivedAtMicros ?? null)}::bigint[],
+      ${rows.map(({ entry }) => entry?.deviceId ?? null)}::text[],
+      ${rows.map(({ entry }) => entry?.sessionId ?? null)}::text[],
+      ${rows.map(({ entry }) => fitting(entry?.sequence))}::bigint[],
+      ${rows.map(({ index }) => index)}::int[],
+      ${rows.map(({ reason }) => storable(reason))}::text[],
+      ${rows.map(({ raw }) => Buffer.from(raw))}::bytea[],
+      ${rows.map(({ rawBytes }) => rawBytes)}::int[],
+      ${rows.map(({ name }) => name)}::text[],
+      ${rows.map(({ recordCount }) => recordCount)}::int[],
+      ${rows.map(({ isJson }) => isJson)}::boolean[],
+      ${rows.map(({ digest }) => digest)}::bytea[]
+    ) as letter (
+      received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json,
+      digest
+    )
+    order by entry, sequence, idx
+    on conflict do nothing`.execute(db);
+}
+
+/** Adds to the letter of this minute for each device, in the order of the devices, for other consumers do so too. */
+async function countMinutes(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
+  const { burst, perMinute } = letterRate;
+  const rate = `more than ${burst} dead letters at once or ${perMinute} a minute: only counted, the first was for: `;
+  await sql`
+    insert into dead_letters as stored
+      (received_at, device_id, reason, raw, raw_bytes, record_count, is_json, minute)
+    select time_from_micros(received_micros), device_id, reason, raw, raw_bytes, record_count, is_json,
+      date_trunc('minute', now())
+    from unnest(
+      ${rows.map(({ entry }) => entry!.receivedAtMicros)}::bigint[],
+      ${rows.map(({ entry }) => entry!.deviceId)}::text[],
+      ${rows.map(({ reason }) => storable(`${rate}${reason}`))}::text[],
+      ${rows.map(({ raw }) => Buffer.from(raw))}::bytea[],
+      ${rows.map(({ rawBytes }) => rawBytes)}::int[],
+      ${rows.map(({ recordCount }) => recordCount)}::int[],
+      ${rows.map(({ isJson }) => isJson)}::boolean[]
+    ) as letter (received_micros, device_id, reason, raw, raw_bytes, record_count, is_json)
+    order by device_id
+    on conflict (device_id, minute) where minute is not null
+    do update set record_count = stored.record_count + excluded.record_count`.execute(db);
+}
+
+function storable(text: string): string {
+  return text.replaceAll("\0", "\uFFFD");
+}
+
+/** An entry may carry 19 digits, more than a bigint column holds. */
+function fitting(sequence: bigint | undefined): bigint | null {
+  return sequence === undefined || sequence > limits.sequenceMax ? null : sequence;
+}

@@ -1,0 +1,200 @@
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Redis } from "ioredis";
+import { Client, type Pool } from "pg";
+import { copyBytesMax } from "#batch/copy-format.ts";
+import { CopyRows } from "#batch/copy-rows.ts";
+import { digest } from "#batch/digest.ts";
+import { scan } from "#batch/scan.ts";
+import { createLogger } from "#lib/logger.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { Readiness } from "#lib/readiness.ts";
+import { createPool } from "#postgres/pool.ts";
+import { LogBatchSchema, type LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { StreamAppender } from "#stream/append.ts";
+import { commandConnection, readConnection } from "#stream/connection.ts";
+import type { Entry } from "#stream/entry.ts";
+import { allShards } from "#stream/keys.ts";
+import { readLag } from "#stream/lag.ts";
+import { StreamReader } from "#stream/reader.ts";
+import type { SessionProgress } from "#stream/session-news.ts";
+import { createDatabase } from "#test/support/postgres.ts";
+import { startRedis } from "#test/support/redis.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { Consumer } from "../consume/consumer.ts";
+import { createSource } from "../consume/source.ts";
+import { FlushWriter } from "../flush/transaction.ts";
+import { createMetrics } from "../metrics.ts";
+import { DeadLetterRate } from "../tables/dead-letter-rate.ts";
+import { DeviceKeys } from "../tables/devices.ts";
+
+type RecordInit = MessageInitShape<typeof LogRecordSchema>;
+
+export const shardCount = 2;
+export const logger = createLogger("test", "silent");
+
+/** 2026-01-31T23:59:59.5Z: half a second before a day ends. */
+export const receivedAtMicros = Date.UTC(2026, 0, 31, 23, 59, 59, 500) * 1000;
+
+/** An entry as a server appends it; the same arguments give the same entry. */
+export function entryOf(
+  sequence: number,
+  records: readonly RecordInit[],
+  changes: Partial<Pick<Entry, "deviceId" | "sessionId" | "receivedAtMicros">> = {},
+): Entry {
+  const named = { deviceId: "device-1", sessionId: "boot-1", receivedAtMicros, ...changes };
+  const message = create(LogBatchSchema, {
+    deviceId: named.deviceId,
+    sessionId: named.sessionId,
+    sequence: BigInt(sequence),
+    records: [...records],
+  });
+  const batch = Buffer.from(toBinary(LogBatchSchema, message));
+  return { ...named, sequence: BigInt(sequence), batch, digest: digest(scan(batch)) };
+}
+
+/** So many records, a second apart, severities going round. */
+export function records(count: number, message = "hello"): readonly RecordInit[] {
+  return Array.from({ length: count }, (_, index) => ({
+    timeUnixNano: BigInt(receivedAtMicros + index * 1_000_000) * 1000n,
+    severity: [Severity.INFO, Severity.WARN, Severity.ERROR][index % 3]!,
+    logger: "test",
+    message: `${message} ${index}`,
+  }));
+}
+
+/**
+ * A database and a Redis of a test's own, what runs on them, and questions to both. Everything is stopped in reverse
+ * when the test leaves the block: `await using world = await createWorld()`.
+ */
+export async function createWorld() {
+  await using started = new AsyncDisposableStack();
+  const database = started.use(await createDatabase());
+  const redisServer = started.use(await startRedis());
+  const sqlClient = new Client({ connectionString: database.url });
+  sqlClient.on("error", () => undefined);
+  await sqlClient.connect();
+  started.defer(() => sqlClient.end());
+  const redis = await connect(started, redisServer.url, commandConnection);
+  const appender = new StreamAppender(redis, {
+    shards: shardCount,
+    inFlightMax: 10_000,
+    inFlightBytesMax: 64 << 20,
+  });
+  const shards = allShards(shardCount);
+  const stack = started.move();
+  return {
+    databaseUrl: database.url,
+    redisUrl: redisServer.url,
+    redis,
+    stack,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    append: async (...entries: readonly Entry[]) => {
+      await Promise.all(entries.map((entry) => appender.append(entry)));
+    },
+    /** What a query answers. */
+    rows: async (sql: string): Promise<Record<string, unknown>[]> => (await sqlClient.query(sql)).rows,
+    count: async (table: string): Promise<number> =>
+      Number((await sqlClient.query(`select count(*) from ${table}`)).rows[0].count),
+    /** Takes away the days around today, for tests that live on another day. */
+    dropDays: async (): Promise<void> => {
+      const { rows } = await sqlClient.query<{ name: string }>(
+        "select relname as name from pg_class where relname ~ '^records_\\d{8}$'",
+      );
+      for (const { name } of rows) await sqlClient.query(`drop table ${name}`);
+    },
+    /** As long as this lock is held, no flush can commit. Ended by "commit". */
+    holdFlushes: () => sqlClient.query("begin; lock table log_statistics in access exclusive mode"),
+    /** The process of the flush that waits for that lock. */
+    heldFlush: () =>
+      waitFor("a flush to wait for the lock", async (): Promise<number | undefined> => {
+        const { rows } = await sqlClient.query<{ pid: number }>(
+          `select pid from pg_locks join pg_database on pg_database.oid = database
+            where datname = current_database() and not granted`,
+        );
+        return rows[0]?.pid;
+      }),
+    /** Entries nobody has acknowledged, delivered or not. */
+    unacknowledged: async (): Promise<number> => {
+      const lags = await readLag(redis, shards);
+      return lags.reduce((sum, lag) => sum + lag.pendingEntries + lag.undelivered.atMost, 0);
+    },
+  };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+export function poolFor(world: World, statementTimeoutMs = 10_000): Pool {
+  const pool = createPool(
+    {
+      databaseUrl: world.databaseUrl,
+      applicationName: "fleetlog-consumer",
+      connectionsMax: 3,
+      statementTimeoutMs,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 2_000,
+      settings: { synchronous_commit: "on" },
+    },
+    logger,
+  );
+  world.stack.defer(() => pool.end());
+  return pool;
+}
+
+export function writerOn(
+  pool: Pool,
+  deviceKeys = new DeviceKeys(pool),
+  letterRate = new DeadLetterRate(),
+): FlushWriter {
+  return new FlushWriter(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)), letterRate);
+}
+
+/** A consumer within this process, stopped with its world. */
+export async function startConsumer(world: World, name = "consumer-1", statementTimeoutMs = 10_000) {
+  const pool = poolFor(world, statementTimeoutMs);
+  const readRedis = await connect(world.stack, world.redisUrl, readConnection);
+  const commandRedis = await connect(world.stack, world.redisUrl, commandConnection);
+  const metrics = createMetrics(createRegistry("consumer"));
+  const readiness = new Readiness([]);
+  const failures: unknown[] = [];
+  const committed: SessionProgress[] = [];
+  const deviceKeys = new DeviceKeys(pool);
+  const letterRate = new DeadLetterRate();
+  const shards = allShards(shardCount);
+  const consumer = new Consumer({
+    source: createSource(readRedis, commandRedis, { shards, consumer: name, bytesMax: 4 << 20 }),
+    writers: [writerOn(pool, deviceKeys, letterRate), writerOn(pool, deviceKeys, letterRate)],
+    limits: { recordsMax: 20_000, bytesMax: 4 << 20, intervalMs: 5 },
+    metrics,
+    readiness,
+    logger,
+    receivedAt: (micros) => micros,
+    onCommitted: (progress) => committed.push(...progress),
+    fail: (error) => failures.push(error),
+  });
+  const stop = () => consumer.stop(5_000);
+  world.stack.defer(stop);
+  await consumer.start();
+  return { consumer, commandRedis, metrics, readiness, failures, committed, stop };
+}
+
+/** Another member of the group, which is handed so many entries and does nothing with them. */
+export async function holdEntries(world: World, name: string, entries: readonly Entry[]): Promise<void> {
+  const redis = await connect(world.stack, world.redisUrl, readConnection);
+  const options = { shards: allShards(shardCount), consumer: name, countMax: 10, bytesMax: 1 << 20 };
+  const reader = new StreamReader(redis, options);
+  await world.append(...entries);
+  for (let held = 0; held < entries.length; ) held += (await reader.read()).entries.length;
+}
+
+/** A connected client with the options programs use. */
+async function connect(
+  stack: AsyncDisposableStack,
+  url: string,
+  options: typeof commandConnection | typeof readConnection,
+): Promise<Redis> {
+  const redis = new Redis(url, { ...options, lazyConnect: true });
+  redis.on("error", () => undefined);
+  stack.defer(() => redis.disconnect());
+  await redis.connect();
+  return redis;
+}

@@ -1,0 +1,38 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { tieToProcess, waitForChild } from "#test/support/own-child.ts";
+import { shardCount, type World } from "./fixture.ts";
+
+interface Line {
+  readonly msg: string;
+  readonly admin?: string;
+}
+
+/** The program itself, in a process of its own, killed with its world. */
+export async function startProgram(world: World, env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
+    env: {
+      PATH: "",
+      DATABASE_URL: world.databaseUrl,
+      REDIS_URL: world.redisUrl,
+      STREAM_SHARDS: String(shardCount),
+      CONSUMER_NAME: "consumer-1",
+      FLUSH_INTERVAL_MS: "5",
+      ...env,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  tieToProcess(child);
+  const exited = once(child, "exit");
+  world.stack.defer(async () => {
+    child.kill("SIGKILL");
+    await exited;
+  });
+  const lines: Line[] = [];
+  createInterface(child.stdout).on("line", (line) => lines.push(JSON.parse(line) as Line));
+  const logged = (msg: string) =>
+    waitForChild(child, `"${msg}"`, () => lines.find((line) => line.msg.startsWith(msg)));
+  return { child, exited, logged };
+}

@@ -1,0 +1,69 @@
+import { query } from "../api/client.ts";
+import { microsOf, timestampOf } from "../api/timestamp.ts";
+import { useAnswer } from "../api/use-answer.ts";
+import { FailureNotice } from "../components/failure-notice.tsx";
+import { useShortcuts } from "../components/shortcuts.ts";
+import { Histogram } from "../explore/histogram.tsx";
+import { refresh, refreshes, view } from "../state/location.ts";
+import { resolveRange } from "../state/time-range.ts";
+import { nowMicros } from "../state/time-text.ts";
+import { noFilter } from "../state/view.ts";
+import { DeadLetterTable } from "./dead-letter-table.tsx";
+import { IncidentTable } from "./incident-table.tsx";
+import { IngestFigures } from "./ingest-figures.tsx";
+import { TopTables } from "./top-tables.tsx";
+
+/** Whether everything that is sent also arrives, and what the fleet complains of. */
+export function HealthPage() {
+  const { range } = view.value;
+  const filter = { ...view.value, ...noFilter };
+  const ask = `${JSON.stringify(range)} ${refreshes.value}`;
+  useShortcuts({ r: refresh });
+  const bounds = () => {
+    const { from, to } = resolveRange(range, nowMicros());
+    return { startTime: timestampOf(from), endTime: timestampOf(to) };
+  };
+  const refreshMs = "lastSeconds" in range ? 10_000 : 0;
+  const statistics = useAnswer(
+    ask,
+    async (signal) => {
+      const { startTime, endTime } = bounds();
+      const start = startTime ?? (await firstTime(signal));
+      return await query.getStatistics(
+        { startTime: start, endTime, topMax: 10 },
+        { signal, timeoutMs: 20_000 },
+      );
+    },
+    { refreshMs },
+  );
+  const letters = useAnswer(
+    ask,
+    (signal) => query.listDeadLetters({ ...bounds(), pageSize: 50 }, { signal, timeoutMs: 10_000 }),
+    { refreshMs },
+  );
+  const incidents = useAnswer(
+    ask,
+    (signal) => query.listIncidents({ ...bounds(), pageSize: 50 }, { signal, timeoutMs: 10_000 }),
+    { refreshMs },
+  );
+  return (
+    <main class="page page-health">
+      <h1 class="off-screen">Health</h1>
+      {statistics.failure && statistics.value === undefined ? (
+        <FailureNotice failure={statistics.failure} again={statistics.again} />
+      ) : (
+        <IngestFigures statistics={statistics.value} />
+      )}
+      <Histogram filter={filter} ask={ask} />
+      {statistics.value && <TopTables statistics={statistics.value} />}
+      <DeadLetterTable answer={letters} />
+      <IncidentTable answer={incidents} />
+    </main>
+  );
+}
+
+/** All time begins with the first record. */
+async function firstTime(signal: AbortSignal) {
+  const { logs } = await query.listLogs({ oldestFirst: true, pageSize: 1 }, { signal, timeoutMs: 10_000 });
+  return timestampOf(microsOf(logs[0]?.time));
+}

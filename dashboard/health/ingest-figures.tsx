@@ -1,0 +1,63 @@
+import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { GetStatisticsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { Figure } from "../components/figure.tsx";
+import { countText, durationText } from "../state/time-text.ts";
+
+/** How much comes in, and how far behind what stores it is. */
+export function IngestFigures({ statistics }: { statistics: GetStatisticsResponse | undefined }) {
+  if (statistics === undefined) return <p class="chart-note">Asking …</p>;
+  const { lag } = statistics;
+  const waiting = (lag?.undeliveredBatchCount ?? 0n) + (lag?.pendingBatchCount ?? 0n);
+  const age = waiting > 0n ? secondsOf(lag?.oldestAge) : undefined;
+  const errors = statistics.severities
+    .filter(({ severity }) => severity >= 17)
+    .reduce((sum, { recordCount }) => sum + recordCount, 0n);
+  const share = statistics.recordCount === 0n ? 0 : (Number(errors) / Number(statistics.recordCount)) * 100;
+  const rate = statistics.recordsPerSecond;
+  return (
+    <dl class="figures">
+      <Figure name="Records" note={`${rate < 10 ? rate.toFixed(2) : countText(Math.round(rate))} a second`}>
+        {countText(statistics.recordCount)}
+      </Figure>
+      <Figure name="Errors" note={`${share.toFixed(1)} % of the records`}>
+        {countText(errors)}
+      </Figure>
+      <Figure name="Devices" note={`of ${countText(statistics.deviceCount)} were heard`}>
+        {countText(statistics.activeDeviceCount)}
+      </Figure>
+      <Figure
+        name="Waiting to be stored"
+        isBad={lag === undefined || (age ?? 0) > 30}
+        note={
+          lag === undefined
+            ? "Redis cannot be asked"
+            : backlogNote(lag.undeliveredBatchCount, lag.pendingBatchCount)
+        }
+      >
+        {lag === undefined ? "unknown" : `${countText(waiting)} batches`}
+      </Figure>
+      <Figure name="Consumer lag" isBad={(age ?? 0) > 30} note={lagNote(age, lag !== undefined)}>
+        {age === undefined ? (lag === undefined ? "unknown" : "none") : durationText(age)}
+      </Figure>
+      <Figure name="Dead letters" isBad={statistics.deadLetterCount > 0n} note="refused, and kept">
+        {countText(statistics.deadLetterCount)}
+      </Figure>
+      <Figure name="Incidents" isBad={statistics.incidentCount > 0n} note="to look at">
+        {countText(statistics.incidentCount)}
+      </Figure>
+    </dl>
+  );
+}
+
+function secondsOf(duration: Duration | undefined): number | undefined {
+  return duration && Number(duration.seconds) + duration.nanos / 1e9;
+}
+
+function backlogNote(undelivered: bigint | undefined, pending: bigint): string {
+  return `${undelivered === undefined ? "?" : countText(undelivered)} in the stream, ${countText(pending)} in hand`;
+}
+
+function lagNote(ageSeconds: number | undefined, isKnown: boolean): string {
+  if (ageSeconds !== undefined) return "since the oldest was acknowledged";
+  return isKnown ? "nothing waits" : "Redis cannot be asked";
+}

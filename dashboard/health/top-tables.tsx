@@ -1,0 +1,93 @@
+import type { GetStatisticsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { LogText } from "../components/log-text.tsx";
+import { hrefOf } from "../state/location.ts";
+import { levelNamed } from "../state/severity-level.ts";
+import { countText } from "../state/time-text.ts";
+import { noFilter, type View } from "../state/view.ts";
+
+/** Who and what there is most of. */
+export function TopTables({ statistics }: { statistics: GetStatisticsResponse }) {
+  const { topDevices, topLoggers, topErrorPatterns, sampledRecordCount, sampledErrorCount } = statistics;
+  return (
+    <div class="tops">
+      <Top
+        title="Busiest devices"
+        rows={topDevices.map(({ deviceId, recordCount, errorCount }) => ({
+          name: deviceId,
+          count: recordCount,
+          note: errorCount > 0n ? `${countText(errorCount)} errors` : "",
+          filter: { devices: [deviceId] },
+        }))}
+      />
+      <Top
+        title="Busiest loggers"
+        note={`of the last ${countText(sampledRecordCount)} records`}
+        rows={topLoggers.map(({ value, recordCount }) => ({
+          name: value === "" ? "(none)" : value,
+          count: recordCount,
+          note: "",
+          filter: { logger: value },
+        }))}
+      />
+      <Top
+        title="Most frequent errors"
+        note={`of the last ${countText(sampledErrorCount)}; # stands for numbers and ids`}
+        isWide
+        rows={topErrorPatterns.map(({ value, recordCount }) => ({
+          name: value,
+          count: recordCount,
+          note: "",
+          filter: { search: wordsOf(value), minLevel: levelNamed("error") },
+        }))}
+      />
+    </div>
+  );
+}
+
+interface TopRow {
+  readonly name: string;
+  readonly count: bigint;
+  readonly note: string;
+  readonly filter: Partial<View>;
+}
+
+function Top({ title, note = "", rows, isWide = false }: TopProps) {
+  const most = Number(rows[0]?.count ?? 1n);
+  return (
+    <section class={`top${isWide ? " wide" : ""}`}>
+      <h2>
+        {title} {note !== "" && <span class="note">{note}</span>}
+      </h2>
+      {rows.length === 0 && <p class="chart-note">None in this time range.</p>}
+      <ol>
+        {rows.map(({ name, count, note, filter }) => (
+          <li key={name}>
+            <a href={hrefOf({ ...noFilter, ...filter, open: "" }, "/")}>
+              <LogText text={name} marks={[]} />
+            </a>
+            <span class="note">{note}</span>
+            <span class="number">{countText(count)}</span>
+            <meter min={0} max={most} value={Number(count)} aria-label={`${name}: ${count}`} />
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+interface TopProps {
+  readonly title: string;
+  readonly note?: string;
+  readonly rows: readonly TopRow[];
+  readonly isWide?: boolean;
+}
+
+/** Words that find what a pattern was made of: the longest of those that no number or id is a part of. */
+function wordsOf(pattern: string): string {
+  return pattern
+    .split(/\s+/)
+    .filter((word) => /^[\p{L}][\p{L}_.:]{2,}$/u.test(word))
+    .sort((a, b) => b.length - a.length)
+    .slice(0, 5)
+    .join(" ");
+}

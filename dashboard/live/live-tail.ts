@@ -1,0 +1,203 @@
+import { signal } from "@preact/signals";
+import type { LogEntry, TailLogsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { TailState } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { query } from "../api/client.ts";
+import { type Failure, failureOf } from "../api/failure.ts";
+import type { timelessRequest } from "../api/filter-request.ts";
+import { microsOf } from "../api/timestamp.ts";
+import { logKey } from "../components/log-key.ts";
+import type { Micros } from "../state/time-range.ts";
+
+/** How many records the page keeps: the oldest give way. */
+export const rowsMax = 5000;
+/** How many may wait; beyond that the page stops listening, and goes on where it stopped. */
+const waitingMax = 5000;
+/** How many of the newest are asked for to begin with. */
+const lastMax = 100;
+
+export type LiveState = "connecting" | "following" | "interrupted" | "reconnecting" | "failed";
+
+/** Something to say between two records. */
+export interface LiveNote {
+  readonly text: string;
+  /** Where what is missing can be looked up. */
+  readonly range: { readonly from: Micros | undefined; readonly to: Micros | undefined } | undefined;
+}
+
+/**
+ * Follows the records that a filter lets through, through every loss of the connection. While it is paused, what comes
+ * waits, up to a bound; then the call is ended and resumed later by its token, which leaves nothing out either, unless a
+ * note says so.
+ */
+export class LiveTail {
+  readonly rows = signal<readonly LogEntry[]>([]);
+  /** By the key of the record they stand before; "": after the last. */
+  readonly notes = signal<ReadonlyMap<string, LiveNote>>(new Map());
+  readonly waiting = signal(0);
+  readonly state = signal<LiveState>("connecting");
+  readonly failure = signal<Failure | undefined>(undefined);
+  readonly #request: ReturnType<typeof timelessRequest>;
+  readonly #closed = new AbortController();
+  #incoming: (LogEntry | LiveNote)[] = [];
+  #token = "";
+  #isPaused = false;
+  #call = new AbortController();
+  #resumed = Promise.withResolvers<void>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(request: ReturnType<typeof timelessRequest>) {
+    this.#request = request;
+    void this.#run();
+  }
+
+  pause(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) return;
+    this.#show();
+    this.#resumed.resolve();
+    this.#resumed = Promise.withResolvers();
+  }
+
+  /** Tries again after a failure that does not go away by itself. */
+  retry(): void {
+    if (this.state.value === "failed") void this.#run();
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#call.abort();
+    this.#resumed.resolve();
+    clearTimeout(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    this.state.value = "connecting";
+    for (let failures = 0; !this.#closed.signal.aborted; ) {
+      const known = this.#token;
+      try {
+        await this.#listen();
+      } catch (error) {
+        if (this.#closed.signal.aborted) return;
+        this.failure.value = failureOf(error);
+        if (this.failure.value?.canRetry === false) {
+          this.state.value = "failed";
+          return;
+        }
+      }
+      if (this.#isFull) {
+        await this.#resumed.promise;
+        continue;
+      }
+      failures = this.#token === known ? failures + 1 : 1;
+      this.state.value = this.#token === "" ? "connecting" : "reconnecting";
+      await pause(Math.min(250 * 2 ** failures, 5000), this.#closed.signal);
+    }
+  }
+
+  /** One call, from where the last one ended to wherever it breaks. */
+  async #listen(): Promise<void> {
+    this.#call = new AbortController();
+    const call = this.#call;
+    let silence = setTimeout(() => call.abort(), silenceMs);
+    try {
+      const request = { ...this.#request, last: lastMax, resumeToken: this.#token };
+      for await (const message of query.tailLogs(request, { signal: call.signal })) {
+        clearTimeout(silence);
+        silence = setTimeout(() => call.abort(), silenceMs);
+        this.failure.value = undefined;
+        this.#take(message);
+        this.#token = message.resumeToken;
+        if (this.#isFull) return;
+      }
+    } finally {
+      clearTimeout(silence);
+      call.abort();
+    }
+  }
+
+  get #isFull(): boolean {
+    return this.#isPaused && this.waiting.value >= waitingMax;
+  }
+
+  #take({ event }: TailLogsResponse): void {
+    switch (event.case) {
+      case "state":
+        this.state.value = event.value === TailState.INTERRUPTED ? "interrupted" : "following";
+        return;
+      case "logs":
+        this.#incoming.push(...event.value.logs);
+        break;
+      case "skipped": {
+        const count = Number(event.value.recordCount).toLocaleString("en");
+        const text = `${count} records are left out here: they come faster than this page reads.`;
+        this.#incoming.push({ text, range: undefined });
+        break;
+      }
+      case "gap": {
+        const [from, to] = [microsOf(event.value.startTime), microsOf(event.value.endTime)];
+        this.#incoming.push({
+          text: `Records may be missing here: ${event.value.reason}.`,
+          range: { from, to },
+        });
+        break;
+      }
+      case undefined:
+        return;
+    }
+    if (this.#isPaused) this.waiting.value = this.#incoming.filter(isLog).length;
+    else this.#timer ??= setTimeout(() => this.#show(), showEveryMs);
+  }
+
+  /** Puts what came to the rows, unless it has to wait. */
+  #show(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isPaused) {
+      this.waiting.value = this.#incoming.filter(isLog).length;
+      return;
+    }
+    const incoming = this.#incoming;
+    this.#incoming = [];
+    this.waiting.value = 0;
+    if (incoming.length === 0) return;
+    const rows = [...this.rows.value];
+    const notes = new Map(this.notes.value);
+    // After a gap some come a second time.
+    const known = notes.size > 0 || !incoming.every(isLog) ? new Set(rows.map(logKey)) : undefined;
+    for (const one of incoming) {
+      if (!isLog(one)) {
+        notes.set("", one);
+        continue;
+      }
+      const key = logKey(one);
+      if (known?.has(key)) continue;
+      const note = notes.get("");
+      if (note !== undefined) {
+        notes.set(key, note);
+        notes.delete("");
+      }
+      rows.push(one);
+    }
+    for (const old of rows.splice(0, Math.max(0, rows.length - rowsMax))) notes.delete(logKey(old));
+    this.rows.value = rows;
+    this.notes.value = notes;
+  }
+}
+
+function isLog(one: LogEntry | LiveNote): one is LogEntry {
+  return "deviceId" in one;
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  await promise;
+  clearTimeout(timer);
+}
+
+/** The eye does not follow faster. */
+const showEveryMs = 100;
+/** The gateway sends something every 15 s: after so long the connection is dead, as after the laptop was closed. */
+const silenceMs = 40_000;

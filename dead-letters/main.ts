@@ -1,0 +1,203 @@
+import { createInterface } from "node:readline/promises";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { createLogger } from "#lib/logger.ts";
+import { wholeNumber } from "#lib/options.ts";
+import { readConfigOrExit } from "#lib/program.ts";
+import { createDatabase, createPool } from "#postgres/pool.ts";
+import { commandConnection, openRedis, untilFirstTry } from "#stream/connection.ts";
+import { readConfig } from "./config.ts";
+import {
+  findLetters,
+  type Letter,
+  type LetterFilter,
+  type LetterKind,
+  letterKinds,
+} from "./find-dead-letters.ts";
+import { type Plan, planReplay } from "./plan-replay.ts";
+import { intent, line, object, page } from "./print-dead-letters.ts";
+import { replay } from "./replay.ts";
+import { retentionCommand } from "./retention.ts";
+
+const countDefault = 100;
+const countMax = 10_000;
+const exitCodes = { done: 0, failed: 1, partly: 2 } as const;
+
+interface Options {
+  device?: string;
+  reason?: string;
+  kind?: LetterKind;
+  since?: Date;
+  until?: Date;
+  replayed?: boolean;
+  limit: number;
+  wait: number;
+  json?: boolean;
+  dryRun?: boolean;
+  yes?: boolean;
+}
+
+const program = new Command("fleetlog dead-letters")
+  .description("What could not be stored: looks at it, and brings it back.")
+  .addHelpText(
+    "after",
+    `
+Reads DATABASE_URL, and for a replay REDIS_URL and STREAM_SHARDS, as the consumer does.
+
+Exit code: 0 done, 1 it failed, 2 some letters cannot be replayed or are not stored yet.`,
+  );
+
+filtered(program.command("list").description("Lists dead letters, newest first."))
+  .option("--replayed", "those that were replayed, instead of all")
+  .action((options: Options) =>
+    run(async ({ find }) => {
+      for (const letter of await find(options))
+        print(options.json ? JSON.stringify(object(letter)) : line(letter));
+      return exitCodes.done;
+    }),
+  );
+
+program
+  .command("show")
+  .description("Shows one with its bytes or its JSON, and what a replay would make of it.")
+  .argument("<id>", "of the list", letterId)
+  .option("--json", "as one JSON object, all bytes in base64")
+  .action((id: bigint, options: Options) =>
+    run(async ({ find }) => {
+      const [letter] = await find({ limit: 1, wait: 0 }, [id]);
+      if (letter === undefined) throw new Error(`there is no dead letter ${id}`);
+      print(options.json ? JSON.stringify(object(letter)) : page(letter, planReplay(letter)));
+      return exitCodes.done;
+    }),
+  );
+
+filtered(
+  program
+    .command("replay")
+    .description(
+      "Appends letters to the stream again, so that consumers store them: each once, however often.",
+    )
+    .argument("[id...]", "of the list; none: all that the options choose", letterIds, []),
+)
+  .option("--dry-run", "only says what would be done")
+  .option("-y, --yes", "does not ask")
+  .option("--wait <seconds>", "for consumers to store them", wholeNumber(0, 3_600), 30)
+  .action((ids: bigint[], options: Options) =>
+    run(async ({ find, append }) => {
+      const letters = await find({ ...options, replayed: false }, ids);
+      const plans = letters.toReversed().map(planReplay);
+      for (const plan of plans)
+        print(options.json ? told(plan) : `${line(plan.letter)}\n    ${intent(plan)}`);
+      const possible = plans.filter((plan) => !("impossible" in plan));
+      const missing =
+        ids.length > letters.length ? `; ${ids.length - letters.length} are not there, or replayed` : "";
+      say(`${possible.length} of ${plans.length} letters can be replayed${missing}`);
+      const partly = possible.length < plans.length ? exitCodes.partly : exitCodes.done;
+      if (options.dryRun || possible.length === 0) return partly;
+      if (!options.yes && !(await confirmed(possible.length))) return exitCodes.failed;
+      const stored = await append(possible, options.wait * 1000);
+      for (const [id, batch] of stored) if (!options.json) print(`${id} is stored as batch ${batch}`);
+      say(`${stored.size} of ${possible.length} are stored`);
+      if (stored.size === possible.length) return partly;
+      say("the others wait in the stream, or were refused again: see the newest of list");
+      return exitCodes.partly;
+    }),
+  );
+
+interface Tools {
+  readonly find: (options: Options, ids?: readonly bigint[]) => Promise<readonly Letter[]>;
+  readonly append: (plans: readonly Plan[], waitMs: number) => Promise<ReadonlyMap<bigint, bigint>>;
+}
+
+async function run(work: (tools: Tools) => Promise<number>): Promise<void> {
+  const config = readConfigOrExit(() => readConfig(process.env));
+  const logger = createLogger("operator", "silent"); // what fails is said by the command that waits for it
+  await using stack = new AsyncDisposableStack();
+  const pool = createPool(
+    {
+      databaseUrl: config.DATABASE_URL,
+      applicationName: "fleetlog-operator",
+      connectionsMax: 1,
+      statementTimeoutMs: 30_000,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 5_000,
+    },
+    logger,
+  );
+  const db = createDatabase(pool);
+  stack.defer(() => db.destroy());
+  const find: Tools["find"] = (options, ids = []) => findLetters(db, filterOf(options, ids), options.limit);
+  const append: Tools["append"] = async (plans, waitMs) => {
+    if (config.REDIS_URL === undefined) throw new Error("REDIS_URL is not set: a replay needs it");
+    const redis = openRedis(config.REDIS_URL, commandConnection);
+    redis.on("error", () => {}); // the append fails with it
+    stack.defer(() => redis.disconnect());
+    await untilFirstTry(redis);
+    return await replay({ db, redis, shards: config.STREAM_SHARDS, waitMs }, plans);
+  };
+  process.exitCode = await work({ find, append });
+}
+
+function filterOf(
+  { device, reason, kind, since, until, replayed }: Options,
+  ids: readonly bigint[],
+): LetterFilter {
+  return { ids, deviceId: device, reason, kind, since, until, replayed };
+}
+
+function filtered(command: Command): Command {
+  return command
+    .option("-d, --device <id>", "only of this device")
+    .option("-r, --reason <text>", "only with this in the reason")
+    .addOption(new Option("-k, --kind <kind>", "only of this kind").choices(letterKinds))
+    .option("--since <time>", "only those put there since, RFC 3339", time)
+    .option("--until <time>", "only those put there before, RFC 3339", time)
+    .option("-n, --limit <n>", "the newest so many", wholeNumber(1, countMax), countDefault)
+    .option("--json", "one JSON object a line, bytes in base64, JSON also as text");
+}
+
+async function confirmed(count: number): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new Error("nobody can be asked here: say --yes or --dry-run");
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`Replay ${count} letters? [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function told(plan: Plan): string {
+  const id = String(plan.letter.id);
+  if ("impossible" in plan) return JSON.stringify({ id, impossible: plan.impossible });
+  const { deviceId, sessionId, sequence } = plan.entry;
+  return JSON.stringify({ id, deviceId, sessionId, sequence: String(sequence), repairs: plan.repairs });
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+function letterId(value: string): bigint {
+  if (/^\d{1,18}$/.test(value)) return BigInt(value);
+  throw new InvalidArgumentError("wanted the id of a dead letter");
+}
+
+function letterIds(value: string, before: readonly bigint[]): readonly bigint[] {
+  return [...before, letterId(value)];
+}
+
+function time(value: string): Date {
+  const date = new Date(value);
+  if (/^\d{4}-\d\d-\d\d/.test(value) && !Number.isNaN(date.getTime())) return date;
+  throw new InvalidArgumentError("wanted a time in RFC 3339, such as 2026-01-31T12:00:00Z");
+}
+
+try {
+  const [first, ...others] = process.argv.slice(2);
+  if (first === "retention") await retentionCommand(process.env).parseAsync(others, { from: "user" });
+  else await program.parseAsync();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = exitCodes.failed;
+}

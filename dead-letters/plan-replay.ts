@@ -1,0 +1,116 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { digest } from "#batch/digest.ts";
+import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import { scan } from "#batch/scan.ts";
+import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { Entry } from "#stream/entry.ts";
+import type { Letter } from "./find-dead-letters.ts";
+import { readJsonRecord } from "./read-json-record.ts";
+import { repairRecord } from "./repair-record.ts";
+
+/** What becomes of one letter: an entry for the stream, or the reason why there is none. */
+export type Plan =
+  | { readonly letter: Letter; readonly entry: Entry; readonly repairs: readonly string[] }
+  | { readonly letter: Letter; readonly impossible: string };
+
+/**
+ * The entry with which a letter comes back. The same letter always makes the same entry, so however often it is
+ * appended, the ledger lets it in once. A batch comes back as it was, under its own identity; a record, repaired, as
+ * the only one of a batch of its device that is named for the letter.
+ */
+export function planReplay(letter: Letter): Plan {
+  try {
+    if (letter.kind === "count") {
+      throw new ImpossibleError(`it counts ${letter.recordCount} records that are not kept one by one`);
+    }
+    const planned = letter.kind === "record" ? planRecord(letter) : planBatch(letter);
+    return { letter, ...planned };
+  } catch (error) {
+    if (error instanceof ImpossibleError) return { letter, impossible: error.message };
+    throw error;
+  }
+}
+
+class ImpossibleError extends Error {
+  override readonly name = "ImpossibleError";
+}
+
+interface Planned {
+  readonly entry: Entry;
+  readonly repairs: readonly string[];
+}
+
+function planBatch({
+  id,
+  kind,
+  deviceId,
+  sessionId,
+  sequence,
+  receivedAtMicros,
+  raw,
+  rawBytes,
+}: Letter): Planned {
+  if (kind === "entry" || receivedAtMicros === undefined) {
+    throw new ImpossibleError("it was no entry of a server, so nothing says whose it is");
+  }
+  if (raw.length < rawBytes) {
+    throw new ImpossibleError(`only ${raw.length} of its ${rawBytes} bytes are kept`);
+  }
+  const scanned = scanOrFail(raw);
+  const isNamedByServer = sessionId.startsWith("~") && scanned.sessionId === "";
+  const isSame = scanned.sessionId === sessionId && scanned.sequence === sequence;
+  if (scanned.deviceId !== deviceId || !(isSame || isNamedByServer)) {
+    throw new ImpossibleError(
+      `its bytes are batch ${scanned.sequence} of ${scanned.deviceId} ${scanned.sessionId}, not what its entry said`,
+    );
+  }
+  const entry = {
+    deviceId,
+    sessionId,
+    sequence,
+    receivedAtMicros,
+    digest: digest(scanned),
+    batch: raw,
+    letterId: id,
+  };
+  return { entry, repairs: [] };
+}
+
+function planRecord(letter: Letter): Planned {
+  const { id, deviceId, sessionId, sequence, index, receivedAtMicros, raw } = letter;
+  if (deviceId === "" || receivedAtMicros === undefined)
+    throw new ImpossibleError("nothing says whose it is");
+  const origin = `${sessionId} ${sequence} ${index}`;
+  const { record, repairs } = repairOrFail(letter.isJson ? readJsonRecord(raw) : raw, receivedAtMicros, {
+    letter: String(id),
+    origin,
+  });
+  const batch = Buffer.from(
+    toBinary(LogBatchSchema, create(LogBatchSchema, { deviceId, records: [record] })),
+  );
+  const scanned = scanOrFail(batch);
+  const [rejection] = scanned.rejections;
+  if (rejection !== undefined) throw new ImpossibleError(rejection.reason);
+  const named = { sessionId: `~letter-${id}`, sequence: 1n };
+  return {
+    entry: { deviceId, ...named, receivedAtMicros, digest: digest(scanned), batch, letterId: id },
+    repairs,
+  };
+}
+
+function repairOrFail(...record: Parameters<typeof repairRecord>): ReturnType<typeof repairRecord> {
+  try {
+    return repairRecord(...record);
+  } catch (error) {
+    throw new ImpossibleError(`its bytes are no record: ${String(error)}`);
+  }
+}
+
+function scanOrFail(bytes: Uint8Array): ReturnType<typeof scan> {
+  try {
+    return scan(bytes);
+  } catch (error) {
+    if (error instanceof InvalidBatchError) throw new ImpossibleError(error.message);
+    throw error;
+  }
+}

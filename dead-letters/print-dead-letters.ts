@@ -1,0 +1,67 @@
+import type { Letter } from "./find-dead-letters.ts";
+import type { Plan } from "./plan-replay.ts";
+
+/** One line for a person. */
+export function line(letter: Letter): string {
+  const { id, kind, at, deviceId, sessionId, sequence, index, reason, recordCount, replayedBatch } = letter;
+  const place =
+    deviceId === "" ? "" : `${deviceId} ${sessionId} ${sequence}${index === undefined ? "" : `[${index}]`}`;
+  const replayed = replayedBatch === undefined ? "" : ` (stored as batch ${replayedBatch})`;
+  const what = recordCount === 1 ? kind : `${kind} of ${recordCount} records`;
+  return `${id}  ${at.toISOString()}  ${what}  ${printable(place)}  ${printable(reason)}${replayed}`;
+}
+
+/** All of it, its bytes as base64, and as text too where they are JSON. */
+export function object(letter: Letter): Readonly<Record<string, unknown>> {
+  const { id, sequence, raw, receivedAtMicros, replayedBatch, ...rest } = letter;
+  return {
+    id: String(id),
+    ...rest,
+    sequence: String(sequence),
+    receivedAt: receivedAtMicros === undefined ? undefined : new Date(receivedAtMicros / 1000),
+    replayedBatch: replayedBatch?.toString(),
+    raw: raw.toString("base64"),
+    text: letter.isJson ? raw.toString() : undefined,
+  };
+}
+
+/** One letter with the first of its bytes: JSON as its text, others as `hexdump -C` shows them. */
+export function page(letter: Letter, plan: Plan): string {
+  const { raw, rawBytes, isJson, receivedAtMicros, replayedAt } = letter;
+  const shown = raw.subarray(0, isJson ? textBytesMax : dumpBytesMax);
+  const received =
+    receivedAtMicros === undefined ? "not known" : new Date(receivedAtMicros / 1000).toISOString();
+  return [
+    line(letter),
+    `received ${received}, ${rawBytes} bytes${isJson ? " of JSON" : ""}, ${raw.length} kept`,
+    replayedAt === undefined
+      ? `not replayed; a replay would: ${intent(plan)}`
+      : `replayed ${replayedAt.toISOString()}`,
+    ...(isJson ? shown.toString().split("\n").map(printable) : dump(shown)),
+    ...(raw.length > shown.length ? [`… all ${raw.length} with --json`] : []),
+  ].join("\n");
+}
+
+/** What a replay does with a letter. */
+export function intent(plan: Plan): string {
+  if ("impossible" in plan) return `nothing, for it cannot be repaired: ${printable(plan.impossible)}`;
+  const { entry, repairs } = plan;
+  const as = `store it as ${entry.deviceId} ${entry.sessionId} ${entry.sequence}`;
+  return repairs.length === 0 ? `${as}, unchanged` : `${as}, ${printable(repairs.join("; "))}`;
+}
+
+function* dump(bytes: Buffer): Generator<string> {
+  for (let at = 0; at < bytes.length; at += 16) {
+    const row = bytes.subarray(at, at + 16);
+    const hex = row.toString("hex").replaceAll(/../g, "$& ").padEnd(48);
+    yield `${at.toString(16).padStart(6, "0")}  ${hex} ${row.toString("latin1").replaceAll(/[^ -~]/g, ".")}`;
+  }
+}
+
+/** What a device wrote must not move the cursor of a terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+}
+
+const dumpBytesMax = 512;
+const textBytesMax = 4096;

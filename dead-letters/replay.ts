@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Kysely } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import { encodeEntry } from "#stream/entry.ts";
+import { shardOf, streamKey } from "#stream/keys.ts";
+import { findLetters } from "./find-dead-letters.ts";
+import type { Plan } from "./plan-replay.ts";
+
+export interface ReplayTools {
+  readonly db: Kysely<Database>;
+  readonly redis: StreamRedis;
+  readonly shards: number;
+  /** How long to wait for consumers to store what was appended. */
+  readonly waitMs: number;
+}
+
+/** Appends the entries, one after the other, and waits until consumers have stored them. Returns those that they have. */
+export async function replay(
+  { db, redis, shards, waitMs }: ReplayTools,
+  plans: readonly Plan[],
+): Promise<ReadonlyMap<bigint, bigint>> {
+  const ids: bigint[] = [];
+  for (const plan of plans) {
+    if ("impossible" in plan) continue;
+    const key = streamKey(shardOf(plan.entry.deviceId, shards));
+    const added = await redis.call("XADD", key, "NOMKSTREAM", "*", ...encodeEntry(plan.entry));
+    if (added === null) throw new Error(`${key} does not exist: is STREAM_SHARDS what the servers have?`);
+    ids.push(plan.letter.id);
+  }
+  const giveUpAt = performance.now() + waitMs;
+  for (;;) {
+    const stored = ids.length === 0 ? [] : await findLetters(db, { ids, replayed: true }, ids.length);
+    if (stored.length === ids.length || performance.now() > giveUpAt) {
+      return new Map(stored.map(({ id, replayedBatch }) => [id, replayedBatch!]));
+    }
+    await sleep(lookEveryMs);
+  }
+}
+
+const lookEveryMs = 100;

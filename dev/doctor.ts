@@ -1,0 +1,60 @@
+import { createServer } from "node:net";
+import { parseArgs } from "node:util";
+import { checkBinaries } from "#doctor/check-binaries.ts";
+import { checkDisk, checkNode } from "#doctor/check-machine.ts";
+import { type Finding, fail, ok } from "#doctor/finding.ts";
+import { exitCodeOf, jsonReport, textReport } from "#doctor/report.ts";
+import { findPart, MissingPartError, type PartName } from "./binaries.ts";
+import { doctorNotes } from "./doctor-notes.ts";
+import { partsFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
+
+// `npm run doctor`: of what `npm start` runs in this folder, or of what DATABASE_URL and REDIS_URL name. While nothing
+// runs: of what a start will need.
+
+const notes = await doctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);
+if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
+  if (notes) process.env.DOCTOR_BINARIES ||= partsFolder;
+  for (const [name, value] of Object.entries(notes ?? {})) process.env[name] ||= value;
+  await import("#doctor/main.ts");
+} else {
+  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+  const findings = [
+    checkNode(),
+    await checkDisk(projectFolder),
+    await checkPart("redis", "Redis"),
+    await checkPart("nginx", "Nginx"),
+    ...(await checkBinaries(partsFolder)),
+    await checkPort("FLEETLOG_HTTP_PORT", 8080),
+    await checkPort("FLEETLOG_GRPC_PORT", 50_051),
+  ];
+  if (!values.json) process.stdout.write("Nothing runs in this folder. For a start:\n\n");
+  process.stdout.write(values.json ? jsonReport(findings) : textReport(findings));
+  process.exitCode = exitCodeOf(findings);
+}
+
+async function checkPart(name: PartName, title: string): Promise<Finding> {
+  try {
+    const { command, from } = await findPart(name);
+    return ok(`${title} found`, from === "PATH" ? command : `${command}, fetched`);
+  } catch (error) {
+    if (!(error instanceof MissingPartError)) throw error;
+    return fail(`${title} found`, "no", error.message);
+  }
+}
+
+async function checkPort(variable: string, usual: number): Promise<Finding> {
+  const port = Number(process.env[variable] || usual);
+  const host = (process.env.FLEETLOG_HOST || "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
+  const server = createServer();
+  const reason = await new Promise<string>((resolve) => {
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen(port, host, () => resolve(""));
+  });
+  server.close();
+  if (reason === "") return ok(`port ${port}`, "free");
+  return fail(
+    `port ${port}`,
+    reason,
+    `Stop who listens there, or choose another: ${variable}=${port + 1} npm start.`,
+  );
+}

@@ -1,0 +1,85 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type NginxSettings, renderNginx } from "#nginx/render.ts";
+import { findPart } from "./binaries.ts";
+import { Child } from "./child.ts";
+
+export interface RunningNginx {
+  /** host:port of the HTTP/1.1 listener. */
+  readonly http: string;
+  /** host:port of the gRPC listener. */
+  readonly grpc: string;
+  /** host:port of the listener with TLS, if there is one. */
+  readonly tls: string | undefined;
+  /** Such as "1.22.1". */
+  readonly version: string;
+  /** The nginx.conf that it was started with. */
+  readonly configFile: string;
+  readonly pid: number;
+  readonly child: Child;
+  stop(): Promise<void>;
+}
+
+/** Starts Nginx on the template in `nginx/`, with its files in `folder`/nginx; ready when it holds its ports and answers. */
+export async function startNginx(
+  folder: string,
+  settings: Omit<NginxSettings, "folder" | "version" | "user">,
+): Promise<RunningNginx> {
+  const part = await findPart("nginx");
+  const own = join(folder, "nginx");
+  await mkdir(own, { recursive: true });
+  const configFile = join(own, "nginx.conf");
+  const version = versionOf(part.command, part.env);
+  const text = renderNginx({
+    shutdownSeconds: 2,
+    ...settings,
+    folder: ".", // of -p, for Nginx cannot have every path in its configuration
+    version,
+    // As root, workers would become a user who cannot reach a project below /root.
+    ...(process.getuid?.() === 0 && { user: "root root" }),
+  });
+  await writeFile(configFile, text);
+  const ownPidFile = join(own, "nginx.pid");
+  await rm(ownPidFile, { force: true });
+  const child = await Child.start({
+    name: "Nginx",
+    command: part.command,
+    args: ["-e", "stderr", "-p", own, "-c", configFile],
+    env: { ...part.env },
+    cwd: own,
+    logFile: join(folder, "logs/nginx.log"),
+    pidFile: join(folder, "run/nginx.pid"),
+    stopSignal: "SIGQUIT",
+    stopWithinMs: 10_000,
+  });
+  const [http, grpc] = [settings.httpListen, settings.grpcListen];
+  // Nginx writes its pid once it has bound its ports; an answer alone could come from somebody else's Nginx on them.
+  const bound = async () => (await readFile(ownPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
+  await child.until(async () => ((await bound()) && (await isAlive(http)) ? true : undefined), 15_000);
+  return {
+    http,
+    grpc,
+    tls: settings.tls?.listen,
+    version: version.join("."),
+    configFile,
+    pid: child.pid,
+    child,
+    stop: () => child.stop(),
+  };
+}
+
+async function isAlive(address: string): Promise<boolean> {
+  try {
+    return (await fetch(`http://${address}/livez`, { signal: AbortSignal.timeout(1_000) })).ok;
+  } catch {
+    return false; // not listening yet
+  }
+}
+
+function versionOf(command: string, env: Readonly<Record<string, string>>): [number, number, number] {
+  const { stderr } = spawnSync(command, ["-v"], { encoding: "utf8", env: { ...process.env, ...env } });
+  const found = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(stderr);
+  if (!found) throw new Error(`${command} -v says ${JSON.stringify(stderr)}, no version of Nginx`);
+  return [Number(found[1]), Number(found[2]), Number(found[3])];
+}

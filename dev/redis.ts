@@ -1,0 +1,111 @@
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { findPart } from "./binaries.ts";
+import { Child } from "./child.ts";
+import { keepData } from "./folders.ts";
+import { onFreePort } from "./free-port.ts";
+import { asRedisUser, type RedisUserName, type RedisUsers } from "./redis-users.ts";
+
+export interface RunningRedis {
+  /** Of somebody who may do everything. */
+  readonly url: string;
+  /** Of one program's user; the same as `url` where there are no users. */
+  readonly urlOf: (user: RedisUserName) => string;
+  readonly port: number;
+  readonly pid: number;
+  readonly child: Child;
+  stop(): Promise<void>;
+}
+
+/**
+ * What Fleetlog needs of Redis: an acknowledged append is on disk, nothing but the cache is ever evicted, and no
+ * failed background save ever stops writes.
+ */
+const settings = {
+  appendonly: "yes",
+  appendfsync: "always",
+  "no-appendfsync-on-rewrite": "no",
+  "auto-aof-rewrite-percentage": "100",
+  // A rewrite copies every batch that live tail may still want; at Redis's 64mb it doubles its CPU time under load.
+  "auto-aof-rewrite-min-size": "512mb",
+  // And compressing them takes longer than writing them: 1.4 s of CPU time for 300 MB.
+  rdbcompression: "no",
+  save: '""',
+  "maxmemory-policy": "volatile-lru",
+  maxmemory: "1gb",
+};
+
+/**
+ * Starts Redis on a free loopback port with its data in `folder`/redis, which only its owner can read; ready when it
+ * answers PING. With `users`, nobody else may do anything; without, everybody may do everything, as suits a test's own.
+ */
+export async function startRedis(
+  folder: string,
+  overrides: Readonly<Record<string, string>> = {},
+  users?: RedisUsers,
+): Promise<RunningRedis> {
+  const part = await findPart("redis");
+  const data = join(folder, "redis");
+  await mkdir(data, { recursive: true });
+  await chmod(data, 0o700);
+  return onFreePort(async (freePort) => {
+    const all = {
+      bind: "127.0.0.1",
+      port: String(freePort),
+      dir: quote(data),
+      ...settings,
+      ...(users && { aclfile: quote(users.aclFile) }),
+      ...overrides,
+    };
+    const port = Number(all.port);
+    const configFile = join(folder, "redis.conf");
+    await writeFile(
+      configFile,
+      Object.entries(all)
+        .map(([name, value]) => `${name} ${value === "" ? '""' : value}\n`)
+        .join(""),
+      { mode: 0o600 },
+    );
+    const child = await Child.start({
+      name: "Redis",
+      command: "sh",
+      args: ["-c", 'umask 077; exec "$0" "$1"', part.command, configFile],
+      env: { ...part.env, LANG: "C" },
+      cwd: data,
+      advice: `Its data in ${data} is as it was; batches may be in it that are not in PostgreSQL yet. redis-check-aof mends a torn file. ${keepData}`,
+      logFile: join(folder, "logs/redis.log"),
+      pidFile: join(folder, "run/redis.pid"),
+    });
+    // Loading a large append-only file takes time: about 1 s per 100 MB.
+    await child.until(async () => ((await answersPing(port, users)) ? true : undefined), 60_000);
+    const open = `redis://127.0.0.1:${port}`;
+    const urlOf = (user: RedisUserName) => (users ? asRedisUser(open, user, users) : open);
+    return { url: urlOf("admin"), urlOf, port, pid: child.pid, child, stop: () => child.stop() };
+  });
+}
+
+/** As redis.conf wants a path with spaces, quotes or backslashes. */
+function quote(path: string): string {
+  return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
+}
+
+function answersPing(port: number, users: RedisUsers | undefined): Promise<boolean> {
+  const auth = users ? `AUTH doctor ${users.passwords.doctor}\r\n` : "";
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${auth}PING\r\n`));
+    const answer = (value: boolean) => {
+      socket.destroy();
+      resolve(value);
+    };
+    let answers = "";
+    socket.setTimeout(1_000, () => answer(false));
+    socket.on("error", () => answer(false)); // not listening yet
+    socket.on("close", () => answer(false));
+    socket.on("data", (data) => {
+      answers += data.toString();
+      if (answers.includes("+PONG")) answer(true);
+      else if (/^-(?!$)/m.test(answers)) answer(false); // it loads its file
+    });
+  });
+}

@@ -1,0 +1,194 @@
+import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
+import { createServer, isIP, isIPv6 } from "node:net";
+import { dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { buildPage } from "#dashboard/build.ts";
+import { allowedHosts } from "#lib/allowed-hosts.ts";
+import { integer, listenAddress, readEnv } from "#lib/config.ts";
+import type { TlsSettings } from "#nginx/render.ts";
+import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
+import { renewParts } from "./binaries.ts";
+import { Child, StartError } from "./child.ts";
+import { forgetDoctor, tellDoctor } from "./doctor-notes.ts";
+import { firstSteps } from "./first-steps.ts";
+import { lockFolder } from "./folder-lock.ts";
+import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
+import { endLeftovers } from "./leftovers.ts";
+import { startSystem } from "./system.ts";
+import { stepPrinter } from "./terminal.ts";
+
+// `npm start`: brings everything up, waits, and takes everything down again.
+//
+// Every part runs in a process group of its own, so Ctrl-C reaches only this process (and npm), which stops the parts
+// in reverse order. npm and the shell may each pass the same Ctrl-C on, so signals within a second count as one; one
+// more after that ends everything at once.
+
+const stateFolder = process.env.FLEETLOG_FOLDER || usualFolder;
+const print = (line: string) => void process.stdout.write(`${line}\n`);
+
+process.chdir(projectFolder);
+process.umask(0o077); // data, logs and passwords are for this user alone
+/** So long a step of the start may go on when it is interrupted: as long as a part has to stop. */
+const interruptMs = 11_000;
+const stopAsked = Promise.withResolvers<string>();
+let askedAt: number | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => askToStop(signal));
+
+try {
+  await run();
+} catch (error) {
+  if (askedAt === undefined) {
+    process.stderr.write(`\n${sentenceOf(error)}\nNothing was left running.\n`);
+    process.exitCode = 1;
+  } else {
+    print("Stopped before it was up.");
+  }
+}
+if (askedAt !== undefined) process.exit(); // a step that was not waited for may still be at it
+
+async function run(): Promise<void> {
+  const host = (process.env.FLEETLOG_HOST || "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
+  const named = isIPv6(host) ? `[${host}]` : host; // as URLs and Nginx write it
+  const {
+    FLEETLOG_HTTP_PORT: httpPort,
+    FLEETLOG_GRPC_PORT: grpcPort,
+    ALLOWED_HOSTS: allowed,
+    ...tlsValues
+  } = readEnv(
+    {
+      FLEETLOG_HTTP_PORT: integer(1, 65_535).prefault("8080"),
+      FLEETLOG_GRPC_PORT: integer(1, 65_535).prefault("50051"),
+      ALLOWED_HOSTS: allowedHosts(),
+      ...tlsShape,
+      TLS_LISTEN: listenAddress().prefault(`${named}:8443`),
+    },
+    process.env,
+  );
+  const given = tlsSettings(tlsValues);
+  const tls = given && withWholePaths(given);
+  mkdirSync(stateFolder, { recursive: true });
+  // That of an earlier version was open. PostgreSQL's user may have to pass through it.
+  chmodSync(stateFolder, statSync(stateFolder).mode & 0o711);
+  await using _lock = await lockFolder(stateFolder);
+  await endLeftovers(stateFolder);
+  const frontDoor = [
+    await holdPort(host, httpPort, "FLEETLOG_HTTP_PORT"),
+    await holdPort(host, grpcPort, "FLEETLOG_GRPC_PORT"),
+  ];
+  if (tls) frontDoor.push(await holdPort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN"));
+
+  if (process.argv.includes("--renew-binaries"))
+    await stepPrinter(print)("Binaries", renewParts, () => "fetched anew");
+  print("Starting Fleetlog");
+  const startedAt = performance.now();
+  const step = stoppable(stepPrinter(print));
+  await step("Page", buildPage, (built) => (built ? "built" : "built before"));
+  const system = await startSystem({
+    folder: stateFolder,
+    httpListen: `${named}:${httpPort}`,
+    grpcListen: `${named}:${grpcPort}`,
+    allowedHosts: [...allowed, ...(isIP(host) ? [] : [host])],
+    ...(tls && { nginxSettings: { tls } }),
+    beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
+    step,
+  });
+  system.keepRunning(print);
+  await tellDoctor(stateFolder, system);
+  print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
+  print(
+    firstSteps({
+      http: system.nginx.http,
+      grpc: system.nginx.grpc,
+      tls: system.nginx.tls,
+      logs: join(stateFolder, "logs"),
+      data: [...new Set([dirname(system.postgres?.data ?? stateFolder), stateFolder])].join(" and "),
+    }),
+  );
+  print("Ctrl-C stops everything and keeps the data.");
+
+  await stopAsked.promise;
+  print("\nStopping");
+  await system.stop();
+  await forgetDoctor(stateFolder);
+  print("Nothing is left running.");
+}
+
+/** Nginx runs in a folder of its own; relative paths are meant from the project's. Throws for a file it could not read. */
+function withWholePaths(tls: TlsSettings): TlsSettings {
+  return {
+    ...tls,
+    certificateFile: readable("TLS_CERT", tls.certificateFile),
+    keyFile: readable("TLS_KEY", tls.keyFile),
+    ...(tls.clientCaFile && { clientCaFile: readable("TLS_CLIENT_CA", tls.clientCaFile) }),
+  };
+}
+
+function readable(variable: string, path: string): string {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new StartError(`${variable}=${path}: this file cannot be read (${code}).`);
+  }
+  return resolve(path);
+}
+
+/** No further step begins once stopping was asked for. */
+function stoppable(step: ReturnType<typeof stepPrinter>): ReturnType<typeof stepPrinter> {
+  return (title, work, detail) => {
+    if (title.endsWith(" stopped")) return step(title, work, detail);
+    if (askedAt !== undefined) throw new StartError("interrupted");
+    // What has a child of ours stops it first; nothing else is waited for.
+    const interrupted = stopAsked.promise
+      .then(() => sleep(interruptMs))
+      .then(() => {
+        throw new StartError("interrupted");
+      });
+    return step(title, () => Promise.race([work(), interrupted]), detail);
+  };
+}
+
+function askToStop(signal: NodeJS.Signals): void {
+  const now = performance.now();
+  if (askedAt === undefined) {
+    askedAt = now;
+    stopAsked.resolve(signal);
+    Child.interruptStarts();
+  } else if (now - askedAt > 1_000) {
+    Child.killAll();
+    process.stderr.write("Ended at once. What was acknowledged is safe; the next start recovers it.\n");
+    process.exit(130);
+  }
+}
+
+/**
+ * Keeps the port until Nginx takes it: the parts that start before listen on any free ports, and 50051 is among those
+ * that a system gives to whoever asks for any.
+ */
+async function holdPort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const next = variable === "TLS_LISTEN" ? `${isIPv6(host) ? `[${host}]` : host}:${port + 1}` : port + 1;
+      const another = `choose another: ${variable}=${next} npm start`;
+      if (error.code === "EADDRINUSE") {
+        reject(new StartError(`Port ${port} is taken by another program. Stop that, or ${another}`));
+      } else {
+        reject(new StartError(`Port ${port} on ${host} cannot be used (${error.code}): ${another}`));
+      }
+    });
+    server.listen(port, host, resolve);
+  });
+  server.unref(); // a start that fails is not to wait for it
+  return server;
+}
+
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
+    return `${path ?? stateFolder} cannot be written: does it belong to another user? (${code})`;
+  }
+  if (code === "ENOSPC") return `The disk is full: ${path ?? stateFolder} cannot be written.`;
+  return error.message;
+}

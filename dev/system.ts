@@ -1,0 +1,199 @@
+import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import type { NginxSettings } from "#nginx/render.ts";
+import { findPart } from "./binaries.ts";
+import { StartError } from "./child.ts";
+import { projectFolder } from "./folders.ts";
+import { Kept, type Report, type Running } from "./kept.ts";
+import { ManagedProgram } from "./managed-program.ts";
+import { type RunningNginx, startNginx } from "./nginx.ts";
+import { type RunningPostgres, startPostgres } from "./postgres.ts";
+import type { ProgramName } from "./programs.ts";
+import { type RunningRedis, startRedis } from "./redis.ts";
+import { keepRedisUsers } from "./redis-users.ts";
+
+export interface SystemOptions {
+  /** Holds all data, logs and pid files. */
+  readonly folder: string;
+  /** host:port of Nginx's listeners. */
+  readonly httpListen: string;
+  readonly grpcListen: string;
+  /** Use this database instead of starting PostgreSQL; it must be migrated. */
+  readonly databaseUrl?: string;
+  /** How many ingest servers; 2 by default. */
+  readonly servers?: number;
+  /** One consumer for each, with more environment for just that one; one consumer by default. */
+  readonly consumers?: readonly Readonly<Record<string, string>>[];
+  /** More environment for a program. */
+  readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
+  /** Names besides localhost and IP addresses by which clients may call, for every listener. */
+  readonly allowedHosts?: readonly string[];
+  readonly redisSettings?: Readonly<Record<string, string>>;
+  readonly nginxSettings?: Partial<NginxSettings>;
+  /** Called when all but Nginx runs, such as to set its ports free. */
+  readonly beforeNginx?: () => Promise<unknown>;
+  /** Runs around every step, for showing progress. */
+  readonly step?: Step;
+}
+
+/** Does `work`, named `title`, and returns what it gives; `detail` turns that into a word for the person who watches. */
+export type Step = <T>(title: string, work: () => Promise<T>, detail?: (result: T) => string) => Promise<T>;
+
+export interface RunningSystem {
+  readonly databaseUrl: string;
+  /** Undefined when `databaseUrl` was given. */
+  readonly postgres: RunningPostgres | undefined;
+  /** As it was started first, like Nginx and PostgreSQL: once kept running, it may be another process. */
+  readonly redis: RunningRedis;
+  readonly servers: readonly ManagedProgram[];
+  /** The first of `consumers`. */
+  readonly consumer: ManagedProgram;
+  readonly consumers: readonly ManagedProgram[];
+  readonly gateway: ManagedProgram;
+  readonly nginx: RunningNginx;
+  /** From now on starts again whatever ends, for ever. */
+  keepRunning(report: Report): void;
+  /** Stops everything in reverse order. */
+  stop(): Promise<void>;
+}
+
+/** Starts the whole of Fleetlog, each part once what it needs is ready. When a part fails, stops the others and throws. */
+export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
+  const { folder, allowedHosts = [], step = (_title, work) => work() } = options;
+  const stack = new AsyncDisposableStack();
+  const all: Kept<Running>[] = [];
+  const keep = <T extends Kept<Running>>(title: string, kept: T): T => {
+    stack.defer(() => step(`${title} stopped`, () => kept.stop()));
+    all.push(kept);
+    return kept;
+  };
+  try {
+    await step(
+      "Redis and Nginx found",
+      () => Promise.all([findPart("redis"), findPart("nginx")]),
+      foundWhere,
+    );
+    /** A part in the hands of others, started again on the port that it has. */
+    const part = async <T extends Running & { readonly port: number }>(
+      title: string,
+      start: (port: Readonly<Record<string, string>>) => Promise<T>,
+    ): Promise<T> => {
+      const running = await step(title, () => start({}), portOf);
+      keep(title, new Kept(title, running, () => start({ port: String(running.port) })));
+      return running;
+    };
+    const postgres = options.databaseUrl
+      ? undefined
+      : await part("PostgreSQL", (port) => startPostgres(folder, port));
+    const users = await keepRedisUsers(folder);
+    const redis = await part("Redis", (port) =>
+      startRedis(folder, { ...options.redisSettings, ...port }, users),
+    );
+    const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
+    const gatewayUrl = postgres ? asGateway(databaseUrl) : databaseUrl;
+    if (postgres) await step("Migrations", () => migrate(databaseUrl, gatewayUrl));
+
+    const program = async (
+      title: string,
+      name: ProgramName,
+      instance: string = name,
+      ownEnv: Readonly<Record<string, string>> = {},
+    ) => {
+      const env = {
+        DATABASE_URL: name === "gateway" ? gatewayUrl : databaseUrl,
+        REDIS_URL: redis.urlOf(name),
+        ALLOWED_HOSTS: allowedHosts.join(","),
+        ...defaults[name],
+        ...options.env?.[name],
+        ...ownEnv,
+      };
+      const start = () => ManagedProgram.start({ program: name, name: instance, env, folder });
+      return keep(title, await step(title, start, (running) => Object.values(running.addresses).join(" ")));
+    };
+    const servers: ManagedProgram[] = [];
+    for (let number = 1; number <= (options.servers ?? 2); number += 1) {
+      servers.push(await program(`Ingest server ${number}`, "server", `server-${number}`));
+    }
+    const consumer = await program("Consumer", "consumer", "consumer", options.consumers?.[0]);
+    const consumers = [consumer];
+    for (const ownEnv of options.consumers?.slice(1) ?? []) {
+      const number = consumers.length + 1;
+      const name = `consumer-${number}`;
+      consumers.push(
+        await program(`Consumer ${number}`, "consumer", name, { CONSUMER_NAME: name, ...ownEnv }),
+      );
+    }
+    const gateway = await program("Gateway", "gateway");
+    await options.beforeNginx?.();
+    const openDoor = () =>
+      startNginx(folder, {
+        httpListen: options.httpListen,
+        grpcListen: options.grpcListen,
+        servers: servers.map(({ addresses }) => ({ grpc: addresses.grpc ?? "", http: addresses.http ?? "" })),
+        gateways: [gateway.addresses.http ?? ""],
+        allowedHosts,
+        ...options.nginxSettings,
+      });
+    const nginx = await step("Nginx", openDoor);
+    keep("Nginx", new Kept("Nginx", nginx, openDoor));
+    return {
+      databaseUrl,
+      postgres,
+      redis,
+      servers,
+      consumer,
+      consumers,
+      gateway,
+      nginx,
+      keepRunning(report) {
+        for (const kept of all) kept.keepRunning(report);
+      },
+      stop: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+}
+
+/** Loopback and any free port: only Nginx is for the outside. */
+const anyPort = "127.0.0.1:0";
+const defaults: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
+  server: { GRPC_LISTEN: anyPort, HTTP_LISTEN: anyPort, ADMIN_LISTEN: anyPort },
+  // A fixed name: what a killed consumer left pending is its own again after the restart, without waiting for a takeover.
+  consumer: { ADMIN_LISTEN: anyPort, CONSUMER_NAME: "consumer" },
+  // It shares the cores with all others, and so do those of PostgreSQL that search for it.
+  gateway: {
+    HTTP_LISTEN: anyPort,
+    HEAVY_QUERIES_MAX: String(Math.max(1, Math.floor(availableParallelism() / 2))),
+  },
+};
+
+/** The database by the gateway's role, which only reads. Migrating gives it this password, a new one for each start. */
+function asGateway(databaseUrl: string): string {
+  const url = new URL(databaseUrl);
+  url.username = "fleetlog_gateway";
+  url.password = randomBytes(16).toString("hex");
+  return url.href;
+}
+
+async function migrate(databaseUrl: string, gatewayUrl: string): Promise<void> {
+  const done = await execa(process.execPath, [join(projectFolder, "postgres/main.ts")], {
+    env: { DATABASE_URL: databaseUrl, GATEWAY_DATABASE_URL: gatewayUrl },
+    reject: false,
+    all: true,
+    timeout: 300_000,
+  });
+  if (done.failed)
+    throw new StartError(`The migrations failed. Their last words:\n${done.all.slice(-2_000)}`);
+}
+
+function foundWhere(parts: readonly { from: string }[]): string {
+  return parts.every(({ from }) => from === "PATH") ? "in PATH" : "fetched into .fleetlog/parts";
+}
+
+function portOf({ port }: { port: number }): string {
+  return `127.0.0.1:${port}`;
+}

@@ -1,0 +1,112 @@
+import { join } from "node:path";
+import type { Pool } from "pg";
+import { createAdminHandler } from "#lib/admin-server.ts";
+import { createHostCheck } from "#lib/allowed-hosts.ts";
+import type { HttpListener } from "#lib/http-listener.ts";
+import type { Logger } from "#lib/logger.ts";
+import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+import type { Readiness } from "#lib/readiness.ts";
+import { createRpcMetrics } from "#lib/rpc-metrics.ts";
+import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { StreamRedis } from "#stream/connection.ts";
+import { allShards } from "#stream/keys.ts";
+import { AnswerStore } from "./cache/answer-store.ts";
+import { cacheAnswers } from "./cache/cache-answers.ts";
+import { KeptAnswers } from "./cache/kept-answers.ts";
+import { createExportHandler } from "./export/export-handler.ts";
+import { createRefusedCalls } from "./fairness/refused-calls.ts";
+import { createClientNamer } from "./http/client-name.ts";
+import { createCors } from "./http/cors.ts";
+import { createGatewayServer, type PlainHandler } from "./http/gateway-server.ts";
+import { createPageHandler } from "./http/page-files.ts";
+import { createRpcHandlers } from "./http/rpc-handlers.ts";
+import { createOpenapiHandler } from "./openapi/serve-openapi.ts";
+import { createLagReader } from "./query/lag-reader.ts";
+import { Reader, type ReaderOptions } from "./query/read-pool.ts";
+import { createRestHandlers } from "./rest/rest-handlers.ts";
+import { createQueryService } from "./rpc/query-service.ts";
+import { createTailSources, type TailOptions } from "./tail/create-tail-sources.ts";
+import { createTailEventsHandler } from "./tail/server-sent-events.ts";
+
+export interface GatewayParts {
+  /** Where to read right now. */
+  readonly choosePool: () => Pool;
+  readonly options: ReaderOptions;
+  /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
+  readonly redis: StreamRedis | undefined;
+  /** Another connection, for reads of the stream that wait; undefined: there is no live tail. */
+  readonly tailRedis: StreamRedis | undefined;
+  readonly shards: number;
+  readonly exportsMax: number;
+  /** What they say of whom a call is from is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly allowedHosts: readonly string[];
+  readonly corsOrigins: readonly string[];
+  readonly tails: TailOptions;
+  readonly readiness: Readiness;
+  readonly registry: Registry;
+  readonly logger: Logger;
+}
+
+/** Puts the gateway together; nothing listens yet. `closeTails` ends what would never end by itself. */
+export function createGateway(parts: GatewayParts): {
+  listener: HttpListener;
+  reader: Reader;
+  closeTails: () => void;
+} {
+  const { choosePool, options, readiness, registry, logger, redis, shards } = parts;
+  const querySeconds = new Histogram({
+    name: "fleetlog_query_seconds",
+    help: "Seconds an RPC waited for PostgreSQL and read from it",
+    labelNames: ["query"],
+    buckets: latencyBuckets,
+    registers: [registry],
+  });
+  const cacheAnswersTotal = new Counter({
+    name: "fleetlog_cache_answers_total",
+    help: "Calls answered from the cache or from the same call of somebody else (hit), and from PostgreSQL (miss)",
+    labelNames: ["method", "result"],
+    registers: [registry],
+  });
+  const refused = createRefusedCalls(registry);
+  const nameClient = createClientNamer(parts.trustedProxies);
+  const reader = new Reader(choosePool, options, { seconds: querySeconds, refused });
+  const tails = createTailSources(parts, reader, refused);
+  const readLag = redis && createLagReader(redis, allShards(shards));
+  const service = createQueryService({ reader, readLag, tails });
+  const startRpc = createRpcMetrics(registry);
+  const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
+    startRpc,
+    cache: cacheAnswers(redis && new AnswerStore(redis, logger), cacheAnswersTotal),
+    logger,
+  });
+  const rest = createRestHandlers(rpc);
+  const tail = createTailEventsHandler(rpc);
+  const faces = {
+    admin: createAdminHandler(readiness, registry),
+    page: createPageHandler(pageFolder),
+    rpc,
+    nameClient,
+    kept: new KeptAnswers(startRpc, cacheAnswersTotal),
+    rest: {
+      paths: [...rest.paths, tailPath],
+      find: (path: string) => (path === tailPath ? tail : rest.find(path)),
+    },
+    plain: new Map<string, PlainHandler>([
+      ["/openapi.json", createOpenapiHandler()],
+      ["/v1/export", createExportHandler({ ...parts, reader, nameClient, refused })],
+    ]),
+  };
+  const listener = createGatewayServer(
+    faces,
+    createCors(parts.corsOrigins),
+    createHostCheck(parts.allowedHosts),
+    logger,
+  );
+  return { listener, reader, closeTails: () => tails?.hub.close() };
+}
+
+const tailPath = "/v1/tail";
+
+/** Built by dashboard/build.ts. */
+const pageFolder = join(import.meta.dirname, "../dashboard/dist");

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import { createRefusedCalls } from "./refused-calls.ts";
+import { BusyError, Lane, type LaneOptions } from "./semaphore.ts";
+
+const never = new AbortController().signal;
+
+function createLane(options: Pick<LaneOptions, "atOnceMax" | "waitingMax" | "waitMsMax">) {
+  const registry = createRegistry("gateway");
+  const refused = createRefusedCalls(registry);
+  const lane = new Lane({ name: "queries", refused, ...options });
+  const entered: string[] = [];
+  return {
+    entered,
+    refusals: async () => (await refused.get()).values[0]?.value,
+    enter: async (name: string, signal = never) => {
+      const leave = await lane.enter({ client: name.slice(0, 1), signal });
+      entered.push(name);
+      return leave;
+    },
+  };
+}
+
+test("so many are inside, the next ones come in their order, and those too many are told at once", async () => {
+  const { enter, entered, refusals } = createLane({ atOnceMax: 2, waitingMax: 2, waitMsMax: 60_000 });
+  const [leaveFirst] = [await enter("a1"), await enter("a2")];
+  const [third, fourth] = [enter("a3"), enter("a4")];
+  await assert.rejects(enter("a5"), BusyError);
+  assert.equal(await refusals(), 1);
+  assert.deepEqual(entered, ["a1", "a2"]);
+  leaveFirst();
+  leaveFirst(); // again is nothing
+  const leaveThird = await third;
+  assert.deepEqual(entered, ["a1", "a2", "a3"]);
+  leaveThird();
+  await fourth;
+  assert.deepEqual(entered, ["a1", "a2", "a3", "a4"]);
+});
+
+test("clients take turns, each with its own calls in their order", async () => {
+  const { enter, entered } = createLane({ atOnceMax: 1, waitingMax: 99, waitMsMax: 60_000 });
+  const leave = await enter("a0");
+  const waiting = ["a1", "a2", "a3", "a4", "b1", "b2", "c1"].map(async (name) => (await enter(name))());
+  leave();
+  await Promise.all(waiting);
+  assert.deepEqual(entered, ["a0", "a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
+});
+
+test("who has all places to wait gives one to each client that has fewer: its last is told", async () => {
+  const { enter, entered, refusals } = createLane({ atOnceMax: 1, waitingMax: 4, waitMsMax: 60_000 });
+  const leave = await enter("a0");
+  const passing = async (name: string) => (await enter(name))();
+  const own = ["a1", "a2", "a3", "a4"].map(passing);
+  const others = ["b1", "b2"].map(passing);
+  await assert.rejects(own[3] as Promise<void>, /others have fewer queries waiting/);
+  await assert.rejects(own[2] as Promise<void>, BusyError);
+  // Two and two: neither gives, and one more of anybody's would be no fewer.
+  await assert.rejects(enter("b3"), /4 queries wait for their turn/);
+  const third = passing("c1");
+  await assert.rejects(own[1] as Promise<void>, BusyError);
+  assert.equal(await refusals(), 4);
+  leave();
+  await Promise.all([own[0], ...others, third]);
+  assert.deepEqual(entered, ["a0", "a1", "b1", "c1", "b2"]);
+});
+
+test("who waits too long or goes away leaves the line, and the place to the next", async () => {
+  const hasty = createLane({ atOnceMax: 1, waitingMax: 9, waitMsMax: 20 });
+  const leave = await hasty.enter("a");
+  await assert.rejects(hasty.enter("b"), /waited 20 ms behind other queries/);
+  const patient = createLane({ atOnceMax: 1, waitingMax: 9, waitMsMax: 60_000 });
+  const leavePatient = await patient.enter("a");
+  const going = new AbortController();
+  const gone = patient.enter("b", going.signal);
+  const next = patient.enter("c");
+  going.abort(new Error("gone"));
+  await assert.rejects(gone, /gone/);
+  leavePatient();
+  (await next)();
+  await assert.rejects(patient.enter("b", going.signal), /gone/);
+  leave();
+  (await hasty.enter("a"))();
+});

@@ -1,0 +1,28 @@
+import { sql } from "kysely";
+import { readDeviceId, readTimeRange, type TimeFields } from "../logs/read-log-filter.ts";
+import type { Condition } from "../logs/record-conditions.ts";
+import { InvalidFieldError } from "./invalid-field.ts";
+import { decodePageToken } from "./page-token.ts";
+import { timestamptz } from "./time.ts";
+
+/*
+ * Tables whose rows have an id that rises with the time `at`: dead_letters and incidents.
+ */
+
+/** The conditions that both have, and a text that is the same exactly for the same conditions. */
+export function readTimedFilter(request: TimeFields & { readonly deviceId: string }) {
+  const deviceId = request.deviceId === "" ? undefined : readDeviceId("device_id", request.deviceId);
+  const { startMicros, endMicros } = readTimeRange(request);
+  const conditions: Condition[] = [];
+  if (startMicros !== undefined) conditions.push(sql`at >= ${timestamptz(startMicros)}`);
+  if (endMicros !== undefined) conditions.push(sql`at < ${timestamptz(endMicros)}`);
+  return { deviceId, conditions, description: [deviceId, startMicros, endMicros].join(" ") };
+}
+
+/** The id of the last row of the page before. */
+export function readIdPosition(query: string, token: string): string | undefined {
+  const [id, ...more] = decodePageToken(query, token) ?? [];
+  if (id === undefined) return undefined;
+  if (/^\d{1,18}$/.test(id) && more.length === 0) return id;
+  throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+}

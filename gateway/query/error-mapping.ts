@@ -1,0 +1,63 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { DatabaseError } from "pg";
+import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { BusyError } from "../fairness/semaphore.ts";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { QueryTimeoutError } from "./read-pool.ts";
+
+/**
+ * What the caller is told about an error, in one place for every RPC and both faces. What is not the caller's
+ * mistake nor a known state of PostgreSQL is our bug: INTERNAL, without its words, which go to the log.
+ */
+export function toConnectError(error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  if (error instanceof InvalidFieldError) {
+    const { field, description } = error;
+    return new ConnectError(error.message, Code.InvalidArgument, undefined, [
+      {
+        desc: BadRequestSchema,
+        value: create(BadRequestSchema, { fieldViolations: [{ field, description }] }),
+      },
+    ]);
+  }
+  if (
+    error instanceof QueryTimeoutError ||
+    (error instanceof DatabaseError && error.code === queryCanceled)
+  ) {
+    return new ConnectError(
+      "the query took too long: narrow it by device_id, by start_time and end_time, or by min_severity",
+      Code.DeadlineExceeded,
+    );
+  }
+  // The reason of a signal that aborts when its caller has gone.
+  if (error instanceof Error && error.name === "AbortError") {
+    return new ConnectError("the caller left", Code.Canceled);
+  }
+  if (error instanceof BusyError) return later("too many queries at once", Code.ResourceExhausted, error);
+  if (isUnavailable(error))
+    return later("the database cannot be reached or is busy", Code.Unavailable, error);
+  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+}
+
+/** An error that goes away by itself. */
+export function later(message: string, code: Code, cause?: unknown): ConnectError {
+  const retryDelay = { seconds: 1n };
+  const detail = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) };
+  return new ConnectError(`${message}: try again in 1 s`, code, undefined, [detail], cause);
+}
+
+/** PostgreSQL is away, starting, stopping or full; or the connection broke, which pg reports without a code. */
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof DatabaseError) return unavailableClasses.has(error.code?.slice(0, 2) ?? "");
+  if (!(error instanceof Error)) return false;
+  if ("syscall" in error || error instanceof AggregateError) return true;
+  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered)/.test(
+    error.message,
+  );
+}
+
+/** query_canceled: the statement timeout. A cancelled RPC never gets here, its signal speaks first. */
+const queryCanceled = "57014";
+/** 08 connection, 25 read-only replica conflicts, 40 recovery conflict, 53 resources, 57 operator intervention. */
+const unavailableClasses = new Set(["08", "25", "40", "53", "57"]);

@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { sql } from "kysely";
+import type { Readiness } from "#lib/readiness.ts";
+import { selectMicros } from "../fields/time.ts";
+import type { Reader } from "./read-pool.ts";
+
+/**
+ * Keeps the part "database" of the readiness current until `signal` aborts: ready while PostgreSQL answers and has
+ * the tables and columns that the queries read, which a migration that did not run yet has not. Also tells the reader what
+ * time it is there: a gateway whose own clock is behind would leave out the newest records.
+ */
+export async function watchDatabase(
+  reader: Reader,
+  readiness: Readiness,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await reader.read("ready", { client: "gateway", signal }, async (db) => {
+        await db
+          .selectFrom("records")
+          .innerJoin("batches", "batches.id", "records.batch_id")
+          .innerJoin("devices", "devices.key", "batches.device_key")
+          .select(["records.idx", "records.attributes", "batches.severities", "devices.clock_offset_micros"])
+          .limit(0)
+          .execute();
+        const { rows } = await sql<{ micros: string }>`
+          select ${selectMicros(sql`clock_timestamp()`)} as micros`.execute(db);
+        if (rows[0] !== undefined) reader.setClock(BigInt(rows[0].micros));
+      });
+      readiness.ready("database");
+    } catch (error) {
+      if (!signal.aborted)
+        readiness.notReady("database", error instanceof Error ? error.message : String(error));
+    }
+    await sleep(checkIntervalMs, undefined, { signal }).catch(() => {
+      // Aborted: the loop's condition says so too.
+    });
+  }
+}
+
+const checkIntervalMs = 1000;

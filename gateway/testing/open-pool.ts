@@ -1,0 +1,23 @@
+import { pino } from "pino";
+import { createPool } from "#postgres/pool.ts";
+import { asGateway } from "#test/support/postgres.ts";
+import { readSettings } from "../query/read-pool.ts";
+
+/** A pool that may write, or one like that of the gateway, with the rights it needs and no others. */
+export function openPool(
+  databaseUrl: string,
+  { reading = false, connectionsMax = 4, timeoutMs = 5000 } = {},
+) {
+  return createPool(
+    {
+      databaseUrl: reading ? asGateway(databaseUrl) : databaseUrl,
+      applicationName: reading ? "fleetlog-gateway" : "test",
+      connectionsMax,
+      statementTimeoutMs: reading ? timeoutMs : 60_000,
+      lockTimeoutMs: 0,
+      connectTimeoutMs: 2000,
+      settings: reading ? readSettings : {},
+    },
+    pino({ level: "silent" }),
+  );
+}

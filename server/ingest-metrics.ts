@@ -1,0 +1,83 @@
+import { Counter, Gauge, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
+import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "./outcome.ts";
+
+/** Counts what the intake does. */
+export interface IntakeMetrics {
+  /** A batch goes to Redis; the returned function is called with the seconds when Redis answered, or did not. */
+  appending(bytes: number): (seconds: number) => void;
+  accepted(acceptedRecords: number, rejectedRecords: number): void;
+  refused(code: Refusal["code"]): void;
+  /** What a request in JSON had that is not stored as it was sent. */
+  json(unknownFields: number, replacedHalves: number): void;
+}
+
+export function createIntakeMetrics(registry: Registry): IntakeMetrics {
+  const registers = [registry];
+  const batches = new Counter({
+    name: "fleetlog_batches_total",
+    help: "Batches by what became of them.",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const records = new Counter({
+    name: "fleetlog_records_total",
+    help: "Records of accepted batches, by verdict.",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const bytes = new Counter({
+    name: "fleetlog_batch_bytes_total",
+    help: "Bytes of the batches that were sent on to Redis.",
+    registers,
+  });
+  const inFlight = new Gauge({
+    name: "fleetlog_batches_in_flight",
+    help: "Batches on their way to Redis.",
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "fleetlog_append_seconds",
+    help: "From a batch's arrival until Redis answered for it.",
+    buckets: latencyBuckets,
+    registers,
+  });
+  const jsonUnknownFields = new Counter({
+    name: "fleetlog_json_unknown_fields_total",
+    help: "Keys in JSON requests that the protos do not have. Their values are ignored.",
+    registers,
+  });
+  const jsonReplacedHalves = new Counter({
+    name: "fleetlog_json_replaced_surrogates_total",
+    help: "Lone surrogates (such as \\ud83d of a cut emoji) in JSON requests, stored as U+FFFD.",
+    registers,
+  });
+  // Looking a label up costs more than counting: each is looked up once.
+  const takenBatches = batches.labels("accepted");
+  const acceptedRecords = records.labels("accepted");
+  const rejectedRecords = records.labels("rejected");
+  const refusedBatches = {
+    [invalidArgument]: batches.labels("invalid"),
+    [resourceExhausted]: batches.labels("full"),
+    [unavailable]: batches.labels("unavailable"),
+  };
+  return {
+    appending(batchBytes) {
+      inFlight.inc();
+      bytes.inc(batchBytes);
+      return (took) => {
+        inFlight.dec();
+        seconds.observe(took);
+      };
+    },
+    accepted(accepted, rejected) {
+      takenBatches.inc();
+      acceptedRecords.inc(accepted);
+      if (rejected > 0) rejectedRecords.inc(rejected);
+    },
+    refused: (code) => refusedBatches[code].inc(),
+    json(unknownFields, replacedHalves) {
+      if (unknownFields > 0) jsonUnknownFields.inc(unknownFields);
+      if (replacedHalves > 0) jsonReplacedHalves.inc(replacedHalves);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { create } from "@bufbuild/protobuf";
+import { sessionName } from "#batch/batch-identity.ts";
+import {
+  type GetSessionRequest,
+  type GetSessionResponse,
+  GetSessionResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type SequenceRange, SequenceRangeSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { Range, SessionName } from "#stream/session-news.ts";
+import { refusalOf } from "../ingest.ts";
+import type { Refusal } from "../outcome.ts";
+import type { SessionLookups } from "./lookups.ts";
+
+/** Answers GetSession, on whichever face. Never rejects. */
+export async function getSession(
+  { deviceId, sessionId }: Pick<GetSessionRequest, "deviceId" | "sessionId">,
+  lookups: SessionLookups,
+): Promise<GetSessionResponse | Refusal> {
+  let name: SessionName;
+  try {
+    name = sessionName(deviceId, sessionId, "");
+  } catch (error) {
+    return refusalOf(error);
+  }
+  const known = await lookups.look(name);
+  if ("code" in known) return known;
+  return create(GetSessionResponseSchema, {
+    committedRanges: known.received.map(toRange),
+    droppedRanges: known.dropped.map(toRange),
+    committedThrough: known.committed,
+  });
+}
+
+function toRange([first, last]: Range): SequenceRange {
+  return create(SequenceRangeSchema, { first: BigInt(first), last: BigInt(last) });
+}

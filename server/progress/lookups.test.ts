@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { GetSessionRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { Question } from "#stream/session-news.ts";
+import { unavailable } from "../outcome.ts";
+import { connectGrpc, detailsOf, pushGrpc } from "../testing/grpc-device.ts";
+import { startServerAndRedis } from "../testing/server-program.ts";
+import { SessionLookups } from "./lookups.ts";
+
+function startLookups() {
+  const asked: Question[] = [];
+  return { asked, lookups: new SessionLookups({ ask: (question) => asked.push(question) }) };
+}
+
+const ranges = { committed: 1n, droppedCount: 0n, received: [["1", "1"]], dropped: [] } as const;
+
+test("calls for the same session share one question, and what is not all that is known answers nothing", async () => {
+  const { asked, lookups } = startLookups();
+  const name = { deviceId: "d", sessionId: "s" };
+  const [first, second] = [lookups.look(name), lookups.look(name)];
+  assert.deepEqual(asked, [{ ...name, withRanges: true }]);
+  lookups.hear({ ...name, committed: 1n, droppedCount: 0n });
+  lookups.hear({ deviceId: "d", sessionId: "other", ...ranges });
+  assert.equal(lookups.size, 1);
+  lookups.hear({ ...name, ...ranges });
+  assert.deepEqual(await Promise.all([first, second]), [
+    { ...name, ...ranges },
+    { ...name, ...ranges },
+  ]);
+  assert.equal(lookups.size, 0);
+});
+
+test("beyond 1,000 sessions at one time a call is told to come later", async () => {
+  const { asked, lookups } = startLookups();
+  const names = Array.from({ length: 1_000 }, (_, n) => ({ deviceId: `d${n}`, sessionId: "s" }));
+  const answers = names.map((name) => lookups.look(name));
+  const refused = await lookups.look({ deviceId: "one more", sessionId: "s" });
+  assert("code" in refused && refused.code === unavailable && refused.retryDelayMs > 0);
+  assert.equal(asked.length, 1_000);
+  for (const name of names) lookups.hear({ ...name, ...ranges });
+  await Promise.all(answers);
+});
+
+test("while no consumer answers a call ends with UNAVAILABLE and a delay, on both faces", async (t) => {
+  const { server } = await startServerAndRedis(t);
+  const request = create(GetSessionRequestSchema, { deviceId: "d", sessionId: "s" });
+  const connect = fetch(`http://${server.http}/fleetlog.v1.IngestService/GetSession`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"deviceId":"d","sessionId":"s"}',
+  });
+  const error = await pushGrpc(
+    connectGrpc(t, server.grpc),
+    toBinary(GetSessionRequestSchema, request),
+    "GetSession",
+  ).catch((error: ServiceError) => error);
+  assert(error instanceof Error && error.code === status.UNAVAILABLE);
+  assert.match(error.details, /no consumer/);
+  assert((detailsOf(error.metadata).retryDelayMs ?? 0) >= 1_000);
+  assert.equal((await connect).status, 503);
+});

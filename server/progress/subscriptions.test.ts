@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createRegistry } from "#lib/metrics.ts";
+import type { Question } from "#stream/session-news.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { EpochBook } from "./epochs.ts";
+import { ProgressReport, type StreamProgress } from "./report.ts";
+import { SessionWatches } from "./subscriptions.ts";
+
+const session = { deviceId: "d", sessionId: "s" };
+const name = { ...session, droppedCount: 0n };
+
+function startWatches(scope: { after(cleanUp: () => void): void }, idleMs?: number) {
+  const asked: Question[] = [];
+  const ask = (question: Question) => asked.push(question);
+  const watches = new SessionWatches({ ask }, createRegistry("test"), idleMs);
+  scope.after(() => watches.stop());
+  return { asked, watches };
+}
+
+function startReport(watches: SessionWatches, epochs = new EpochBook()) {
+  const said: StreamProgress[] = [];
+  let sent: (() => void) | undefined;
+  const say = (progress: StreamProgress, whenSent: () => void) => {
+    said.push(progress);
+    sent = whenSent;
+  };
+  const { shard } = new ProgressReport({ name: session, shard: 0, epochs: epochs.page, watches, say });
+  assert.equal(shard, 0);
+  return {
+    said,
+    committed: () => said.map(({ committedThrough }) => Number(committedThrough)),
+    sent: () => sent?.(),
+  };
+}
+
+test("a device that does not read has one progress waiting, and reads the newest next", (t) => {
+  const { watches } = startWatches(t);
+  const epochs = new EpochBook();
+  epochs.learn(new Map([[0, 7n]]));
+  const { committed, sent } = startReport(watches, epochs);
+  for (const committed of [1n, 2n, 3n]) watches.hear({ ...name, committed });
+  assert.deepEqual(committed(), [0]);
+  sent();
+  assert.deepEqual(committed(), [0, 3]);
+  sent();
+  watches.hear({ ...name, committed: 2n }); // overtaken
+  assert.deepEqual(committed(), [0, 3]);
+});
+
+test("a device is told when fewer of its batches are only declared as dropped", (t) => {
+  const { watches } = startWatches(t);
+  const epochs = new EpochBook();
+  epochs.learn(new Map([[0, 7n]]));
+  const { said, sent } = startReport(watches, epochs);
+  for (const droppedCount of [2n, 2n, 1n, 2n]) {
+    watches.hear({ ...session, committed: 5n, droppedCount });
+    sent();
+  }
+  assert.deepEqual(
+    said.map(({ committedThrough, droppedCount }) => [committedThrough, droppedCount]),
+    [
+      [0n, 0n],
+      [5n, 2n],
+      [5n, 1n],
+    ],
+  );
+});
+
+test("a stream keeps the epoch of its beginning, or the first there is", (t) => {
+  const { watches } = startWatches(t);
+  const epochs = new EpochBook();
+  const early = startReport(watches, epochs);
+  assert.deepEqual(early.said, []);
+  epochs.learn(new Map([[0, 7n]]));
+  watches.epochsChanged();
+  assert.deepEqual(early.said, [{ committedThrough: 0n, droppedCount: 0n, epoch: 7n }]);
+  epochs.forget();
+  const away = startReport(watches, epochs);
+  epochs.learn(new Map([[0, 9n]]));
+  watches.epochsChanged();
+  early.sent();
+  watches.hear({ ...name, committed: 1n });
+  assert.deepEqual(early.said.at(-1), { committedThrough: 1n, droppedCount: 0n, epoch: 7n });
+  assert.equal(away.said[0]?.epoch, 9n);
+});
+
+test("what all streams of a session want is asked once, and kept until the last of them has gone", (t) => {
+  const { asked, watches } = startWatches(t);
+  const streams = [watches.watch(session, () => {}), watches.watch(session, () => {})];
+  assert.deepEqual(asked, [{ ...session, withRanges: false }]);
+  watches.hear({ ...name, committed: 5n });
+  assert.deepEqual(
+    streams.map(({ committed }) => committed?.committed),
+    [5n, 5n],
+  );
+  for (const stream of streams) {
+    assert.equal(watches.size, 1);
+    stream.close();
+    stream.close();
+  }
+  assert.equal(watches.size, 0);
+});
+
+test("a lost message about batches that came by another server is made up for by a question", async (t) => {
+  const { asked, watches } = startWatches(t, 500);
+  const stream = watches.watch(session, () => {});
+  watches.hear({ ...name, committed: 1n });
+  await waitFor("a question although nothing is expected here", () => asked.length === 2);
+  watches.hear({ ...name, committed: 2n });
+  assert.deepEqual(stream.committed, { committed: 2n, droppedCount: 0n });
+});
+
+test("asks again as long as there is no answer, and rarely once all is committed", async (t) => {
+  const { asked, watches } = startWatches(t);
+  const stream = watches.watch(session, () => {});
+  const settled = { deviceId: "d", sessionId: "settled" };
+  watches.watch(settled, () => {}).expect(1n);
+  watches.hear({ ...settled, committed: 1n, droppedCount: 0n });
+  const sessions = () => asked.map(({ sessionId }) => sessionId);
+  await waitFor("a second question", () => asked.length === 3);
+  watches.hear({ ...name, committed: 0n });
+  stream.expect(1n);
+  await waitFor("a question about what was acknowledged", () => asked.length === 4);
+  assert.deepEqual(sessions(), ["s", "settled", "s", "s"]);
+  watches.askAgain();
+  await waitFor("a question about both", () => sessions().lastIndexOf("settled") > 3);
+});

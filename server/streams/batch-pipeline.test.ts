@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Verdict } from "../outcome.ts";
+import { BatchPipeline, streamLimits } from "./batch-pipeline.ts";
+
+/** A pipeline whose batches are answered, and whose acks are taken, when the test says so. */
+function startPipeline(room = { bytes: 0, bytesMax: 64 << 20 }) {
+  const accepting: ((verdict: Verdict) => void)[] = [];
+  const delivered: Verdict[] = [];
+  const unsent: (() => void)[] = [];
+  let roomCalls = 0;
+  const pipeline = new BatchPipeline({
+    accept: () => new Promise((resolve) => accepting.push(resolve)),
+    deliver(verdict, sent) {
+      delivered.push(verdict);
+      unsent.push(sent);
+    },
+    onRoom: () => (roomCalls += 1),
+    room,
+  });
+  const answer = async (index: number) => {
+    accepting[index]?.({ sequence: BigInt(index), accepted: 1, rejections: [] });
+    await Promise.resolve();
+    await Promise.resolve();
+  };
+  return { pipeline, answer, delivered, unsent, room, roomCalls: () => roomCalls };
+}
+
+test("acks come in the order of the batches, whatever the order of the answers", async () => {
+  const { pipeline, answer, delivered } = startPipeline();
+  for (let i = 0; i < 4; i++) pipeline.push(new Uint8Array(10));
+  await answer(2);
+  await answer(1);
+  assert.deepEqual(delivered, []);
+  await answer(0);
+  assert.deepEqual(
+    delivered.map(({ sequence }) => sequence),
+    [0n, 1n, 2n],
+  );
+  await answer(3);
+  assert.equal(delivered.length, 4);
+});
+
+test("a stream is full at 32 batches, until an ack was sent, and says once that there is room", async () => {
+  const { pipeline, answer, unsent, roomCalls } = startPipeline();
+  for (let i = 0; i < streamLimits.batchesMax; i++) {
+    assert.equal(pipeline.isFull, false);
+    pipeline.push(new Uint8Array(10));
+  }
+  assert.equal(pipeline.isFull, true);
+  await answer(0);
+  assert.equal(pipeline.isFull, true, "the ack is not sent yet");
+  unsent[0]?.();
+  assert.equal(pipeline.isFull, false);
+  await answer(1);
+  unsent[1]?.();
+  assert.equal(roomCalls(), 1);
+});
+
+test("a stream is full at 4 MiB", () => {
+  const { pipeline } = startPipeline();
+  for (let i = 0; i < 3; i++) pipeline.push(new Uint8Array(1 << 20));
+  assert.equal(pipeline.isFull, false);
+  pipeline.push(new Uint8Array(1 << 20));
+  assert.equal(pipeline.isFull, true);
+});
+
+test("while all streams together are over their bound, each has one batch under way", async () => {
+  const room = { bytes: 0, bytesMax: 1_000 };
+  const greedy = startPipeline(room);
+  const other = startPipeline(room);
+  greedy.pipeline.push(new Uint8Array(2_000));
+  assert.equal(other.pipeline.isFull, false);
+  other.pipeline.push(new Uint8Array(10));
+  assert.equal(other.pipeline.isFull, true);
+  await other.answer(0);
+  other.unsent[0]?.();
+  assert.equal(other.pipeline.isFull, false);
+});
+
+test("an abandoned stream gives its room back, delivers nothing more, and is idle", async () => {
+  const { pipeline, answer, delivered, room } = startPipeline();
+  for (let i = 0; i < 3; i++) pipeline.push(new Uint8Array(100));
+  const idle = pipeline.whenIdle();
+  pipeline.abandon();
+  await idle;
+  assert.equal(room.bytes, 0);
+  await answer(0);
+  assert.deepEqual(delivered, []);
+});
