@@ -5,9 +5,9 @@ import { ensureGroups } from "#stream/groups.ts";
 import { groupName, shardOf, streamKey } from "#stream/keys.ts";
 import { Reclaimer } from "#stream/reclaim.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { measureLag, reclaim } from "./schedule.ts";
 import { createMetrics } from "../metrics.ts";
 import { createWorld, entryOf, holdEntries, records, shardCount } from "../testing/fixture.ts";
+import { measureLag, reclaim } from "./schedule.ts";
 
 test("the age of the oldest entry is measured in seconds", async () => {
   await using world = await createWorld();
