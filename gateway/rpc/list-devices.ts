@@ -8,10 +8,11 @@ import {
   ListDevicesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
-import type { Reader } from "../query/read-pool.ts";
 import { type DeviceRow, deviceColumns, deviceDay, errorRatio, toDevice } from "../devices/device-row.ts";
+import { callerOf } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { readPageSize } from "../fields/page-size.ts";
+import { decodePageToken, encodePageToken, type Position } from "../fields/page-token.ts";
 import { deviceIdForm, readText } from "../logs/read-log-filter.ts";
 import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
 import type { Reader } from "../query/read-pool.ts";

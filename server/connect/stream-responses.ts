@@ -1,9 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { type SessionKey, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { away, IngestStream, type StreamFace } from "../streams/ingest-stream.ts";
-import type { StreamParts } from "../streams/create-streams.ts";
 import { toAck, type Verdict } from "../outcome.ts";
+import type { StreamParts } from "../streams/create-streams.ts";
+import { away, IngestStream, type StreamFace } from "../streams/ingest-stream.ts";
 import { refusalError, sendersMistake } from "./refusal-error.ts";
 
 /** One message of a device, its batch as bytes. */
