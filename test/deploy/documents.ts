@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { projectFolder } from "#dev/folders.ts";
 
@@ -37,4 +37,15 @@ export function anchors(text: string): ReadonlySet<string> {
         .replaceAll(" ", "-"),
     ),
   );
+}
+
+/** Files and folders of the project that it names in code: `batch/scan.ts`, "#client/device-log.ts". */
+export function namedPaths(text: string): string[] {
+  const folders = readdirSync(projectFolder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map(({ name }) => name);
+  const topFolders = new Set(folders);
+  return [...text.matchAll(/[`"]#?([\w.-]+)(\/[\w.@/-]+)[`"]/g)]
+    .filter(([, top = ""]) => topFolders.has(top))
+    .map(([, top, rest]) => `${top}${rest}`);
 }

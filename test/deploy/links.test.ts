@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { projectFolder } from "#dev/folders.ts";
-import { anchors, documents, localLinks } from "./documents.ts";
+import { anchors, documents, localLinks, namedPaths } from "./documents.ts";
 
 test("every document links to files and headings that exist", () => {
   assert.ok(documents.length > 20);
@@ -13,6 +13,15 @@ test("every document links to files and headings that exist", () => {
       .map(({ target, anchor }) => `${document.path}: ${target}#${anchor}`),
   );
   assert.deepEqual(broken, []);
+});
+
+test("every document names files and folders that exist", () => {
+  const missing = documents.flatMap(({ path, text }) =>
+    namedPaths(text)
+      .filter((named) => !existsSync(join(projectFolder, named)))
+      .map((named) => `${path}: ${named}`),
+  );
+  assert.deepEqual(missing, []);
 });
 
 function leadsSomewhere(target: string, anchor: string): boolean {
