@@ -6,10 +6,10 @@ const wanted = { DATABASE_URL: "postgres://localhost/fleetlog", REDIS_URL: "redi
 
 test("needs nothing but the addresses of PostgreSQL and Redis", () => {
   const config = readConfig(wanted);
-  assert.equal(config.STREAM_SHARDS, 4);
-  assert.equal(config.FLUSH_RECORDS_MAX, 20_000);
-  assert.equal(config.FLUSH_BYTES_MAX, 4 * 1024 * 1024);
-  assert.match(config.CONSUMER_NAME, /^.+-\d+$/);
+  assert.equal(config.shards, 4);
+  assert.equal(config.flushRecordsMax, 20_000);
+  assert.equal(config.flushBytesMax, 4 * 1024 * 1024);
+  assert.match(config.consumerName, /^.+-\d+$/);
 });
 
 test("lists everything that is wrong", () => {

@@ -14,13 +14,13 @@ import {
   word,
 } from "#lib/config.ts";
 import type { PartitionIndex } from "#postgres/partition-indexes.ts";
-import { retentionOf, retentionShape } from "./maintenance/retention-days.ts";
+import { readRetentionDays, retentionShape } from "./maintenance/retention-days.ts";
 
 export type Config = ReturnType<typeof readConfig>;
 
-/** What the consumer needs; one name, unit and bound per variable. Throws a ConfigError that lists every problem. */
+/** Reads the consumer's configuration. Throws a ConfigError that lists every bad variable. */
 export function readConfig(env: Env) {
-  const config = readEnv(
+  const values = readEnv(
     {
       LOG_LEVEL: logLevel,
       ADMIN_LISTEN: listenAddress().default({ host: "127.0.0.1", port: 0 }),
@@ -45,20 +45,34 @@ export function readConfig(env: Env) {
     },
     env,
   );
-  if (config.RECLAIM_IDLE_MS < 3 * config.STATEMENT_TIMEOUT_MS) {
+  if (values.RECLAIM_IDLE_MS < 3 * values.STATEMENT_TIMEOUT_MS) {
     throw new ConfigError([
-      `RECLAIM_IDLE_MS=${config.RECLAIM_IDLE_MS}: wanted at least 3 × STATEMENT_TIMEOUT_MS (${config.STATEMENT_TIMEOUT_MS}), ` +
+      `RECLAIM_IDLE_MS=${values.RECLAIM_IDLE_MS}: wanted at least 3 × STATEMENT_TIMEOUT_MS (${values.STATEMENT_TIMEOUT_MS}), ` +
         "or entries are taken over from consumers that are still storing them",
     ]);
   }
   return Object.freeze({
-    ...config,
-    retentionDays: retentionOf(config),
-    closedDayIndexes: indexesOf(config.CLOSED_DAY_INDEXES),
+    logLevel: values.LOG_LEVEL,
+    adminListen: values.ADMIN_LISTEN,
+    allowedHosts: values.ALLOWED_HOSTS,
+    databaseUrl: values.DATABASE_URL,
+    redisUrls: values.REDIS_URL,
+    shards: values.STREAM_SHARDS,
+    consumerName: values.CONSUMER_NAME,
+    flushRecordsMax: values.FLUSH_RECORDS_MAX,
+    flushBytesMax: values.FLUSH_BYTES_MAX,
+    flushIntervalMs: values.FLUSH_INTERVAL_MS,
+    statementTimeoutMs: values.STATEMENT_TIMEOUT_MS,
+    reclaimIdleMs: values.RECLAIM_IDLE_MS,
+    drainTimeoutMs: values.DRAIN_TIMEOUT_MS,
+    tailWindowMs: values.TAIL_WINDOW_MS,
+    retentionDays: readRetentionDays(values),
+    closedDayIndexes: toIndexes(values.CLOSED_DAY_INDEXES),
+    indexMemoryMebibytes: values.INDEX_MEMORY_MEBIBYTES,
   });
 }
 
-function indexesOf(wish: PartitionIndex | "all" | "none"): readonly PartitionIndex[] {
-  if (wish === "all") return ["text", "attributes"];
-  return wish === "none" ? [] : [wish];
+function toIndexes(setting: PartitionIndex | "all" | "none"): readonly PartitionIndex[] {
+  if (setting === "all") return ["text", "attributes"];
+  return setting === "none" ? [] : [setting];
 }

@@ -4,72 +4,72 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createWorld, entryOf, records, type World } from "./testing/fixture.ts";
+import { createFixture, type Fixture, makeEntry, records } from "./testing/fixture.ts";
 import { startProgram } from "./testing/program.ts";
 
-function allStored(world: World, count: number): Promise<true> {
-  return waitFor(`${count} records`, async () => (await world.count("records")) === count);
+function allStored(fixture: Fixture, count: number): Promise<true> {
+  return waitFor(`${count} records`, async () => (await fixture.count("records")) === count);
 }
 
 test("stores what comes, says that it is ready, counts, and ends with 0 on SIGTERM", async () => {
-  await using world = await createWorld();
-  const { child, exited, logged } = await startProgram(world);
+  await using fixture = await createFixture();
+  const { child, exited, logged } = await startProgram(fixture);
   const { admin } = await logged("ready");
-  await world.append(entryOf(1, records(30)));
-  await allStored(world, 30);
+  await fixture.append(makeEntry(1, records(30)));
+  await allStored(fixture, 30);
   assert.equal(await (await fetch(`http://${admin}/readyz`)).text(), "ready\n");
   const metrics = await waitFor("the metrics", async () => {
     const text = await (await fetch(`http://${admin}/metrics`)).text();
     return /consumed_records_total\{outcome="stored".*\} 30/.test(text) && text;
   });
   assert.match(metrics, /fleetlog_flush_records_count\{.*\} 1/);
-  await waitFor("the acknowledgement", async () => (await world.unacknowledged()) === 0);
+  await waitFor("the acknowledgement", async () => (await fixture.unacknowledged()) === 0);
   child.kill("SIGTERM");
   assert.deepEqual(await exited, [0, null]);
 });
 
 test("stores each batch once although it is killed again and again", async () => {
-  await using world = await createWorld();
-  const entries = Array.from({ length: 400 }, (_, index) => entryOf(index + 1, records(100)));
-  await world.append(...entries);
+  await using fixture = await createFixture();
+  const entries = Array.from({ length: 400 }, (_, index) => makeEntry(index + 1, records(100)));
+  await fixture.append(...entries);
   for (let round = 1; round <= 3; round++) {
-    const { child, exited, logged } = await startProgram(world, { FLUSH_BYTES_MAX: String(1 << 20) });
-    const before = await world.count("batches");
-    await waitFor("progress", async () => (await world.count("batches")) > before || before === 400);
+    const { child, exited, logged } = await startProgram(fixture, { FLUSH_BYTES_MAX: String(1 << 20) });
+    const before = await fixture.count("batches");
+    await waitFor("progress", async () => (await fixture.count("batches")) > before || before === 400);
     child.kill("SIGKILL");
     await Promise.all([exited, logged("")]);
   }
-  const { logged } = await startProgram(world);
+  const { logged } = await startProgram(fixture);
   await logged("ready");
-  await allStored(world, 40_000);
-  await waitFor("every acknowledgement", async () => (await world.unacknowledged()) === 0);
-  assert.equal(await world.count("batches"), 400);
-  assert.deepEqual(await world.rows("select sum(record_count)::int as n from log_statistics"), [
+  await allStored(fixture, 40_000);
+  await waitFor("every acknowledgement", async () => (await fixture.unacknowledged()) === 0);
+  assert.equal(await fixture.count("batches"), 400);
+  assert.deepEqual(await fixture.rows("select sum(record_count)::int as n from log_statistics"), [
     { n: 40_000 },
   ]);
 });
 
 test("says why it is not ready while the tables are missing, and goes on when they are there", async () => {
-  await using world = await createWorld();
-  await world.rows("alter table records rename to hidden");
-  const { logged } = await startProgram(world);
+  await using fixture = await createFixture();
+  await fixture.rows("alter table records rename to hidden");
+  const { logged } = await startProgram(fixture);
   await logged("could not create partitions");
-  await world.rows("alter table hidden rename to records");
+  await fixture.rows("alter table hidden rename to records");
   await logged("ready");
 });
 
 test("ends in time on SIGTERM although PostgreSQL does not answer, and leaves the entry pending", async () => {
-  await using world = await createWorld();
-  const { child, exited, logged } = await startProgram(world, { DRAIN_TIMEOUT_MS: "200" });
+  await using fixture = await createFixture();
+  const { child, exited, logged } = await startProgram(fixture, { DRAIN_TIMEOUT_MS: "200" });
   await logged("ready");
-  await world.holdFlushes();
-  await world.append(entryOf(1, records(3)));
-  await world.heldFlush();
+  await fixture.holdFlushes();
+  await fixture.append(makeEntry(1, records(3)));
+  await fixture.heldFlush();
   child.kill("SIGTERM");
   assert.deepEqual(await exited, [0, null]);
-  await world.rows("rollback");
-  assert.equal(await world.unacknowledged(), 1);
-  assert.equal(await world.count("records"), 0);
+  await fixture.rows("rollback");
+  assert.equal(await fixture.unacknowledged(), 1);
+  assert.equal(await fixture.count("records"), 0);
 });
 
 test("ends with 1 and every problem of its configuration", async () => {

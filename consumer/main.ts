@@ -1,5 +1,3 @@
-import { copyBytesMax } from "#batch/copy-format.ts";
-import { CopyRows } from "#batch/copy-rows.ts";
 import { createAdminServer, listen } from "#lib/admin-server.ts";
 import { createHostCheck } from "#lib/allowed-hosts.ts";
 import { createLogger } from "#lib/logger.ts";
@@ -11,30 +9,22 @@ import {
   commandConnection,
   openRedis,
   readConnection,
-  type StreamRedis,
   subscriberConnection,
   untilFirstTry,
 } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
-import { Reclaimer } from "#stream/reclaim.ts";
-import { questionsChannel } from "#stream/session-news.ts";
+import { requestsChannel } from "#stream/session-progress.ts";
 import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
 import { ArrivalTimes } from "./consume/arrival-times.ts";
-import { Consumer } from "./consume/consumer.ts";
-import { createSource } from "./consume/source.ts";
-import { FlushWriter } from "./flush/transaction.ts";
-import { startUpkeep, upkeepPool } from "./maintenance/database-schedule.ts";
-import { UnconfirmedBatches } from "./maintenance/lost-batches.ts";
-import { keepPartitions, repeat, startHousekeeping } from "./maintenance/schedule.ts";
+import { createConsumer, flushesInFlight } from "./create-consumer.ts";
+import { LostBatches } from "./maintenance/lost-batches.ts";
+import { keepPartitions, maintenancePool, startPartitionMaintenance } from "./maintenance/partitions.ts";
+import { repeat } from "./maintenance/schedule.ts";
+import { startStreamMaintenance } from "./maintenance/stream.ts";
 import { StreamHistory } from "./maintenance/stream-history.ts";
 import { createMetrics } from "./metrics.ts";
-import { SessionAnswers } from "./progress/publisher.ts";
-import { DeadLetterRate } from "./tables/dead-letter-rate.ts";
-import { DeviceKeys } from "./tables/devices.ts";
-
-/** One flush is encoded while the other commits. */
-const writersCount = 2;
+import { ProgressPublisher } from "./progress/publisher.ts";
 
 const historyIntervalMs = 2_000;
 
@@ -42,30 +32,31 @@ const historyIntervalMs = 2_000;
 const clockIntervalMs = 60_000;
 
 const config = readConfigOrExit(() => readConfig(process.env));
-const logger = createLogger("consumer", config.LOG_LEVEL);
+const logger = createLogger("consumer", config.logLevel);
 
 await runProgram(logger, async (program, fail) => {
   const registry = createRegistry("consumer");
   const metrics = createMetrics(registry);
   const readiness = new Readiness(["redis", "partitions"]);
+  const shards = allShards(config.shards);
 
   const adminServer = createAdminServer(
     readiness,
     registry,
-    createHostCheck([...config.ALLOWED_HOSTS, config.ADMIN_LISTEN.host]),
+    createHostCheck([...config.allowedHosts, config.adminListen.host]),
   );
-  const admin = await listen(adminServer, config.ADMIN_LISTEN);
-  program.onStop("admin", 500, () => {
+  const admin = await listen(adminServer, config.adminListen);
+  program.onStop("admin", 300, () => {
     adminServer.close();
     adminServer.closeAllConnections();
   });
 
   const pool = createPool(
     {
-      databaseUrl: config.DATABASE_URL,
+      databaseUrl: config.databaseUrl,
       applicationName: "fleetlog-consumer",
-      connectionsMax: writersCount + 2,
-      statementTimeoutMs: config.STATEMENT_TIMEOUT_MS,
+      connectionsMax: flushesInFlight + 2,
+      statementTimeoutMs: config.statementTimeoutMs,
       lockTimeoutMs: 0,
       connectTimeoutMs: 5_000,
       settings: { synchronous_commit: "on" },
@@ -73,89 +64,60 @@ await runProgram(logger, async (program, fail) => {
     logger,
   );
   const db = createDatabase(pool);
-  program.onStop("postgres", 500, () => pool.end());
-  const upkeepConnections = createPool(
-    { databaseUrl: config.DATABASE_URL, lockTimeoutMs: 0, connectTimeoutMs: 5_000, ...upkeepPool },
+  program.onStop("postgres", 300, () => pool.end());
+  const slowPool = createPool(
+    { databaseUrl: config.databaseUrl, lockTimeoutMs: 0, connectTimeoutMs: 5_000, ...maintenancePool },
     logger,
   );
-  // Not waited for: PostgreSQL finishes what it is at.
-  program.onStop("upkeep", 100, () => void upkeepConnections.end());
+  // Not awaited: PostgreSQL finishes a statement in flight.
+  program.onStop("maintenance pool", 100, () => void slowPool.end());
 
-  const [readRedis, commandRedis] = [readConnection, commandConnection].map((options) => {
-    const redis = openRedis(config.REDIS_URL, options);
+  const open = (options: typeof commandConnection | typeof readConnection) => {
+    const redis = openRedis(config.redisUrls, options);
     redis.on("error", (error: Error) => logger.warn({ err: error }, "a connection to Redis failed"));
-    program.onStop("redis", 500, () => redis.disconnect());
+    program.onStop("redis", 100, () => redis.disconnect());
     return redis;
-  }) as [StreamRedis, StreamRedis];
-  await Promise.all([untilFirstTry(readRedis), untilFirstTry(commandRedis)]);
+  };
+  const [readRedis, redis] = [open(readConnection), open(commandConnection)];
+  await Promise.all([untilFirstTry(readRedis), untilFirstTry(redis)]);
 
-  const shards = allShards(config.STREAM_SHARDS);
-  const deviceKeys = new DeviceKeys(pool);
-  const rowsBytesMax = copyBytesMax(config.FLUSH_BYTES_MAX, config.FLUSH_RECORDS_MAX);
-  const answers = new SessionAnswers({ db, redis: commandRedis, shards: config.STREAM_SHARDS, logger });
-  const letterRate = new DeadLetterRate();
+  const publisher = new ProgressPublisher({ db, redis, shards: config.shards, logger });
   const arrivals = new ArrivalTimes(metrics, config.retentionDays.records);
-  const consumer = new Consumer({
-    source: createSource(readRedis, commandRedis, {
-      shards,
-      consumer: config.CONSUMER_NAME,
-      bytesMax: config.FLUSH_BYTES_MAX,
-    }),
-    writers: Array.from(
-      { length: writersCount },
-      () => new FlushWriter(pool, deviceKeys, new CopyRows(rowsBytesMax), letterRate),
-    ),
-    limits: {
-      recordsMax: config.FLUSH_RECORDS_MAX,
-      bytesMax: config.FLUSH_BYTES_MAX,
-      intervalMs: config.FLUSH_INTERVAL_MS,
-    },
+  const consumer = createConsumer({
+    config,
+    pool,
+    readRedis,
+    commandRedis: redis,
     metrics,
     readiness,
     logger,
     receivedAt: (micros) => arrivals.plausible(micros),
-    onCommitted: (progress) => answers.announce(progress),
+    onCommitted: (progress) => publisher.publish(progress),
     fail,
   });
-  const subscriber = openRedis(config.REDIS_URL, subscriberConnection);
+  const subscriber = openRedis(config.redisUrls, subscriberConnection);
   subscriber.on("error", (error: Error) => logger.debug({ err: error }, "a connection to Redis failed"));
-  const questions = new Subscription({
+  const requests = new Subscription({
     redis: subscriber,
-    channels: shards.map(questionsChannel),
+    channels: shards.map(requestsChannel),
     logger,
-    onMessage: (message) => answers.take(message),
+    onMessage: (message) => publisher.onMessage(message),
   });
-  program.onStop("questions", 100, () => questions.close());
+  program.onStop("progress requests", 100, () => requests.close());
   const stopping = new AbortController();
-  program.onStop("consumer", config.DRAIN_TIMEOUT_MS + 500, () => consumer.stop(config.DRAIN_TIMEOUT_MS));
-  program.onStop("housekeeping", 100, () => stopping.abort());
+  program.onStop("consumer", config.drainTimeoutMs + 200, () => consumer.stop(config.drainTimeoutMs));
+  program.onStop("maintenance", 100, () => stopping.abort());
 
-  const parts = {
-    db,
-    redis: commandRedis,
-    shards,
-    tailWindowMs: config.TAIL_WINDOW_MS,
-    consumer,
-    reclaimer: new Reclaimer(commandRedis, {
-      shards,
-      consumer: config.CONSUMER_NAME,
-      idleMinMs: config.RECLAIM_IDLE_MS,
-      countMax: 100,
-    }),
-    metrics,
-    readiness,
-    logger,
-    signal: stopping.signal,
-  };
-  await keepPartitions(parts);
+  const maintenance = { config, db, redis, shards, metrics, readiness, logger, signal: stopping.signal };
+  await keepPartitions(maintenance);
   await arrivals.measure(db);
-  repeat(parts, "ask for PostgreSQL's clock", clockIntervalMs, () => arrivals.measure(db));
+  repeat(maintenance, "read PostgreSQL's clock", clockIntervalMs, () => arrivals.measure(db));
   await consumer.start();
-  startHousekeeping(parts);
-  startUpkeep(parts, upkeepConnections, config);
-  const history = new StreamHistory(parts);
-  repeat(parts, "compare the streams with what was seen", historyIntervalMs, () => history.look());
-  const unconfirmed = new UnconfirmedBatches(parts);
-  repeat(parts, "look for lost batches", historyIntervalMs, () => unconfirmed.look());
-  logger.info({ admin: `${admin.host}:${admin.port}`, name: config.CONSUMER_NAME }, "ready");
+  startStreamMaintenance({ ...maintenance, ...config, shards, consumer });
+  startPartitionMaintenance({ ...maintenance, pool: slowPool });
+  const history = new StreamHistory(maintenance);
+  repeat(maintenance, "compare the streams with their history", historyIntervalMs, () => history.check());
+  const lostBatches = new LostBatches(maintenance);
+  repeat(maintenance, "look for lost batches", historyIntervalMs, () => lostBatches.check());
+  logger.info({ admin: `${admin.host}:${admin.port}`, name: config.consumerName }, "ready");
 });

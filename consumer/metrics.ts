@@ -48,7 +48,7 @@ export function createMetrics(registry: Registry) {
       labelNames: ["kind"],
       registers,
     }),
-    countedLetters: new Counter({
+    summarizedDeadLetters: new Counter({
       name: "fleetlog_counted_dead_letters_total",
       help: "Rejected records that are only counted, in one dead letter for many, because there were too many",
       registers,

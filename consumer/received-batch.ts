@@ -1,59 +1,59 @@
 import { identityProblem } from "#batch/claimed-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
-import type { Delivery, Place, Poison } from "#stream/delivery.ts";
+import type { Delivery, EntryPosition, MalformedEntry } from "#stream/delivery.ts";
 import type { Entry } from "#stream/entry.ts";
 import { streamKey } from "#stream/keys.ts";
 
 /** A batch on its way into PostgreSQL. */
-export interface BatchInHand {
+export interface ReceivedBatch {
   /** Stream and id of its entry, for people. */
-  readonly name: string;
+  readonly entryName: string;
   readonly entry: Entry;
   readonly scanned: ScannedBatch;
 }
 
-/** What goes to dead_letters instead of becoming a batch. */
+/** A row for dead_letters, stored in place of a batch. */
 export interface DeadLetter {
   readonly reason: string;
   readonly raw: Uint8Array;
-  readonly name: string;
+  readonly entryName: string;
   readonly entry?: Entry;
-  /** The batch as a whole is kept here: its place in its session is settled by that. */
-  readonly settles?: BatchInHand;
+  /** The batch that is kept here as a whole: storing the dead letter settles its place in the session. */
+  readonly settledBatch?: ReceivedBatch;
 }
 
-/** Ids are milliseconds << 20 in 63 bits: good until the year 2248. */
+/** Batch ids are milliseconds << 20 in 63 bits: good until the year 2248. */
 const receivedAtMicrosMax = 2 ** 43 * 1000 - 1;
 
 /**
- * Reads the batch of an entry. The server scanned it with the same code, so what is refused here was put into the
- * stream by somebody else, or was changed on the way.
+ * Decodes the batch of a delivered entry. The server scanned it with the same code, so an invalid one was appended by
+ * something other than a server, or changed afterwards: it becomes a dead letter.
  */
-export function takeInHand({ entry, ...place }: Delivery): BatchInHand | DeadLetter {
-  const name = placeName(place);
+export function decodeDelivery({ entry, ...position }: Delivery): ReceivedBatch | DeadLetter {
+  const name = entryName(position);
   try {
     const scanned = scan(entry.batch);
     const problem = entryProblem(entry, scanned);
-    if (problem === undefined) return { name, entry, scanned };
-    return { name, entry, raw: entry.batch, reason: problem };
+    if (problem === undefined) return { entryName: name, entry, scanned };
+    return { entryName: name, entry, raw: entry.batch, reason: problem };
   } catch (error) {
     if (!(error instanceof InvalidBatchError)) throw error;
-    return { name, entry, raw: entry.batch, reason: error.message };
+    return { entryName: name, entry, raw: entry.batch, reason: error.message };
   }
 }
 
-export function isBatch(taken: BatchInHand | DeadLetter): taken is BatchInHand {
-  return "scanned" in taken;
+export function isBatch(decoded: ReceivedBatch | DeadLetter): decoded is ReceivedBatch {
+  return "scanned" in decoded;
 }
 
-/** The letter of something in the stream that is no entry; its raw bytes are its fields, a line each. */
-export function letterOfPoison(poison: Poison): DeadLetter {
-  const lines = poison.fields.flatMap((field) => [field, Buffer.from("\n")]);
-  return { name: placeName(poison), reason: poison.error.message, raw: Buffer.concat(lines) };
+/** Keeps the fields of a malformed entry, one per line. */
+export function deadLetterFor(malformed: MalformedEntry): DeadLetter {
+  const lines = malformed.fields.flatMap((field) => [field, Buffer.from("\n")]);
+  return { entryName: entryName(malformed), reason: malformed.error.message, raw: Buffer.concat(lines) };
 }
 
-function placeName({ shard, id }: Place): string {
+function entryName({ shard, id }: EntryPosition): string {
   return `${streamKey(shard)}/${id}`;
 }
 

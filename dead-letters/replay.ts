@@ -3,7 +3,7 @@ import type { Kysely } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { encodeEntry } from "#stream/entry.ts";
-import { shardOf, streamKey } from "#stream/keys.ts";
+import { streamKey, toShard } from "#stream/keys.ts";
 import { findLetters } from "./find-dead-letters.ts";
 import type { Plan } from "./plan-replay.ts";
 
@@ -23,7 +23,7 @@ export async function replay(
   const ids: bigint[] = [];
   for (const plan of plans) {
     if ("impossible" in plan) continue;
-    const key = streamKey(shardOf(plan.entry.deviceId, shards));
+    const key = streamKey(toShard(plan.entry.deviceId, shards));
     const added = await redis.call("XADD", key, "NOMKSTREAM", "*", ...encodeEntry(plan.entry));
     if (added === null) throw new Error(`${key} does not exist: is STREAM_SHARDS what the servers have?`);
     ids.push(plan.letter.id);

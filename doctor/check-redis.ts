@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { mastersOf, type StreamRedis } from "#stream/connection.ts";
+import { listMasters, type StreamRedis } from "#stream/connection.ts";
 import { unsafeSettings } from "#stream/safety.ts";
 import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
 
@@ -8,7 +8,7 @@ const majorMin = 7;
 
 /** Every node's version and memory, and the settings that servers insist on. Throws when Redis is away. */
 export async function checkRedis(redis: StreamRedis): Promise<Finding[]> {
-  const nodes = mastersOf(redis);
+  const nodes = listMasters(redis);
   const findings = await Promise.all(nodes.map((node) => checkNode(node, nodes.length > 1)));
   return [...findings.flat(), ...(await checkSettings(redis))];
 }

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type Kysely, sql } from "kysely";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Database } from "#postgres/tables.ts";
-import { mastersOf, type StreamRedis } from "#stream/connection.ts";
+import { listMasters, type StreamRedis } from "#stream/connection.ts";
 import { checkBinaries } from "./check-binaries.ts";
 import { checkClock } from "./check-clocks.ts";
 import { checkCertificate, checkGrpc, checkHttp } from "./check-front-door.ts";
@@ -74,7 +74,7 @@ async function nginxFindings(file: string, http: string | undefined): Promise<Fi
 }
 
 async function redisClock(redis: StreamRedis): Promise<number> {
-  const [node] = mastersOf(redis);
+  const [node] = listMasters(redis);
   if (!node) throw new Error("Redis: no node is connected");
   const [seconds, micros] = await node.time();
   return Number(seconds) * 1_000 + Number(micros) / 1_000;

@@ -35,7 +35,7 @@ await runProgram(logger, async (program) => {
       },
       logger,
     );
-    program.onStop("database", 2000, () => pool.end());
+    program.onStop("database", 300, () => pool.end());
     return pool;
   };
   const primary = openPool(config.databaseUrl);
@@ -43,7 +43,7 @@ await runProgram(logger, async (program) => {
   const [redis, tailRedis] = [commandConnection, readConnection].map((options) => {
     const opened = config.redisUrls && openRedis(config.redisUrls, options);
     opened?.on("error", (error: Error) => logger.warn({ err: error }, "the connection to Redis failed"));
-    program.onStop("redis", 500, () => opened?.disconnect());
+    program.onStop("redis", 100, () => opened?.disconnect());
     return opened;
   });
   const { listener, reader, closeTails } = createGateway({
@@ -61,12 +61,12 @@ await runProgram(logger, async (program) => {
     registry,
     logger,
   });
-  program.onStop("http", 8000, () => closeListener(listener, 7000));
+  program.onStop("http", 7200, () => closeListener(listener, 7000));
   program.onStop("tails", 100, closeTails);
   const http = await listen(listener.server, config.listen);
   const stopping = new AbortController();
   const watching = watchDatabase(reader, readiness, stopping.signal);
-  program.onStop("readiness", 1000, async () => {
+  program.onStop("readiness", 800, async () => {
     stopping.abort();
     await watching;
     readiness.notReady("gateway", "stopping");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pino } from "pino";
-import { Program } from "./program.ts";
+import { Program, stopMsMax } from "./program.ts";
 
 const silent = pino({ level: "silent" });
 
@@ -23,4 +23,10 @@ test("goes on past a step that fails or never ends", async () => {
   });
   await program.stop();
   assert.deepEqual(stopped, ["listener"]);
+});
+
+test("refuses steps whose deadlines add up to more than 10 s", () => {
+  const program = new Program(silent);
+  program.onStop("drain", stopMsMax, () => undefined);
+  assert.throws(() => program.onStop("one more", 1, () => undefined), /10001 ms with one more/);
 });

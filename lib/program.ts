@@ -3,7 +3,10 @@ import { ConfigError } from "./config.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Logger } from "./logger.ts";
 
-/** One thing to stop, and how long it may take. */
+/** Docker and Kubernetes kill a program that takes much longer. */
+export const stopMsMax = 10_000;
+
+/** One step of stopping, and how long it may take. */
 interface StopStep {
   readonly name: string;
   readonly deadlineMs: number;
@@ -23,8 +26,13 @@ export class Program {
     this.#logger = logger;
   }
 
+  /** Throws when the deadlines of all steps add up to more than {@link stopMsMax}. */
   onStop(name: string, deadlineMs: number, stop: StopStep["stop"]): void {
     this.#steps.push({ name, deadlineMs, stop });
+    const totalMs = this.#steps.reduce((sum, step) => sum + step.deadlineMs, 0);
+    if (totalMs > stopMsMax) {
+      throw new RangeError(`stopping could take ${totalMs} ms with ${name}, the limit is ${stopMsMax}`);
+    }
   }
 
   /** Stops everything, once; the second caller waits for the first. */

@@ -9,7 +9,7 @@ export function plainArray(values: readonly (number | bigint | boolean)[]): stri
 }
 
 /** Such an array of one value of each row. */
-export function plainColumnOf<Row>(rows: readonly Row[]) {
+export function plainColumn<Row>(rows: readonly Row[]) {
   return (value: (row: Row) => number | bigint | boolean): string => plainArray(rows.map(value));
 }
 

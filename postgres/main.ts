@@ -2,14 +2,14 @@ import { createLogger } from "#lib/logger.ts";
 import { readConfigOrExit } from "#lib/program.ts";
 import { readConfig } from "./config.ts";
 import { migrateToLatest } from "./migrate.ts";
-import { ensureReader, roleOf } from "./reader-role.ts";
+import { ensureReader, parseRole } from "./reader-role.ts";
 
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("migrate", config.LOG_LEVEL);
 try {
   logger.info(await migrateToLatest(config.DATABASE_URL), "migrated");
   if (config.GATEWAY_DATABASE_URL) {
-    const role = roleOf(config.GATEWAY_DATABASE_URL);
+    const role = parseRole(config.GATEWAY_DATABASE_URL);
     await ensureReader(config.DATABASE_URL, role);
     logger.info({ role: role.name }, "the gateway's role may read");
   }

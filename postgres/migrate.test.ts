@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { sql } from "kysely";
 import { createEmptyDatabase } from "#test/support/postgres.ts";
 import { migrateToLatest } from "./migrate.ts";
-import { openDatabase } from "./test-support.ts";
+import { openDatabase } from "./testing/open-database.ts";
 
 test("several migrate at the same time and one of them does it", async () => {
   await using database = await createEmptyDatabase();

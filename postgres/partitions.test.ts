@@ -4,7 +4,7 @@ import { type Kysely, sql } from "kysely";
 import { createDatabase } from "#test/support/postgres.ts";
 import { ensurePartitions, firstBatchIdAt, partitionName, partitionsAhead } from "./partitions.ts";
 import type { Database } from "./tables.ts";
-import { openDatabase } from "./test-support.ts";
+import { openDatabase } from "./testing/open-database.ts";
 
 // Days that nobody's clock creates partitions for by itself.
 const now = new Date("2031-12-31T23:30:00Z");

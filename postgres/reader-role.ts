@@ -13,7 +13,7 @@ export interface ReaderRole {
 }
 
 /** The role by which `url`, which has user and password, connects. */
-export function roleOf(url: string): ReaderRole {
+export function parseRole(url: string): ReaderRole {
   const { username, password } = new URL(url);
   return { name: decodeURIComponent(username), password: decodeURIComponent(password) };
 }

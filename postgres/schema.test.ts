@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { sql } from "kysely";
 import { createDatabase as createTestDatabase } from "#test/support/postgres.ts";
 import { dumpSchema } from "./dump-schema.ts";
-import { openDatabase } from "./test-support.ts";
+import { openDatabase } from "./testing/open-database.ts";
 
 const schemaFile = join(import.meta.dirname, "schema.sql");
 

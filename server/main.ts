@@ -12,7 +12,7 @@ import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { StreamAppender } from "#stream/append.ts";
 import { commandConnection, openRedis, subscriberConnection } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
-import { progressChannel } from "#stream/session-news.ts";
+import { progressChannel } from "#stream/session-progress.ts";
 import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
 import { createGrpcServices } from "./connect/grpc-services.ts";
@@ -44,7 +44,7 @@ await runProgram(logger, async (program) => {
   const readiness = new Readiness(["redis"]);
   const admin = createAdminServer(readiness, registry, hostCheck(config.adminListen));
   const redis = openRedis(config.redisUrls, commandConnection);
-  program.onStop("redis", 500, () => redis.disconnect());
+  program.onStop("redis", 200, () => redis.disconnect());
 
   const appends = new RecentAppends();
   const unconfirmed = new UnconfirmedReports(redis, appends, logger);
@@ -129,7 +129,7 @@ await runProgram(logger, async (program) => {
   });
 
   const adminAddress = await listening(listen(admin, config.adminListen));
-  program.onStop("admin", 500, () => admin.closeAllConnections());
+  program.onStop("admin", 300, () => admin.closeAllConnections());
   // A server that has just been started again would refuse what its neighbour can take.
   await Promise.race([watch.firstSafe, sleep(safeWithinMs, undefined, { ref: false })]);
   const addresses = {

@@ -6,7 +6,7 @@ import { StreamAppender } from "./append.ts";
 import { answerTimeoutMs, commandConnection } from "./connection.ts";
 import { decodeEntry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
-import { shardOf, streamKey } from "./keys.ts";
+import { streamKey, toShard } from "./keys.ts";
 import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 
 test("an append is acknowledged only when Redis answered", async (t) => {
@@ -35,7 +35,7 @@ test("what was appended is there byte for byte, in the shard of its device", asy
   );
   await Promise.all(entries.map((entry) => appender.append(entry)));
   for (const entry of entries) {
-    const found = await redis.xrangeBuffer(streamKey(shardOf(entry.deviceId, shards)), "-", "+");
+    const found = await redis.xrangeBuffer(streamKey(toShard(entry.deviceId, shards)), "-", "+");
     const match = found.map(([, fields]) => decodeEntry(fields)).find((e) => e.sequence === entry.sequence);
     assert.deepEqual(match, entry);
   }
@@ -71,7 +71,7 @@ test("one refused append does not take its neighbours of the same turn with it",
   const redis = await (await redisFor(t)).client();
   const appender = appenderOn(redis, 2);
   const [zero, one] = [0, 1].map((shard) => {
-    for (let i = 0; ; i++) if (shardOf(`device-${i}`, 2) === shard) return `device-${i}`;
+    for (let i = 0; ; i++) if (toShard(`device-${i}`, 2) === shard) return `device-${i}`;
   });
   await redis.set(streamKey(1), "not a stream");
   const [good, bad] = await Promise.allSettled([

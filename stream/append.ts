@@ -2,7 +2,7 @@ import { AppendCommand } from "./append-command.ts";
 import type { StreamRedis } from "./connection.ts";
 import type { Entry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
-import { shardOf, streamKey } from "./keys.ts";
+import { streamKey, toShard } from "./keys.ts";
 
 /** Bounds of a {@link StreamAppender}; appends beyond them are refused with a StreamFullError. */
 export interface AppenderOptions {
@@ -58,7 +58,7 @@ export class StreamAppender {
     this.#inFlightBytes += entry.batch.length;
     try {
       const { shards, onAppended } = this.#options;
-      const shard = shardOf(entry.deviceId, shards);
+      const shard = toShard(entry.deviceId, shards);
       const command = new AppendCommand(streamKey(shard), entry);
       this.#redis.sendCommand(command);
       const id = String(await command.promise);

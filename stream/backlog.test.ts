@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Redis } from "ioredis";
 import { readBacklog, readShardBacklog } from "./backlog.ts";
-import { valueOf } from "./group-info.ts";
+import { fieldValue } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { appenderOn, makeEntry } from "./testing/redis-clients.ts";
@@ -80,5 +80,5 @@ async function appendAndRead(redis: Redis, count: number): Promise<void> {
 /** What Redis itself says. */
 async function redisLag(redis: Redis): Promise<number> {
   const [group] = (await redis.call("xinfo", "GROUPS", streamKey(0))) as unknown[][];
-  return Number(valueOf(group ?? [], "lag"));
+  return Number(fieldValue(group ?? [], "lag"));
 }

@@ -1,4 +1,4 @@
-import { mastersOf, type StreamRedis } from "./connection.ts";
+import { listMasters, type StreamRedis } from "./connection.ts";
 import { timeMs } from "./group-info.ts";
 
 /**
@@ -7,7 +7,7 @@ import { timeMs } from "./group-info.ts";
  */
 export async function clockProblems(redis: StreamRedis, msMax: number): Promise<string[]> {
   const problems = await Promise.all(
-    mastersOf(redis).map(async (node) => {
+    listMasters(redis).map(async (node) => {
       const askedAt = performance.now();
       const [seconds, micros] = await node.time();
       const unsureMs = (performance.now() - askedAt) / 2;

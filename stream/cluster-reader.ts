@@ -29,9 +29,9 @@ export class ClusterReader {
     await Promise.all(
       [...this.#readers].map(async ([shard, reader]) => {
         try {
-          const { entries, poison, deleted } = await reader.read();
+          const { entries, malformed, deleted } = await reader.read();
           all.entries.push(...entries);
-          all.poison.push(...poison);
+          all.malformed.push(...malformed);
           all.deleted.push(...deleted);
         } catch (error) {
           failures.push(error);
@@ -40,7 +40,7 @@ export class ClusterReader {
       }),
     );
     if (failures.length === this.#readers.size) throw failures[0];
-    if (all.entries.length + all.poison.length + all.deleted.length === 0) await sleep(pauseMs);
+    if (all.entries.length + all.malformed.length + all.deleted.length === 0) await sleep(pauseMs);
     return all;
   }
 }

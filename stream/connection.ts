@@ -75,7 +75,7 @@ export async function untilFirstTry(redis: StreamRedis): Promise<void> {
 }
 
 /** The one Redis, or those nodes of the cluster that hold shards. */
-export function mastersOf(redis: StreamRedis): readonly Redis[] {
+export function listMasters(redis: StreamRedis): readonly Redis[] {
   return redis instanceof Cluster ? redis.nodes("master") : [redis];
 }
 

@@ -1,19 +1,19 @@
-import { decodeEntry, type Entry, PoisonEntryError } from "./entry.ts";
+import { decodeEntry, type Entry, MalformedEntryError } from "./entry.ts";
 
 /** Where an entry stands. Its id is Redis's, `milliseconds-counter`, and is good for XACK and nothing else. */
-export interface Place {
+export interface EntryPosition {
   readonly shard: number;
   readonly id: string;
 }
 
 /** One batch handed to this consumer, pending until it is acknowledged. */
-export interface Delivery extends Place {
+export interface Delivery extends EntryPosition {
   readonly entry: Entry;
 }
 
 /** Something handed to this consumer that is no entry; pending until it is acknowledged. */
-export interface Poison extends Place {
-  readonly error: PoisonEntryError;
+export interface MalformedEntry extends EntryPosition {
+  readonly error: MalformedEntryError;
   /** Name, value, name, value, … as they stand in the stream. */
   readonly fields: readonly Buffer[];
 }
@@ -21,20 +21,20 @@ export interface Poison extends Place {
 /** What one read brought. */
 export interface Deliveries {
   readonly entries: Delivery[];
-  readonly poison: Poison[];
+  readonly malformed: MalformedEntry[];
   /** Pending, but no longer in the stream: somebody deleted or trimmed it. Possible loss; must stay empty. */
-  readonly deleted: Place[];
+  readonly deleted: EntryPosition[];
 }
 
 /** As Redis sends it: `[id, fields]`, the fields null when the entry is gone. */
 export type RawEntry = [id: Buffer, fields: Buffer[] | null];
 
 export function noDeliveries(): Deliveries {
-  return { entries: [], poison: [], deleted: [] };
+  return { entries: [], malformed: [], deleted: [] };
 }
 
 /** Sorts what Redis sent for one shard into `into`. */
-export function sortInto(into: Deliveries, shard: number, raw: readonly RawEntry[]): void {
+export function sortEntries(into: Deliveries, shard: number, raw: readonly RawEntry[]): void {
   for (const [idBytes, fields] of raw) {
     const id = idBytes.toString("latin1");
     if (fields === null || fields.length === 0) {
@@ -44,8 +44,8 @@ export function sortInto(into: Deliveries, shard: number, raw: readonly RawEntry
     try {
       into.entries.push({ shard, id, entry: decodeEntry(fields) });
     } catch (error) {
-      if (!(error instanceof PoisonEntryError)) throw error;
-      into.poison.push({ shard, id, error, fields });
+      if (!(error instanceof MalformedEntryError)) throw error;
+      into.malformed.push({ shard, id, error, fields });
     }
   }
 }

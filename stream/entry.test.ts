@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { decodeEntry, encodeEntry, PoisonEntryError } from "./entry.ts";
+import { decodeEntry, encodeEntry, MalformedEntryError } from "./entry.ts";
 import { makeEntry } from "./testing/redis-clients.ts";
 
 const good = makeEntry(7);
@@ -43,10 +43,10 @@ for (const [what, changes, named] of [
   ["with a letter that is no number", { letter: "x" }, /letter="x"/],
   ["with a short digest", { digest: "abc" }, /digest has 3 bytes/],
 ] as const) {
-  test(`an entry ${what} is poison, and says so`, () => {
+  test(`an entry ${what} is malformed, and the error says why`, () => {
     assert.throws(
       () => decodeEntry(fieldsWith(changes)),
-      (error) => error instanceof PoisonEntryError && named.test(error.message),
+      (error) => error instanceof MalformedEntryError && named.test(error.message),
     );
   });
 }

@@ -15,7 +15,7 @@ export interface Entry {
 }
 
 /** What is in the stream but is no entry: it can never be stored, so it is kept elsewhere, with this reason. */
-export class PoisonEntryError extends Error {
+export class MalformedEntryError extends Error {
   override readonly name = "PoisonEntryError";
 }
 
@@ -45,7 +45,7 @@ export function encodeEntry(entry: Entry): (string | Buffer)[] {
   ];
 }
 
-/** Reads an entry from its fields (name, value, name, value, …). Throws {@link PoisonEntryError} and nothing else. */
+/** Reads an entry from its fields (name, value, name, value, …). Throws {@link MalformedEntryError} and nothing else. */
 export function decodeEntry(fields: readonly Buffer[]): Entry {
   const values = new Map<string, Buffer>();
   for (let i = 0; i + 1 < fields.length; i += 2) {
@@ -53,19 +53,21 @@ export function decodeEntry(fields: readonly Buffer[]): Entry {
   }
   const field = (name: string): Buffer => {
     const value = values.get(name);
-    if (value === undefined) throw new PoisonEntryError(`entry: the field "${name}" is missing`);
+    if (value === undefined) throw new MalformedEntryError(`entry: the field "${name}" is missing`);
     return value;
   };
   const text = (name: string, form: RegExp): string => {
     const value = field(name).toString("utf8");
     if (form.test(value)) return value;
-    throw new PoisonEntryError(`entry: ${name}=${JSON.stringify(value.slice(0, 64))}, wanted ${form.source}`);
+    throw new MalformedEntryError(
+      `entry: ${name}=${JSON.stringify(value.slice(0, 64))}, wanted ${form.source}`,
+    );
   };
 
   text("version", /^1$/);
   const digest = field("digest");
   if (digest.length !== 16) {
-    throw new PoisonEntryError(`entry: the digest has ${digest.length} bytes, wanted 16`);
+    throw new MalformedEntryError(`entry: the digest has ${digest.length} bytes, wanted 16`);
   }
   return {
     deviceId: text("device", /^[A-Za-z0-9._:-]{1,128}$/),

@@ -20,7 +20,7 @@ export async function readGroups(redis: Pick<Redis, "call">, shard: number): Pro
     throw error;
   }
   return reply.map((pairs) => {
-    const value = (name: string) => valueOf(pairs, name);
+    const value = (name: string) => fieldValue(pairs, name);
     const lag = value("lag");
     return {
       name: String(value("name")),
@@ -54,7 +54,7 @@ export function compareIds(a: string, b: string): number {
 }
 
 /** When an entry was added, in milliseconds since 1970 by Redis's clock. */
-export function millisOf(id: string): number {
+export function idMilliseconds(id: string): number {
   return Number(id.split("-", 1)[0]);
 }
 
@@ -72,6 +72,6 @@ export function timeMs([seconds, micros]: RedisTime): number {
 }
 
 /** A value of what XINFO tells as name, value, name, value, … */
-export function valueOf(pairs: readonly unknown[], name: string): unknown {
+export function fieldValue(pairs: readonly unknown[], name: string): unknown {
   return pairs[pairs.indexOf(name) + 1];
 }

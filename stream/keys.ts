@@ -22,7 +22,7 @@ export function unconfirmedKey(shard: number): string {
  * The shard that holds a device's batches, 0 to `shards` − 1. All programs must be started with the same number of
  * shards; after it changed, older batches stay where they are and are drained from there as long as it grew.
  */
-export function shardOf(deviceId: string, shards: number): number {
+export function toShard(deviceId: string, shards: number): number {
   return crc32(deviceId) % shards;
 }
 

@@ -1,6 +1,6 @@
 import { type Backlog, type BacklogAccess, readShardBacklog } from "./backlog.ts";
 import type { StreamRedis } from "./connection.ts";
-import { millisOf, redisTimeMs } from "./group-info.ts";
+import { idMilliseconds, redisTimeMs } from "./group-info.ts";
 import { groupName, streamKey } from "./keys.ts";
 
 /** How far the consumers are behind in one shard. */
@@ -35,7 +35,7 @@ async function readShardLag(redis: StreamRedis, shard: number, access: BacklogAc
     shard,
     undelivered,
     pendingEntries: pending,
-    oldestAgeMs: oldest === undefined ? 0 : Math.max(0, nowMs - millisOf(oldest)),
+    oldestAgeMs: oldest === undefined ? 0 : Math.max(0, nowMs - idMilliseconds(oldest)),
   };
 }
 

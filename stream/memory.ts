@@ -1,4 +1,4 @@
-import { mastersOf, type StreamRedis } from "./connection.ts";
+import { listMasters, type StreamRedis } from "./connection.ts";
 
 interface Memory {
   readonly usedBytes: number;
@@ -7,8 +7,8 @@ interface Memory {
 }
 
 /** What Redis uses and may use; of a cluster, the fullest node. Throws when a node does not answer. */
-export async function memoryOf(redis: StreamRedis): Promise<Memory> {
-  const nodes = await Promise.all(mastersOf(redis).map(async (node) => read(await node.info("memory"))));
+export async function readMemory(redis: StreamRedis): Promise<Memory> {
+  const nodes = await Promise.all(listMasters(redis).map(async (node) => read(await node.info("memory"))));
   const share = ({ usedBytes, bytesMax }: Memory) => (bytesMax === 0 ? 0 : usedBytes / bytesMax);
   return nodes.reduce((fullest, node) => (share(node) > share(fullest) ? node : fullest));
 }

@@ -18,11 +18,11 @@ function sequencesOf({ entries }: Deliveries): number[] {
 
 /** Reads until as many entries as wanted have come. */
 async function readCount(reader: StreamReader, count: number): Promise<Deliveries> {
-  const all: Deliveries = { entries: [], poison: [], deleted: [] };
+  const all: Deliveries = { entries: [], malformed: [], deleted: [] };
   await waitFor(`${count} entries`, async () => {
-    const { entries, poison, deleted } = await reader.read();
+    const { entries, malformed, deleted } = await reader.read();
     all.entries.push(...entries);
-    all.poison.push(...poison);
+    all.malformed.push(...malformed);
     all.deleted.push(...deleted);
     return all.entries.length >= count;
   });
@@ -95,12 +95,12 @@ test("what is no entry is delivered by name, with its reason, between its neighb
   await appender.append(makeEntry(1));
   const id = await redis.xadd(streamKey(0), "*", "version", "1", "device", "x");
   await appender.append(makeEntry(2));
-  const { entries, poison } = await readCount(new StreamReader(redis, options), 2);
+  const { entries, malformed } = await readCount(new StreamReader(redis, options), 2);
   assert.equal(entries.length, 2);
-  assert.equal(poison.length, 1);
-  assert.equal(poison[0]?.id, id);
-  assert.match(poison[0]?.error.message ?? "", /"digest" is missing/);
-  assert.deepEqual(poison[0]?.fields.map(String), ["version", "1", "device", "x"]);
+  assert.equal(malformed.length, 1);
+  assert.equal(malformed[0]?.id, id);
+  assert.match(malformed[0]?.error.message ?? "", /"digest" is missing/);
+  assert.deepEqual(malformed[0]?.fields.map(String), ["version", "1", "device", "x"]);
 });
 
 test("a pending entry that somebody deleted is reported, not passed over", async (t) => {

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { blockMs } from "./connection.ts";
-import { type Deliveries, noDeliveries, type RawEntry, sortInto } from "./delivery.ts";
+import { type Deliveries, noDeliveries, type RawEntry, sortEntries } from "./delivery.ts";
 import { ensureGroups, isReply } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { ReadSize } from "./read-size.ts";
@@ -62,7 +62,7 @@ export class StreamReader {
     const deliveries = noDeliveries();
     for (const shard of from.keys()) {
       const entries = brought.get(streamKey(shard)) ?? [];
-      sortInto(deliveries, shard, entries);
+      sortEntries(deliveries, shard, entries);
       if (walking) this.#advance(shard, entries);
     }
     this.#size.learn(deliveries.entries);

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { type Deliveries, noDeliveries, type Place, type RawEntry, sortInto } from "./delivery.ts";
+import { type Deliveries, type EntryPosition, noDeliveries, type RawEntry, sortEntries } from "./delivery.ts";
 import { groupName, streamKey } from "./keys.ts";
 
 export interface ReclaimOptions {
@@ -38,7 +38,7 @@ export class Reclaimer {
     for (const shard of this.#options.shards) {
       await this.#step(shard, deliveries).catch((error: unknown) => failures.push(error));
     }
-    const brought = deliveries.entries.length + deliveries.poison.length + deliveries.deleted.length;
+    const brought = deliveries.entries.length + deliveries.malformed.length + deliveries.deleted.length;
     if (failures.length > 0 && brought === 0) throw failures[0];
     return deliveries;
   }
@@ -62,7 +62,7 @@ export class Reclaimer {
       countMax,
     )) as [next: Buffer, entries: RawEntry[], deleted: Buffer[]];
     this.#cursors.set(shard, next.toString("latin1"));
-    sortInto(into, shard, entries);
-    into.deleted.push(...deleted.map((id): Place => ({ shard, id: id.toString("latin1") })));
+    sortEntries(into, shard, entries);
+    into.deleted.push(...deleted.map((id): EntryPosition => ({ shard, id: id.toString("latin1") })));
   }
 }

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { mastersOf, type StreamRedis } from "./connection.ts";
+import { listMasters, type StreamRedis } from "./connection.ts";
 
 /** Why an acknowledged batch could be lost with this value, and the values with which it is not. */
 interface Rule {
@@ -32,7 +32,7 @@ const state: Readonly<Record<string, Rule>> = {
  * that is wanted; in a cluster, each node's. Empty: safe. Throws when Redis, or a node of it, is away.
  */
 export async function unsafeSettings(redis: StreamRedis): Promise<string[]> {
-  const nodes = mastersOf(redis);
+  const nodes = listMasters(redis);
   const problems = await Promise.all(
     nodes.map(async (node) => {
       const name = nodes.length === 1 ? "Redis" : `Redis ${node.options.host}:${node.options.port}`;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "ioredis";
 import { blockMs, type StreamRedis } from "./connection.ts";
-import { type Delivery, noDeliveries, type Place, type RawEntry, sortInto } from "./delivery.ts";
-import { compareIds, valueOf } from "./group-info.ts";
+import { type Delivery, type EntryPosition, noDeliveries, type RawEntry, sortEntries } from "./delivery.ts";
+import { compareIds, fieldValue } from "./group-info.ts";
 import { streamKey } from "./keys.ts";
 import { ReadSize } from "./read-size.ts";
 
@@ -13,13 +13,13 @@ import { ReadSize } from "./read-size.ts";
  */
 
 /** How far a reader is in each shard; all entries up to these ids are known to it. */
-export type Positions = readonly string[];
+export type StreamPositions = readonly string[];
 
 /** Before the first entry of a stream. */
 export const streamStart = "0-0";
 
 /** What stands at a place; undefined: something that is no entry. */
-export interface TailEntry extends Place {
+export interface TailEntry extends EntryPosition {
   readonly entry: Delivery["entry"] | undefined;
 }
 
@@ -44,7 +44,7 @@ export class TailReader {
    * The next entries of all shards in the order of their ids. When there are none and it `waits`, what comes within
    * 2 s; in a cluster, where one command reaches one shard, within a moment. Throws when a Redis is away.
    */
-  async read(after: Positions, { waits }: { readonly waits: boolean }): Promise<TailEntry[]> {
+  async read(after: StreamPositions, { waits }: { readonly waits: boolean }): Promise<TailEntry[]> {
     const count = this.#size.count(after.length);
     const shards = after.map((_, shard) => shard);
     let entries: TailEntry[];
@@ -61,7 +61,7 @@ export class TailReader {
   }
 
   async #readShards(
-    after: Positions,
+    after: StreamPositions,
     shards: readonly number[],
     count: number,
     wait: readonly (string | number)[] = [],
@@ -104,11 +104,11 @@ export async function readStreamState(redis: StreamRedis, shard: number): Promis
     if (!(error instanceof Error && error.message.startsWith("ERR no such key"))) throw error;
     return { lastId: streamStart, firstId: undefined, isTrimmed: false };
   }
-  const first = valueOf(info, "first-entry") as [string, ...unknown[]] | null;
+  const first = fieldValue(info, "first-entry") as [string, ...unknown[]] | null;
   return {
-    lastId: String(valueOf(info, "last-generated-id")),
+    lastId: String(fieldValue(info, "last-generated-id")),
     firstId: first?.[0],
-    isTrimmed: Number(valueOf(info, "entries-added")) > Number(valueOf(info, "length")),
+    isTrimmed: Number(fieldValue(info, "entries-added")) > Number(fieldValue(info, "length")),
   };
 }
 
@@ -125,7 +125,7 @@ export function missedAfter(position: string, state: StreamState): "trimmed" | "
 function entriesOf(shard: number, raw: readonly RawEntry[]): TailEntry[] {
   return raw.map((one) => {
     const sorted = noDeliveries();
-    sortInto(sorted, shard, [one]);
+    sortEntries(sorted, shard, [one]);
     return { shard, id: one[0].toString("latin1"), entry: sorted.entries[0]?.entry };
   });
 }

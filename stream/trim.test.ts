@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Redis } from "ioredis";
 import { acknowledge } from "./ack.ts";
-import type { Place } from "./delivery.ts";
+import type { EntryPosition } from "./delivery.ts";
 import { compareIds } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
+import { readIdRange } from "./id-range.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { readStretch } from "./stretch.ts";
 import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
 import { trim } from "./trim.ts";
 
@@ -23,7 +23,7 @@ async function prepare(t: Parameters<typeof redisFor>[0], count: number, deliver
     await redis.xreadgroup("GROUP", groupName, "c", "COUNT", delivered, "STREAMS", streamKey(0), ">");
   }
   const ids = await idsIn(redis);
-  return { redis, ids, places: ids.map((id): Place => ({ shard: 0, id })) };
+  return { redis, ids, places: ids.map((id): EntryPosition => ({ shard: 0, id })) };
 }
 
 async function idsIn(redis: Redis): Promise<string[]> {
@@ -97,7 +97,7 @@ test("a stream without entries has nothing to remove", async (t) => {
   const redis = await (await redisFor(t)).client();
   await ensureGroups(redis, [0]);
   assert.equal(await trim(redis, 0, nothing), 0);
-  const { nowMs, firstMs, bytes } = await readStretch(redis, 0);
+  const { nowMs, firstMs, bytes } = await readIdRange(redis, 0);
   assert.deepEqual([firstMs, bytes], [nowMs, 0]);
 });
 

@@ -1,7 +1,7 @@
 import type { StreamRedis } from "./connection.ts";
 import { acknowledgedBefore, compareIds, readGroups } from "./group-info.ts";
+import { readIdRange } from "./id-range.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { readStretch } from "./stretch.ts";
 
 /** What of a shard stays for live tail after it is stored: the last `windowMs`, and of those about `bytesMax`. */
 export interface TailWindow {
@@ -19,7 +19,7 @@ export interface TailWindow {
 export async function trim(redis: StreamRedis, shard: number, tail: TailWindow): Promise<number> {
   const groups = await readGroups(redis, shard);
   if (!groups.some((group) => group.name === groupName)) return 0;
-  const { nowMs, firstMs, bytes } = await readStretch(redis, shard);
+  const { nowMs, firstMs, bytes } = await readIdRange(redis, shard);
   // As if every second of it had the same number of bytes; the next trim sees how far that was from true.
   const bytesWindowMs = bytes > tail.bytesMax ? ((nowMs - firstMs) * tail.bytesMax) / bytes : Infinity;
   const windowMs = Math.min(tail.windowMs, bytesWindowMs);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { createWorld } from "#consumer/testing/fixture.ts";
+import { createFixture } from "#consumer/testing/fixture.ts";
 import { startProgram } from "#consumer/testing/program.ts";
 import { IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
@@ -12,11 +12,11 @@ import { startServer } from "#server/testing/server-program.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 // The server and the consumer as programs, with a Redis and a database of their own.
-const world = await createWorld();
-after(() => world[Symbol.asyncDispose]());
-const server = await startServer({ after }, world.redisUrl);
+const fixture = await createFixture();
+after(() => fixture[Symbol.asyncDispose]());
+const server = await startServer({ after }, fixture.redisUrl);
 await waitFor("the server", async () => (await server.readyz()).status === 200);
-const consumer = await startProgram(world);
+const consumer = await startProgram(fixture);
 await consumer.logged("ready");
 
 const http = `http://${server.http}`;
@@ -86,16 +86,16 @@ test("is never ahead of the truth: what PostgreSQL has not committed is not told
   stream.send(encodeWish("held"));
   send(stream, "held", [1, 2]);
   await waitFor("the first two", () => committedOf(stream) === 2);
-  await world.holdFlushes();
+  await fixture.holdFlushes();
   send(stream, "held", [3, 4]);
   await waitFor("the acks", () => stream.acks.length === 4);
-  await world.heldFlush();
+  await fixture.heldFlush();
   // Asked while the flush is held, a consumer tells what is committed, and the stream would have heard it too.
   const [, client] = clients[0]!;
   const { committedThrough } = await client.getSession({ deviceId: "device-1", sessionId: "held" });
   assert.equal(committedThrough, 2n);
   assert.equal(committedOf(stream), 2);
-  await world.rows("commit");
+  await fixture.rows("commit");
   await waitFor("the rest", () => committedOf(stream) === 4);
 });
 
@@ -107,13 +107,13 @@ test("is never ahead of the truth while PostgreSQL drops the connections of cons
     const until = sent + 200;
     while (sent < until) send(stream, "rough", [++sent]);
     await waitFor("some of it", () => committedOf(stream) > sent - 200);
-    await world.rows(
+    await fixture.rows(
       `select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'fleetlog-consumer'`,
     );
     for (; checked < stream.progress.length; checked += 1) {
       const committed = Number(stream.progress[checked]?.committedThrough);
-      const [row] = await world.rows(
+      const [row] = await fixture.rows(
         `select count(distinct sequence)::int as n from batches
           where session_id = 'rough' and sequence <= ${committed}`,
       );
@@ -128,10 +128,10 @@ test("a message that was lost is made up for by a question", async (t) => {
   stream.send(encodeWish("lost"));
   send(stream, "lost", [1]);
   await waitFor("the first", () => committedOf(stream) === 1);
-  await world.redis.acl("SETUSER", "default", "-spublish");
+  await fixture.redis.acl("SETUSER", "default", "-spublish");
   send(stream, "lost", [2]);
   await waitFor("two batches", async () => (await stored("lost")) === 2);
-  await world.redis.acl("SETUSER", "default", "+spublish");
+  await fixture.redis.acl("SETUSER", "default", "+spublish");
   await waitFor("the second", () => committedOf(stream) === 2);
 });
 
@@ -140,7 +140,7 @@ test("a subscription that breaks is made again, and what was missed is asked for
   stream.send(encodeWish("broken"));
   for (let sequence = 1; sequence <= 5; sequence += 1) {
     send(stream, "broken", [sequence]);
-    await world.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await fixture.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
     await waitFor(`batch ${sequence}`, () => committedOf(stream) === sequence);
   }
 });
@@ -194,7 +194,7 @@ test("a session is read with curl", async () => {
 });
 
 async function stored(sessionId: string): Promise<number> {
-  return world.count(`batches where session_id = '${sessionId}'`);
+  return fixture.count(`batches where session_id = '${sessionId}'`);
 }
 
 function toPair({ first, last }: { readonly first: bigint; readonly last: bigint }) {

@@ -3,8 +3,8 @@ import { after, before, test } from "node:test";
 import { Pool } from "pg";
 import { DeviceStream } from "#client/stream/device-stream.ts";
 import { encodeRecord } from "#client/stream/record.ts";
-import { valueOf } from "#stream/group-info.ts";
-import { shardOf, streamKey } from "#stream/keys.ts";
+import { fieldValue } from "#stream/group-info.ts";
+import { streamKey, toShard } from "#stream/keys.ts";
 import { RedisCluster } from "./support/redis-cluster.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -97,7 +97,7 @@ test("no user was denied what its program does", async () => {
   const denied: unknown[] = [];
   for (const { admin, isAlive } of cluster.nodes) {
     const log = isAlive ? ((await admin.call("ACL", "LOG")) as unknown[][]) : [];
-    denied.push(...log.map((entry) => [valueOf(entry, "username"), valueOf(entry, "object")]));
+    denied.push(...log.map((entry) => [fieldValue(entry, "username"), fieldValue(entry, "object")]));
   }
   assert.deepEqual(denied, []);
 });
@@ -179,7 +179,7 @@ class Fleet {
 function deviceOnShard(shard: number, number: number): string {
   for (let salt = 0; ; salt += 1) {
     const deviceId = `cluster-${number}-${salt}`;
-    if (shardOf(deviceId, shards) === shard) return deviceId;
+    if (toShard(deviceId, shards) === shard) return deviceId;
   }
 }
 

@@ -17,7 +17,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     postgres: "lib kysely pg",
     client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander fzstd",
     server: "lib proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
-    consumer: "lib batch stream postgres ioredis kysely lru-cache pg pg-copy-streams zod",
+    consumer: "lib batch stream postgres ioredis kysely lru-cache p-queue pg pg-copy-streams zod",
     gateway:
       "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg zod",
     // Runs in the browser; what it is made of is put into its bundle by vite.

@@ -4,10 +4,10 @@ import { copyBytesMax } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { scan } from "#batch/scan.ts";
 import { type FleetSize, fleetHistory } from "#bench/query/sample-fleet.ts";
-import { FlushWriter } from "#consumer/flush/transaction.ts";
+import { FlushTransaction } from "#consumer/flush/transaction.ts";
 import { closedPartitions, closePartitions } from "#consumer/maintenance/closed-partitions.ts";
 import { createMetrics } from "#consumer/metrics.ts";
-import type { BatchInHand } from "#consumer/received-batch.ts";
+import type { ReceivedBatch } from "#consumer/received-batch.ts";
 import { DeadLetterRate } from "#consumer/tables/dead-letter-rate.ts";
 import { DeviceKeys } from "#consumer/tables/devices.ts";
 import { createLogger } from "#lib/logger.ts";
@@ -29,14 +29,15 @@ export async function fillHistory(
   const keys = new DeviceKeys(pool);
   const letterRate = new DeadLetterRate();
   const writers = [0, 1].map(
-    () => new FlushWriter(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords)), letterRate),
+    () =>
+      new FlushTransaction(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords)), letterRate),
   );
   const underWay: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
-  let batches: BatchInHand[] = [];
+  let batches: ReceivedBatch[] = [];
   let [records, stored, turn] = [0, 0, 0];
   const flush = async () => {
     await underWay[turn];
-    underWay[turn] = writers[turn]!.write({ batches, letters: [] });
+    underWay[turn] = writers[turn]!.commit({ batches, deadLetters: [] });
     stored += records;
     if (Math.floor(stored / 1_000_000) > Math.floor((stored - records) / 1_000_000)) {
       progress(`${(stored / 1e6).toFixed(0)} M records`);
@@ -46,7 +47,7 @@ export async function fillHistory(
   };
   for (const entry of fleetHistory(size)) {
     const scanned = scan(entry.batch);
-    batches.push({ name: "fill", entry, scanned });
+    batches.push({ entryName: "fill", entry, scanned });
     records += scanned.acceptedCount;
     if (records >= flushRecords) await flush();
   }

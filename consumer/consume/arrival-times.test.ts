@@ -1,36 +1,40 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createWorld, entryOf, records } from "../testing/fixture.ts";
+import { createFixture, makeEntry, records } from "../testing/fixture.ts";
 import { startProgram } from "../testing/program.ts";
 
 const dayMs = 86_400_000;
 const micros = (off: number) => (Date.now() + off) * 1_000;
 
 test("a received_at that cannot be becomes PostgreSQL's time, is counted, and its batch outlives retention", async () => {
-  await using world = await createWorld();
-  const { logged } = await startProgram(world, { RETENTION_DAYS: "3" });
+  await using fixture = await createFixture();
+  const { logged } = await startProgram(fixture, { RETENTION_DAYS: "3" });
   const { admin } = await logged("ready");
   const arrivals = { in_1979: -47 * 365 * dayMs, in_2040: 14 * 365 * dayMs, before_retention: -3.5 * dayMs };
   for (const [sessionId, off] of Object.entries(arrivals))
-    await world.append(entryOf(1, records(3), { sessionId, receivedAtMicros: micros(off) }));
+    await fixture.append(makeEntry(1, records(3), { sessionId, receivedAtMicros: micros(off) }));
   const waited = micros(-2 * dayMs);
-  await world.append(entryOf(1, records(3), { sessionId: "waited", receivedAtMicros: waited }));
-  await waitFor("all batches", async () => (await world.count("batches")) === 4);
+  await fixture.append(makeEntry(1, records(3), { sessionId: "waited", receivedAtMicros: waited }));
+  await waitFor("all batches", async () => (await fixture.count("batches")) === 4);
 
   const far = "select session_id from batches where abs(extract(epoch from now() - received_at)) > 3600";
-  assert.deepEqual(await world.rows(far), [{ session_id: "waited" }], "what waited in Redis keeps its time");
+  assert.deepEqual(
+    await fixture.rows(far),
+    [{ session_id: "waited" }],
+    "what waited in Redis keeps its time",
+  );
   const own =
     "select (extract(epoch from received_at) * 1e6)::int8::text as at from batches where session_id = 'waited'";
-  assert.deepEqual(await world.rows(own), [{ at: String(waited) }]);
+  assert.deepEqual(await fixture.rows(own), [{ at: String(waited) }]);
   const metrics = await (await fetch(`http://${admin}/metrics`)).text();
   assert.match(metrics, /^fleetlog_unlikely_arrivals_total\{.*\} 3$/m);
 
   // A retry is recognised whatever time it brings.
-  await world.append(
-    entryOf(1, records(3), { sessionId: "in_1979", receivedAtMicros: micros(-40 * 365 * dayMs) }),
+  await fixture.append(
+    makeEntry(1, records(3), { sessionId: "in_1979", receivedAtMicros: micros(-40 * 365 * dayMs) }),
   );
-  await waitFor("every acknowledgement", async () => (await world.unacknowledged()) === 0);
-  assert.equal(await world.count("batches"), 4);
-  assert.equal(await world.count("records"), 12);
+  await waitFor("every acknowledgement", async () => (await fixture.unacknowledged()) === 0);
+  assert.equal(await fixture.count("batches"), 4);
+  assert.equal(await fixture.count("records"), 12);
 });

@@ -1,39 +1,38 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Backoff, backoffMs } from "#lib/backoff.ts";
+import type { Backoff } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Readiness } from "#lib/readiness.ts";
-import type { Deliveries, Place } from "#stream/delivery.ts";
-import type { SessionProgress } from "#stream/session-news.ts";
-import { FlushSize } from "../flush/adaptive-limit.ts";
-import { type Draft, Drafter, type DraftLimits } from "../flush/flush-buffer.ts";
-import { store } from "../flush/store-with-retry.ts";
-import type { FlushWriter, Stored } from "../flush/transaction.ts";
-import { FlushSlots } from "../flush/worker-pool.ts";
+import { retry } from "#lib/retry.ts";
+import type { Deliveries, EntryPosition } from "#stream/delivery.ts";
+import type { SessionProgress } from "#stream/session-progress.ts";
+import { AdaptiveFlushLimit } from "../flush/adaptive-limit.ts";
+import { FlushBuffer, type FlushLimits, type PendingFlush } from "../flush/flush-buffer.ts";
+import { storeWithRetry } from "../flush/store-with-retry.ts";
+import type { FlushResult, FlushTransaction } from "../flush/transaction.ts";
+import { WorkerPool } from "../flush/worker-pool.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
-import { letterOfPoison, takeInHand } from "../received-batch.ts";
+import { deadLetterFor, decodeDelivery } from "../received-batch.ts";
 
 /** The stream, as far as the consumer needs it. */
 export interface Source {
-  /** Entries, waiting a moment for them. Throws when Redis is away; the next call then begins with what was pending. */
+  /** Waits up to 2 s for entries. After an error the next call starts with what is pending. */
   read(): Promise<Deliveries>;
-  /** Ends a wait for entries. */
+  /** Ends a read that waits for entries. */
   wake(): Promise<void>;
-  /** Says that these are stored. */
-  acknowledge(places: readonly Place[]): Promise<void>;
+  acknowledge(positions: readonly EntryPosition[]): Promise<void>;
 }
 
-export interface ConsumerParts {
+export interface ConsumerOptions {
   readonly source: Source;
-  /** One per flush that may be under way at the same time. */
-  readonly writers: readonly FlushWriter[];
-  readonly limits: DraftLimits;
+  /** One for each flush that may be in flight at the same time. */
+  readonly transactions: readonly FlushTransaction[];
+  readonly limits: FlushLimits;
   readonly metrics: ConsumerMetrics;
   readonly readiness: Readiness;
   readonly logger: Logger;
-  /** What is stored as the time of arrival, in microseconds, of a batch that says this one. */
+  /** The arrival time to store for a batch whose entry has this one, in microseconds. */
   readonly receivedAt: (micros: number) => number;
-  /** How far the sessions of a flush are settled; called after its COMMIT. Must not throw. */
+  /** Called after each COMMIT with the progress of the sessions in the flush. Must not throw. */
   readonly onCommitted: (progress: readonly SessionProgress[]) => void;
   /** Called for our own bugs: the process should die. */
   readonly fail: (error: unknown) => void;
@@ -42,146 +41,149 @@ export interface ConsumerParts {
 const redisBackoff: Backoff = { baseMs: 50, capMs: 2_000 };
 
 /**
- * The way of an entry through the consumer:
+ * The path of an entry through the consumer:
  *
- *     read → in hand → draft → (a writer is free) → stored → acknowledged → forgotten
+ *     read → in flight → flush buffer → (a worker is free) → stored → acknowledged → forgotten
  *
- * An entry in hand is not taken in hand again, however often the stream delivers it. Nothing is acknowledged that is
- * not committed; what is abandoned stays pending in the stream, for this consumer's next start or for another one.
- * At most one flush waits for a writer before reading stops.
+ * An entry in flight is ignored when the stream delivers it again. Only committed entries are acknowledged; abandoned
+ * ones stay pending in the stream, for the next start of this consumer or for another one. Reading pauses while a flush
+ * waits for a worker.
  */
 export class Consumer {
-  readonly #parts: ConsumerParts;
-  readonly #drafter: Drafter;
-  readonly #slots: FlushSlots<FlushWriter, Draft>;
-  readonly #size = new FlushSize();
-  readonly #inHand = new Set<string>();
-  readonly #abandon = new AbortController();
+  readonly #options: ConsumerOptions;
+  readonly #buffer: FlushBuffer;
+  readonly #workers: WorkerPool<FlushTransaction, PendingFlush>;
+  readonly #limit = new AdaptiveFlushLimit();
+  readonly #inFlight = new Set<string>();
+  readonly #abandoned = new AbortController();
   readonly #firstRead = Promise.withResolvers<void>();
   #stopping = false;
   #running: Promise<void> | undefined;
 
-  constructor(parts: ConsumerParts) {
-    this.#parts = parts;
-    this.#slots = new FlushSlots(parts.writers, this.#flush.bind(this), (error) => {
-      if (!this.#abandon.signal.aborted) parts.fail(error);
+  constructor(options: ConsumerOptions) {
+    this.#options = options;
+    this.#workers = new WorkerPool(options.transactions, this.#flush.bind(this), (error) => {
+      if (!this.#abandoned.signal.aborted) options.fail(error);
     });
-    this.#drafter = new Drafter(parts.limits, (draft) => this.#slots.submit(draft));
+    this.#buffer = new FlushBuffer(options.limits, (flush) => this.#workers.submit(flush));
   }
 
-  /** Begins to read; resolves after the first answer of Redis. */
+  /** Starts reading; resolves after the first answer of Redis. */
   start(): Promise<void> {
-    this.#running ??= this.#readUntilStopped().catch(this.#parts.fail);
+    this.#running ??= this.#readUntilStopped().catch(this.#options.fail);
     return this.#firstRead.promise;
   }
 
-  /** Stops reading and stores what is in hand; what is not stored after `deadlineMs` is abandoned. */
+  /** Stops reading and stores what is in flight; abandons what is not stored after `deadlineMs`. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
-    const abandoned = once(this.#abandon.signal, "abort");
-    const timer = setTimeout(() => this.#abandon.abort(), deadlineMs);
-    await Promise.race([abandoned, this.#storeWhatIsInHand()]);
+    const abandoned = once(this.#abandoned.signal, "abort");
+    const timer = setTimeout(() => this.#abandoned.abort(), deadlineMs);
+    await Promise.race([abandoned, this.#drain()]);
     clearTimeout(timer);
   }
 
-  /** Until there is room for more. */
-  room(): Promise<void> {
-    return this.#slots.room();
+  /** Resolves when no flush waits for a worker. */
+  waitForCapacity(): Promise<void> {
+    return this.#workers.waitForCapacity();
   }
 
-  /** Takes entries in hand, from wherever they were delivered. */
-  take({ entries, poison, deleted }: Deliveries): void {
+  /** Receives entries, read here or taken over from another consumer. */
+  receive({ entries, malformed, deleted }: Deliveries): void {
     for (const delivery of entries) {
-      if (!this.#takeInHand(delivery)) continue;
+      if (!this.#markInFlight(delivery)) continue;
       const { entry } = delivery;
-      const receivedAtMicros = this.#parts.receivedAt(entry.receivedAtMicros);
-      this.#drafter.add(delivery, takeInHand({ ...delivery, entry: { ...entry, receivedAtMicros } }));
+      const receivedAtMicros = this.#options.receivedAt(entry.receivedAtMicros);
+      this.#buffer.add(delivery, decodeDelivery({ ...delivery, entry: { ...entry, receivedAtMicros } }));
     }
-    for (const delivery of poison) {
-      if (this.#takeInHand(delivery)) this.#drafter.add(delivery, letterOfPoison(delivery));
+    for (const delivery of malformed) {
+      if (this.#markInFlight(delivery)) this.#buffer.add(delivery, deadLetterFor(delivery));
     }
-    for (const place of deleted) if (this.#takeInHand(place)) this.#drafter.addLost(place);
+    for (const position of deleted) if (this.#markInFlight(position)) this.#buffer.addLost(position);
     if (deleted.length === 0) return;
-    this.#parts.metrics.lost.inc(deleted.length);
-    this.#parts.logger.error(
+    this.#options.metrics.lost.inc(deleted.length);
+    this.#options.logger.error(
       { entries: deleted.slice(0, 10) },
       "entries were deleted before they were stored",
     );
   }
 
-  async #storeWhatIsInHand(): Promise<void> {
-    await Promise.all([this.#running, this.#parts.source.wake()]);
-    this.#drafter.flush();
-    await this.#slots.idle();
+  async #drain(): Promise<void> {
+    await Promise.all([this.#running, this.#options.source.wake()]);
+    this.#buffer.flush();
+    await this.#workers.waitUntilIdle();
   }
 
   async #readUntilStopped(): Promise<void> {
-    const { source, readiness, logger } = this.#parts;
-    let failures = 0;
     for (;;) {
-      await this.#slots.room();
+      await this.waitForCapacity();
       if (this.#stopping) return;
-      try {
-        this.take(await source.read());
-        failures = 0;
-        readiness.ready("redis");
-        this.#firstRead.resolve();
-      } catch (error) {
-        failures += 1;
-        readiness.notReady("redis", (error as Error).message);
-        logger.warn({ err: error, failures }, "could not read from the stream, will try again");
-        await sleep(backoffMs(failures, redisBackoff));
-      }
+      const deliveries = await this.#read();
+      if (deliveries === undefined) return;
+      this.receive(deliveries);
+      this.#options.readiness.ready("redis");
+      this.#firstRead.resolve();
     }
   }
 
-  async #flush(writer: FlushWriter, draft: Draft): Promise<void> {
-    const { metrics, logger, readiness } = this.#parts;
+  /** Retries until Redis answers; undefined when the consumer was stopped meanwhile. */
+  #read(): Promise<Deliveries | undefined> {
+    const { source, readiness, logger } = this.#options;
+    return retry(async () => (this.#stopping ? undefined : await source.read()), {
+      backoff: redisBackoff,
+      onFailure(error, failures) {
+        readiness.notReady("redis", (error as Error).message);
+        logger.warn({ err: error, failures }, "could not read from the stream, retrying");
+      },
+    });
+  }
+
+  async #flush(transaction: FlushTransaction, flush: PendingFlush): Promise<void> {
+    const { metrics, logger, readiness } = this.#options;
     const observe = metrics.flushSeconds.startTimer();
-    const tools = { writer, size: this.#size, metrics, logger, readiness, signal: this.#abandon.signal };
-    for (const stored of await store(tools, draft)) {
-      this.#count(stored);
-      this.#parts.onCommitted(stored.progress);
+    const signal = this.#abandoned.signal;
+    const options = { transaction, limit: this.#limit, metrics, logger, readiness, signal };
+    for (const result of await storeWithRetry(options, flush)) {
+      this.#count(result);
+      this.#options.onCommitted(result.progress);
     }
     observe();
-    metrics.flushRecords.observe(draft.records);
-    await this.#acknowledge(draft.places);
-    for (const place of draft.places) this.#inHand.delete(nameOf(place));
+    metrics.flushRecords.observe(flush.records);
+    await this.#acknowledge(flush.positions);
+    for (const position of flush.positions) this.#inFlight.delete(positionKey(position));
   }
 
-  async #acknowledge(places: readonly Place[]): Promise<void> {
-    for (let failures = 0; ; ) {
-      try {
-        await this.#parts.source.acknowledge(places);
-        return;
-      } catch (error) {
-        failures += 1;
-        this.#parts.logger.warn({ err: error, failures }, "could not acknowledge, will try again");
-        await sleep(backoffMs(failures, redisBackoff), undefined, { signal: this.#abandon.signal });
-      }
-    }
+  #acknowledge(positions: readonly EntryPosition[]): Promise<void> {
+    const { source, logger } = this.#options;
+    return retry(() => source.acknowledge(positions), {
+      backoff: redisBackoff,
+      signal: this.#abandoned.signal,
+      onFailure: (error, failures) =>
+        logger.warn({ err: error, failures }, "could not acknowledge entries, retrying"),
+    });
   }
 
-  #takeInHand(place: Place): boolean {
-    const name = nameOf(place);
-    if (this.#inHand.has(name)) return false;
-    this.#inHand.add(name);
+  /** False when the entry is in flight already. */
+  #markInFlight(position: EntryPosition): boolean {
+    const key = positionKey(position);
+    if (this.#inFlight.has(key)) return false;
+    this.#inFlight.add(key);
     return true;
   }
 
-  #count(stored: Stored): void {
-    const { metrics } = this.#parts;
-    metrics.batches.inc({ outcome: "stored" }, stored.batches);
-    metrics.batches.inc({ outcome: "duplicate" }, stored.duplicateBatches);
-    metrics.records.inc({ outcome: "stored" }, stored.records);
-    metrics.records.inc({ outcome: "duplicate" }, stored.duplicateRecords);
-    metrics.records.inc({ outcome: "dead_letter" }, stored.deadLetters);
-    metrics.countedLetters.inc(stored.countedLetters);
-    for (const [kind, count] of Object.entries(stored.incidents)) metrics.incidents.inc({ kind }, count);
-    metrics.droppedBatches.inc(Number(stored.droppedBatches));
+  #count(result: FlushResult): void {
+    const { metrics } = this.#options;
+    metrics.batches.inc({ outcome: "stored" }, result.batches);
+    metrics.batches.inc({ outcome: "duplicate" }, result.duplicateBatches);
+    metrics.records.inc({ outcome: "stored" }, result.records);
+    metrics.records.inc({ outcome: "duplicate" }, result.duplicateRecords);
+    metrics.records.inc({ outcome: "dead_letter" }, result.deadLetters);
+    metrics.summarizedDeadLetters.inc(result.summarizedDeadLetters);
+    for (const [kind, count] of Object.entries(result.incidents)) metrics.incidents.inc({ kind }, count);
+    metrics.droppedBatches.inc(Number(result.droppedBatches));
   }
 }
 
-function nameOf({ shard, id }: Place): string {
+function positionKey({ shard, id }: EntryPosition): string {
   return `${shard}/${id}`;
 }

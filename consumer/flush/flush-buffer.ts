@@ -1,69 +1,69 @@
-import type { Place } from "#stream/delivery.ts";
-import { type BatchInHand, type DeadLetter, isBatch } from "../received-batch.ts";
+import type { EntryPosition } from "#stream/delivery.ts";
+import { type DeadLetter, isBatch, type ReceivedBatch } from "../received-batch.ts";
 
-/** A flush as it fills, and where its entries stand in the stream. */
-export interface Draft {
-  readonly batches: BatchInHand[];
-  readonly letters: DeadLetter[];
-  /** Entries that somebody removed from the stream before they were stored. */
-  readonly lost: Place[];
-  readonly places: Place[];
+/** A flush while it fills, with the positions of its entries in the stream. */
+export interface PendingFlush {
+  readonly batches: ReceivedBatch[];
+  readonly deadLetters: DeadLetter[];
+  /** Entries that were deleted from the stream before they were stored. */
+  readonly lost: EntryPosition[];
+  readonly positions: EntryPosition[];
   records: number;
   bytes: number;
 }
 
-/** When a flush goes off: before it would pass a bound, or so long after the first entry. */
-export interface DraftLimits {
+/** A flush is submitted before it would exceed a limit, or `intervalMs` after its first entry. */
+export interface FlushLimits {
   readonly recordsMax: number;
   readonly bytesMax: number;
   readonly intervalMs: number;
 }
 
-/** Puts entries together to flushes, and hands each to `submit` when it is due. */
-export class Drafter {
-  readonly #limits: DraftLimits;
-  readonly #submit: (draft: Draft) => void;
-  #draft = emptyDraft();
+/** Collects entries into flushes and submits each when it is due. */
+export class FlushBuffer {
+  readonly #limits: FlushLimits;
+  readonly #submit: (flush: PendingFlush) => void;
+  #pending = emptyFlush();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(limits: DraftLimits, submit: (draft: Draft) => void) {
+  constructor(limits: FlushLimits, submit: (flush: PendingFlush) => void) {
     this.#limits = limits;
     this.#submit = submit;
   }
 
-  add(place: Place, taken: BatchInHand | DeadLetter): void {
-    const records = isBatch(taken) ? taken.scanned.recordCount : 0;
-    const bytes = isBatch(taken) ? taken.scanned.bytes.length : taken.raw.length;
-    const { recordsMax, bytesMax, intervalMs } = this.#limits;
-    if (this.#draft.records + records > recordsMax || this.#draft.bytes + bytes > bytesMax) this.flush();
-    if (isBatch(taken)) this.#draft.batches.push(taken);
-    else this.#draft.letters.push(taken);
-    this.#draft.records += records;
-    this.#draft.bytes += bytes;
-    this.#place(place, intervalMs);
+  add(position: EntryPosition, decoded: ReceivedBatch | DeadLetter): void {
+    const records = isBatch(decoded) ? decoded.scanned.recordCount : 0;
+    const bytes = isBatch(decoded) ? decoded.scanned.bytes.length : decoded.raw.length;
+    const { recordsMax, bytesMax } = this.#limits;
+    if (this.#pending.records + records > recordsMax || this.#pending.bytes + bytes > bytesMax) this.flush();
+    if (isBatch(decoded)) this.#pending.batches.push(decoded);
+    else this.#pending.deadLetters.push(decoded);
+    this.#pending.records += records;
+    this.#pending.bytes += bytes;
+    this.#addPosition(position);
   }
 
-  addLost(place: Place): void {
-    this.#draft.lost.push(place);
-    this.#place(place, this.#limits.intervalMs);
+  addLost(position: EntryPosition): void {
+    this.#pending.lost.push(position);
+    this.#addPosition(position);
   }
 
-  #place(place: Place, intervalMs: number): void {
-    this.#draft.places.push(place);
-    this.#timer ??= setTimeout(() => this.flush(), intervalMs);
-  }
-
-  /** Hands over what there is. */
+  /** Submits what there is. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#draft.places.length === 0) return;
-    const draft = this.#draft;
-    this.#draft = emptyDraft();
-    this.#submit(draft);
+    if (this.#pending.positions.length === 0) return;
+    const flush = this.#pending;
+    this.#pending = emptyFlush();
+    this.#submit(flush);
+  }
+
+  #addPosition(position: EntryPosition): void {
+    this.#pending.positions.push(position);
+    this.#timer ??= setTimeout(() => this.flush(), this.#limits.intervalMs);
   }
 }
 
-function emptyDraft(): Draft {
-  return { batches: [], letters: [], lost: [], places: [], records: 0, bytes: 0 };
+function emptyFlush(): PendingFlush {
+  return { batches: [], deadLetters: [], lost: [], positions: [], records: 0, bytes: 0 };
 }

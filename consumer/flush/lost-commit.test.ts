@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createWorld, entryOf, records, startConsumer } from "../testing/fixture.ts";
+import { createFixture, makeEntry, records, startConsumer } from "../testing/fixture.ts";
 
 /**
  * Stands between the consumer and PostgreSQL. Lets the first `count` COMMITs through and breaks the connection
@@ -49,19 +49,19 @@ async function loseCommitAnswers(databaseUrl: string, count: number) {
 }
 
 test("stores a flush once when the answer to its COMMIT is lost, and then acknowledges it", async () => {
-  await using world = await createWorld();
-  const proxy = await loseCommitAnswers(world.databaseUrl, 2);
-  world.stack.defer(proxy.close);
-  const { metrics } = await startConsumer({ ...world, databaseUrl: proxy.url });
-  await world.append(entryOf(1, [...records(50), { message: "a\0b" }]));
-  await waitFor("the acknowledgement", async () => (await world.unacknowledged()) === 0);
+  await using fixture = await createFixture();
+  const proxy = await loseCommitAnswers(fixture.databaseUrl, 2);
+  fixture.stack.defer(proxy.close);
+  const { metrics } = await startConsumer({ ...fixture, databaseUrl: proxy.url });
+  await fixture.append(makeEntry(1, [...records(50), { message: "a\0b" }]));
+  await waitFor("the acknowledgement", async () => (await fixture.unacknowledged()) === 0);
   assert.equal(proxy.lost(), 2);
-  assert.equal(await world.count("records"), 50);
-  assert.equal(await world.count("dead_letters"), 1);
-  assert.deepEqual(await world.rows("select batch_count, record_count from devices"), [
+  assert.equal(await fixture.count("records"), 50);
+  assert.equal(await fixture.count("dead_letters"), 1);
+  assert.deepEqual(await fixture.rows("select batch_count, record_count from devices"), [
     { batch_count: "1", record_count: "50" },
   ]);
-  assert.deepEqual(await world.rows("select sum(record_count)::int as n from log_statistics"), [{ n: 50 }]);
+  assert.deepEqual(await fixture.rows("select sum(record_count)::int as n from log_statistics"), [{ n: 50 }]);
   // Its own first attempt is what the last one met in the ledger.
   const { values } = await metrics.batches.get();
   assert.equal(values.find(({ labels }) => labels.outcome === "duplicate")?.value, 1);

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DatabaseError } from "pg";
-import { type Fault, faultClass, faultOf } from "./postgres-errors.ts";
+import { classifyError, type ErrorClass, sqlStateClass } from "./postgres-errors.ts";
 
 function databaseError(code: string, constraint?: string): DatabaseError {
   return Object.assign(new DatabaseError("refused", 0, "error"), { code, constraint });
 }
 
-const cases: readonly (readonly [code: string, fault: Fault, name: string])[] = [
+const cases: readonly (readonly [code: string, fault: ErrorClass, name: string])[] = [
   ["08006", "outage", "connection failure"],
   ["22021", "data", "character not in repertoire"],
   ["22P05", "data", "untranslatable character"],
@@ -30,27 +30,30 @@ const cases: readonly (readonly [code: string, fault: Fault, name: string])[] = 
 
 for (const [code, fault, name] of cases) {
   test(`${code}, ${name}, is a fault of kind ${fault}`, () => {
-    assert.equal(faultOf(databaseError(code)), fault);
-    assert.equal(faultClass(databaseError(code)), code.slice(0, 2));
+    assert.equal(classifyError(databaseError(code)), fault);
+    assert.equal(sqlStateClass(databaseError(code)), code.slice(0, 2));
   });
 }
 
 test("two batches with the same id are tried again, with other ids", () => {
-  assert.equal(faultOf(databaseError("23505", "batches_pkey")), "outage");
+  assert.equal(classifyError(databaseError("23505", "batches_pkey")), "outage");
 });
 
 test("what the socket or the driver throws is an outage, a mistake in the code is a bug", () => {
-  assert.equal(faultOf(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })), "outage");
-  assert.equal(faultOf(new Error("Connection terminated unexpectedly")), "outage");
-  assert.equal(faultClass(new Error("Query read timeout")), "connection");
-  assert.equal(faultOf(new TypeError("undefined is not a function")), "bug");
+  assert.equal(
+    classifyError(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })),
+    "outage",
+  );
+  assert.equal(classifyError(new Error("Connection terminated unexpectedly")), "outage");
+  assert.equal(sqlStateClass(new Error("Query read timeout")), "connection");
+  assert.equal(classifyError(new TypeError("undefined is not a function")), "bug");
 });
 
 test("a row that met its partition being attached is tried again, and finds it", () => {
   const error = Object.assign(databaseError("23514"), { table: "records_default" });
-  assert.equal(faultOf(error), "outage");
+  assert.equal(classifyError(error), "outage");
   assert.equal(
-    faultOf(Object.assign(databaseError("23514", "no_tabs"), { table: "records_default" })),
+    classifyError(Object.assign(databaseError("23514", "no_tabs"), { table: "records_default" })),
     "data",
   );
 });

@@ -2,17 +2,17 @@ import { AssertionError } from "node:assert";
 import { DatabaseError } from "pg";
 
 /**
- * Whose fault a failed flush is, and so what to do:
- * - `outage`: PostgreSQL's, or the way to it. The same flush again, for ever; nothing counts against the data.
- * - `data`: something in the flush cannot be stored. Find it, put it into dead_letters, store the rest.
- * - `setup`: the database is not as this program needs it. The same again, for ever, but an operator has to act:
- *   said loudly, and a restart would not help.
- * - `bug`: ours. The process dies and is started again.
+ * The cause of a failed flush, which decides what happens next:
+ * - `outage`: PostgreSQL or the way to it. Retry the same flush without limit; nothing counts against the data.
+ * - `data`: something in the flush cannot be stored. Find it, move it to dead_letters, store the rest.
+ * - `setup`: the database is not as this program needs it. Retry without limit, and log an error: an operator has to
+ *   act, a restart does not help.
+ * - `bug`: ours. The process dies and is restarted.
  */
-export type Fault = "outage" | "data" | "setup" | "bug";
+export type ErrorClass = "outage" | "data" | "setup" | "bug";
 
 /** SQLSTATEs by their first two characters, https://www.postgresql.org/docs/18/errcodes-appendix.html */
-const classes: Readonly<Record<string, Fault>> = {
+const classes: Readonly<Record<string, ErrorClass>> = {
   "08": "outage", // connection exception
   "40": "outage", // transaction rollback: deadlock, serialization failure
   "53": "outage", // insufficient resources: disk full, out of memory, too many connections
@@ -29,31 +29,31 @@ const classes: Readonly<Record<string, Fault>> = {
   XX: "setup", // internal error, data corrupted
 };
 
-/** SQLSTATEs that are not what their class says. */
-const exceptions: Readonly<Record<string, Fault>> = {
+/** SQLSTATEs that differ from their class. */
+const exceptions: Readonly<Record<string, ErrorClass>> = {
   "25006": "outage", // read-only transaction: a standby, or a primary after failover
   "25P02": "outage", // transaction aborted, after an error we were not shown
-  "25P03": "outage", // idle in transaction for too long: this process stood still
+  "25P03": "outage", // idle in transaction for too long: this process was stopped
   "25P04": "outage", // transaction timeout
   "21000": "bug", // one statement would change a row twice: something was not aggregated
 };
 
-/** Errors without SQLSTATE come from the driver or the socket, except those only a mistake in the code throws. */
-export function faultOf(error: unknown): Fault {
-  if (error instanceof DatabaseError) return faultOfDatabase(error);
-  const mistakes = [TypeError, RangeError, ReferenceError, SyntaxError, AssertionError];
-  return mistakes.some((kind) => error instanceof kind) ? "bug" : "outage";
+/** An error without SQLSTATE comes from the driver or the socket, except for kinds that only a bug throws. */
+export function classifyError(error: unknown): ErrorClass {
+  if (error instanceof DatabaseError) return classifySqlState(error);
+  const bugs = [TypeError, RangeError, ReferenceError, SyntaxError, AssertionError];
+  return bugs.some((kind) => error instanceof kind) ? "bug" : "outage";
 }
 
-function faultOfDatabase({ code = "", constraint, table }: DatabaseError): Fault {
+function classifySqlState({ code = "", constraint, table }: DatabaseError): ErrorClass {
   // The row was on its way to records_default while the partition of its day was attached: it goes there next time.
   if (code === "23514" && constraint === undefined && table === "records_default") return "outage";
-  // Two batches of one millisecond got the same counter: the next attempt takes other ids.
+  // Two batches of one millisecond got the same counter: the next attempt draws other ids.
   if (code === "23505" && constraint === "batches_pkey") return "outage";
   return exceptions[code] ?? classes[code.slice(0, 2)] ?? "setup";
 }
 
-/** A short word for the metric of retries: the SQLSTATE class, or "connection". */
-export function faultClass(error: unknown): string {
+/** Label of the retry metric: the SQLSTATE class, or "connection". */
+export function sqlStateClass(error: unknown): string {
   return error instanceof DatabaseError ? (error.code ?? "").slice(0, 2) : "connection";
 }

@@ -11,7 +11,7 @@ export type Reasons = ReadonlyMap<number, string>;
  * The same batch with more of its records rejected. For records that passed the scan and that PostgreSQL refuses all
  * the same; rare, so reading the batch once more does not matter.
  */
-export function withoutRecords(scanned: ScannedBatch, reasons: Reasons): ScannedBatch {
+export function rejectRecords(scanned: ScannedBatch, reasons: Reasons): ScannedBatch {
   const known = new Map(scanned.rejections.map((rejection) => [rejection.index, rejection]));
   const rejections: Rejection[] = [];
   const summary = new RecordSummary();

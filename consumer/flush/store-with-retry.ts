@@ -1,160 +1,168 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Backoff, backoffMs } from "#lib/backoff.ts";
+import type { Backoff } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Readiness } from "#lib/readiness.ts";
+import { retry } from "#lib/retry.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
-import type { BatchInHand } from "../received-batch.ts";
-import { type FlushSize, halves, isTooSlow } from "./adaptive-limit.ts";
-import { faultClass, faultOf } from "./postgres-errors.ts";
-import { withoutRecords } from "./reject-records.ts";
-import type { Flush, FlushWriter, Stored } from "./transaction.ts";
+import type { ReceivedBatch } from "../received-batch.ts";
+import { type AdaptiveFlushLimit, isTimeout, splitFlush } from "./adaptive-limit.ts";
+import { classifyError, sqlStateClass } from "./postgres-errors.ts";
+import { rejectRecords } from "./reject-records.ts";
+import type { Flush, FlushResult, FlushTransaction } from "./transaction.ts";
 
 /*
- * Gets a flush into PostgreSQL, whatever happens:
+ * Stores a flush in PostgreSQL, whatever happens:
  *
- *     write ── committed ────────────────────────────────────────────────▶ done
- *       ├─ too slow: a flush of several: each half by itself, and the next ones no larger (see FlushSize)
- *       ├─ outage, setup: wait, the same again, for ever
- *       └─ data: a flush of several: each half by itself
- *                a batch: find the records at fault by rehearsing ranges of it, and write it without them
- *                a batch refused even without any record: to dead_letters as a whole
+ *     commit ── committed ───────────────────────────────────────────────▶ done
+ *       ├─ timeout: split the flush, store each half, and keep the next ones as small (see AdaptiveFlushLimit)
+ *       ├─ outage, setup: wait, retry the same flush, without limit
+ *       └─ data: several items: split the flush, store each half
+ *                one batch: find the invalid records by dry runs of ranges, commit without them
+ *                a batch that fails even without any record: to dead_letters as a whole
  *
- * Only what PostgreSQL said about the data itself leads to a dead letter; no number of failed attempts does.
+ * Only PostgreSQL's answer about the data itself makes a dead letter; no number of failed attempts does.
  */
 
 const backoff: Backoff = { baseMs: 100, capMs: 10_000 };
 
-export interface StoreTools {
-  readonly writer: Pick<FlushWriter, "write" | "rehearse">;
-  /** All writers on one PostgreSQL share it. */
-  readonly size: FlushSize;
+export interface StoreOptions {
+  readonly transaction: Pick<FlushTransaction, "commit" | "dryRun">;
+  /** Shared by all transactions on one PostgreSQL. */
+  readonly limit: AdaptiveFlushLimit;
   readonly logger: Logger;
   readonly metrics: Pick<ConsumerMetrics, "retries">;
   readonly readiness: Readiness;
-  /** Aborted: give up waiting; the flush stays in the stream, unacknowledged. */
+  /** Aborted: stop retrying; the flush stays in the stream, unacknowledged. */
   readonly signal: AbortSignal;
 }
 
-/** Stores everything in the flush and returns what each transaction did. Throws on abort and for our own bugs. */
-export async function store(tools: StoreTools, flush: Flush): Promise<readonly Stored[]> {
-  const { size, writer } = tools;
-  const parts = halves(flush);
-  if (parts !== undefined && size.isTooLarge(flush)) return storeEach(tools, parts);
+/** Stores everything in the flush and returns the result of each transaction. Throws on abort and for our own bugs. */
+export async function storeWithRetry(options: StoreOptions, flush: Flush): Promise<readonly FlushResult[]> {
+  const { limit } = options;
+  const parts = splitFlush(flush);
+  if (parts !== undefined && limit.isTooLarge(flush)) return storeEach(options, parts);
   try {
-    const stored = await persist(tools, () => writer.write(flush), parts === undefined ? never : isTooSlow);
-    size.stored(flush);
-    return [stored];
+    const result = await commit(options, flush, parts !== undefined);
+    limit.onStored(flush);
+    return [result];
   } catch (error) {
-    if (parts !== undefined && isTooSlow(error)) {
-      size.tooSlow(flush);
-      return storeEach(tools, parts);
+    if (parts !== undefined && isTimeout(error)) {
+      limit.onTimeout(flush);
+      return storeEach(options, parts);
     }
-    if (faultOf(error) !== "data") throw error;
-    if (parts !== undefined) return storeEach(tools, parts);
+    if (classifyError(error) !== "data") throw error;
+    if (parts !== undefined) return storeEach(options, parts);
     const [batch] = flush.batches;
-    if (batch === undefined) throw new Error("dead_letters refuses a letter", { cause: error });
-    return [await storeFaultyBatch(tools, batch)];
+    if (batch === undefined) throw new Error("PostgreSQL refuses a dead letter", { cause: error });
+    return [await storeValidRecords(options, batch)];
   }
 }
 
-async function storeEach(tools: StoreTools, [first, second]: readonly [Flush, Flush]) {
-  return [...(await store(tools, first)), ...(await store(tools, second))];
+async function storeEach(options: StoreOptions, [first, second]: readonly [Flush, Flush]) {
+  return [...(await storeWithRetry(options, first)), ...(await storeWithRetry(options, second))];
 }
 
-/** At most two rehearsals per record, and as a rule about 2 × log2 of the number of records. */
-async function storeFaultyBatch(tools: StoreTools, batch: BatchInHand): Promise<Stored> {
-  const faults = new Map<number, string>();
-  const all = range(0, batch.scanned.recordCount);
-  /** What PostgreSQL says to the batch with these records only; undefined: it would take them. */
-  const complaint = async (records: readonly number[]): Promise<string | undefined> => {
-    const kept = new Set(records);
-    const left = new Map(all.filter((index) => !kept.has(index)).map((index) => [index, "left out"]));
-    const scanned = withoutRecords(batch.scanned, left);
-    return await refusal(tools, () =>
-      tools.writer.rehearse({ batches: [{ ...batch, scanned }], letters: [] }),
-    );
-  };
-  const find = async (records: readonly number[]): Promise<void> => {
-    const reason = await complaint(records);
-    if (reason === undefined) return;
-    if (records.length === 1) {
-      faults.set(records[0]!, reason);
-      return;
-    }
-    const middle = records.length >> 1;
-    await find(records.slice(0, middle));
-    await find(records.slice(middle));
-  };
-
-  let reason = await complaint([]);
+/** Stores a batch without the records that PostgreSQL refuses, or the whole batch as a dead letter. */
+async function storeValidRecords(options: StoreOptions, batch: ReceivedBatch): Promise<FlushResult> {
+  const { logger } = options;
+  const { entryName, entry, scanned } = batch;
+  let reason = await refusalWithout(options, batch, allRecords(batch));
   if (reason === undefined) {
-    await find(all);
-    const scanned = withoutRecords(batch.scanned, faults);
-    const flush = { batches: [{ ...batch, scanned }], letters: [] };
+    const invalid = await findInvalidRecords(options, batch);
+    const valid = { ...batch, scanned: rejectRecords(scanned, invalid) };
     try {
-      const stored = await persist(tools, () => tools.writer.write(flush));
-      tools.logger.error(
-        { entry: batch.name, faults: [...faults].slice(0, 10) },
-        "PostgreSQL refused records",
-      );
-      return stored;
+      const result = await commit(options, { batches: [valid], deadLetters: [] });
+      logger.error({ entry: entryName, records: [...invalid].slice(0, 10) }, "PostgreSQL refused records");
+      return result;
     } catch (error) {
-      if (faultOf(error) !== "data") throw error;
+      if (classifyError(error) !== "data") throw error;
       reason = String(error);
     }
   }
-  tools.logger.error({ entry: batch.name, reason }, "PostgreSQL refused a batch");
-  const { name, entry, scanned } = batch;
-  const letters = [{ name, entry, reason, raw: scanned.bytes, settles: batch }];
-  return await persist(tools, () => tools.writer.write({ batches: [], letters }));
+  logger.error({ entry: entryName, reason }, "PostgreSQL refused a batch");
+  const deadLetter = { entryName, entry, reason, raw: scanned.bytes, settledBatch: batch };
+  return await commit(options, { batches: [], deadLetters: [deadLetter] });
 }
 
-/** The words of a data fault; undefined when there is none. */
-async function refusal(tools: StoreTools, attempt: () => Promise<void>): Promise<string | undefined> {
+/**
+ * The index of every record that PostgreSQL refuses, with the reason. Needs at most two dry runs per record, and
+ * usually about 2 × log2 of the number of records.
+ */
+async function findInvalidRecords(
+  options: StoreOptions,
+  batch: ReceivedBatch,
+): Promise<ReadonlyMap<number, string>> {
+  const all = allRecords(batch);
+  const invalid = new Map<number, string>();
+  const search = async (records: readonly number[]): Promise<void> => {
+    const tested = new Set(records);
+    const others = all.filter((index) => !tested.has(index));
+    const reason = await refusalWithout(options, batch, others);
+    if (reason === undefined) return;
+    const [only] = records;
+    if (records.length === 1 && only !== undefined) {
+      invalid.set(only, reason);
+      return;
+    }
+    const middle = records.length >> 1;
+    await search(records.slice(0, middle));
+    await search(records.slice(middle));
+  };
+  await search(all);
+  return invalid;
+}
+
+/** Why PostgreSQL refuses the batch without these records; undefined when it accepts it. */
+async function refusalWithout(
+  options: StoreOptions,
+  batch: ReceivedBatch,
+  omitted: readonly number[],
+): Promise<string | undefined> {
+  const scanned = rejectRecords(batch.scanned, new Map(omitted.map((index) => [index, "omitted"])));
+  const flush = { batches: [{ ...batch, scanned }], deadLetters: [] };
   try {
-    await persist(tools, attempt);
+    await retryOutages(options, () => options.transaction.dryRun(flush));
     return undefined;
   } catch (error) {
-    if (faultOf(error) === "data") return `PostgreSQL: ${(error as Error).message}`;
+    if (classifyError(error) === "data") return `PostgreSQL: ${(error as Error).message}`;
     throw error;
   }
 }
 
-/**
- * Attempts until it works; throws only for the data's fault, ours, the end of the program, and, after a pause, for what
- * is `hopeless` to attempt in the same way.
- */
-async function persist<T>(
-  tools: StoreTools,
+function commit(options: StoreOptions, flush: Flush, canSplit = false): Promise<FlushResult> {
+  return retryOutages(options, () => options.transaction.commit(flush), canSplit ? isTimeout : undefined);
+}
+
+/** Retries until the attempt succeeds. Throws data errors, bugs, the abort, and `isFinalAfterWait` after its wait. */
+function retryOutages<T>(
+  { logger, metrics, readiness, signal }: StoreOptions,
   attempt: () => Promise<T>,
-  hopeless: (error: unknown) => boolean = never,
+  isFinalAfterWait: (error: unknown) => boolean = never,
 ): Promise<T> {
-  const { logger, metrics, readiness, signal } = tools;
-  for (let failures = 0; ; ) {
-    signal.throwIfAborted();
-    try {
+  return retry(
+    async () => {
       const result = await attempt();
       readiness.ready("postgres");
       return result;
-    } catch (error) {
-      const fault = faultOf(error);
-      if (fault === "data" || fault === "bug") throw error;
-      failures += 1;
-      metrics.retries.inc({ class: faultClass(error) });
-      readiness.notReady("postgres", (error as Error).message);
-      const waitMs = backoffMs(failures, backoff);
-      const level = fault === "setup" ? "error" : "warn";
-      logger[level]({ err: error, failures, waitMs }, "could not store, will try again");
-      await sleep(waitMs, undefined, { signal });
-      if (hopeless(error)) throw error;
-    }
-  }
+    },
+    {
+      backoff,
+      signal,
+      isFinal: (error) => ["data", "bug"].includes(classifyError(error)),
+      isFinalAfterWait,
+      onFailure(error, failures, waitMs) {
+        metrics.retries.inc({ class: sqlStateClass(error) });
+        readiness.notReady("postgres", (error as Error).message);
+        const level = classifyError(error) === "setup" ? "error" : "warn";
+        logger[level]({ err: error, failures, waitMs }, "could not store a flush, retrying");
+      },
+    },
+  );
+}
+
+function allRecords({ scanned }: ReceivedBatch): readonly number[] {
+  return Array.from({ length: scanned.recordCount }, (_, index) => index);
 }
 
 function never(): boolean {
   return false;
-}
-
-function range(start: number, end: number): readonly number[] {
-  return Array.from({ length: end - start }, (_, index) => start + index);
 }

@@ -1,120 +1,130 @@
 import type { Pool } from "pg";
 import type { CopyRows } from "#batch/copy-rows.ts";
 import { type Session, withSession } from "#postgres/session.ts";
-import type { Place } from "#stream/delivery.ts";
-import type { SessionProgress } from "#stream/session-news.ts";
-import type { BatchInHand, DeadLetter } from "../received-batch.ts";
-import { enterIntoLedger, type NewBatch } from "../tables/batches.ts";
+import type { EntryPosition } from "#stream/delivery.ts";
+import type { SessionProgress } from "#stream/session-progress.ts";
+import type { DeadLetter, ReceivedBatch } from "../received-batch.ts";
+import { insertNewBatches, type NewBatch } from "../tables/batches.ts";
 import type { DeadLetterRate } from "../tables/dead-letter-rate.ts";
-import { type KeptLetters, keepDeadLetters } from "../tables/dead-letters.ts";
+import { type InsertedDeadLetters, insertDeadLetters } from "../tables/dead-letters.ts";
 import type { DeviceKeys } from "../tables/devices.ts";
 import { reportClocksAhead, reportLostEntries, reportReusedSequences } from "../tables/incidents.ts";
 import { copyRecords } from "../tables/records.ts";
 import { markReplayed } from "../tables/replayed-letters.ts";
-import { keepDrops, settleSessions } from "../tables/sessions.ts";
+import { insertDrops, settleSessions } from "../tables/sessions.ts";
 import { countDevices, countRecords } from "../tables/statistics.ts";
 
-/** What is stored together, or not at all. */
+/** Stored in one transaction: all of it or nothing. */
 export interface Flush {
-  readonly batches: readonly BatchInHand[];
-  readonly letters: readonly DeadLetter[];
-  readonly lost?: readonly Place[];
+  readonly batches: readonly ReceivedBatch[];
+  readonly deadLetters: readonly DeadLetter[];
+  readonly lost?: readonly EntryPosition[];
 }
 
-/** What a committed flush changed. */
-export interface Stored {
+/** What one committed transaction changed. */
+export interface FlushResult {
   readonly batches: number;
   readonly records: number;
   readonly duplicateBatches: number;
   readonly duplicateRecords: number;
   readonly deadLetters: number;
-  /** Those of them that are only counted, in a letter of many. */
-  readonly countedLetters: number;
+  /** Those of them that are only counted, in a dead letter that summarizes several. */
+  readonly summarizedDeadLetters: number;
   readonly incidents: Readonly<Record<"sequence_reused" | "clock_ahead" | "entries_lost", number>>;
-  /** Batches that devices declared as lost. */
+  /** Batches that devices declared as dropped. */
   readonly droppedBatches: bigint;
-  /** How far the sessions of all batches are settled now. */
+  /** How far the sessions of all batches are settled after the commit. */
   readonly progress: readonly SessionProgress[];
 }
 
 /**
- * Writes flushes, one after the other, each in one transaction:
+ * Commits flushes, one after the other, each in one transaction:
  *
- *     ledger (which batches are new?) → records → drops → dead letters → counts → sessions → incidents → COMMIT
+ *     ledger (which batches are new?) → records → drops → dead letters → statistics → sessions → incidents → COMMIT
  *
- * Resolved means committed and on disk (the pool's `synchronous_commit` is on). After any throw the same flush may
- * be written again, even when the COMMIT went through and only its answer was lost: the ledger knows its batches.
+ * Resolves once the flush is committed and on disk (the pool sets `synchronous_commit` to on). After any error the same
+ * flush may be committed again, even when the COMMIT succeeded and only its answer was lost: the ledger knows its
+ * batches.
  */
-export class FlushWriter {
+export class FlushTransaction {
   readonly #pool: Pool;
   readonly #deviceKeys: DeviceKeys;
   readonly #rows: CopyRows;
-  readonly #letterRate: DeadLetterRate;
+  readonly #deadLetterRate: DeadLetterRate;
 
-  /** `rows` is this writer's own; the writers of a consumer share the others. */
-  constructor(pool: Pool, deviceKeys: DeviceKeys, rows: CopyRows, letterRate: DeadLetterRate) {
+  /** `rows` is used by this instance alone; the instances of a consumer share the rest. */
+  constructor(pool: Pool, deviceKeys: DeviceKeys, rows: CopyRows, deadLetterRate: DeadLetterRate) {
     this.#pool = pool;
     this.#deviceKeys = deviceKeys;
     this.#rows = rows;
-    this.#letterRate = letterRate;
+    this.#deadLetterRate = deadLetterRate;
   }
 
-  write(flush: Flush): Promise<Stored> {
-    return withSession(this.#pool, (session) => this.#transaction(session, flush, "commit"));
+  commit(flush: Flush): Promise<FlushResult> {
+    return withSession(this.#pool, (session) => this.#run(session, flush, "commit"));
   }
 
-  /** Does all of it but the COMMIT: throws what {@link write} would throw, changes nothing. */
-  async rehearse(flush: Flush): Promise<void> {
-    await withSession(this.#pool, (session) => this.#transaction(session, flush, "rollback"));
+  /** Executes all of it and rolls back: throws what {@link commit} would throw, changes nothing. */
+  async dryRun(flush: Flush): Promise<void> {
+    await withSession(this.#pool, (session) => this.#run(session, flush, "rollback"));
   }
 
-  async #transaction(session: Session, flush: Flush, end: "commit" | "rollback"): Promise<Stored> {
+  async #run(session: Session, flush: Flush, end: "commit" | "rollback"): Promise<FlushResult> {
     const deviceKeys = await this.#deviceKeys.resolve(
       session.db,
-      settledBy(flush).map(({ entry }) => entry),
+      settledBatches(flush).map(({ entry }) => entry),
     );
     const transaction = await session.db.startTransaction().execute();
-    const { stored, kept } = await this.#write({ ...session, db: transaction }, flush, deviceKeys);
+    const { result, deadLetters } = await this.#write({ ...session, db: transaction }, flush, deviceKeys);
     await transaction[end]().execute();
-    if (end === "commit") for (const [deviceId, count] of kept.spent) this.#letterRate.spend(deviceId, count);
-    return stored;
+    if (end === "commit") {
+      for (const [deviceId, count] of deadLetters.spent) this.#deadLetterRate.spend(deviceId, count);
+    }
+    return result;
   }
 
   async #write(
     { db, client }: Session,
     flush: Flush,
     deviceKeys: ReadonlyMap<string, number>,
-  ): Promise<{ stored: Stored; kept: KeptLetters }> {
-    const { batches, letters, lost = [] } = flush;
-    const fresh = batches.length === 0 ? [] : await enterIntoLedger(db, batches, deviceKeys);
-    if (fresh.length > 0) {
-      this.#encode(fresh);
+  ): Promise<{ result: FlushResult; deadLetters: InsertedDeadLetters }> {
+    const { batches, lost = [] } = flush;
+    const newBatches = batches.length === 0 ? [] : await insertNewBatches(db, batches, deviceKeys);
+    if (newBatches.length > 0) {
+      this.#encode(newBatches);
       await copyRecords(client, this.#rows);
     }
-    const droppedBatches = await keepDrops(db, fresh);
-    const kept = await keepDeadLetters(db, fresh, letters, (deviceId) => this.#letterRate.left(deviceId));
-    if (fresh.length > 0) await countDevices(db, fresh);
-    const { progress, suspects } = await settleSessions(db, settledBy(flush), fresh, deviceKeys);
-    const reused = await reportReusedSequences(db, suspects);
+    const droppedBatches = await insertDrops(db, newBatches);
+    const deadLetters = await insertDeadLetters(db, newBatches, flush.deadLetters, (deviceId) =>
+      this.#deadLetterRate.left(deviceId),
+    );
+    if (newBatches.length > 0) await countDevices(db, newBatches);
+    const { progress, possibleReuses } = await settleSessions(
+      db,
+      settledBatches(flush),
+      newBatches,
+      deviceKeys,
+    );
+    const reused = await reportReusedSequences(db, possibleReuses);
     await markReplayed(db, batches, deviceKeys);
-    if (fresh.length > 0) await countRecords(db, this.#rows.statistics);
-    const records = sum(fresh, ({ scanned }) => scanned.acceptedCount);
-    const stored: Stored = {
-      batches: fresh.length,
+    if (newBatches.length > 0) await countRecords(db, this.#rows.statistics);
+    const records = sum(newBatches, ({ scanned }) => scanned.acceptedCount);
+    const result: FlushResult = {
+      batches: newBatches.length,
       records,
-      duplicateBatches: batches.length - fresh.length,
+      duplicateBatches: batches.length - newBatches.length,
       duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
-      deadLetters: letters.length + sum(fresh, ({ scanned }) => scanned.rejections.length),
-      countedLetters: kept.counted,
+      deadLetters: flush.deadLetters.length + sum(newBatches, ({ scanned }) => scanned.rejections.length),
+      summarizedDeadLetters: deadLetters.counted,
       incidents: {
         sequence_reused: reused,
-        clock_ahead: await reportClocksAhead(db, fresh),
+        clock_ahead: await reportClocksAhead(db, newBatches),
         entries_lost: await reportLostEntries(db, lost),
       },
       droppedBatches,
       progress,
     };
-    return { stored, kept };
+    return { result, deadLetters };
   }
 
   #encode(batches: readonly NewBatch[]): void {
@@ -123,11 +133,11 @@ export class FlushWriter {
   }
 }
 
-/** The batches whose place in their session is settled by this flush, one way or the other. */
-function settledBy({ batches, letters }: Flush): readonly BatchInHand[] {
-  return [...batches, ...letters.flatMap(({ settles }) => settles ?? [])];
+/** The batches whose place in their session this flush settles, stored or as a dead letter. */
+function settledBatches({ batches, deadLetters }: Flush): readonly ReceivedBatch[] {
+  return [...batches, ...deadLetters.flatMap(({ settledBatch }) => settledBatch ?? [])];
 }
 
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
 }

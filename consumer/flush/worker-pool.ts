@@ -1,58 +1,46 @@
-/**
- * A few workers that take jobs from a queue: as many jobs run at once as there are workers, so that one flush is
- * encoded while another commits.
- */
-export class FlushSlots<Worker, Job> {
+import PQueue from "p-queue";
+
+/** Runs as many jobs at once as there are workers, each job with a worker of its own. */
+export class WorkerPool<Worker, Job> {
   readonly #free: Worker[];
   readonly #work: (worker: Worker, job: Job) => Promise<void>;
-  readonly #fail: (error: unknown) => void;
-  readonly #queue: Job[] = [];
-  #running = 0;
-  #changed = Promise.withResolvers<void>();
+  readonly #onError: (error: unknown) => void;
+  readonly #queue: PQueue;
 
-  /** `fail` gets what `work` throws; the worker goes on with the next job. */
+  /** `onError` gets what `work` throws; the worker goes on with the next job. */
   constructor(
     workers: readonly Worker[],
     work: (worker: Worker, job: Job) => Promise<void>,
-    fail: (error: unknown) => void,
+    onError: (error: unknown) => void,
   ) {
     this.#free = [...workers];
     this.#work = work;
-    this.#fail = fail;
+    this.#onError = onError;
+    this.#queue = new PQueue({ concurrency: workers.length });
   }
 
-  /** Queues a job. Callers wait for {@link room} first: that is what bounds the queue. */
+  /** Queues a job. Callers await {@link waitForCapacity} first: that bounds the queue. */
   submit(job: Job): void {
-    this.#queue.push(job);
-    this.#startNext();
+    this.#queue.add(() => this.#run(job)).catch(this.#onError);
   }
 
-  /** Until no job waits for a worker. */
-  async room(): Promise<void> {
-    while (this.#queue.length > 0) await this.#changed.promise;
+  /** Resolves when no job waits for a worker. */
+  waitForCapacity(): Promise<void> {
+    return this.#queue.onSizeLessThan(1);
   }
 
-  /** Until every job is done. */
-  async idle(): Promise<void> {
-    while (this.#queue.length > 0 || this.#running > 0) await this.#changed.promise;
+  /** Resolves when every job is done. */
+  waitUntilIdle(): Promise<void> {
+    return this.#queue.onIdle();
   }
 
-  #startNext(): void {
-    while (this.#queue.length > 0 && this.#free.length > 0) {
-      const job = this.#queue.shift()!;
-      const worker = this.#free.pop()!;
-      this.#running += 1;
-      this.#work(worker, job)
-        .catch(this.#fail)
-        .finally(() => {
-          this.#running -= 1;
-          this.#free.push(worker);
-          this.#startNext();
-          const changed = this.#changed;
-          this.#changed = Promise.withResolvers();
-          changed.resolve();
-        })
-        .catch(this.#fail);
+  async #run(job: Job): Promise<void> {
+    const worker = this.#free.pop();
+    if (worker === undefined) throw new Error("a job was started without a free worker");
+    try {
+      await this.#work(worker, job);
+    } finally {
+      this.#free.push(worker);
     }
   }
 }

@@ -6,20 +6,20 @@ import { listDayPartitions } from "#postgres/day-partitions.ts";
 import { dayMs, ensurePartitions, firstBatchIdAt } from "#postgres/partitions.ts";
 import { createDatabase } from "#postgres/pool.ts";
 import { createMetrics } from "../metrics.ts";
-import { createWorld, logger, poolFor, type World } from "../testing/fixture.ts";
-import { type ClosingParts, closePartitions } from "./closed-partitions.ts";
+import { createFixture, type Fixture, logger, openTestPool } from "../testing/fixture.ts";
+import { type ClosedPartitionsOptions, closePartitions } from "./closed-partitions.ts";
 import { measurePartitions } from "./gauges.ts";
 
 const now = new Date("2031-06-30T12:00:00Z");
 const yesterdayMs = Date.UTC(2031, 5, 29);
 
-async function partsFor(world: World, changes: Partial<ClosingParts> = {}) {
-  const pool = poolFor(world);
+async function partsFor(fixture: Fixture, changes: Partial<ClosedPartitionsOptions> = {}) {
+  const pool = openTestPool(fixture);
   const db = createDatabase(pool);
   const metrics = createMetrics(createRegistry("consumer"));
-  await world.dropDays();
+  await fixture.dropDays();
   await ensurePartitions(db, { now, daysAhead: 1, daysBack: 2 });
-  const parts: ClosingParts = {
+  const parts: ClosedPartitionsOptions = {
     pool,
     indexes: ["text", "attributes"],
     memoryMebibytes: 16,
@@ -43,8 +43,8 @@ async function partsFor(world: World, changes: Partial<ClosingParts> = {}) {
 const both = ["text", "attributes"];
 
 test("gives closed days their indexes, newest first, and leaves open ones alone", async () => {
-  await using world = await createWorld();
-  const { parts, db, metrics, indexes } = await partsFor(world);
+  await using fixture = await createFixture();
+  const { parts, db, metrics, indexes } = await partsFor(fixture);
   const states = async () =>
     Object.fromEntries(
       (await metrics.partitions.get()).values.map(({ labels, value }) => [labels.state, value]),
@@ -68,14 +68,14 @@ test("gives closed days their indexes, newest first, and leaves open ones alone"
 });
 
 test("closing freezes and analyses a day, and keeps what is told about batch_id", async () => {
-  await using world = await createWorld();
-  const { parts, db } = await partsFor(world);
+  await using fixture = await createFixture();
+  const { parts, db } = await partsFor(fixture);
   const first = firstBatchIdAt(yesterdayMs);
   await sql`insert into records
     select ${first}::bigint + batch, now(), idx, 9, '', 'hello', null
     from generate_series(1, 5) batch, generate_series(1, 500) idx`.execute(db);
   await closePartitions(parts, now);
-  const [partition] = await world.rows(`
+  const [partition] = await fixture.rows(`
     select relallfrozen = relpages as is_frozen, reltuples::int, n_distinct
     from pg_class join pg_stats on tablename = relname and attname = 'batch_id' where relname = 'records_20310629'`);
   assert.equal(partition?.is_frozen, true);
@@ -84,8 +84,8 @@ test("closing freezes and analyses a day, and keeps what is told about batch_id"
 });
 
 test("an index whose building was interrupted is made again", async () => {
-  await using world = await createWorld();
-  const { parts, db, indexes } = await partsFor(world);
+  await using fixture = await createFixture();
+  const { parts, db, indexes } = await partsFor(fixture);
   await sql`create index records_20310629_by_text on records_20310629 (message)`.execute(db);
   // What a crash in the middle of CREATE INDEX CONCURRENTLY leaves behind.
   await sql`update pg_index set indisvalid = false where indexrelid = 'records_20310629_by_text'::regclass`.execute(
@@ -93,7 +93,7 @@ test("an index whose building was interrupted is made again", async () => {
   );
   await closePartitions(parts, now);
   assert.deepEqual((await indexes()).records_20310629, both);
-  const [index] = await world.rows(
+  const [index] = await fixture.rows(
     "select pg_get_indexdef('records_20310629_by_text'::regclass) as definition",
   );
   assert.match(
@@ -103,9 +103,9 @@ test("an index whose building was interrupted is made again", async () => {
 });
 
 test("builds only what is asked for, and nothing while records wait to be stored", async () => {
-  await using world = await createWorld();
+  await using fixture = await createFixture();
   let isBehind = true;
-  const { parts, indexes } = await partsFor(world, {
+  const { parts, indexes } = await partsFor(fixture, {
     indexes: ["attributes"],
     isBehind: async () => isBehind,
   });
@@ -117,8 +117,8 @@ test("builds only what is asked for, and nothing while records wait to be stored
 });
 
 test("a day that cannot be indexed is reported and tried again, and breaks nothing", async () => {
-  await using world = await createWorld();
-  const { parts, db, metrics, indexes } = await partsFor(world, { indexes: ["attributes"] });
+  await using fixture = await createFixture();
+  const { parts, db, metrics, indexes } = await partsFor(fixture, { indexes: ["attributes"] });
   await sql`create table records_20310629_by_attributes ()`.execute(db); // its name is taken
   await closePartitions(parts, now);
   assert.equal((await metrics.indexFailures.get()).values[0]?.value, 1);

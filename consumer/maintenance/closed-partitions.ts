@@ -18,7 +18,7 @@ import type { ConsumerMetrics } from "../metrics.ts";
  * again; nothing else is remembered.
  */
 
-export interface ClosingParts {
+export interface ClosedPartitionsOptions {
   /** For maintenance: statements may take hours. */
   readonly pool: Pool;
   readonly indexes: readonly PartitionIndex[];
@@ -37,7 +37,7 @@ export interface ClosingParts {
 const closedAfterMs = 3_600_000;
 
 /** Steps until nothing is left to do, a step fails, records wait, or another consumer is at it. */
-export async function closePartitions(parts: ClosingParts, now?: Date): Promise<void> {
+export async function closePartitions(parts: ClosedPartitionsOptions, now?: Date): Promise<void> {
   const { pool, memoryMebibytes, moreCores = 0, signal, isBehind, logger } = parts;
   await exclusively(pool, "closed partitions", async ({ db }) => {
     const indexes = await buildable(parts, db);
@@ -69,7 +69,7 @@ export function closedPartitions(partitions: readonly DayPartition[], now: Date)
   return partitions.filter(({ endMs }) => endMs + closedAfterMs <= now.getTime());
 }
 
-async function buildable({ indexes, logger }: ClosingParts, db: Kysely<Database>) {
+async function buildable({ indexes, logger }: ClosedPartitionsOptions, db: Kysely<Database>) {
   const { rows } = await sql<{ extname: string }>`select extname from pg_extension`.execute(db);
   const extensions = new Set(rows.map(({ extname }) => extname));
   return indexes.filter((index) => {
@@ -80,7 +80,7 @@ async function buildable({ indexes, logger }: ClosingParts, db: Kysely<Database>
   });
 }
 
-type Step = (parts: ClosingParts) => Promise<void>;
+type Step = (parts: ClosedPartitionsOptions) => Promise<void>;
 
 async function stepsOf(
   db: Kysely<Database>,
@@ -110,7 +110,7 @@ async function isVacuumedSince(db: Kysely<Database>, name: string, ms: number): 
 }
 
 async function buildIndex(
-  { metrics, logger }: ClosingParts,
+  { metrics, logger }: ClosedPartitionsOptions,
   db: Kysely<Database>,
   partition: string,
   index: PartitionIndex,

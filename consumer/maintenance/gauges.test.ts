@@ -4,17 +4,17 @@ import { createRegistry } from "#lib/metrics.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase } from "#postgres/pool.ts";
 import { createMetrics } from "../metrics.ts";
-import { createWorld, poolFor } from "../testing/fixture.ts";
+import { createFixture, openTestPool } from "../testing/fixture.ts";
 import { measureDatabase, measureMemory } from "./gauges.ts";
 
 test("tells devices apart by when they were last seen, and how large the database is", async () => {
-  await using world = await createWorld();
-  await world.rows(`insert into devices (device_id, first_seen, last_seen)
+  await using fixture = await createFixture();
+  await fixture.rows(`insert into devices (device_id, first_seen, last_seen)
     select 'device-' || days, now() - interval '9 days', now() - days * interval '1 day'
     from unnest(array[0, 0, 0.5, 3, 4, 5]) with ordinality as seen (days, number)
     on conflict do nothing`);
   const metrics = createMetrics(createRegistry("consumer"));
-  const db = createDatabase(poolFor(world));
+  const db = createDatabase(openTestPool(fixture));
   await ensurePartitions(db);
   await measureDatabase(db, metrics);
   const { values } = await metrics.devices.get();
@@ -28,10 +28,10 @@ test("tells devices apart by when they were last seen, and how large the databas
 });
 
 test("tells what Redis uses of its memory", async () => {
-  await using world = await createWorld();
+  await using fixture = await createFixture();
   const metrics = createMetrics(createRegistry("consumer"));
-  await world.redis.config("SET", "maxmemory", "200mb");
-  await measureMemory(world.redis, metrics);
+  await fixture.redis.config("SET", "maxmemory", "200mb");
+  await measureMemory(fixture.redis, metrics);
   assert.ok((await valueOf(metrics.redisMemory)) > 100_000);
   assert.equal(await valueOf(metrics.redisMemoryMax), 200 * 1024 * 1024);
 });

@@ -6,7 +6,7 @@ import { dayMs, partitionsAhead } from "#postgres/partitions.ts";
 import { openRequest } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { memoryOf } from "#stream/memory.ts";
+import { readMemory } from "#stream/memory.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
 import { closedPartitions } from "./closed-partitions.ts";
 
@@ -17,7 +17,7 @@ import { closedPartitions } from "./closed-partitions.ts";
 
 /** What Redis holds of what it may hold. Beyond that, servers refuse batches. */
 export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics): Promise<void> {
-  const { usedBytes, bytesMax } = await memoryOf(redis);
+  const { usedBytes, bytesMax } = await readMemory(redis);
   metrics.redisMemory.set(usedBytes);
   metrics.redisMemoryMax.set(bytesMax);
 }

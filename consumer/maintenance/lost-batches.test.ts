@@ -8,30 +8,30 @@ import { type AppendedBatch, countParts, pushReport } from "#stream/unconfirmed.
 import { waitFor } from "#test/support/wait-for.ts";
 import { createMetrics } from "../metrics.ts";
 import {
-  createWorld,
-  entryOf,
+  createFixture,
+  type Fixture,
   logger,
-  poolFor,
+  makeEntry,
+  openTestPool,
   records,
   shardCount,
   startConsumer,
-  type World,
 } from "../testing/fixture.ts";
-import { UnconfirmedBatches } from "./lost-batches.ts";
+import { LostBatches } from "./lost-batches.ts";
 
 const shards = allShards(shardCount);
 
-function unconfirmedOf(world: World, settleMs = 0): UnconfirmedBatches {
+function unconfirmedOf(fixture: Fixture, settleMs = 0): LostBatches {
   const metrics = createMetrics(createRegistry("consumer"));
-  const db = createDatabase(poolFor(world));
-  return new UnconfirmedBatches({ db, redis: world.redis, shards, metrics, logger, settleMs });
+  const db = createDatabase(openTestPool(fixture));
+  return new LostBatches({ db, redis: fixture.redis, shards, metrics, logger, settleMs });
 }
 
 /** Looks until nothing waits: the first look only notes what is there. */
-async function lookAll(world: World, ...all: readonly UnconfirmedBatches[]): Promise<void> {
+async function lookAll(fixture: Fixture, ...all: readonly LostBatches[]): Promise<void> {
   await waitFor("the reports to be read", async () => {
-    await Promise.all(all.map((one) => one.look()));
-    return (await Promise.all(shards.map((shard) => countParts(world.redis, shard)))).every(
+    await Promise.all(all.map((one) => one.check()));
+    return (await Promise.all(shards.map((shard) => countParts(fixture.redis, shard)))).every(
       (count) => count === 0,
     );
   });
@@ -44,17 +44,17 @@ const appended = (sequence: number, id: string, deviceId = "device-1"): Appended
   sequence: BigInt(sequence),
 });
 
-const lost = (world: World) =>
-  world.rows("select details from incidents where kind = 'entries_lost' order by id");
+const lost = (fixture: Fixture) =>
+  fixture.rows("select details from incidents where kind = 'entries_lost' order by id");
 
 test("of what is reported, what is neither stored nor in the stream is an incident that names it, once", async () => {
-  await using world = await createWorld();
-  await ensureGroups(world.redis, shards);
-  const { stop } = await startConsumer(world);
-  await world.append(entryOf(1, records(2)), entryOf(2, records(2)));
-  await waitFor("both stored", async () => (await world.count("batches")) === 2);
+  await using fixture = await createFixture();
+  await ensureGroups(fixture.redis, shards);
+  const { stop } = await startConsumer(fixture);
+  await fixture.append(makeEntry(1, records(2)), makeEntry(2, records(2)));
+  await waitFor("both stored", async () => (await fixture.count("batches")) === 2);
   await stop();
-  const id = await world.redis.xadd(streamKey(0), "*", "a", "b");
+  const id = await fixture.redis.xadd(streamKey(0), "*", "a", "b");
   assert(id !== null);
   const later = (n: number) => `${Number(id.split("-")[0]) + n}-0`;
   const batches = [
@@ -66,11 +66,11 @@ test("of what is reported, what is neither stored nor in the stream is an incide
     appended(7, later(3)),
     appended(1, later(4), "device-2"),
   ];
-  await pushReport(world.redis, 0, { name: "one", batches, forgottenCount: 9 });
-  await pushReport(world.redis, 1, { name: "two", batches: batches.slice(0, 2), forgottenCount: 9 });
-  await lookAll(world, unconfirmedOf(world), unconfirmedOf(world));
+  await pushReport(fixture.redis, 0, { name: "one", batches, forgottenCount: 9 });
+  await pushReport(fixture.redis, 1, { name: "two", batches: batches.slice(0, 2), forgottenCount: 9 });
+  await lookAll(fixture, unconfirmedOf(fixture), unconfirmedOf(fixture));
 
-  const [incident, ...others] = await lost(world);
+  const [incident, ...others] = await lost(fixture);
   assert.deepEqual(others, []);
   assert.deepEqual(incident?.details, {
     shard: 0,
@@ -89,21 +89,21 @@ test("of what is reported, what is neither stored nor in the stream is an incide
 });
 
 test("where all that a server remembers is missing, what it does not remember may be, too", async () => {
-  await using world = await createWorld();
-  await ensureGroups(world.redis, shards);
-  await pushReport(world.redis, 0, { name: "one", batches: [appended(10, "10-0")], forgottenCount: 9 });
-  await lookAll(world, unconfirmedOf(world));
-  const [incident] = await lost(world);
+  await using fixture = await createFixture();
+  await ensureGroups(fixture.redis, shards);
+  await pushReport(fixture.redis, 0, { name: "one", batches: [appended(10, "10-0")], forgottenCount: 9 });
+  await lookAll(fixture, unconfirmedOf(fixture));
+  const [incident] = await lost(fixture);
   const { count, forgotten_count } = (incident?.details ?? {}) as Record<string, unknown>;
   assert.deepEqual([count, forgotten_count], [1, 9]);
 });
 
 test("a report waits for what is on its way to be stored", async () => {
-  await using world = await createWorld();
-  await ensureGroups(world.redis, shards);
-  await pushReport(world.redis, 0, { name: "one", batches: [appended(1, "1-0")], forgottenCount: 0 });
-  const unconfirmed = unconfirmedOf(world, 60_000);
-  for (let look = 0; look < 3; look++) await unconfirmed.look();
-  assert.deepEqual(await lost(world), []);
-  assert.equal(await countParts(world.redis, 0), 1);
+  await using fixture = await createFixture();
+  await ensureGroups(fixture.redis, shards);
+  await pushReport(fixture.redis, 0, { name: "one", batches: [appended(1, "1-0")], forgottenCount: 0 });
+  const unconfirmed = unconfirmedOf(fixture, 60_000);
+  for (let look = 0; look < 3; look++) await unconfirmed.check();
+  assert.deepEqual(await lost(fixture), []);
+  assert.equal(await countParts(fixture.redis, 0), 1);
 });

@@ -13,7 +13,7 @@ import {
 } from "#stream/unconfirmed.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
 
-export interface UnconfirmedBatchesParts {
+export interface LostBatchesOptions {
   readonly db: Kysely<Database>;
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
@@ -34,19 +34,19 @@ interface Missing {
  * Looks up what servers report as in doubt (stream/unconfirmed.ts): a batch that is neither stored nor in the stream is
  * lost. Each report of which something is lost is an incident, with the devices, sessions and sequences.
  */
-export class UnconfirmedBatches {
-  readonly #parts: UnconfirmedBatchesParts;
+export class LostBatches {
+  readonly #parts: LostBatchesOptions;
   readonly #settleMs: number;
   /** How many parts of a shard's list were there, and since when. */
   readonly #seen = new Map<number, { readonly count: number; readonly since: number }>();
 
-  constructor(parts: UnconfirmedBatchesParts) {
+  constructor(parts: LostBatchesOptions) {
     this.#parts = parts;
     this.#settleMs = parts.settleMs ?? 10_000;
   }
 
   /** Throws when Redis or PostgreSQL is away; the next call then reports what this one could not. */
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     const { redis, shards } = this.#parts;
     for (const shard of shards) {
       const count = await countParts(redis, shard);

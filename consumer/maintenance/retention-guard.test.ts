@@ -10,8 +10,16 @@ import { confirmRequest, openRequest } from "#postgres/retention-requests.ts";
 import { shiftedClock } from "#test/support/shifted-clock.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createMetrics } from "../metrics.ts";
-import { isBatch, takeInHand } from "../received-batch.ts";
-import { createWorld, entryOf, logger, poolFor, records, type World, writerOn } from "../testing/fixture.ts";
+import { decodeDelivery, isBatch } from "../received-batch.ts";
+import {
+  createFixture,
+  createTransaction,
+  type Fixture,
+  logger,
+  makeEntry,
+  openTestPool,
+  records,
+} from "../testing/fixture.ts";
 import { startProgram } from "../testing/program.ts";
 import { measurePartitions } from "./gauges.ts";
 import { expire } from "./retention.ts";
@@ -19,28 +27,28 @@ import { expire } from "./retention.ts";
 const fleetlog = join(import.meta.dirname, "../../dead-letters/main.ts");
 
 /** A consumer's retention of three days (the ledger's of six), and batches that arrived on several days. */
-async function partsFor(world: World, daysOfBatches: readonly number[]) {
-  const pool = poolFor(world);
+async function partsFor(fixture: Fixture, daysOfBatches: readonly number[]) {
+  const pool = openTestPool(fixture);
   const db = createDatabase(pool);
   const metrics = createMetrics(createRegistry("consumer"));
   const days = { records: 3, ledger: 6, statistics: 0, deadLetters: 0, incidents: 0 };
   const parts = { pool, days, metrics, logger, signal: new AbortController().signal };
   await ensurePartitions(db, { daysBack: 12 });
-  const writer = writerOn(pool);
+  const writer = createTransaction(pool);
   const storeFrom = async (daysAgo: number) => {
     const receivedAtMicros = (Date.now() - daysAgo * dayMs) * 1000;
-    const taken = takeInHand({
+    const taken = decodeDelivery({
       shard: 0,
       id: "1-0",
-      entry: entryOf(1, records(3), { sessionId: `boot-${daysAgo}`, receivedAtMicros }),
+      entry: makeEntry(1, records(3), { sessionId: `boot-${daysAgo}`, receivedAtMicros }),
     });
     assert.ok(isBatch(taken));
-    await writer.write({ batches: [taken], letters: [] });
+    await writer.commit({ batches: [taken], deadLetters: [] });
   };
   for (const daysAgo of daysOfBatches) await storeFrom(daysAgo);
   /** What the program for operators says. */
   const operate = async (...args: readonly string[]) => {
-    const env = { PATH: "", DATABASE_URL: world.databaseUrl };
+    const env = { PATH: "", DATABASE_URL: fixture.databaseUrl };
     return await promisify(execFile)(process.execPath, [fleetlog, "retention", ...args], { env }).catch(
       (error: { stdout: string; stderr: string; code: number }) => error,
     );
@@ -52,20 +60,20 @@ const dayOf = (daysAgo: number) => new Date(Date.now() - daysAgo * dayMs).toISOS
 const clockOff = (days: number) => async () => new Date(Date.now() + days * dayMs);
 
 test("one day more than is kept goes by itself", async () => {
-  await using world = await createWorld();
-  const { parts, operate } = await partsFor(world, [4, 3, 0]);
+  await using fixture = await createFixture();
+  const { parts, operate } = await partsFor(fixture, [4, 3, 0]);
   assert.equal(await expire(parts), "done");
-  assert.equal(await world.count("logs"), 6);
+  assert.equal(await fixture.count("logs"), 6);
   assert.match((await operate()).stdout, /asks nothing/);
 });
 
 test("several days at once are asked about, and exactly they go once that is confirmed", async () => {
-  await using world = await createWorld();
-  const { parts, db, metrics, operate } = await partsFor(world, [8, 7, 5, 4, 3, 0]);
+  await using fixture = await createFixture();
+  const { parts, db, metrics, operate } = await partsFor(fixture, [8, 7, 5, 4, 3, 0]);
   assert.equal(await expire(parts), "asks");
   assert.equal(await expire(parts), "asks");
-  assert.equal(await world.count("logs"), 18, "nothing is removed unasked");
-  assert.equal(await world.count("retention_requests"), 1, "the same is asked once");
+  assert.equal(await fixture.count("logs"), 18, "nothing is removed unasked");
+  assert.equal(await fixture.count("retention_requests"), 1, "the same is asked once");
   await measurePartitions(db, { metrics, retentionDays: 3, indexes: [] });
   assert.equal((await metrics.retentionWaits.get()).values[0]?.value, 4);
 
@@ -83,28 +91,28 @@ test("several days at once are asked about, and exactly they go once that is con
   assert.match((await operate("confirm", String(id))).stdout, /records: 12 rows.*Confirmed/s);
 
   assert.equal(await expire(parts), "done");
-  assert.equal(await world.count("logs"), 6);
-  assert.equal(await world.count("batches"), 4);
+  assert.equal(await fixture.count("logs"), 6);
+  assert.equal(await fixture.count("batches"), 4);
   assert.match((await operate("confirm", String(id))).stderr, /nothing is asked/);
   await measurePartitions(db, { metrics, retentionDays: 3, indexes: [] });
   assert.equal((await metrics.retentionWaits.get()).values[0]?.value, 0);
 });
 
 test("a confirmation is for the days that were shown: with other days it asks again", async () => {
-  await using world = await createWorld();
-  const { parts, db, storeFrom } = await partsFor(world, [5, 4, 0]);
+  await using fixture = await createFixture();
+  const { parts, db, storeFrom } = await partsFor(fixture, [5, 4, 0]);
   assert.equal(await expire(parts), "asks");
   const first = (await openRequest(db))?.id ?? 0;
   assert.ok(await confirmRequest(db, first));
   for (const daysAgo of [11, 10]) await storeFrom(daysAgo);
   assert.equal(await expire(parts), "asks");
-  assert.equal(await world.count("logs"), 15);
+  assert.equal(await fixture.count("logs"), 15);
   assert.equal(await confirmRequest(db, first), false, "it was superseded");
 });
 
 test("a clock of PostgreSQL that is far ahead, or back, removes nothing, not even a single day", async () => {
-  await using world = await createWorld();
-  const { parts, db } = await partsFor(world, [0]);
+  await using fixture = await createFixture();
+  const { parts, db } = await partsFor(fixture, [0]);
   for (const off of [1_000, 5]) {
     assert.equal(await expire(parts, clockOff(off)), "asks");
     assert.match(
@@ -112,36 +120,40 @@ test("a clock of PostgreSQL that is far ahead, or back, removes nothing, not eve
       /the newest batch arrived at .* PostgreSQL's clock says/,
     );
   }
-  assert.equal(await world.count("logs"), 3);
+  assert.equal(await fixture.count("logs"), 3);
   assert.equal(await expire(parts), "done");
   assert.equal(await openRequest(db), undefined, "with the right clock it asks nothing");
   const back = { ...parts, days: { ...parts.days, incidents: 1 } };
-  await world.rows("insert into incidents (at, kind, details) values (now() - interval '9 days', '', '{}')");
+  await fixture.rows(
+    "insert into incidents (at, kind, details) values (now() - interval '9 days', '', '{}')",
+  );
   assert.equal(await expire(back, clockOff(-5)), "asks");
   assert.match((await openRequest(db))?.reasons.join() ?? "", /the last round was at/);
-  assert.equal(await world.count("incidents"), 1);
+  assert.equal(await fixture.count("incidents"), 1);
 });
 
 test("when all clocks jump together, batches of that future do not hide it", async () => {
-  await using world = await createWorld();
-  const { parts, db, storeFrom } = await partsFor(world, [0]);
+  await using fixture = await createFixture();
+  const { parts, db, storeFrom } = await partsFor(fixture, [0]);
   assert.equal(await expire(parts), "done");
   await storeFrom(-1_000);
   assert.equal(await expire(parts, clockOff(1_000)), "asks");
   assert.match((await openRequest(db))?.reasons.join() ?? "", /the last round was at/);
-  assert.equal(await world.count("logs"), 6);
+  assert.equal(await fixture.count("logs"), 6);
 });
 
 test("a consumer whose own clock is 1,000 days ahead removes nothing and makes no partitions of that future", async () => {
-  await using world = await createWorld();
-  const { operate } = await partsFor(world, [2, 1, 0]);
-  await world.rows("insert into incidents (at, kind, details) values (now() - interval '2 days', '', '{}')");
-  const { logged } = await startProgram(world, { RETENTION_DAYS: "3", ...shiftedClock(1_000 * 86_400) });
+  await using fixture = await createFixture();
+  const { operate } = await partsFor(fixture, [2, 1, 0]);
+  await fixture.rows(
+    "insert into incidents (at, kind, details) values (now() - interval '2 days', '', '{}')",
+  );
+  const { logged } = await startProgram(fixture, { RETENTION_DAYS: "3", ...shiftedClock(1_000 * 86_400) });
   await logged("ready");
-  await waitFor("a round of retention", async () => (await world.count("retention_clock")) === 1);
-  assert.equal(await world.count("logs"), 9);
-  assert.equal(await world.count("incidents"), 1);
+  await waitFor("a round of retention", async () => (await fixture.count("retention_clock")) === 1);
+  assert.equal(await fixture.count("logs"), 9);
+  assert.equal(await fixture.count("incidents"), 1);
   assert.match((await operate()).stdout, /asks nothing/);
   const future = partitionName(Date.now() + 1_000 * dayMs);
-  assert.deepEqual(await world.rows(`select to_regclass('${future}') as made`), [{ made: null }]);
+  assert.deepEqual(await fixture.rows(`select to_regclass('${future}') as made`), [{ made: null }]);
 });

@@ -26,7 +26,7 @@ import { planExpiry } from "./retention-plan.ts";
  * wait, but PostgreSQL has it only for tables without a default partition.)
  */
 
-export interface RetentionParts {
+export interface RetentionOptions {
   /** For maintenance: statements may take long. */
   readonly pool: Pool;
   readonly days: RetentionDays;
@@ -39,7 +39,7 @@ export interface RetentionParts {
 export type Round = "done" | "more" | "asks" | "elsewhere";
 
 /** To be called every few seconds: rounds every hour, and as soon as what was asked is confirmed. */
-export function createRetention(parts: RetentionParts): () => Promise<void> {
+export function createRetention(parts: RetentionOptions): () => Promise<void> {
   const db = createDatabase(parts.pool);
   let dueAt = 0;
   return async () => {
@@ -50,7 +50,7 @@ export function createRetention(parts: RetentionParts): () => Promise<void> {
 }
 
 /** Rounds until nothing is left to remove, a confirmation is needed, or another consumer is at it. */
-async function expireAll(parts: RetentionParts): Promise<void> {
+async function expireAll(parts: RetentionOptions): Promise<void> {
   while ((await expire(parts)) === "more" && !parts.signal.aborted) {
     await sleep(roundPauseMs, undefined, { signal: parts.signal, ref: false });
   }
@@ -58,7 +58,7 @@ async function expireAll(parts: RetentionParts): Promise<void> {
 
 /** One round, unless another consumer is at it. The time is PostgreSQL's: no process removes by its own clock. */
 export async function expire(
-  parts: RetentionParts,
+  parts: RetentionOptions,
   readTime: (db: Kysely<Database>) => Promise<Date> = databaseTime,
 ): Promise<Round> {
   const { pool, days, metrics, logger, signal } = parts;
@@ -98,7 +98,7 @@ const withoutBatches = sql<SqlBool>`(select true from batches
 
 /** Returns whether there are more. */
 async function dropPartitions(
-  { metrics, logger, signal }: RetentionParts,
+  { metrics, logger, signal }: RetentionOptions,
   db: Kysely<Database>,
   expired: readonly DayPartition[],
 ): Promise<boolean> {

@@ -9,89 +9,89 @@ import { restartableRedis } from "#stream/testing/restartable-redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createMetrics } from "../metrics.ts";
 import {
-  createWorld,
-  entryOf,
+  createFixture,
+  type Fixture,
   logger,
-  poolFor,
+  makeEntry,
+  openTestPool,
   records,
   shardCount,
   startConsumer,
-  type World,
 } from "../testing/fixture.ts";
 import { StreamHistory } from "./stream-history.ts";
 
 const shards = Array.from({ length: shardCount }, (_, shard) => shard);
 
-function historyOf(world: World, redis: Redis = world.redis): StreamHistory {
+function historyOf(fixture: Fixture, redis: Redis = fixture.redis): StreamHistory {
   const metrics = createMetrics(createRegistry("consumer"));
-  return new StreamHistory({ db: createDatabase(poolFor(world)), redis, shards, metrics, logger });
+  return new StreamHistory({ db: createDatabase(openTestPool(fixture)), redis, shards, metrics, logger });
 }
 
-const incidents = (world: World) =>
-  world.rows("select kind, details->>'shard' as shard from incidents order by id");
+const incidents = (fixture: Fixture) =>
+  fixture.rows("select kind, details->>'shard' as shard from incidents order by id");
 
 test("streams that are seen for the first time are no incident", async () => {
-  await using world = await createWorld();
-  await historyOf(world).look();
-  assert.deepEqual(await incidents(world), []);
+  await using fixture = await createFixture();
+  await historyOf(fixture).check();
+  assert.deepEqual(await incidents(fixture), []);
 });
 
 test("a destroyed group is reported once, whoever made it again; then a flushed stream; then nothing", async () => {
-  await using world = await createWorld();
-  const [one, other] = [historyOf(world), historyOf(world)];
-  await one.look();
-  await startConsumer(world);
-  await world.append(entryOf(1, records(3)));
-  await waitFor("the batch", async () => (await world.count("records")) === 3);
-  await one.look();
-  assert.deepEqual(await incidents(world), []);
+  await using fixture = await createFixture();
+  const [one, other] = [historyOf(fixture), historyOf(fixture)];
+  await one.check();
+  await startConsumer(fixture);
+  await fixture.append(makeEntry(1, records(3)));
+  await waitFor("the batch", async () => (await fixture.count("records")) === 3);
+  await one.check();
+  assert.deepEqual(await incidents(fixture), []);
 
-  await world.redis.xgroup("DESTROY", streamKey(0), groupName);
-  await Promise.all([other.look(), one.look()]);
-  assert.deepEqual(await incidents(world), [{ kind: "group_lost", shard: "0" }]);
+  await fixture.redis.xgroup("DESTROY", streamKey(0), groupName);
+  await Promise.all([other.check(), one.check()]);
+  assert.deepEqual(await incidents(fixture), [{ kind: "group_lost", shard: "0" }]);
 
-  await world.redis.flushall();
-  await Promise.all([one.look(), other.look()]);
-  const flushed = (await incidents(world)).slice(1);
+  await fixture.redis.flushall();
+  await Promise.all([one.check(), other.check()]);
+  const flushed = (await incidents(fixture)).slice(1);
   assert.equal(flushed.length, shardCount);
   // Only a stream that has been given something can be seen to begin again.
   assert(flushed.some(({ kind }) => kind === "stream_lost"));
 
-  await world.append(entryOf(2, records(3)));
-  await waitFor("what came after", async () => (await world.count("records")) === 6);
-  await one.look();
-  assert.equal((await incidents(world)).length, 1 + shardCount);
+  await fixture.append(makeEntry(2, records(3)));
+  await waitFor("what came after", async () => (await fixture.count("records")) === 6);
+  await one.check();
+  assert.equal((await incidents(fixture)).length, 1 + shardCount);
 });
 
 test("a loss that could not be written is reported by the next look", async () => {
-  await using world = await createWorld();
-  const history = historyOf(world);
-  await history.look();
-  await world.redis.xgroup("DESTROY", streamKey(0), groupName);
-  await world.rows("alter table incidents rename to incidents_away");
-  await assert.rejects(history.look(), /incidents/);
-  await world.rows("alter table incidents_away rename to incidents");
-  await history.look();
-  assert.deepEqual(await incidents(world), [{ kind: "group_lost", shard: "0" }]);
+  await using fixture = await createFixture();
+  const history = historyOf(fixture);
+  await history.check();
+  await fixture.redis.xgroup("DESTROY", streamKey(0), groupName);
+  await fixture.rows("alter table incidents rename to incidents_away");
+  await assert.rejects(history.check(), /incidents/);
+  await fixture.rows("alter table incidents_away rename to incidents");
+  await history.check();
+  assert.deepEqual(await incidents(fixture), [{ kind: "group_lost", shard: "0" }]);
 });
 
 test("an older copy of the data is reported once, also when more was appended to it than is missing", async (t) => {
-  await using world = await createWorld();
+  await using fixture = await createFixture();
   const redis = await restartableRedis(t);
-  await historyOf(world, redis.client()).look();
+  await historyOf(fixture, redis.client()).check();
   await append(redis.client(), 3);
   await redis.copyData();
   await append(redis.client(), 2);
-  await historyOf(world, redis.client()).look();
+  await historyOf(fixture, redis.client()).check();
   await redis.killAndRestart();
-  await historyOf(world, redis.client()).look();
-  assert.deepEqual(await incidents(world), [], "a restart alone is no incident");
+  await historyOf(fixture, redis.client()).check();
+  assert.deepEqual(await incidents(fixture), [], "a restart alone is no incident");
 
   await redis.killAndRestart({ onCopy: true });
   await append(redis.client(), 9);
-  await Promise.all([1, 2].map(() => historyOf(world, redis.client()).look()));
-  await historyOf(world, redis.client()).look();
-  const rows = await world.rows("select kind, details from incidents order by id");
+  await Promise.all([1, 2].map(() => historyOf(fixture, redis.client()).check()));
+  await historyOf(fixture, redis.client()).check();
+  const rows = await fixture.rows("select kind, details from incidents order by id");
   assert.deepEqual(
     rows.map(({ kind }) => kind),
     ["stream_rewound"],
@@ -104,31 +104,31 @@ test("an older copy of the data is reported once, also when more was appended to
 });
 
 test("a deleted folder is a lost stream, also for a consumer that was not there", async (t) => {
-  await using world = await createWorld();
+  await using fixture = await createFixture();
   const redis = await restartableRedis(t);
   await append(redis.client(), 5);
-  await historyOf(world, redis.client()).look();
+  await historyOf(fixture, redis.client()).check();
   await redis.killAndRestart({ empty: true });
   await readPositions(redis.client(), shards); // a server was faster
   await append(redis.client(), 1);
-  await historyOf(world, redis.client()).look();
-  const rows = await world.rows(
+  await historyOf(fixture, redis.client()).check();
+  const rows = await fixture.rows(
     "select kind, details->'waiting_before' as waiting from incidents where details->>'shard' = '0'",
   );
   assert.deepEqual(rows, [{ kind: "stream_lost", waiting: 5 }]);
 });
 
 test("trimmed entries are not missed", async (t) => {
-  await using world = await createWorld();
+  await using fixture = await createFixture();
   const redis = await restartableRedis(t);
   await append(redis.client(), 5);
-  await historyOf(world, redis.client()).look();
+  await historyOf(fixture, redis.client()).check();
   await append(redis.client(), 5);
   const newest = (await redis.client().xrevrange(streamKey(0), "+", "-", "COUNT", 1))[0]?.[0] ?? "";
   await redis.client().xtrim(streamKey(0), "MINID", newest);
   await redis.killAndRestart();
-  await historyOf(world, redis.client()).look();
-  assert.deepEqual(await incidents(world), []);
+  await historyOf(fixture, redis.client()).check();
+  assert.deepEqual(await incidents(fixture), []);
 });
 
 async function append(redis: Redis, count: number): Promise<void> {

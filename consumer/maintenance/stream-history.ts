@@ -7,7 +7,7 @@ import { readPositions, type StreamPosition } from "#stream/epoch.ts";
 import { holds, mayHold } from "#stream/may-hold.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
 
-export interface StreamHistoryParts {
+export interface StreamHistoryOptions {
   readonly db: Kysely<Database>;
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
@@ -33,16 +33,16 @@ type Change = "group_lost" | "stream_lost" | "stream_rewound";
  * turns by the lock on the row, and read Redis only when they have it.
  */
 export class StreamHistory {
-  readonly #parts: StreamHistoryParts;
+  readonly #parts: StreamHistoryOptions;
   /** What this process wrote last, by shard, so that streams at rest cost no transaction. */
   readonly #written = new Map<number, string>();
 
-  constructor(parts: StreamHistoryParts) {
+  constructor(parts: StreamHistoryOptions) {
     this.#parts = parts;
   }
 
   /** Throws when Redis or PostgreSQL is away; the next call then reports what this one could not. */
-  async look(): Promise<void> {
+  async check(): Promise<void> {
     const { db, shards, metrics, logger } = this.#parts;
     const moved = (await this.#read(shards))
       .filter((position) => this.#written.get(position.shard) !== JSON.stringify(position))

@@ -3,16 +3,16 @@ import type { Kysely } from "kysely";
 import type { Logger } from "#lib/logger.ts";
 import type { Database } from "#postgres/tables.ts";
 import {
-  decodeQuestions,
+  decodeRequests,
   encodeProgress,
-  keyOf,
-  type Question,
+  type ProgressRequest,
   type SessionProgress,
   type SessionRanges,
-} from "#stream/session-news.ts";
+  sessionKeyText,
+} from "#stream/session-progress.ts";
 import { readSessions } from "../tables/sessions.ts";
 
-export interface SessionAnswersParts {
+export interface ProgressPublisherOptions {
   readonly db: Kysely<Database>;
   readonly redis: Pick<Redis, "spublish">;
   readonly shards: number;
@@ -20,23 +20,23 @@ export interface SessionAnswersParts {
 }
 
 /** Questions answered by one query. */
-const togetherMax = 200;
+const sessionsPerQueryMax = 200;
 /** Questions waiting; what is beyond is dropped, and asked again by whoever wants to know. */
-const waitingMax = 10_000;
+const requestsWaitingMax = 10_000;
 
-/** Tells servers how far sessions are committed: after each COMMIT, and when they ask. See stream/session-news.ts. */
-export class SessionAnswers {
-  readonly #parts: SessionAnswersParts;
-  readonly #waiting = new Map<string, Question>();
+/** Tells servers how far sessions are committed: after each COMMIT, and when they ask. See stream/session-progress.ts. */
+export class ProgressPublisher {
+  readonly #options: ProgressPublisherOptions;
+  readonly #waiting = new Map<string, ProgressRequest>();
   #answering = false;
 
-  constructor(parts: SessionAnswersParts) {
-    this.#parts = parts;
+  constructor(parts: ProgressPublisherOptions) {
+    this.#options = parts;
   }
 
   /** Call after COMMIT. Nobody waits for it: who misses it asks. */
-  announce(sessions: readonly (SessionProgress | SessionRanges)[]): void {
-    const { redis, shards, logger } = this.#parts;
+  publish(sessions: readonly (SessionProgress | SessionRanges)[]): void {
+    const { redis, shards, logger } = this.#options;
     for (const [channel, message] of encodeProgress(sessions, shards)) {
       redis
         .spublish(channel, message)
@@ -45,10 +45,10 @@ export class SessionAnswers {
   }
 
   /** Takes the message of a server. Throws SyntaxError when it is none. */
-  take(message: string): void {
-    for (const question of decodeQuestions(message)) {
-      if (this.#waiting.size >= waitingMax) break;
-      const key = `${keyOf(question)} ${question.withRanges}`;
+  onMessage(message: string): void {
+    for (const question of decodeRequests(message)) {
+      if (this.#waiting.size >= requestsWaitingMax) break;
+      const key = `${sessionKeyText(question)} ${question.withRanges}`;
       this.#waiting.set(key, question);
     }
     if (!this.#answering) void this.#answer();
@@ -58,18 +58,18 @@ export class SessionAnswers {
     this.#answering = true;
     try {
       while (this.#waiting.size > 0) {
-        const together = [...this.#waiting].slice(0, togetherMax);
+        const together = [...this.#waiting].slice(0, sessionsPerQueryMax);
         for (const [key] of together) this.#waiting.delete(key);
-        this.announce(
+        this.publish(
           await readSessions(
-            this.#parts.db,
+            this.#options.db,
             together.map(([, question]) => question),
           ),
         );
       }
     } catch (error) {
       this.#waiting.clear();
-      this.#parts.logger.warn({ err: error }, "could not look up how far sessions are committed");
+      this.#options.logger.warn({ err: error }, "could not look up how far sessions are committed");
     } finally {
       this.#answering = false;
     }

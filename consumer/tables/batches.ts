@@ -1,11 +1,11 @@
 import { type Kysely, sql } from "kysely";
 import { storedTimeRange } from "#batch/stored-time-range.ts";
-import { byteaArray, plainArray, plainColumnOf, textArray } from "#postgres/array-literal.ts";
+import { byteaArray, plainArray, plainColumn, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { BatchInHand } from "../received-batch.ts";
+import type { ReceivedBatch } from "../received-batch.ts";
 
 /** A batch the ledger did not have; its records are to be stored under `id`. */
-export interface NewBatch extends BatchInHand {
+export interface NewBatch extends ReceivedBatch {
   readonly id: bigint;
   readonly deviceKey: number;
 }
@@ -14,7 +14,7 @@ export interface NewBatch extends BatchInHand {
  * By how much the clock of its device seems to be ahead: from its reception to the latest time of its records, which is
  * negative for what waited, or for a clock that is behind. 0 for a batch without times of its own.
  */
-export function clockOffsetMicros({ entry, scanned }: BatchInHand): number {
+export function clockOffsetMicros({ entry, scanned }: ReceivedBatch): number {
   return Number(storedTimeRange(scanned, entry.receivedAtMicros).lastMicros) - entry.receivedAtMicros;
 }
 
@@ -23,14 +23,14 @@ export function clockOffsetMicros({ entry, scanned }: BatchInHand): number {
  * `batches`, is skipped. A batch that another flush has entered and not yet committed is waited for. Rows are
  * inserted in the order of their key, so that two flushes never wait for each other.
  */
-export async function enterIntoLedger(
+export async function insertNewBatches(
   db: Kysely<Database>,
-  batches: readonly BatchInHand[],
+  batches: readonly ReceivedBatch[],
   deviceKeys: ReadonlyMap<string, number>,
 ): Promise<readonly NewBatch[]> {
   const keys = batches.map(({ entry }) => deviceKeys.get(entry.deviceId) ?? unregistered(entry.deviceId));
   const ranges = batches.map(({ scanned, entry }) => storedTimeRange(scanned, entry.receivedAtMicros));
-  const column = plainColumnOf(batches);
+  const column = plainColumn(batches);
   const { rows } = await sql<{ index: number; id: string }>`
     with candidates as materialized (
       select

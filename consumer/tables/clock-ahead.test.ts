@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { scan } from "#batch/scan.ts";
-import type { BatchInHand } from "../received-batch.ts";
-import { createWorld, entryOf, poolFor, receivedAtMicros, type World, writerOn } from "../testing/fixture.ts";
+import type { ReceivedBatch } from "../received-batch.ts";
+import {
+  createFixture,
+  createTransaction,
+  type Fixture,
+  makeEntry,
+  openTestPool,
+  receivedAtMicros,
+} from "../testing/fixture.ts";
 
 const minuteMicros = 60_000_000;
 const ahead = "select device_key, details from incidents where kind = 'clock_ahead' order by device_key";
@@ -14,47 +21,47 @@ interface Sent {
 }
 
 /** A batch of one record so many µs after it is received; undefined: without a time of its own. */
-function batch(sequence: number, offsetMicros: number | bigint | undefined, sent: Sent = {}): BatchInHand {
+function batch(sequence: number, offsetMicros: number | bigint | undefined, sent: Sent = {}): ReceivedBatch {
   const received = sent.receivedAtMicros ?? receivedAtMicros;
   const time = offsetMicros === undefined ? 0n : (BigInt(received) + BigInt(offsetMicros)) * 1000n;
-  const entry = entryOf(sequence, [{ timeUnixNano: time, message: "hello" }], sent);
-  return { name: "test", entry, scanned: scan(entry.batch) };
+  const entry = makeEntry(sequence, [{ timeUnixNano: time, message: "hello" }], sent);
+  return { entryName: "test", entry, scanned: scan(entry.batch) };
 }
 
-const writers = (world: World, count: number) =>
-  Array.from({ length: count }, () => writerOn(poolFor(world)));
+const writers = (fixture: Fixture, count: number) =>
+  Array.from({ length: count }, () => createTransaction(openTestPool(fixture)));
 
 test("a device whose records are dated more than ten minutes ahead is reported once a day", async () => {
-  await using world = await createWorld();
-  const [writer] = writers(world, 1);
-  const write = async (...batches: BatchInHand[]) =>
-    (await writer!.write({ batches, letters: [] })).incidents.clock_ahead;
+  await using fixture = await createFixture();
+  const [writer] = writers(fixture, 1);
+  const write = async (...batches: ReceivedBatch[]) =>
+    (await writer!.commit({ batches, deadLetters: [] })).incidents.clock_ahead;
   assert.equal(await write(batch(1, 10 * minuteMicros), batch(2, undefined), batch(3, -minuteMicros)), 0);
   assert.equal(await write(batch(4, 11 * minuteMicros), batch(5, 3 * 86_400_000_000)), 1);
   assert.equal(await write(batch(4, 11 * minuteMicros), batch(6, 12 * minuteMicros)), 0, "the same day");
-  const [incident] = await world.rows(ahead);
+  const [incident] = await fixture.rows(ahead);
   assert.deepEqual(
     { ...(incident!["details"] as object), batch_id: undefined },
     { session_id: "boot-1", sequence: "5", ahead_seconds: 3 * 86_400, batch_id: undefined },
   );
-  await world.rows("update incidents set at = at - interval '1 day'");
+  await fixture.rows("update incidents set at = at - interval '1 day'");
   assert.equal(await write(batch(7, 12 * minuteMicros)), 1, "the next day");
 });
 
 test("the highest time that a record can have is reported like any other", async () => {
-  await using world = await createWorld();
-  const [writer] = writers(world, 1);
-  const entry = entryOf(1, [{ timeUnixNano: 2n ** 64n - 1n, message: "far" }]);
-  const far = { name: "test", entry, scanned: scan(entry.batch) };
-  assert.equal((await writer!.write({ batches: [far], letters: [] })).incidents.clock_ahead, 1);
+  await using fixture = await createFixture();
+  const [writer] = writers(fixture, 1);
+  const entry = makeEntry(1, [{ timeUnixNano: 2n ** 64n - 1n, message: "far" }]);
+  const far = { entryName: "test", entry, scanned: scan(entry.batch) };
+  assert.equal((await writer!.commit({ batches: [far], deadLetters: [] })).incidents.clock_ahead, 1);
   const seconds = Math.floor((Number((2n ** 64n - 1n) / 1000n) - receivedAtMicros) / 1e6);
-  const [incident] = await world.rows(ahead);
+  const [incident] = await fixture.rows(ahead);
   assert.equal((incident!["details"] as { ahead_seconds: number }).ahead_seconds, seconds);
 });
 
 test("of two consumers that see it at once one reports it, and neither waits for the other for ever", async () => {
-  await using world = await createWorld();
-  const all = writers(world, 4);
+  await using fixture = await createFixture();
+  const all = writers(fixture, 4);
   const reported = await Promise.all(
     all.flatMap((writer, index) =>
       [0, 1, 2].map(async (round) => {
@@ -63,7 +70,7 @@ test("of two consumers that see it at once one reports it, and neither waits for
         const batches = devices.map((deviceId) =>
           batch(1 + index * 10 + round, 20 * minuteMicros, { deviceId }),
         );
-        return (await writer.write({ batches, letters: [] })).incidents.clock_ahead;
+        return (await writer.commit({ batches, deadLetters: [] })).incidents.clock_ahead;
       }),
     ),
   );
@@ -71,16 +78,16 @@ test("of two consumers that see it at once one reports it, and neither waits for
     reported.reduce((sum, count) => sum + count, 0),
     3,
   );
-  assert.equal((await world.rows(ahead)).length, 3);
+  assert.equal((await fixture.rows(ahead)).length, 3);
 });
 
 test("a device's clock offset is that of the batch received last, also when its clock is behind", async () => {
-  await using world = await createWorld();
-  const [writer] = writers(world, 1);
+  await using fixture = await createFixture();
+  const [writer] = writers(fixture, 1);
   const later = { receivedAtMicros: receivedAtMicros + minuteMicros };
-  const write = async (...batches: BatchInHand[]) => {
-    await writer!.write({ batches, letters: [] });
-    return (await world.rows(offsets)).map(({ micros }) => Number(micros));
+  const write = async (...batches: ReceivedBatch[]) => {
+    await writer!.commit({ batches, deadLetters: [] });
+    return (await fixture.rows(offsets)).map(({ micros }) => Number(micros));
   };
   assert.deepEqual(await write(batch(1, 7), batch(2, 9, later)), [9]);
   assert.deepEqual(await write(batch(3, 5), batch(2, 9, later)), [9], "late and sent again");

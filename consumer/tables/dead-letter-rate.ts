@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 
 /** Letters of one device that a consumer keeps at once, and from then on in a minute. */
-export const letterRate = { burst: 1_000, perMinute: 60 } as const;
+export const deadLetterRateLimits = { burst: 1_000, perMinute: 60 } as const;
 
 const devicesRememberedMax = 10_000;
 
@@ -16,9 +16,9 @@ export class DeadLetterRate {
 
   left(deviceId: string): number {
     const bucket = this.#buckets.get(deviceId);
-    if (bucket === undefined) return letterRate.burst;
-    const refilled = ((this.#nowMs() - bucket.atMs) / 60_000) * letterRate.perMinute;
-    return Math.min(letterRate.burst, Math.floor(bucket.left + refilled));
+    if (bucket === undefined) return deadLetterRateLimits.burst;
+    const refilled = ((this.#nowMs() - bucket.atMs) / 60_000) * deadLetterRateLimits.perMinute;
+    return Math.min(deadLetterRateLimits.burst, Math.floor(bucket.left + refilled));
   }
 
   /** Letters that are committed. Two flushes at once may each have found the same ones left. */

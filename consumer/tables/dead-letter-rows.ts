@@ -8,7 +8,7 @@ import type { NewBatch } from "./batches.ts";
 export const rawBytesMax = 64 << 10;
 
 /** A row of dead_letters, but for what the table adds by itself. */
-export interface LetterRow {
+export interface DeadLetterRow {
   readonly entry: Entry | undefined;
   /** The record's place in its batch; null: it is something else, or several. */
   readonly index: number | null;
@@ -25,10 +25,10 @@ export interface LetterRow {
 }
 
 /** The rows of a flush, and what is counted instead of being kept. */
-export interface LetterRows {
-  readonly rows: readonly LetterRow[];
+export interface DeadLetterRows {
+  readonly rows: readonly DeadLetterRow[];
   /** One for each device that had more than its rate allows: the first of them, with the count of all. */
-  readonly overRate: readonly LetterRow[];
+  readonly overRate: readonly DeadLetterRow[];
   /** Letters to take off the rate of each device. */
   readonly spent: ReadonlyMap<string, number>;
 }
@@ -38,13 +38,13 @@ export interface LetterRows {
  * is of it: the first 100 of a batch one by one, the rest in one row, and of each device no more rows than `left`. What a
  * server had acknowledged is kept in any case, and whole.
  */
-export function letterRows(
+export function buildDeadLetterRows(
   batches: readonly NewBatch[],
   letters: readonly DeadLetter[],
   left: (deviceId: string) => number,
-): LetterRows {
+): DeadLetterRows {
   const rows = letters.map(rowOfLetter);
-  const overRate = new Map<string, LetterRow>();
+  const overRate = new Map<string, DeadLetterRow>();
   const spent = new Map<string, number>();
   for (const batch of batches) {
     const { deviceId } = batch.entry;
@@ -73,7 +73,7 @@ export function letterRows(
   return { rows, overRate: [...overRate.values()], spent };
 }
 
-function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMax: number): LetterRow {
+function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMax: number): DeadLetterRow {
   const raw = rejectedBytes(scanned, rejection);
   return {
     entry,
@@ -89,7 +89,7 @@ function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMa
 }
 
 /** One row for all of them, with as many of them as fit, as the records of a LogBatch. */
-function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[]): LetterRow {
+function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[]): DeadLetterRow {
   const raw: Uint8Array[] = [];
   let rawBytes = 0;
   let keptBytes = 0;
@@ -116,7 +116,13 @@ function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[
   };
 }
 
-function rowOfLetter({ entry, reason, raw, name, settles }: DeadLetter): LetterRow {
+function rowOfLetter({
+  entry,
+  reason,
+  raw,
+  entryName: name,
+  settledBatch: settles,
+}: DeadLetter): DeadLetterRow {
   return {
     entry,
     index: null,

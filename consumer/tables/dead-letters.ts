@@ -3,11 +3,11 @@ import { limits } from "#batch/limits.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { DeadLetter } from "../received-batch.ts";
 import type { NewBatch } from "./batches.ts";
-import { letterRate } from "./dead-letter-rate.ts";
-import { type LetterRow, letterRows } from "./dead-letter-rows.ts";
+import { deadLetterRateLimits } from "./dead-letter-rate.ts";
+import { buildDeadLetterRows, type DeadLetterRow } from "./dead-letter-rows.ts";
 
 /** What of a flush went to dead_letters. */
-export interface KeptLetters {
+export interface InsertedDeadLetters {
   /** Records that are counted in a letter of many. */
   readonly counted: number;
   /** Letters to take off the rate of each device, once this is committed. */
@@ -19,20 +19,20 @@ export interface KeptLetters {
  * already is skipped: its acknowledgement was lost, or its device sent the batch again. Of a device that is over its
  * rate (`left`) the records are only counted, in one letter for each minute.
  */
-export async function keepDeadLetters(
+export async function insertDeadLetters(
   db: Kysely<Database>,
   batches: readonly NewBatch[],
   letters: readonly DeadLetter[],
   left: (deviceId: string) => number,
-): Promise<KeptLetters> {
-  const { rows, overRate, spent } = letterRows(batches, letters, left);
+): Promise<InsertedDeadLetters> {
+  const { rows, overRate, spent } = buildDeadLetterRows(batches, letters, left);
   if (rows.length > 0) await insertRows(db, rows);
   if (overRate.length > 0) await countMinutes(db, overRate);
   const many = rows.filter(({ recordCount }) => recordCount > 1);
   return { counted: [...many, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0), spent };
 }
 
-async function insertRows(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
+async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]): Promise<void> {
   await sql`
     insert into dead_letters
       (received_at, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json, digest)
@@ -60,8 +60,8 @@ async function insertRows(db: Kysely<Database>, rows: readonly LetterRow[]): Pro
 }
 
 /** Adds to the letter of this minute for each device, in the order of the devices, for other consumers do so too. */
-async function countMinutes(db: Kysely<Database>, rows: readonly LetterRow[]): Promise<void> {
-  const { burst, perMinute } = letterRate;
+async function countMinutes(db: Kysely<Database>, rows: readonly DeadLetterRow[]): Promise<void> {
+  const { burst, perMinute } = deadLetterRateLimits;
   const rate = `more than ${burst} dead letters at once or ${perMinute} a minute: only counted, the first was for: `;
   await sql`
     insert into dead_letters as stored

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import { plainArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { Place } from "#stream/delivery.ts";
+import type { EntryPosition } from "#stream/delivery.ts";
 import { clockOffsetMicros, type NewBatch } from "./batches.ts";
 
 /**
@@ -68,7 +68,10 @@ export async function reportClocksAhead(db: Kysely<Database>, batches: readonly 
 }
 
 /** Reports entries that were removed from the stream before they were stored, one incident for each shard. */
-export async function reportLostEntries(db: Kysely<Database>, lost: readonly Place[]): Promise<number> {
+export async function reportLostEntries(
+  db: Kysely<Database>,
+  lost: readonly EntryPosition[],
+): Promise<number> {
   if (lost.length === 0) return 0;
   const details = [...Map.groupBy(lost, ({ shard }) => shard)].map(([shard, own]) =>
     JSON.stringify({ shard, count: own.length, entries: own.slice(0, idsMax).map(({ id }) => id) }),

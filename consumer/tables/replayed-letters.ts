@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import type { BatchInHand } from "../received-batch.ts";
+import type { ReceivedBatch } from "../received-batch.ts";
 
 /**
  * Marks the dead letters that came back with `batches`, new ones and such as the ledger had already. A record counts
@@ -8,7 +8,7 @@ import type { BatchInHand } from "../received-batch.ts";
  */
 export async function markReplayed(
   db: Kysely<Database>,
-  batches: readonly BatchInHand[],
+  batches: readonly ReceivedBatch[],
   deviceKeys: ReadonlyMap<string, number>,
 ): Promise<void> {
   const replays = batches.flatMap(({ entry }) => (entry.letterId === undefined ? [] : [entry]));

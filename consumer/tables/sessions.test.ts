@@ -8,51 +8,51 @@ import { createDatabase } from "#postgres/pool.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import type { BatchInHand } from "../received-batch.ts";
+import type { ReceivedBatch } from "../received-batch.ts";
 import {
-  createWorld,
-  entryOf,
-  poolFor,
+  createFixture,
+  createTransaction,
+  type Fixture,
+  makeEntry,
+  openTestPool,
   receivedAtMicros,
   records,
-  type World,
-  writerOn,
 } from "../testing/fixture.ts";
 import { readSessions } from "./sessions.ts";
 
-function inHand(entry: Entry): BatchInHand {
-  return { name: "test", entry, scanned: scan(entry.batch) };
+function inHand(entry: Entry): ReceivedBatch {
+  return { entryName: "test", entry, scanned: scan(entry.batch) };
 }
 
 const batches = (...sequences: number[]) =>
-  sequences.map((sequence) => inHand(entryOf(sequence, records(1))));
+  sequences.map((sequence) => inHand(makeEntry(sequence, records(1))));
 
 /** A batch that declares its own number to `lastSequence` as dropped. */
-function dropOf(sequence: bigint, lastSequence: bigint): BatchInHand {
+function dropOf(sequence: bigint, lastSequence: bigint): ReceivedBatch {
   const named = { deviceId: "device-1", sessionId: "boot-1", sequence };
   const message = create(LogBatchSchema, { ...named, dropped: { lastSequence, reason: "memory was full" } });
   const batch = Buffer.from(toBinary(LogBatchSchema, message));
   return inHand({ ...named, receivedAtMicros, batch, digest: digest(scan(batch)) });
 }
 
-function setUp(world: World) {
-  const pool = poolFor(world);
-  const writer = writerOn(pool);
+function setUp(fixture: Fixture) {
+  const pool = openTestPool(fixture);
+  const writer = createTransaction(pool);
   const db = createDatabase(pool);
   const question = { deviceId: "device-1", sessionId: "boot-1", withRanges: true };
   return {
     /** How far the session is settled by this flush. */
-    store: async (...batches: BatchInHand[]) =>
-      (await writer.write({ batches, letters: [] })).progress.map(({ committed }) => Number(committed)),
-    write: writer.write.bind(writer),
+    store: async (...batches: ReceivedBatch[]) =>
+      (await writer.commit({ batches, deadLetters: [] })).progress.map(({ committed }) => Number(committed)),
+    write: writer.commit.bind(writer),
     read: async () => (await readSessions(db, [question]))[0],
     readAll: (questions: Parameters<typeof readSessions>[1]) => readSessions(db, questions),
   };
 }
 
 test("what is committed is the end of the numbers without a hole from 1, in whatever order batches come", async () => {
-  await using world = await createWorld();
-  const { store, read } = setUp(world);
+  await using fixture = await createFixture();
+  const { store, read } = setUp(fixture);
   assert.deepEqual(await store(...batches(2, 3)), [0]);
   assert.deepEqual(await store(...batches(1, 6)), [3]);
   assert.deepEqual(await store(...batches(5)), [3]);
@@ -63,8 +63,8 @@ test("what is committed is the end of the numbers without a hole from 1, in what
 });
 
 test("what a device declares as dropped is kept, once, and is no hole", async () => {
-  await using world = await createWorld();
-  const { store, write, read } = setUp(world);
+  await using fixture = await createFixture();
+  const { store, write, read } = setUp(fixture);
   await store(...batches(1, 2, 9));
   assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
   assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
@@ -74,24 +74,25 @@ test("what a device declares as dropped is kept, once, and is no hole", async ()
     ["9", "9"],
   ];
   assert.deepEqual(await read(), { ...session, received, dropped: [["3", "8"]] });
-  assert.deepEqual(await world.rows(`select session_id, first_sequence, last_sequence, reason from drops`), [
-    { session_id: "boot-1", first_sequence: "3", last_sequence: "8", reason: "memory was full" },
-  ]);
-  const { droppedBatches } = await write({ batches: [dropOf(20n, 29n)], letters: [] });
+  assert.deepEqual(
+    await fixture.rows(`select session_id, first_sequence, last_sequence, reason from drops`),
+    [{ session_id: "boot-1", first_sequence: "3", last_sequence: "8", reason: "memory was full" }],
+  );
+  const { droppedBatches } = await write({ batches: [dropOf(20n, 29n)], deadLetters: [] });
   assert.equal(droppedBatches, 10n);
 });
 
 test("a dropped batch that had arrived all the same is no reused sequence", async () => {
-  await using world = await createWorld();
-  const { store } = setUp(world);
+  await using fixture = await createFixture();
+  const { store } = setUp(fixture);
   await store(...batches(1, 2));
   await store(dropOf(2n, 2n));
-  assert.equal(await world.count("incidents"), 0);
+  assert.equal(await fixture.count("incidents"), 0);
 });
 
 test("the highest numbers of all settle without a fault", async () => {
-  await using world = await createWorld();
-  const { store, read } = setUp(world);
+  await using fixture = await createFixture();
+  const { store, read } = setUp(fixture);
   const max = limits.sequenceMax;
   const first = max - limits.droppedBatchesMax + 1n;
   await store(...batches(1), dropOf(first, max));
@@ -100,33 +101,34 @@ test("the highest numbers of all settle without a fault", async () => {
 });
 
 test("a batch that PostgreSQL refused as a whole is settled by its dead letter", async () => {
-  await using world = await createWorld();
-  const { store, write, read } = setUp(world);
+  await using fixture = await createFixture();
+  const { store, write, read } = setUp(fixture);
   await store(...batches(1, 3));
   const [refused] = batches(2);
   const letter = {
     reason: "r",
     raw: refused!.entry.batch,
-    name: "n",
+    entryName: "n",
     entry: refused!.entry,
-    settles: refused!,
+    settledBatch: refused!,
   };
-  await write({ batches: [], letters: [letter] });
+  await write({ batches: [], deadLetters: [letter] });
   assert.equal((await read())?.committed, 3n);
 });
 
 test("a sender without a session is counted without ranges, and a session nobody knows is at 0", async () => {
-  await using world = await createWorld();
-  const { write, readAll } = setUp(world);
+  await using fixture = await createFixture();
+  const { write, readAll } = setUp(fixture);
   const entry = {
-    ...entryOf(0, records(1), { sessionId: "" }),
+    ...makeEntry(0, records(1), { sessionId: "" }),
     sessionId: "~0123456789abcdef",
     sequence: 1n,
   };
-  assert.deepEqual((await write({ batches: [inHand(entry)], letters: [] })).progress, []);
-  assert.deepEqual(await world.rows("select session_id, received, batch_count, record_count from sessions"), [
-    { session_id: "~0123456789abcdef", received: "{}", batch_count: "1", record_count: "1" },
-  ]);
+  assert.deepEqual((await write({ batches: [inHand(entry)], deadLetters: [] })).progress, []);
+  assert.deepEqual(
+    await fixture.rows("select session_id, received, batch_count, record_count from sessions"),
+    [{ session_id: "~0123456789abcdef", received: "{}", batch_count: "1", record_count: "1" }],
+  );
   const unknown = { deviceId: "nobody", sessionId: "boot", withRanges: false };
   assert.deepEqual(await readAll([unknown]), [
     { deviceId: "nobody", sessionId: "boot", committed: 0n, droppedCount: 0n },
@@ -134,11 +136,11 @@ test("a sender without a session is counted without ranges, and a session nobody
 });
 
 test("a session of nothing but holes keeps its lowest ranges, and grows no further", async () => {
-  await using world = await createWorld();
-  const { store, read } = setUp(world);
+  await using fixture = await createFixture();
+  const { store, read } = setUp(fixture);
   const odd = Array.from({ length: 3_000 }, (_, index) => 1 + 2 * index);
   await store(...batches(...odd));
-  const before = await world.rows("select pg_column_size(received) as size from sessions");
+  const before = await fixture.rows("select pg_column_size(received) as size from sessions");
   assert.ok(Number(before[0]?.["size"]) <= 32_768);
   const even = Array.from({ length: 3_000 }, (_, index) => 2 + 2 * index);
   await store(...batches(...even));
@@ -147,18 +149,18 @@ test("a session of nothing but holes keeps its lowest ranges, and grows no furth
 });
 
 /** A batch of three records, so many seconds after the others. */
-function batchAt(sequence: number, seconds: number): BatchInHand {
+function batchAt(sequence: number, seconds: number): ReceivedBatch {
   const sent = { receivedAtMicros: receivedAtMicros + seconds * 1_000_000 };
-  return inHand(entryOf(sequence, records(3), sent));
+  return inHand(makeEntry(sequence, records(3), sent));
 }
 
 test("a session's counts and times are those of its batches, however often and in whatever order they come", async () => {
-  await using world = await createWorld();
-  const { write } = setUp(world);
-  await write({ batches: [batchAt(2, 5), batchAt(3, 7), batchAt(3, 7)], letters: [] });
-  await write({ batches: [batchAt(2, 5), batchAt(1, 1)], letters: [] });
-  await write({ batches: [batchAt(3, 7), dropOf(4n, 9n)], letters: [] });
-  const counted = await world.rows(`
+  await using fixture = await createFixture();
+  const { write } = setUp(fixture);
+  await write({ batches: [batchAt(2, 5), batchAt(3, 7), batchAt(3, 7)], deadLetters: [] });
+  await write({ batches: [batchAt(2, 5), batchAt(1, 1)], deadLetters: [] });
+  await write({ batches: [batchAt(3, 7), dropOf(4n, 9n)], deadLetters: [] });
+  const counted = await fixture.rows(`
     select batch_count, record_count, extract(epoch from first_received_at)::float8 as first,
       extract(epoch from last_received_at)::float8 as last from sessions`);
   const start = receivedAtMicros / 1e6;
@@ -166,23 +168,23 @@ test("a session's counts and times are those of its batches, however often and i
 });
 
 test("what a flush costs does not depend on how many sessions and declarations its device has", async () => {
-  await using world = await createWorld();
-  await setUp(world).store(...batches(1));
-  await world.rows(`
+  await using fixture = await createFixture();
+  await setUp(fixture).store(...batches(1));
+  await fixture.rows(`
     insert into sessions (device_key, session_id, received, dropped, first_received_at, last_received_at)
     select key, 's' || n, '{[1,2)}', '{}', now(), now() from devices, generate_series(1, 200000) n`);
-  await world.rows(`
+  await fixture.rows(`
     insert into drops (batch_id, device_key, session_id, first_sequence, last_sequence, reason, received_at)
     select n, key, 's' || n, 1, 9, '', now() from devices, generate_series(1, 200000) n`);
-  await world.rows("vacuum analyze sessions, drops");
-  await world.rows("select pg_stat_reset()");
-  const pool = poolFor(world);
-  await writerOn(pool).write({ batches: [...batches(2, 3), dropOf(4n, 9_999n)], letters: [] });
+  await fixture.rows("vacuum analyze sessions, drops");
+  await fixture.rows("select pg_stat_reset()");
+  const pool = openTestPool(fixture);
+  await createTransaction(pool).commit({ batches: [...batches(2, 3), dropOf(4n, 9_999n)], deadLetters: [] });
   // A backend that ends has told all it did.
-  await world.rows(`select pg_terminate_backend(pid) from pg_stat_activity
+  await fixture.rows(`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name = 'fleetlog-consumer'`);
   const read = await waitFor("the statistics of the flush", async () => {
-    const rows = await world.rows(`
+    const rows = await fixture.rows(`
       select relname, seq_tup_read::int as scanned, coalesce(idx_tup_fetch, 0)::int as fetched, n_tup_ins::int as inserted
       from pg_stat_user_tables where relname in ('sessions', 'drops', 'devices', 'incidents') order by relname`);
     return rows.some((row) => row["relname"] === "drops" && row["inserted"] === 1) ? rows : undefined;

@@ -1,8 +1,13 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { plainColumnOf, textArray } from "#postgres/array-literal.ts";
+import { plainColumn, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
-import type { Question, Range, SessionProgress, SessionRanges } from "#stream/session-news.ts";
-import type { BatchInHand } from "../received-batch.ts";
+import type {
+  ProgressRequest,
+  SequenceRangeText,
+  SessionProgress,
+  SessionRanges,
+} from "#stream/session-progress.ts";
+import type { ReceivedBatch } from "../received-batch.ts";
 import type { NewBatch } from "./batches.ts";
 
 /** What became of the sessions of a flush. */
@@ -13,7 +18,7 @@ export interface SettledSessions {
    * New batches whose number in their session may have been there before; nearly always none. Of a session with
    * thousands of holes only the lowest numbers are remembered, and so recognised.
    */
-  readonly suspects: readonly NewBatch[];
+  readonly possibleReuses: readonly NewBatch[];
 }
 
 /**
@@ -25,14 +30,14 @@ export interface SettledSessions {
  */
 export async function settleSessions(
   db: Kysely<Database>,
-  batches: readonly BatchInHand[],
+  batches: readonly ReceivedBatch[],
   fresh: readonly NewBatch[],
   deviceKeys: ReadonlyMap<string, number>,
 ): Promise<SettledSessions> {
-  if (batches.length === 0) return { progress: [], suspects: [] };
+  if (batches.length === 0) return { progress: [], possibleReuses: [] };
   const names = new Map(batches.map(({ entry }) => [deviceKeys.get(entry.deviceId), entry.deviceId]));
   const newEntries = new Set(fresh.map(({ entry }) => entry));
-  const column = plainColumnOf(batches);
+  const column = plainColumn(batches);
   const { rows } = await sql<{
     device_key: number;
     session_id: string;
@@ -100,11 +105,11 @@ export async function settleSessions(
     committed: BigInt(row.committed),
     droppedCount: BigInt(row.dropped_count),
   }));
-  return { progress, suspects };
+  return { progress, possibleReuses: suspects };
 }
 
 /** Keeps what new batches declare as dropped. Returns how many batches that is. */
-export async function keepDrops(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<bigint> {
+export async function insertDrops(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<bigint> {
   const drops = batches.filter(({ scanned }) => scanned.dropped !== undefined);
   if (drops.length === 0) return 0n;
   const column = <T>(value: (batch: NewBatch) => T) => drops.map(value);
@@ -129,14 +134,14 @@ export async function keepDrops(db: Kysely<Database>, batches: readonly NewBatch
 /** What is known of these sessions; of one that is not there, nothing. */
 export async function readSessions(
   db: Kysely<Database>,
-  questions: readonly Question[],
+  questions: readonly ProgressRequest[],
 ): Promise<readonly (SessionProgress | SessionRanges)[]> {
   const { rows } = await sql<{
     index: number;
     committed: string;
     dropped_count: string;
-    received: Range[] | null;
-    dropped: Range[] | null;
+    received: SequenceRangeText[] | null;
+    dropped: SequenceRangeText[] | null;
   }>`
     select
       (position - 1)::int as index,

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { RecordStatistics } from "#batch/record-statistics.ts";
-import { plainColumnOf } from "#postgres/array-literal.ts";
+import { plainColumn } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import { clockOffsetMicros, type NewBatch } from "./batches.ts";
 
@@ -43,7 +43,7 @@ export async function countDevices(db: Kysely<Database>, batches: readonly NewBa
 export async function countRecords(db: Kysely<Database>, statistics: RecordStatistics): Promise<void> {
   const counts = [...statistics];
   if (counts.length === 0) return;
-  const column = plainColumnOf(counts);
+  const column = plainColumn(counts);
   await sql`
     insert into log_statistics (minute, severity, record_count)
     select timestamptz 'epoch' + minute * interval '1 minute', severity, record_count
@@ -58,7 +58,7 @@ export async function countRecords(db: Kysely<Database>, statistics: RecordStati
 }
 
 async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promise<void> {
-  const column = plainColumnOf(sums);
+  const column = plainColumn(sums);
   const { numAffectedRows } = await sql`
     with sums as (
       select * from unnest(
@@ -95,7 +95,7 @@ async function updateDevices(db: Kysely<Database>, sums: readonly Sum[]): Promis
 }
 
 async function upsertDeviceStatistics(db: Kysely<Database>, sums: readonly Sum[]): Promise<void> {
-  const column = plainColumnOf(sums);
+  const column = plainColumn(sums);
   await sql`
     insert into device_statistics as stored
       (hour, device_key, batch_count, record_count, error_count, dead_letter_count, bytes)

@@ -16,13 +16,12 @@ import type { Entry } from "#stream/entry.ts";
 import { allShards } from "#stream/keys.ts";
 import { readLag } from "#stream/lag.ts";
 import { StreamReader } from "#stream/reader.ts";
-import type { SessionProgress } from "#stream/session-news.ts";
+import type { SessionProgress } from "#stream/session-progress.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { Consumer } from "../consume/consumer.ts";
-import { createSource } from "../consume/source.ts";
-import { FlushWriter } from "../flush/transaction.ts";
+import { createConsumer } from "../create-consumer.ts";
+import { FlushTransaction } from "../flush/transaction.ts";
 import { createMetrics } from "../metrics.ts";
 import { DeadLetterRate } from "../tables/dead-letter-rate.ts";
 import { DeviceKeys } from "../tables/devices.ts";
@@ -36,7 +35,7 @@ export const logger = createLogger("test", "silent");
 export const receivedAtMicros = Date.UTC(2026, 0, 31, 23, 59, 59, 500) * 1000;
 
 /** An entry as a server appends it; the same arguments give the same entry. */
-export function entryOf(
+export function makeEntry(
   sequence: number,
   records: readonly RecordInit[],
   changes: Partial<Pick<Entry, "deviceId" | "sessionId" | "receivedAtMicros">> = {},
@@ -64,9 +63,9 @@ export function records(count: number, message = "hello"): readonly RecordInit[]
 
 /**
  * A database and a Redis of a test's own, what runs on them, and questions to both. Everything is stopped in reverse
- * when the test leaves the block: `await using world = await createWorld()`.
+ * when the test leaves the block: `await using fixture = await createFixture()`.
  */
-export async function createWorld() {
+export async function createFixture() {
   await using started = new AsyncDisposableStack();
   const database = started.use(await createDatabase());
   const redisServer = started.use(await startRedis());
@@ -121,12 +120,12 @@ export async function createWorld() {
   };
 }
 
-export type World = Awaited<ReturnType<typeof createWorld>>;
+export type Fixture = Awaited<ReturnType<typeof createFixture>>;
 
-export function poolFor(world: World, statementTimeoutMs = 10_000): Pool {
+export function openTestPool(fixture: Fixture, statementTimeoutMs = 10_000): Pool {
   const pool = createPool(
     {
-      databaseUrl: world.databaseUrl,
+      databaseUrl: fixture.databaseUrl,
       applicationName: "fleetlog-consumer",
       connectionsMax: 3,
       statementTimeoutMs,
@@ -136,34 +135,36 @@ export function poolFor(world: World, statementTimeoutMs = 10_000): Pool {
     },
     logger,
   );
-  world.stack.defer(() => pool.end());
+  fixture.stack.defer(() => pool.end());
   return pool;
 }
 
-export function writerOn(
+export function createTransaction(
   pool: Pool,
   deviceKeys = new DeviceKeys(pool),
-  letterRate = new DeadLetterRate(),
-): FlushWriter {
-  return new FlushWriter(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)), letterRate);
+  deadLetterRate = new DeadLetterRate(),
+): FlushTransaction {
+  return new FlushTransaction(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)), deadLetterRate);
 }
 
-/** A consumer within this process, stopped with its world. */
-export async function startConsumer(world: World, name = "consumer-1", statementTimeoutMs = 10_000) {
-  const pool = poolFor(world, statementTimeoutMs);
-  const readRedis = await connect(world.stack, world.redisUrl, readConnection);
-  const commandRedis = await connect(world.stack, world.redisUrl, commandConnection);
+/** A consumer within this process, without its maintenance, stopped with its fixture. */
+export async function startConsumer(fixture: Fixture, name = "consumer-1", statementTimeoutMs = 10_000) {
+  const commandRedis = await connect(fixture.stack, fixture.redisUrl, commandConnection);
   const metrics = createMetrics(createRegistry("consumer"));
   const readiness = new Readiness([]);
   const failures: unknown[] = [];
   const committed: SessionProgress[] = [];
-  const deviceKeys = new DeviceKeys(pool);
-  const letterRate = new DeadLetterRate();
-  const shards = allShards(shardCount);
-  const consumer = new Consumer({
-    source: createSource(readRedis, commandRedis, { shards, consumer: name, bytesMax: 4 << 20 }),
-    writers: [writerOn(pool, deviceKeys, letterRate), writerOn(pool, deviceKeys, letterRate)],
-    limits: { recordsMax: 20_000, bytesMax: 4 << 20, intervalMs: 5 },
+  const consumer = createConsumer({
+    config: {
+      shards: shardCount,
+      consumerName: name,
+      flushRecordsMax: 20_000,
+      flushBytesMax: 4 << 20,
+      flushIntervalMs: 5,
+    },
+    pool: openTestPool(fixture, statementTimeoutMs),
+    readRedis: await connect(fixture.stack, fixture.redisUrl, readConnection),
+    commandRedis,
     metrics,
     readiness,
     logger,
@@ -172,17 +173,17 @@ export async function startConsumer(world: World, name = "consumer-1", statement
     fail: (error) => failures.push(error),
   });
   const stop = () => consumer.stop(5_000);
-  world.stack.defer(stop);
+  fixture.stack.defer(stop);
   await consumer.start();
   return { consumer, commandRedis, metrics, readiness, failures, committed, stop };
 }
 
 /** Another member of the group, which is handed so many entries and does nothing with them. */
-export async function holdEntries(world: World, name: string, entries: readonly Entry[]): Promise<void> {
-  const redis = await connect(world.stack, world.redisUrl, readConnection);
+export async function holdEntries(fixture: Fixture, name: string, entries: readonly Entry[]): Promise<void> {
+  const redis = await connect(fixture.stack, fixture.redisUrl, readConnection);
   const options = { shards: allShards(shardCount), consumer: name, countMax: 10, bytesMax: 1 << 20 };
   const reader = new StreamReader(redis, options);
-  await world.append(...entries);
+  await fixture.append(...entries);
   for (let held = 0; held < entries.length; ) held += (await reader.read()).entries.length;
 }
 

@@ -3,20 +3,20 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { tieToProcess, waitForChild } from "#test/support/own-child.ts";
-import { shardCount, type World } from "./fixture.ts";
+import { type Fixture, shardCount } from "./fixture.ts";
 
 interface Line {
   readonly msg: string;
   readonly admin?: string;
 }
 
-/** The program itself, in a process of its own, killed with its world. */
-export async function startProgram(world: World, env: Readonly<Record<string, string>> = {}) {
+/** The program itself, in a process of its own, killed with its fixture. */
+export async function startProgram(fixture: Fixture, env: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
     env: {
       PATH: "",
-      DATABASE_URL: world.databaseUrl,
-      REDIS_URL: world.redisUrl,
+      DATABASE_URL: fixture.databaseUrl,
+      REDIS_URL: fixture.redisUrl,
       STREAM_SHARDS: String(shardCount),
       CONSUMER_NAME: "consumer-1",
       FLUSH_INTERVAL_MS: "5",
@@ -26,7 +26,7 @@ export async function startProgram(world: World, env: Readonly<Record<string, st
   });
   tieToProcess(child);
   const exited = once(child, "exit");
-  world.stack.defer(async () => {
+  fixture.stack.defer(async () => {
     child.kill("SIGKILL");
     await exited;
   });

@@ -1,6 +1,6 @@
 import type { StreamRedis } from "#stream/connection.ts";
 import { compareIds } from "#stream/group-info.ts";
-import { type Positions, TailReader } from "#stream/tail-reader.ts";
+import { type StreamPositions, TailReader } from "#stream/tail-reader.ts";
 import type { Shares } from "../fairness/shares.ts";
 import { findMissed } from "./missed.ts";
 import type { Tail, TailNews } from "./tail.ts";
@@ -22,7 +22,7 @@ export class CatchUp {
   }
 
   /** What lies between; what is missing there is told. Throws RESOURCE_EXHAUSTED when too many of the client do that. */
-  async *run(tail: Tail, from: Positions, client: string): AsyncGenerator<TailNews> {
+  async *run(tail: Tail, from: StreamPositions, client: string): AsyncGenerator<TailNews> {
     if (this.#hub.followFrom(tail, from)) return;
     const giveBack = this.#shares.take(client);
     try {
@@ -32,7 +32,7 @@ export class CatchUp {
     }
   }
 
-  async *#run(tail: Tail, from: Positions): AsyncGenerator<TailNews> {
+  async *#run(tail: Tail, from: StreamPositions): AsyncGenerator<TailNews> {
     const reader = new TailReader(this.#redis, readSize);
     tail.standAt(from);
     let toldAtMs = performance.now();
@@ -56,7 +56,7 @@ export class CatchUp {
 }
 
 /** Of each shard the later position. */
-function farthest(a: Positions, b: Positions): Positions {
+function farthest(a: StreamPositions, b: StreamPositions): StreamPositions {
   return a.map((id, shard) => (compareIds(id, b[shard] ?? id) < 0 ? (b[shard] ?? id) : id));
 }
 

@@ -16,10 +16,10 @@ const microsOf = (n: number) => BigInt(startedMs + n) * 1000n;
 const records = (n: number) => [{ message: String(n), timeUnixNano: microsOf(n) * 1000n }];
 
 async function start(t: TestContext) {
-  const world = await startTailedGateway(t);
-  const pool = openPool(world.databaseUrl);
+  const fixture = await startTailedGateway(t);
+  const pool = openPool(fixture.databaseUrl);
   t.after(() => pool.end());
-  return { ...world, pool };
+  return { ...fixture, pool };
 }
 
 /** Stores the batch of an entry, of one record, as the consumer would. */

@@ -2,8 +2,8 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { compareIds, millisOf, redisTimeMs } from "#stream/group-info.ts";
-import { type Positions, streamStart } from "#stream/tail-reader.ts";
+import { compareIds, idMilliseconds, redisTimeMs } from "#stream/group-info.ts";
+import { type StreamPositions, streamStart } from "#stream/tail-reader.ts";
 import type { Caller } from "../fairness/caller.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
@@ -21,7 +21,7 @@ export interface LastLogsWish {
   readonly count: number;
   /** What was read from the stream before the tail followed, and after which ids that is everything. */
   readonly slots: readonly Slot[];
-  readonly coveredAfter: Positions;
+  readonly coveredAfter: StreamPositions;
   /** What is read from PostgreSQL may be that old. */
   readonly replicaLagMsMax: number;
   readonly caller: Caller;
@@ -63,7 +63,7 @@ export async function readLastLogs(
   const waiting = slots.flatMap((slot) => {
     if (
       "gap" in slot ||
-      millisOf(slot.id) < millisOf(committed[slot.shard] ?? streamStart) - replicaLagMsMax
+      idMilliseconds(slot.id) < idMilliseconds(committed[slot.shard] ?? streamStart) - replicaLagMsMax
     ) {
       return [];
     }
@@ -76,7 +76,7 @@ export async function readLastLogs(
     .slice(-count);
   const unseen = coveredAfter.flatMap((id, shard) => {
     const from = committed[shard] ?? streamStart;
-    return compareIds(from, id) < 0 ? [[millisOf(from), millisOf(id)] as const] : [];
+    return compareIds(from, id) < 0 ? [[idMilliseconds(from), idMilliseconds(id)] as const] : [];
   });
   return {
     logs: last.map(({ log }) => log),

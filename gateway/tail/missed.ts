@@ -1,10 +1,13 @@
 import type { StreamRedis } from "#stream/connection.ts";
-import { millisOf, redisTimeMs } from "#stream/group-info.ts";
-import { missedAfter, type Positions, readStreamState, streamStart } from "#stream/tail-reader.ts";
+import { idMilliseconds, redisTimeMs } from "#stream/group-info.ts";
+import { missedAfter, readStreamState, type StreamPositions, streamStart } from "#stream/tail-reader.ts";
 import type { Gap, GapSlot } from "./tail-ring.ts";
 
 /** Whether Redis still has everything that comes after these positions; undefined: it has. Throws when it is away. */
-export async function findMissed(redis: StreamRedis, positions: Positions): Promise<GapSlot | undefined> {
+export async function findMissed(
+  redis: StreamRedis,
+  positions: StreamPositions,
+): Promise<GapSlot | undefined> {
   const states = await Promise.all(positions.map((_, shard) => readStreamState(redis, shard)));
   const endsMs: number[] = [];
   const startsMs: number[] = [];
@@ -17,9 +20,11 @@ export async function findMissed(redis: StreamRedis, positions: Positions): Prom
     // Another stream has ids that begin anywhere: all of it is new.
     if (missed === "lost") goOnAfter.set(shard, streamStart);
     startsMs.push(
-      missed === "lost" && state.firstId !== undefined ? millisOf(state.firstId) : millisOf(position),
+      missed === "lost" && state.firstId !== undefined
+        ? idMilliseconds(state.firstId)
+        : idMilliseconds(position),
     );
-    endsMs.push(missed === "lost" || state.firstId === undefined ? nowMs : millisOf(state.firstId));
+    endsMs.push(missed === "lost" || state.firstId === undefined ? nowMs : idMilliseconds(state.firstId));
   }
   if (startsMs.length === 0) return undefined;
   const reason =

@@ -1,7 +1,7 @@
 import type { StreamRedis } from "#stream/connection.ts";
-import { compareIds, millisOf } from "#stream/group-info.ts";
+import { compareIds, idMilliseconds } from "#stream/group-info.ts";
 import { ReadSize } from "#stream/read-size.ts";
-import { type Positions, readBackwards, streamStart, type TailEntry } from "#stream/tail-reader.ts";
+import { readBackwards, type StreamPositions, streamStart, type TailEntry } from "#stream/tail-reader.ts";
 import { committedBefore } from "./committed-before.ts";
 
 /**
@@ -10,11 +10,11 @@ import { committedBefore } from "./committed-before.ts";
  */
 export async function readRecent(
   redis: StreamRedis,
-  positions: Positions,
+  positions: StreamPositions,
   { sinceMs, bytesMax }: { readonly sinceMs: number; readonly bytesMax: number },
 ): Promise<TailEntry[]> {
   const of = async (shard: number, id: string) => {
-    const since = Math.min(sinceMs, millisOf(await committedBefore(redis, shard)));
+    const since = Math.min(sinceMs, idMilliseconds(await committedBefore(redis, shard)));
     return readShard(redis, shard, { id, sinceMs: since, bytesMax: bytesMax / positions.length });
   };
   const shards = await Promise.all(positions.map((id, shard) => of(shard, id)));

@@ -1,4 +1,4 @@
-import type { Positions } from "#stream/tail-reader.ts";
+import type { StreamPositions } from "#stream/tail-reader.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 
 /*
@@ -7,7 +7,7 @@ import { InvalidFieldError, show } from "../fields/invalid-field.ts";
  * the filter, and whoever forges one reads nothing that could not be had without.
  */
 
-export function encodeResumeToken(positions: Positions): string {
+export function encodeResumeToken(positions: StreamPositions): string {
   const parts = positions.map((id) => {
     const [millis = "", counter = ""] = id.split("-").map((part) => Number(part).toString(36));
     return counter === "0" ? millis : `${millis}.${counter}`;
@@ -16,7 +16,7 @@ export function encodeResumeToken(positions: Positions): string {
 }
 
 /** Undefined for the empty token. */
-export function decodeResumeToken(token: string): Positions | undefined {
+export function decodeResumeToken(token: string): StreamPositions | undefined {
   if (token === "") return undefined;
   if (!tokenForm.test(token)) {
     throw new InvalidFieldError("resume_token", `${show(token)}, wanted a resume_token as it was given`);

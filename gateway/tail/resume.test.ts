@@ -9,10 +9,10 @@ import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 /** About what 30 batches of one record weigh. */
 const smallRing = { ringBytesMax: 40_000 };
 
-type World = Awaited<ReturnType<typeof startTailedGateway>>;
+type Fixture = Awaited<ReturnType<typeof startTailedGateway>>;
 
 /** Appends batches `from` to `to`, of one record each, named by their number. */
-async function appendMany({ append }: World, from: number, to: number): Promise<void> {
+async function appendMany({ append }: Fixture, from: number, to: number): Promise<void> {
   await Promise.all(numbers(from, to).map((n) => append(`device-${Number(n) % 5}`, Number(n), [n])));
 }
 
@@ -20,10 +20,10 @@ const numbers = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
 
 /** Follows until number `to` came, and stops; returns the token. */
-async function followTo(t: TestContext, world: World, to: number): Promise<string> {
-  const tail = follow(t, world.gateway.url);
+async function followTo(t: TestContext, fixture: Fixture, to: number): Promise<string> {
+  const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
-  await appendMany(world, 1, to);
+  await appendMany(fixture, 1, to);
   await tail.untilCount(to);
   await tail.stop();
   return tail.token();
@@ -32,22 +32,22 @@ async function followTo(t: TestContext, world: World, to: number): Promise<strin
 const sorted = (tail: Follower) => tail.texts().toSorted((a, b) => Number(a) - Number(b));
 
 test("goes on behind its token while the gateway still has it in memory", async (t) => {
-  const world = await startTailedGateway(t);
-  const resumeToken = await followTo(t, world, 20);
-  await appendMany(world, 21, 30);
-  const tail = follow(t, world.gateway.url, { resumeToken });
+  const fixture = await startTailedGateway(t);
+  const resumeToken = await followTo(t, fixture, 20);
+  await appendMany(fixture, 21, 30);
+  const tail = follow(t, fixture.gateway.url, { resumeToken });
   await tail.untilCount(10);
-  await appendMany(world, 31, 32);
+  await appendMany(fixture, 31, 32);
   await tail.untilCount(12);
   assert.deepEqual(sorted(tail), numbers(21, 32));
   assert.deepEqual(tail.events(), ["following"]);
 });
 
 test("goes on behind its token from what Redis has, when the gateway's memory begins later", async (t) => {
-  const world = await startTailedGateway(t, smallRing);
-  const resumeToken = await followTo(t, world, 20);
-  await appendMany(world, 21, 300);
-  for (const gateway of [world.gateway, await world.start(smallRing)]) {
+  const fixture = await startTailedGateway(t, smallRing);
+  const resumeToken = await followTo(t, fixture, 20);
+  await appendMany(fixture, 21, 300);
+  for (const gateway of [fixture.gateway, await fixture.start(smallRing)]) {
     const tail = follow(t, gateway.url, { resumeToken, last: 10 });
     await tail.untilCount(280);
     await tail.untilFollowing();
@@ -57,11 +57,11 @@ test("goes on behind its token from what Redis has, when the gateway's memory be
 });
 
 test("says that there is a gap when Redis no longer has what comes next, and goes on with the last records", async (t) => {
-  const world = await startTailedGateway(t);
-  const resumeToken = await followTo(t, world, 20);
-  await appendMany(world, 21, 40);
-  const { lastId } = await trimAllBut(world, 1);
-  const tail = follow(t, (await world.start()).url, { resumeToken, last: 5 });
+  const fixture = await startTailedGateway(t);
+  const resumeToken = await followTo(t, fixture, 20);
+  await appendMany(fixture, 21, 40);
+  const { lastId } = await trimAllBut(fixture, 1);
+  const tail = follow(t, (await fixture.start()).url, { resumeToken, last: 5 });
   await tail.untilFollowing();
   assert.deepEqual(tail.events(), ["gap", "following"]);
   const [{ event } = { event: undefined }] = tail.messages;
@@ -69,92 +69,92 @@ test("says that there is a gap when Redis no longer has what comes next, and goe
   assert.match(event.value.reason, /more than Redis keeps/);
   const [from, to] = [event.value.startTime, event.value.endTime].map((time) => Number(time?.seconds) * 1000);
   assert.ok(Number(from) < lastId && lastId < Number(to));
-  await appendMany(world, 41, 42);
+  await appendMany(fixture, 41, 42);
   await waitFor("the newest", () => tail.texts().includes("42"));
   assert.deepEqual(sorted(tail).slice(-2), ["41", "42"]);
 });
 
 test("says that there is a gap when it reads so slowly that Redis removes what it has not read", async (t) => {
-  const world = await startTailedGateway(t);
-  const tail = follow(t, world.gateway.url);
+  const fixture = await startTailedGateway(t);
+  const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
-  await appendMany(world, 1, 10);
+  await appendMany(fixture, 1, 10);
   await tail.untilCount(10);
   // At once, so that nobody can have read the first of them.
-  const pipeline = world.redis.multi();
+  const pipeline = fixture.redis.multi();
   for (let i = 0; i < 700; i += 1) pipeline.xadd(streamKey(0), "*", "no", "batch");
   pipeline.xtrim(streamKey(0), "MAXLEN", 600);
   await pipeline.exec();
   await tail.until("the gap", () => tail.events().includes("gap"));
-  await appendMany(world, 11, 20);
+  await appendMany(fixture, 11, 20);
   await tail.untilCount(20);
   assert.deepEqual(sorted(tail), numbers(1, 20));
   assert.deepEqual(tail.events(), ["following", "gap"]);
 });
 
 test("a token from before Redis was emptied, or of another number of shards, leads to a gap, not to an error", async (t) => {
-  const world = await startTailedGateway(t);
-  const resumeToken = await followTo(t, world, 10);
-  await world.redis.flushall();
+  const fixture = await startTailedGateway(t);
+  const resumeToken = await followTo(t, fixture, 10);
+  await fixture.redis.flushall();
   for (const token of [resumeToken, "1_0_0_0"]) {
-    const tail = follow(t, (await world.start()).url, { resumeToken: token });
+    const tail = follow(t, (await fixture.start()).url, { resumeToken: token });
     await tail.untilFollowing();
     assert.deepEqual(tail.events(), ["gap", "following"]);
   }
 });
 
 test("a retry that comes after its batch went out of memory is still not sent again", async (t) => {
-  const world = await startTailedGateway(t, smallRing);
-  const tail = follow(t, world.gateway.url);
+  const fixture = await startTailedGateway(t, smallRing);
+  const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
   for (let n = 1; n < 200; n += 10) {
-    await appendMany(world, n, n + 9);
+    await appendMany(fixture, n, n + 9);
     await tail.untilCount(n + 9); // or it would be a slow client, for a ring as small as this
   }
-  await appendMany(world, 1, 1);
-  await appendMany(world, 201, 201);
+  await appendMany(fixture, 1, 1);
+  await appendMany(fixture, 201, 201);
   await tail.until("the last", () => tail.texts().includes("201"));
   assert.deepEqual(sorted(tail), numbers(1, 201));
 });
 
 test("a Redis that is killed and comes back interrupts the tails, and nothing is left out", async (t) => {
-  const world = await startTailedGateway(t);
-  const tail = follow(t, world.gateway.url);
+  const fixture = await startTailedGateway(t);
+  const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
-  await appendMany(world, 1, 10);
+  await appendMany(fixture, 1, 10);
   await tail.untilCount(10);
-  process.kill(world.server.pid, "SIGKILL");
+  process.kill(fixture.server.pid, "SIGKILL");
   await tail.until("the interruption", () => tail.events().includes("interrupted"));
-  const refused = await follow(t, world.gateway.url, { resumeToken: tail.token() }).ended;
+  const refused = await follow(t, fixture.gateway.url, { resumeToken: tail.token() }).ended;
   assert.match(refused?.rawMessage ?? "", /Redis cannot be reached/);
   // Its data is gone with its folder: this is the harder case, another Redis at the same address.
-  await redisFor(t, { appendonly: "no", port: new URL(world.server.url).port });
-  await waitFor("Redis", () => world.redis.ping().catch(() => false));
+  await redisFor(t, { appendonly: "no", port: new URL(fixture.server.url).port });
+  await waitFor("Redis", () => fixture.redis.ping().catch(() => false));
   await tail.until("the end of it", () => tail.events().at(-1) === "following");
-  await appendMany(world, 11, 20);
+  await appendMany(fixture, 11, 20);
   await tail.untilCount(20);
   assert.deepEqual(sorted(tail), numbers(1, 20));
   assert.deepEqual(tail.events(), ["following", "interrupted", "gap", "following"]);
 });
 
 test("a Redis that hangs for a while interrupts the tails, and what it took before is sent", async (t) => {
-  const world = await startTailedGateway(t);
-  const tail = follow(t, world.gateway.url);
+  const fixture = await startTailedGateway(t);
+  const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
-  await appendMany(world, 1, 10);
-  process.kill(world.server.pid, "SIGSTOP");
+  await appendMany(fixture, 1, 10);
+  process.kill(fixture.server.pid, "SIGSTOP");
   await tail.until("the interruption", () => tail.events().includes("interrupted"));
-  process.kill(world.server.pid, "SIGCONT");
+  process.kill(fixture.server.pid, "SIGCONT");
   await tail.until("the end of it", () => tail.events().at(-1) === "following");
-  await waitFor("an append", () => world.redis.ping().catch(() => false));
-  await appendMany(world, 11, 20);
+  await waitFor("an append", () => fixture.redis.ping().catch(() => false));
+  await appendMany(fixture, 11, 20);
   await tail.untilCount(20);
   assert.deepEqual(sorted(tail), numbers(1, 20));
   assert.deepEqual(tail.events(), ["following", "interrupted", "following"]);
 });
 
 /** As if all had been stored and the window were over. Returns when the last entry that is left was added. */
-async function trimAllBut({ redis }: World, left: number): Promise<{ lastId: number }> {
+async function trimAllBut({ redis }: Fixture, left: number): Promise<{ lastId: number }> {
   let lastId = 0;
   for (let shard = 0; shard < shards; shard += 1) {
     await redis.xgroup("CREATE", streamKey(shard), groupName, "$");

@@ -1,4 +1,4 @@
-import type { Place } from "#stream/delivery.ts";
+import type { EntryPosition } from "#stream/delivery.ts";
 import type { Entry } from "#stream/entry.ts";
 
 /**
@@ -16,7 +16,7 @@ export class SeenBatches {
   }
 
   /** Whether this batch was met before, at another place. */
-  isRepeat({ sessionId, digest }: Entry, { shard, id }: Place): boolean {
+  isRepeat({ sessionId, digest }: Entry, { shard, id }: EntryPosition): boolean {
     if (sessionId.startsWith("~")) return false;
     const name = digest.toString("latin1");
     const place = `${shard} ${id}`;

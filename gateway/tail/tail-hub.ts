@@ -6,8 +6,8 @@ import { type StreamRedis, untilFirstTry } from "#stream/connection.ts";
 import { compareIds, redisTimeMs } from "#stream/group-info.ts";
 import { allShards } from "#stream/keys.ts";
 import {
-  type Positions,
   readStreamState,
+  type StreamPositions,
   streamStart,
   type TailEntry,
   TailReader,
@@ -98,19 +98,19 @@ export class TailHub {
   }
 
   /** Lets the tail follow from now on; returns what was read before, as far as it is still there. */
-  followFromNow(tail: Tail): { readonly slots: readonly Slot[]; readonly coveredAfter: Positions } {
+  followFromNow(tail: Tail): { readonly slots: readonly Slot[]; readonly coveredAfter: StreamPositions } {
     tail.follow(this.#ring, this.#ring.next, this.#positions);
     return { slots: this.#ring.all(), coveredAfter: [...this.#coveredAfter] };
   }
 
   /** Lets the tail follow behind these positions; false: the ring does not reach back so far. */
-  followFrom(tail: Tail, positions: Positions): boolean {
+  followFrom(tail: Tail, positions: StreamPositions): boolean {
     if (!positions.every((id, shard) => compareIds(id, this.#coveredAfter[shard] ?? "") >= 0)) return false;
     tail.follow(this.#ring, this.#ring.first, positions);
     return true;
   }
 
-  get coveredAfter(): Positions {
+  get coveredAfter(): StreamPositions {
     return this.#coveredAfter;
   }
 
@@ -180,7 +180,7 @@ export class TailHub {
   }
 
   /** Redis may have trimmed what was not read; after it was away, it may be another one. */
-  async #lookForMissed(behind: Positions): Promise<void> {
+  async #lookForMissed(behind: StreamPositions): Promise<void> {
     const missed = await findMissed(this.#parts.redis, behind);
     if (missed === undefined) return;
     for (const [shard, position] of missed.goOnAfter) {

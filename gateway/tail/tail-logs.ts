@@ -9,7 +9,7 @@ import {
   TailState,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import type { Positions } from "#stream/tail-reader.ts";
+import type { StreamPositions } from "#stream/tail-reader.ts";
 import { type Caller, callerOf } from "../fairness/caller.ts";
 import type { Shares } from "../fairness/shares.ts";
 import { readCount } from "../fields/page-size.ts";
@@ -82,7 +82,7 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
 interface Beginning {
   readonly tail: Tail;
   readonly last: number;
-  readonly positions: Positions | undefined;
+  readonly positions: StreamPositions | undefined;
   readonly caller: Caller;
 }
 
@@ -93,7 +93,7 @@ interface Beginning {
 async function* beginning(
   sources: TailSources & { readonly catchUp: CatchUp },
   { tail, last, positions, caller }: Beginning,
-): AsyncGenerator<{ readonly news: TailNews; readonly at: Positions }> {
+): AsyncGenerator<{ readonly news: TailNews; readonly at: StreamPositions }> {
   const { hub, redis, catchUp, replicaLagMsMax } = sources;
   await hub.ready();
   if (positions !== undefined) {
@@ -143,7 +143,7 @@ async function* following(
   }
 }
 
-function messageOf(at: Positions, metrics: TailMetrics, news: TailNews): TailLogsResponse {
+function messageOf(at: StreamPositions, metrics: TailMetrics, news: TailNews): TailLogsResponse {
   if ("logs" in news) {
     if (news.logs.length === 0) return response(at, { case: undefined });
     return response(at, { case: "logs", value: { logs: [...news.logs] } });
@@ -160,7 +160,7 @@ function messageOf(at: Positions, metrics: TailMetrics, news: TailNews): TailLog
   return response(at, { case: "gap", value: { startTime, endTime, reason } });
 }
 
-function response(at: Positions, event: NonNullable<MessageInit["event"]>): TailLogsResponse {
+function response(at: StreamPositions, event: NonNullable<MessageInit["event"]>): TailLogsResponse {
   return create(TailLogsResponseSchema, { event, resumeToken: encodeResumeToken(at) });
 }
 

@@ -1,6 +1,6 @@
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { compareIds, millisOf } from "#stream/group-info.ts";
-import type { Positions } from "#stream/tail-reader.ts";
+import { compareIds, idMilliseconds } from "#stream/group-info.ts";
+import type { StreamPositions } from "#stream/tail-reader.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { matchLogs } from "../logs/match-logs.ts";
 import { type BatchSlot, type Gap, type GapSlot, type Slot, type TailRing, weightOf } from "./tail-ring.ts";
@@ -38,7 +38,7 @@ export class Tail {
     this.filter = filter;
   }
 
-  get positions(): Positions {
+  get positions(): StreamPositions {
     return this.#positions;
   }
 
@@ -48,14 +48,14 @@ export class Tail {
   }
 
   /** Follows from slot `next` on, and takes of it what is beyond `positions`. */
-  follow(ring: TailRing, next: number, positions: Positions): void {
+  follow(ring: TailRing, next: number, positions: StreamPositions): void {
     this.#ring = ring;
     this.#next = next;
     this.#positions = [...positions];
   }
 
   /** Knows everything up to these positions, and does not follow yet. */
-  standAt(positions: Positions): void {
+  standAt(positions: StreamPositions): void {
     this.#positions = [...positions];
   }
 
@@ -110,7 +110,7 @@ export class Tail {
     this.#positions[shard] = id;
     const matching = matchLogs(this.filter, slot);
     if (this.#shown === undefined) return matching;
-    if (millisOf(id) > this.#shown.untilMs) return matching;
+    if (idMilliseconds(id) > this.#shown.untilMs) return matching;
     const { keys } = this.#shown;
     return matching.filter((log) => !keys.has(shownKey(log, slot.digest)));
   }

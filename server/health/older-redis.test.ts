@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { withDeadline } from "#lib/deadline.ts";
-import { allShards, shardOf, streamKey } from "#stream/keys.ts";
+import { allShards, streamKey, toShard } from "#stream/keys.ts";
 import { restartableRedis } from "#stream/testing/restartable-redis.ts";
 import { countParts, readParts, toReports } from "#stream/unconfirmed.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -12,7 +12,7 @@ import { startServer } from "../testing/server-program.ts";
 
 // Redis comes back on an older copy of its data, with the same epoch.
 
-const shard = shardOf("device-1", 2);
+const shard = toShard("device-1", 2);
 
 test("streams are told another epoch at once, and what may be missing is reported beside the stream", async (t) => {
   const redis = await restartableRedis(t);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { Redis } from "ioredis";
 import { allShards, groupName, streamKey } from "#stream/keys.ts";
-import { memoryOf } from "#stream/memory.ts";
+import { readMemory } from "#stream/memory.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { encodeRequest, makeBatch, makeRecord } from "../testing/batches.ts";
@@ -73,7 +73,7 @@ test("batches are refused before Redis is full, so that what drains it has room"
   });
   assert.equal(error.code, status.RESOURCE_EXHAUSTED);
   assert.match(error.details, /Redis uses \d+ % of its memory/);
-  const { usedBytes, bytesMax } = await memoryOf(admin);
+  const { usedBytes, bytesMax } = await readMemory(admin);
   assert(usedBytes < bytesMax);
   await admin.flushall();
   await waitFor("batches to be taken again", async () => (await push()) === undefined);

@@ -2,7 +2,7 @@ import type { Logger } from "#lib/logger.ts";
 import { Gauge, type Registry } from "#lib/metrics.ts";
 import { readBacklog } from "#stream/backlog.ts";
 import type { StreamRedis } from "#stream/connection.ts";
-import { memoryOf } from "#stream/memory.ts";
+import { readMemory } from "#stream/memory.ts";
 import { Watermark } from "./watermark.ts";
 
 export interface PressureOptions {
@@ -58,7 +58,7 @@ export class Pressure {
     if (redis.status !== "ready" || this.#looking) return;
     this.#looking = true;
     try {
-      const [memory, backlog] = await Promise.all([memoryOf(redis), readBacklog(redis, shards)]);
+      const [memory, backlog] = await Promise.all([readMemory(redis), readBacklog(redis, shards)]);
       const percent = memory.bytesMax === 0 ? 0 : (100 * memory.usedBytes) / memory.bytesMax;
       this.#memory.update({ atLeast: percent, atMost: percent });
       this.#backlog.update(backlog);

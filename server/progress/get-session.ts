@@ -6,7 +6,7 @@ import {
   GetSessionResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { type SequenceRange, SequenceRangeSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import type { Range, SessionName } from "#stream/session-news.ts";
+import type { SequenceRangeText, SessionKey } from "#stream/session-progress.ts";
 import { refusalOf } from "../ingest.ts";
 import type { Refusal } from "../outcome.ts";
 import type { SessionLookups } from "./lookups.ts";
@@ -16,7 +16,7 @@ export async function getSession(
   { deviceId, sessionId }: Pick<GetSessionRequest, "deviceId" | "sessionId">,
   lookups: SessionLookups,
 ): Promise<GetSessionResponse | Refusal> {
-  let name: SessionName;
+  let name: SessionKey;
   try {
     name = sessionName(deviceId, sessionId, "");
   } catch (error) {
@@ -31,6 +31,6 @@ export async function getSession(
   });
 }
 
-function toRange([first, last]: Range): SequenceRange {
+function toRange([first, last]: SequenceRangeText): SequenceRange {
   return create(SequenceRangeSchema, { first: BigInt(first), last: BigInt(last) });
 }

@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { GetSessionRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import type { Question } from "#stream/session-news.ts";
+import type { ProgressRequest } from "#stream/session-progress.ts";
 import { unavailable } from "../outcome.ts";
 import { connectGrpc, detailsOf, pushGrpc } from "../testing/grpc-device.ts";
 import { startServerAndRedis } from "../testing/server-program.ts";
 import { SessionLookups } from "./lookups.ts";
 
 function startLookups() {
-  const asked: Question[] = [];
+  const asked: ProgressRequest[] = [];
   return { asked, lookups: new SessionLookups({ ask: (question) => asked.push(question) }) };
 }
 

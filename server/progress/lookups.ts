@@ -1,4 +1,9 @@
-import { keyOf, type SessionName, type SessionProgress, type SessionRanges } from "#stream/session-news.ts";
+import {
+  type SessionKey,
+  type SessionProgress,
+  type SessionRanges,
+  sessionKeyText,
+} from "#stream/session-progress.ts";
 import { later } from "../ingest.ts";
 import { type Refusal, unavailable } from "../outcome.ts";
 import type { SessionQuestions } from "./requester.ts";
@@ -30,8 +35,8 @@ export class SessionLookups {
   }
 
   /** What is known of a session; a refusal with UNAVAILABLE when nobody says it in time. */
-  look(name: SessionName): Promise<Answer> {
-    const key = keyOf(name);
+  look(name: SessionKey): Promise<Answer> {
+    const key = sessionKeyText(name);
     const under = this.#lookups.get(key);
     if (under !== undefined) return under.answer;
     if (this.#lookups.size >= lookupsMax) {
@@ -59,6 +64,6 @@ export class SessionLookups {
 
   /** Takes what a consumer said. */
   hear(said: SessionProgress | SessionRanges): void {
-    if ("received" in said) this.#lookups.get(keyOf(said))?.settle(said);
+    if ("received" in said) this.#lookups.get(sessionKeyText(said))?.settle(said);
   }
 }

@@ -1,4 +1,4 @@
-import type { SessionName } from "#stream/session-news.ts";
+import type { SessionKey } from "#stream/session-progress.ts";
 import type { Epochs } from "./epochs.ts";
 import type { Committed, SessionWatches, Watch } from "./subscriptions.ts";
 
@@ -12,7 +12,7 @@ export interface StreamProgress {
 const nothing: Committed = { committed: 0n, droppedCount: 0n };
 
 export interface ProgressReportOptions {
-  readonly name: SessionName;
+  readonly name: SessionKey;
   readonly shard: number;
   readonly epochs: Epochs;
   readonly watches: SessionWatches;
@@ -25,7 +25,7 @@ export interface ProgressReportOptions {
  * time, so a device that does not read finds the newest when it reads again, not all there ever was.
  */
 export class ProgressReport {
-  readonly name: SessionName;
+  readonly name: SessionKey;
   readonly shard: number;
   readonly #options: ProgressReportOptions;
   readonly #watch: Watch;

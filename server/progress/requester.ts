@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import type { Logger } from "#lib/logger.ts";
 import { Counter, type Registry } from "#lib/metrics.ts";
-import { encodeQuestions, keyOf, type Question } from "#stream/session-news.ts";
+import { encodeRequests, type ProgressRequest, sessionKeyText } from "#stream/session-progress.ts";
 
 export interface SessionQuestionsParts {
   readonly redis: Pick<Redis, "spublish">;
@@ -18,7 +18,7 @@ const waitingMax = 10_000;
 /** Asks the consumers about sessions; those of one turn of the event loop leave together. Answers come as news. */
 export class SessionQuestions {
   readonly #parts: SessionQuestionsParts;
-  readonly #waiting = new Map<string, Question>();
+  readonly #waiting = new Map<string, ProgressRequest>();
   readonly #asked: Counter<"about">;
 
   constructor(parts: SessionQuestionsParts) {
@@ -31,10 +31,10 @@ export class SessionQuestions {
     });
   }
 
-  ask(question: Question): void {
+  ask(question: ProgressRequest): void {
     if (this.#waiting.size >= waitingMax) return;
     if (this.#waiting.size === 0) setImmediate(() => this.#send());
-    this.#waiting.set(`${keyOf(question)} ${question.withRanges}`, question);
+    this.#waiting.set(`${sessionKeyText(question)} ${question.withRanges}`, question);
     this.#asked.inc({ about: question.withRanges ? "ranges" : "progress" });
   }
 
@@ -43,7 +43,7 @@ export class SessionQuestions {
     const questions = [...this.#waiting.values()];
     this.#waiting.clear();
     for (let at = 0; at < questions.length; at += togetherMax) {
-      for (const [channel, message] of encodeQuestions(questions.slice(at, at + togetherMax), shards)) {
+      for (const [channel, message] of encodeRequests(questions.slice(at, at + togetherMax), shards)) {
         redis
           .spublish(channel, message)
           .catch((error: unknown) => logger.debug({ err: error }, "could not ask what is committed"));

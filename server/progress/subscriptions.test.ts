@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRegistry } from "#lib/metrics.ts";
-import type { Question } from "#stream/session-news.ts";
+import type { ProgressRequest } from "#stream/session-progress.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { EpochBook } from "./epochs.ts";
 import { ProgressReport, type StreamProgress } from "./report.ts";
@@ -11,8 +11,8 @@ const session = { deviceId: "d", sessionId: "s" };
 const name = { ...session, droppedCount: 0n };
 
 function startWatches(scope: { after(cleanUp: () => void): void }, idleMs?: number) {
-  const asked: Question[] = [];
-  const ask = (question: Question) => asked.push(question);
+  const asked: ProgressRequest[] = [];
+  const ask = (question: ProgressRequest) => asked.push(question);
   const watches = new SessionWatches({ ask }, createRegistry("test"), idleMs);
   scope.after(() => watches.stop());
   return { asked, watches };

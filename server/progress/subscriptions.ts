@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from "#lib/metrics.ts";
-import { keyOf, type SessionName, type SessionProgress } from "#stream/session-news.ts";
+import { type SessionKey, type SessionProgress, sessionKeyText } from "#stream/session-progress.ts";
 import type { SessionQuestions } from "./requester.ts";
 
 /** How far a session is committed, and how many of its batches until there are only declared as dropped. */
@@ -15,7 +15,7 @@ export interface Watch {
 }
 
 interface Watched {
-  readonly name: SessionName;
+  readonly name: SessionKey;
   readonly listeners: Set<() => void>;
   committed: Committed | undefined;
   /** The highest sequence that was acknowledged. */
@@ -62,8 +62,8 @@ export class SessionWatches {
   }
 
   /** Calls `onNews` when more is known, until it is closed. */
-  watch(name: SessionName, onNews: () => void): Watch {
-    const key = keyOf(name);
+  watch(name: SessionKey, onNews: () => void): Watch {
+    const key = sessionKeyText(name);
     let session = this.#watched.get(key);
     if (session === undefined) {
       session = {
@@ -104,7 +104,7 @@ export class SessionWatches {
 
   /** Takes what a consumer said. Messages overtake each other, and each was true: the highest counts. */
   hear({ committed, droppedCount, ...name }: SessionProgress): void {
-    const session = this.#watched.get(keyOf(name));
+    const session = this.#watched.get(sessionKeyText(name));
     if (session === undefined) return;
     session.isStale = false;
     if (isNewer({ committed, droppedCount }, session.committed)) {

@@ -1,5 +1,5 @@
 import type { Registry } from "#lib/metrics.ts";
-import { decodeProgress } from "#stream/session-news.ts";
+import { decodeProgress } from "#stream/session-progress.ts";
 import { Unpacker } from "../decompressor.ts";
 import { EpochBook } from "../progress/epochs.ts";
 import { SessionLookups } from "../progress/lookups.ts";

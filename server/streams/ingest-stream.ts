@@ -1,7 +1,7 @@
 import { sessionName } from "#batch/batch-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { shardOf } from "#stream/keys.ts";
-import type { SessionName } from "#stream/session-news.ts";
+import { toShard } from "#stream/keys.ts";
+import type { SessionKey } from "#stream/session-progress.ts";
 import { refusalOf } from "../ingest.ts";
 import { invalidArgument, type Refusal, unavailable, type Verdict } from "../outcome.ts";
 import type { Epochs } from "../progress/epochs.ts";
@@ -77,7 +77,7 @@ export class IngestStream implements OpenStream {
   }
 
   /** The device wants to know how far this session is committed. A wish that makes no sense ends the stream. */
-  reportCommitted({ deviceId, sessionId }: Pick<SessionName, "deviceId" | "sessionId">): void {
+  reportCommitted({ deviceId, sessionId }: Pick<SessionKey, "deviceId" | "sessionId">): void {
     if (this.#ending) return;
     try {
       const name = sessionName(deviceId, sessionId, "report_committed.");
@@ -140,11 +140,11 @@ export class IngestStream implements OpenStream {
     this.#parts.openStreams.remove(this);
   }
 
-  #startReport(name: SessionName): void {
+  #startReport(name: SessionKey): void {
     const { shards, watches } = this.#parts;
     this.#report = new ProgressReport({
       name,
-      shard: shardOf(name.deviceId, shards),
+      shard: toShard(name.deviceId, shards),
       epochs: this.#epochs,
       watches,
       say: (progress, sent) => {

@@ -2,17 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "pg";
 import { scan } from "#batch/scan.ts";
-import { createWorld, entryOf, poolFor, records, writerOn } from "#consumer/testing/fixture.ts";
+import {
+  createFixture,
+  createTransaction,
+  makeEntry,
+  openTestPool,
+  records,
+} from "#consumer/testing/fixture.ts";
 import { findDisagreements } from "./agreement.ts";
 
 test("every count and range that is kept beside the records is compared with them", async () => {
-  await using world = await createWorld();
-  const entries = [1, 2, 5].map((sequence) => entryOf(sequence, [...records(7), { message: "a NUL: \0" }]));
-  const batches = entries.map((entry) => ({ name: "test", entry, scanned: scan(entry.batch) }));
-  await writerOn(poolFor(world)).write({ batches, letters: [] });
-  const client = new Client({ connectionString: world.databaseUrl });
+  await using fixture = await createFixture();
+  const entries = [1, 2, 5].map((sequence) => makeEntry(sequence, [...records(7), { message: "a NUL: \0" }]));
+  const batches = entries.map((entry) => ({ entryName: "test", entry, scanned: scan(entry.batch) }));
+  await createTransaction(openTestPool(fixture)).commit({ batches, deadLetters: [] });
+  const client = new Client({ connectionString: fixture.databaseUrl });
   await client.connect();
-  world.stack.defer(() => client.end());
+  fixture.stack.defer(() => client.end());
   assert.deepEqual(await findDisagreements(client, "device-%"), []);
 
   const corruptions = [

@@ -1,10 +1,10 @@
-import type { World } from "./world.ts";
+import type { Fixture } from "./fixture.ts";
 
 /** The counters of every program that answers, by process: a program that starts again begins at 0. */
 export type Counters = ReadonlyMap<number, ReadonlyMap<string, number>>;
 
 /** Asks every server and consumer for its metrics; who does not answer within 2 s is left out. */
-export async function readCounters({ system }: World): Promise<Counters> {
+export async function readCounters({ system }: Fixture): Promise<Counters> {
   const programs = [...system.servers, ...system.consumers];
   const read = await Promise.all(
     programs.map(async ({ pid, addresses }) => [pid, await scrape(addresses.admin ?? "")] as const),

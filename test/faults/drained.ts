@@ -1,14 +1,14 @@
 import { groupName, streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { shardCount, type World } from "./world.ts";
+import { type Fixture, shardCount } from "./fixture.ts";
 
 /** Until no entry is undelivered or unacknowledged in any shard, and no server has one on its way to Redis. */
-export async function drained(world: World, deadlineMs: number): Promise<void> {
+export async function drained(fixture: Fixture, deadlineMs: number): Promise<void> {
   let left: readonly string[] = [];
   await waitFor(
     "the backlog to be stored",
     async () => {
-      left = await backlog(world);
+      left = await backlog(fixture);
       if (left.length > 0) throw new Error(left.join(", "));
       return true;
     },
@@ -20,7 +20,7 @@ export async function drained(world: World, deadlineMs: number): Promise<void> {
  * What is not stored yet, a few words per shard. Told by ids alone, not by Redis's own `lag`, which it does not always
  * know, and not by the code of the system.
  */
-export async function backlog({ redisAdmin }: World): Promise<readonly string[]> {
+export async function backlog({ redisAdmin }: Fixture): Promise<readonly string[]> {
   const left: string[] = [];
   for (let shard = 0; shard < shardCount; shard += 1) {
     const key = streamKey(shard);
@@ -38,7 +38,7 @@ export async function backlog({ redisAdmin }: World): Promise<readonly string[]>
 }
 
 /** Entries that members of the group have and did not acknowledge, by the member's name. */
-export async function pendingByConsumer({ redisAdmin }: World): Promise<ReadonlyMap<string, number>> {
+export async function pendingByConsumer({ redisAdmin }: Fixture): Promise<ReadonlyMap<string, number>> {
   const pending = new Map<string, number>();
   for (let shard = 0; shard < shardCount; shard += 1) {
     const members = ((await redisAdmin.xinfo("CONSUMERS", streamKey(shard), groupName)) as unknown[]).map(

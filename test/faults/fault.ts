@@ -1,13 +1,13 @@
 import type { Random } from "#batch/testing/random.ts";
 import type { Counters } from "./counters.ts";
+import type { Fixture } from "./fixture.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Journal, JournalBatch } from "./journal.ts";
 import type { SecretRecords } from "./secret-record.ts";
-import type { World } from "./world.ts";
 
 /** What a fault has to work with in one run. The fleet is sending, and every device has been acknowledged. */
 export interface Scene {
-  readonly world: World;
+  readonly fixture: Fixture;
   readonly fleet: Fleet;
   readonly random: Random;
   readonly journal: Journal;
@@ -45,7 +45,7 @@ export interface Fault {
   readonly title: string;
   /** How often it runs in the full run. */
   readonly runsFull: number;
-  /** What has to be there before Redis starts; the row then gets a world of its own. */
+  /** What has to be there before Redis starts; the row then gets a fixture of its own. */
   readonly prepare?: () => Promise<Preparation>;
   /** A sentence when this machine cannot have the fault; "" when it can. */
   readonly impossible?: () => string;

@@ -3,11 +3,11 @@ import { availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { Client } from "pg";
 import { findPart } from "#dev/binaries.ts";
 import { projectFolder } from "#dev/folders.ts";
-import type { World } from "./world.ts";
+import type { Fixture } from "./fixture.ts";
 
 /** Where and with what a page was made, a line each. */
 export async function heading(
-  world: World,
+  fixture: Fixture,
   {
     commits,
     command,
@@ -15,11 +15,11 @@ export async function heading(
   }: { readonly commits: readonly string[]; readonly command: string; readonly seed: number },
 ): Promise<readonly string[]> {
   const memory = Math.round(totalmem() / 2 ** 30);
-  const client = new Client({ connectionString: world.postgres.url });
+  const client = new Client({ connectionString: fixture.postgres.url });
   await client.connect();
   const { rows } = await client.query<{ server_version: string }>("show server_version");
   await client.end();
-  const redis = /redis_version:(\S+)/.exec(await world.redisAdmin.info("server"))?.[1];
+  const redis = /redis_version:(\S+)/.exec(await fixture.redisAdmin.info("server"))?.[1];
   const { command: nginx, env } = await findPart("nginx");
   const version = spawnSync(nginx, ["-v"], { encoding: "utf8", env: { ...process.env, ...env } }).stderr;
   return [

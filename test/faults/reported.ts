@@ -1,5 +1,5 @@
 import { Client } from "pg";
-import type { World } from "./world.ts";
+import type { Fixture } from "./fixture.ts";
 
 export interface Reported {
   /** `device session sequence` of every batch that an incident names as lost. */
@@ -16,15 +16,15 @@ interface LostRange {
 }
 
 /** Gives what the incidents say that came after this call. */
-export async function reportedSince(world: World): Promise<() => Promise<Reported>> {
+export async function reportedSince(fixture: Fixture): Promise<() => Promise<Reported>> {
   const [{ id: since } = { id: "0" }] = await query<{ id: string }>(
-    world,
+    fixture,
     "select coalesce(max(id), 0) as id from incidents where id > $1",
     "0",
   );
   return async () => {
     const rows = await query<{ kind: string; batches: LostRange[] | null }>(
-      world,
+      fixture,
       "select kind, details->'batches' as batches from incidents where id > $1",
       since,
     );
@@ -38,16 +38,16 @@ export async function reportedSince(world: World): Promise<() => Promise<Reporte
 }
 
 /** How many entries PostgreSQL remembers of each shard. */
-export async function positions(world: World): Promise<readonly number[]> {
+export async function positions(fixture: Fixture): Promise<readonly number[]> {
   const rows = await query<{ added: number }>(
-    world,
+    fixture,
     "select entries_added::int as added from stream_positions where shard >= $1 order by shard",
     "0",
   );
   return rows.map(({ added }) => added);
 }
 
-async function query<T extends object>({ postgres }: World, text: string, value: string): Promise<T[]> {
+async function query<T extends object>({ postgres }: Fixture, text: string, value: string): Promise<T[]> {
   const client = new Client({ connectionString: postgres.url });
   await client.connect();
   try {

@@ -1,6 +1,6 @@
 import type { Fault, Pace } from "./fault.ts";
+import { Fixture } from "./fixture.ts";
 import { isClean, type RunResult, runOnce } from "./run.ts";
-import { World } from "./world.ts";
 
 /** A run whose system did not come back, so that nothing could be judged. */
 export interface FailedRun {
@@ -25,43 +25,43 @@ export interface RowOptions {
 /** A void run is made again, at most so often per row. */
 const voidsMax = (runs: number) => 3 + runs;
 
-/** One world serves many rows; one in which a run failed is given up for a new one. */
+/** One fixture serves many rows; one in which a run failed is given up for a new one. */
 export class Worlds {
-  #world: World | undefined;
+  #fixture: Fixture | undefined;
   #worldRuns = 0;
 
-  async current(): Promise<World> {
+  async current(): Promise<Fixture> {
     // Now and then a new one, so that it does not matter how much the last ones left.
     if (this.#worldRuns++ >= 100) await this.giveUp();
-    this.#world ??= await World.start();
-    return this.#world;
+    this.#fixture ??= await Fixture.start();
+    return this.#fixture;
   }
 
   async giveUp(): Promise<void> {
-    const world = this.#world;
-    this.#world = undefined;
+    const fixture = this.#fixture;
+    this.#fixture = undefined;
     this.#worldRuns = 0;
-    await world?.[Symbol.asyncDispose]();
+    await fixture?.[Symbol.asyncDispose]();
   }
 }
 
 /** Runs one row until it has so many runs that were not void. */
 export async function runRow(worlds: Worlds, fault: Fault, options: RowOptions): Promise<void> {
   await using own = await fault.prepare?.();
-  const ownWorlds = own && (await World.start(own));
+  const ownFixtures = own && (await Fixture.start(own));
   try {
     let voids = 0;
     for (let run = 0; run < options.runs; run += 1) {
       if (options.isDone(run)) continue;
-      const world = ownWorlds ?? (await worlds.current());
-      const result = await attempt(world, fault, {
+      const fixture = ownFixtures ?? (await worlds.current());
+      const result = await attempt(fixture, fault, {
         ...options,
         run,
         seed: seedOf(options.seed, fault, run, voids),
       });
       options.onRun(result);
       if ("failure" in result || !isClean(result)) {
-        if (ownWorlds) return;
+        if (ownFixtures) return;
         await worlds.giveUp();
       } else if (result.evidence === "") {
         voids += 1;
@@ -70,17 +70,17 @@ export async function runRow(worlds: Worlds, fault: Fault, options: RowOptions):
       }
     }
   } finally {
-    await ownWorlds?.[Symbol.asyncDispose]();
+    await ownFixtures?.[Symbol.asyncDispose]();
   }
 }
 
 async function attempt(
-  world: World,
+  fixture: Fixture,
   fault: Fault,
   options: { readonly run: number; readonly seed: number; readonly pace: Pace },
 ): Promise<AnyRun> {
   try {
-    return await runOnce(world, fault, options);
+    return await runOnce(fixture, fault, options);
   } catch (error) {
     const { message, cause } = error as Error;
     const failure = cause instanceof Error ? `${message}: ${cause.message}` : message;

@@ -3,11 +3,11 @@ import { Random } from "#batch/testing/random.ts";
 import { readCounters } from "./counters.ts";
 import { drained } from "./drained.ts";
 import type { Evidence, Fault, Pace, Scene } from "./fault.ts";
+import type { Fixture } from "./fixture.ts";
 import { Fleet } from "./fleet.ts";
 import { Journal, type JournalBatch } from "./journal.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { SecretRecords } from "./secret-record.ts";
-import type { World } from "./world.ts";
 
 /** How one run of a fault ended. */
 export interface RunResult extends Judgement {
@@ -25,10 +25,10 @@ const drainDeadlineMs = 60_000;
 
 /**
  * One run: fleet on → fault → healed → every device acknowledged again → fleet off → drained → judged. Throws when the
- * system does not come back; the world is then of no use any more.
+ * system does not come back; the fixture is then of no use any more.
  */
 export async function runOnce(
-  world: World,
+  fixture: Fixture,
   fault: Fault,
   options: { readonly run: number; readonly seed: number; readonly pace: Pace },
 ): Promise<RunResult> {
@@ -44,15 +44,15 @@ export async function runOnce(
     seed,
     journal,
     secrets,
-    grpc: world.hops.deviceGrpc.address,
-    http: `http://${world.hops.deviceHttp.address}`,
+    grpc: fixture.hops.deviceGrpc.address,
+    http: `http://${fixture.hops.deviceHttp.address}`,
     clock: fault.clock,
   });
   try {
     await fleet.everyDeviceIsAcknowledged(2);
     await sleep(random.below(200)); // so that the fault meets the system in another state every time
     const scene: Scene = {
-      world,
+      fixture,
       fleet,
       random,
       journal,
@@ -60,7 +60,7 @@ export async function runOnce(
       prefix,
       run,
       lasting: (quick, normal, full = normal) => 1_000 * { quick, normal, full }[pace],
-      before: await readCounters(world),
+      before: await readCounters(fixture),
       expect: (check) => void checks.push(check),
       excuse: (batch) => void (excuses = batch),
     };
@@ -68,18 +68,18 @@ export async function runOnce(
     const healedAt = performance.now();
     await fleet.everyDeviceIsAcknowledged(1);
     await fleet.stop();
-    await drained(world, drainDeadlineMs);
+    await drained(fixture, drainDeadlineMs);
     const recoverySeconds = Math.round(performance.now() - healedAt) / 1000;
-    const after = await readCounters(world);
+    const after = await readCounters(fixture);
     const judged = await judge({
-      databaseUrl: world.postgres.url,
+      databaseUrl: fixture.postgres.url,
       devicePrefix: prefix,
       journal,
       secrets,
-      rowsBefore: world.rowsJudged,
+      rowsBefore: fixture.rowsJudged,
       excuses,
     });
-    world.rowsJudged = judged.rows;
+    fixture.rowsJudged = judged.rows;
     const wrong = await Promise.all(checks.map(async (check) => await check(after)));
     return {
       fault: fault.name,

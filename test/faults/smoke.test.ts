@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { Fixture } from "./fixture.ts";
 import { allRows } from "./rows/all.ts";
 import { isClean, type RunResult, runOnce } from "./run.ts";
-import { World } from "./world.ts";
 
 // The most telling rows of `npm run faults`, once each and quickly. The seed is fixed; which entry a fault meets is not.
 
@@ -22,11 +22,11 @@ const rows = new Set([
   "redis-older-copy",
 ]);
 
-let world: World;
+let fixture: Fixture;
 before(async () => {
-  world = await World.start();
+  fixture = await Fixture.start();
 });
-after(() => world?.[Symbol.asyncDispose]());
+after(() => fixture?.[Symbol.asyncDispose]());
 
 describe("nothing acknowledged is lost, nothing is stored twice:", () => {
   for (const fault of allRows.filter(({ name }) => rows.has(name))) {
@@ -41,7 +41,7 @@ describe("nothing acknowledged is lost, nothing is stored twice:", () => {
 async function untilItBites(name: string): Promise<RunResult> {
   const fault = allRows.find((row) => row.name === name)!;
   for (let run = 0; ; run += 1) {
-    const result = await runOnce(world, fault, { run: 0, seed: 20_260_101 + run, pace: "quick" });
+    const result = await runOnce(fixture, fault, { run: 0, seed: 20_260_101 + run, pace: "quick" });
     if (result.evidence !== "" || !isClean(result) || run === 2) return result;
   }
 }

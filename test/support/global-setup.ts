@@ -5,7 +5,7 @@ import { buildPage } from "#dashboard/build.ts";
 import { findPart } from "#dev/binaries.ts";
 import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
-import { ensureReader, roleOf } from "#postgres/reader-role.ts";
+import { ensureReader, parseRole } from "#postgres/reader-role.ts";
 import { asGateway, templateVariable } from "./postgres.ts";
 
 // Node calls these once around the whole run, in the process that starts the test files: one PostgreSQL serves all,
@@ -23,7 +23,7 @@ export async function globalSetup(): Promise<void> {
   ]);
   postgres = running;
   await migrateToLatest(running.url);
-  await ensureReader(running.url, roleOf(asGateway(running.url)));
+  await ensureReader(running.url, parseRole(asGateway(running.url)));
   process.env[templateVariable] = running.url;
 }
 

@@ -20,12 +20,12 @@ export const awayRows: readonly Fault[] = [
     name: "postgres-away",
     title: "PostgreSQL away while devices go on (60 s, full run 10 min)",
     runsFull: 1,
-    async inject({ world, lasting, journal, before }) {
+    async inject({ fixture, lasting, journal, before }) {
       const acknowledged = journal.acknowledgedCount;
-      await world.postgres.stop();
+      await fixture.postgres.stop();
       await sleep(lasting(6, 60, 600));
       const meanwhile = journal.acknowledgedCount - acknowledged;
-      await world.revivePostgres();
+      await fixture.revivePostgres();
       return (after) => {
         const retries = growth(before, after, "fleetlog_flush_retries_total");
         return meanwhile > 0 && retries > 0
@@ -38,15 +38,15 @@ export const awayRows: readonly Fault[] = [
     name: "redis-full",
     title: "Redis out of memory",
     runsFull: 10,
-    async inject({ world, lasting, fleet }) {
+    async inject({ fixture, lasting, fleet }) {
       const full = () => fleet.tally.later.get(8) ?? 0;
       const before = full();
-      await world.redisAdmin.config("SET", "maxmemory", "1mb");
+      await fixture.redisAdmin.config("SET", "maxmemory", "1mb");
       await waitFor("refusals", () => full() > before);
       await sleep(lasting(0.5, 4));
       // Draining goes on without memory: only appends are refused.
-      await waitFor("the backlog to drain", async () => (await backlog(world)).length === 0);
-      await world.redisAdmin.config("SET", "maxmemory", "1gb");
+      await waitFor("the backlog to drain", async () => (await backlog(fixture)).length === 0);
+      await fixture.redisAdmin.config("SET", "maxmemory", "1gb");
       return () => words(full() - before, "batches refused as RESOURCE_EXHAUSTED");
     },
   },
@@ -84,7 +84,7 @@ export const awayRows: readonly Fault[] = [
         [
           "-f",
           "-p",
-          String(scene.world.redis.pid),
+          String(scene.fixture.redis.pid),
           "-o",
           "/dev/null",
           "-e",
@@ -98,10 +98,10 @@ export const awayRows: readonly Fault[] = [
 ];
 
 /** Redis cannot keep what it acknowledges, so it has to end rather than go on. */
-async function redisEndsByItself({ world, fleet }: Scene, heal: () => unknown): Promise<Evidence> {
-  const exit = await withDeadline("Redis to end", 20_000, world.redis.child.exited);
+async function redisEndsByItself({ fixture, fleet }: Scene, heal: () => unknown): Promise<Evidence> {
+  const exit = await withDeadline("Redis to end", 20_000, fixture.redis.child.exited);
   await heal();
-  await world.reviveRedis();
+  await fixture.reviveRedis();
   return () => {
     const refused = fleet.tally.later.get(14) ?? 0;
     return exit.code === 0

@@ -24,11 +24,11 @@ export const clockRows: readonly Fault[] = [
     name: "clock-consumer-ahead",
     title: "A consumer 1,000 days ahead that keeps records for one: removes none",
     runsFull: 2,
-    async inject({ world, random }) {
-      const consumer = random.pick(world.system.consumers);
-      const rounds = () => query(world.postgres.url, "select count(*)::int as n from retention_clock");
+    async inject({ fixture, random }) {
+      const consumer = random.pick(fixture.system.consumers);
+      const rounds = () => query(fixture.postgres.url, "select count(*)::int as n from retention_clock");
       await query(
-        world.postgres.url,
+        fixture.postgres.url,
         "with gone as (delete from retention_clock returning 1) select count(*)::int as n from gone",
       );
       await consumer.stop();
@@ -48,8 +48,8 @@ export const clockRows: readonly Fault[] = [
   },
 ];
 
-async function serverElsewhen({ world, random }: Scene, seconds: number) {
-  const server = random.pick(world.system.servers);
+async function serverElsewhen({ fixture, random }: Scene, seconds: number) {
+  const server = random.pick(fixture.system.servers);
   const { admin } = server.addresses;
   await server.stop();
   server.env = shiftedClock(seconds);
@@ -60,7 +60,7 @@ async function serverElsewhen({ world, random }: Scene, seconds: number) {
       .catch(() => "");
     return /this server's clock is [^,]*/.exec(text)?.[0];
   });
-  const stored = () => query(world.postgres.url, "select count(*)::int as n from batches");
+  const stored = () => query(fixture.postgres.url, "select count(*)::int as n from batches");
   const before = await stored();
   await waitFor("the fleet to go on", async () => (await stored()) > before, 60_000);
   await server.stop();

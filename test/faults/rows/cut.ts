@@ -1,7 +1,7 @@
 import { waitFor } from "#test/support/wait-for.ts";
 import { type Fault, words } from "../fault.ts";
+import type { Hops } from "../fixture.ts";
 import type { Hop, Link } from "../hop.ts";
-import type { Hops } from "../world.ts";
 
 // Each exchange cut after each of its bytes: run 0 cuts after bytes 0, 1, 2, …, the next run goes on where it ended, so
 // that the full run has been through them all. A cut counts the bytes of both directions, from the beginning of the
@@ -60,13 +60,13 @@ export const cutRows: readonly Fault[] = exchanges.map(({ name, title, hops, beg
   name: `cut-${name}`,
   title: `${title}: cut after byte N, ${cutsPerRun} N per run`,
   runsFull: Math.ceil(bytes / cutsPerRun),
-  async inject({ world, run, lasting }) {
+  async inject({ fixture, run, lasting }) {
     let next = run * cutsPerRun;
     const end = next + cutsPerRun;
     let cuts = 0;
     const left = new WeakMap<Link, number>();
     const known = new WeakSet<Link>();
-    for (const hop of hops(world.hops)) {
+    for (const hop of hops(fixture.hops)) {
       let wholeExchanges = 1;
       hop.tamper(async ({ link, direction, bytes, pass }) => {
         const isNew = !known.has(link);
@@ -88,11 +88,11 @@ export const cutRows: readonly Fault[] = exchanges.map(({ name, title, hops, beg
         link.cut();
       });
     }
-    if (beginsWith === undefined) for (const hop of hops(world.hops)) hop.cutAll();
+    if (beginsWith === undefined) for (const hop of hops(fixture.hops)) hop.cutAll();
     await waitFor(`${cutsPerRun} cuts`, () => cuts >= cutsPerRun, lasting(30, 60)).catch((error: Error) => {
       if (cuts < cutsPerRun / 2) throw error; // the rest of them may wait for an exchange that does not come
     });
-    for (const hop of hops(world.hops)) hop.tamper(undefined);
+    for (const hop of hops(fixture.hops)) hop.tamper(undefined);
     return () => words(cuts, `cuts, after byte ${run * cutsPerRun} and on`);
   },
 }));

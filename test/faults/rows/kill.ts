@@ -5,9 +5,9 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { growth } from "../counters.ts";
 import { pendingByConsumer } from "../drained.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
+import type { Fixture } from "../fixture.ts";
 import type { Piece } from "../hop.ts";
 import { childrenOf } from "../processes.ts";
-import type { World } from "../world.ts";
 
 // SIGKILL: of a part as a whole, and of a consumer at the three moments that matter. What ends is started again, as a
 // supervisor would; Nginx and PostgreSQL replace a worker or a backend themselves.
@@ -17,8 +17,8 @@ export const killRows: readonly Fault[] = [
     name: "kill-server",
     title: "SIGKILL of an ingest server",
     runsFull: 100,
-    async inject({ world, random, fleet }) {
-      const server = random.pick(world.system.servers);
+    async inject({ fixture, random, fleet }) {
+      const server = random.pick(fixture.system.servers);
       const { broken } = fleet.tally;
       await server.kill();
       await server.start();
@@ -29,11 +29,11 @@ export const killRows: readonly Fault[] = [
     name: "kill-consumer",
     title: "SIGKILL of a consumer",
     runsFull: 100,
-    async inject({ world, random }) {
-      const index = random.below(world.system.consumers.length);
-      await world.system.consumers[index]!.kill();
-      const evidence = await leftBehind(world, index);
-      await world.system.consumers[index]!.start();
+    async inject({ fixture, random }) {
+      const index = random.below(fixture.system.consumers.length);
+      await fixture.system.consumers[index]!.kill();
+      const evidence = await leftBehind(fixture, index);
+      await fixture.system.consumers[index]!.start();
       return evidence;
     },
   },
@@ -78,9 +78,9 @@ export const killRows: readonly Fault[] = [
     name: "kill-redis",
     title: "SIGKILL of Redis",
     runsFull: 100,
-    async inject({ world, fleet }) {
-      world.redis.child.kill();
-      await world.reviveRedis();
+    async inject({ fixture, fleet }) {
+      fixture.redis.child.kill();
+      await fixture.reviveRedis();
       return () => words(fleet.tally.later.get(14) ?? 0, "batches refused as UNAVAILABLE");
     },
   },
@@ -88,8 +88,8 @@ export const killRows: readonly Fault[] = [
     name: "kill-backend",
     title: "SIGKILL of a PostgreSQL backend",
     runsFull: 100,
-    async inject({ world, before }) {
-      const client = new Client({ connectionString: world.postgres.url });
+    async inject({ fixture, before }) {
+      const client = new Client({ connectionString: fixture.postgres.url });
       client.on("error", () => {}); // PostgreSQL ends every session when a backend dies
       await client.connect();
       const pid = await waitFor("a flush", async () => {
@@ -107,9 +107,9 @@ export const killRows: readonly Fault[] = [
     name: "kill-postgres",
     title: "SIGKILL of the postmaster",
     runsFull: 100,
-    async inject({ world, before }) {
-      world.postgres.child.kill();
-      await world.revivePostgres();
+    async inject({ fixture, before }) {
+      fixture.postgres.child.kill();
+      await fixture.revivePostgres();
       return (after) => words(growth(before, after, "fleetlog_flush_retries_total"), "flushes tried again");
     },
   },
@@ -117,13 +117,13 @@ export const killRows: readonly Fault[] = [
     name: "kill-nginx-worker",
     title: "SIGKILL of an Nginx worker",
     runsFull: 100,
-    async inject({ world, random, fleet }) {
+    async inject({ fixture, random, fleet }) {
       const { broken } = fleet.tally;
-      const workers = childrenOf(world.system.nginx.pid);
+      const workers = childrenOf(fixture.system.nginx.pid);
       const victim = random.pick(workers);
       process.kill(victim, "SIGKILL");
       await waitFor("a new worker", () => {
-        const now = childrenOf(world.system.nginx.pid);
+        const now = childrenOf(fixture.system.nginx.pid);
         return !now.includes(victim) && now.length === workers.length;
       });
       return () => words(fleet.tally.broken - broken, "streams and calls broken");
@@ -132,21 +132,21 @@ export const killRows: readonly Fault[] = [
 ];
 
 /** What a consumer that was killed had read and not acknowledged; call before it starts again. */
-async function leftBehind(world: World, index: number): Promise<Evidence> {
-  const pending = await pendingByConsumer(world);
-  const name = index === 0 ? "consumer-1" : `${hostname()}-${world.system.consumers[index]!.pid}`;
+async function leftBehind(fixture: Fixture, index: number): Promise<Evidence> {
+  const pending = await pendingByConsumer(fixture);
+  const name = index === 0 ? "consumer-1" : `${hostname()}-${fixture.system.consumers[index]!.pid}`;
   return () => words(pending.get(name) ?? 0, "entries read and not acknowledged");
 }
 
 /** Kills the consumer whose traffic first meets the condition; the piece that did it goes no further. */
 async function killConsumerWhen(
-  { world, random }: Scene,
+  { fixture, random }: Scene,
   hops: "consumersPostgres" | "consumersRedis",
   isMoment: (piece: Piece, kill: () => Promise<void>) => Promise<boolean>,
 ): Promise<Evidence> {
-  const index = random.below(world.system.consumers.length);
-  const consumer = world.system.consumers[index]!;
-  const hop = world.hops[hops][index]!;
+  const index = random.below(fixture.system.consumers.length);
+  const consumer = fixture.system.consumers[index]!;
+  const hop = fixture.hops[hops][index]!;
   const killed = Promise.withResolvers<void>();
   let isOver = false;
   hop.tamper(async (piece) => {
@@ -161,7 +161,7 @@ async function killConsumerWhen(
   await withDeadline("the moment to kill", 10_000, killed.promise);
   hop.cutAll();
   hop.tamper(undefined);
-  const evidence = await leftBehind(world, index);
+  const evidence = await leftBehind(fixture, index);
   await consumer.start();
   return evidence;
 }

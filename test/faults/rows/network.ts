@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { waitFor } from "#test/support/wait-for.ts";
 import { growth } from "../counters.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
+import type { Hops } from "../fixture.ts";
 import type { Filter, Hop } from "../hop.ts";
-import type { Hops } from "../world.ts";
 
 // Every way between two parts, disturbed in every way, and the three answers whose loss leaves both sides with a
 // different opinion of what happened.
@@ -26,11 +26,11 @@ export const networkRows: readonly Fault[] = ways.flatMap(({ name, title, hops }
     name: `reset-${name}`,
     title: `${title}: connections reset, again and again`,
     runsFull: 10,
-    async inject({ world, random, lasting }: Scene): Promise<Evidence> {
+    async inject({ fixture, random, lasting }: Scene): Promise<Evidence> {
       const until = performance.now() + lasting(1, 4);
       let cut = 0;
       while (performance.now() < until) {
-        for (const hop of hops(world.hops)) cut += hop.cutAll();
+        for (const hop of hops(fixture.hops)) cut += hop.cutAll();
         await sleep(100 + random.below(300));
       }
       return () => words(cut, "connections reset");
@@ -43,7 +43,7 @@ export const networkRows: readonly Fault[] = ways.flatMap(({ name, title, hops }
     inject: (scene: Scene) => {
       const over = Promise.withResolvers<void>();
       return tampered(
-        hops(scene.world.hops),
+        hops(scene.fixture.hops),
         scene.lasting(3, 6, 12),
         over.resolve,
         async ({ pass, bytes }) => {
@@ -59,7 +59,7 @@ export const networkRows: readonly Fault[] = ways.flatMap(({ name, title, hops }
     runsFull: 10,
     inject: (scene: Scene) =>
       tampered(
-        hops(scene.world.hops),
+        hops(scene.fixture.hops),
         scene.lasting(2, 5),
         () => undefined,
         async ({ pass, bytes }) => {
@@ -74,7 +74,7 @@ export const networkRows: readonly Fault[] = ways.flatMap(({ name, title, hops }
     runsFull: 10,
     inject: (scene: Scene) =>
       tampered(
-        hops(scene.world.hops),
+        hops(scene.fixture.hops),
         scene.lasting(2, 5),
         () => undefined,
         async ({ pass, bytes }) => {
@@ -95,22 +95,23 @@ export const lostAnswerRows: readonly Fault[] = [
     title: "The answer to COMMIT lost",
     runsFull: 25,
     inject: (scene) =>
-      loseAnswers(scene, scene.world.hops.consumersPostgres, (bytes) => bytes.includes("commit\0")),
+      loseAnswers(scene, scene.fixture.hops.consumersPostgres, (bytes) => bytes.includes("commit\0")),
   },
   {
     name: "lost-xadd-reply",
     title: "The answer to XADD lost",
     runsFull: 25,
-    inject: (scene) => loseAnswers(scene, [scene.world.hops.serversRedis], (bytes) => bytes.includes("xadd")),
+    inject: (scene) =>
+      loseAnswers(scene, [scene.fixture.hops.serversRedis], (bytes) => bytes.includes("xadd")),
   },
   {
     name: "lost-ack",
     title: "The acknowledgement to the device lost",
     runsFull: 25,
-    inject: ({ world, ...scene }) =>
+    inject: ({ fixture, ...scene }) =>
       loseAnswers(
-        { world, ...scene },
-        [world.hops.deviceGrpc, world.hops.deviceHttp],
+        { fixture, ...scene },
+        [fixture.hops.deviceGrpc, fixture.hops.deviceHttp],
         (bytes) => bytes.length > 150,
       ),
   },

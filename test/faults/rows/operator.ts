@@ -2,9 +2,9 @@ import { Client } from "pg";
 import { groupName, streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
+import { type Fixture, shardCount } from "../fixture.ts";
 import { Fleet } from "../fleet.ts";
 import { signalAll } from "../processes.ts";
-import { shardCount, type World } from "../world.ts";
 
 // What a hand in Redis can do: entries that no server wrote, groups destroyed, everything flushed, settings with which
 // an acknowledged batch could be lost.
@@ -28,14 +28,14 @@ export const operatorRows: readonly Fault[] = [
     title: "Entries that are no batches, written straight into the stream",
     runsFull: 5,
     async inject(scene) {
-      const { world, random } = scene;
+      const { fixture, random } = scene;
       const names: string[] = [];
       for (const fields of poisons(scene)) {
         const key = streamKey(random.below(shardCount));
-        names.push(`${key}/${await world.redisAdmin.xadd(key, "*", ...fields)}`);
+        names.push(`${key}/${await fixture.redisAdmin.xadd(key, "*", ...fields)}`);
       }
       const letters = () =>
-        query(world, "select count(*)::int as n from dead_letters where entry = any($1)", names);
+        query(fixture, "select count(*)::int as n from dead_letters where entry = any($1)", names);
       scene.expect(async () => {
         const kept = await letters();
         return kept === names.length ? "" : `${names.length} poisonous entries, ${kept} in dead_letters`;
@@ -68,14 +68,14 @@ export const operatorRows: readonly Fault[] = [
     title: "FLUSHALL, with devices that keep every batch until it is committed: nothing of theirs is lost",
     runsFull: 5,
     async inject(scene) {
-      const { world, prefix, journal, secrets, random } = scene;
+      const { fixture, prefix, journal, secrets, random } = scene;
       const keeping = `${prefix}keeping.`;
       const keepers = new Fleet({
         prefix: keeping,
         seed: random.below(2 ** 31),
         journal,
         secrets,
-        grpc: world.hops.deviceGrpc.address,
+        grpc: fixture.hops.deviceGrpc.address,
         http: "",
         keepUntil: "committed",
       });
@@ -110,13 +110,13 @@ export const operatorRows: readonly Fault[] = [
     name: "unsafe-setting",
     title: "Redis set so that it could lose what it acknowledged: not ready, and says which",
     runsFull: unsafeSettings.length,
-    async inject({ world, fleet, run }) {
+    async inject({ fixture, fleet, run }) {
       const [name, safe, unsafe] = unsafeSettings[run % unsafeSettings.length]!;
       const refused = () => fleet.tally.later.get(14) ?? 0;
       const before = refused();
-      await world.redisAdmin.config("SET", name, unsafe);
+      await fixture.redisAdmin.config("SET", name, unsafe);
       try {
-        for (const { addresses } of world.system.servers) {
+        for (const { addresses } of fixture.system.servers) {
           await waitFor(`a server to name ${name}`, async () => {
             const response = await fetch(`http://${addresses.admin}/readyz`);
             return response.status === 503 && (await response.text()).includes(`${name} is "${unsafe}"`);
@@ -124,7 +124,7 @@ export const operatorRows: readonly Fault[] = [
         }
         await waitFor("refusals", () => refused() > before);
       } finally {
-        await world.redisAdmin.config("SET", name, safe);
+        await fixture.redisAdmin.config("SET", name, safe);
       }
       return () => words(refused() - before, `batches refused while ${name} was "${unsafe}"`);
     },
@@ -132,15 +132,15 @@ export const operatorRows: readonly Fault[] = [
 ];
 
 /** Takes the groups, or all there is, from Redis; the incidents that tell of it are the evidence. */
-async function loseStreams(scene: Scene, lose: (world: World) => Promise<void>): Promise<Evidence> {
-  const { world } = scene;
+async function loseStreams(scene: Scene, lose: (fixture: Fixture) => Promise<void>): Promise<Evidence> {
+  const { fixture } = scene;
   const reported = () =>
-    query(world, "select count(*)::int as n from incidents where kind = any($1)", [
+    query(fixture, "select count(*)::int as n from incidents where kind = any($1)", [
       "group_lost",
       "stream_lost",
     ]);
   const before = await reported();
-  await lose(world);
+  await lose(fixture);
   const enough = async () => (await reported()) >= before + shardCount;
   const isReported = await waitFor("an incident for each shard", enough, 20_000).catch(() => false);
   const incidents = (await reported()) - before;
@@ -181,7 +181,7 @@ function poisons({ prefix, random }: Scene): readonly (readonly (string | Buffer
   ];
 }
 
-async function query({ postgres }: World, text: string, value: readonly string[]): Promise<number> {
+async function query({ postgres }: Fixture, text: string, value: readonly string[]): Promise<number> {
   const client = new Client({ connectionString: postgres.url });
   await client.connect();
   try {

@@ -9,10 +9,10 @@ export const proxyAndRestartRows: readonly Fault[] = [
     name: "nginx-reload",
     title: "Nginx reloaded 20 times",
     runsFull: 10,
-    async inject({ world, fleet, random }) {
+    async inject({ fixture, fleet, random }) {
       const { broken } = fleet.tally;
       for (let reload = 0; reload < 20; reload += 1) {
-        await world.reloadNginx();
+        await fixture.reloadNginx();
         await sleep(50 + random.below(150));
       }
       await sleep(1_200); // until the last old workers have let go of their streams
@@ -41,18 +41,18 @@ export const proxyAndRestartRows: readonly Fault[] = [
     name: "rolling-restart",
     title: "SIGTERM and restart of every process, one after the other",
     runsFull: 10,
-    async inject({ world, fleet }) {
-      const { servers, consumers, gateway } = world.system;
+    async inject({ fixture, fleet }) {
+      const { servers, consumers, gateway } = fixture.system;
       const programs = [...servers, ...consumers, gateway];
       for (const program of programs) {
         await program.stop();
         await program.start();
       }
-      await world.redis.stop();
-      await world.reviveRedis();
-      await world.postgres.stop();
-      await world.revivePostgres();
-      await world.reloadNginx();
+      await fixture.redis.stop();
+      await fixture.reviveRedis();
+      await fixture.postgres.stop();
+      await fixture.revivePostgres();
+      await fixture.reloadNginx();
       const { broken, later } = fleet.tally;
       return () =>
         words(broken + (later.get(14) ?? 0), `interruptions felt, ${programs.length + 2} restarts`);
@@ -62,14 +62,14 @@ export const proxyAndRestartRows: readonly Fault[] = [
 
 /** Runs a second fleet, whose devices rest between their batches, while Nginx has other settings. */
 async function withNginx(
-  { world, prefix, journal, secrets, random, lasting }: Scene,
+  { fixture, prefix, journal, secrets, random, lasting }: Scene,
   edit: (configuration: string) => string,
   { restMs }: { readonly restMs: number },
 ): Promise<Evidence> {
   let original = "";
-  await world.reloadNginx((text) => edit((original = text)));
+  await fixture.reloadNginx((text) => edit((original = text)));
   await sleep(1_200); // the old workers are gone, and with them the old settings
-  const { deviceGrpc, deviceHttp } = world.hops;
+  const { deviceGrpc, deviceHttp } = fixture.hops;
   const opened = () => deviceGrpc.opened + deviceHttp.opened;
   const openedBefore = opened();
   const resting = new Fleet({
@@ -87,7 +87,7 @@ async function withNginx(
     await resting.stop();
   } finally {
     resting.abandon();
-    await world.reloadNginx(() => original);
+    await fixture.reloadNginx(() => original);
   }
   const again = opened() - openedBefore - devices;
   return () => words(again, "connections opened again");

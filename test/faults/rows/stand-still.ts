@@ -33,9 +33,10 @@ export const standStillRows: readonly Fault[] = (Object.keys(titles) as Part[]).
 ]);
 
 async function standStill(scene: Scene, part: Part, forMs: number, isLong: boolean) {
-  const { world, journal, before } = scene;
+  const { fixture, journal, before } = scene;
   const pids = pidsOf(scene, part);
-  const pending = () => pendingByConsumer(world).then((all) => [...all.values()].reduce((a, b) => a + b, 0));
+  const pending = () =>
+    pendingByConsumer(fixture).then((all) => [...all.values()].reduce((a, b) => a + b, 0));
   let waiting = 0;
   signalAll(pids, "SIGSTOP");
   try {
@@ -56,13 +57,13 @@ async function standStill(scene: Scene, part: Part, forMs: number, isLong: boole
   };
 }
 
-function pidsOf({ world, random }: Scene, part: Part): readonly number[] {
-  const { servers, consumers, nginx } = world.system;
+function pidsOf({ fixture, random }: Scene, part: Part): readonly number[] {
+  const { servers, consumers, nginx } = fixture.system;
   const pick = {
     server: () => [random.pick(servers).pid],
     consumer: () => [random.pick(consumers).pid],
-    redis: () => [world.redis.pid],
-    postgres: () => treeOf(world.postgres.pid),
+    redis: () => [fixture.redis.pid],
+    postgres: () => treeOf(fixture.postgres.pid),
     "nginx-worker": () => [random.pick(childrenOf(nginx.pid))],
   };
   return pick[part]();

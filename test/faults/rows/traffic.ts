@@ -8,12 +8,12 @@ import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";
 import { unwrapRequest } from "#server/unwrap-request.ts";
 import { encodeEntry } from "#stream/entry.ts";
-import { shardOf, streamKey } from "#stream/keys.ts";
+import { streamKey, toShard } from "#stream/keys.ts";
 import { growth } from "../counters.ts";
 import { openBatch, post, pushUntilTaken, requestOf } from "../devices.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
+import { type Fixture, shardCount } from "../fixture.ts";
 import type { JournalBatch } from "../journal.ts";
-import { shardCount, type World } from "../world.ts";
 
 // Nothing breaks here: it is the devices that behave in ways which the ledger of batches has to see through.
 
@@ -26,7 +26,7 @@ export const trafficRows: readonly Fault[] = [
     title: "Every batch sent 1 to 5 times, in any order, through different servers",
     runsFull: 10,
     async inject(scene) {
-      const { world, random, journal, fleet, before } = scene;
+      const { fixture, random, journal, fleet, before } = scene;
       const parts = partsOf(scene, "repeating");
       const batches = Array.from({ length: 60 }, (_, at) => openBatch(parts, BigInt(at + 1)));
       const copies = random.shuffle(
@@ -34,7 +34,7 @@ export const trafficRows: readonly Fault[] = [
       );
       const lanes = Array.from({ length: 8 }, async () => {
         for (let batch = copies.pop(); batch !== undefined; batch = copies.pop()) {
-          const server = random.pick(world.system.servers).addresses.http;
+          const server = random.pick(fixture.system.servers).addresses.http;
           const signal = AbortSignal.timeout(30_000);
           await pushUntilTaken({ journal, random, tally: fleet.tally, signal }, batch, (request) =>
             post(`http://${server}`, request),
@@ -50,14 +50,14 @@ export const trafficRows: readonly Fault[] = [
     title: "One device on two streams at once, the same batches on both",
     runsFull: 10,
     async inject(scene) {
-      const { world, journal, before } = scene;
+      const { fixture, journal, before } = scene;
       const parts = partsOf(scene, "twice");
       const batches = Array.from({ length: 60 }, (_, at) => openBatch(parts, BigInt(at + 1)));
       const streams = [1, 2].map(async () => {
         using stream = new DeviceStream<JournalBatch>({
           deviceId: parts.deviceId,
           sessionId: "boot-1",
-          address: world.hops.deviceGrpc.address,
+          address: fixture.hops.deviceGrpc.address,
           backoff: { baseMs: 30, capMs: 500 },
           onAcknowledged: ({ note }, ack) => journal.acknowledge(note, ack),
           onRefused: ({ note }, error) => journal.refuse(note, error),
@@ -77,18 +77,18 @@ export const trafficRows: readonly Fault[] = [
     title: "A session id used again with other content: both stored, and reported",
     runsFull: 5,
     async inject(scene) {
-      const { world, journal, random, fleet } = scene;
+      const { fixture, journal, random, fleet } = scene;
       const parts = partsOf(scene, "reusing");
       const lives = [1, 2].map(() => Array.from({ length: 10 }, (_, at) => openBatch(parts, BigInt(at + 1))));
       for (const batch of lives.flat()) {
         const signal = AbortSignal.timeout(30_000);
         await pushUntilTaken({ journal, random, tally: fleet.tally, signal }, batch, (request) =>
-          post(`http://${world.hops.deviceHttp.address}`, request),
+          post(`http://${fixture.hops.deviceHttp.address}`, request),
         );
       }
       const incidents = () =>
         count(
-          world,
+          fixture,
           "incidents join devices on key = device_key where kind = 'sequence_reused' and device_id",
           parts.deviceId,
         );
@@ -110,15 +110,19 @@ export const trafficRows: readonly Fault[] = [
         BigInt(Date.UTC(2099, 11, 31)) * 1_000n + BigInt(random.below(1_000_000)),
         BigInt(Date.now()) * 1_000n + dayMicros * BigInt(random.below(800) - 400),
       ]),
-    async inject({ world, prefix, lasting }) {
+    async inject({ fixture, prefix, lasting }) {
       await sleep(lasting(1, 3));
       return async () => {
         const early = await count(
-          world,
+          fixture,
           "logs where extract(year from time) = 1970 and device_id ^@",
           prefix,
         );
-        const late = await count(world, "logs where extract(year from time) = 2099 and device_id ^@", prefix);
+        const late = await count(
+          fixture,
+          "logs where extract(year from time) = 2099 and device_id ^@",
+          prefix,
+        );
         return early > 0 && late > 0 ? `${early} records of 1970, ${late} of 2099` : "";
       };
     },
@@ -128,7 +132,7 @@ export const trafficRows: readonly Fault[] = [
     title: "The day changes between a batch and its retry; a partition comes late",
     runsFull: 5,
     async inject(scene) {
-      const { world, journal, random, run, before } = scene;
+      const { fixture, journal, random, run, before } = scene;
       const parts = partsOf(scene, "midnight");
       // Another pair of days per run: one that has its partition, and one whose records wait in records_default.
       const farDay = 40 + 3 * run + random.below(3);
@@ -137,14 +141,14 @@ export const trafficRows: readonly Fault[] = [
       );
       const batches = Array.from({ length: 40 }, (_, at) => openBatch(parts, BigInt(at + 1)));
       const append = async (batch: JournalBatch, receivedAtMicros: bigint) => {
-        await appendRaw(world, batch, Number(receivedAtMicros));
+        await appendRaw(fixture, batch, Number(receivedAtMicros));
         // Redis has answered: that is what a device is told.
         const bad = batch.records.flatMap(({ isBad }, index) => (isBad ? [index] : []));
         if (bad.length === 0) journal.acknowledge(batch, { accepted: batch.records.length, rejections: [] });
       };
       for (const batch of batches)
         await append(batch, random.pick(midnights) - BigInt(1 + random.below(1_000)));
-      const makeLatePartition = createLatePartitions(world, Number(midnights[1]! / 1_000n));
+      const makeLatePartition = createLatePartitions(fixture, Number(midnights[1]! / 1_000n));
       for (const batch of batches) await append(batch, random.pick(midnights) + BigInt(random.below(1_000)));
       const created = await makeLatePartition;
       return (after) => {
@@ -180,17 +184,17 @@ function came(before: Scene["before"]): Evidence {
 
 /** Appends a batch as a server would at another time of day. */
 async function appendRaw(
-  { redisAdmin }: World,
+  { redisAdmin }: Fixture,
   batch: JournalBatch,
   receivedAtMicros: number,
 ): Promise<void> {
   const bytes = unwrapRequest(requestOf(batch));
   const entry = { ...batch, receivedAtMicros, digest: digest(scan(bytes)), batch: bytes };
-  await redisAdmin.xadd(streamKey(shardOf(batch.deviceId, shardCount)), "*", ...encodeEntry(entry));
+  await redisAdmin.xadd(streamKey(toShard(batch.deviceId, shardCount)), "*", ...encodeEntry(entry));
 }
 
 /** What a consumer does every hour, as if that hour had come; returns how many partitions it made. */
-async function createLatePartitions({ postgres }: World, nowMs: number): Promise<number> {
+async function createLatePartitions({ postgres }: Fixture, nowMs: number): Promise<number> {
   await sleep(150);
   const pool = createPool(
     {
@@ -212,7 +216,7 @@ async function createLatePartitions({ postgres }: World, nowMs: number): Promise
 }
 
 /** How many rows `select count(*) from <what> = <value>` finds; `what` may end with another operator. */
-async function count({ postgres }: World, what: string, value: string): Promise<number> {
+async function count({ postgres }: Fixture, what: string, value: string): Promise<number> {
   const client = new Client({ connectionString: postgres.url });
   await client.connect();
   try {

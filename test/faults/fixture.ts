@@ -48,7 +48,7 @@ export interface Hops {
  * The system under test: real PostgreSQL, Redis and Nginx, two ingest servers, two consumers and the gateway, in a
  * folder and on ports of their own. What was killed is started again by `revive…`, on the data that it left.
  */
-export class World {
+export class Fixture {
   readonly folder: string;
   readonly system: RunningSystem;
   readonly hops: Hops;
@@ -63,7 +63,7 @@ export class World {
   static async start({
     redisSettings,
     serverEnv,
-  }: Omit<Preparation, keyof AsyncDisposable> = {}): Promise<World> {
+  }: Omit<Preparation, keyof AsyncDisposable> = {}): Promise<Fixture> {
     await using started = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "fleetlog-faults-"));
     started.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
@@ -113,7 +113,7 @@ export class World {
       deviceGrpc: await hop(portOf(system.nginx.grpc)),
       deviceHttp: await hop(portOf(system.nginx.http)),
     };
-    return new World({ folder, system, hops: all, postgres, settings, stack: started.move() });
+    return new Fixture({ folder, system, hops: all, postgres, settings, stack: started.move() });
   }
 
   private constructor(parts: {

@@ -1,4 +1,4 @@
-import { shardOf } from "./keys.ts";
+import { toShard } from "./keys.ts";
 
 /*
  * How far sessions are committed is known to PostgreSQL alone, and wanted by servers, which do not know it. Per shard
@@ -12,41 +12,41 @@ import { shardOf } from "./keys.ts";
  */
 
 /** One session of one device. */
-export interface SessionName {
+export interface SessionKey {
   readonly deviceId: string;
   readonly sessionId: string;
 }
 
 /** All batches of the session up to this one are settled in PostgreSQL; 0: not even the first. */
-export interface SessionProgress extends SessionName {
+export interface SessionProgress extends SessionKey {
   readonly committed: bigint;
   /** How many of them are not stored: they were declared as dropped, by whoever spoke for the device. */
   readonly droppedCount: bigint;
 }
 
 /** First and last sequence, both included, decimal. */
-export type Range = readonly [first: string, last: string];
+export type SequenceRangeText = readonly [first: string, last: string];
 
 /** Everything that is known of a session, at most the lowest 1,000 ranges of each kind. */
 export interface SessionRanges extends SessionProgress {
-  readonly received: readonly Range[];
-  readonly dropped: readonly Range[];
+  readonly received: readonly SequenceRangeText[];
+  readonly dropped: readonly SequenceRangeText[];
 }
 
-export interface Question extends SessionName {
+export interface ProgressRequest extends SessionKey {
   /** Whether {@link SessionRanges} are wanted, or just the progress. */
   readonly withRanges: boolean;
 }
 
 export const progressChannel = (shard: number): string => `fleetlog:{${shard}}:progress`;
-export const questionsChannel = (shard: number): string => `fleetlog:{${shard}}:questions`;
+export const requestsChannel = (shard: number): string => `fleetlog:{${shard}}:questions`;
 
 /** What to publish, a channel and its message for each shard that is concerned. */
 export function encodeProgress(
   sessions: readonly (SessionProgress | SessionRanges)[],
   shards: number,
 ): readonly [channel: string, message: string][] {
-  return byShard(sessions, shards).map(([shard, own]) => {
+  return groupByShard(sessions, shards).map(([shard, own]) => {
     const rows = own.map((session) => {
       const { deviceId, sessionId, committed, droppedCount } = session;
       const row: unknown[] = [deviceId, sessionId, committed.toString(), droppedCount.toString()];
@@ -59,7 +59,7 @@ export function encodeProgress(
 
 /** Throws SyntaxError for what is no such message. */
 export function decodeProgress(message: string): readonly (SessionProgress | SessionRanges)[] {
-  return rowsOf(message).map(([deviceId, sessionId, committed, droppedCount, received, dropped]) => {
+  return parseRows(message).map(([deviceId, sessionId, committed, droppedCount, received, dropped]) => {
     const progress = {
       deviceId: String(deviceId),
       sessionId: String(sessionId),
@@ -67,23 +67,27 @@ export function decodeProgress(message: string): readonly (SessionProgress | Ses
       droppedCount: BigInt(String(droppedCount)),
     };
     if (!Array.isArray(received) || !Array.isArray(dropped)) return progress;
-    return { ...progress, received: received as Range[], dropped: dropped as Range[] };
+    return {
+      ...progress,
+      received: received as SequenceRangeText[],
+      dropped: dropped as SequenceRangeText[],
+    };
   });
 }
 
-export function encodeQuestions(
-  questions: readonly Question[],
+export function encodeRequests(
+  questions: readonly ProgressRequest[],
   shards: number,
 ): readonly [channel: string, message: string][] {
-  return byShard(questions, shards).map(([shard, own]) => {
+  return groupByShard(questions, shards).map(([shard, own]) => {
     const rows = own.map(({ deviceId, sessionId, withRanges }) => [deviceId, sessionId, withRanges]);
-    return [questionsChannel(shard), JSON.stringify(rows)];
+    return [requestsChannel(shard), JSON.stringify(rows)];
   });
 }
 
 /** Throws SyntaxError for what is no such message. */
-export function decodeQuestions(message: string): readonly Question[] {
-  return rowsOf(message).map(([deviceId, sessionId, withRanges]) => ({
+export function decodeRequests(message: string): readonly ProgressRequest[] {
+  return parseRows(message).map(([deviceId, sessionId, withRanges]) => ({
     deviceId: String(deviceId),
     sessionId: String(sessionId),
     withRanges: withRanges === true,
@@ -91,15 +95,15 @@ export function decodeQuestions(message: string): readonly Question[] {
 }
 
 /** A session's name as one string, for maps. */
-export function keyOf({ deviceId, sessionId }: SessionName): string {
+export function sessionKeyText({ deviceId, sessionId }: SessionKey): string {
   return `${deviceId} ${sessionId}`;
 }
 
-function byShard<T extends SessionName>(items: readonly T[], shards: number): readonly [number, T[]][] {
-  return [...Map.groupBy(items, ({ deviceId }) => shardOf(deviceId, shards))];
+function groupByShard<T extends SessionKey>(items: readonly T[], shards: number): readonly [number, T[]][] {
+  return [...Map.groupBy(items, ({ deviceId }) => toShard(deviceId, shards))];
 }
 
-function rowsOf(message: string): readonly unknown[][] {
+function parseRows(message: string): readonly unknown[][] {
   const rows: unknown = JSON.parse(message);
   if (Array.isArray(rows) && rows.every((row) => Array.isArray(row) && row.length >= 3)) return rows;
   throw new SyntaxError(`not a list of rows: ${message.slice(0, 100)}`);

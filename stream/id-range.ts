@@ -1,9 +1,9 @@
 import type { Redis } from "ioredis";
-import { millisOf, type RedisTime, timeMs } from "./group-info.ts";
+import { idMilliseconds, type RedisTime, timeMs } from "./group-info.ts";
 import { streamKey } from "./keys.ts";
 
 /** From when to when the entries of a shard are, and how much they take. */
-export interface Stretch {
+export interface IdRange {
   /** The clock of the Redis that holds the shard, by which ids are made: milliseconds since 1970. */
   readonly nowMs: number;
   /** When the first entry that is still there was added; now, when there is none. */
@@ -12,11 +12,11 @@ export interface Stretch {
   readonly bytes: number;
 }
 
-export async function readStretch(redis: Pick<Redis, "eval_ro">, shard: number): Promise<Stretch> {
+export async function readIdRange(redis: Pick<Redis, "eval_ro">, shard: number): Promise<IdRange> {
   const reply = await redis.eval_ro(script, 1, streamKey(shard));
   const [time, firstId, bytes] = reply as [RedisTime, string | null, number];
   const nowMs = timeMs(time);
-  return { nowMs, firstMs: firstId === null ? nowMs : millisOf(firstId), bytes };
+  return { nowMs, firstMs: firstId === null ? nowMs : idMilliseconds(firstId), bytes };
 }
 
 /** An answer ends at its first nil; `false` becomes null. */

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect } from "kysely";
 import { Pool } from "pg";
-import type { Database } from "./tables.ts";
+import type { Database } from "../tables.ts";
 
 /** Typed queries to a database of a test; closed with `await using`. */
 export function openDatabase(url: string): Kysely<Database> {
