@@ -51,7 +51,7 @@ test("stores batches with their records, times to the microsecond, and the count
     duplicateBatches: 0,
     duplicateRecords: 0,
     deadLetters: 0,
-    countedLetters: 0,
+    summarizedDeadLetters: 0,
     droppedBatches: 0n,
   };
   assert.deepEqual(counts, { batches: 2, records: 6, ...none });

@@ -15,7 +15,7 @@ const rows = new Set([
   "lost-commit-reply",
   "lost-xadd-reply",
   "midnight",
-  "poison",
+  "malformed-entries",
   "group-destroyed",
   "flushall-committed",
   "rolling-restart",

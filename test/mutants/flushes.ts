@@ -6,22 +6,22 @@ export const mutantsOfFlushes: readonly Mutant[] = [
     {
       name: "flush-of-any-bytes",
       title: "a flush has no bound of bytes",
-      search: " || this.#draft.bytes + bytes > bytesMax",
+      search: " || this.#pending.bytes + bytes > bytesMax",
       replacement: " || bytes > Math.max(bytes, bytesMax)",
     },
     {
       name: "flush-over-its-records",
       title: "a flush goes off after it passed its bound of records",
-      search: "this.#draft.records + records > recordsMax",
-      replacement: "this.#draft.records > recordsMax",
+      search: "this.#pending.records + records > recordsMax",
+      replacement: "this.#pending.records > recordsMax",
     },
   ]),
   ...caughtBy("consumer/flush/adaptive-limit.test.ts", "consumer/flush/adaptive-limit.ts", [
     {
       name: "flush-not-halved",
       title: "what was too slow is tried again in the same size",
-      search: "weightOf(flush) >> 1",
-      replacement: "weightOf(flush)",
+      search: "flushWeight(flush) >> 1",
+      replacement: "flushWeight(flush)",
     },
     {
       name: "flush-doubled",
@@ -32,9 +32,9 @@ export const mutantsOfFlushes: readonly Mutant[] = [
   ]),
   ...caughtBy("consumer/consume/consumer.test.ts", "consumer/consume/consumer.ts", [
     {
-      name: "in-hand-for-ever",
-      title: "an entry that was acknowledged still counts as in hand",
-      search: "    for (const place of draft.places) this.#inHand.delete(nameOf(place));\n",
+      name: "in-flight-for-ever",
+      title: "an entry that was acknowledged still counts as in flight",
+      search: "    for (const position of flush.positions) this.#inFlight.delete(positionKey(position));\n",
       replacement: "",
     },
   ]),

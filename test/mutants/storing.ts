@@ -106,28 +106,27 @@ export const mutantsOfStoring: readonly Mutant[] = [
     edits: [
       {
         file: "consumer/flush/store-with-retry.ts",
-        search: 'import { setTimeout as sleep } from "node:timers/promises";',
-        replacement:
-          'import { setTimeout as sleep } from "node:timers/promises";\nimport { DatabaseError } from "pg";',
+        search: 'import type { Backoff } from "#lib/backoff.ts";',
+        replacement: 'import { DatabaseError } from "pg";\nimport type { Backoff } from "#lib/backoff.ts";',
       },
       {
         file: "consumer/flush/store-with-retry.ts",
-        search: "  hopeless: (error: unknown) => boolean = never,\n",
-        replacement: "  hopeless: (error: unknown) => boolean = never,\n  failuresMax = 3,\n",
-      },
-      {
-        file: "consumer/flush/store-with-retry.ts",
-        search: "      failures += 1;\n",
-        replacement: `      failures += 1;
-      if (failures === failuresMax) {
-        throw Object.assign(new DatabaseError("gave up", 0, "error"), { code: "22000" });
-      }
+        search: "        metrics.retries.inc({ class: sqlStateClass(error) });\n",
+        replacement: `        metrics.retries.inc({ class: sqlStateClass(error) });
+        if (failures === 3 && !deadLetter) {
+          throw Object.assign(new DatabaseError("gave up", 0, "error"), { code: "22000" });
+        }
 `,
       },
       {
         file: "consumer/flush/store-with-retry.ts",
-        search: "tools.writer.write({ batches: [], letters }));",
-        replacement: "tools.writer.write({ batches: [], letters }), never, Infinity);",
+        search: "  isFinalAfterWait: (error: unknown) => boolean = never,\n",
+        replacement: "  isFinalAfterWait: (error: unknown) => boolean = never,\n  deadLetter = false,\n",
+      },
+      {
+        file: "consumer/flush/store-with-retry.ts",
+        search: "canSplit ? isTimeout : undefined);",
+        replacement: "canSplit ? isTimeout : undefined, flush.deadLetters.length > 0);",
       },
     ],
     caughtBy: { row: "postgres-away" },

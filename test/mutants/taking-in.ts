@@ -138,15 +138,15 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     caughtBy: { row: "unsafe-setting" },
   },
   {
-    name: "poison-ignored",
-    title: "what is no entry is left where it is",
+    name: "malformed-entry-ignored",
+    title: "a malformed entry is left where it is",
     edits: [
       {
         file: "stream/delivery.ts",
-        search: "into.poison.push({ shard, id, error, fields });",
+        search: "into.malformed.push({ shard, id, error, fields });",
         replacement: "void error;",
       },
     ],
-    caughtBy: { row: "poison" },
+    caughtBy: { row: "malformed-entries" },
   },
 ];

@@ -54,7 +54,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
       replacement: "forgottenCount",
     },
   ]),
-  ...caughtBy("consumer/maintenance/schedule.test.ts", "consumer/maintenance/schedule.ts", [
+  ...caughtBy("consumer/maintenance/stream.test.ts", "consumer/maintenance/stream.ts", [
     {
       name: "reclaim-of-one-piece",
       title: "a round takes over one piece of what is left behind",
@@ -64,7 +64,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
     {
       name: "reclaim-without-room",
       title: "entries are taken over however many flushes wait",
-      search: "    await consumer.room();\n",
+      search: "    await consumer.waitForCapacity();\n",
       replacement: "",
     },
     {

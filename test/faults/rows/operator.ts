@@ -24,13 +24,13 @@ const unsafeSettings: readonly (readonly [name: string, safe: string, unsafe: st
 
 export const operatorRows: readonly Fault[] = [
   {
-    name: "poison",
+    name: "malformed-entries",
     title: "Entries that are no batches, written straight into the stream",
     runsFull: 5,
     async inject(scene) {
       const { fixture, random } = scene;
       const names: string[] = [];
-      for (const fields of poisons(scene)) {
+      for (const fields of malformedEntries(scene)) {
         const key = streamKey(random.below(shardCount));
         names.push(`${key}/${await fixture.redisAdmin.xadd(key, "*", ...fields)}`);
       }
@@ -38,7 +38,7 @@ export const operatorRows: readonly Fault[] = [
         query(fixture, "select count(*)::int as n from dead_letters where entry = any($1)", names);
       scene.expect(async () => {
         const kept = await letters();
-        return kept === names.length ? "" : `${names.length} poisonous entries, ${kept} in dead_letters`;
+        return kept === names.length ? "" : `${names.length} malformed entries, ${kept} in dead_letters`;
       });
       return async () => words(await letters(), "dead letters");
     },
@@ -150,10 +150,10 @@ async function loseStreams(scene: Scene, lose: (fixture: Fixture) => Promise<voi
   return () => words(incidents, "incidents reported");
 }
 
-function poisons({ prefix, random }: Scene): readonly (readonly (string | Buffer)[])[] {
+function malformedEntries({ prefix, random }: Scene): readonly (readonly (string | Buffer)[])[] {
   const good = {
     version: "1",
-    device: `${prefix}poison`,
+    device: `${prefix}malformed`,
     session: "boot-1",
     sequence: "1",
     received_at: String(Date.now() * 1000),
