@@ -57,7 +57,7 @@ export class Program {
 /**
  * Network buffers are memory outside of V8's heap. By default every 64 MiB of them make V8 mark the whole heap, however
  * young they are and however much room there is. Counted together with the heap they make it do so half as often under
- * load, for more memory; see docs/decisions/0020-where-the-time-of-a-record-goes.md.
+ * load, for more memory; see docs/decisions/0020-cost-of-a-record.md.
  */
 setFlagsFromString("--external-memory-accounted-in-global-limit");
 
