@@ -18,7 +18,7 @@ export async function checkDisk(path: string): Promise<Finding> {
   const [free, share] = [bavail * bsize, bavail / blocks];
   const found = `${bytesText(free)} free, ${Math.floor(share * 100)} %`;
   const fix =
-    "Make room: see FleetlogDiskFilling in docs/operations/runbooks.md. A full disk stops what writes to it.";
+    "Make room: see FleetlogDiskSpaceLow in docs/operations/runbooks.md. A full disk stops what writes to it.";
   if (free < 2 ** 29 || share < 0.03) return fail(check, found, fix);
   return share < 0.15 ? warn(check, found, fix) : ok(check, found);
 }

@@ -134,7 +134,7 @@ async function retentionFinding(db: Kysely<Database>): Promise<Finding> {
   return fail(
     check,
     `removes nothing before request ${request.id} is confirmed: ${request.reasons.join("; ")}`,
-    "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionAsks in docs/operations/runbooks.md.",
+    "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionUnconfirmed in docs/operations/runbooks.md.",
   );
 }
 

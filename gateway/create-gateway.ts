@@ -57,14 +57,14 @@ export function createGateway(parts: GatewayParts): {
   const { choosePool, options, readiness, registry, logger, redis, shards } = parts;
   const querySeconds = new Histogram({
     name: "fleetlog_query_seconds",
-    help: "Seconds an RPC waited for PostgreSQL and read from it",
+    help: "Time that an RPC spent waiting for and reading from PostgreSQL",
     labelNames: ["query"],
     buckets: latencyBuckets,
     registers: [registry],
   });
   const cacheAnswersTotal = new Counter({
-    name: "fleetlog_cache_answers_total",
-    help: "Calls answered from the cache or from the same call of somebody else (hit), and from PostgreSQL (miss)",
+    name: "fleetlog_cache_requests_total",
+    help: "Calls by cache result: hit (cached, or shared with an identical call in flight) or miss",
     labelNames: ["method", "result"],
     registers: [registry],
   });

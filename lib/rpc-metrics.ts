@@ -12,19 +12,19 @@ export function createRpcMetrics(registry: Registry): StartRpc {
   const labelNames = ["grpc_type", "grpc_service", "grpc_method"] as const;
   const started = new Counter({
     name: "grpc_server_started_total",
-    help: "Calls that began.",
+    help: "Calls started.",
     labelNames,
     registers,
   });
   const handled = new Counter({
     name: "grpc_server_handled_total",
-    help: "Calls that ended, by code.",
+    help: "Calls completed, by code.",
     labelNames: [...labelNames, "grpc_code"] as const,
     registers,
   });
   const seconds = new Histogram({
     name: "grpc_server_handling_seconds",
-    help: "From the beginning of a unary call to its end; how long a stream was says nothing.",
+    help: "Duration of unary calls; streams are not measured.",
     labelNames,
     buckets: latencyBuckets,
     registers,

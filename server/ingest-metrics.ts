@@ -15,35 +15,35 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
   const registers = [registry];
   const batches = new Counter({
     name: "fleetlog_batches_total",
-    help: "Batches by what became of them.",
+    help: "Batches by outcome.",
     labelNames: ["outcome"],
     registers,
   });
   const records = new Counter({
     name: "fleetlog_records_total",
-    help: "Records of accepted batches, by verdict.",
+    help: "Records of accepted batches, by outcome.",
     labelNames: ["outcome"],
     registers,
   });
   const bytes = new Counter({
     name: "fleetlog_batch_bytes_total",
-    help: "Bytes of the batches that were sent on to Redis.",
+    help: "Bytes of batches appended to Redis.",
     registers,
   });
   const inFlight = new Gauge({
     name: "fleetlog_batches_in_flight",
-    help: "Batches on their way to Redis.",
+    help: "Batches being appended to Redis.",
     registers,
   });
   const seconds = new Histogram({
     name: "fleetlog_append_seconds",
-    help: "From a batch's arrival until Redis answered for it.",
+    help: "Time from receiving a batch until Redis confirmed the append.",
     buckets: latencyBuckets,
     registers,
   });
   const jsonUnknownFields = new Counter({
     name: "fleetlog_json_unknown_fields_total",
-    help: "Keys in JSON requests that the protos do not have. Their values are ignored.",
+    help: "Unknown keys in JSON requests. Their values are ignored.",
     registers,
   });
   const jsonReplacedHalves = new Counter({
@@ -57,7 +57,7 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
   const rejectedRecords = records.labels("rejected");
   const refusedBatches = {
     [invalidArgument]: batches.labels("invalid"),
-    [resourceExhausted]: batches.labels("full"),
+    [resourceExhausted]: batches.labels("overloaded"),
     [unavailable]: batches.labels("unavailable"),
   };
   return {

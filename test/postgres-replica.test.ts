@@ -69,7 +69,7 @@ async function devices(): Promise<readonly string[]> {
 }
 
 async function isReplicaRead(): Promise<boolean> {
-  return (await metric("fleetlog_replica_is_read")) === 1;
+  return (await metric("fleetlog_replica_in_use")) === 1;
 }
 
 async function metric(name: string): Promise<number> {

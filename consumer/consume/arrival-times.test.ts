@@ -28,7 +28,7 @@ test("a received_at that cannot be becomes PostgreSQL's time, is counted, and it
     "select (extract(epoch from received_at) * 1e6)::int8::text as at from batches where session_id = 'waited'";
   assert.deepEqual(await fixture.rows(own), [{ at: String(waited) }]);
   const metrics = await (await fetch(`http://${admin}/metrics`)).text();
-  assert.match(metrics, /^fleetlog_unlikely_arrivals_total\{.*\} 3$/m);
+  assert.match(metrics, /^fleetlog_received_at_corrections_total\{.*\} 3$/m);
 
   // A retry is recognised whatever time it brings.
   await fixture.append(

@@ -64,7 +64,7 @@ test("the same question is answered from the cache, over each face, for 5 min wh
 
 async function countHits(): Promise<number> {
   const text = await (await fetch(`${gateway.url}/metrics`)).text();
-  return Number(/^fleetlog_cache_answers_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
+  return Number(/^fleetlog_cache_requests_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
 }
 
 test("gRPC and gRPC-Web read an answer from the cache, its status with it", async () => {

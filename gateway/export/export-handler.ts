@@ -32,7 +32,7 @@ export interface ExportParts {
   /** Who takes nothing for so long is cut off. */
   readonly stalledMsMax?: number;
   readonly nameClient: ClientNamer;
-  readonly refused: Counter<"of">;
+  readonly refused: Counter<"limit">;
   readonly registry: Registry;
   readonly logger: Logger;
 }
@@ -68,7 +68,7 @@ export function createExportHandler(parts: ExportParts) {
       const error: unknown = leaving.signal.aborted ? leaving.signal.reason : thrown;
       const hasLeft = error instanceof LeftError;
       const mapped = toConnectError(error);
-      metrics.exports.inc({ result: hasLeft ? "left" : response.headersSent ? "broken_off" : "refused" });
+      metrics.exports.inc({ result: hasLeft ? "cancelled" : response.headersSent ? "failed" : "refused" });
       if (hasLeft) return;
       if (!isCallersOwn(mapped.code)) logger.warn({ err: error }, "an export failed");
       if (response.headersSent) response.destroy();
@@ -157,15 +157,15 @@ function headersOf(format: ExportFormat, isGzip: boolean): Record<string, string
 function createExportMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    running: new Gauge({ name: "fleetlog_exports_running", help: "Exports that are being sent", registers }),
+    running: new Gauge({ name: "fleetlog_exports_running", help: "Exports in progress", registers }),
     records: new Counter({
       name: "fleetlog_exported_records_total",
-      help: "Records sent by exports that were complete",
+      help: "Records sent by completed exports",
       registers,
     }),
     exports: new Counter({
       name: "fleetlog_exports_total",
-      help: "Exports that ended: complete, refused before they began, broken_off by an error, or left by the client",
+      help: "Exports by result: complete, refused, failed, or cancelled by the client",
       labelNames: ["result"],
       registers,
     }),

@@ -215,7 +215,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     const lines = (await readText(slow.response)).split("\n").slice(0, -1);
     assert.equal(lines.length, 12_000);
     assert.equal(new Set(lines).size, 12_000);
-    assert.equal(await count("fleetlog_exports_total", 'result="left"'), 1);
+    assert.equal(await count("fleetlog_exports_total", 'result="cancelled"'), 1);
     assert.equal(await count("fleetlog_exports_running"), 0);
   });
 
@@ -245,10 +245,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     try {
       await assert.rejects(readText(response), /aborted|terminated|socket hang up/);
       assert.equal(response.complete, false);
-      await waitFor(
-        "it to be counted",
-        async () => (await count("fleetlog_exports_total", "broken_off")) === 1,
-      );
+      await waitFor("it to be counted", async () => (await count("fleetlog_exports_total", "failed")) === 1);
     } finally {
       await pool.query("alter table records_gone rename to records");
     }
@@ -299,7 +296,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     await once(server, "listening");
     const { response } = await begin(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     await waitFor("it to be cut off", async () =>
-      (await registry.metrics()).includes('result="broken_off",program="test"} 1'),
+      (await registry.metrics()).includes('result="failed",program="test"} 1'),
     );
     await assert.rejects(readText(response));
     server.close();

@@ -37,7 +37,7 @@ test("a client that takes all tails it can leaves some for the first of each oth
   assert.deepEqual((await tails("192.0.2.1", 20)).filter((status) => status === 200).length, 4);
   assert.deepEqual(await tails("192.0.2.2", 1), [200]);
   assert.deepEqual(await tails("2001:db8::1", 1), [200]);
-  assert.match(await metricOf(gateway, 'of="tails"'), / 16$/);
+  assert.match(await metricOf(gateway, 'limit="tails"'), / 16$/);
 });
 
 test("a client that takes all exports it can leaves one for another, and gets its own back", async (t) => {

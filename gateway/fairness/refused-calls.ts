@@ -1,11 +1,11 @@
 import { Counter, type Registry } from "#lib/metrics.ts";
 
-/** Counts what was refused so that everybody gets a share. */
-export function createRefusedCalls(registry: Registry): Counter<"of"> {
+/** Counts the calls that a concurrency limit refused. */
+export function createRefusedCalls(registry: Registry): Counter<"limit"> {
   return new Counter({
     name: "fleetlog_refused_calls_total",
-    help: "Calls that were refused because too many of their kind ran or waited, of all clients or of their own",
-    labelNames: ["of"],
+    help: "Calls refused by a concurrency limit, of all clients or per client",
+    labelNames: ["limit"],
     registers: [registry],
   });
 }

@@ -17,7 +17,7 @@ export interface LaneOptions {
   readonly atOnceMax: number;
   readonly waitingMax: number;
   readonly waitMsMax: number;
-  readonly refused: Counter<"of">;
+  readonly refused: Counter<"limit">;
 }
 
 /** Who waits: either its turn comes, or it is told that it does not. */
@@ -75,7 +75,7 @@ export class Lane {
   async #wait({ client, signal }: Caller): Promise<void> {
     const { name, waitingMax, waitMsMax, refused } = this.#options;
     const refusal = (why: string) => {
-      refused.inc({ of: name });
+      refused.inc({ limit: name });
       return new BusyError(why);
     };
     if (this.#waiting >= waitingMax && !this.#makeRoomFor(client)) {

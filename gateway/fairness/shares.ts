@@ -8,7 +8,7 @@ export interface SharesOptions {
   /** The setting that says how many there are; undefined: none does. */
   readonly setting?: string;
   readonly max: number;
-  readonly refused: Counter<"of">;
+  readonly refused: Counter<"limit">;
 }
 
 /**
@@ -33,7 +33,7 @@ export class Shares {
     const { name, setting, max, refused } = this.#options;
     const held = this.#held.get(client) ?? 0;
     if (held >= max - this.#used) {
-      refused.inc({ of: name });
+      refused.inc({ limit: name });
       const limit = setting === undefined ? "the limit" : `the limit of ${setting}`;
       throw later(
         `${this.#used} ${name} are open, ${held} of them yours, and ${max} is ${limit}`,

@@ -56,7 +56,7 @@ export class Reader {
   constructor(
     choosePool: () => Pool,
     options: ReaderOptions,
-    { seconds, refused }: { readonly seconds: Histogram<"query">; readonly refused: Counter<"of"> },
+    { seconds, refused }: { readonly seconds: Histogram<"query">; readonly refused: Counter<"limit"> },
   ) {
     this.#choosePool = choosePool;
     this.#options = options;

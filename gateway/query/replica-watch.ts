@@ -50,12 +50,12 @@ export class ReplicaWatch {
     const registers = [options.registry];
     this.#lagSeconds = new Gauge({
       name: "fleetlog_replica_lag_seconds",
-      help: "How far the replica that is read from is behind the primary; NaN when it is not known",
+      help: "Replication lag of the read replica; NaN when unknown",
       registers,
     });
     this.#isRead = new Gauge({
-      name: "fleetlog_replica_is_read",
-      help: "1 while queries go to the replica, 0 while they go to the primary instead",
+      name: "fleetlog_replica_in_use",
+      help: "1 while queries read from the replica, 0 while they read from the primary",
       registers,
     });
     this.#timer = setInterval(() => void this.#look(), lookIntervalMs);

@@ -32,7 +32,7 @@ export interface TailParts {
 export function createTailSources(
   { redis, tailRedis, shards, tails, registry, logger }: TailParts,
   reader: Reader,
-  refused: Counter<"of">,
+  refused: Counter<"limit">,
 ): TailSources | undefined {
   if (redis === undefined || tailRedis === undefined) return undefined;
   const { tailsMax, tailWindowMs, replicaLagMsMax, ringBytesMax = 64 << 20, heartbeatMs = 15_000 } = tails;

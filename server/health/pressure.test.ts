@@ -39,7 +39,7 @@ test("above the backlog's mark a call and a stream are told later, and are taken
   const readyz = await server.readyz();
   assert.equal(readyz.status, 200, "an overloaded server is still the one to ask");
   assert.match(readyz.text, /^ready\ningest: refusing batches: \d+ batches wait to be stored/);
-  assert.equal(await server.metric('fleetlog_pressure{by="backlog"'), 1);
+  assert.equal(await server.metric('fleetlog_backpressure{reason="backlog"'), 1);
 
   for (const shard of allShards(2)) {
     const key = streamKey(shard);

@@ -30,7 +30,7 @@ export class Pressure {
   readonly #options: PressureOptions;
   readonly #memory: Watermark;
   readonly #backlog: Watermark;
-  readonly #gauge: Gauge<"by">;
+  readonly #gauge: Gauge<"reason">;
   readonly #timer: NodeJS.Timeout;
   #reason: string | undefined;
   #looking = false;
@@ -40,9 +40,9 @@ export class Pressure {
     this.#memory = new Watermark(options.memoryPercentMax, options.memoryPercentMax - 10);
     this.#backlog = new Watermark(options.backlogEntriesMax, options.backlogEntriesMax * 0.9);
     this.#gauge = new Gauge({
-      name: "fleetlog_pressure",
-      help: "1 while batches are refused because too much waits in Redis, by what is too much",
-      labelNames: ["by"],
+      name: "fleetlog_backpressure",
+      help: "1 while batches are refused because of Redis memory or the backlog, by reason",
+      labelNames: ["reason"],
       registers: [options.registry],
     });
     this.#tell();
@@ -72,8 +72,8 @@ export class Pressure {
 
   #tell(percent = 0, backlog = 0): void {
     const { logger, onChange } = this.#options;
-    this.#gauge.set({ by: "memory" }, Number(this.#memory.isAbove));
-    this.#gauge.set({ by: "backlog" }, Number(this.#backlog.isAbove));
+    this.#gauge.set({ reason: "memory" }, Number(this.#memory.isAbove));
+    this.#gauge.set({ reason: "backlog" }, Number(this.#backlog.isAbove));
     const reasons = [
       this.#memory.isAbove && `Redis uses ${Math.round(percent)} % of its memory`,
       this.#backlog.isAbove && `${backlog} batches wait to be stored`,

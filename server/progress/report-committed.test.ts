@@ -170,7 +170,7 @@ test("a stream that asks while Redis is away is told when it is back, and the ep
 test("a session is watched as long as a stream reports it, however that stream ends", async (t) => {
   const { server } = await startServerAndRedis(t);
   const client = connectGrpc(t, server.grpc);
-  const watched = () => server.metric("fleetlog_watched_sessions");
+  const watched = () => server.metric("fleetlog_progress_subscriptions");
   const [complete, cancelled] = [openStream(client), openStream(client)];
   complete.send(encodeWish("complete"));
   cancelled.send(encodeWish("cancelled"));

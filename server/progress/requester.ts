@@ -19,14 +19,14 @@ const waitingMax = 10_000;
 export class SessionQuestions {
   readonly #parts: SessionQuestionsParts;
   readonly #waiting = new Map<string, ProgressRequest>();
-  readonly #asked: Counter<"about">;
+  readonly #asked: Counter<"type">;
 
   constructor(parts: SessionQuestionsParts) {
     this.#parts = parts;
     this.#asked = new Counter({
-      name: "fleetlog_session_questions_total",
-      help: "Questions to consumers about sessions: how far one is committed (progress), or all of it (ranges)",
-      labelNames: ["about"],
+      name: "fleetlog_progress_requests_total",
+      help: "Requests to consumers about sessions: their progress (progress) or all stored ranges (ranges)",
+      labelNames: ["type"],
       registers: [parts.registry],
     });
   }
@@ -35,7 +35,7 @@ export class SessionQuestions {
     if (this.#waiting.size >= waitingMax) return;
     if (this.#waiting.size === 0) setImmediate(() => this.#send());
     this.#waiting.set(`${sessionKeyText(question)} ${question.withRanges}`, question);
-    this.#asked.inc({ about: question.withRanges ? "ranges" : "progress" });
+    this.#asked.inc({ type: question.withRanges ? "ranges" : "progress" });
   }
 
   #send(): void {

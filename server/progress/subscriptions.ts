@@ -51,8 +51,8 @@ export class SessionWatches {
     this.#idleMs = idleMs;
     this.#timer = setInterval(() => this.#look(), lookIntervalMs);
     this.#gauge = new Gauge({
-      name: "fleetlog_watched_sessions",
-      help: "Sessions whose progress a stream of this server reports",
+      name: "fleetlog_progress_subscriptions",
+      help: "Sessions whose progress this server reports to streams",
       registers: [registry],
     });
   }

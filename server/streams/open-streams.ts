@@ -46,7 +46,7 @@ export class OpenStreams {
     this.#timer = setInterval(() => this.#look(), Math.min(limits.heartbeatMs, limits.ageMsMax) / looks);
     this.#ended = new Counter({
       name: "fleetlog_streams_ended_total",
-      help: "Streams whose device was told to connect again, by why",
+      help: "Streams that the server ended, by reason",
       labelNames: ["reason"],
       registers: [registry],
     });

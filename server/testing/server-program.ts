@@ -25,7 +25,7 @@ export interface ServerProgram {
   readonly log: readonly Record<string, unknown>[];
   readonly exited: Promise<number | null>;
   readyz(): Promise<{ status: number; text: string }>;
-  /** The value of a metric; `series` is its name with its labels in part, such as `x_total{outcome="full"`. */
+  /** The value of a metric; `series` is its name with its labels in part, such as `x_total{outcome="overloaded"`. */
   metric(series: string): Promise<number>;
 }
 

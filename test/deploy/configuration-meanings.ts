@@ -1,106 +1,106 @@
 /** What every variable is for, as docs/operations/configure.md says it. */
 export const meanings: Readonly<Record<string, string>> = {
-  LOG_LEVEL: "The least that is logged, as one JSON object a line on standard output.",
-  ADMIN_LISTEN:
-    "Where `/livez`, `/readyz` and `/metrics` are answered. Port 0: any free one, told in the log.",
+  LOG_LEVEL: "Minimum level of log lines, written as one JSON object per line to standard output.",
+  ADMIN_LISTEN: "Address of `/livez`, `/readyz` and `/metrics`. Port 0 picks a free port and logs it.",
   ALLOWED_HOSTS:
-    "Names by which clients may call, besides localhost and IP addresses, apart by commas: `logs.example.org`, `*.example.org`, `*` for any. All else is answered 421. The same for Nginx and every program. See [Host names](secure.md#host-names).",
-  GRPC_LISTEN: "Where HTTP/2 is served, unencrypted: gRPC by the server, every protocol by Nginx.",
+    "Host names that clients may use besides localhost and IP addresses, comma-separated: `logs.example.org`, `*.example.org`, `*` for any. Other host names get 421. Set the same for Nginx and every program. See [Host names](secure.md#host-names).",
+  GRPC_LISTEN: "Address of plaintext HTTP/2: gRPC on the server, every protocol on Nginx.",
   HTTP_LISTEN:
-    "Where HTTP/1.1 is served: Connect and gRPC-Web by the server, queries and the page by the gateway, both by Nginx.",
+    "Address of HTTP/1.1: Connect and gRPC-Web on the server, queries and the dashboard on the gateway, both on Nginx.",
   REDIS_URL:
-    "Redis, with user and password if it wants them; `rediss://` for TLS. Several, with commas between them: some nodes of a Redis Cluster.",
+    "Redis, with user and password if required; `rediss://` for TLS. For a Redis Cluster, several nodes, comma-separated.",
   DATABASE_URL: "PostgreSQL, with user and password; `?sslmode=verify-full` for TLS.",
   GATEWAY_DATABASE_URL:
-    "The gateways' DATABASE_URL, with user and password: that role is made, may read everything and write nothing. See [Security](secure.md#postgresql). Made by hand unless set.",
-  DATABASE_READ_URL: "A streaming replica for queries to read from. What it lags behind, they lag behind.",
+    "The DATABASE_URL of the gateways, with user and password. The migration creates this role, which can read everything and write nothing. See [Security](secure.md#postgresql). If not set, create the role yourself.",
+  DATABASE_READ_URL: "A streaming replica that queries read from. Query results lag by its replication lag.",
   REPLICA_LAG_MS_MAX:
-    "While the replica is further behind than this, or away, queries read from DATABASE_URL instead.",
+    "Queries read from DATABASE_URL while the replica lags more than this or is unreachable.",
   DATABASE_CONNECTIONS_MAX:
-    "Connections to PostgreSQL of one gateway. All gateways together and 6 per consumer must fit into its max_connections.",
+    "PostgreSQL connections per gateway. The sum over all gateways, plus 6 per consumer, must fit into max_connections.",
   STREAM_SHARDS:
-    "Streams in Redis that devices are spread over; the same for every program. Let the backlog run empty before it is made smaller.",
+    "Number of Redis streams that devices are spread over; the same for every program. Before reducing it, let consumers store the whole backlog.",
   REDIS_MEMORY_PERCENT_MAX:
-    "Above this share of Redis' maxmemory batches are refused with RESOURCE_EXHAUSTED, until it is 10 points lower.",
-  BACKLOG_ENTRIES_MAX:
-    "Above so many batches that are not stored yet batches are refused, until there are 10 % less.",
+    "Refuse batches with RESOURCE_EXHAUSTED while Redis uses more than this share of its maxmemory; accept again 10 points below.",
+  BACKLOG_ENTRIES_MAX: "Refuse batches while more than this many wait to be stored; accept again at 90 %.",
   STREAM_AGE_SECONDS_MAX:
-    "How long a device's stream lives before the device is asked to connect again, so that new servers get their share.",
+    "Maximum age of a stream. The server then asks the device to reconnect, so that streams spread over added servers.",
   CLOCK_SKEW_SECONDS_MAX:
-    "How far the server's clock may be from Redis'. Beyond it the server is not ready and refuses batches (UNAVAILABLE), for it stamps `received_at`.",
-  HEARTBEAT_SECONDS: "How long a stream may be silent before the server says something on it.",
+    "Maximum difference between the clocks of the server and of Redis. Beyond it the server is not ready and refuses batches (UNAVAILABLE), because it stamps `received_at`.",
+  HEARTBEAT_SECONDS: "Interval after which an idle stream gets a heartbeat.",
   IN_FLIGHT_MEBIBYTES_MAX:
-    "What one server holds on its way to Redis before it refuses; streams slow down at half of it.",
+    "Maximum size of the batches that one server is appending to Redis; beyond it batches are refused. Streams are slowed down from half of it on.",
   CONSUMER_NAME:
-    "Tells consumers apart: no two that run may have the same. One that comes back under its name goes on at once with what it left.",
-  FLUSH_RECORDS_MAX: "A transaction is written when so many records are in hand,",
-  FLUSH_BYTES_MAX: "or so many bytes of batches,",
-  FLUSH_INTERVAL_MS: "or when the first of them waits so long.",
+    "Identifies a consumer; must be unique among running consumers. A consumer that restarts with the same name resumes its pending entries at once.",
+  FLUSH_RECORDS_MAX: "A flush is committed when it has this many records,",
+  FLUSH_BYTES_MAX: "or this many bytes of batches,",
+  FLUSH_INTERVAL_MS: "or when its first batch has waited this long.",
   STATEMENT_TIMEOUT_MS:
-    "When a statement is given up; what it was to store is then stored in smaller pieces, until it succeeds.",
-  RECLAIM_IDLE_MS: "When what another consumer has in hand is taken over; at least 3 × STATEMENT_TIMEOUT_MS.",
+    "Timeout of a statement. The consumer then retries in smaller flushes until they succeed.",
+  RECLAIM_IDLE_MS:
+    "Idle time after which a consumer reclaims the pending entries of another one; at least 3 × STATEMENT_TIMEOUT_MS.",
   DRAIN_TIMEOUT_MS:
-    "How long a consumer that is stopped may finish storing; what is left is stored by another, or by its next start.",
-  TAIL_WINDOW_MS: "How long stored batches stay in Redis, for live tail, within an eighth of its memory.",
+    "Time that a stopping consumer has to finish storing. The rest is stored by another consumer, or after the restart.",
+  TAIL_WINDOW_MS:
+    "How long stored batches stay in Redis for live tail, using at most an eighth of its memory.",
   RETENTION_DAYS:
-    "For how many days of arrival records are kept, today not counted; 0: for ever. See [Retention](storage.md#retention).",
+    "How many days of arrival to keep records, not counting today; 0: forever. See [Retention](storage.md#retention).",
   LEDGER_RETENTION_DAYS:
-    "The same for the ledger, sessions and declared drops. A retry is recognised for as long. 30 days longer than the records unless set.",
+    "The same for the ledger, sessions and declared drops. Retries are recognised for this long. Default: 30 days longer than the records.",
   STATISTICS_RETENTION_DAYS:
-    "The same for the counts per minute and per device and hour. 400, or as long as the records, unless set.",
+    "The same for the statistics per minute and per device and hour. Default: 400, or as long as the records.",
   DEAD_LETTER_RETENTION_DAYS:
-    "The same for dead letters. 90, or as long as the records, unless set; for ever while records are.",
+    "The same for dead letters. Default: 90, or as long as the records; forever if records are kept forever.",
   INCIDENT_RETENTION_DAYS:
-    "The same for incidents. 400, or as long as the records, unless set; for ever while records are.",
+    "The same for incidents. Default: 400, or as long as the records; forever if records are kept forever.",
   CLOSED_DAY_INDEXES:
-    "Which indexes days get when they are over: for texts, for attributes. See [Indexes of closed days](storage.md#indexes-of-closed-days).",
-  INDEX_MEMORY_MEBIBYTES:
-    "What building such an index may take of PostgreSQL's memory (`maintenance_work_mem`).",
-  TAILS_MAX: "Live tails of one gateway at the same time, of which one client gets at most half.",
-  EXPORTS_MAX: "Exports of one gateway at the same time, of which one client gets at most half. 0: none.",
+    "Which indexes to build on closed days: for text search, for attributes. See [Indexes of closed days](storage.md#indexes-of-closed-days).",
+  INDEX_MEMORY_MEBIBYTES: "Memory that PostgreSQL may use to build such an index (`maintenance_work_mem`).",
+  TAILS_MAX: "Maximum number of live tails per gateway. One client gets at most half.",
+  EXPORTS_MAX:
+    "Maximum number of concurrent exports per gateway. One client gets at most half. 0: no exports.",
   TRUSTED_PROXIES:
-    "Addresses of proxies, and ranges of them, with commas between. Their `X-Forwarded-For` says which client a call is from. See [Shares](secure.md#shares-of-the-gateway).",
+    "Addresses and ranges of proxies, comma-separated, whose `X-Forwarded-For` identifies the client. See [Shares](secure.md#shares-of-the-gateway).",
   CORS_ORIGINS:
-    'Origins whose pages may read through the gateway, such as `https://logs.example.com`, apart by commas; "*" for all. None unless set.',
+    'Origins whose pages may read through the gateway, such as `https://logs.example.com`, comma-separated; "*" for all. Default: none.',
   HEAVY_QUERIES_MAX:
-    "Queries of one gateway that may look at very many records (texts, attributes, severities, sessions, histograms, statistics, dead letters, exports) and run at once; others of the kind wait, so that storing goes on.",
-  QUERY_TIMEOUT_MS: "The longest a query may take in PostgreSQL.",
+    "Maximum number of concurrent queries per gateway that may scan many records (texts, attributes, severities, sessions, histograms, statistics, dead letters, exports). Others wait, so that storing is not slowed down.",
+  QUERY_TIMEOUT_MS: "Timeout of a query in PostgreSQL.",
   DOCTOR_READY:
-    "Programs that must be ready, by the address of their `/readyz`; every address of a name is asked.",
+    "Programs that must be ready, by the address of their `/readyz`. All addresses of a name are checked.",
   DOCTOR_HTTP:
-    "Nginx' HTTP/1.1. With TLS in its configuration, the certificate of that port is looked at on the same host.",
-  DOCTOR_GRPC: "Nginx' gRPC.",
-  DOCTOR_NGINX_VERSION: "Which Nginx that is.",
-  DOCTOR_BINARIES: "The folder of the binaries that `npm start` fetched; `npm run doctor` sets it.",
-  DOCTOR_NGINX_CONF: "The file of its configuration, ours or another's.",
-  DOCTOR_DISKS: "A path on each disk to look at.",
-  NGINX_CONFIG_FILE: "What is written.",
-  NGINX_FOLDER: "Nginx' own folder, for its pid and temporary files.",
-  NGINX_VERSION: "For which Nginx; what it can do differs. 1.27.3 or later.",
+    "The HTTP/1.1 address of Nginx. If its configuration has TLS, the certificate is checked on the same host.",
+  DOCTOR_GRPC: "The gRPC address of Nginx.",
+  DOCTOR_NGINX_VERSION: "The version of Nginx.",
+  DOCTOR_BINARIES: "The folder of the binaries that `npm start` downloaded; `npm run doctor` sets it.",
+  DOCTOR_NGINX_CONF: "The Nginx configuration file to check.",
+  DOCTOR_DISKS: "One path per disk to check.",
+  NGINX_CONFIG_FILE: "The configuration file to write.",
+  NGINX_FOLDER: "The folder for Nginx's pid and temporary files.",
+  NGINX_VERSION: "The version of Nginx, because directives differ. 1.27.3 or later.",
   NGINX_RESOLVER:
-    "The DNS that Nginx asks for the names below while it runs: what follows its directive `resolver`.",
-  SERVER_GRPC: "The servers' gRPC. All addresses of the name are used.",
-  SERVER_HTTP: "The servers' HTTP/1.1.",
-  GATEWAY_HTTP: "The gateways.",
-  NGINX_STREAM_IDLE_SECONDS: "How long a device's stream may carry nothing.",
-  NGINX_SHUTDOWN_SECONDS: "How long streams may go on after a reload or a graceful stop.",
-  NGINX_WORKER_PROCESSES: "One per CPU unless set.",
-  NGINX_WORKER_CONNECTIONS: "Per worker; a stream takes two.",
+    "The DNS server that Nginx uses for the names below, in the form of its directive `resolver`.",
+  SERVER_GRPC: "The gRPC address of the servers. All addresses of the name are used.",
+  SERVER_HTTP: "The HTTP/1.1 address of the servers.",
+  GATEWAY_HTTP: "The address of the gateways.",
+  NGINX_STREAM_IDLE_SECONDS: "Maximum idle time of a stream.",
+  NGINX_SHUTDOWN_SECONDS: "How long open streams may continue after a reload or a graceful stop.",
+  NGINX_WORKER_PROCESSES: "Number of workers. Default: one per CPU.",
+  NGINX_WORKER_CONNECTIONS: "Connections per worker; a stream uses two.",
   NGINX_CONNECTIONS_PER_ADDRESS_MAX:
-    "Streams and calls that one address may have open; a site's devices often share one.",
+    "Maximum number of open streams and calls per client address. The devices of a site often share one address.",
   NGINX_CALLS_PER_SECOND_MAX:
-    "Calls that one address may begin in a second, and twice as many in the first; a stream is one call. No limit unless set, for a NAT makes one address of a fleet.",
+    "Maximum number of calls per second and client address, with a burst of twice as many; a stream is one call. Default: no limit, because a whole fleet may share the address of a NAT.",
   NGINX_ACCESS_LOG:
-    "Where one JSON object per call is written, such as /dev/stdout: who, method, path, outcome; no query, header or body. None unless set.",
-  NGINX_ACCESS_LOG_PERCENT: "How many of 100 calls are logged. Those that fail always are.",
+    "File of the access log, such as /dev/stdout, with one JSON object per call: client, method, path, outcome; no query, header or body. Default: none.",
+  NGINX_ACCESS_LOG_PERCENT: "Percentage of calls to log. Failed calls are always logged.",
   TLS_CERT:
-    "PEM file of the certificate, and of those between it and its CA. With TLS_KEY: Nginx also listens with TLS.",
-  TLS_KEY: "PEM file of the certificate's key, readable by Nginx' user.",
+    "PEM file of the certificate and its intermediate certificates. With TLS_KEY, Nginx also listens with TLS.",
+  TLS_KEY: "PEM file of the certificate's key, readable by Nginx's user.",
   TLS_CLIENT_CA:
-    "PEM file of the CAs that sign devices' certificates; who has none is refused with UNAUTHENTICATED. None asked for unless set.",
+    "PEM file of the CAs that sign device certificates. A client without such a certificate gets UNAUTHENTICATED. Default: no client certificates.",
   TLS_CLIENT_CERT_FOR:
-    "Who needs one: `ingest`, whoever sends; `everything`, also queries and the page. Plaintext listeners ask nobody.",
+    "Which calls need a client certificate: `ingest`, or `everything`, which adds queries and the dashboard. Plaintext listeners never ask for one.",
   TLS_SERVES:
-    "What that listener serves: `ingest`, with health and reflection; `everything`, also queries and the page. `ingest` unless set, or what TLS_CLIENT_CERT_FOR says when there is a TLS_CLIENT_CA.",
-  TLS_LISTEN: "Where TLS is spoken, HTTP/2 and HTTP/1.1 on one port.",
+    "What the TLS listener serves: `ingest`, with health and reflection; or `everything`, which adds queries and the dashboard. Default: `ingest`, or the value of TLS_CLIENT_CERT_FOR if TLS_CLIENT_CA is set.",
+  TLS_LISTEN: "Address of TLS, HTTP/2 and HTTP/1.1 on one port.",
 };

@@ -176,7 +176,9 @@ async function live({ httpUrl, grpcAddress, redis, databaseUrl, consumer }: Test
   await client.end();
   await waitFor("the consumer's own look at the database", async () => {
     const seen = await scrape([consumer.addresses.admin ?? ""]);
-    return seen.get("fleetlog_devices")?.get("seen")?.has("1h") && seen.has("fleetlog_oldest_entry_seconds");
+    return (
+      seen.get("fleetlog_devices")?.get("seen")?.has("1h") && seen.has("fleetlog_oldest_entry_age_seconds")
+    );
   });
   assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=5`)).status, 200);
   assert.equal((await fetch(`${httpUrl}/v1/logs?page_size=five`)).status, 400);
@@ -188,7 +190,7 @@ async function live({ httpUrl, grpcAddress, redis, databaseUrl, consumer }: Test
   const admin = new Redis(redis.url);
   await admin.xgroup("DESTROY", streamKey(0), groupName);
   await waitFor("the consumer to miss its group", async () =>
-    (await scrape([consumer.addresses.admin ?? ""])).has("fleetlog_lost_groups_total"),
+    (await scrape([consumer.addresses.admin ?? ""])).has("fleetlog_stream_losses_total"),
   );
   await admin.config("SET", "maxmemory", "1");
   await pushUntil("a full Redis to refuse", 429);
