@@ -38,3 +38,22 @@ test("a flush goes off before it would pass its bound of bytes", () => {
     ["0-0", "1-0", "2-0", "3-0", "4-0"],
   );
 });
+
+test("a flush that does not fill is submitted its interval after its own first entry, whatever preceded it", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const flushes: PendingFlush[] = [];
+  const limits = { recordsMax: 10, bytesMax: 1e9, intervalMs: 100 };
+  const buffer = new FlushBuffer(limits, (flush) => flushes.push(flush));
+  const add = (sequence: number, count: number) => {
+    const position = { shard: 0, id: `${sequence}-0` };
+    buffer.add(position, decodeDelivery({ ...position, entry: makeEntry(sequence, records(count)) }));
+  };
+  add(1, 8);
+  t.mock.timers.tick(60);
+  add(2, 8);
+  assert.equal(flushes.length, 1);
+  t.mock.timers.tick(99);
+  assert.equal(flushes.length, 1);
+  t.mock.timers.tick(1);
+  assert.equal(flushes.length, 2);
+});

@@ -3,8 +3,18 @@ import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createFixture, type Fixture, makeEntry, records, startConsumer } from "../testing/fixture.ts";
+import { decodeDelivery, isBatch } from "../received-batch.ts";
+import {
+  createFixture,
+  createTransaction,
+  type Fixture,
+  makeEntry,
+  openTestPool,
+  records,
+  startConsumer,
+} from "../testing/fixture.ts";
 import { DeadLetterRate, deadLetterRateLimits } from "./dead-letter-rate.ts";
+import { DeviceKeys } from "./devices.ts";
 
 const bad = (count: number) => Array.from({ length: count }, (_, n) => ({ message: `\0 ${n}` }));
 
@@ -95,6 +105,27 @@ test("a device's rate is refilled by the minute, and never beyond its burst", ()
   rate.spend("a", 1);
   now += 86_400_000;
   assert.equal(rate.left("a"), 1_000);
+});
+
+test("only what is committed counts against the rate of a device", async () => {
+  await using fixture = await createFixture();
+  const pool = openTestPool(fixture);
+  const rate = new DeadLetterRate();
+  const transaction = createTransaction(pool, new DeviceKeys(pool), rate);
+  const batch = decodeDelivery({ shard: 0, id: "1-0", entry: makeEntry(1, bad(10)) });
+  assert(isBatch(batch));
+  const flush = { batches: [batch], deadLetters: [] };
+  await transaction.dryRun(flush);
+  assert.equal(rate.left("device-1"), deadLetterRateLimits.burst);
+  await transaction.commit(flush);
+  assert.equal(rate.left("device-1"), deadLetterRateLimits.burst - 10);
+});
+  assert(isBatch(batch));
+  const flush = { batches: [batch], letters: [] };
+  await writer.rehearse(flush);
+  assert.equal(rate.left("device-1"), letterRate.burst);
+  await writer.write(flush);
+  assert.equal(rate.left("device-1"), letterRate.burst - 10);
 });
 
 /** The letters, the device and its statistics agree to the record. */

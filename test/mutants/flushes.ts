@@ -15,6 +15,52 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       search: "this.#pending.records + records > recordsMax",
       replacement: "this.#pending.records > recordsMax",
     },
+    {
+      name: "interval-of-another-flush",
+      title: "a flush goes off at the end of the interval of the one before",
+      search: "    clearTimeout(this.#timer);\n",
+      replacement: "",
+    },
+  ]),
+  ...caughtBy("consumer/flush/worker-pool.test.ts", "consumer/flush/worker-pool.ts", [
+    {
+      name: "room-for-any-flush",
+      title: "there is room however many flushes wait for a writer",
+      search: "this.#queue.onSizeLessThan(1)",
+      replacement: "this.#queue.onSizeLessThan(1e9)",
+    },
+  ]),
+  ...caughtBy("consumer/tables/dead-letters.test.ts", "consumer/flush/transaction.ts", [
+    {
+      name: "rate-spent-by-dry-run",
+      title: "letters that were never committed count against the rate of their device",
+      search: 'if (end === "commit") {',
+      replacement: "{",
+    },
+  ]),
+  ...caughtBy("consumer/tables/replayed-letters.test.ts", "consumer/flush/transaction.ts", [
+    {
+      name: "replay-of-new-batches",
+      title: "a letter whose batch the ledger had is never marked as replayed",
+      search: "await markReplayed(db, batches, deviceKeys);",
+      replacement: "await markReplayed(db, newBatches, deviceKeys);",
+    },
+  ]),
+  ...caughtBy("consumer/tables/lock-order.test.ts", "consumer/tables/batches.ts", [
+    {
+      name: "ledger-in-any-order",
+      title: "flushes enter batches into the ledger in the order in which they came",
+      search: "      order by device_key, session_id, sequence, digest, position\n",
+      replacement: "",
+    },
+  ]),
+  ...caughtBy("consumer/tables/lock-order.test.ts", "consumer/tables/sessions.ts", [
+    {
+      name: "sessions-in-any-order",
+      title: "flushes lock sessions in any order",
+      search: "from added order by device_key, session_id",
+      replacement: "from added",
+    },
   ]),
   ...caughtBy("consumer/flush/adaptive-limit.test.ts", "consumer/flush/adaptive-limit.ts", [
     {
