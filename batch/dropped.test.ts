@@ -23,6 +23,15 @@ test("without a last sequence only the batch's own number is dropped", () => {
   assert.equal(scan(encode({ dropped: {} })).dropped?.lastSequence, 5n);
 });
 
+test("a declaration gives up as many batches as the limit says, and not one more", () => {
+  const lastSequence = 5n + limits.droppedBatchesMax - 1n;
+  assert.equal(scan(encode({ dropped: { lastSequence } })).dropped?.lastSequence, lastSequence);
+  assert.throws(
+    () => scan(encode({ dropped: { lastSequence: lastSequence + 1n } })),
+    /gives up 4294967297 batches, the limit is 4294967296/,
+  );
+});
+
 test("a batch with records declares nothing", () => {
   assert.equal(scan(encode({ records: [{ message: "m" }] })).dropped, undefined);
 });

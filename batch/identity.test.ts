@@ -131,6 +131,17 @@ describe("the digest of a batch", () => {
     assert.ok(same > 50 && different > 500, `${same} the same, ${different} different`);
   });
 
+  test("is that of the last attribute where a name stands twice, side by side in an encoding that is canonical but for that", () => {
+    for (const name of ["a", longName(1)]) {
+      const twice = [
+        [name, "first"],
+        [name, "last"],
+        ["z", ""],
+      ] as const;
+      assert.equal(digestOfRecordWith(twice), digestOfRecordWith(twice.slice(1)));
+    }
+  });
+
   test("does not depend on the order of attributes in a record that has too many, and tells others apart", () => {
     const random = new Random(6);
     const attributes = Array.from({ length: 300 }, (_, place): [string, string] => [

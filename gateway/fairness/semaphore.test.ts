@@ -82,3 +82,15 @@ test("who waits too long or goes away leaves the line, and the place to the next
   leave();
   (await hasty.enter("a"))();
 });
+
+test("whose turn has come is not counted as refused when its time to wait would be over", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { enter, refusals } = createLane({ atOnceMax: 1, waitingMax: 2, waitMsMax: 1_000 });
+  const leave = await enter("a1");
+  const [turn, tooLong] = [enter("a2"), assert.rejects(enter("a3"), BusyError)];
+  leave();
+  await turn;
+  t.mock.timers.tick(2_000);
+  await tooLong;
+  assert.equal(await refusals(), 1);
+});

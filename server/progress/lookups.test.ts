@@ -43,6 +43,21 @@ test("beyond 1,000 sessions at one time a call is told to come later", async () 
   await Promise.all(answers);
 });
 
+test("an answered question is not put again, and an unanswered one three times", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const { asked, lookups } = startLookups();
+  const name = { deviceId: "d", sessionId: "s" };
+  const answered = lookups.look(name);
+  lookups.hear({ ...name, ...ranges });
+  await answered;
+  t.mock.timers.tick(10_000);
+  assert.equal(asked.length, 1);
+  const unanswered = lookups.look(name);
+  t.mock.timers.tick(10_000);
+  assert("code" in (await unanswered));
+  assert.equal(asked.length, 4);
+});
+
 test("while no consumer answers a call ends with UNAVAILABLE and a delay, on both faces", async (t) => {
   const { server } = await startServerAndRedis(t);
   const request = create(GetSessionRequestSchema, { deviceId: "d", sessionId: "s" });

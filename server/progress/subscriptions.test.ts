@@ -111,6 +111,26 @@ test("a lost message about batches that came by another server is made up for by
   assert.deepEqual(stream.committed, { committed: 2n, droppedCount: 0n });
 });
 
+test("without an answer a session is asked about ever more rarely, and at least every 20 s", (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  let now = 0;
+  t.mock.method(performance, "now", () => now);
+  const { asked, watches } = startWatches(t);
+  watches.watch(session, () => {});
+  const times: number[] = [];
+  while (now < 300_000) {
+    now += 500;
+    t.mock.timers.tick(500);
+    while (asked.length > times.length + 1) times.push(now);
+  }
+  const pauses = times.map((time, index) => time - (times[index - 1] ?? 0));
+  assert(pauses.slice(0, 2).every((ms) => ms <= 5_500));
+  assert(
+    pauses.slice(3).every((ms) => ms >= 12_000 && ms <= 20_500),
+    pauses.join(),
+  );
+});
+
 test("asks again as long as there is no answer, and rarely once all is committed", async (t) => {
   const { asked, watches } = startWatches(t);
   const stream = watches.watch(session, () => {});

@@ -22,3 +22,26 @@ test("gives signs of life on a quiet stream, and none on a busy one", async (t) 
   await waitFor("signs of life", () => beats.quiet >= 3);
   assert.equal(beats.busy, 0);
 });
+
+test("of streams that tell an epoch that is over each one ends, also later, and no other", async (t) => {
+  const streams = new OpenStreams({ heartbeatMs: 40, ageMsMax: 3_600_000 }, createRegistry("test"));
+  t.after(() => streams.endAll());
+  const ended: string[] = [];
+  const add = (name: string, isOutdated: boolean) => {
+    const stream = {
+      end: async () => void ended.push(name),
+      isOutdated,
+      takeSaidSomething: () => true,
+      beat: () => {},
+    };
+    streams.add(stream);
+    return stream;
+  };
+  add("old", true);
+  const other = add("new", false);
+  await streams.endOutdated();
+  assert.deepEqual(ended, ["old"]);
+  other.isOutdated = true;
+  await waitFor("the other to end", () => ended.length === 2);
+  assert.deepEqual(ended, ["old", "new"]);
+});

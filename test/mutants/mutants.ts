@@ -1,3 +1,4 @@
+import { mutantsOfBounds } from "./bounds.ts";
 import { mutantsOfClocks } from "./clocks.ts";
 import { mutantsOfFlushes } from "./flushes.ts";
 import type { Mutant } from "./mutant.ts";
@@ -11,4 +12,5 @@ export const mutants: readonly Mutant[] = [
   ...mutantsOfClocks,
   ...mutantsOfFlushes,
   ...mutantsOfWatching,
+  ...mutantsOfBounds,
 ];

@@ -1,0 +1,126 @@
+import { caughtBy, type Mutant } from "./mutant.ts";
+
+/** In bounds, and in what is given back or forgotten when something ends. */
+export const mutantsOfBounds: readonly Mutant[] = [
+  ...caughtBy("batch/identity.test.ts", "batch/record-fields.ts", [
+    {
+      name: "repeated-name-canonical",
+      title:
+        "a record with a name twice side by side counts as canonical, and is another one without the first",
+      search: "if (order <= 0) reader.isCanonical = false;",
+      replacement: "if (order < 0) reader.isCanonical = false;",
+    },
+  ]),
+  ...caughtBy("batch/read-sequence.test.ts", "batch/read-sequence.ts", [
+    {
+      name: "sequence-sought-for-ever",
+      title: "the sequence of a refused batch is sought behind any number of fields",
+      search: "&& fields < fieldsMax",
+      replacement: "&& fields < fieldsMax * 1e6",
+    },
+  ]),
+  ...caughtBy("batch/read-sequence.test.ts", "batch/wire-reader.ts", [
+    {
+      name: "any-unknown-fields",
+      title: "a batch may have any number of unknown fields",
+      search: "++this.#skipped > skippedMax",
+      replacement: "++this.#skipped > skippedMax * 1e6",
+    },
+  ]),
+  ...caughtBy("batch/dropped.test.ts", "batch/dropped.ts", [
+    {
+      name: "one-dropped-less",
+      title: "a declaration of as many batches as the limit says is refused",
+      search: "if (count > limits.droppedBatchesMax)",
+      replacement: "if (count >= limits.droppedBatchesMax)",
+    },
+  ]),
+  ...caughtBy("batch/record-statistics.test.ts", "batch/record-statistics.ts", [
+    {
+      name: "minute-of-the-flush-before",
+      title: "records of the minute that the flush before ended with are not counted",
+      search: "    this.#minute = Number.NaN;\n  }",
+      replacement: "  }",
+    },
+  ]),
+  ...caughtBy("server/unpacker.test.ts", "server/unpacker.ts", [
+    {
+      name: "turn-kept",
+      title: "who has unpacked keeps the turn",
+      search: "      if (next === undefined) this.#unpacking -= 1;\n      else next();\n",
+      replacement: "      next?.();\n",
+    },
+    {
+      name: "any-number-waits",
+      title: "any number of messages waits to be unpacked",
+      search: "this.#waiting.length >= waitingMax",
+      replacement: "this.#waiting.length >= waitingMax * 1e6",
+    },
+  ]),
+  ...caughtBy("server/session-lookups.test.ts", "server/session-lookups.ts", [
+    {
+      name: "answered-asked-again",
+      title: "a question that was answered is put again, until it is given up",
+      search: "      clearInterval(timer);\n",
+      replacement: "",
+    },
+  ]),
+  ...caughtBy("server/session-questions.test.ts", "server/session-questions.ts", [
+    {
+      name: "any-number-of-questions",
+      title: "any number of questions waits for the end of a turn",
+      search: "    if (this.#waiting.size >= waitingMax) return;\n",
+      replacement: "",
+    },
+    {
+      name: "questions-cut",
+      title: "one question of every message is never put",
+      search: "questions.slice(at, at + togetherMax)",
+      replacement: "questions.slice(at, at + togetherMax - 1)",
+    },
+  ]),
+  ...caughtBy("server/session-watches.test.ts", "server/session-watches.ts", [
+    {
+      name: "asked-as-often-for-ever",
+      title: "a session about which nobody answers is asked about every 2 s for ever",
+      search: "Math.min(session.pauseMs * 2, pauseMs.max)",
+      replacement: "Math.min(session.pauseMs, pauseMs.max)",
+    },
+  ]),
+  ...caughtBy("server/open-streams.test.ts", "server/open-streams.ts", [
+    {
+      name: "all-streams-end",
+      title: "with another epoch of one shard all streams end",
+      search: "[...this.#streams.keys()].filter((stream) => stream.isOutdated)",
+      replacement: "[...this.#streams.keys()]",
+    },
+    {
+      name: "outdated-later",
+      title: "a stream that asks for progress after the epoch has changed is told the old one for ever",
+      search: 'if (stream.isOutdated) void this.#end(stream, "epoch");\n      else if (life',
+      replacement: "if (life",
+    },
+  ]),
+  ...caughtBy("consumer/session-answers.test.ts", "consumer/session-answers.ts", [
+    {
+      name: "any-number-to-answer",
+      title: "any number of questions waits for an answer",
+      search: "      if (this.#waiting.size >= waitingMax) break;\n",
+      replacement: "",
+    },
+    {
+      name: "never-answering-again",
+      title: "after one failure of PostgreSQL no question is answered",
+      search: "    } finally {\n      this.#answering = false;\n    }",
+      replacement: "    }",
+    },
+  ]),
+  ...caughtBy("gateway/lane.test.ts", "gateway/lane.ts", [
+    {
+      name: "turn-counted-as-refusal",
+      title: "whose turn came is counted as refused later",
+      search: "      clearTimeout(timer);\n",
+      replacement: "",
+    },
+  ]),
+];
