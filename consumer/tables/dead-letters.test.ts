@@ -120,13 +120,6 @@ test("only what is committed counts against the rate of a device", async () => {
   await transaction.commit(flush);
   assert.equal(rate.left("device-1"), deadLetterRateLimits.burst - 10);
 });
-  assert(isBatch(batch));
-  const flush = { batches: [batch], letters: [] };
-  await writer.rehearse(flush);
-  assert.equal(rate.left("device-1"), letterRate.burst);
-  await writer.write(flush);
-  assert.equal(rate.left("device-1"), letterRate.burst - 10);
-});
 
 /** The letters, the device and its statistics agree to the record. */
 async function assertCounted(

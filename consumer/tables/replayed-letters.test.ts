@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeEntry } from "#stream/entry.ts";
-import { shardOf, streamKey } from "#stream/keys.ts";
+import { streamKey, toShard } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import {
   createFixture,
@@ -27,7 +27,7 @@ test("a letter is marked as replayed also when the ledger had its batch before",
   await fixture.append(entry);
   await waitFor("the batch to be stored", async () => (await fixture.count("batches")) === 1);
   const letterId = await insertDeadLetter(fixture);
-  const key = streamKey(shardOf(entry.deviceId, shardCount));
+  const key = streamKey(toShard(entry.deviceId, shardCount));
   await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, letterId }));
   await waitFor("the letter to be marked", () => fixture.count("dead_letters where replayed_at is not null"));
   assert.deepEqual(

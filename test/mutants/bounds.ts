@@ -43,7 +43,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "  }",
     },
   ]),
-  ...caughtBy("server/unpacker.test.ts", "server/unpacker.ts", [
+  ...caughtBy("server/decompressor.test.ts", "server/decompressor.ts", [
     {
       name: "turn-kept",
       title: "who has unpacked keeps the turn",
@@ -57,7 +57,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "this.#waiting.length >= waitingMax * 1e6",
     },
   ]),
-  ...caughtBy("server/session-lookups.test.ts", "server/session-lookups.ts", [
+  ...caughtBy("server/progress/lookups.test.ts", "server/progress/lookups.ts", [
     {
       name: "answered-asked-again",
       title: "a question that was answered is put again, until it is given up",
@@ -65,7 +65,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...caughtBy("server/session-questions.test.ts", "server/session-questions.ts", [
+  ...caughtBy("server/progress/requester.test.ts", "server/progress/requester.ts", [
     {
       name: "any-number-of-questions",
       title: "any number of questions waits for the end of a turn",
@@ -79,7 +79,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "questions.slice(at, at + togetherMax - 1)",
     },
   ]),
-  ...caughtBy("server/session-watches.test.ts", "server/session-watches.ts", [
+  ...caughtBy("server/progress/subscriptions.test.ts", "server/progress/subscriptions.ts", [
     {
       name: "asked-as-often-for-ever",
       title: "a session about which nobody answers is asked about every 2 s for ever",
@@ -87,7 +87,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "Math.min(session.pauseMs, pauseMs.max)",
     },
   ]),
-  ...caughtBy("server/open-streams.test.ts", "server/open-streams.ts", [
+  ...caughtBy("server/streams/open-streams.test.ts", "server/streams/open-streams.ts", [
     {
       name: "all-streams-end",
       title: "with another epoch of one shard all streams end",
@@ -101,11 +101,11 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "if (life",
     },
   ]),
-  ...caughtBy("consumer/session-answers.test.ts", "consumer/session-answers.ts", [
+  ...caughtBy("consumer/progress/publisher.test.ts", "consumer/progress/publisher.ts", [
     {
       name: "any-number-to-answer",
       title: "any number of questions waits for an answer",
-      search: "      if (this.#waiting.size >= waitingMax) break;\n",
+      search: "      if (this.#waiting.size >= requestsWaitingMax) break;\n",
       replacement: "",
     },
     {
@@ -115,7 +115,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "    }",
     },
   ]),
-  ...caughtBy("gateway/lane.test.ts", "gateway/lane.ts", [
+  ...caughtBy("gateway/fairness/semaphore.test.ts", "gateway/fairness/semaphore.ts", [
     {
       name: "turn-counted-as-refusal",
       title: "whose turn came is counted as refused later",

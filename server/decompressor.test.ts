@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { Unpacker, UnpackerFullError } from "./unpacker.ts";
+import { Unpacker, UnpackerFullError } from "./decompressor.ts";
 
 test("unpacks as many bytes as may be, and not one more", async () => {
   const unpacker = new Unpacker();
