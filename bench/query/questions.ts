@@ -30,14 +30,14 @@ export function questionsAbout(size: FleetSize, deepTokens: readonly string[]): 
     {
       name: "device",
       title: "one device's last 100",
-      call: (round) => logs({ deviceId: device(round), ...range(round, startMs) }),
+      call: (round) => logs({ filter: { deviceId: device(round) }, ...range(round, startMs) }),
       check: hasLogs(100),
       wanted: { p50: 5, p95: 12 },
     },
     {
       name: "errors",
       title: "errors of all devices, last hour",
-      call: (round) => logs({ minSeverity: "SEVERITY_ERROR", ...range(round, endMs - hourMs) }),
+      call: (round) => logs({ filter: { minSeverity: "SEVERITY_ERROR" }, ...range(round, endMs - hourMs) }),
       check: hasLogs(1),
     },
     {
@@ -45,7 +45,7 @@ export function questionsAbout(size: FleetSize, deepTokens: readonly string[]): 
       title: `a rare word, in one day that is over`,
       call: (round) => {
         const day = wholeDay(round);
-        return logs({ text: rareWord.text, ...range(round, day, day + dayMs) });
+        return logs({ filter: { text: rareWord.text }, ...range(round, day, day + dayMs) });
       },
       check: hasLogs(0),
       wanted: { p95: 1000 },
@@ -53,14 +53,15 @@ export function questionsAbout(size: FleetSize, deepTokens: readonly string[]): 
     {
       name: "word-in-all",
       title: `a rare word, in all ${days} days`,
-      call: (round) => logs({ text: rareWord.text, ...range(round, startMs - 3 * dayMs) }),
+      call: (round) => logs({ filter: { text: rareWord.text }, ...range(round, startMs - 3 * dayMs) }),
       check: hasLogs(rareWord.records),
       wanted: { p95: 1000 },
     },
     {
       name: "attribute",
       title: `a rare attribute equals, in all ${days} days`,
-      call: (round) => logs({ attributes: [rareAttribute], ...range(round, startMs - 3 * dayMs) }),
+      call: (round) =>
+        logs({ filter: { attributes: [rareAttribute] }, ...range(round, startMs - 3 * dayMs) }),
       check: hasLogs(rareWord.records),
       wanted: { p95: 1000 },
     },

@@ -49,10 +49,17 @@ export async function* exportPages(
       start ??= await read(readStart);
       const { batchIdMax, lsn } = start;
       // Many batches reach across the place where a page begins: they are read in one step rather than in ten.
-      const wish = { order, after, pageSize, patienceMs: options.patienceMs, firstStepRecords: 4 * pageSize };
+      const wish = {
+        order,
+        after,
+        pageSize,
+        batchIdMax,
+        patienceMs: options.patienceMs,
+        firstStepRecords: 4 * pageSize,
+      };
       const page = await read(async (db) => {
         await assertNotBefore(db, lsn);
-        return await findLogs(db, { ...filter, batchIdMax }, wish);
+        return await findLogs(db, filter, wish);
       });
       failures = 0;
       yield page.logs;

@@ -1,9 +1,9 @@
-import type { DescMessage } from "@bufbuild/protobuf";
+import type { DescField } from "@bufbuild/protobuf";
 import { InvalidFieldError } from "./invalid-field.ts";
 
-/** The fault of a request that names a field which `input` does not have; says which there are. */
-export function unknownField(input: DescMessage, name: string): InvalidFieldError {
-  const known = input.fields.map((field) => field.name).join(", ");
+/** The fault of a request that names a field which is none of `fields`; says which there are. */
+export function unknownField(fields: readonly DescField[], name: string): InvalidFieldError {
+  const known = fields.map((field) => field.name).join(", ");
   const shortened = name.length > 40 ? `${name.slice(0, 40).toWellFormed()}…` : name;
   return new InvalidFieldError(shortened, `there is no such field, known are ${known}`);
 }

@@ -13,10 +13,10 @@ before(async () => {
 after(() => gateway[Symbol.asyncDispose]());
 
 test("truncated protobuf is INVALID_ARGUMENT over Connect and gRPC-Web", async () => {
-  const bytes = toBinary(ListLogsRequestSchema, create(ListLogsRequestSchema, { text: "hello" })).subarray(
-    0,
-    -2,
-  );
+  const bytes = toBinary(
+    ListLogsRequestSchema,
+    create(ListLogsRequestSchema, { filter: { text: "hello" } }),
+  ).subarray(0, -2);
   const connect = await gateway.post(listLogsPath, bytes, "application/proto");
   assert.equal(connect.status, 400);
   assert.equal(connect.body.code, "invalid_argument");
@@ -64,7 +64,7 @@ test("JSON that is none", async () => {
 
 test("too large is INVALID_ARGUMENT with the limit", async () => {
   for (const size of [70_000, 20_000_000]) {
-    const answer = await gateway.post(listLogsPath, { text: "x".repeat(size) });
+    const answer = await gateway.post(listLogsPath, { filter: { text: "x".repeat(size) } });
     assert.deepEqual([answer.status, answer.body.code], [400, "invalid_argument"]);
     assert.match(answer.body.message, /at most 65536 bytes/);
   }

@@ -25,7 +25,9 @@ test("generated clients read it over Connect, by POST and GET, and over gRPC-Web
     createGrpcWebTransport({ ...options, useBinaryFormat: false }),
   ]) {
     const client = createClient(QueryService, transport);
-    const { logs } = await client.listLogs({ deviceId: "host-1", minSeverity: Severity.ERROR });
+    const { logs } = await client.listLogs({
+      filter: { deviceId: "host-1", minSeverity: Severity.ERROR },
+    });
     assert.deepEqual(
       logs.map((log) => [log.message, log.time?.nanos]),
       [["Link DOWN 100%", 2000]],

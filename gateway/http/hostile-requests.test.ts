@@ -26,10 +26,12 @@ before(async () => {
 });
 after(() => gateway[Symbol.asyncDispose]());
 
-const nested = (depth: number) => `{"text":${"[".repeat(depth)}${"]".repeat(depth)}}`;
-const inside = (depth: number) => `{"attributes":[${'{"name":'.repeat(depth)}"a"${"}".repeat(depth)}]}`;
+const filter = (conditions: string) => `{"filter":${conditions}}`;
+const nested = (depth: number) => filter(`{"text":${"[".repeat(depth)}${"]".repeat(depth)}}`);
+const inside = (depth: number) =>
+  filter(`{"attributes":[${'{"name":'.repeat(depth)}"a"${"}".repeat(depth)}]}`);
 const list = (field: string, count: number, value: string) =>
-  `{"${field}":[${Array.from({ length: count }, () => value).join(",")}]}`;
+  filter(`{"${field}":[${Array.from({ length: count }, () => value).join(",")}]}`);
 const varint = (value: number): number[] =>
   value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)];
 
@@ -44,7 +46,9 @@ const jsonBodies: readonly (readonly [name: string, body: string, said: RegExp])
   ["30,000 severities", list("severities", 30_000, "1"), /^request: more than 1000 values/],
   ["900 severities", list("severities", 900, "99"), /^severities: /],
   ["900 devices", list("device_ids", 900, '"a"'), /^device_ids: 900 of them, wanted at most 100/],
-  ["a text of 60,000 characters", JSON.stringify({ text: "x".repeat(60_000) }), /^text: 60000 characters/],
+  ["a text of 60,000 characters", filter(`{"text":"${"x".repeat(60_000)}"}`), /^text: 60000 characters/],
+  ["a filter that is none", filter(`[${"1,".repeat(900)}1]`), /^filter: /],
+  ["filters in filters", filter('{"filter":{"filter":{}}}'), /^filter: there is no such field/],
   [
     "a value of 60,000 characters",
     list("attributes", 1, `{"name":"a","value":"${"x".repeat(60_000)}"}`),
@@ -125,11 +129,17 @@ describe("a request that is to cost more than it may is INVALID_ARGUMENT with th
   }
 
   test("20,000 empty conditions of protobuf", async () => {
-    const body = Buffer.alloc(40_000);
-    for (let at = 0; at < body.length; at += 2) body[at] = 0x5a;
-    const { status, text } = await send(body, { "content-type": "application/proto" });
-    assert.equal(status, 400);
-    assert.match(messageOf(text), /more than 1000 values/);
+    for (const inFilter of [true, false]) {
+      const conditions = Buffer.alloc(40_000);
+      for (let at = 0; at < conditions.length; at += 2) conditions[at] = 0x62;
+      const body = Buffer.concat([
+        Buffer.from([0x0a, ...varint(inFilter ? conditions.length : 0)]),
+        conditions,
+      ]);
+      const { status, text } = await send(body, { "content-type": "application/proto" });
+      assert.equal(status, 400);
+      assert.match(messageOf(text), /more than 1000 values/);
+    }
   });
 
   test("an envelope that is not one message", async () => {
@@ -148,8 +158,11 @@ describe("a request that is to cost more than it may is INVALID_ARGUMENT with th
 });
 
 test("what is packed and small is taken, however it is sent", async () => {
-  const json = JSON.stringify({ deviceId: "host-2" });
-  const binary = toBinary(ListLogsRequestSchema, create(ListLogsRequestSchema, { deviceId: "host-2" }));
+  const json = JSON.stringify({ filter: { deviceId: "host-2" } });
+  const binary = toBinary(
+    ListLogsRequestSchema,
+    create(ListLogsRequestSchema, { filter: { deviceId: "host-2" } }),
+  );
   const answers = [
     await send(gzipSync(json), { "content-encoding": "gzip" }),
     await send(gzipSync(binary), { "content-encoding": "gzip", "content-type": "application/proto" }),
@@ -203,7 +216,7 @@ test("a forged page token of any kind is INVALID_ARGUMENT and names the field", 
 
 test("a caller that leaves at any moment is not an error of ours", async () => {
   lines.length = 0;
-  const body = JSON.stringify({ text: "x" });
+  const body = JSON.stringify({ filter: { text: "x" } });
   for (const [sent, declared] of [
     ["", body.length],
     [body.slice(0, 5), body.length],
@@ -239,10 +252,12 @@ test("a caller that leaves at any moment is not an error of ours", async () => {
 
 test("no request costs more CPU than a few of the largest honest one", async (t) => {
   const honest = JSON.stringify({
-    deviceIds: ids(100),
-    excludedDeviceIds: ids(300),
-    attributes: Array.from({ length: 8 }, (_, index) => ({ name: `n${index}`, value: "v".repeat(1000) })),
-    text: "x".repeat(200),
+    filter: {
+      deviceIds: ids(100),
+      excludedDeviceIds: ids(300),
+      attributes: Array.from({ length: 8 }, (_, index) => ({ name: `n${index}`, value: "v".repeat(1000) })),
+      text: "x".repeat(200),
+    },
   });
   const spaces = Buffer.alloc(64 << 20, 0x20);
   const unit = Math.max(await costOf(honest), await costOf(honest));

@@ -4,6 +4,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import { unknownField } from "../fields/unknown-field.ts";
 import { jsonOptions } from "../json-options.ts";
+import { isLogFilter } from "../rest/query-parameters.ts";
 import { type PlainMessage, readPlainMessage } from "./plain-message.ts";
 import { binaryShapeFault, jsonShapeFault } from "./request-shape.ts";
 
@@ -36,7 +37,7 @@ export async function inspectRequest(
 }
 
 function messageFault(input: DescMessage, { format, bytes }: PlainMessage): InvalidFieldError | undefined {
-  if (format === "binary") return binaryShapeFault(bytes) ?? binaryFault(input, bytes);
+  if (format === "binary") return binaryShapeFault(input, bytes) ?? binaryFault(input, bytes);
   if (format === "json") return jsonShapeFault(bytes) ?? jsonFault(input, utf8.decode(bytes));
   return undefined;
 }
@@ -56,30 +57,37 @@ function jsonFault(input: DescMessage, json: string): InvalidFieldError | undefi
     fromJsonString(input, json, jsonOptions);
     return undefined;
   } catch (error) {
-    for (const [name, value] of entriesOf(json)) {
-      try {
-        fromJson(input, { [name]: value }, jsonOptions);
-      } catch (fieldError) {
-        return fieldFault(input, name, value, fieldError);
-      }
-    }
-    return new InvalidFieldError("request", `no ${input.typeName}: ${messageOf(error)}`);
+    const fault = firstFieldFault(input, parsed(json));
+    return fault ?? new InvalidFieldError("request", `no ${input.typeName}: ${messageOf(error)}`);
   }
 }
 
-function entriesOf(json: string): [string, JsonValue][] {
+/** Null for what is not JSON at all: then no field is at fault. */
+function parsed(json: string): JsonValue {
   try {
-    const value = JSON.parse(json) as unknown;
-    return typeof value === "object" && value !== null ? Object.entries(value) : [];
+    return JSON.parse(json) as JsonValue;
   } catch {
-    // Not JSON at all: no field is at fault.
-    return [];
+    return null;
   }
+}
+
+function firstFieldFault(input: DescMessage, json: JsonValue): InvalidFieldError | undefined {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return undefined;
+  for (const [name, value] of Object.entries(json)) {
+    try {
+      fromJson(input, { [name]: value }, jsonOptions);
+    } catch (error) {
+      return fieldFault(input, name, value, error);
+    }
+  }
+  return undefined;
 }
 
 function fieldFault(input: DescMessage, name: string, value: JsonValue, error: unknown): InvalidFieldError {
   const field = input.fields.find((one) => one.name === name || one.jsonName === name);
-  if (field === undefined) return unknownField(input, name);
+  if (field === undefined) return unknownField(input.fields, name);
+  const inFilter = isLogFilter(field) ? firstFieldFault(field.message, value) : undefined;
+  if (inFilter !== undefined) return inFilter;
   const why = messageOf(error).replace(/^cannot decode .* from JSON: /, "");
   return new InvalidFieldError(field.name, `${show(JSON.stringify(value))}, ${why}`);
 }

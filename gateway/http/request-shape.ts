@@ -1,3 +1,4 @@
+import type { DescMessage } from "@bufbuild/protobuf";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 
 /*
@@ -37,10 +38,14 @@ export function jsonShapeFault(json: Uint8Array): InvalidFieldError | undefined 
 }
 
 /**
- * The fault of protobuf that has too many fields, or groups, which can be nested and of which no request has any. What
- * is no protobuf is left to its parser.
+ * The fault of protobuf that has too many fields, also in the messages it holds, or groups, which can be nested and of
+ * which no request has any. What is no protobuf is left to its parser.
  */
-export function binaryShapeFault(message: Uint8Array): InvalidFieldError | undefined {
+export function binaryShapeFault(
+  input: DescMessage,
+  message: Uint8Array,
+  budget = { values: valuesMax },
+): InvalidFieldError | undefined {
   let at = 0;
   const varint = () => {
     let value = 0;
@@ -51,17 +56,21 @@ export function binaryShapeFault(message: Uint8Array): InvalidFieldError | undef
     }
     return value;
   };
-  const skip = (bytes: number) => {
-    at += bytes;
-  };
-  for (let fields = 0; at < message.length; fields += 1) {
-    if (fields === valuesMax) return tooMany();
-    const wireType = varint() & 7;
+  while (at < message.length) {
+    if (budget.values === 0) return tooMany();
+    budget.values -= 1;
+    const tag = varint();
+    const wireType = tag & 7;
     if (wireType === 0) varint();
-    else if (wireType === 1) skip(8);
-    else if (wireType === 2) skip(varint());
-    else if (wireType === 5) skip(4);
-    else return new InvalidFieldError("request", `a field of wire type ${wireType}, wanted 0, 1, 2 or 5`);
+    else if (wireType === 1) at += 8;
+    else if (wireType === 5) at += 4;
+    else if (wireType === 2) {
+      const length = varint();
+      const held = input.fields.find(({ number }) => number === Math.floor(tag / 8))?.message;
+      const fault = held && binaryShapeFault(held, message.subarray(at, at + length), budget);
+      if (fault !== undefined) return fault;
+      at += length;
+    } else return new InvalidFieldError("request", `a field of wire type ${wireType}, wanted 0, 1, 2 or 5`);
   }
   return undefined;
 }

@@ -17,6 +17,7 @@ export interface WalkOptions {
   readonly hasTurn?: boolean;
   /** Not given: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;
+  readonly batchIdMax?: bigint | undefined;
 }
 
 /** Some batches, and the first place in the order that a record of any batch not yet walked can have. */
@@ -52,11 +53,17 @@ export async function* walkBatches(
   order: LogOrder,
   edgeMicros: bigint | undefined,
   recordsWanted: () => number,
-  { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax, hasTurn = true, deviceKeys }: WalkOptions = {},
+  {
+    walkedRecordsMax = Number.POSITIVE_INFINITY,
+    matchesMax,
+    hasTurn = true,
+    deviceKeys,
+    batchIdMax,
+  }: WalkOptions = {},
 ): AsyncGenerator<WalkedChunk> {
   const devices = await findDevices(db, filter, deviceKeys);
   if (devices === "none") return;
-  const wanted = { filter, devices, order };
+  const wanted = { filter, devices, order, batchIdMax };
   const days = new IndexedDays(db, wanted, matchesMax);
   const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
   let batchesMax = Math.min(Math.max(firstBatchesMax, Math.ceil(recordsWanted() / 100)), lastBatchesMax);

@@ -112,7 +112,6 @@ async function countRecords(
 function batchesOf(filter: RangeFilter, { keys, excludedKeys }: ChosenDevices): Condition[] {
   const end = timestamptz(filter.endMicros);
   const conditions: Condition[] = [
-    sql`last_time >= ${timestamptz(filter.startMicros)} and first_time < ${end}`,
     sql`(last_time < ${end} + interval '10 minutes' or ${isLong})`,
     ...batchConditions(filter),
   ];

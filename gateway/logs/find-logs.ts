@@ -25,6 +25,8 @@ export interface PageWish {
   /** False: throws a TurnNeededError rather than to become expensive. */
   readonly hasTurn?: boolean;
   readonly deviceKeys?: DeviceKeys;
+  /** Only batches up to this id: those that were stored when it was the highest. Not given: all. */
+  readonly batchIdMax?: bigint | undefined;
 }
 
 export interface LogPage {

@@ -1,28 +1,31 @@
-/** Which records are asked for; all conditions hold at once, and `everything` has none. */
+/**
+ * Which records are asked for; all conditions hold at once, and `everything` has none. Those that cost least to check
+ * come first.
+ */
 export interface LogFilter {
   /** Empty: any device. */
   readonly deviceIds: readonly string[];
   readonly excludedDeviceIds: readonly string[];
   /** Only with exactly one device: there is no way to a session but through its device. */
   readonly sessionId: string | undefined;
-  /** Bit s is set when severity s is wanted. */
-  readonly severities: number;
   /** Microseconds since 1970, the first that counts. */
   readonly startMicros: bigint | undefined;
   /** Microseconds since 1970, the first that no longer counts. */
   readonly endMicros: bigint | undefined;
-  /** Each is somewhere in the message, whatever its case. */
-  readonly texts: readonly string[];
-  /** None is anywhere in the message, whatever its case. */
-  readonly excludedTexts: readonly string[];
+  /** Bit s is set when severity s is wanted. */
+  readonly severities: number;
   /** Any logger begins with the empty prefix. */
   readonly loggerPrefix: string;
   readonly excludedLoggerPrefixes: readonly string[];
   readonly attributes: readonly AttributeCondition[];
   readonly excludedAttributes: readonly AttributeCondition[];
-  /** Only batches up to this id: those that were stored when it was the highest. Not given: all. */
-  readonly batchIdMax?: bigint;
+  /** Each is somewhere in the message, whatever its case. */
+  readonly texts: readonly string[];
+  /** None is anywhere in the message, whatever its case. */
+  readonly excludedTexts: readonly string[];
 }
+
+export type ConditionName = keyof LogFilter;
 
 /** An attribute that is there, with any value or with this one. */
 export interface AttributeCondition {
@@ -37,16 +40,59 @@ export const everything: LogFilter = Object.freeze({
   deviceIds: [],
   excludedDeviceIds: [],
   sessionId: undefined,
-  severities: anySeverity,
   startMicros: undefined,
   endMicros: undefined,
-  texts: [],
-  excludedTexts: [],
+  severities: anySeverity,
   loggerPrefix: "",
   excludedLoggerPrefixes: [],
   attributes: [],
   excludedAttributes: [],
+  texts: [],
+  excludedTexts: [],
 });
+
+/** The conditions that are set. */
+export function conditionsOf(filter: LogFilter): readonly ConditionName[] {
+  return (Object.keys(filter) as ConditionName[]).filter((name) => {
+    const value = filter[name];
+    return Array.isArray(value) ? value.length > 0 : value !== everything[name];
+  });
+}
+
+interface Traits {
+  /** log_statistics, which counts minutes and severities, can answer it. */
+  readonly isCounted: boolean;
+  /** An index leads to its batches, or all batches that are read match. */
+  readonly isCheap: boolean;
+}
+
+const traits: Readonly<Record<ConditionName, Traits>> = {
+  deviceIds: { isCounted: false, isCheap: true },
+  excludedDeviceIds: { isCounted: false, isCheap: false },
+  sessionId: { isCounted: false, isCheap: false },
+  startMicros: { isCounted: true, isCheap: true },
+  endMicros: { isCounted: true, isCheap: true },
+  severities: { isCounted: true, isCheap: false },
+  loggerPrefix: { isCounted: false, isCheap: false },
+  excludedLoggerPrefixes: { isCounted: false, isCheap: false },
+  attributes: { isCounted: false, isCheap: false },
+  excludedAttributes: { isCounted: false, isCheap: false },
+  texts: { isCounted: false, isCheap: false },
+  excludedTexts: { isCounted: false, isCheap: false },
+};
+
+/** Whether log_statistics can answer every condition of the filter; otherwise its records must be counted. */
+export function isCounted(filter: LogFilter): boolean {
+  return conditionsOf(filter).every((name) => traits[name].isCounted);
+}
+
+/**
+ * Whether very many records or batches may have to be read for a page: the filter has a condition on what no batch
+ * knows of its records, or on what some batches have and no index leads to.
+ */
+export function isExpensive(filter: LogFilter): boolean {
+  return conditionsOf(filter).some((name) => !traits[name].isCheap);
+}
 
 /** The bits of the severities of at least `minSeverity`. */
 export function severitiesFrom(minSeverity: number): number {
@@ -57,33 +103,5 @@ export function severitiesFrom(minSeverity: number): number {
 export function severityNumbers(severities: number): number[] {
   return Array.from({ length: 25 }, (_, severity) => severity).filter(
     (severity) => (severities & (1 << severity)) !== 0,
-  );
-}
-
-/** Whether `filter` asks for nothing but times and severities, which log_statistics counts. */
-export function isCounted(filter: LogFilter): boolean {
-  const { deviceIds, excludedDeviceIds, texts, excludedTexts, attributes, excludedAttributes } = filter;
-  const lists = [deviceIds, excludedDeviceIds, texts, excludedTexts, attributes, excludedAttributes];
-  return (
-    lists.every((list) => list.length === 0) &&
-    filter.loggerPrefix === "" &&
-    filter.batchIdMax === undefined &&
-    filter.excludedLoggerPrefixes.length === 0
-  );
-}
-
-/**
- * Whether very many records or batches may have to be looked at for a page: the filter asks for what no batch knows of its
- * records, or for what some batches have and no index leads to.
- */
-export function isExpensive(filter: LogFilter): boolean {
-  const { texts, excludedTexts, attributes, excludedAttributes, excludedLoggerPrefixes } = filter;
-  const lists = [texts, excludedTexts, attributes, excludedAttributes, excludedLoggerPrefixes];
-  return (
-    filter.loggerPrefix !== "" ||
-    lists.some((list) => list.length > 0) ||
-    filter.severities !== anySeverity ||
-    filter.sessionId !== undefined ||
-    filter.excludedDeviceIds.length > 0
   );
 }

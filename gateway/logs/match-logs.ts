@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import type { AttributeCondition, LogFilter } from "./log-filter.ts";
+import { type AttributeCondition, type ConditionName, conditionsOf, type LogFilter } from "./log-filter.ts";
 
 /** The records of one batch, with what they share. */
 export interface BatchOfLogs {
@@ -11,38 +11,88 @@ export interface BatchOfLogs {
   readonly logs: readonly LogEntry[];
 }
 
+/** How a condition is checked in memory: on the batch if that decides it, otherwise on each record. */
+type InMemory<T> =
+  | { readonly ofBatch: (value: T, batch: BatchOfLogs) => "all" | "none"; readonly ofRecord?: never }
+  | {
+      readonly ofBatch?: (value: T, batch: BatchOfLogs) => "all" | "none" | "some";
+      readonly ofRecord: (value: T) => IsMatch;
+    };
+
+type IsMatch = (log: LogEntry) => boolean;
+
+const inMemory: { readonly [Name in ConditionName]: InMemory<NonNullable<LogFilter[Name]>> } = {
+  deviceIds: { ofBatch: (ids, { deviceId }) => (ids.includes(deviceId) ? "all" : "none") },
+  excludedDeviceIds: { ofBatch: (ids, { deviceId }) => (ids.includes(deviceId) ? "none" : "all") },
+  sessionId: { ofBatch: (id, { sessionId }) => (id === sessionId ? "all" : "none") },
+  startMicros: { ofRecord: (micros) => (log) => microsOf(log.time) >= micros },
+  endMicros: { ofRecord: (micros) => (log) => microsOf(log.time) < micros },
+  severities: {
+    ofBatch: (wanted, { severities }) =>
+      (severities & wanted) === 0 ? "none" : (severities & ~wanted) === 0 ? "all" : "some",
+    ofRecord: (wanted) => (log) => (wanted & (1 << log.severity)) !== 0,
+  },
+  loggerPrefix: { ofRecord: (prefix) => (log) => log.logger.startsWith(prefix) },
+  excludedLoggerPrefixes: {
+    ofRecord: (prefixes) => (log) => !prefixes.some((prefix) => log.logger.startsWith(prefix)),
+  },
+  attributes: { ofRecord: (attributes) => (log) => attributes.every((one) => hasAttribute(log, one)) },
+  excludedAttributes: {
+    ofRecord: (attributes) => (log) => !attributes.some((one) => hasAttribute(log, one)),
+  },
+  texts: {
+    ofRecord: (texts) => {
+      const folded = texts.map(foldCase);
+      return (log) => folded.every((text) => foldedMessage(log).includes(text));
+    },
+  },
+  excludedTexts: {
+    ofRecord: (texts) => {
+      const folded = texts.map(foldCase);
+      return (log) => !folded.some((text) => foldedMessage(log).includes(text));
+    },
+  },
+};
+
 /**
  * The records that a filter lets through, exactly those that its SQL (record-conditions.ts, find-devices.ts) would
  * find once they are stored; the same array when it is all of them.
  */
 export function matchLogs(filter: LogFilter, batch: BatchOfLogs): readonly LogEntry[] {
-  const { deviceIds, excludedDeviceIds, sessionId, severities } = filter;
-  if (deviceIds.length > 0 && !deviceIds.includes(batch.deviceId)) return [];
-  if (excludedDeviceIds.includes(batch.deviceId)) return [];
-  if (sessionId !== undefined && sessionId !== batch.sessionId) return [];
-  if ((severities & batch.severities) === 0) return [];
-  const conditions = conditionsOf(filter, (batch.severities & ~severities) !== 0);
-  if (conditions.length === 0) return batch.logs;
-  return batch.logs.filter((log) => conditions.every((holds) => holds(log)));
+  const isMatch: IsMatch[] = [];
+  for (const { ofBatch, ofRecord } of matchersFor(filter)) {
+    const matching = ofBatch(batch);
+    if (matching === "none") return [];
+    if (matching === "some") isMatch.push(ofRecord);
+  }
+  if (isMatch.length === 0) return batch.logs;
+  return batch.logs.filter((log) => isMatch.every((matches) => matches(log)));
 }
 
-type Holds = (log: LogEntry) => boolean;
+interface Matcher {
+  readonly ofBatch: (batch: BatchOfLogs) => "all" | "none" | "some";
+  readonly ofRecord: IsMatch;
+}
 
-function conditionsOf(filter: LogFilter, asksSeverity: boolean): Holds[] {
-  const { severities, startMicros, endMicros, loggerPrefix } = filter;
-  const conditions: Holds[] = [];
-  if (asksSeverity) conditions.push(({ severity }) => (severities & (1 << severity)) !== 0);
-  if (startMicros !== undefined) conditions.push(({ time }) => microsOf(time) >= startMicros);
-  if (endMicros !== undefined) conditions.push(({ time }) => microsOf(time) < endMicros);
-  if (loggerPrefix !== "") conditions.push(({ logger }) => logger.startsWith(loggerPrefix));
-  for (const prefix of filter.excludedLoggerPrefixes)
-    conditions.push(({ logger }) => !logger.startsWith(prefix));
-  for (const attribute of filter.attributes) conditions.push((log) => hasAttribute(log, attribute));
-  for (const attribute of filter.excludedAttributes) conditions.push((log) => !hasAttribute(log, attribute));
-  for (const text of filter.texts.map(foldCase)) conditions.push((log) => foldedMessage(log).includes(text));
-  for (const text of filter.excludedTexts.map(foldCase))
-    conditions.push((log) => !foldedMessage(log).includes(text));
-  return conditions;
+/** A tail matches every batch against the same filter. */
+const matchers = new WeakMap<LogFilter, readonly Matcher[]>();
+
+function matchersFor(filter: LogFilter): readonly Matcher[] {
+  let found = matchers.get(filter);
+  if (found === undefined) {
+    found = conditionsOf(filter).map((name) => matcherFor(name, filter[name]));
+    matchers.set(filter, found);
+  }
+  return found;
+}
+
+function matcherFor<Name extends ConditionName>(name: Name, condition: LogFilter[Name]): Matcher {
+  const value = condition as NonNullable<typeof condition>;
+  const { ofBatch, ofRecord }: InMemory<typeof value> = inMemory[name];
+  return {
+    ofBatch: (batch) => ofBatch?.(value, batch) ?? "some",
+    ofRecord: ofRecord?.(value) ?? (() => false), // never asked: the batch decides
+  };
 }
 
 function hasAttribute({ attributes }: LogEntry, { name, value }: AttributeCondition): boolean {

@@ -1,59 +1,75 @@
+import { create, type Message } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
-import type { AttributeCondition, ListLogsRequest } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import {
+  type AttributeCondition,
+  type LogFilter as FilterMessage,
+  type ListLogsRequest,
+  LogFilterSchema,
+} from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import { microsFromTimestamp, showMicros } from "../fields/time.ts";
 import { anySeverity, everything, type LogFilter, severitiesFrom } from "./log-filter.ts";
 
-/** The fields of the filter, which every request that has one has under the same names. */
-export type FilterFields = Pick<
-  ListLogsRequest,
-  | "deviceId"
-  | "deviceIds"
-  | "excludedDeviceIds"
-  | "sessionId"
-  | "minSeverity"
-  | "severities"
-  | "text"
-  | "words"
-  | "excludedText"
-  | "loggerPrefix"
-  | "excludedLoggerPrefixes"
-  | "attributes"
-  | "excludedAttributes"
-> &
-  TimeFields;
+/** The conditions as a caller writes them: the fields of the message LogFilter. */
+export type LogFilterFields = Omit<FilterMessage, keyof Message>;
 
 export type TimeFields = Partial<Pick<ListLogsRequest, "startTime" | "endTime">>;
 
-/** The filter a request asks for. Throws an {@link InvalidFieldError} for the first field that cannot be. */
-export function readLogFilter(request: FilterFields): LogFilter {
-  const deviceIds = readDeviceIds("device_ids", request.deviceIds);
-  if (request.deviceId !== "") deviceIds.push(readDeviceId("device_id", request.deviceId));
-  const words = readText("words", request.words).split(" ").filter(Boolean);
-  atMost("words", words, conditionsMax);
-  const text = readText("text", request.text);
-  const excludedText = readText("excluded_text", request.excludedText);
-  return {
+/** The filter of a request. Throws an {@link InvalidFieldError} for the first field that cannot be. */
+export function readLogFilter(
+  request: TimeFields & { readonly filter?: FilterMessage | undefined },
+): LogFilter {
+  const { filter = create(LogFilterSchema) } = request;
+  // Of a newer client: without this condition the answer would have more than was asked for.
+  for (const { no } of filter.$unknown ?? []) {
+    throw new InvalidFieldError(
+      "filter",
+      `field ${no} is not known here, wanted the conditions of LogFilter`,
+    );
+  }
+  return { ...readConditions(filter), ...readTimeRange(request) };
+}
+
+function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof TimeRangeConditions> {
+  const {
+    deviceId,
     deviceIds,
-    excludedDeviceIds: readDeviceIds("excluded_device_ids", request.excludedDeviceIds),
-    sessionId: readSessionId(request.sessionId, deviceIds),
-    severities: readSeverities(request),
-    ...readTimeRange(request),
-    texts: text === "" ? words : [text, ...words],
-    excludedTexts: excludedText === "" ? [] : [excludedText],
-    loggerPrefix: readText("logger_prefix", request.loggerPrefix),
-    excludedLoggerPrefixes: atMost(
-      "excluded_logger_prefixes",
-      request.excludedLoggerPrefixes,
-      conditionsMax,
-    ).map((prefix) => readText("excluded_logger_prefixes", prefix, 1)),
-    attributes: readAttributes("attributes", request.attributes),
-    excludedAttributes: readAttributes("excluded_attributes", request.excludedAttributes),
+    excludedDeviceIds,
+    sessionId,
+    minSeverity,
+    severities,
+    text,
+    words,
+    excludedText,
+    loggerPrefix,
+    excludedLoggerPrefixes,
+    attributes,
+    excludedAttributes,
+    ...unread
+  } = fields;
+  unread satisfies Record<string, never>; // a new field of LogFilter does not compile until it is read here
+  const devices = readDeviceIds("device_ids", deviceIds);
+  if (deviceId !== "") devices.push(readDeviceId("device_id", deviceId));
+  return {
+    deviceIds: devices,
+    excludedDeviceIds: readDeviceIds("excluded_device_ids", excludedDeviceIds),
+    sessionId: readSessionId(sessionId, devices),
+    severities: severitiesFrom(readSeverity("min_severity", minSeverity)) & readSeverities(severities),
+    loggerPrefix: readText("logger_prefix", loggerPrefix),
+    excludedLoggerPrefixes: atMost("excluded_logger_prefixes", excludedLoggerPrefixes, conditionsMax).map(
+      (prefix) => readText("excluded_logger_prefixes", prefix, 1),
+    ),
+    attributes: readAttributes("attributes", attributes),
+    excludedAttributes: readAttributes("excluded_attributes", excludedAttributes),
+    texts: [...readPhrase("text", text), ...readWords(words)],
+    excludedTexts: readPhrase("excluded_text", excludedText),
   };
 }
 
+type TimeRangeConditions = Pick<LogFilter, "startMicros" | "endMicros">;
+
 /** Start and end, the end not before the start. */
-export function readTimeRange(request: TimeFields): Pick<LogFilter, "startMicros" | "endMicros"> {
+export function readTimeRange(request: TimeFields): TimeRangeConditions {
   const startMicros = request.startTime && microsFromTimestamp("start_time", request.startTime);
   const endMicros = request.endTime && microsFromTimestamp("end_time", request.endTime);
   if (startMicros !== undefined && endMicros !== undefined && endMicros < startMicros) {
@@ -107,16 +123,23 @@ function readSessionId(sessionId: string, deviceIds: readonly string[]): string 
   return sessionId;
 }
 
-function readSeverities({ minSeverity, severities }: FilterFields): number {
-  const wanted = severitiesFrom(readSeverity("min_severity", minSeverity));
-  if (severities.length === 0) return wanted;
-  const bits = severities.map((severity) => 1 << readSeverity("severities", severity));
-  return wanted & bits.reduce((all, bit) => all | bit, 0) & anySeverity;
+/** The bits of the severities that are named; all when none is. */
+function readSeverities(severities: readonly number[]): number {
+  if (severities.length === 0) return anySeverity;
+  return severities.reduce((bits, severity) => bits | (1 << readSeverity("severities", severity)), 0);
 }
 
 function readSeverity(field: string, severity: number): number {
   if (severity >= 0 && severity <= limits.severityMax) return severity;
   throw new InvalidFieldError(field, `${severity}, wanted 0 to ${limits.severityMax}`);
+}
+
+function readPhrase(field: string, text: string): string[] {
+  return text === "" ? [] : [readText(field, text)];
+}
+
+function readWords(words: string): readonly string[] {
+  return atMost("words", readText("words", words).split(" ").filter(Boolean), conditionsMax);
 }
 
 function readAttributes(field: string, conditions: readonly AttributeCondition[]): LogFilter["attributes"] {

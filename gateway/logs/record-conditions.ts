@@ -3,7 +3,8 @@ import { foldedText, type PartitionIndex } from "#postgres/partition-indexes.ts"
 import { timestamptz } from "../fields/time.ts";
 import {
   type AttributeCondition,
-  anySeverity,
+  type ConditionName,
+  conditionsOf,
   type LogFilter,
   severitiesFrom,
   severityNumbers,
@@ -11,37 +12,69 @@ import {
 
 export type Condition = RawBuilder<SqlBool>;
 
+/** Where SQL checks a condition: on the device's key, on the row of `batches`, on the row of `records`, or on several. */
+type InSql<T> =
+  /** findDevices looks up the keys, and every selection of batches compares them. */
+  | { readonly byDeviceKey: true; readonly ofBatch?: never; readonly ofRecord?: never }
+  | { readonly ofBatch: OfBatch<T>; readonly ofRecord?: OfRecord<T> }
+  | { readonly ofRecord: OfRecord<T>; readonly ofBatch?: never };
+
+/** False where no record of the batch can match. */
+type OfBatch<T> = (value: T) => readonly Condition[];
+type OfRecord<T> = (value: T, hasText: HasText) => readonly Condition[];
+type HasText = (value: RawBuilder<unknown>, text: string) => Condition;
+
+const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Name]>> } = {
+  deviceIds: { byDeviceKey: true },
+  excludedDeviceIds: { byDeviceKey: true },
+  sessionId: { ofBatch: (sessionId) => [sql`batches.session_id = ${sessionId}`] },
+  startMicros: {
+    ofBatch: (micros) => [sql`batches.last_time >= ${timestamptz(micros)}`],
+    ofRecord: (micros) => [sql`time >= ${timestamptz(micros)}`],
+  },
+  endMicros: {
+    ofBatch: (micros) => [sql`batches.first_time < ${timestamptz(micros)}`],
+    ofRecord: (micros) => [sql`time < ${timestamptz(micros)}`],
+  },
+  severities: {
+    ofBatch: (severities) => [sql`batches.severities & ${severities}::int <> 0`],
+    ofRecord: (severities) => [hasSeverity(severities)],
+  },
+  texts: { ofRecord: (texts, hasText) => texts.map((text) => hasText(sql`message`, text)) },
+  excludedTexts: {
+    ofRecord: (texts, hasText) => texts.map((text) => sql`not ${hasText(sql`message`, text)}`),
+  },
+  loggerPrefix: { ofRecord: (prefix) => [sql`starts_with(logger, ${prefix})`] },
+  excludedLoggerPrefixes: {
+    ofRecord: (prefixes) => prefixes.map((prefix) => sql`not starts_with(logger, ${prefix})`),
+  },
+  attributes: { ofRecord: (attributes) => attributes.map(hasAttribute) },
+  excludedAttributes: {
+    ofRecord: (attributes) =>
+      attributes.map((attribute) => sql`not coalesce(${hasAttribute(attribute)}, false)`),
+  },
+};
+
 /**
  * What a row of `records` must fulfil; what its batch knows (device, session) is not looked at again. In the words of
  * the indexes of closed days if they are to be used; without, in words that cost least where each record is looked at.
  */
 export function recordConditions(filter: LogFilter, { byIndex = false } = {}): Condition[] {
   const hasText = byIndex ? containsText : containsTextByReading;
-  const conditions: Condition[] = [];
-  if (filter.startMicros !== undefined) conditions.push(sql`time >= ${timestamptz(filter.startMicros)}`);
-  if (filter.endMicros !== undefined) conditions.push(sql`time < ${timestamptz(filter.endMicros)}`);
-  if (filter.severities !== anySeverity) conditions.push(hasSeverity(filter.severities));
-  for (const text of filter.texts) conditions.push(hasText(sql`message`, text));
-  for (const text of filter.excludedTexts) conditions.push(sql`not ${hasText(sql`message`, text)}`);
-  if (filter.loggerPrefix !== "") conditions.push(sql`starts_with(logger, ${filter.loggerPrefix})`);
-  for (const prefix of filter.excludedLoggerPrefixes)
-    conditions.push(sql`not starts_with(logger, ${prefix})`);
-  for (const attribute of filter.attributes) conditions.push(hasAttribute(attribute));
-  for (const attribute of filter.excludedAttributes) {
-    conditions.push(sql`not coalesce(${hasAttribute(attribute)}, false)`);
-  }
-  return conditions;
+  return conditionsOf(filter).flatMap((name) => ofRecord(name, filter[name], hasText));
 }
 
-/** What a row of `batches` must fulfil for any of its records to match; times and devices are the walk's. */
+/** What a row of `batches` must fulfil for any of its records to match; devices are the walk's. */
 export function batchConditions(filter: LogFilter): Condition[] {
-  const conditions: Condition[] = [];
-  if (filter.severities !== anySeverity) {
-    conditions.push(sql`batches.severities & ${filter.severities}::int <> 0`);
-  }
-  if (filter.batchIdMax !== undefined) conditions.push(sql`batches.id <= ${String(filter.batchIdMax)}::int8`);
-  if (filter.sessionId !== undefined) conditions.push(sql`batches.session_id = ${filter.sessionId}`);
-  return conditions;
+  return conditionsOf(filter).flatMap((name) => ofBatch(name, filter[name]));
+}
+
+function ofRecord<Name extends ConditionName>(name: Name, value: LogFilter[Name], hasText: HasText) {
+  return inSql[name].ofRecord?.(value as NonNullable<typeof value>, hasText) ?? [];
+}
+
+function ofBatch<Name extends ConditionName>(name: Name, value: LogFilter[Name]) {
+  return inSql[name].ofBatch?.(value as NonNullable<typeof value>) ?? [];
 }
 
 export function allOf(conditions: readonly Condition[]): Condition {

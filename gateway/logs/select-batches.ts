@@ -23,6 +23,8 @@ export interface Wanted {
   readonly filter: LogFilter;
   readonly devices: ChosenDevices;
   readonly order: LogOrder;
+  /** Higher ids are left out. */
+  readonly batchIdMax: bigint | undefined;
 }
 
 /** A part of a walk: batches of certain times, by their lead. */
@@ -134,14 +136,12 @@ function walkedColumns(order: LogOrder): RawBuilder<unknown> {
     ${selectMicros(sql.ref(`batches.${order.lead}`))} as lead_micros`;
 }
 
-function wantedConditions({ filter, devices }: Wanted): Condition[] {
+function wantedConditions({ filter, devices, batchIdMax }: Wanted): Condition[] {
   const conditions = batchConditions(filter);
   if (devices.excludedKeys.length > 0) {
     conditions.push(sql`batches.device_key <> all(${devices.excludedKeys}::int[])`);
   }
-  const { startMicros, endMicros } = filter;
-  if (startMicros !== undefined) conditions.push(sql`batches.last_time >= ${timestamptz(startMicros)}`);
-  if (endMicros !== undefined) conditions.push(sql`batches.first_time < ${timestamptz(endMicros)}`);
+  if (batchIdMax !== undefined) conditions.push(sql`batches.id <= ${String(batchIdMax)}::int8`);
   return conditions;
 }
 

@@ -19,10 +19,10 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
   const paths: [string, Schema][] = restRoutes.map(({ path, method }) => {
     const described = service.method[method.localName];
     if (described === undefined) throw new Error(`no ${method.toString()}`);
-    return [path, { get: operationOf(described, path, listLogs.input, schemas) }];
+    return [path, { get: operationOf(described, path, schemas) }];
   });
   paths.push(["/v1/export", { get: exportOperation(listLogs.input, schemas) }]);
-  paths.push(["/v1/tail", { get: tailOperation(tailLogs, listLogs.input, schemas) }]);
+  paths.push(["/v1/tail", { get: tailOperation(tailLogs, schemas) }]);
   return {
     openapi: "3.1.0",
     info: {
@@ -44,14 +44,14 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
   };
 }
 
-function operationOf(method: DescMethod, path: string, original: DescMessage, schemas: Schemas): Schema {
+function operationOf(method: DescMethod, path: string, schemas: Schemas): Schema {
   const comment = commentOf(method).replace(/\s*Also GET [^ ]+$/, "");
   return {
     operationId: method.localName,
     tags: ["query"],
     summary: summaryOf(comment),
     description: `${comment} The same as the RPC \`${method.parent.typeName}/${method.name}\`.`,
-    parameters: parametersOf(method.input, original, schemas, { path }),
+    parameters: parametersOf(method.input, schemas, { path }),
     responses: {
       200: {
         description: commentOf(method.output),
@@ -62,8 +62,8 @@ function operationOf(method: DescMethod, path: string, original: DescMessage, sc
   };
 }
 
-function tailOperation(method: DescMethod, original: DescMessage, schemas: Schemas): Schema {
-  const operation = operationOf(method, "/v1/tail", original, schemas);
+function tailOperation(method: DescMethod, schemas: Schemas): Schema {
+  const operation = operationOf(method, "/v1/tail", schemas);
   schemas.ofMessage(method.output);
   const description = `Server-Sent Events; the data of each is a ${method.output.name} in JSON.`;
   const content = { "text/event-stream": { schema: { type: "string", description } } };
@@ -88,7 +88,7 @@ function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
           "NDJSON, each line a LogEntry as in ListLogs, or CSV (RFC 4180) with a header. In CSV a cell that a spreadsheet would execute as a formula is prefixed with an apostrophe.",
         schema: { type: "string", enum: exportFormats, default: exportFormats[0] },
       },
-      ...parametersOf(listLogs, listLogs, schemas, { without: fieldsNotExported }),
+      ...parametersOf(listLogs, schemas, { without: fieldsNotExported }),
     ],
     responses: {
       200: {

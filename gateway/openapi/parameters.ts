@@ -4,40 +4,36 @@ import {
   conditionsMax,
   deviceIdForm,
   devicesMax,
+  type LogFilterFields,
   sessionIdForm,
   textCharactersMax,
 } from "../logs/read-log-filter.ts";
+import { queryParameters } from "../rest/query-parameters.ts";
 import { commentOf } from "./comments.ts";
 import type { Schema, Schemas } from "./schemas.ts";
 
-/**
- * The parameters of a REST call: the fields of its request, but for `without`. Those of `path` are a part of it.
- * `original` has the comments of fields that only say "See ListLogsRequest."
- */
+/** The parameters of a REST call, but for `without`. Those of `path` are a part of it. */
 export function parametersOf(
   request: DescMessage,
-  original: DescMessage,
   schemas: Schemas,
   { path = "", without = [] }: { path?: string; without?: readonly string[] } = {},
 ): Schema[] {
-  return request.fields
-    .filter((field) => !without.includes(field.name))
-    .map((field) => {
+  return queryParameters(request)
+    .filter(({ field }) => !without.includes(field.name))
+    .map(({ field }) => {
       const isInPath = path.includes(`{${field.name}}`);
-      const comment = commentOf(field);
-      const same = /^See ListLogsRequest\.$/.test(comment) ? original.field[field.localName] : undefined;
       return {
         name: field.name,
         in: isInPath ? "path" : "query",
         required: isInPath,
-        description: `${same ? commentOf(same) : comment}${field.enum ? " As a number, or as the name without its prefix." : ""}`,
+        description: `${commentOf(field)}${field.enum ? " As a number, or as the name without its prefix." : ""}`,
         schema: schemaOf(field, schemas),
       };
     });
 }
 
 function schemaOf(field: DescField, schemas: Schemas): Schema {
-  const limit = limitsOf.get(field.name) ?? {};
+  const limit = limits.get(field.localName) ?? {};
   if (field.fieldKind !== "list") return { ...valueOf(field, schemas), ...limit };
   const { maxItems, ...ofItems } = limit;
   return {
@@ -56,24 +52,31 @@ const count = (maximum: number) => ({ minimum: 0, maximum });
 const text = { maxLength: textCharactersMax };
 const deviceId = { pattern: deviceIdForm.source };
 
-/** What is refused beyond, by the name of the field; the same in every request. */
-const limitsOf = new Map<string, Schema>([
-  ["page_size", count(1000)],
-  ["buckets_max", count(1000)],
-  ["top_max", count(100)],
-  ["sessions_max", count(100)],
-  ["page_token", { maxLength: pageTokenCharactersMax }],
-  ["text", text],
-  ["words", text],
-  ["excluded_text", text],
+/** What is refused beyond, by the name of the field; of LogFilter, every field says so. */
+const filterLimits: Readonly<Record<keyof LogFilterFields, Schema>> = {
+  deviceId,
+  deviceIds: { ...deviceId, maxItems: devicesMax },
+  excludedDeviceIds: { ...deviceId, maxItems: devicesMax },
+  sessionId: { pattern: sessionIdForm.source },
+  minSeverity: {},
+  severities: {},
+  text,
+  words: text,
+  excludedText: text,
+  loggerPrefix: text,
+  excludedLoggerPrefixes: { ...text, minLength: 1, maxItems: conditionsMax },
+  attributes: { maxItems: conditionsMax },
+  excludedAttributes: { maxItems: conditionsMax },
+};
+
+/** The same in every request. */
+const limits = new Map<string, Schema>([
+  ...Object.entries(filterLimits),
+  ["pageSize", count(1000)],
+  ["bucketsMax", count(1000)],
+  ["topMax", count(100)],
+  ["sessionsMax", count(100)],
+  ["pageToken", { maxLength: pageTokenCharactersMax }],
   ["search", text],
-  ["logger_prefix", text],
-  ["excluded_logger_prefixes", { ...text, minLength: 1, maxItems: conditionsMax }],
-  ["attributes", { maxItems: conditionsMax }],
-  ["excluded_attributes", { maxItems: conditionsMax }],
   ["attribute", text],
-  ["device_id", deviceId],
-  ["device_ids", { ...deviceId, maxItems: devicesMax }],
-  ["excluded_device_ids", { ...deviceId, maxItems: devicesMax }],
-  ["session_id", { pattern: sessionIdForm.source }],
 ]);

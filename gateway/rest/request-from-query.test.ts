@@ -9,8 +9,7 @@ test("fields are found by either name and read by their kind", () => {
     "device_id=a&minSeverity=warn2&startTime=2026-01-01T00:00:00+01:00&page_size=007",
   );
   assert.deepEqual(requestFromQuery(ListLogsRequestSchema, query), {
-    device_id: "a",
-    min_severity: 14,
+    filter: { device_id: "a", min_severity: 14 },
     start_time: "2026-01-01T00:00:00+01:00",
     page_size: "7",
   });

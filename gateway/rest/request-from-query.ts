@@ -11,29 +11,39 @@ import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { AttributeConditionSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import { unknownField } from "../fields/unknown-field.ts";
+import { queryParameters } from "./query-parameters.ts";
 
 /**
- * The JSON of a request out of query parameters, by the request's descriptor: each parameter is a field, by its name
- * in the .proto file or in JSON; a repeated field may be given several times; an empty value counts as not given, as
+ * The JSON of a request out of query parameters, by the request's descriptor: each parameter is a field of it or of its
+ * filter, by its name in the .proto file or in JSON; a repeated field may be given several times; an empty value counts as not given, as
  * forms send them. Throws an {@link InvalidFieldError} for the first parameter that is none of these.
  */
 export function requestFromQuery(input: DescMessage, query: URLSearchParams): JsonObject {
+  const parameters = queryParameters(input);
   const request: JsonObject = {};
   for (const name of new Set(query.keys())) {
-    const field = input.fields.find((one) => one.name === name || one.jsonName === name);
-    if (field === undefined) throw unknownField(input, name);
+    const parameter = parameters.find(({ field }) => field.name === name || field.jsonName === name);
+    if (parameter === undefined) {
+      throw unknownField(
+        parameters.map(({ field }) => field),
+        name,
+      );
+    }
     const values = query.getAll(name).filter((value) => value !== "");
     if (values.length === 0) continue;
-    if (field.name in request) throw new InvalidFieldError(field.name, "given under two names, wanted one");
-    if (field.fieldKind === "list") {
-      request[field.name] = values.map((value) => readValue(field, value));
-    } else if (values.length > 1) {
-      throw new InvalidFieldError(field.name, `given ${values.length} times, wanted once`);
-    } else {
-      request[field.name] = readValue(field, values[0] as string);
-    }
+    const { field, within } = parameter;
+    const message = within === undefined ? request : ((request[within.name] ??= {}) as JsonObject);
+    if (field.name in message) throw new InvalidFieldError(field.name, "given under two names, wanted one");
+    message[field.name] = readValues(field, values);
   }
   return request;
+}
+
+function readValues(field: DescField, values: readonly string[]): JsonValue {
+  if (field.fieldKind === "list") return values.map((value) => readValue(field, value));
+  const [value = "", ...more] = values;
+  if (more.length === 0) return readValue(field, value);
+  throw new InvalidFieldError(field.name, `given ${values.length} times, wanted once`);
 }
 
 function readValue(field: DescField, value: string): JsonValue {

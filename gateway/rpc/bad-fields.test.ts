@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { LogFilterSchema, QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { type Answer, queryOf } from "../testing/http-client.ts";
 import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
@@ -46,7 +46,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     test(`${field}=${JSON.stringify(value).slice(0, 40)}`, async () => {
       const answers = [
         await gateway.get(`/v1/logs?${queryOf({ [field]: String(value) })}`),
-        await gateway.post(listLogsPath, { [field]: value }),
+        await gateway.post(listLogsPath, requestWith(field, value)),
       ];
       for (const answer of answers) assertInvalid(answer, field, said);
     });
@@ -93,7 +93,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
   for (const [field, query, json, said] of listMistakes) {
     test(query.slice(0, 40), async () => {
       assertInvalid(await gateway.get(`/v1/logs?${query}`), field, said);
-      assertInvalid(await gateway.post(listLogsPath, { [field]: json }), field, said);
+      assertInvalid(await gateway.post(listLogsPath, requestWith(field, json)), field, said);
     });
   }
 
@@ -109,7 +109,11 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     const logs = (await gateway.get("/v1/logs?page_size=1")).body.nextPageToken;
     const devices = (await gateway.get("/v1/devices?page_size=1")).body.nextPageToken;
     assertInvalid(await gateway.get(`/v1/logs?device_id=host-1&page_token=${logs}`), "page_token", said);
-    assertInvalid(await gateway.post(listLogsPath, { text: "x", pageToken: logs }), "page_token", said);
+    assertInvalid(
+      await gateway.post(listLogsPath, { filter: { text: "x" }, pageToken: logs }),
+      "page_token",
+      said,
+    );
     assertInvalid(await gateway.get(`/v1/logs?page_token=${devices}`), "page_token", said);
     assertInvalid(await gateway.get(`/v1/devices?page_token=${logs}`), "page_token", said);
     assert.equal((await gateway.get(`/v1/logs?page_size=3&page_token=${logs}`)).status, 200);
@@ -130,9 +134,14 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
   });
 
   test("a parameter that does not exist is named, with those that do", async () => {
-    const said = /^device: there is no such field, known are device_id, min_severity, start_time/;
+    const said = /^device: there is no such field, known are device_id, device_ids, .*, start_time, end_time/;
+    const saidOfFilter =
+      /^device: there is no such field, known are device_id, device_ids, [^ ]+, session_id/;
     assertInvalid(await gateway.get("/v1/logs?device=x"), "device", said);
-    assertInvalid(await gateway.post(listLogsPath, { device: "x" }), "device", said);
+    assertInvalid(await gateway.post(listLogsPath, { filter: { device: "x" } }), "device", saidOfFilter);
+    const outside = /^device_id: there is no such field, known are filter, start_time, end_time/;
+    assertInvalid(await gateway.post(listLogsPath, { device_id: "x" }), "device_id", outside);
+    assertInvalid(await gateway.get("/v1/logs?filter=x"), "filter", /^filter: there is no such field/);
   });
 
   test("a parameter given twice", async () => {
@@ -148,13 +157,19 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     const bad = [
       { startTime: { seconds: 2n ** 62n, nanos: 0 } },
       { endTime: { seconds: 0n, nanos: -1 } },
-      { minSeverity: -5 as Severity },
+      { filter: { minSeverity: -5 as Severity } },
     ];
     for (const request of bad) {
       await assert.rejects(client.listLogs(request), { code: Code.InvalidArgument });
     }
   });
 });
+
+/** In JSON: a condition is a field of the filter. */
+function requestWith(field: string, value: unknown): object {
+  const isCondition = LogFilterSchema.fields.some(({ name }) => name === field);
+  return isCondition ? { filter: { [field]: value } } : { [field]: value };
+}
 
 function assertInvalid({ status, body }: Answer, field: string, said: RegExp): void {
   assert.equal(status, 400, JSON.stringify(body));

@@ -50,7 +50,7 @@ test("the histogram has only buckets with records, and says how it counted", asy
   const same = await post("GetHistogram", {
     startTime: "2026-01-01T00:00:00Z",
     endTime: "2026-01-01T00:10:00Z",
-    text: "link",
+    filter: { text: "link" },
     bucketsMax: 1000,
   });
   assert.deepEqual(same, counted);

@@ -30,9 +30,9 @@ describe("a record in JSON", () => {
     assert.equal(rest.body.logs[2]?.time, "2026-01-01T00:00:00.000001Z");
     assert.deepEqual(rest.body.logs[2]?.attributes, { if: "eth0" });
     assert.equal(rest.body.nextPageToken, "");
-    const connect = await gateway.post(listLogsPath, { deviceId: "host-1" });
+    const connect = await gateway.post(listLogsPath, { filter: { deviceId: "host-1" } });
     assert.deepEqual(connect.body, rest.body);
-    const message = encodeURIComponent(JSON.stringify({ deviceId: "host-1" }));
+    const message = encodeURIComponent(JSON.stringify({ filter: { deviceId: "host-1" } }));
     const connectGet = await gateway.get(`${listLogsPath}?encoding=json&message=${message}`);
     assert.deepEqual(connectGet.body, rest.body);
   });

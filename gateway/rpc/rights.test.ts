@@ -11,10 +11,10 @@ const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T00:10:00
 /** Requests for each unary RPC that together read all it can read; a new RPC does not compile until it is here. */
 const requests: Readonly<Record<Exclude<keyof typeof QueryService.method, "tailLogs">, readonly object[]>> = {
   listLogs: [
-    { deviceIds: ["host-1"], explain: true },
-    { ...range, text: "link", attributes: [{ name: "if", value: "eth0" }], explain: true },
+    { filter: { deviceIds: ["host-1"] }, explain: true },
+    { ...range, filter: { text: "link", attributes: [{ name: "if", value: "eth0" }] }, explain: true },
   ],
-  getHistogram: [range, { ...range, text: "link" }],
+  getHistogram: [range, { ...range, filter: { text: "link" } }],
   getStatistics: [range],
   listFieldValues: ["DEVICE_ID", "LOGGER", "ATTRIBUTE_NAME"].map((field) => ({
     ...range,

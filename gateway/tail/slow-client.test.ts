@@ -12,7 +12,7 @@ test("a client that does not read is told how many records it missed; others mis
   const { gateway, append } = await startTailedGateway(t, { ringBytesMax });
   const slow = await openUnread(gateway.port, "/v1/tail?min_severity=INFO");
   t.after(() => slow.destroy());
-  const quick = follow(t, gateway.url, { minSeverity: 9 });
+  const quick = follow(t, gateway.url, { filter: { minSeverity: Severity.INFO } });
   await quick.untilFollowing();
   const text = "x".repeat(10_000);
   const wanted = 3000;

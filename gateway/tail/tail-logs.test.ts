@@ -67,7 +67,9 @@ test("sends no record that was rejected, nothing of what is no batch, and a retr
 
 test("sends only what the filter lets through, and moves its token past the rest", async (t) => {
   const { gateway, append } = await startTailedGateway(t, { heartbeatMs: 20 });
-  const tail = follow(t, gateway.url, { deviceIds: ["a", "b"], minSeverity: 13, words: "LINK" });
+  const tail = follow(t, gateway.url, {
+    filter: { deviceIds: ["a", "b"], minSeverity: 13, words: "LINK" },
+  });
   await tail.untilFollowing();
   const before = tail.token();
   await append("c", 1, [{ severity: 17, message: "link down" }]);
@@ -98,7 +100,7 @@ test("says again and again that it lives", async (t) => {
 test("200 tails cost one read of the stream, and each has every record", async (t) => {
   const { gateway, append } = await startTailedGateway(t);
   const tails = Array.from({ length: 200 }, (_, i) =>
-    follow(t, gateway.url, i % 2 ? { deviceId: "d-1" } : {}),
+    follow(t, gateway.url, i % 2 ? { filter: { deviceId: "d-1" } } : {}),
   );
   await Promise.all(tails.map((tail) => tail.untilFollowing()));
   for (let sequence = 1; sequence <= 10; sequence += 1) {
@@ -128,7 +130,7 @@ test("more tails than allowed are told to come later, and bad requests what is b
   for (const [request, field] of [
     [{ last: 1001 }, /last: 1001, wanted 0 to 1000/],
     [{ resumeToken: "1_x!" }, /resume_token: "1_x!", wanted/],
-    [{ deviceId: "?" }, /device_id/],
+    [{ filter: { deviceId: "?" } }, /device_id/],
   ] as const) {
     const error = await follow(t, gateway.url, request).ended;
     assert.equal(error?.code, Code.InvalidArgument);

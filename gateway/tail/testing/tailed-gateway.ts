@@ -56,24 +56,25 @@ export async function append(
   return entry;
 }
 
-/** A batch as a server would append it, of session "boot". */
+/** A batch as a server would append it. */
 export function entryOf(
   deviceId: string,
   sequence: number,
   records: readonly (TestRecord | string)[],
+  sessionId = "boot",
 ): Entry {
   const batch = toBinary(
     LogBatchSchema,
     create(LogBatchSchema, {
       deviceId,
-      sessionId: "boot",
+      sessionId,
       sequence: BigInt(sequence),
       records: records.map((record) => (typeof record === "string" ? { message: record } : record)),
     }),
   );
   return {
     deviceId,
-    sessionId: "boot",
+    sessionId,
     sequence: BigInt(sequence),
     receivedAtMicros: Date.now() * 1000,
     digest: createHash("sha256").update(batch).digest().subarray(0, 16),

@@ -14,82 +14,85 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEizQQKD0xpc3RMb2dzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEQoJcGFnZV9zaXplGAYgASgFEhIKCnBhZ2VfdG9rZW4YByABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEhQKDG9sZGVzdF9maXJzdBgSIAEoCBIPCgdleHBsYWluGBMgASgIIkAKEkF0dHJpYnV0ZUNvbmRpdGlvbhIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQFCCAoGX3ZhbHVlIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlgKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRITCgtkdXJhdGlvbl9tcxgDIAEoARIMCgRwbGFuGAQgAygJIuUCCghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAMgASgJEhIKCnNlc3Npb25faWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDQoFaW5kZXgYBiABKA0SJwoIc2V2ZXJpdHkYByABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRI5CgphdHRyaWJ1dGVzGAogAygLMiUuZmxlZXRsb2cudjEuTG9nRW50cnkuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIqMECg9UYWlsTG9nc1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEisKDG1pbl9zZXZlcml0eRgCIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5Ei4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR0ZXh0GAUgASgJEgwKBGxhc3QYBiABKAUSFAoMcmVzdW1lX3Rva2VuGAcgASgJEhIKCmRldmljZV9pZHMYCCADKAkSKQoKc2V2ZXJpdGllcxgJIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhUKDWxvZ2dlcl9wcmVmaXgYCiABKAkSMwoKYXR0cmlidXRlcxgLIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbhINCgV3b3JkcxgMIAEoCRISCgpzZXNzaW9uX2lkGA0gASgJEhsKE2V4Y2x1ZGVkX2RldmljZV9pZHMYDiADKAkSIAoYZXhjbHVkZWRfbG9nZ2VyX3ByZWZpeGVzGA8gAygJEhUKDWV4Y2x1ZGVkX3RleHQYECABKAkSPAoTZXhjbHVkZWRfYXR0cmlidXRlcxgRIAMoCzIfLmZsZWV0bG9nLnYxLkF0dHJpYnV0ZUNvbmRpdGlvbiLVAQoQVGFpbExvZ3NSZXNwb25zZRInCgRsb2dzGAEgASgLMhcuZmxlZXRsb2cudjEuVGFpbGVkTG9nc0gAEisKB3NraXBwZWQYAiABKAsyGC5mbGVldGxvZy52MS5UYWlsU2tpcHBlZEgAEiMKA2dhcBgDIAEoCzIULmZsZWV0bG9nLnYxLlRhaWxHYXBIABInCgVzdGF0ZRgEIAEoDjIWLmZsZWV0bG9nLnYxLlRhaWxTdGF0ZUgAEhQKDHJlc3VtZV90b2tlbhgFIAEoCUIHCgVldmVudCIxCgpUYWlsZWRMb2dzEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeSIjCgtUYWlsU2tpcHBlZBIUCgxyZWNvcmRfY291bnQYASABKAQidwoHVGFpbEdhcBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAMgASgJIpgEChNHZXRIaXN0b2dyYW1SZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIrCgxtaW5fc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdGV4dBgFIAEoCRISCgpkZXZpY2VfaWRzGAggAygJEikKCnNldmVyaXRpZXMYCSADKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIVCg1sb2dnZXJfcHJlZml4GAogASgJEjMKCmF0dHJpYnV0ZXMYCyADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SDQoFd29yZHMYDCABKAkSEgoKc2Vzc2lvbl9pZBgNIAEoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGA4gAygJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgPIAMoCRIVCg1leGNsdWRlZF90ZXh0GBAgASgJEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYESADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SEwoLYnVja2V0c19tYXgYEiABKAUikwIKFEdldEhpc3RvZ3JhbVJlc3BvbnNlEi0KB2J1Y2tldHMYASADKAsyHC5mbGVldGxvZy52MS5IaXN0b2dyYW1CdWNrZXQSFgoOYnVja2V0X3NlY29uZHMYAiABKA0SLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBm1ldGhvZBgFIAEoDjIYLmZsZWV0bG9nLnYxLkNvdW50TWV0aG9kEhYKDnNhbXBsZV9kaXZpc29yGAYgASgNEhQKDHJlY29yZF9jb3VudBgHIAEoBCJtCg9IaXN0b2dyYW1CdWNrZXQSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGY291bnRzGAIgAygLMhouZmxlZXRsb2cudjEuU2V2ZXJpdHlDb3VudCJOCg1TZXZlcml0eUNvdW50EicKCHNldmVyaXR5GAEgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFAoMcmVjb3JkX2NvdW50GAIgASgEIoUBChRHZXRTdGF0aXN0aWNzUmVxdWVzdBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdG9wX21heBgDIAEoBSKvBAoVR2V0U3RhdGlzdGljc1Jlc3BvbnNlEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWNvcmRfY291bnQYAyABKAQSGgoScmVjb3Jkc19wZXJfc2Vjb25kGAQgASgBEi4KCnNldmVyaXRpZXMYBSADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ei0KC3RvcF9kZXZpY2VzGAYgAygLMhguZmxlZXRsb2cudjEuRGV2aWNlQ291bnQSLAoLdG9wX2xvZ2dlcnMYByADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EjMKEnRvcF9lcnJvcl9wYXR0ZXJucxgIIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSHAoUc2FtcGxlZF9yZWNvcmRfY291bnQYCSABKAQSGwoTc2FtcGxlZF9lcnJvcl9jb3VudBgKIAEoBBIZChFkZWFkX2xldHRlcl9jb3VudBgLIAEoBBIWCg5pbmNpZGVudF9jb3VudBgMIAEoBBIUCgxkZXZpY2VfY291bnQYDSABKAQSGwoTYWN0aXZlX2RldmljZV9jb3VudBgOIAEoBBIjCgNsYWcYDyABKAsyFi5mbGVldGxvZy52MS5Jbmdlc3RMYWcimQEKCUluZ2VzdExhZxIkChd1bmRlbGl2ZXJlZF9iYXRjaF9jb3VudBgBIAEoBEgAiAEBEhsKE3BlbmRpbmdfYmF0Y2hfY291bnQYAiABKAQSLQoKb2xkZXN0X2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIaChhfdW5kZWxpdmVyZWRfYmF0Y2hfY291bnQiSwoLRGV2aWNlQ291bnQSEQoJZGV2aWNlX2lkGAEgASgJEhQKDHJlY29yZF9jb3VudBgCIAEoBBITCgtlcnJvcl9jb3VudBgDIAEoBCIxCgpWYWx1ZUNvdW50Eg0KBXZhbHVlGAEgASgJEhQKDHJlY29yZF9jb3VudBgCIAEoBCLfBAoWTGlzdEZpZWxkVmFsdWVzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSKwoMbWluX3NldmVyaXR5GAIgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHRleHQYBSABKAkSEgoKZGV2aWNlX2lkcxgIIAMoCRIpCgpzZXZlcml0aWVzGAkgAygOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFQoNbG9nZ2VyX3ByZWZpeBgKIAEoCRIzCgphdHRyaWJ1dGVzGAsgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEg0KBXdvcmRzGAwgASgJEhIKCnNlc3Npb25faWQYDSABKAkSGwoTZXhjbHVkZWRfZGV2aWNlX2lkcxgOIAMoCRIgChhleGNsdWRlZF9sb2dnZXJfcHJlZml4ZXMYDyADKAkSFQoNZXhjbHVkZWRfdGV4dBgQIAEoCRI8ChNleGNsdWRlZF9hdHRyaWJ1dGVzGBEgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEiEKBWZpZWxkGBIgASgOMhIuZmxlZXRsb2cudjEuRmllbGQSEQoJYXR0cmlidXRlGBMgASgJEg4KBnNlYXJjaBgUIAEoCRIRCglwYWdlX3NpemUYFSABKAUiYAoXTGlzdEZpZWxkVmFsdWVzUmVzcG9uc2USJwoGdmFsdWVzGAEgAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgCIAEoBCK3AQoSTGlzdERldmljZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnNlYXJjaBgDIAEoCRItCgpzaWxlbnRfZm9yGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBW9yZGVyGAUgASgOMhguZmxlZXRsb2cudjEuRGV2aWNlT3JkZXISEgoKZGVzY2VuZGluZxgGIAEoCCJUChNMaXN0RGV2aWNlc1Jlc3BvbnNlEiQKB2RldmljZXMYASADKAsyEy5mbGVldGxvZy52MS5EZXZpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIu8DCgZEZXZpY2USEQoJZGV2aWNlX2lkGAEgASgJEi4KCmZpcnN0X3NlZW4YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBCABKAQSFAoMcmVjb3JkX2NvdW50GAUgASgEEhMKC2Vycm9yX2NvdW50GAYgASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAcgASgEEhMKC2Vycm9yX3JhdGlvGAggASgBEhgKEGRheV9yZWNvcmRfY291bnQYCSABKAQSFwoPZGF5X2Vycm9yX2NvdW50GAogASgEEisKCmF0dHJpYnV0ZXMYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhoKEnJlY29yZHNfcGVyX3NlY29uZBgMIAEoARIYChBieXRlc19wZXJfc2Vjb25kGA0gASgBEh4KFmRheV9yZWNvcmRzX3Blcl9zZWNvbmQYDiABKAESHAoUZGF5X2J5dGVzX3Blcl9zZWNvbmQYDyABKAESLwoMY2xvY2tfb2Zmc2V0GBAgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIk8KEEdldERldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhQKDHNlc3Npb25zX21heBgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIsEBChFHZXREZXZpY2VSZXNwb25zZRIjCgZkZXZpY2UYASABKAsyEy5mbGVldGxvZy52MS5EZXZpY2USJgoIc2Vzc2lvbnMYAiADKAsyFC5mbGVldGxvZy52MS5TZXNzaW9uEhUKDXNlc3Npb25fY291bnQYAyABKAQSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJEi8KC2xhdGVzdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKcAwoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhoKEmlzX3NlcnZlcl9hc3NpZ25lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBBIsCgdkcm9wcGVkGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBBIUCgxpc190cnVuY2F0ZWQYDCABKAgibgoORHJvcHBlZEJhdGNoZXMSDQoFZmlyc3QYASABKAQSDAoEbGFzdBgCIAEoBBIOCgZyZWFzb24YAyABKAkSLwoLcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki/gIKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBBIvCgtyZXBsYXllZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRcmVwbGF5ZWRfYmF0Y2hfaWQYDCABKAQSFAoMcmVjb3JkX2NvdW50GA0gASgNEg8KB2lzX2pzb24YDiABKAgSEAoIcmF3X3RleHQYDyABKAlCCAoGX2luZGV4IrwBChRMaXN0SW5jaWRlbnRzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJEgwKBGtpbmQYBiABKAkiWgoVTGlzdEluY2lkZW50c1Jlc3BvbnNlEigKCWluY2lkZW50cxgBIAMoCzIVLmZsZWV0bG9nLnYxLkluY2lkZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKLAQoISW5jaWRlbnQSCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIRCglkZXZpY2VfaWQYBCABKAkSKAoHZGV0YWlscxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QqXQoJVGFpbFN0YXRlEhoKFlRBSUxfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRUQUlMX1NUQVRFX0ZPTExPV0lORxABEhoKFlRBSUxfU1RBVEVfSU5URVJSVVBURUQQAip+CgtDb3VudE1ldGhvZBIcChhDT1VOVF9NRVRIT0RfVU5TUEVDSUZJRUQQABIbChdDT1VOVF9NRVRIT0RfU1RBVElTVElDUxABEhgKFENPVU5UX01FVEhPRF9DT1VOVEVEEAISGgoWQ09VTlRfTUVUSE9EX0VTVElNQVRFRBADKnQKBUZpZWxkEhUKEUZJRUxEX1VOU1BFQ0lGSUVEEAASEwoPRklFTERfREVWSUNFX0lEEAESEAoMRklFTERfTE9HR0VSEAISGAoURklFTERfQVRUUklCVVRFX05BTUUQAxITCg9GSUVMRF9BVFRSSUJVVEUQBCq+AQoLRGV2aWNlT3JkZXISHAoYREVWSUNFX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWREVWSUNFX09SREVSX0RFVklDRV9JRBABEhoKFkRFVklDRV9PUkRFUl9MQVNUX1NFRU4QAhIdChlERVZJQ0VfT1JERVJfUkVDT1JEX0NPVU5UEAMSHAoYREVWSUNFX09SREVSX0VSUk9SX0NPVU5UEAQSHAoYREVWSUNFX09SREVSX0VSUk9SX1JBVElPEAUyrgYKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJOCghUYWlsTG9ncxIcLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVzcG9uc2UiA5ACATABElgKDEdldEhpc3RvZ3JhbRIgLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlcXVlc3QaIS5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXNwb25zZSIDkAIBElsKDUdldFN0YXRpc3RpY3MSIS5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEmEKD0xpc3RGaWVsZFZhbHVlcxIjLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXNwb25zZSIDkAIBElUKC0xpc3REZXZpY2VzEh8uZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXF1ZXN0GiAuZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXNwb25zZSIDkAIBEk8KCUdldERldmljZRIdLmZsZWV0bG9nLnYxLkdldERldmljZVJlcXVlc3QaHi5mbGVldGxvZy52MS5HZXREZXZpY2VSZXNwb25zZSIDkAIBEmEKD0xpc3REZWFkTGV0dGVycxIjLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXNwb25zZSIDkAIBElsKDUxpc3RJbmNpZGVudHMSIS5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEimwMKCUxvZ0ZpbHRlchIRCglkZXZpY2VfaWQYASABKAkSEgoKZGV2aWNlX2lkcxgCIAMoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGAMgAygJEhIKCnNlc3Npb25faWQYBCABKAkSKwoMbWluX3NldmVyaXR5GAUgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSKQoKc2V2ZXJpdGllcxgGIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EgwKBHRleHQYByABKAkSDQoFd29yZHMYCCABKAkSFQoNZXhjbHVkZWRfdGV4dBgJIAEoCRIVCg1sb2dnZXJfcHJlZml4GAogASgJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgLIAMoCRIzCgphdHRyaWJ1dGVzGAwgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYDSADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24iQAoSQXR0cmlidXRlQ29uZGl0aW9uEgwKBG5hbWUYASABKAkSEgoFdmFsdWUYAiABKAlIAIgBAUIICgZfdmFsdWUi5QEKD0xpc3RMb2dzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5mbGVldGxvZy52MS5Mb2dGaWx0ZXISLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDG9sZGVzdF9maXJzdBgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCRIPCgdleHBsYWluGAcgASgIIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlgKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRITCgtkdXJhdGlvbl9tcxgDIAEoARIMCgRwbGFuGAQgAygJIuUCCghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAMgASgJEhIKCnNlc3Npb25faWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDQoFaW5kZXgYBiABKA0SJwoIc2V2ZXJpdHkYByABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRI5CgphdHRyaWJ1dGVzGAogAygLMiUuZmxlZXRsb2cudjEuTG9nRW50cnkuQXR0cmlidXRlc0VudHJ5GjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIrsBCg9UYWlsTG9nc1JlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYuZmxlZXRsb2cudjEuTG9nRmlsdGVyEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRsYXN0GAQgASgFEhQKDHJlc3VtZV90b2tlbhgFIAEoCSLVAQoQVGFpbExvZ3NSZXNwb25zZRInCgRsb2dzGAEgASgLMhcuZmxlZXRsb2cudjEuVGFpbGVkTG9nc0gAEisKB3NraXBwZWQYAiABKAsyGC5mbGVldGxvZy52MS5UYWlsU2tpcHBlZEgAEiMKA2dhcBgDIAEoCzIULmZsZWV0bG9nLnYxLlRhaWxHYXBIABInCgVzdGF0ZRgEIAEoDjIWLmZsZWV0bG9nLnYxLlRhaWxTdGF0ZUgAEhQKDHJlc3VtZV90b2tlbhgFIAEoCUIHCgVldmVudCIxCgpUYWlsZWRMb2dzEiMKBGxvZ3MYASADKAsyFS5mbGVldGxvZy52MS5Mb2dFbnRyeSIjCgtUYWlsU2tpcHBlZBIUCgxyZWNvcmRfY291bnQYASABKAQidwoHVGFpbEdhcBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAMgASgJIrABChNHZXRIaXN0b2dyYW1SZXF1ZXN0EiYKBmZpbHRlchgBIAEoCzIWLmZsZWV0bG9nLnYxLkxvZ0ZpbHRlchIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYnVja2V0c19tYXgYBCABKAUikwIKFEdldEhpc3RvZ3JhbVJlc3BvbnNlEi0KB2J1Y2tldHMYASADKAsyHC5mbGVldGxvZy52MS5IaXN0b2dyYW1CdWNrZXQSFgoOYnVja2V0X3NlY29uZHMYAiABKA0SLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKBm1ldGhvZBgFIAEoDjIYLmZsZWV0bG9nLnYxLkNvdW50TWV0aG9kEhYKDnNhbXBsZV9kaXZpc29yGAYgASgNEhQKDHJlY29yZF9jb3VudBgHIAEoBCJtCg9IaXN0b2dyYW1CdWNrZXQSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGY291bnRzGAIgAygLMhouZmxlZXRsb2cudjEuU2V2ZXJpdHlDb3VudCJOCg1TZXZlcml0eUNvdW50EicKCHNldmVyaXR5GAEgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSFAoMcmVjb3JkX2NvdW50GAIgASgEIoUBChRHZXRTdGF0aXN0aWNzUmVxdWVzdBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdG9wX21heBgDIAEoBSKvBAoVR2V0U3RhdGlzdGljc1Jlc3BvbnNlEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWNvcmRfY291bnQYAyABKAQSGgoScmVjb3Jkc19wZXJfc2Vjb25kGAQgASgBEi4KCnNldmVyaXRpZXMYBSADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ei0KC3RvcF9kZXZpY2VzGAYgAygLMhguZmxlZXRsb2cudjEuRGV2aWNlQ291bnQSLAoLdG9wX2xvZ2dlcnMYByADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EjMKEnRvcF9lcnJvcl9wYXR0ZXJucxgIIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSHAoUc2FtcGxlZF9yZWNvcmRfY291bnQYCSABKAQSGwoTc2FtcGxlZF9lcnJvcl9jb3VudBgKIAEoBBIZChFkZWFkX2xldHRlcl9jb3VudBgLIAEoBBIWCg5pbmNpZGVudF9jb3VudBgMIAEoBBIUCgxkZXZpY2VfY291bnQYDSABKAQSGwoTYWN0aXZlX2RldmljZV9jb3VudBgOIAEoBBIjCgNsYWcYDyABKAsyFi5mbGVldGxvZy52MS5Jbmdlc3RMYWcimQEKCUluZ2VzdExhZxIkChd1bmRlbGl2ZXJlZF9iYXRjaF9jb3VudBgBIAEoBEgAiAEBEhsKE3BlbmRpbmdfYmF0Y2hfY291bnQYAiABKAQSLQoKb2xkZXN0X2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIaChhfdW5kZWxpdmVyZWRfYmF0Y2hfY291bnQiSwoLRGV2aWNlQ291bnQSEQoJZGV2aWNlX2lkGAEgASgJEhQKDHJlY29yZF9jb3VudBgCIAEoBBITCgtlcnJvcl9jb3VudBgDIAEoBCIxCgpWYWx1ZUNvdW50Eg0KBXZhbHVlGAEgASgJEhQKDHJlY29yZF9jb3VudBgCIAEoBCL3AQoWTGlzdEZpZWxkVmFsdWVzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5mbGVldGxvZy52MS5Mb2dGaWx0ZXISLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiEKBWZpZWxkGAQgASgOMhIuZmxlZXRsb2cudjEuRmllbGQSEQoJYXR0cmlidXRlGAUgASgJEg4KBnNlYXJjaBgGIAEoCRIRCglwYWdlX3NpemUYByABKAUiYAoXTGlzdEZpZWxkVmFsdWVzUmVzcG9uc2USJwoGdmFsdWVzGAEgAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgCIAEoBCK3AQoSTGlzdERldmljZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg4KBnNlYXJjaBgDIAEoCRItCgpzaWxlbnRfZm9yGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEicKBW9yZGVyGAUgASgOMhguZmxlZXRsb2cudjEuRGV2aWNlT3JkZXISEgoKZGVzY2VuZGluZxgGIAEoCCJUChNMaXN0RGV2aWNlc1Jlc3BvbnNlEiQKB2RldmljZXMYASADKAsyEy5mbGVldGxvZy52MS5EZXZpY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIu8DCgZEZXZpY2USEQoJZGV2aWNlX2lkGAEgASgJEi4KCmZpcnN0X3NlZW4YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBCABKAQSFAoMcmVjb3JkX2NvdW50GAUgASgEEhMKC2Vycm9yX2NvdW50GAYgASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAcgASgEEhMKC2Vycm9yX3JhdGlvGAggASgBEhgKEGRheV9yZWNvcmRfY291bnQYCSABKAQSFwoPZGF5X2Vycm9yX2NvdW50GAogASgEEisKCmF0dHJpYnV0ZXMYCyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhoKEnJlY29yZHNfcGVyX3NlY29uZBgMIAEoARIYChBieXRlc19wZXJfc2Vjb25kGA0gASgBEh4KFmRheV9yZWNvcmRzX3Blcl9zZWNvbmQYDiABKAESHAoUZGF5X2J5dGVzX3Blcl9zZWNvbmQYDyABKAESLwoMY2xvY2tfb2Zmc2V0GBAgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIk8KEEdldERldmljZVJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhQKDHNlc3Npb25zX21heBgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIsEBChFHZXREZXZpY2VSZXNwb25zZRIjCgZkZXZpY2UYASABKAsyEy5mbGVldGxvZy52MS5EZXZpY2USJgoIc2Vzc2lvbnMYAiADKAsyFC5mbGVldGxvZy52MS5TZXNzaW9uEhUKDXNlc3Npb25fY291bnQYAyABKAQSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJEi8KC2xhdGVzdF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKcAwoHU2Vzc2lvbhISCgpzZXNzaW9uX2lkGAEgASgJEhoKEmlzX3NlcnZlcl9hc3NpZ25lZBgCIAEoCBI1ChFmaXJzdF9yZWNlaXZlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQbGFzdF9yZWNlaXZlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYmF0Y2hfY291bnQYBSABKAQSFAoMcmVjb3JkX2NvdW50GAYgASgEEiwKCHJlY2VpdmVkGAcgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIpCgVob2xlcxgIIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USFQoNbWlzc2luZ19jb3VudBgJIAEoBBIsCgdkcm9wcGVkGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBBIUCgxpc190cnVuY2F0ZWQYDCABKAgibgoORHJvcHBlZEJhdGNoZXMSDQoFZmlyc3QYASABKAQSDAoEbGFzdBgCIAEoBBIOCgZyZWFzb24YAyABKAkSLwoLcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki/gIKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBBIvCgtyZXBsYXllZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRcmVwbGF5ZWRfYmF0Y2hfaWQYDCABKAQSFAoMcmVjb3JkX2NvdW50GA0gASgNEg8KB2lzX2pzb24YDiABKAgSEAoIcmF3X3RleHQYDyABKAlCCAoGX2luZGV4IrwBChRMaXN0SW5jaWRlbnRzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJEgwKBGtpbmQYBiABKAkiWgoVTGlzdEluY2lkZW50c1Jlc3BvbnNlEigKCWluY2lkZW50cxgBIAMoCzIVLmZsZWV0bG9nLnYxLkluY2lkZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKLAQoISW5jaWRlbnQSCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIRCglkZXZpY2VfaWQYBCABKAkSKAoHZGV0YWlscxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QqXQoJVGFpbFN0YXRlEhoKFlRBSUxfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRUQUlMX1NUQVRFX0ZPTExPV0lORxABEhoKFlRBSUxfU1RBVEVfSU5URVJSVVBURUQQAip+CgtDb3VudE1ldGhvZBIcChhDT1VOVF9NRVRIT0RfVU5TUEVDSUZJRUQQABIbChdDT1VOVF9NRVRIT0RfU1RBVElTVElDUxABEhgKFENPVU5UX01FVEhPRF9DT1VOVEVEEAISGgoWQ09VTlRfTUVUSE9EX0VTVElNQVRFRBADKnQKBUZpZWxkEhUKEUZJRUxEX1VOU1BFQ0lGSUVEEAASEwoPRklFTERfREVWSUNFX0lEEAESEAoMRklFTERfTE9HR0VSEAISGAoURklFTERfQVRUUklCVVRFX05BTUUQAxITCg9GSUVMRF9BVFRSSUJVVEUQBCq+AQoLRGV2aWNlT3JkZXISHAoYREVWSUNFX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWREVWSUNFX09SREVSX0RFVklDRV9JRBABEhoKFkRFVklDRV9PUkRFUl9MQVNUX1NFRU4QAhIdChlERVZJQ0VfT1JERVJfUkVDT1JEX0NPVU5UEAMSHAoYREVWSUNFX09SREVSX0VSUk9SX0NPVU5UEAQSHAoYREVWSUNFX09SREVSX0VSUk9SX1JBVElPEAUyrgYKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJOCghUYWlsTG9ncxIcLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVzcG9uc2UiA5ACATABElgKDEdldEhpc3RvZ3JhbRIgLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlcXVlc3QaIS5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXNwb25zZSIDkAIBElsKDUdldFN0YXRpc3RpY3MSIS5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEmEKD0xpc3RGaWVsZFZhbHVlcxIjLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXNwb25zZSIDkAIBElUKC0xpc3REZXZpY2VzEh8uZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXF1ZXN0GiAuZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXNwb25zZSIDkAIBEk8KCUdldERldmljZRIdLmZsZWV0bG9nLnYxLkdldERldmljZVJlcXVlc3QaHi5mbGVldGxvZy52MS5HZXREZXZpY2VSZXNwb25zZSIDkAIBEmEKD0xpc3REZWFkTGV0dGVycxIjLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXNwb25zZSIDkAIBElsKDUxpc3RJbmNpZGVudHMSIS5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * Selects records. A record must meet all conditions. Fields 1 to 5 and 8 to
- * 17 are the filter, and are the same in every request that has one.
+ * Conditions on records: a record must meet all that are set. A filter without
+ * conditions selects every record. In REST each field is a query parameter of
+ * its own.
  *
- * @generated from message fleetlog.v1.ListLogsRequest
+ * The time range is not a condition but part of the request, as start_time and
+ * end_time: its default and its limits differ from request to request, and
+ * requests without a filter have one too.
+ *
+ * @generated from message fleetlog.v1.LogFilter
  */
-export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
+export type LogFilter = Message<"fleetlog.v1.LogFilter"> & {
   /**
-   * Only this device. The whole fleet if device_ids is empty too.
+   * Only this device: short for one device_ids, in addition to which it counts.
    *
    * @generated from field: string device_id = 1;
    */
   deviceId: string;
 
   /**
+   * Only these devices, at most 100.
+   *
+   * @generated from field: repeated string device_ids = 2;
+   */
+  deviceIds: string[];
+
+  /**
+   * Excludes the records of these devices, at most 100.
+   *
+   * @generated from field: repeated string excluded_device_ids = 3;
+   */
+  excludedDeviceIds: string[];
+
+  /**
+   * Only this session. Requires exactly one device.
+   *
+   * @generated from field: string session_id = 4;
+   */
+  sessionId: string;
+
+  /**
    * Only records of at least this severity.
    *
-   * @generated from field: fleetlog.v1.Severity min_severity = 2;
+   * @generated from field: fleetlog.v1.Severity min_severity = 5;
    */
   minSeverity: Severity;
 
   /**
-   * Only records that happened at or after this time.
+   * Only records with one of these severities.
    *
-   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   * @generated from field: repeated fleetlog.v1.Severity severities = 6;
    */
-  startTime?: Timestamp | undefined;
-
-  /**
-   * Only records that happened before this time. Default: 10 min after the
-   * first page is read. For records dated later, by a device whose clock is
-   * ahead, set a later end_time.
-   *
-   * @generated from field: google.protobuf.Timestamp end_time = 4;
-   */
-  endTime?: Timestamp | undefined;
+  severities: Severity[];
 
   /**
    * Only records whose message contains this text, case-insensitive; at most
    * 256 UTF-16 code units, as JavaScript and Java count them.
    *
-   * @generated from field: string text = 5;
+   * @generated from field: string text = 7;
    */
   text: string;
 
   /**
-   * Maximum number of records: 1 to 1,000; default 100. A page ends at 4 MiB,
-   * so a page of large records is shorter: only an empty next_page_token marks
-   * the last page.
+   * Only records whose message contains all of these words, in any order,
+   * case-insensitive; at most 8 words, separated by spaces, and 256 UTF-16 code
+   * units.
    *
-   * @generated from field: int32 page_size = 6;
+   * @generated from field: string words = 8;
    */
-  pageSize: number;
+  words: string;
 
   /**
-   * next_page_token of the previous page of the same query. Empty: first page.
+   * Excludes records whose message contains this text, case-insensitive.
    *
-   * @generated from field: string page_token = 7;
+   * @generated from field: string excluded_text = 9;
    */
-  pageToken: string;
-
-  /**
-   * Only these devices, at most 100, in addition to device_id.
-   *
-   * @generated from field: repeated string device_ids = 8;
-   */
-  deviceIds: string[];
-
-  /**
-   * Only records with one of these severities.
-   *
-   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
-   */
-  severities: Severity[];
+  excludedText: string;
 
   /**
    * Only records whose logger starts with this; at most 256 UTF-16 code units.
@@ -99,80 +102,35 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
   loggerPrefix: string;
 
   /**
-   * Only records with all of these attributes; at most 8. As a query
-   * parameter "name=value", or "name" for any value; escape "=" and "\" in the
-   * name with "\".
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
-   */
-  attributes: AttributeCondition[];
-
-  /**
-   * Only records whose message contains all of these words, in any order,
-   * case-insensitive; at most 8 words, separated by spaces, and 256 UTF-16 code
-   * units.
-   *
-   * @generated from field: string words = 12;
-   */
-  words: string;
-
-  /**
-   * Only this session. Requires exactly one device.
-   *
-   * @generated from field: string session_id = 13;
-   */
-  sessionId: string;
-
-  /**
-   * Excludes the records of these devices, at most 100.
-   *
-   * @generated from field: repeated string excluded_device_ids = 14;
-   */
-  excludedDeviceIds: string[];
-
-  /**
    * Excludes records whose logger starts with one of these, at most 8.
    *
-   * @generated from field: repeated string excluded_logger_prefixes = 15;
+   * @generated from field: repeated string excluded_logger_prefixes = 11;
    */
   excludedLoggerPrefixes: string[];
 
   /**
-   * Excludes records whose message contains this text, case-insensitive.
+   * Only records with all of these attributes; at most 8. As a query
+   * parameter "name=value", or "name" for any value; escape "=" and "\" in the
+   * name with "\".
    *
-   * @generated from field: string excluded_text = 16;
+   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 12;
    */
-  excludedText: string;
+  attributes: AttributeCondition[];
 
   /**
    * Excludes records that meet one of these; at most 8. As a query parameter,
    * see attributes.
    *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
+   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 13;
    */
   excludedAttributes: AttributeCondition[];
-
-  /**
-   * Lists the oldest records first instead of the newest.
-   *
-   * @generated from field: bool oldest_first = 18;
-   */
-  oldestFirst: boolean;
-
-  /**
-   * Returns the SQL statements and their plans, too. Every statement then runs
-   * twice, within the query timeout, and the response is not cached.
-   *
-   * @generated from field: bool explain = 19;
-   */
-  explain: boolean;
 };
 
 /**
- * Describes the message fleetlog.v1.ListLogsRequest.
- * Use `create(ListLogsRequestSchema)` to create a new message.
+ * Describes the message fleetlog.v1.LogFilter.
+ * Use `create(LogFilterSchema)` to create a new message.
  */
-export const ListLogsRequestSchema: GenMessage<ListLogsRequest> = /*@__PURE__*/
+export const LogFilterSchema: GenMessage<LogFilter> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 0);
 
 /**
@@ -202,6 +160,74 @@ export type AttributeCondition = Message<"fleetlog.v1.AttributeCondition"> & {
  */
 export const AttributeConditionSchema: GenMessage<AttributeCondition> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 1);
+
+/**
+ * Selects records, and a page of them.
+ *
+ * @generated from message fleetlog.v1.ListLogsRequest
+ */
+export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
+  /**
+   * Only records that meet these conditions. Not set: all records.
+   *
+   * @generated from field: fleetlog.v1.LogFilter filter = 1;
+   */
+  filter?: LogFilter | undefined;
+
+  /**
+   * Only records that happened at or after this time.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Only records that happened before this time. Default: 10 min after the
+   * first page is read. For records dated later, by a device whose clock is
+   * ahead, set a later end_time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * Lists the oldest records first instead of the newest.
+   *
+   * @generated from field: bool oldest_first = 4;
+   */
+  oldestFirst: boolean;
+
+  /**
+   * Maximum number of records: 1 to 1,000; default 100. A page ends at 4 MiB,
+   * so a page of large records is shorter: only an empty next_page_token marks
+   * the last page.
+   *
+   * @generated from field: int32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the previous page of the same query. Empty: first page.
+   *
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+
+  /**
+   * Returns the SQL statements and their plans, too. Every statement then runs
+   * twice, within the query timeout, and the response is not cached.
+   *
+   * @generated from field: bool explain = 7;
+   */
+  explain: boolean;
+};
+
+/**
+ * Describes the message fleetlog.v1.ListLogsRequest.
+ * Use `create(ListLogsRequestSchema)` to create a new message.
+ */
+export const ListLogsRequestSchema: GenMessage<ListLogsRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 2);
 
 /**
  * One page of records.
@@ -236,7 +262,7 @@ export type ListLogsResponse = Message<"fleetlog.v1.ListLogsResponse"> & {
  * Use `create(ListLogsResponseSchema)` to create a new message.
  */
 export const ListLogsResponseSchema: GenMessage<ListLogsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 2);
+  messageDesc(file_fleetlog_v1_query, 3);
 
 /**
  * The SQL statements of a page.
@@ -265,7 +291,7 @@ export type Explanation = Message<"fleetlog.v1.Explanation"> & {
  * Use `create(ExplanationSchema)` to create a new message.
  */
 export const ExplanationSchema: GenMessage<Explanation> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 3);
+  messageDesc(file_fleetlog_v1_query, 4);
 
 /**
  * One statement and its plan.
@@ -309,7 +335,7 @@ export type ExplainedStatement = Message<"fleetlog.v1.ExplainedStatement"> & {
  * Use `create(ExplainedStatementSchema)` to create a new message.
  */
 export const ExplainedStatementSchema: GenMessage<ExplainedStatement> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 4);
+  messageDesc(file_fleetlog_v1_query, 5);
 
 /**
  * One stored record.
@@ -394,49 +420,37 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
  * Use `create(LogEntrySchema)` to create a new message.
  */
 export const LogEntrySchema: GenMessage<LogEntry> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 5);
+  messageDesc(file_fleetlog_v1_query, 6);
 
 /**
- * Selects the records to stream. Fields 1 to 17 as in ListLogsRequest.
+ * Selects the records to stream.
  *
  * @generated from message fleetlog.v1.TailLogsRequest
  */
 export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
   /**
-   * See ListLogsRequest.
+   * Only records that meet these conditions. Not set: all records.
    *
-   * @generated from field: string device_id = 1;
+   * @generated from field: fleetlog.v1.LogFilter filter = 1;
    */
-  deviceId: string;
+  filter?: LogFilter | undefined;
 
   /**
-   * See ListLogsRequest.
+   * Only records that happened at or after this time, by the device's clock,
+   * not by arrival.
    *
-   * @generated from field: fleetlog.v1.Severity min_severity = 2;
-   */
-  minSeverity: Severity;
-
-  /**
-   * See ListLogsRequest: by the device's clock, not by arrival.
-   *
-   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * By the device's clock, not by arrival. Default: 10 min after now for the
-   * last records, as in ListLogsRequest, and no end for records that arrive.
+   * Only records that happened before this time, by the device's clock, not by
+   * arrival. Default: 10 min after now for the last records, as in
+   * ListLogsRequest, and no end for records that arrive.
    *
-   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
    */
   endTime?: Timestamp | undefined;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string text = 5;
-   */
-  text: string;
 
   /**
    * How many of the newest records to send first: 0 to 1,000. They have the
@@ -444,7 +458,7 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
    * fewer when they are large, 4 MiB in all. Also sent after a gap, where some
    * may repeat.
    *
-   * @generated from field: int32 last = 6;
+   * @generated from field: int32 last = 4;
    */
   last: number;
 
@@ -453,79 +467,9 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
    * it, without gap or repeat, at any gateway; last then applies only after a
    * gap. The filter may differ. Over HTTP also as the header Last-Event-ID.
    *
-   * @generated from field: string resume_token = 7;
+   * @generated from field: string resume_token = 5;
    */
   resumeToken: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string device_ids = 8;
-   */
-  deviceIds: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
-   */
-  severities: Severity[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string logger_prefix = 10;
-   */
-  loggerPrefix: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
-   */
-  attributes: AttributeCondition[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string words = 12;
-   */
-  words: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string session_id = 13;
-   */
-  sessionId: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string excluded_device_ids = 14;
-   */
-  excludedDeviceIds: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string excluded_logger_prefixes = 15;
-   */
-  excludedLoggerPrefixes: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string excluded_text = 16;
-   */
-  excludedText: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
-   */
-  excludedAttributes: AttributeCondition[];
 };
 
 /**
@@ -533,7 +477,7 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
  * Use `create(TailLogsRequestSchema)` to create a new message.
  */
 export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 6);
+  messageDesc(file_fleetlog_v1_query, 7);
 
 /**
  * One message of a live tail. Idle streams get an empty message every 15 s as a
@@ -594,7 +538,7 @@ export type TailLogsResponse = Message<"fleetlog.v1.TailLogsResponse"> & {
  * Use `create(TailLogsResponseSchema)` to create a new message.
  */
 export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 7);
+  messageDesc(file_fleetlog_v1_query, 8);
 
 /**
  * Records of a live tail, in order.
@@ -615,7 +559,7 @@ export type TailedLogs = Message<"fleetlog.v1.TailedLogs"> & {
  * Use `create(TailedLogsSchema)` to create a new message.
  */
 export const TailedLogsSchema: GenMessage<TailedLogs> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 8);
+  messageDesc(file_fleetlog_v1_query, 9);
 
 /**
  * The client read too slowly, and the gateway's buffer for it was full.
@@ -636,7 +580,7 @@ export type TailSkipped = Message<"fleetlog.v1.TailSkipped"> & {
  * Use `create(TailSkippedSchema)` to create a new message.
  */
 export const TailSkippedSchema: GenMessage<TailSkipped> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 9);
+  messageDesc(file_fleetlog_v1_query, 10);
 
 /**
  * A break in the live tail: records between start_time and end_time may be
@@ -672,33 +616,26 @@ export type TailGap = Message<"fleetlog.v1.TailGap"> & {
  * Use `create(TailGapSchema)` to create a new message.
  */
 export const TailGapSchema: GenMessage<TailGap> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 10);
+  messageDesc(file_fleetlog_v1_query, 11);
 
 /**
- * Selects the records to count. Fields 1 to 17 as in ListLogsRequest.
+ * Selects the records to count.
  *
  * @generated from message fleetlog.v1.GetHistogramRequest
  */
 export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
   /**
-   * See ListLogsRequest.
+   * Only records that meet these conditions. Not set: all records.
    *
-   * @generated from field: string device_id = 1;
+   * @generated from field: fleetlog.v1.LogFilter filter = 1;
    */
-  deviceId: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: fleetlog.v1.Severity min_severity = 2;
-   */
-  minSeverity: Severity;
+  filter?: LogFilter | undefined;
 
   /**
    * The start of the range, inclusive. Default: 24 hours before end_time, or
    * before now if that is earlier.
    *
-   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
    */
   startTime?: Timestamp | undefined;
 
@@ -706,93 +643,16 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
    * The end of the range, exclusive. Default: 10 min after now, rounded up to a
    * whole minute, as in ListLogsRequest.
    *
-   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
    */
   endTime?: Timestamp | undefined;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string text = 5;
-   */
-  text: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string device_ids = 8;
-   */
-  deviceIds: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
-   */
-  severities: Severity[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string logger_prefix = 10;
-   */
-  loggerPrefix: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
-   */
-  attributes: AttributeCondition[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string words = 12;
-   */
-  words: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string session_id = 13;
-   */
-  sessionId: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string excluded_device_ids = 14;
-   */
-  excludedDeviceIds: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string excluded_logger_prefixes = 15;
-   */
-  excludedLoggerPrefixes: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string excluded_text = 16;
-   */
-  excludedText: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
-   */
-  excludedAttributes: AttributeCondition[];
 
   /**
    * Maximum number of buckets: 1 to 1,000; default 100. The bucket width is the
    * smallest that fits, of 1, 2, 5, 10, 15 and 30 s, 1, 2, 5, 10, 15 and 30
    * min, 1, 2, 3, 6 and 12 h, and whole days.
    *
-   * @generated from field: int32 buckets_max = 18;
+   * @generated from field: int32 buckets_max = 4;
    */
   bucketsMax: number;
 };
@@ -802,7 +662,7 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
  * Use `create(GetHistogramRequestSchema)` to create a new message.
  */
 export const GetHistogramRequestSchema: GenMessage<GetHistogramRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 11);
+  messageDesc(file_fleetlog_v1_query, 12);
 
 /**
  * Record counts by time and severity.
@@ -867,7 +727,7 @@ export type GetHistogramResponse = Message<"fleetlog.v1.GetHistogramResponse"> &
  * Use `create(GetHistogramResponseSchema)` to create a new message.
  */
 export const GetHistogramResponseSchema: GenMessage<GetHistogramResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 12);
+  messageDesc(file_fleetlog_v1_query, 13);
 
 /**
  * One bucket of a histogram.
@@ -895,7 +755,7 @@ export type HistogramBucket = Message<"fleetlog.v1.HistogramBucket"> & {
  * Use `create(HistogramBucketSchema)` to create a new message.
  */
 export const HistogramBucketSchema: GenMessage<HistogramBucket> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 13);
+  messageDesc(file_fleetlog_v1_query, 14);
 
 /**
  * The number of records of one severity.
@@ -923,7 +783,7 @@ export type SeverityCount = Message<"fleetlog.v1.SeverityCount"> & {
  * Use `create(SeverityCountSchema)` to create a new message.
  */
 export const SeverityCountSchema: GenMessage<SeverityCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 14);
+  messageDesc(file_fleetlog_v1_query, 15);
 
 /**
  * Selects the range of the statistics.
@@ -960,7 +820,7 @@ export type GetStatisticsRequest = Message<"fleetlog.v1.GetStatisticsRequest"> &
  * Use `create(GetStatisticsRequestSchema)` to create a new message.
  */
 export const GetStatisticsRequestSchema: GenMessage<GetStatisticsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 15);
+  messageDesc(file_fleetlog_v1_query, 16);
 
 /**
  * Fleet statistics.
@@ -1082,7 +942,7 @@ export type GetStatisticsResponse = Message<"fleetlog.v1.GetStatisticsResponse">
  * Use `create(GetStatisticsResponseSchema)` to create a new message.
  */
 export const GetStatisticsResponseSchema: GenMessage<GetStatisticsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 16);
+  messageDesc(file_fleetlog_v1_query, 17);
 
 /**
  * How far the consumers are behind the devices.
@@ -1118,7 +978,7 @@ export type IngestLag = Message<"fleetlog.v1.IngestLag"> & {
  * Use `create(IngestLagSchema)` to create a new message.
  */
 export const IngestLagSchema: GenMessage<IngestLag> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 17);
+  messageDesc(file_fleetlog_v1_query, 18);
 
 /**
  * The records of one device.
@@ -1153,7 +1013,7 @@ export type DeviceCount = Message<"fleetlog.v1.DeviceCount"> & {
  * Use `create(DeviceCountSchema)` to create a new message.
  */
 export const DeviceCountSchema: GenMessage<DeviceCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 18);
+  messageDesc(file_fleetlog_v1_query, 19);
 
 /**
  * A value and its frequency.
@@ -1181,33 +1041,26 @@ export type ValueCount = Message<"fleetlog.v1.ValueCount"> & {
  * Use `create(ValueCountSchema)` to create a new message.
  */
 export const ValueCountSchema: GenMessage<ValueCount> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 19);
+  messageDesc(file_fleetlog_v1_query, 20);
 
 /**
- * Selects a field and records. Fields 1 to 17 as in ListLogsRequest.
+ * Selects a field and records.
  *
  * @generated from message fleetlog.v1.ListFieldValuesRequest
  */
 export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest"> & {
   /**
-   * See ListLogsRequest.
+   * Only records that meet these conditions. Not set: all records.
    *
-   * @generated from field: string device_id = 1;
+   * @generated from field: fleetlog.v1.LogFilter filter = 1;
    */
-  deviceId: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: fleetlog.v1.Severity min_severity = 2;
-   */
-  minSeverity: Severity;
+  filter?: LogFilter | undefined;
 
   /**
    * The start of the range, inclusive. Default: 24 hours before end_time, or
    * before now if that is earlier.
    *
-   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
    */
   startTime?: Timestamp | undefined;
 
@@ -1215,112 +1068,35 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
    * The end of the range, exclusive. Default: 10 min after now, rounded up to a
    * whole minute, as in ListLogsRequest.
    *
-   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   * @generated from field: google.protobuf.Timestamp end_time = 3;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string text = 5;
-   */
-  text: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string device_ids = 8;
-   */
-  deviceIds: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.Severity severities = 9;
-   */
-  severities: Severity[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string logger_prefix = 10;
-   */
-  loggerPrefix: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition attributes = 11;
-   */
-  attributes: AttributeCondition[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string words = 12;
-   */
-  words: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string session_id = 13;
-   */
-  sessionId: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string excluded_device_ids = 14;
-   */
-  excludedDeviceIds: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated string excluded_logger_prefixes = 15;
-   */
-  excludedLoggerPrefixes: string[];
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: string excluded_text = 16;
-   */
-  excludedText: string;
-
-  /**
-   * See ListLogsRequest.
-   *
-   * @generated from field: repeated fleetlog.v1.AttributeCondition excluded_attributes = 17;
-   */
-  excludedAttributes: AttributeCondition[];
-
-  /**
    * The field whose values to list.
    *
-   * @generated from field: fleetlog.v1.Field field = 18;
+   * @generated from field: fleetlog.v1.Field field = 4;
    */
   field: Field;
 
   /**
    * With FIELD_ATTRIBUTE: the name of the attribute.
    *
-   * @generated from field: string attribute = 19;
+   * @generated from field: string attribute = 5;
    */
   attribute: string;
 
   /**
    * Only values that contain this, case-insensitive.
    *
-   * @generated from field: string search = 20;
+   * @generated from field: string search = 6;
    */
   search: string;
 
   /**
    * Maximum number of values: 1 to 1,000; default 100.
    *
-   * @generated from field: int32 page_size = 21;
+   * @generated from field: int32 page_size = 7;
    */
   pageSize: number;
 };
@@ -1330,7 +1106,7 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
  * Use `create(ListFieldValuesRequestSchema)` to create a new message.
  */
 export const ListFieldValuesRequestSchema: GenMessage<ListFieldValuesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 20);
+  messageDesc(file_fleetlog_v1_query, 21);
 
 /**
  * The values of one field.
@@ -1358,7 +1134,7 @@ export type ListFieldValuesResponse = Message<"fleetlog.v1.ListFieldValuesRespon
  * Use `create(ListFieldValuesResponseSchema)` to create a new message.
  */
 export const ListFieldValuesResponseSchema: GenMessage<ListFieldValuesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 21);
+  messageDesc(file_fleetlog_v1_query, 22);
 
 /**
  * Selects devices. A device must meet all conditions.
@@ -1414,7 +1190,7 @@ export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
  * Use `create(ListDevicesRequestSchema)` to create a new message.
  */
 export const ListDevicesRequestSchema: GenMessage<ListDevicesRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 22);
+  messageDesc(file_fleetlog_v1_query, 23);
 
 /**
  * One page of devices.
@@ -1442,7 +1218,7 @@ export type ListDevicesResponse = Message<"fleetlog.v1.ListDevicesResponse"> & {
  * Use `create(ListDevicesResponseSchema)` to create a new message.
  */
 export const ListDevicesResponseSchema: GenMessage<ListDevicesResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 23);
+  messageDesc(file_fleetlog_v1_query, 24);
 
 /**
  * One device, as derived from its batches.
@@ -1572,7 +1348,7 @@ export type Device = Message<"fleetlog.v1.Device"> & {
  * Use `create(DeviceSchema)` to create a new message.
  */
 export const DeviceSchema: GenMessage<Device> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 24);
+  messageDesc(file_fleetlog_v1_query, 25);
 
 /**
  * Selects a device.
@@ -1607,7 +1383,7 @@ export type GetDeviceRequest = Message<"fleetlog.v1.GetDeviceRequest"> & {
  * Use `create(GetDeviceRequestSchema)` to create a new message.
  */
 export const GetDeviceRequestSchema: GenMessage<GetDeviceRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 25);
+  messageDesc(file_fleetlog_v1_query, 26);
 
 /**
  * A device and the completeness of its sessions.
@@ -1657,7 +1433,7 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
  * Use `create(GetDeviceResponseSchema)` to create a new message.
  */
 export const GetDeviceResponseSchema: GenMessage<GetDeviceResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 26);
+  messageDesc(file_fleetlog_v1_query, 27);
 
 /**
  * One session of a device: one boot, or one run of a sender.
@@ -1762,7 +1538,7 @@ export type Session = Message<"fleetlog.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 27);
+  messageDesc(file_fleetlog_v1_query, 28);
 
 /**
  * Batches that the device declared as dropped.
@@ -1804,7 +1580,7 @@ export type DroppedBatches = Message<"fleetlog.v1.DroppedBatches"> & {
  * Use `create(DroppedBatchesSchema)` to create a new message.
  */
 export const DroppedBatchesSchema: GenMessage<DroppedBatches> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 28);
+  messageDesc(file_fleetlog_v1_query, 29);
 
 /**
  * Selects dead letters. A dead letter must meet all conditions.
@@ -1853,7 +1629,7 @@ export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest
  * Use `create(ListDeadLettersRequestSchema)` to create a new message.
  */
 export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 29);
+  messageDesc(file_fleetlog_v1_query, 30);
 
 /**
  * One page of dead letters.
@@ -1881,7 +1657,7 @@ export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersRespon
  * Use `create(ListDeadLettersResponseSchema)` to create a new message.
  */
 export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 30);
+  messageDesc(file_fleetlog_v1_query, 31);
 
 /**
  * A record, a batch or an unreadable entry that could not be stored.
@@ -2004,7 +1780,7 @@ export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 31);
+  messageDesc(file_fleetlog_v1_query, 32);
 
 /**
  * Selects incidents. An incident must meet all conditions.
@@ -2060,7 +1836,7 @@ export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> &
  * Use `create(ListIncidentsRequestSchema)` to create a new message.
  */
 export const ListIncidentsRequestSchema: GenMessage<ListIncidentsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 32);
+  messageDesc(file_fleetlog_v1_query, 33);
 
 /**
  * One page of incidents.
@@ -2088,7 +1864,7 @@ export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse">
  * Use `create(ListIncidentsResponseSchema)` to create a new message.
  */
 export const ListIncidentsResponseSchema: GenMessage<ListIncidentsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 33);
+  messageDesc(file_fleetlog_v1_query, 34);
 
 /**
  * An event that an operator should investigate.
@@ -2145,7 +1921,7 @@ export type Incident = Message<"fleetlog.v1.Incident"> & {
  * Use `create(IncidentSchema)` to create a new message.
  */
 export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 34);
+  messageDesc(file_fleetlog_v1_query, 35);
 
 /**
  * The state of a live tail.
