@@ -1,33 +1,36 @@
+import type { Message } from "@bufbuild/protobuf";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { LogFilter as FilterMessage } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { parseSearchText } from "../state/search-text.ts";
 import { severitiesOf } from "../state/severity-level.ts";
 import { type Micros, resolveRange, type TimeRange } from "../state/time-range.ts";
 import type { AttributeFilter, LogFilter } from "../state/view.ts";
 import { timestampOf } from "./timestamp.ts";
 
-/** The fields 1 to 17 of every request that has a filter. */
+/** What every request about stored records has: the filter and the time range. */
 export function filterRequest(filter: LogFilter, range: TimeRange, now: Micros) {
   const { from, to } = resolveRange(range, now);
-  return { startTime: timestampOf(from), endTime: timestampOf(to), ...timelessRequest(filter) };
+  return { filter: filterMessage(filter), startTime: timestampOf(from), endTime: timestampOf(to) };
 }
 
-/** The same fields without the time range. */
-export function timelessRequest(filter: LogFilter) {
+/** Every field of the message: one that is new does not compile until it is here. */
+export function filterMessage(filter: LogFilter) {
   const { text, words, excludedText } = parseSearchText(filter.search);
   return {
+    deviceId: "", // among deviceIds
     deviceIds: [...filter.devices],
     excludedDeviceIds: [...filter.excludedDevices],
+    sessionId: filter.session,
     minSeverity: (filter.minLevel?.from ?? 0) as Severity,
     severities: filter.levels.flatMap(severitiesOf) as Severity[],
-    loggerPrefix: filter.logger,
-    excludedLoggerPrefixes: [...filter.excludedLoggers],
     text,
     words,
     excludedText,
+    loggerPrefix: filter.logger,
+    excludedLoggerPrefixes: [...filter.excludedLoggers],
     attributes: filter.attributes.map(conditionOf),
     excludedAttributes: filter.excludedAttributes.map(conditionOf),
-    sessionId: filter.session,
-  };
+  } satisfies Record<Exclude<keyof FilterMessage, keyof Message>, unknown>;
 }
 
 function conditionOf({ name, value }: AttributeFilter) {

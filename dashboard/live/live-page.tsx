@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { timelessRequest } from "../api/filter-request.ts";
+import { filterMessage } from "../api/filter-request.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
 import { logKey } from "../components/log-key.ts";
 import { LogTable } from "../components/log-table.tsx";
@@ -12,8 +12,8 @@ import { type LiveNote, type LiveState, LiveTail, rowsMax } from "./live-tail.ts
 /** What arrives now, as far as the filter lets it through; the newest below. */
 export function LivePage() {
   const { wrap, open } = view.value;
-  const request = timelessRequest(view.value);
-  const tail = useMemo(() => new LiveTail(request), [JSON.stringify(request)]);
+  const filter = filterMessage(view.value);
+  const tail = useMemo(() => new LiveTail(filter), [JSON.stringify(filter)]);
   useEffect(() => () => tail.close(), [tail]);
   const [isHeld, setHeld] = useState(false);
   const [isAtEnd, setAtEnd] = useState(true);

@@ -3,7 +3,7 @@ import type { LogEntry, TailLogsResponse } from "#proto/gen/fleetlog/v1/query_pb
 import { TailState } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
 import { type Failure, failureOf } from "../api/failure.ts";
-import type { timelessRequest } from "../api/filter-request.ts";
+import type { filterMessage } from "../api/filter-request.ts";
 import { microsOf } from "../api/timestamp.ts";
 import { logKey } from "../components/log-key.ts";
 import type { Micros } from "../state/time-range.ts";
@@ -36,7 +36,7 @@ export class LiveTail {
   readonly waiting = signal(0);
   readonly state = signal<LiveState>("connecting");
   readonly failure = signal<Failure | undefined>(undefined);
-  readonly #request: ReturnType<typeof timelessRequest>;
+  readonly #filter: ReturnType<typeof filterMessage>;
   readonly #closed = new AbortController();
   #incoming: (LogEntry | LiveNote)[] = [];
   #token = "";
@@ -45,8 +45,8 @@ export class LiveTail {
   #resumed = Promise.withResolvers<void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(request: ReturnType<typeof timelessRequest>) {
-    this.#request = request;
+  constructor(filter: ReturnType<typeof filterMessage>) {
+    this.#filter = filter;
     void this.#run();
   }
 
@@ -101,7 +101,7 @@ export class LiveTail {
     const call = this.#call;
     let silence = setTimeout(() => call.abort(), silenceMs);
     try {
-      const request = { ...this.#request, last: lastMax, resumeToken: this.#token };
+      const request = { filter: this.#filter, last: lastMax, resumeToken: this.#token };
       for await (const message of query.tailLogs(request, { signal: call.signal })) {
         clearTimeout(silence);
         silence = setTimeout(() => call.abort(), silenceMs);

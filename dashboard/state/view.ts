@@ -38,60 +38,89 @@ export interface View extends LogFilter {
   readonly silent: string;
 }
 
+/** How one member of the view stands in the address: what was written is read again. */
+interface Parameter<T> {
+  readonly read: (parameters: URLSearchParams) => T;
+  readonly write: (value: T, parameters: URLSearchParams) => void;
+}
+
+const inAddress: { readonly [Name in keyof View]: Parameter<View[Name]> } = {
+  range: { read: readRange, write: writeRange },
+  devices: texts("device"),
+  excludedDevices: texts("-device"),
+  minLevel: one("severity", levelNamed, (level) => level?.name ?? ""),
+  levels: list(
+    "level",
+    (name) => levelNamed(name) ?? [],
+    ({ name }) => name,
+  ),
+  logger: text("logger"),
+  excludedLoggers: texts("-logger"),
+  search: text("q"),
+  attributes: list("attribute", readAttribute, writeAttribute),
+  excludedAttributes: list("-attribute", readAttribute, writeAttribute),
+  session: text("session"),
+  oldestFirst: flag("order", "oldest"),
+  utc: flag("tz", "utc"),
+  wrap: flag("wrap", "1"),
+  columns: texts("column"),
+  open: text("open"),
+  deviceSearch: text("find"),
+  deviceOrder: text("sort"),
+  silent: text("silent"),
+};
+
+const viewNames = Object.keys(inAddress) as (keyof View)[];
+
 export function readView(parameters: URLSearchParams): View {
-  const attributes = (name: string) => parameters.getAll(name).map(readAttribute);
-  const levels = parameters.getAll("level").map(levelNamed);
-  return {
-    range: readRange(parameters),
-    devices: parameters.getAll("device"),
-    excludedDevices: parameters.getAll("-device"),
-    minLevel: levelNamed(parameters.get("severity")),
-    levels: levels.filter((level) => level !== undefined),
-    logger: parameters.get("logger") ?? "",
-    excludedLoggers: parameters.getAll("-logger"),
-    search: parameters.get("q") ?? "",
-    attributes: attributes("attribute"),
-    excludedAttributes: attributes("-attribute"),
-    session: parameters.get("session") ?? "",
-    oldestFirst: parameters.get("order") === "oldest",
-    utc: parameters.get("tz") === "utc",
-    wrap: parameters.has("wrap"),
-    columns: parameters.getAll("column"),
-    open: parameters.get("open") ?? "",
-    deviceSearch: parameters.get("find") ?? "",
-    deviceOrder: parameters.get("sort") ?? "",
-    silent: parameters.get("silent") ?? "",
-  };
+  return Object.fromEntries(
+    viewNames.map((name) => [name, inAddress[name].read(parameters)]),
+  ) as unknown as View;
 }
 
 export function writeView(view: View): URLSearchParams {
   const parameters = new URLSearchParams();
-  const all = (name: string, values: readonly string[]) =>
-    values.forEach((value) => parameters.append(name, value));
-  const one = (name: string, value: string) => value !== "" && parameters.set(name, value);
-  writeRange(view.range, parameters);
-  all("device", view.devices);
-  all("-device", view.excludedDevices);
-  one("severity", view.minLevel?.name ?? "");
-  all(
-    "level",
-    view.levels.map(({ name }) => name),
-  );
-  one("logger", view.logger);
-  all("-logger", view.excludedLoggers);
-  one("q", view.search);
-  all("attribute", view.attributes.map(writeAttribute));
-  all("-attribute", view.excludedAttributes.map(writeAttribute));
-  one("session", view.session);
-  one("order", view.oldestFirst ? "oldest" : "");
-  one("tz", view.utc ? "utc" : "");
-  one("wrap", view.wrap ? "1" : "");
-  all("column", view.columns);
-  one("open", view.open);
-  one("find", view.deviceSearch);
-  one("sort", view.deviceOrder);
-  one("silent", view.silent);
+  const write = <Name extends keyof View>(name: Name, value: View[Name]) =>
+    inAddress[name].write(value, parameters);
+  viewNames.forEach((name) => write(name, view[name]));
   return parameters;
+}
+
+function one<T>(name: string, parse: (text: string) => T, format: (value: T) => string): Parameter<T> {
+  return {
+    read: (parameters) => parse(parameters.get(name) ?? ""),
+    write: (value, parameters) => {
+      const written = format(value);
+      if (written !== "") parameters.set(name, written);
+    },
+  };
+}
+
+function text(name: string): Parameter<string> {
+  return one(name, String, String);
+}
+
+function flag(name: string, whenSet: string): Parameter<boolean> {
+  return one(
+    name,
+    (written) => written === whenSet,
+    (value) => (value ? whenSet : ""),
+  );
+}
+
+function texts(name: string): Parameter<readonly string[]> {
+  return list(name, String, String);
+}
+
+function list<T>(
+  name: string,
+  parse: (text: string) => T | [],
+  format: (value: T) => string,
+): Parameter<readonly T[]> {
+  return {
+    read: (parameters) => parameters.getAll(name).flatMap((written) => parse(written)),
+    write: (values, parameters) => values.forEach((value) => parameters.append(name, format(value))),
+  };
 }
 
 export const noFilter: LogFilter = {
@@ -108,10 +137,12 @@ export const noFilter: LogFilter = {
 };
 
 export function hasFilter(filter: LogFilter): boolean {
-  return (Object.keys(noFilter) as (keyof LogFilter)[]).some((name) => {
-    const value = filter[name];
-    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "";
-  });
+  return (Object.keys(noFilter) as (keyof LogFilter)[]).some((name) => hasCondition(filter, name));
+}
+
+export function hasCondition(filter: LogFilter, name: keyof LogFilter): boolean {
+  const value = filter[name];
+  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "";
 }
 
 /** `name=value`, or `name` for any value; a "=" or "\" in the name stands behind a "\", as in the gateway's queries. */
