@@ -11,6 +11,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "#lib/logger.ts";
+import { observeStream } from "#lib/observe-stream.ts";
 import type { RpcType, StartRpc } from "#lib/rpc-metrics.ts";
 import { jsonOptions } from "../json-options.ts";
 import { toConnectError } from "../query/error-mapping.ts";
@@ -43,30 +44,20 @@ export function createRpcHandlers(
   };
   const start = ({ methodKind, parent, name }: DescMethod) =>
     startRpc(rpcTypes[methodKind], parent.typeName, name);
-  /** A stream has ended when its last message was taken, or the caller has left. */
-  async function* watched<T>(messages: AsyncIterable<T>, end: (code: string) => void): AsyncGenerator<T> {
-    try {
-      yield* messages;
-      end("OK");
-    } catch (error) {
-      const mapped = told(error);
-      end(codeToString(mapped.code));
-      throw mapped;
-    } finally {
-      end("CANCELLED"); // unless it has ended before
-    }
-  }
   const edge: Interceptor = (next) => async (request) => {
     const end = start(request.method);
+    const failed = (error: unknown) => {
+      const mapped = told(error);
+      end(codeToString(mapped.code));
+      return mapped;
+    };
     try {
       const response = await next(request);
-      if (response.stream) return { ...response, message: watched(response.message, end) };
+      if (response.stream) return { ...response, message: observeStream(response.message, end, failed) };
       end("OK");
       return response;
     } catch (error) {
-      const mapped = told(error);
-      end(codeToString(mapped.code));
-      throw mapped;
+      throw failed(error);
     }
   };
   const router = createConnectRouter({

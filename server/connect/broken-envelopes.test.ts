@@ -5,6 +5,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { Http1Calls, Http2Calls } from "#test/fuzz/http-calls.ts";
+import { waitFor } from "#test/support/wait-for.ts";
 import { encodeRequest, makeBatch, makeRecord } from "../testing/batches.ts";
 import { startServerAndRedis } from "../testing/server-program.ts";
 
@@ -146,6 +147,29 @@ test("gzip is taken over Connect, and what does not unpack to a request is the s
     assert.match(said, expected, what);
     assert.equal(said.includes('"error"'), what !== "a batch", `${what}: ${said}`);
   }
+});
+
+test("a device that hangs up in the middle of a Connect stream counts as Canceled", async (t) => {
+  const calls = new Http2Calls(server.http);
+  t.after(() => calls.close());
+  const series = (name: string, code = "") =>
+    server.metric(
+      `grpc_server_${name}_total{grpc_type="bidi_stream",grpc_service="fleetlog.v1.IngestService",grpc_method="StreamLogs"${code && `,grpc_code="${code}"`}`,
+    );
+  const bad = await series("handled", "InvalidArgument");
+  const headers = { "content-type": "application/connect+proto" };
+  for (let batches = 1; batches < 40; batches += 2) {
+    const pieces = Array.from({ length: batches }, () => envelope(0, good));
+    const call = { path: stream, headers, pieces, end: "vanish" } as const;
+    await Promise.all(Array.from({ length: 10 }, () => calls.send(call)));
+  }
+  await waitFor("every call to end", async () => {
+    const codes = ["OK", "Canceled", "InvalidArgument"].map((code) => series("handled", code));
+    const handled = (await Promise.all(codes)).reduce((sum, count) => sum + count);
+    return handled === (await series("started"));
+  });
+  assert.equal(await series("handled", "InvalidArgument"), bad);
+  assert.ok((await series("handled", "Canceled")) > 0);
 });
 
 const grpc = { te: "trailers", "content-type": "application/grpc" };
