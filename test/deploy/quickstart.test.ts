@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { execa } from "execa";
 import { Client } from "pg";
 import { projectFolder } from "#dev/folders.ts";
+import { writePidFile } from "#dev/leftovers.ts";
 import { startSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -76,7 +77,7 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   await until(letters, /"sequence":"3","index":1,"reason":"message has a NUL/);
 
   system.consumer.keepRunning(() => undefined);
-  writeFileSync(join(folder, ".fleetlog/run/consumer.pid"), `${system.consumer.pid} 1`);
+  writePidFile(join(folder, ".fleetlog/run/consumer.pid"), system.consumer.pid, "SIGTERM");
   await run(one(7));
   assert.match(await run(again(4)), /"accepted":1/);
   await until(one(3), /"sequence":"4"/);
