@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client } from "pg";
 import { checkBinaries } from "#doctor/check-binaries.ts";
 import { findPart, renewParts } from "./binaries.ts";
-import { startPostgres } from "./postgres.ts";
+import { canRunInitdb, startPostgres } from "./postgres.ts";
+import { postgresBinaries } from "./postgres-user.ts";
 import { startRedis } from "./redis.ts";
 
 let folder: string;
@@ -43,6 +44,20 @@ test("keeps what is in Redis and PostgreSQL from one start to the next", async (
     redis.child.kill();
     postgres.child.kill(); // even without a proper stop
     await Promise.all([redis.child.exited, postgres.child.exited]);
+  }
+});
+
+test("it is known from which folders initdb cannot run: from those that a shell expands", async () => {
+  let at = join(folder, "native");
+  await cp(dirname(await postgresBinaries(undefined)), at, { recursive: true, verbatimSymlinks: true });
+  for (const name of ["it's ü 日本 & ; #", "a $HOME", 'a "b', "a `id`"]) {
+    const odd = join(folder, name);
+    await rename(at, odd);
+    at = odd;
+    const { stderr } = spawnSync(join(odd, "bin/initdb"), ["--show", "-D", join(folder, "none")], {
+      encoding: "utf8",
+    });
+    assert.equal(canRunInitdb(join(odd, "bin")), !stderr.includes('program "postgres" is needed'), name);
   }
 });
 

@@ -48,6 +48,12 @@ export async function findPart(name: PartName): Promise<Part> {
     if (runs(command, versionArgument, {})) return { command, env: {}, from: "PATH" };
   }
   const folder = join(partsFolder, name);
+  if (/[:;]/.test(folder)) {
+    // The dynamic linker takes both for the end of a folder in LD_LIBRARY_PATH.
+    throw new MissingPartError(
+      `${title} is missing, and cannot run from ${folder}, whose path has ":" or ";": move the project, or install ${title} with: ${installCommand(name)}`,
+    );
+  }
   try {
     return (
       fetched(folder, binary, versionArgument) ??

@@ -94,8 +94,18 @@ async function createOrCheckCluster(
   throw new StartError(`${passwordFile} is missing, but ${data} has data: restore that file. ${keepData}`);
 }
 
+/** Whether initdb finds the programs beside it: it starts them by a shell, in double quotes. */
+export function canRunInitdb(bin: string): boolean {
+  return !/[$"\\`]/.test(bin);
+}
+
 /** Made beside its final place and moved there whole, so that an interrupted first start leaves nothing half made. */
 async function createCluster(bin: string, data: string, password: string, user: PostgresUser | undefined) {
+  if (!canRunInitdb(bin)) {
+    throw new StartError(
+      `PostgreSQL's initdb runs ${bin}/postgres in a shell and does not quote $, ", \\ and \` in its path: move the project to a folder without them.`,
+    );
+  }
   await mkdir(dirname(data), { recursive: true });
   const stage = await mkdtemp(join(dirname(data), "postgres.creating-"));
   try {

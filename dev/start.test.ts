@@ -112,6 +112,24 @@ describe("npm start", () => {
     );
   });
 
+  test("says that a host is not one of this machine, whatever the port", async () => {
+    for (const host of ["nowhere.invalid", "192.0.2.1"]) {
+      const started = start({ FLEETLOG_HOST: host });
+      assert.equal(await started.ended, 1);
+      assert.match(started.output, new RegExp(`^FLEETLOG_HOST: this machine cannot listen on ${host}`, "m"));
+      assert.doesNotMatch(started.output, /choose another/);
+    }
+  });
+
+  test("comes up on localhost", async () => {
+    const started = start({ FLEETLOG_HOST: "localhost", ALLOWED_HOSTS: "logs.example.org,logs.example.org" });
+    await started.up();
+    const [push] = started.commands("curl");
+    assert.match(await shell(push ?? ""), /"accepted":1/);
+    started.process.kill("SIGINT");
+    assert.equal(await started.ended, 0);
+  });
+
   test("comes up on ::1, in a folder with a long and odd name, and says where it is", async () => {
     const parent = await mkdtemp(join(tmpdir(), "odd-"));
     const odd = join(parent, `it's "$HOME" \\ ü ${"x".repeat(150)}`);

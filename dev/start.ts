@@ -168,19 +168,23 @@ function askToStop(signal: NodeJS.Signals): void {
 async function holdPort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const next = variable === "TLS_LISTEN" ? `${isIPv6(host) ? `[${host}]` : host}:${port + 1}` : port + 1;
-      const another = `choose another: ${variable}=${next} npm start`;
-      if (error.code === "EADDRINUSE") {
-        reject(new StartError(`Port ${port} is taken by another program. Stop that, or ${another}`));
-      } else {
-        reject(new StartError(`Port ${port} on ${host} cannot be used (${error.code}): ${another}`));
-      }
-    });
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new StartError(portProblem(error, host, port, variable))),
+    );
     server.listen(port, host, resolve);
   });
   server.unref(); // a start that fails is not to wait for it
   return server;
+}
+
+function portProblem({ code }: NodeJS.ErrnoException, host: string, port: number, variable: string): string {
+  const isTls = variable === "TLS_LISTEN";
+  const other = (next: number) =>
+    `choose another: ${variable}=${isTls ? `${isIPv6(host) ? `[${host}]` : host}:${next}` : next} npm start`;
+  if (code === "EADDRINUSE")
+    return `Port ${port} is taken by another program. Stop that, or ${other(port < 65_535 ? port + 1 : port - 1)}`;
+  if (code === "EACCES") return `Port ${port} is for root only (EACCES): ${other(port + 8_000)}`;
+  return `${isTls ? variable : "FLEETLOG_HOST"}: this machine cannot listen on ${host} (${code}). Use 127.0.0.1, 0.0.0.0 for all of its addresses, or one of them.`;
 }
 
 function sentenceOf(error: unknown): string {

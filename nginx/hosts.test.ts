@@ -15,7 +15,7 @@ before(async () => {
   nginx = await startNginx({
     servers: [upstream],
     gateways: [upstream.http],
-    allowedHosts: ["logs.example.org", "*.fleet.example.org"],
+    allowedHosts: ["logs.example.org", "*.fleet.example.org", "localhost", "Logs.Example.org"],
   });
 });
 after(async () => {

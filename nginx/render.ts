@@ -96,8 +96,9 @@ export function renderNginx(settings: NginxSettings): string {
     callsPerSecondMax: String(settings.callsPerSecondMax ?? 0),
     errorPages: errorPages(),
     foreignHost: allowedHosts.includes("*") ? '""' : "yes",
-    allowedHosts: allowedHosts
-      .filter((host) => host !== "*")
+    // Nginx does not start with a name that it has twice, and the template has localhost.
+    allowedHosts: [...new Set(allowedHosts.map((host) => host.toLowerCase()))]
+      .filter((host) => host !== "*" && host !== "localhost")
       .map((host) => `    "${host}" "";`)
       .join("\n"),
     accessLogFile: settings.accessLogFile ? quote(settings.accessLogFile) : "",
