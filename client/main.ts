@@ -13,7 +13,11 @@ import { SpoolError } from "#client/spool/spool.ts";
 import { tlsCredentials } from "#client/transports/tls-credentials.ts";
 import { wholeNumber } from "#lib/options.ts";
 
-const program = new Command("fleetlog").description("Fleetlog, from the side of a device.");
+const program = new Command("fleetlog").description("Fleetlog, from the side of a device.").addHelpText(
+  "after",
+  `
+For operators, each with --help of its own: fleetlog doctor, fleetlog dead-letters, fleetlog retention.`,
+);
 
 program
   .command("send")
@@ -100,10 +104,19 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
       timeZone: options.timeZone,
     };
     if (options.dryRun) {
-      await previewInputs(files.length > 0 ? files : ["-"], { ...reading, stdin: process.stdin }, (text) =>
-        process.stdout.write(`${text}\n`),
+      let exitCode: number = exitCodes.acknowledged;
+      await previewInputs(
+        files.length > 0 ? files : ["-"],
+        { ...reading, stdin: process.stdin },
+        {
+          say: (text) => process.stdout.write(`${text}\n`),
+          fail: ({ message }) => {
+            process.stderr.write(`${message}\n`);
+            exitCode = exitCodes.failed;
+          },
+        },
       );
-      process.exit(exitCodes.acknowledged);
+      process.exit(exitCode);
     }
     const deviceId =
       options.device ?? program.error("error: required option '-d, --device <id>' not specified");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -48,4 +49,20 @@ test("packed data that ends early or is damaged is an error, not a shorter text"
     damaged.fill(0xaa, 20, 40);
     await assert.rejects(decoded(damaged, 50));
   }
+});
+
+test("what is packed in another way, or is no text, is refused with the way to read it", async () => {
+  for (const [program, args, wanted] of [
+    ["xz", ["-c"], /^Error: it is packed with xz: xz -dc FILE \| fleetlog send/],
+    ["bzip2", ["-c"], /^Error: it is packed with bzip2: bzip2 -dc /],
+    ["bzip2", ["-c1"], /^Error: it is packed with bzip2: /],
+  ] as const) {
+    const { stdout, error } = spawnSync(program, args, { input: text });
+    assert.equal(error, undefined, `${program} is needed by this test`);
+    for (const pieceBytes of [1, 1_000]) await assert.rejects(decoded(stdout, pieceBytes), wanted);
+  }
+  for (const head of ["LPKSHHRH\0\0", "PK\x03\x04\x14\0"])
+    await assert.rejects(decoded(Buffer.from(head), 3), /^Error: it is a /);
+  for (const head of ["BZh is a word", "PK\n", "LPKS"])
+    assert.equal(await decoded(Buffer.from(head), 1), head);
 });

@@ -3,18 +3,28 @@ import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
 
 /** What an input was found to be, by its first bytes. */
-export type InputForm = "text" | "gzip" | "zstd" | "utf-16le" | "utf-16be";
+type InputForm = "text" | "gzip" | "zstd" | "utf-16le" | "utf-16be" | keyof typeof notText;
+
+/** What is often beside logs and has no lines, with the way to get at them. */
+const notText = {
+  xz: "it is packed with xz: xz -dc FILE | fleetlog send …",
+  bzip2: "it is packed with bzip2: bzip2 -dc FILE | fleetlog send …",
+  zip: "it is a zip archive: unzip -p FILE | fleetlog send …",
+  journal: "it is a journal of systemd: journalctl -o short-iso-precise --file FILE | fleetlog send …",
+} as const;
 
 /**
  * The bytes of an input as UTF-8 text: gzip and zstd unpacked, whatever its name; UTF-16 with a byte order mark converted; the mark
  * itself left out. All else stays byte for byte, also what is not UTF-8. Unpacks as it reads, so memory stays bounded; compressed
- * data that ends early or is damaged throws, after the text before it.
+ * data that ends early or is damaged throws, after the text before it, and what holds no text throws at once.
  */
 export async function* decodeInput(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const { form, rest } = await sniff(chunks);
   if (form === "gzip" || form === "zstd") {
     // Several members one behind the other, as `cat a.gz b.gz` makes them, are one text. Packed text has a mark of its own.
     yield* decodeInput(form === "gzip" ? gunzip(rest) : unzstd(rest));
+  } else if (form in notText) {
+    throw new Error(notText[form as keyof typeof notText]);
   } else if (form === "text") {
     yield* rest;
   } else {
@@ -24,14 +34,18 @@ export async function* decodeInput(chunks: AsyncIterable<Buffer>): AsyncGenerato
   }
 }
 
-const marks: readonly [form: InputForm, bytes: readonly number[]][] = [
+const marks: readonly (readonly [form: InputForm, bytes: readonly number[]])[] = [
   ["gzip", [0x1f, 0x8b, 0x08]],
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
   ["utf-16le", [0xff, 0xfe]],
   ["utf-16be", [0xfe, 0xff]],
+  ["xz", [...Buffer.from("\xfd7zXZ\0", "latin1")]],
+  ...Array.from({ length: 9 }, (_, level) => ["bzip2", [...Buffer.from(`BZh${level + 1}1AY&SY`)]] as const),
+  ["zip", [...Buffer.from("PK\x03\x04")]],
+  ["journal", [...Buffer.from("LPKSHHRH")]],
 ];
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf]);
-const sniffBytes = 4;
+const sniffBytes = Math.max(...marks.map(([, bytes]) => bytes.length));
 
 /** Reads as much as tells the form. A pipe that says less at first is not waited for beyond its first bytes that fit no mark. */
 async function sniff(

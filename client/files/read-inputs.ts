@@ -86,7 +86,7 @@ interface Input {
 }
 
 /** What a source fails with, to be told from failures of the stream that it is sent by. */
-async function* asInput(file: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* asInput(file: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* chunks;
   } catch (error) {

@@ -71,3 +71,21 @@ test("a stack trace whose record says no severity is an error, and other lines t
   assert.deepEqual(severities(["#1", "a", "#2"], { multiline: /^#/ }), [Severity.INFO, Severity.INFO]);
   assert.deepEqual(severities([...trace, "2026-11-01 12:34:56 goes on"]), [Severity.ERROR, Severity.INFO]);
 });
+
+test("a panic of Rust is an error", () => {
+  const panic = ["thread 'main' panicked at src/main.rs:4:5:", "index out of bounds"];
+  assert.deepEqual(severities(["2026-11-01T12:34:56Z INFO up", ...panic]), [Severity.INFO, Severity.ERROR]);
+});
+
+test("colors of a terminal are passed over for time, severity and stack traces, and stay in the message", () => {
+  const lines = [
+    "\x1b[2m2026-11-01T12:34:56.5Z\x1b[0m \x1b[31mERROR\x1b[0m \x1b[2mapp\x1b[0m\x1b[2m:\x1b[0m boom",
+    "\x1b[90m    at read (/srv/pump.js:3:9)\x1b[39m",
+    "\x1b[38;5;3m2026-11-01T12:34:57Z [warn]\x1b[0m late",
+  ];
+  const [error, warning] = recordsOf(lines);
+  assert.equal(error?.message, lines.slice(0, 2).join("\n"));
+  assert.equal(error.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:56.5Z")) * 1_000_000n);
+  assert.deepEqual([error.severity, warning?.severity], [Severity.ERROR, Severity.WARN]);
+  assert.equal(warning?.message, lines[2]);
+});

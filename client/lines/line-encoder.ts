@@ -1,6 +1,7 @@
 import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
 import { readLineSeverity } from "#client/lines/line-severity.ts";
 import { type LineHead, TimeReader, type TimeReaderOptions } from "#client/lines/time-reader.ts";
+import { withoutColors } from "#client/lines/without-colors.ts";
 import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
@@ -43,6 +44,8 @@ export interface ReadRecord {
 
 interface Gathered {
   readonly lines: NumberedLine[];
+  /** Of the first line. */
+  readonly text: Buffer;
   isTrace: boolean;
   readonly head: LineHead;
   readonly readAtMs: number;
@@ -70,16 +73,17 @@ export class LineEncoder {
   /** Lines before the first one with a time happened at that time, if it is among the next few. */
   lookAhead(lines: readonly { readonly bytes?: Buffer }[]): void {
     for (const { bytes } of lines.slice(0, lookAheadLinesMax)) {
-      this.#lastTime ??= bytes && this.#times.read(bytes).time;
+      this.#lastTime ??= bytes && this.#times.read(withoutColors(bytes)).time;
     }
   }
 
   /** Takes a line; returns the record that it ends, which is the one of the lines before. */
   add(line: NumberedLine): ReadRecord | undefined {
-    const head = this.#times.read(line.bytes);
+    const text = withoutColors(line.bytes);
+    const head = this.#times.read(text);
     this.counts.lines += 1;
     if (head.time !== undefined) this.counts.timedLines += 1;
-    const continues = this.#joiner.continues(line.bytes, head.time !== undefined);
+    const continues = this.#joiner.continues(text, head.time !== undefined, line.bytes.byteLength);
     const { isTrace } = this.#joiner;
     if (continues && this.#gathered) {
       this.#gathered.lines.push(line);
@@ -87,7 +91,7 @@ export class LineEncoder {
       return undefined;
     }
     const ended = this.finish();
-    this.#gathered = { lines: [line], isTrace, head, readAtMs: Date.now() };
+    this.#gathered = { lines: [line], text, isTrace, head, readAtMs: Date.now() };
     return ended;
   }
 
@@ -96,7 +100,7 @@ export class LineEncoder {
     const gathered = this.#gathered;
     this.#gathered = undefined;
     if (gathered === undefined) return undefined;
-    const { lines, isTrace, head, readAtMs } = gathered;
+    const { lines, text, isTrace, head, readAtMs } = gathered;
     if (head.time !== undefined) this.#lastTime = head.time;
     const { isLive, severity } = this.#options;
     const inherited = isLive ? BigInt(readAtMs) * 1_000_000n : (this.#lastTime ?? 0n);
@@ -104,7 +108,7 @@ export class LineEncoder {
     return {
       timeUnixNano: head.time ?? inherited,
       timeFormat: head.format,
-      severity: severity ?? readLineSeverity(first.bytes, head.end, head.structured) ?? unsaid(isTrace),
+      severity: severity ?? readLineSeverity(text, head.end, head.structured) ?? unsaid(isTrace),
       message: joined(lines),
       firstLine: first.number,
       lastLine: lines.at(-1)?.number ?? first.number,

@@ -54,6 +54,18 @@ const traces = {
     "\t/src/main.go:3 +0x11",
     "exit status 2",
   ],
+  Rust: [
+    "thread 'main' panicked at src/main.rs:4:5:",
+    "index out of bounds: the len is 3 but the index is 99",
+    "stack backtrace:",
+    "   0: rust_begin_unwind",
+    "             at /rustc/9fc6b431/library/std/src/panicking.rs:665:5",
+    "note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose backtrace.",
+  ],
+  "Rust before 1.73": [
+    "thread 'worker' panicked at 'boom', src/main.rs:4:5",
+    "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+  ],
   Node: [
     "2026-11-27T17:01:02Z ERROR request failed",
     "Error: boom",

@@ -11,6 +11,9 @@ const frame =
   /^(?:#\d+ |[Ss]tack ?trace:|\s+at |\s+File "|Caused by: |\s*Suppressed: |\s+\.\.\. \d+ (?:more|common frames)|Traceback \(most recent|During handling of the above|The above exception was|\s+from .+:\d+:in |   --- End of )/;
 /** Begins a trace by itself. */
 const traceback = /^\s*Traceback \(most recent call last\):|Traceback \(most recent call last\):$/;
+/** The message of the panic is on the next line, since Rust 1.73. */
+const rustPanic = /^thread '.*' (?:\(\d+\) )?panicked at /;
+const rustFrame = /^(?:note: |stack backtrace:|\s+\d+: |\s+at )/;
 const goPanic = /^(?:panic: |fatal error: |goroutine \d+ \[)/;
 const goFrame = /^(?:$|\s|goroutine \d+ \[|panic: |\[signal |created by |exit status \d|[\w./*()-]+\(.*\)$)/;
 /** `java.lang.IllegalStateException: why`, behind a line that has a time. */
@@ -19,7 +22,7 @@ const exception = /^(?:[\w$]+\.)*(?:[A-Z][\w$]*)?(?:Exception|Error|Throwable|Wa
 const closing = /^[)}\]]+[;,]?$/;
 const indented = /^[\t ]+\S|^\t/;
 
-type State = "plain" | "python" | "python-message" | "go";
+type State = "plain" | "python" | "python-message" | "go" | "rust-head" | "rust";
 
 /**
  * Decides for the lines of one input, in order, which of them continue the record before: the stack trace of an error is
@@ -42,12 +45,12 @@ export class LineJoiner {
     return this.#isTrace;
   }
 
-  /** Whether the line belongs to the record of the line before. */
-  continues(line: Buffer, hasTime: boolean): boolean {
+  /** Whether the line belongs to the record of the line before, of which it makes `byteLength` bytes. */
+  continues(line: Buffer, hasTime: boolean, byteLength = line.byteLength): boolean {
     // A pattern may have letters of any script; those of traces are ASCII.
     const text = line.toString(this.#multiline instanceof RegExp ? "utf8" : "latin1", 0, 256);
     const wanted = this.#lines > 0 && this.#isContinuation(text, hasTime);
-    const bytes = this.#bytes + 1 + line.byteLength;
+    const bytes = this.#bytes + 1 + byteLength;
     const continues = wanted && this.#lines < linesMax && bytes <= limits.messageBytesMax;
     if (!wanted) {
       this.#headHasTime = hasTime;
@@ -56,7 +59,7 @@ export class LineJoiner {
     this.#state = nextState(this.#state, text);
     this.#isTrace = (wanted && this.#isTrace) || this.#state !== "plain" || (wanted && frame.test(text));
     this.#lines = continues ? this.#lines + 1 : 1;
-    this.#bytes = continues ? bytes : line.byteLength;
+    this.#bytes = continues ? bytes : byteLength;
     return continues;
   }
 
@@ -67,6 +70,8 @@ export class LineJoiner {
     if (this.#state === "python") return true;
     if (this.#state === "python-message" && text === "") return true; // between chained exceptions
     if (this.#state === "go") return goFrame.test(text);
+    if (this.#state === "rust-head") return !rustPanic.test(text);
+    if (this.#state === "rust") return rustFrame.test(text);
     if (frame.test(text)) return true;
     if (this.#lines > 1 && closing.test(text)) return true;
     return this.#headHasTime && (indented.test(text) || exception.test(text) || goPanic.test(text));
@@ -78,6 +83,8 @@ function nextState(state: State, text: string): State {
   if (traceback.test(text)) return "python";
   if (state === "python") return indented.test(text) || text === "" ? "python" : "python-message";
   if (state === "python-message" && (text === "" || frame.test(text))) return "python-message";
+  if (rustPanic.test(text)) return text.endsWith(":") ? "rust-head" : "rust";
+  if (state === "rust-head" || state === "rust") return "rust";
   if (state === "go") return "go";
   return goPanic.test(text) ? "go" : "plain";
 }

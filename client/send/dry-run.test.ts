@@ -34,6 +34,17 @@ test("--dry-run shows the first records of a file, and needs neither a device no
   assert.match(shown[20] ?? "", /a time was read from 1 of the first \d+ lines$/);
 });
 
+test("a damaged file is named after what it has before the damage, and the next one is shown all the same", async () => {
+  const damaged = join(folder, "damaged.log.gz");
+  const next = join(folder, "next.log");
+  writeFileSync(damaged, gzipSync("the first line\nthe second\n").subarray(0, -8));
+  writeFileSync(next, "of the next\n");
+  const { exitCode, stdout, stderr } = await fleetlog("--dry-run", damaged, next);
+  assert.equal(exitCode, 1);
+  assert.match(stdout, /damaged\.log\.gz:1 .*the first line\n[^]*next\.log:1 .*of the next\n/);
+  assert.equal(stderr, `cannot read ${damaged}: unexpected end of file`);
+});
+
 test("a file that is not there is named, and sending needs a device", async () => {
   const missing = await fleetlog("--dry-run", join(folder, "missing.log"));
   assert.equal(missing.exitCode, 1);

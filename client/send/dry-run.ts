@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { limits } from "#batch/limits.ts";
 import { decodeInput } from "#client/files/decode-input.ts";
-import { checkInputs } from "#client/files/read-inputs.ts";
+import { asInput, checkInputs, InputError } from "#client/files/read-inputs.ts";
 import { readLines } from "#client/files/read-lines.ts";
 import { LineEncoder, type ReadRecord } from "#client/lines/line-encoder.ts";
 import type { SendOptions } from "#client/send/send.ts";
@@ -13,11 +13,11 @@ const severityNames = new Map<number, string>(Object.entries(Severity).map(([nam
 const recordsShown = 20;
 const messageShown = 100;
 
-/** Shows what `fleetlog send` would make of the first lines of each input, without sending anything. */
+/** Shows what `fleetlog send` would make of the first lines of each input, without sending anything. What an input fails with is told to `fail`. */
 export async function previewInputs(
   inputs: readonly string[],
   options: Pick<SendOptions, "multiline" | "timeFormat" | "timeZone"> & { readonly stdin: Readable },
-  say: (text: string) => void,
+  { say, fail }: { readonly say: (text: string) => void; readonly fail: (error: InputError) => void },
 ): Promise<void> {
   await checkInputs(inputs);
   for (const input of inputs) {
@@ -26,18 +26,25 @@ export async function previewInputs(
     const { multiline, timeFormat: format, timeZone: zone } = options;
     const encoder = new LineEncoder({ file: input, multiline, format, zone, nowMs, isLive: false });
     const records: ReadRecord[] = [];
-    for await (const lines of readLines(decodeInput(source), limits.messageBytesMax)) {
-      for (const { number, bytes } of lines) {
-        const record = records.length < recordsShown && encoder.add({ number, bytes });
-        if (record) records.push(record);
+    let failure: InputError | undefined;
+    try {
+      for await (const lines of readLines(asInput(input, decodeInput(source)), limits.messageBytesMax)) {
+        for (const { number, bytes } of lines) {
+          const record = records.length < recordsShown && encoder.add({ number, bytes });
+          if (record) records.push(record);
+        }
+        if (records.length >= recordsShown) break;
       }
-      if (records.length >= recordsShown) break;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      failure = error;
     }
     const last = encoder.finish();
     if (last && records.length < recordsShown) records.push(last);
     for (const record of records) say(describe(input, record));
     const { lines, timedLines } = encoder.counts;
     say(`${input}: a time was read from ${timedLines} of the first ${lines} lines`);
+    if (failure) fail(failure);
   }
 }
 
