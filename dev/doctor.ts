@@ -1,8 +1,8 @@
 import { createServer } from "node:net";
-import { parseArgs } from "node:util";
 import { checkBinaries } from "#doctor/check-binaries.ts";
 import { checkDisk, checkNode } from "#doctor/check-machine.ts";
 import { type Finding, fail, ok } from "#doctor/finding.ts";
+import { readOptions } from "#doctor/options.ts";
 import { exitCodeOf, jsonReport, textReport } from "#doctor/report.ts";
 import { findPart, MissingPartError, type PartName } from "./binaries.ts";
 import { doctorNotes } from "./doctor-notes.ts";
@@ -11,13 +11,13 @@ import { partsFolder, projectFolder, stateFolder as usualFolder } from "./folder
 // `npm run doctor`: of what `npm start` runs in this folder, or of what DATABASE_URL and REDIS_URL name. While nothing
 // runs: of what a start will need.
 
+const { json } = readOptions();
 const notes = await doctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);
 if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
   if (notes) process.env.DOCTOR_BINARIES ||= partsFolder;
   for (const [name, value] of Object.entries(notes ?? {})) process.env[name] ||= value;
   await import("#doctor/main.ts");
 } else {
-  const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
   const findings = [
     checkNode(),
     await checkDisk(projectFolder),
@@ -27,8 +27,8 @@ if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
     await checkPort("FLEETLOG_HTTP_PORT", 8080),
     await checkPort("FLEETLOG_GRPC_PORT", 50_051),
   ];
-  if (!values.json) process.stdout.write("Nothing runs in this folder. For a start:\n\n");
-  process.stdout.write(values.json ? jsonReport(findings) : textReport(findings));
+  if (!json) process.stdout.write("Nothing runs in this folder. For a start:\n\n");
+  process.stdout.write(json ? jsonReport(findings) : textReport(findings));
   process.exitCode = exitCodeOf(findings);
 }
 

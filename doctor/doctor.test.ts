@@ -89,6 +89,8 @@ describe("of a system that is well", () => {
       ].toSorted(),
     );
     assert.ok(findings.some(({ check, state }) => check === "postgres.fsync" && state === "ok"));
+    const found = (wanted: string) => findings.find(({ check }) => check === wanted)?.found;
+    assert.deepEqual([found("redis"), found("redis.streams")], ["Redis is away", "Redis is away"]);
   });
 
   test("as text it is a line per finding, and the fix below", async () => {
@@ -281,6 +283,15 @@ function envOf({
     DOCTOR_DISKS: folder,
   };
 }
+
+test("it explains itself, and what it was asked wrongly, without a configuration", async () => {
+  const help = await run({}, "--help");
+  assert.equal(help.exitCode, 0);
+  assert.match(help.stdout, /^Usage: fleetlog doctor \[--json\]/);
+  const wrong = await run({}, "--jsn");
+  assert.equal(wrong.exitCode, 2);
+  assert.match(wrong.stderr, /^Unknown option '--jsn'[^]*Usage: fleetlog doctor/);
+});
 
 function run(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
   return execa(process.execPath, [join(projectFolder, "doctor/main.ts"), ...args], {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type Kysely, sql } from "kysely";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Database } from "#postgres/tables.ts";
-import { listMasters, type StreamRedis } from "#stream/connection.ts";
+import { listMasters, redisProblem, type StreamRedis } from "#stream/connection.ts";
 import { checkBinaries } from "./check-binaries.ts";
 import { checkClock } from "./check-clocks.ts";
 import { checkCertificate, checkGrpc, checkHttp } from "./check-front-door.ts";
@@ -33,11 +33,18 @@ export async function examine(
       attempt(`disk ${path}`, "Is the path right?", async () => [await checkDisk(path)]),
     ),
     attempt("binaries", "", async () => (binaries ? await checkBinaries(binaries) : [])),
-    attempt("redis", "Start Redis, or mend REDIS_URL.", async () => [
-      ...(await checkRedis(redis)),
-      await checkClock("redis", () => redisClock(redis)),
-    ]),
-    attempt("redis.streams", "Are Redis and PostgreSQL there?", () => checkStreams(db, redis)),
+    attempt(
+      "redis",
+      "Does it run, and answer? Else start it, or mend REDIS_URL.",
+      async () => [...(await checkRedis(redis)), await checkClock("redis", () => redisClock(redis))],
+      redisProblem,
+    ),
+    attempt(
+      "redis.streams",
+      "Are Redis and PostgreSQL there?",
+      () => checkStreams(db, redis),
+      (error) => redisProblem(error).replace(/^Redis: /, ""),
+    ),
     attempt("postgres", "Start PostgreSQL, or mend DATABASE_URL.", async () => [
       ...(await checkPostgres(db)),
       await checkClock("postgres", () => postgresClock(db)),
@@ -54,11 +61,16 @@ export async function examine(
   return (await Promise.all(groups)).flat();
 }
 
-async function attempt(name: string, fix: string, work: () => Promise<Finding[]>): Promise<Finding[]> {
+async function attempt(
+  name: string,
+  fix: string,
+  work: () => Promise<Finding[]>,
+  reason: (error: unknown) => string = reasonOf,
+): Promise<Finding[]> {
   try {
     return await withDeadline(name, checkMsMax, work());
   } catch (error) {
-    return [fail(name, reasonOf(error), fix)];
+    return [fail(name, reason(error), fix)];
   }
 }
 

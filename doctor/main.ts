@@ -1,15 +1,15 @@
-import { parseArgs } from "node:util";
 import { createLogger } from "#lib/logger.ts";
 import { readConfigOrExit } from "#lib/program.ts";
 import { createDatabase, createPool } from "#postgres/pool.ts";
 import { commandConnection, openRedis, untilFirstTry } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
 import { examine } from "./examine.ts";
+import { readOptions } from "./options.ts";
 import { exitCodeOf, jsonReport, textReport } from "./report.ts";
 
 // `node doctor/main.ts [--json]`: looks at everything once, says what is wrong and what to do, and ends with code 0 or 1.
 
-const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+const { json } = readOptions();
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("doctor", "silent"); // failures are findings
 const pool = createPool(
@@ -28,4 +28,4 @@ redis.on("error", () => {}); // and this one too
 await untilFirstTry(redis);
 const findings = await examine(config, { db: createDatabase(pool), redis });
 process.exitCode = exitCodeOf(findings);
-process.stdout.write(values.json ? jsonReport(findings) : textReport(findings), () => process.exit());
+process.stdout.write(json ? jsonReport(findings) : textReport(findings), () => process.exit());

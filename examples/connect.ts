@@ -1,6 +1,7 @@
 // Sends with connect-node: one batch per call over HTTP/1.1, then several over one gRPC stream.
+// `npx node` is the Node 24 that the project installs.
 //
-//   node examples/connect.ts [http://host:port of the Connect side] [http://host:port of the gRPC side]
+//   npx node examples/connect.ts [http://host:port of the Connect side] [http://host:port of the gRPC side]
 
 import { randomUUID } from "node:crypto";
 import { createClient } from "@connectrpc/connect";

@@ -1,6 +1,7 @@
 // Streams three batches with @grpc/grpc-js and prints what becomes of each.
+// `npx node` is the Node 24 that the project installs.
 //
-//   node examples/grpc-js.ts [host:port]
+//   npx node examples/grpc-js.ts [host:port]
 //
 // What a device adds to this: it keeps each batch until its ack has come, and when the stream ends before, it opens
 // another and sends what is left again. client/stream/device-stream.ts does that in full.

@@ -1,5 +1,5 @@
 import { AppendCommand } from "./append-command.ts";
-import type { StreamRedis } from "./connection.ts";
+import { redisProblem, type StreamRedis } from "./connection.ts";
 import type { Entry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
 import { streamKey, toShard } from "./keys.ts";
@@ -73,7 +73,7 @@ export class StreamAppender {
 }
 
 function refusal(error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  if (message.startsWith("OOM ")) return new StreamFullError(`Redis: ${message}`, { cause: error });
-  return new StreamUnavailableError(`Redis: ${message}`, { cause: error });
+  const problem = redisProblem(error);
+  if (problem.startsWith("Redis: OOM ")) return new StreamFullError(problem, { cause: error });
+  return new StreamUnavailableError(problem, { cause: error });
 }

@@ -74,6 +74,14 @@ export async function untilFirstTry(redis: StreamRedis): Promise<void> {
   await promise;
 }
 
+/** Why a command failed, for people. What ioredis says without a connection is about its own options. */
+export function redisProblem(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return ownOptions.test(message) ? "Redis is away" : `Redis: ${message}`;
+}
+
+const ownOptions = /enableOfflineQueue|maxRetriesPerRequest|^Connection is closed|^Socket timeout/;
+
 /** The one Redis, or those nodes of the cluster that hold shards. */
 export function listMasters(redis: StreamRedis): readonly Redis[] {
   return redis instanceof Cluster ? redis.nodes("master") : [redis];

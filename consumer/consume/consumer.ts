@@ -3,6 +3,7 @@ import type { Backoff } from "#lib/backoff.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import { retry } from "#lib/retry.ts";
+import { redisProblem } from "#stream/connection.ts";
 import type { Deliveries, EntryPosition } from "#stream/delivery.ts";
 import type { SessionProgress } from "#stream/session-progress.ts";
 import { AdaptiveFlushLimit } from "../flush/adaptive-limit.ts";
@@ -132,7 +133,7 @@ export class Consumer {
     return retry(async () => (this.#stopping ? undefined : await source.read()), {
       backoff: redisBackoff,
       onFailure(error, failures) {
-        readiness.notReady("redis", (error as Error).message);
+        readiness.notReady("redis", redisProblem(error));
         logger.warn({ err: error, failures }, "could not read from the stream, retrying");
       },
     });

@@ -1,6 +1,6 @@
 import type { Logger } from "#lib/logger.ts";
 import { clockProblems } from "#stream/clock-skew.ts";
-import type { StreamRedis } from "#stream/connection.ts";
+import { redisProblem, type StreamRedis } from "#stream/connection.ts";
 import { epochNumbers, readPositions, type StreamPosition } from "#stream/epoch.ts";
 import { unsafeSettings } from "#stream/safety.ts";
 
@@ -69,7 +69,7 @@ export class RedisWatch {
         this.#say("", epochNumbers(positions));
       }
     } catch (error) {
-      this.#say(`Redis does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      this.#say(redisProblem(error));
       if (!this.#stopped) setTimeout(() => void this.#check(), recheckMs).unref();
     }
   }
