@@ -10,15 +10,15 @@ import { createRpcMetrics } from "#lib/rpc-metrics.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { allShards } from "#stream/keys.ts";
-import { AnswerStore } from "./cache/answer-store.ts";
-import { cacheAnswers } from "./cache/cache-answers.ts";
-import { KeptAnswers } from "./cache/kept-answers.ts";
+import { createCacheInterceptor } from "./cache/cache-interceptor.ts";
+import { RedisResponseCache } from "./cache/redis-response-cache.ts";
+import { ResponseCache } from "./cache/response-cache.ts";
 import { createExportHandler } from "./export/export-handler.ts";
-import { createRefusedCalls } from "./fairness/refused-calls.ts";
+import { createRefusedCallsCounter } from "./fairness/refused-calls.ts";
 import { createClientNamer } from "./http/client-name.ts";
 import { createCors } from "./http/cors.ts";
-import { createGatewayServer, type PlainHandler } from "./http/gateway-server.ts";
-import { createPageHandler } from "./http/page-files.ts";
+import { createDashboardHandler } from "./http/dashboard-files.ts";
+import { createGatewayListener, type PlainHandler } from "./http/gateway-server.ts";
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createOpenapiHandler } from "./openapi/serve-openapi.ts";
 import { createLagReader } from "./query/lag-reader.ts";
@@ -28,7 +28,7 @@ import { createQueryService } from "./rpc/query-service.ts";
 import { createTailSources, type TailOptions } from "./tail/create-tail-sources.ts";
 import { createTailEventsHandler } from "./tail/server-sent-events.ts";
 
-export interface GatewayParts {
+export interface GatewayOptions {
   /** Where to read right now. */
   readonly choosePool: () => Pool;
   readonly options: ReaderOptions;
@@ -49,12 +49,12 @@ export interface GatewayParts {
 }
 
 /** Puts the gateway together; nothing listens yet. `closeTails` ends what would never end by itself. */
-export function createGateway(parts: GatewayParts): {
+export function createGateway(options: GatewayOptions): {
   listener: HttpListener;
   reader: Reader;
   closeTails: () => void;
 } {
-  const { choosePool, options, readiness, registry, logger, redis, shards } = parts;
+  const { choosePool, readiness, registry, logger, redis, shards } = options;
   const querySeconds = new Histogram({
     name: "fleetlog_query_seconds",
     help: "Time that an RPC spent waiting for and reading from PostgreSQL",
@@ -68,39 +68,39 @@ export function createGateway(parts: GatewayParts): {
     labelNames: ["method", "result"],
     registers: [registry],
   });
-  const refused = createRefusedCalls(registry);
-  const nameClient = createClientNamer(parts.trustedProxies);
-  const reader = new Reader(choosePool, options, { seconds: querySeconds, refused });
-  const tails = createTailSources(parts, reader, refused);
+  const refused = createRefusedCallsCounter(registry);
+  const nameClient = createClientNamer(options.trustedProxies);
+  const reader = new Reader(choosePool, options.options, { seconds: querySeconds, refused });
+  const tails = createTailSources(options, reader, refused);
   const readLag = redis && createLagReader(redis, allShards(shards));
   const service = createQueryService({ reader, readLag, tails });
   const startRpc = createRpcMetrics(registry);
   const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
     startRpc,
-    cache: cacheAnswers(redis && new AnswerStore(redis, logger), cacheAnswersTotal),
+    cache: createCacheInterceptor(redis && new RedisResponseCache(redis, logger), cacheAnswersTotal),
     logger,
   });
   const rest = createRestHandlers(rpc);
   const tail = createTailEventsHandler(rpc);
-  const faces = {
+  const handlers = {
     admin: createAdminHandler(readiness, registry),
-    page: createPageHandler(pageFolder),
+    page: createDashboardHandler(pageFolder),
     rpc,
     nameClient,
-    kept: new KeptAnswers(startRpc, cacheAnswersTotal),
+    kept: new ResponseCache(startRpc, cacheAnswersTotal),
     rest: {
       paths: [...rest.paths, tailPath],
       find: (path: string) => (path === tailPath ? tail : rest.find(path)),
     },
     plain: new Map<string, PlainHandler>([
       ["/openapi.json", createOpenapiHandler()],
-      ["/v1/export", createExportHandler({ ...parts, reader, nameClient, refused })],
+      ["/v1/export", createExportHandler({ ...options, reader, nameClient, refused })],
     ]),
   };
-  const listener = createGatewayServer(
-    faces,
-    createCors(parts.corsOrigins),
-    createHostCheck(parts.allowedHosts),
+  const listener = createGatewayListener(
+    handlers,
+    createCors(options.corsOrigins),
+    createHostCheck(options.allowedHosts),
     logger,
   );
   return { listener, reader, closeTails: () => tails?.hub.close() };

@@ -61,9 +61,9 @@ export async function readSessions(
     select session_id, batch_count, record_count,
       ${selectMicros(sql.ref("first_received_at"))} as first_received_micros,
       ${selectMicros(sql.ref("last_received_at"))} as last_received_micros,
-      ${lastOf(sql`received`)} as received, ${lastOf(sql`holes`)} as holes,
-      ${sizeOf(sql`holes`)} as missing_count, ${sizeOf(sql`only_dropped`)} as dropped_count,
-      greatest(${countOf(sql`received`)}, ${countOf(sql`dropped`)}) >= ${rememberedRangesMax} as is_truncated
+      ${lastElement(sql`received`)} as received, ${lastElement(sql`holes`)} as holes,
+      ${rangeSize(sql`holes`)} as missing_count, ${rangeSize(sql`only_dropped`)} as dropped_count,
+      greatest(${countElements(sql`received`)}, ${countElements(sql`dropped`)}) >= ${rememberedRangesMax} as is_truncated
     from told
     order by told.first_received_at desc, session_id desc`.execute(db);
   return rows;
@@ -104,18 +104,18 @@ export async function readDrops(
 }
 
 /** As a list of [first, last]. */
-function lastOf(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
+function lastElement(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(
     select coalesce(json_agg(json_build_array(lower(range)::text, (upper(range) - 1)::text) order by range), '[]')
     from (select unnest(${ranges}) as range order by range desc limit ${rangesMax}) as last
   )`;
 }
 
-function sizeOf(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
+function rangeSize(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(select coalesce(sum(upper(range) - lower(range)), 0)::int8 from unnest(${ranges}) as range)`;
 }
 
-function countOf(ranges: RawBuilder<unknown>): RawBuilder<number> {
+function countElements(ranges: RawBuilder<unknown>): RawBuilder<number> {
   return sql`(select count(*) from unnest(${ranges}))`;
 }
 

@@ -8,14 +8,14 @@ import { Counter, Gauge, type Registry } from "#lib/metrics.ts";
 import { Shares } from "../fairness/shares.ts";
 import { endedFilter } from "../fields/time-range.ts";
 import { acceptsGzip } from "../http/accepts-gzip.ts";
-import { answerError } from "../http/answer-error.ts";
 import type { ClientNamer } from "../http/client-name.ts";
+import { sendError } from "../http/send-error.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
 import type { Reader } from "../query/read-pool.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { exportPages } from "./export-pages.ts";
-import { type ExportFormat, type ExportWish, readExportWish } from "./export-wish.ts";
+import { type ExportFormat, type ExportRequest, readExportRequest } from "./export-request.ts";
 import { ndjsonLine } from "./ndjson.ts";
 
 /*
@@ -25,7 +25,7 @@ import { ndjsonLine } from "./ndjson.ts";
  * HTTP client tells from an end.
  */
 
-export interface ExportParts {
+export interface ExportOptions {
   readonly reader: Reader;
   /** How many exports may run at once, of which one client gets half. Each uses one connection to PostgreSQL at a time. */
   readonly exportsMax: number;
@@ -37,27 +37,27 @@ export interface ExportParts {
   readonly logger: Logger;
 }
 
-export function createExportHandler(parts: ExportParts) {
-  const { exportsMax, logger } = parts;
-  const metrics = createExportMetrics(parts.registry);
+export function createExportHandler(options: ExportOptions) {
+  const { exportsMax, logger } = options;
+  const metrics = createExportMetrics(options.registry);
   const shares = new Shares({
     name: "exports",
     setting: "EXPORTS_MAX",
     max: exportsMax,
-    refused: parts.refused,
+    refused: options.refused,
   });
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const leaving = new AbortController();
     response.once("close", () => {
-      if (!response.writableFinished) leaving.abort(new LeftError("the client left"));
+      if (!response.writableFinished) leaving.abort(new ClientLeftError("the client left"));
     });
     try {
-      const wish = readExportWish(new URL(request.url ?? "", "http://gateway").searchParams);
-      const client = parts.nameClient(request);
-      const giveBack = shares.take(client);
+      const exported = readExportRequest(new URL(request.url ?? "", "http://gateway").searchParams);
+      const client = options.nameClient(request);
+      const giveBack = shares.acquire(client);
       metrics.running.set(shares.used);
       try {
-        const count = await send(wish, parts, { client, leaving, request, response });
+        const count = await send(exported, options, { client, leaving, request, response });
         metrics.records.inc(count);
         metrics.exports.inc({ result: "complete" });
       } finally {
@@ -66,19 +66,19 @@ export function createExportHandler(parts: ExportParts) {
       }
     } catch (thrown) {
       const error: unknown = leaving.signal.aborted ? leaving.signal.reason : thrown;
-      const hasLeft = error instanceof LeftError;
+      const hasLeft = error instanceof ClientLeftError;
       const mapped = toConnectError(error);
       metrics.exports.inc({ result: hasLeft ? "cancelled" : response.headersSent ? "failed" : "refused" });
       if (hasLeft) return;
-      if (!isCallersOwn(mapped.code)) logger.warn({ err: error }, "an export failed");
+      if (!isClientError(mapped.code)) logger.warn({ err: error }, "an export failed");
       if (response.headersSent) response.destroy();
-      else answerError(response, mapped);
+      else sendError(response, mapped);
     }
   };
 }
 
 /** Counted, not logged: a caller can have as many of these as it likes. */
-function isCallersOwn(code: Code): boolean {
+function isClientError(code: Code): boolean {
   return code === Code.InvalidArgument || code === Code.ResourceExhausted;
 }
 
@@ -91,8 +91,8 @@ interface Sending {
 
 /** Returns how many records were sent. */
 async function send(
-  { filter, order, format }: ExportWish,
-  { reader, stalledMsMax = 60_000 }: ExportParts,
+  { filter, order, format }: ExportRequest,
+  { reader, stalledMsMax = 60_000 }: ExportOptions,
   { client, leaving, request, response }: Sending,
 ): Promise<number> {
   let count = 0;
@@ -102,7 +102,7 @@ async function send(
   async function* chunks() {
     if (format === "csv") yield csvHeader;
     for (let page = first; !page.done; page = await pages.next().catch(failed)) {
-      for (const chunk of linesOf(page.value, format)) {
+      for (const chunk of formatLines(page.value, format)) {
         const stalled = setTimeout(() => leaving.abort(new Error("the client takes nothing")), stalledMsMax);
         try {
           yield chunk;
@@ -120,7 +120,7 @@ async function send(
   };
   const isGzip = acceptsGzip(request);
   response.appendHeader("vary", "accept-encoding");
-  response.writeHead(200, headersOf(format, isGzip));
+  response.writeHead(200, responseHeaders(format, isGzip));
   // One chunk ahead at a time.
   const source = Readable.from(chunks(), { objectMode: true, highWaterMark: 1 });
   const options = { signal: leaving.signal };
@@ -129,7 +129,7 @@ async function send(
   return count;
 }
 
-function* linesOf(logs: readonly FoundLog[], format: ExportFormat): Generator<string> {
+function* formatLines(logs: readonly FoundLog[], format: ExportFormat): Generator<string> {
   const line = format === "csv" ? csvLine : ndjsonLine;
   let lines = "";
   for (const log of logs) {
@@ -141,7 +141,7 @@ function* linesOf(logs: readonly FoundLog[], format: ExportFormat): Generator<st
   if (lines !== "") yield lines;
 }
 
-function headersOf(format: ExportFormat, isGzip: boolean): Record<string, string> {
+function responseHeaders(format: ExportFormat, isGzip: boolean): Record<string, string> {
   const name = `fleetlog-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
   return {
     "content-type": contentTypes[format],
@@ -173,7 +173,7 @@ function createExportMetrics(registry: Registry) {
 }
 
 /** The client is gone: there is nobody to tell. */
-class LeftError extends Error {
+class ClientLeftError extends Error {
   override readonly name = "LeftError";
 }
 

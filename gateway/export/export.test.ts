@@ -9,7 +9,7 @@ import type { Pool } from "pg";
 import { pino } from "pino";
 import { createRegistry } from "#lib/metrics.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { createRefusedCalls } from "../fairness/refused-calls.ts";
+import { createRefusedCallsCounter } from "../fairness/refused-calls.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { startWithTwoHosts } from "../testing/two-hosts.ts";
 import { createExportHandler } from "./export-handler.ts";
@@ -257,7 +257,7 @@ describe("of more than fits into what lies between gateway and client", () => {
       reader: gateway.reader,
       exportsMax: 0,
       nameClient: () => "client",
-      refused: createRefusedCalls(createRegistry("refused")),
+      refused: createRefusedCallsCounter(createRegistry("refused")),
       registry: createRegistry("test"),
       logger: pino({}, { write: (line: string) => void logged.push(line) }),
     });
@@ -285,7 +285,7 @@ describe("of more than fits into what lies between gateway and client", () => {
       exportsMax: 1,
       stalledMsMax: 100,
       nameClient: () => "client",
-      refused: createRefusedCalls(registry),
+      refused: createRefusedCallsCounter(registry),
       registry,
       logger: pino({ level: "silent" }),
     });

@@ -11,6 +11,6 @@ export interface Caller {
 /** The client of a call, set by the listener; see `createClientNamer`. */
 export const clientKey = createContextKey("unknown");
 
-export function callerOf({ values, signal }: { values: ContextValues; signal: AbortSignal }): Caller {
+export function readCaller({ values, signal }: { values: ContextValues; signal: AbortSignal }): Caller {
   return { client: values.get(clientKey), signal };
 }

@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRegistry } from "#lib/metrics.ts";
-import { createRefusedCalls } from "./refused-calls.ts";
-import { BusyError, Lane, type LaneOptions } from "./semaphore.ts";
+import { createRefusedCallsCounter } from "./refused-calls.ts";
+import { BusyError, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 
 const never = new AbortController().signal;
 
-function createLane(options: Pick<LaneOptions, "atOnceMax" | "waitingMax" | "waitMsMax">) {
+function createLane(options: Pick<SemaphoreOptions, "concurrencyMax" | "waitingMax" | "waitMsMax">) {
   const registry = createRegistry("gateway");
-  const refused = createRefusedCalls(registry);
-  const lane = new Lane({ name: "queries", refused, ...options });
+  const refused = createRefusedCallsCounter(registry);
+  const lane = new Semaphore({ name: "queries", refused, ...options });
   const entered: string[] = [];
   return {
     entered,
     refusals: async () => (await refused.get()).values[0]?.value,
     enter: async (name: string, signal = never) => {
-      const leave = await lane.enter({ client: name.slice(0, 1), signal });
+      const leave = await lane.acquire({ client: name.slice(0, 1), signal });
       entered.push(name);
       return leave;
     },
@@ -23,7 +23,7 @@ function createLane(options: Pick<LaneOptions, "atOnceMax" | "waitingMax" | "wai
 }
 
 test("so many are inside, the next ones come in their order, and those too many are told at once", async () => {
-  const { enter, entered, refusals } = createLane({ atOnceMax: 2, waitingMax: 2, waitMsMax: 60_000 });
+  const { enter, entered, refusals } = createLane({ concurrencyMax: 2, waitingMax: 2, waitMsMax: 60_000 });
   const [leaveFirst] = [await enter("a1"), await enter("a2")];
   const [third, fourth] = [enter("a3"), enter("a4")];
   await assert.rejects(enter("a5"), BusyError);
@@ -39,7 +39,7 @@ test("so many are inside, the next ones come in their order, and those too many 
 });
 
 test("clients take turns, each with its own calls in their order", async () => {
-  const { enter, entered } = createLane({ atOnceMax: 1, waitingMax: 99, waitMsMax: 60_000 });
+  const { enter, entered } = createLane({ concurrencyMax: 1, waitingMax: 99, waitMsMax: 60_000 });
   const leave = await enter("a0");
   const waiting = ["a1", "a2", "a3", "a4", "b1", "b2", "c1"].map(async (name) => (await enter(name))());
   leave();
@@ -48,7 +48,7 @@ test("clients take turns, each with its own calls in their order", async () => {
 });
 
 test("who has all places to wait gives one to each client that has fewer: its last is told", async () => {
-  const { enter, entered, refusals } = createLane({ atOnceMax: 1, waitingMax: 4, waitMsMax: 60_000 });
+  const { enter, entered, refusals } = createLane({ concurrencyMax: 1, waitingMax: 4, waitMsMax: 60_000 });
   const leave = await enter("a0");
   const passing = async (name: string) => (await enter(name))();
   const own = ["a1", "a2", "a3", "a4"].map(passing);
@@ -66,10 +66,10 @@ test("who has all places to wait gives one to each client that has fewer: its la
 });
 
 test("who waits too long or goes away leaves the line, and the place to the next", async () => {
-  const hasty = createLane({ atOnceMax: 1, waitingMax: 9, waitMsMax: 20 });
+  const hasty = createLane({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 20 });
   const leave = await hasty.enter("a");
   await assert.rejects(hasty.enter("b"), /waited 20 ms behind other queries/);
-  const patient = createLane({ atOnceMax: 1, waitingMax: 9, waitMsMax: 60_000 });
+  const patient = createLane({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 60_000 });
   const leavePatient = await patient.enter("a");
   const going = new AbortController();
   const gone = patient.enter("b", going.signal);

@@ -7,23 +7,23 @@ export class BusyError extends Error {
 }
 
 /** What seemed cheap is not: to be begun again among the expensive queries. */
-export class TurnNeededError extends Error {
+export class ExpensiveQueryError extends Error {
   override readonly name = "TurnNeededError";
 }
 
-export interface LaneOptions {
+export interface SemaphoreOptions {
   /** What passes, such as "expensive queries". */
   readonly name: string;
-  readonly atOnceMax: number;
+  readonly concurrencyMax: number;
   readonly waitingMax: number;
   readonly waitMsMax: number;
   readonly refused: Counter<"limit">;
 }
 
 /** Who waits: either its turn comes, or it is told that it does not. */
-interface Waiting {
+interface Waiter {
   readonly onTurn: () => void;
-  readonly onRefused: () => void;
+  readonly onRejected: () => void;
 }
 
 /**
@@ -31,14 +31,14 @@ interface Waiting {
  * they came, and the clients by turns, so that the first call of one comes next however many another has waiting.
  * When all places to wait are taken, the client with the most of them gives one to a client with fewer.
  */
-export class Lane {
-  readonly #options: LaneOptions;
+export class Semaphore {
+  readonly #options: SemaphoreOptions;
   /** By client, whose turn is next first; nobody's queue is empty. */
-  readonly #queues = new Map<string, Set<Waiting>>();
+  readonly #queues = new Map<string, Set<Waiter>>();
   #waiting = 0;
-  #inside = 0;
+  #running = 0;
 
-  constructor(options: LaneOptions) {
+  constructor(options: SemaphoreOptions) {
     this.#options = options;
   }
 
@@ -46,22 +46,22 @@ export class Lane {
    * Returns once there is room, and how to leave again. Throws {@link BusyError} when too many wait already or it took
    * too long, and the signal's reason when that aborts.
    */
-  async enter(caller: Caller): Promise<() => void> {
+  async acquire(caller: Caller): Promise<() => void> {
     caller.signal.throwIfAborted();
-    if (this.#inside >= this.#options.atOnceMax) await this.#wait(caller);
-    else this.#inside += 1;
+    if (this.#running >= this.#options.concurrencyMax) await this.#wait(caller);
+    else this.#running += 1;
     let isInside = true;
     return () => {
-      if (isInside) this.#leave();
+      if (isInside) this.#release();
       isInside = false;
     };
   }
 
   /** Who leaves gives the place to the one whose turn it is, if there is one: it is never free in between. */
-  #leave(): void {
+  #release(): void {
     const [next] = this.#queues;
     if (next === undefined) {
-      this.#inside -= 1;
+      this.#running -= 1;
       return;
     }
     const [client, queue] = next;
@@ -78,7 +78,7 @@ export class Lane {
       refused.inc({ limit: name });
       return new BusyError(why);
     };
-    if (this.#waiting >= waitingMax && !this.#makeRoomFor(client)) {
+    if (this.#waiting >= waitingMax && !this.#evictLongest(client)) {
       throw refusal(`${this.#waiting} ${name} wait for their turn`);
     }
     const turn = Promise.withResolvers<void>();
@@ -89,9 +89,9 @@ export class Lane {
       signal.removeEventListener("abort", onAbort);
       how();
     };
-    const waiting: Waiting = {
+    const waiting: Waiter = {
       onTurn: end(turn.resolve),
-      onRefused: end(() => turn.reject(refusal(`others have fewer ${name} waiting`))),
+      onRejected: end(() => turn.reject(refusal(`others have fewer ${name} waiting`))),
     };
     const onAbort = end(() => turn.reject(signal.reason as Error));
     const tooLong = `waited ${waitMsMax} ms behind other ${name}`;
@@ -105,25 +105,22 @@ export class Lane {
   }
 
   /** Refuses the last of the longest queue, unless that of the client would be as long. */
-  #makeRoomFor(client: string): boolean {
+  #evictLongest(client: string): boolean {
     const own = this.#queues.get(client)?.size ?? 0;
-    const longest = [...this.#queues.values()].reduce(
-      (a, b) => (b.size > a.size ? b : a),
-      new Set<Waiting>(),
-    );
+    const longest = [...this.#queues.values()].reduce((a, b) => (b.size > a.size ? b : a), new Set<Waiter>());
     if (longest.size <= own + 1) return false;
-    [...longest].at(-1)?.onRefused();
+    [...longest].at(-1)?.onRejected();
     return true;
   }
 
-  #add(client: string, waiting: Waiting): void {
+  #add(client: string, waiting: Waiter): void {
     const queue = this.#queues.get(client) ?? new Set();
     queue.add(waiting);
     this.#queues.set(client, queue);
     this.#waiting += 1;
   }
 
-  #remove(client: string, waiting: Waiting): void {
+  #remove(client: string, waiting: Waiter): void {
     const queue = this.#queues.get(client);
     if (queue?.delete(waiting) === true) this.#waiting -= 1;
     if (queue?.size === 0) this.#queues.delete(client);

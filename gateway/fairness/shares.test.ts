@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createRegistry } from "#lib/metrics.ts";
-import { createRefusedCalls } from "./refused-calls.ts";
+import { createRefusedCallsCounter } from "./refused-calls.ts";
 import { Shares } from "./shares.ts";
 
 function createShares(max: number) {
   const registry = createRegistry("gateway");
-  const refused = createRefusedCalls(registry);
+  const refused = createRefusedCallsCounter(registry);
   return { shares: new Shares({ name: "exports", setting: "EXPORTS_MAX", max, refused }), refused };
 }
 
@@ -15,7 +15,7 @@ function takeAll(shares: Shares, client: string): (() => void)[] {
   const held: (() => void)[] = [];
   for (;;) {
     try {
-      held.push(shares.take(client));
+      held.push(shares.acquire(client));
     } catch {
       return held;
     }
@@ -26,7 +26,7 @@ test("one client alone gets half, and the next one finds some left, whoever take
   const { shares } = createShares(500);
   const counts = ["a", "b", "c", "d", "e"].map((client) => takeAll(shares, client).length);
   assert.deepEqual(counts, [250, 125, 63, 31, 16]);
-  for (const client of ["f", "g", "h"]) shares.take(client);
+  for (const client of ["f", "g", "h"]) shares.acquire(client);
 });
 
 test("what is given back, once however often, can be had again", () => {
@@ -42,8 +42,8 @@ test("what is given back, once however often, can be had again", () => {
 
 test("who is refused is told the limit, how many are its own, and when to come again; it is counted", async () => {
   const { shares, refused } = createShares(1);
-  shares.take("a");
-  assert.throws(() => shares.take("a"), {
+  shares.acquire("a");
+  assert.throws(() => shares.acquire("a"), {
     rawMessage: "1 exports are open, 1 of them yours, and 1 is the limit of EXPORTS_MAX: try again in 1 s",
   });
   assert.equal((await refused.get()).values[0]?.value, 1);
@@ -51,5 +51,5 @@ test("who is refused is told the limit, how many are its own, and when to come a
 
 test("none can be had of nothing", () => {
   const { shares } = createShares(0);
-  assert.throws(() => shares.take("a"), /0 is the limit/);
+  assert.throws(() => shares.acquire("a"), /0 is the limit/);
 });

@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import type { Counter } from "#lib/metrics.ts";
-import { later } from "../query/error-mapping.ts";
+import { retryLater } from "../query/error-mapping.ts";
 
 export interface SharesOptions {
   /** What is shared, such as "exports". */
@@ -29,13 +29,13 @@ export class Shares {
   }
 
   /** Returns how to give it back. Throws RESOURCE_EXHAUSTED when the client has its share. */
-  take(client: string): () => void {
+  acquire(client: string): () => void {
     const { name, setting, max, refused } = this.#options;
     const held = this.#held.get(client) ?? 0;
     if (held >= max - this.#used) {
       refused.inc({ limit: name });
       const limit = setting === undefined ? "the limit" : `the limit of ${setting}`;
-      throw later(
+      throw retryLater(
         `${this.#used} ${name} are open, ${held} of them yours, and ${max} is ${limit}`,
         Code.ResourceExhausted,
       );
@@ -44,12 +44,12 @@ export class Shares {
     this.#held.set(client, held + 1);
     let isHeld = true;
     return () => {
-      if (isHeld) this.#giveBack(client);
+      if (isHeld) this.#release(client);
       isHeld = false;
     };
   }
 
-  #giveBack(client: string): void {
+  #release(client: string): void {
     this.#used -= 1;
     const left = (this.#held.get(client) ?? 0) - 1;
     if (left > 0) this.#held.set(client, left);

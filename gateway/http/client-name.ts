@@ -2,13 +2,13 @@ import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
 
 /** What of a request tells who sent it; HTTP/1.1 and HTTP/2 have it alike. */
-export interface Sender {
+export interface RequestSource {
   readonly headers: IncomingHttpHeaders;
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
 /** Names the client of a request: calls of one name share what one client may have. */
-export type ClientNamer = (request: Sender) => string;
+export type ClientNamer = (request: RequestSource) => string;
 
 /** An address, or a range of them such as "10.0.0.0/8". */
 export const proxyForm = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/;

@@ -22,7 +22,7 @@ async function ask(method: string, path: string, headers: Record<string, string>
 
 const allowedOrigin = (headers: IncomingHttpHeaders) => headers["access-control-allow-origin"];
 
-test("a page of an allowed origin may read, over every face, and see what it needs", async () => {
+test("a page of an allowed origin may read, over every transport, and see what it needs", async () => {
   for (const path of ["/v1/logs", "/v1/export", "/v1/devices/nobody", "/v1/logs?page_size=-1"]) {
     const { headers } = await ask("GET", path, { origin: friend });
     assert.equal(allowedOrigin(headers), friend, path);

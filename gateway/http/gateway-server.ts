@@ -7,28 +7,28 @@ import type { HostCheck } from "#lib/allowed-hosts.ts";
 import { createHttpListener, type HttpListener } from "#lib/http-listener.ts";
 import type { Logger } from "#lib/logger.ts";
 import { isGrpc, refuseRequest } from "#lib/refuse-request.ts";
-import { answerLifetime, type KeptAnswers } from "../cache/kept-answers.ts";
+import { type ResponseCache, responseLifetime } from "../cache/response-cache.ts";
 import { clientKey } from "../fairness/caller.ts";
 import { show } from "../fields/invalid-field.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
-import { answerCode } from "./answer-error.ts";
-import { answerUnparsed } from "./answer-unparsed.ts";
 import type { ClientNamer } from "./client-name.ts";
 import type { Cors } from "./cors.ts";
+import type { DashboardHandler } from "./dashboard-files.ts";
 import { createHttp2Calls } from "./http2-calls.ts";
-import { answerNotModified } from "./not-modified.ts";
-import type { PageHandler } from "./page-files.ts";
 import { type RpcHandlers, requestBytesMax } from "./rpc-handlers.ts";
+import { sendCode } from "./send-error.ts";
+import { sendNotModified } from "./send-not-modified.ts";
+import { sendParseError } from "./send-parse-error.ts";
 import { withDetails } from "./with-details.ts";
 
-export interface Faces {
+export interface GatewayHandlers {
   readonly admin: ReturnType<typeof createAdminHandler>;
-  readonly page: PageHandler;
+  readonly page: DashboardHandler;
   readonly rpc: RpcHandlers;
   readonly rest: RestHandlers;
   readonly nameClient: ClientNamer;
   /** What was answered just now. */
-  readonly kept: KeptAnswers;
+  readonly kept: ResponseCache;
   /** What is read by GET and is no RPC, by its path. */
   readonly plain: ReadonlyMap<string, PlainHandler>;
 }
@@ -40,8 +40,8 @@ export type PlainHandler = (request: IncomingMessage, response: ServerResponse) 
  * Everything the gateway serves, on one port: all of it over HTTP/1.1, and over HTTP/2 the RPCs, which gRPC needs it for.
  * What it does not serve is answered with what it does.
  */
-export function createGatewayServer(
-  faces: Faces,
+export function createGatewayListener(
+  handlers: GatewayHandlers,
   cors: Cors,
   checkHost: HostCheck,
   logger: Logger,
@@ -55,18 +55,18 @@ export function createGatewayServer(
           return;
         }
         try {
-          route(faces, cors, logger, request, response);
+          route(handlers, cors, logger, request, response);
         } catch (error) {
           // Connect builds a URL from the Host header, and that throws for what is no host.
           logger.debug({ err: error }, "bad request");
-          answerCode(response, 400, Code.InvalidArgument, "the Host header or the path is malformed");
+          sendCode(response, 400, Code.InvalidArgument, "the Host header or the path is malformed");
         }
       },
-      http2: createHttp2Calls(faces, checkHost, logger),
+      http2: createHttp2Calls(handlers, checkHost, logger),
     },
     {
       http1: { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: headerBytesMax },
-      onClientError: answerUnparsed,
+      onClientError: sendParseError,
       windowBytes: { stream: requestBytesMax, connection: 4 * requestBytesMax },
       headerBytesMax,
     },
@@ -76,7 +76,7 @@ export function createGatewayServer(
 }
 
 function route(
-  faces: Faces,
+  handlers: GatewayHandlers,
   cors: Cors,
   logger: Logger,
   request: IncomingMessage,
@@ -86,37 +86,37 @@ function route(
   const [path = "/"] = url.split("?", 1);
   if (url.length > urlBytesMax) {
     const message = `the address has ${url.length} bytes, wanted at most ${urlBytesMax}: ask by POST`;
-    answerCode(response, 414, Code.InvalidArgument, message);
+    sendCode(response, 414, Code.InvalidArgument, message);
     return;
   }
-  if (faces.admin(request, response) || faces.page(request, response)) return;
-  const rpc = faces.rpc.get(path);
-  const rest = faces.rest.find(path);
-  const plain = faces.plain.get(path);
+  if (handlers.admin(request, response) || handlers.page(request, response)) return;
+  const rpc = handlers.rpc.get(path);
+  const rest = handlers.rest.find(path);
+  const plain = handlers.plain.get(path);
   if ((rpc ?? rest ?? plain) !== undefined && cors(request, response)) return;
   if (rpc !== undefined && isGrpc(request.headers["content-type"])) {
     const message = "gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web";
-    answerCode(response, 505, Code.Unimplemented, message);
+    sendCode(response, 505, Code.Unimplemented, message);
   } else if (rpc !== undefined) {
-    serve(faces, rpc, rpc.allowedMethods, logger, request, response);
+    serve(handlers, rpc, rpc.allowedMethods, logger, request, response);
   } else if (rest !== undefined) {
-    serve(faces, rest, ["GET"], logger, request, response);
+    serve(handlers, rest, ["GET"], logger, request, response);
   } else if (plain !== undefined) {
     if (!isAllowed(["GET"], request, response)) return;
     (async () => plain(request, response))().catch(failed(logger, request, response));
   } else if (path === "/") {
-    const index = { service: "fleetlog gateway", addresses: addressesOf(faces) };
+    const index = { service: "fleetlog gateway", addresses: addressesOf(handlers) };
     response.writeHead(200, json).end(`${JSON.stringify(index, null, 2)}\n`);
   } else {
     // Connect and gRPC-Web clients are to read a missing method as UNIMPLEMENTED, people a path as not found.
     const code = path.startsWith("/fleetlog.") ? Code.Unimplemented : Code.NotFound;
-    const message = `${path.slice(0, 200)}: nothing here, known are ${addressesOf(faces).join(", ")}`;
-    answerCode(response, 404, code, message);
+    const message = `${path.slice(0, 200)}: nothing here, known are ${addressesOf(handlers).join(", ")}`;
+    sendCode(response, 404, code, message);
   }
 }
 
 function serve(
-  { kept, nameClient }: Faces,
+  { kept, nameClient }: GatewayHandlers,
   handler: UniversalHandler,
   methods: readonly string[],
   logger: Logger,
@@ -136,7 +136,7 @@ function isAllowed(methods: readonly string[], request: IncomingMessage, respons
   if (methods.includes(request.method ?? "")) return true;
   response.setHeader("allow", methods.join(", "));
   const message = `method ${request.method}: wanted ${methods.join(" or ")}`;
-  answerCode(response, 405, Code.Unimplemented, message);
+  sendCode(response, 405, Code.Unimplemented, message);
   return false;
 }
 
@@ -146,12 +146,12 @@ function failed(logger: Logger, request: IncomingMessage, response: ServerRespon
     if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return;
     logger.error({ err: error, path: request.url }, "failed to answer");
     if (response.headersSent) response.destroy();
-    else answerCode(response, 500, Code.Internal, "internal error");
+    else sendCode(response, 500, Code.Internal, "internal error");
   };
 }
 
 async function respond(
-  kept: KeptAnswers,
+  kept: ResponseCache,
   handler: UniversalHandler,
   universalRequest: Parameters<UniversalHandler>[0] & { readonly contextValues: ContextValues },
   request: IncomingMessage,
@@ -160,27 +160,27 @@ async function respond(
   const question = await kept.read(handler, request);
   const known = question && kept.find(handler, question);
   if (known !== undefined) {
-    if (answerNotModified(request, response, { status: 200, header: known.header })) return;
+    if (sendNotModified(request, response, { status: 200, header: known.header })) return;
     response.setHeaders(known.header).end(known.body);
     return;
   }
   const body = question && request.method !== "GET" ? { body: createAsyncIterable([question.body]) } : {};
   let result = await handler({ ...universalRequest, ...body });
-  const lifetimeMs = universalRequest.contextValues.get(answerLifetime);
+  const lifetimeMs = universalRequest.contextValues.get(responseLifetime);
   if (question !== undefined && lifetimeMs !== undefined) {
     result = await kept.keep(question, result, lifetimeMs);
   }
-  if (answerNotModified(request, response, result)) return;
+  if (sendNotModified(request, response, result)) return;
   if (result.status === 415) {
     const seen = show(request.headers["content-type"] ?? "");
     const wanted = "wanted application/json, application/proto or application/grpc-web+proto";
-    answerCode(response, 415, Code.InvalidArgument, `content-type: ${seen}, ${wanted}`);
+    sendCode(response, 415, Code.InvalidArgument, `content-type: ${seen}, ${wanted}`);
     return;
   }
   await universalResponseToNodeResponse(await withDetails(result), response);
 }
 
-function addressesOf({ rpc, rest, plain }: Faces): string[] {
+function addressesOf({ rpc, rest, plain }: GatewayHandlers): string[] {
   return [...rest.paths, ...plain.keys(), ...rpc.keys(), "/livez", "/readyz", "/metrics"];
 }
 

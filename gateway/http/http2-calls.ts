@@ -5,11 +5,11 @@ import type { HostCheck } from "#lib/allowed-hosts.ts";
 import type { Logger } from "#lib/logger.ts";
 import { type RequestRefusal, refuseRequest } from "#lib/refuse-request.ts";
 import { clientKey } from "../fairness/caller.ts";
-import type { Faces } from "./gateway-server.ts";
+import type { GatewayHandlers } from "./gateway-server.ts";
 
 /** Serves the RPCs over HTTP/2, in gRPC, gRPC-Web and Connect. All else that the gateway has is for HTTP/1.1. */
 export function createHttp2Calls(
-  { rpc, nameClient }: Pick<Faces, "rpc" | "nameClient">,
+  { rpc, nameClient }: Pick<GatewayHandlers, "rpc" | "nameClient">,
   checkHost: HostCheck,
   logger: Logger,
 ) {

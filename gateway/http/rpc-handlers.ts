@@ -20,7 +20,7 @@ import { inspectRequest, requestFault } from "./request-fault.ts";
 /** The handlers of all RPCs by their path, such as "/fleetlog.v1.QueryService/ListLogs". */
 export type RpcHandlers = ReadonlyMap<string, UniversalHandler>;
 
-export interface RpcParts {
+export interface RpcOptions {
   readonly startRpc: StartRpc;
   readonly cache: Interceptor;
   readonly logger: Logger;
@@ -28,11 +28,11 @@ export interface RpcParts {
 
 /**
  * The RPCs as gRPC, Connect and gRPC-Web speak them, by POST and, where nothing changes, by GET. Here is the one edge where
- * errors are mapped, counted and, if they are ours, logged; the REST face passes through it too.
+ * errors are mapped, counted and, if they are ours, logged; the REST transport passes through it too.
  */
 export function createRpcHandlers(
   routes: (router: ConnectRouter) => void,
-  { startRpc, cache, logger }: RpcParts,
+  { startRpc, cache, logger }: RpcOptions,
 ): RpcHandlers {
   const told = (error: unknown): ConnectError => {
     const mapped = toConnectError(error);

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
-import { TurnNeededError } from "../fairness/semaphore.ts";
+import { ExpensiveQueryError } from "../fairness/semaphore.ts";
 import { timestamptz } from "../fields/time.ts";
 import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import { IndexedDays } from "./indexed-days.ts";
@@ -78,7 +78,7 @@ export async function* walkBatches(
   // Of a device with a clock that jumps there may be very many: 100,000 take seconds.
   const long = stretches.length > 1 ? firsts[1] : undefined;
   if (!hasTurn && long?.length === firstMax)
-    throw new TurnNeededError("many long batches lie across the edge");
+    throw new ExpensiveQueryError("many long batches lie across the edge");
   let acrossEdge: readonly WalkedBatch[] = [];
   let walkedRecords = 0;
   for (const [index, stretch] of stretches.entries()) {

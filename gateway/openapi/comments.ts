@@ -1,7 +1,9 @@
 import type { DescEnumValue, DescField, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 
 /** What the .proto file says of it, as one paragraph. Empty without source info, or without a comment. */
-export function commentOf(desc: DescService | DescMethod | DescMessage | DescField | DescEnumValue): string {
+export function readComment(
+  desc: DescService | DescMethod | DescMessage | DescField | DescEnumValue,
+): string {
   const path = pathOf(desc);
   const { file } = "parent" in desc && desc.parent ? (desc.parent as DescMessage) : (desc as DescMessage);
   const location = file.proto.sourceCodeInfo?.location.find(
@@ -11,7 +13,7 @@ export function commentOf(desc: DescService | DescMethod | DescMessage | DescFie
 }
 
 /** Field numbers of descriptor.proto, and places in its lists. */
-function pathOf(desc: Parameters<typeof commentOf>[0]): readonly number[] {
+function pathOf(desc: Parameters<typeof readComment>[0]): readonly number[] {
   switch (desc.kind) {
     case "message":
       return [4, desc.file.proto.messageType.indexOf(desc.proto)];

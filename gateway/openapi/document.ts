@@ -1,10 +1,10 @@
 import type { DescMessage, DescMethod, FileRegistry } from "@bufbuild/protobuf";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { exportFormats, fieldsNotExported } from "../export/export-wish.ts";
+import { exportFormats, fieldsNotExported } from "../export/export-request.ts";
 import { restRoutes } from "../rest/routes.ts";
-import { commentOf } from "./comments.ts";
-import { errorAnswers, errorSchema } from "./errors.ts";
-import { parametersOf } from "./parameters.ts";
+import { readComment } from "./comments.ts";
+import { errorResponses, errorSchema } from "./errors.ts";
+import { toParameters } from "./parameters.ts";
 import { type Schema, Schemas } from "./schemas.ts";
 
 /** The OpenAPI 3.1 document of the gateway's plain HTTP, out of descriptors that have their comments. */
@@ -30,7 +30,7 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
       version,
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       description: [
-        commentOf(service),
+        readComment(service),
         "Parameters may also be written in lowerCamelCase. An empty parameter counts as absent; an unknown one is an error.",
         "Times are RFC 3339 with up to six fractional digits. 64-bit integers are strings. Zero values are included.",
         "Responses have Cache-Control, an ETag for If-None-Match, and X-Cache (hit or miss).",
@@ -45,19 +45,19 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
 }
 
 function operationOf(method: DescMethod, path: string, schemas: Schemas): Schema {
-  const comment = commentOf(method).replace(/\s*Also GET [^ ]+$/, "");
+  const comment = readComment(method).replace(/\s*Also GET [^ ]+$/, "");
   return {
     operationId: method.localName,
     tags: ["query"],
     summary: summaryOf(comment),
     description: `${comment} The same as the RPC \`${method.parent.typeName}/${method.name}\`.`,
-    parameters: parametersOf(method.input, schemas, { path }),
+    parameters: toParameters(method.input, schemas, { path }),
     responses: {
       200: {
-        description: commentOf(method.output),
+        description: readComment(method.output),
         content: { "application/json": { schema: schemas.ofMessage(method.output) } },
       },
-      ...errorAnswers(),
+      ...errorResponses(),
     },
   };
 }
@@ -67,7 +67,7 @@ function tailOperation(method: DescMethod, schemas: Schemas): Schema {
   schemas.ofMessage(method.output);
   const description = `Server-Sent Events; the data of each is a ${method.output.name} in JSON.`;
   const content = { "text/event-stream": { schema: { type: "string", description } } };
-  return { ...operation, responses: { 200: { description, content }, ...errorAnswers() } };
+  return { ...operation, responses: { 200: { description, content }, ...errorResponses() } };
 }
 
 function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
@@ -88,7 +88,7 @@ function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
           "NDJSON, each line a LogEntry as in ListLogs, or CSV (RFC 4180) with a header. In CSV a cell that a spreadsheet would execute as a formula is prefixed with an apostrophe.",
         schema: { type: "string", enum: exportFormats, default: exportFormats[0] },
       },
-      ...parametersOf(listLogs, schemas, { without: fieldsNotExported }),
+      ...toParameters(listLogs, schemas, { without: fieldsNotExported }),
     ],
     responses: {
       200: {
@@ -100,7 +100,7 @@ function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
           },
         },
       },
-      ...errorAnswers(),
+      ...errorResponses(),
     },
   };
 }

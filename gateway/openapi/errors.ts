@@ -50,7 +50,7 @@ const answers = {
 };
 
 /** The answers of an operation that are no success. */
-export function errorAnswers(): Record<string, Schema> {
+export function errorResponses(): Record<string, Schema> {
   const content = { "application/json": { schema: referenceTo("Error") } };
   return Object.fromEntries(
     Object.entries(answers).map(([status, description]) => [status, { description, content }]),

@@ -9,11 +9,11 @@ import {
   textCharactersMax,
 } from "../logs/read-log-filter.ts";
 import { queryParameters } from "../rest/query-parameters.ts";
-import { commentOf } from "./comments.ts";
+import { readComment } from "./comments.ts";
 import type { Schema, Schemas } from "./schemas.ts";
 
 /** The parameters of a REST call, but for `without`. Those of `path` are a part of it. */
-export function parametersOf(
+export function toParameters(
   request: DescMessage,
   schemas: Schemas,
   { path = "", without = [] }: { path?: string; without?: readonly string[] } = {},
@@ -26,7 +26,7 @@ export function parametersOf(
         name: field.name,
         in: isInPath ? "path" : "query",
         required: isInPath,
-        description: `${commentOf(field)}${field.enum ? " As a number, or as the name without its prefix." : ""}`,
+        description: `${readComment(field)}${field.enum ? " As a number, or as the name without its prefix." : ""}`,
         schema: schemaOf(field, schemas),
       };
     });

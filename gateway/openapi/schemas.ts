@@ -1,6 +1,6 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
-import { commentOf } from "./comments.ts";
+import { readComment } from "./comments.ts";
 
 /** A JSON Schema of 2020-12, as far as it is needed here. */
 export type Schema = Readonly<Record<string, unknown>>;
@@ -28,7 +28,7 @@ export class Schemas {
     const properties = message.fields.map((field) => [field.jsonName, this.#ofProperty(field)]);
     return this.add(message.name, {
       type: "object",
-      description: commentOf(message),
+      description: readComment(message),
       required: message.fields.filter(isAlwaysThere).map(({ jsonName }) => jsonName),
       properties: Object.fromEntries(properties) as Schema,
     });
@@ -44,7 +44,9 @@ export class Schemas {
   }
 
   ofEnum({ name, values }: DescEnum): Schema {
-    const descriptions = values.map((value) => `- \`${value.name}\` (${value.number}): ${commentOf(value)}`);
+    const descriptions = values.map(
+      (value) => `- \`${value.name}\` (${value.number}): ${readComment(value)}`,
+    );
     return this.add(name, {
       type: "string",
       enum: values.map((value) => value.name),
@@ -53,7 +55,7 @@ export class Schemas {
   }
 
   #ofProperty(field: DescField): Schema {
-    const description = commentOf(field);
+    const description = readComment(field);
     if (field.fieldKind === "map") {
       const values = field.scalar === undefined ? {} : scalarTypes.get(field.scalar);
       return { type: "object", additionalProperties: values, description };

@@ -7,7 +7,7 @@ import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { QueryTimeoutError } from "./read-pool.ts";
 
 /**
- * What the caller is told about an error, in one place for every RPC and both faces. What is not the caller's
+ * What the caller is told about an error, in one place for every RPC and both transports. What is not the caller's
  * mistake nor a known state of PostgreSQL is our bug: INTERNAL, without its words, which go to the log.
  */
 export function toConnectError(error: unknown): ConnectError {
@@ -34,14 +34,15 @@ export function toConnectError(error: unknown): ConnectError {
   if (error instanceof Error && error.name === "AbortError") {
     return new ConnectError("the caller left", Code.Canceled);
   }
-  if (error instanceof BusyError) return later("too many queries at once", Code.ResourceExhausted, error);
+  if (error instanceof BusyError)
+    return retryLater("too many queries at once", Code.ResourceExhausted, error);
   if (isUnavailable(error))
-    return later("the database cannot be reached or is busy", Code.Unavailable, error);
+    return retryLater("the database cannot be reached or is busy", Code.Unavailable, error);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
 /** An error that goes away by itself. */
-export function later(message: string, code: Code, cause?: unknown): ConnectError {
+export function retryLater(message: string, code: Code, cause?: unknown): ConnectError {
   const retryDelay = { seconds: 1n };
   const detail = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) };
   return new ConnectError(`${message}: try again in 1 s`, code, undefined, [detail], cause);

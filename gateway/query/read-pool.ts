@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from "pg";
 import type { Counter, Histogram } from "#lib/metrics.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Caller } from "../fairness/caller.ts";
-import { Lane, TurnNeededError } from "../fairness/semaphore.ts";
+import { ExpensiveQueryError, Semaphore } from "../fairness/semaphore.ts";
 
 /** The query did not finish in the time a query may take. */
 export class QueryTimeoutError extends Error {
@@ -40,7 +40,7 @@ export const readSettings = {
   work_mem: "8MB",
 };
 
-/** May throw a {@link TurnNeededError} while it has no turn among the expensive ones. */
+/** May throw a {@link ExpensiveQueryError} while it has no turn among the expensive ones. */
 type Work<T> = (db: Kysely<Database>, hasTurn: boolean) => Promise<T>;
 
 /** Runs what an RPC reads on one connection of a pool. */
@@ -48,8 +48,8 @@ export class Reader {
   readonly #choosePool: () => Pool;
   readonly #options: ReaderOptions;
   readonly #seconds: Histogram<"query">;
-  readonly #heavyLane: Lane;
-  readonly #connectionLane: Lane;
+  readonly #heavyLane: Semaphore;
+  readonly #connectionLane: Semaphore;
   #clockAheadMicros = 0n;
 
   /** `choosePool` says for each read where to read. */
@@ -62,17 +62,17 @@ export class Reader {
     this.#options = options;
     this.#seconds = seconds;
     const { heavyQueriesMax, connectionsMax, queryTimeoutMs } = options;
-    this.#heavyLane = new Lane({
+    this.#heavyLane = new Semaphore({
       name: "expensive queries",
-      atOnceMax: heavyQueriesMax,
+      concurrencyMax: heavyQueriesMax,
       waitingMax: heavyQueriesMax * waitingPerHeavyMax,
       // Those inside leave by then: whose turn is next is never told that it took too long.
       waitMsMax: 2 * queryTimeoutMs,
       refused,
     });
-    this.#connectionLane = new Lane({
+    this.#connectionLane = new Semaphore({
       name: "queries",
-      atOnceMax: connectionsMax,
+      concurrencyMax: connectionsMax,
       waitingMax: connectionsMax * waitingPerConnectionMax,
       waitMsMax: 2 * queryTimeoutMs,
       refused,
@@ -107,7 +107,7 @@ export class Reader {
     try {
       return await this.#inTurn(caller, isHeavy, work, log);
     } catch (error) {
-      if (isHeavy || !(error instanceof TurnNeededError)) throw error;
+      if (isHeavy || !(error instanceof ExpensiveQueryError)) throw error;
       return await this.#inTurn(caller, true, work, log);
     } finally {
       stopTimer();
@@ -117,8 +117,8 @@ export class Reader {
   async #inTurn<T>(caller: Caller, isHeavy: boolean, work: Work<T>, log: ReadOptions["log"]): Promise<T> {
     const leaves: (() => void)[] = [];
     try {
-      if (isHeavy) leaves.push(await this.#heavyLane.enter(caller));
-      leaves.push(await this.#connectionLane.enter(caller));
+      if (isHeavy) leaves.push(await this.#heavyLane.acquire(caller));
+      leaves.push(await this.#connectionLane.acquire(caller));
       return await this.#read(caller.signal, (client) => work(kyselyOf(client, log), isHeavy));
     } finally {
       for (const leave of leaves) leave();
@@ -146,7 +146,7 @@ export class Reader {
       return result;
     } catch (error) {
       // Also after an error of PostgreSQL: the one that says that it ends the session comes before the end.
-      release(!(error instanceof TurnNeededError));
+      release(!(error instanceof ExpensiveQueryError));
       if (signal.aborted) throw signal.reason;
       if (!deadline.aborted) throw error;
       throw new QueryTimeoutError(`not finished within ${this.#options.queryTimeoutMs} ms`);

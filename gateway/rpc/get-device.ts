@@ -4,7 +4,7 @@ import { GetDeviceResponseSchema, type QueryService } from "#proto/gen/fleetlog/
 import { toDevice } from "../devices/device-row.ts";
 import type { DropRow, Range, SessionPosition, SessionRow } from "../devices/device-sessions.ts";
 import { readDevice } from "../devices/read-device.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readCount } from "../fields/page-size.ts";
 import { decodePageToken, encodePageToken, type Position } from "../fields/page-token.ts";
@@ -19,7 +19,7 @@ export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["get
     const sessionsMax = readCount("sessions_max", request.sessionsMax, { ifZero: 20, max: 100 });
     const query = `GetDevice ${deviceId}`;
     const after = readPosition(decodePageToken(query, request.pageToken));
-    const found = await reader.read("get_device", callerOf(context), (db) =>
+    const found = await reader.read("get_device", readCaller(context), (db) =>
       readDevice(db, deviceId, { after, sessionsMax }),
     );
     if (found === undefined) {

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetHistogramResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readCount } from "../fields/page-size.ts";
 import { timestampFromMicros } from "../fields/time.ts";
@@ -24,7 +24,7 @@ export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["
     const width = bucketWidth(range, bucketsMax);
     const { counts, method, sampleDivisor } = await reader.read(
       "get_histogram",
-      callerOf(context),
+      readCaller(context),
       (db) => countLogs(db, filter, width),
       { isHeavy: true },
     );

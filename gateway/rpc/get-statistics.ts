@@ -5,7 +5,7 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetStatisticsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readCount } from "../fields/page-size.ts";
 import { timestampFromMicros, timestamptz } from "../fields/time.ts";
@@ -40,7 +40,7 @@ export function getStatistics(
     const lag = readLag?.();
     const found = await reader.read(
       "get_statistics",
-      callerOf(context),
+      readCaller(context),
       (db) => summarise(db, range, topMax),
       {
         isHeavy: true,

@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { sql } from "kysely";
 import { ListDeadLettersResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { readIdPosition, readTimedFilter } from "../fields/id-pages.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { encodePageToken } from "../fields/page-token.ts";
@@ -22,7 +22,7 @@ export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService
     if (after !== undefined) where.push(sql`id < ${after}::int8`);
     const { rows } = await reader.read(
       "list_dead_letters",
-      callerOf(context),
+      readCaller(context),
       (db) =>
         sql<Row>`
         select id, device_id, session_id, sequence, idx, reason, raw_bytes, substr(raw, 1, ${rawShownBytes}) as raw,

@@ -9,7 +9,7 @@ import {
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { type DeviceRow, deviceColumns, deviceDay, errorRatio, toDevice } from "../devices/device-row.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { decodePageToken, encodePageToken, type Position } from "../fields/page-token.ts";
@@ -23,7 +23,7 @@ import type { Reader } from "../query/read-pool.ts";
 export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["listDevices"] {
   return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
-    const wish = {
+    const selection = {
       search: readText("search", request.search),
       silentMs: request.silentFor && readSilence(request.silentFor),
       sortKey: sortKeyOf(request.order),
@@ -31,15 +31,15 @@ export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["l
     };
     const query = JSON.stringify([
       "ListDevices",
-      { ...wish, sortKey: request.order || DeviceOrder.DEVICE_ID },
+      { ...selection, sortKey: request.order || DeviceOrder.DEVICE_ID },
     ]);
-    const after = readPosition(decodePageToken(query, request.pageToken), wish.sortKey);
+    const after = readPosition(decodePageToken(query, request.pageToken), selection.sortKey);
     const found = await reader.read(
       "list_devices",
-      callerOf(context),
-      (db) => selectDevices(db, wish, after, pageSize + 1),
+      readCaller(context),
+      (db) => selectDevices(db, selection, after, pageSize + 1),
       // Only names have an index: for all else every device is looked at.
-      { isHeavy: wish.search !== "" || wish.silentMs !== undefined || !isByName(request.order) },
+      { isHeavy: selection.search !== "" || selection.silentMs !== undefined || !isByName(request.order) },
     );
     const page = found.slice(0, pageSize);
     const last = found.length > pageSize ? page.at(-1) : undefined;
@@ -54,7 +54,7 @@ function isByName(order: DeviceOrder): boolean {
   return order === DeviceOrder.UNSPECIFIED || order === DeviceOrder.DEVICE_ID;
 }
 
-interface Wish {
+interface Selection {
   readonly search: string;
   readonly silentMs: number | undefined;
   readonly sortKey: SortKey;
@@ -63,7 +63,7 @@ interface Wish {
 
 async function selectDevices(
   db: Kysely<Database>,
-  { search, silentMs, sortKey, isDescending }: Wish,
+  { search, silentMs, sortKey, isDescending }: Selection,
   after: Position | undefined,
   limit: number,
 ) {

@@ -8,7 +8,7 @@ import {
   ListFieldValuesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { dayMicros, readClosedRange } from "../fields/time-range.ts";
@@ -30,7 +30,7 @@ export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService
     const value = valueOf(request);
     const found = await reader.read(
       "list_field_values",
-      callerOf(context),
+      readCaller(context),
       (db) => selectValues(db, filter, { value, search, limit }),
       { isHeavy: true },
     );
@@ -41,13 +41,13 @@ export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService
   };
 }
 
-interface Wish {
+interface Selection {
   readonly value: RawBuilder<string>;
   readonly search: string;
   readonly limit: number;
 }
 
-async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, search, limit }: Wish) {
+async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, search, limit }: Selection) {
   const ids = await sampleBatches(db, filter, sampledRecordsMax);
   const { rows } = await sql<{ value: string; count: string; sampled: string }>`
     with sampled as materialized (

@@ -2,7 +2,7 @@ import { create, type JsonObject } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { sql } from "kysely";
 import { ListIncidentsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { readIdPosition, readTimedFilter } from "../fields/id-pages.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { encodePageToken } from "../fields/page-token.ts";
@@ -25,7 +25,7 @@ export function listIncidents(reader: Reader): ServiceImpl<typeof QueryService>[
     if (after !== undefined) where.push(sql`id < ${after}::int8`);
     const { rows } = await reader.read(
       "list_incidents",
-      callerOf(context),
+      readCaller(context),
       (db) =>
         sql<Row>`
         select id, kind, device_id, details, ${selectMicros(sql.ref("at"))} as at_micros

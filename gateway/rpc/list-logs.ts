@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { LogEvent } from "kysely";
 import { ListLogsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { callerOf } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { decodePageToken, encodePageToken } from "../fields/page-token.ts";
@@ -34,7 +34,7 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
     const statements: LogEvent[] = [];
     const { page, explanation } = await reader.read(
       "list_logs",
-      callerOf(context),
+      readCaller(context),
       async (db, hasTurn) => {
         const wish = { order, after, pageSize, hasTurn };
         // Who wants to know what is done is told of all that has to be done.

@@ -49,7 +49,7 @@ function* readLogs(entry: Entry, { bytes, rejections }: ScannedBatch): Generator
     record.read(reader, reader.size());
     if (!rejected.has(index)) {
       yield create(LogEntrySchema, {
-        time: timeOf(record) ?? receivedAt,
+        time: toTimestamp(record) ?? receivedAt,
         receivedAt,
         deviceId: entry.deviceId,
         sessionId: entry.sessionId,
@@ -58,7 +58,7 @@ function* readLogs(entry: Entry, { bytes, rejections }: ScannedBatch): Generator
         severity: record.severity as Severity,
         logger: bytes.toString("utf8", record.loggerStart, record.loggerEnd),
         message: bytes.toString("utf8", record.messageStart, record.messageEnd),
-        attributes: attributesOf(bytes, record),
+        attributes: readAttributes(bytes, record),
       });
     }
     index += 1;
@@ -66,14 +66,14 @@ function* readLogs(entry: Entry, { bytes, rejections }: ScannedBatch): Generator
 }
 
 /** To the microsecond, as it is stored; undefined when the device gave none. */
-function timeOf({ timeHigh, timeLow }: RecordFields): Timestamp | undefined {
+function toTimestamp({ timeHigh, timeLow }: RecordFields): Timestamp | undefined {
   if (timeHigh === 0 && timeLow === 0) return undefined;
   const nanos = (BigInt(timeHigh >>> 0) << 32n) | BigInt(timeLow >>> 0);
   return timestampFromMicros(nanos / 1000n);
 }
 
 /** Of those that share a name the last counts. Also "__proto__" is a name like any other to fromEntries. */
-function attributesOf(bytes: Buffer, { attributeCount, attributeBounds }: RecordFields) {
+function readAttributes(bytes: Buffer, { attributeCount, attributeBounds }: RecordFields) {
   const pairs: [string, string][] = [];
   for (let at = 0; at < 4 * attributeCount; at += 4) {
     const [keyStart, keyEnd, valueStart, valueEnd] = attributeBounds.subarray(at, at + 4);

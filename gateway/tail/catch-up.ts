@@ -24,7 +24,7 @@ export class CatchUp {
   /** What lies between; what is missing there is told. Throws RESOURCE_EXHAUSTED when too many of the client do that. */
   async *run(tail: Tail, from: StreamPositions, client: string): AsyncGenerator<TailNews> {
     if (this.#hub.followFrom(tail, from)) return;
-    const giveBack = this.#shares.take(client);
+    const giveBack = this.#shares.acquire(client);
     try {
       yield* this.#run(tail, from);
     } finally {

@@ -19,7 +19,7 @@ export interface TailOptions {
   readonly heartbeatMs?: number;
 }
 
-export interface TailParts {
+export interface TailSourcesOptions {
   readonly redis: StreamRedis | undefined;
   readonly tailRedis: StreamRedis | undefined;
   readonly shards: number;
@@ -30,7 +30,7 @@ export interface TailParts {
 
 /** What live tails are made of; undefined without Redis. */
 export function createTailSources(
-  { redis, tailRedis, shards, tails, registry, logger }: TailParts,
+  { redis, tailRedis, shards, tails, registry, logger }: TailSourcesOptions,
   reader: Reader,
   refused: Counter<"limit">,
 ): TailSources | undefined {

@@ -12,11 +12,11 @@ import { newestFirst } from "../logs/log-order.ts";
 import { matchLogs, microsOf } from "../logs/match-logs.ts";
 import type { Reader } from "../query/read-pool.ts";
 import { committedBefore } from "./committed-before.ts";
-import { gapOf } from "./missed.ts";
+import { toGap } from "./missed.ts";
 import { type Shown, shownKey } from "./tail.ts";
 import type { Gap, Slot } from "./tail-ring.ts";
 
-export interface LastLogsWish {
+export interface LastLogsRequest {
   readonly filter: LogFilter;
   readonly count: number;
   /** What was read from the stream before the tail followed, and after which ids that is everything. */
@@ -48,7 +48,7 @@ export interface LastLogs {
  */
 export async function readLastLogs(
   { reader, redis }: { readonly reader: Reader; readonly redis: StreamRedis },
-  { filter, count, slots, coveredAfter, replicaLagMsMax, caller }: LastLogsWish,
+  { filter, count, slots, coveredAfter, replicaLagMsMax, caller }: LastLogsRequest,
 ): Promise<LastLogs> {
   const committed = await Promise.all(coveredAfter.map((_, shard) => committedBefore(redis, shard)));
   const stored = await reader.read(
@@ -84,7 +84,7 @@ export async function readLastLogs(
     gap:
       unseen.length === 0
         ? undefined
-        : gapOf(
+        : toGap(
             Math.min(...unseen.map(([from]) => from)),
             Math.max(...unseen.map(([, to]) => to)),
             "more waits to be stored than the gateway looks through",

@@ -31,11 +31,11 @@ export async function findMissed(
     goOnAfter.size > 0
       ? "Redis was restored from older data or replaced"
       : "the tail was behind by more than Redis keeps of what is stored (TAIL_WINDOW_MS)";
-  return { gap: gapOf(Math.min(...startsMs), Math.max(...endsMs), reason), goOnAfter };
+  return { gap: toGap(Math.min(...startsMs), Math.max(...endsMs), reason), goOnAfter };
 }
 
 /** Times of Redis's clock stand for those of reception, which is a moment before, by the clocks of the servers. */
-export function gapOf(startMs: number, endMs: number, reason: string): Gap {
+export function toGap(startMs: number, endMs: number, reason: string): Gap {
   return { startMs: startMs - clocksMs, endMs: endMs + clocksMs, reason };
 }
 

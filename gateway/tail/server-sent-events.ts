@@ -69,15 +69,15 @@ async function* readEnvelopes(body: AsyncIterable<Uint8Array>): AsyncGenerator<E
 
 /** A stream that ends is begun again by the browser, wherever it stood: errors and ends are not told. */
 async function* writeEvents(first: Envelope, rest: AsyncIterable<Envelope>): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(`retry: ${retryMs}\n\n${eventOf(first.text)}`);
+  yield Buffer.from(`retry: ${retryMs}\n\n${toEvent(first.text)}`);
   for await (const { text, isEnd } of rest) {
     if (isEnd) return;
-    yield Buffer.from(eventOf(text));
+    yield Buffer.from(toEvent(text));
   }
 }
 
 /** A message in JSON begins with the name of its event, if it has one, and ends with its resume token. */
-function eventOf(json: string): string {
+function toEvent(json: string): string {
   const [, name = ""] = /^\{"(\w+)"/.exec(json) ?? [];
   const [, token = ""] = /"resumeToken":"([\w.]*)"\}$/.exec(json.slice(-tokenCharactersMax)) ?? [];
   return `event: ${name === "resumeToken" ? "heartbeat" : name}\nid: ${token}\ndata: ${json}\n\n`;

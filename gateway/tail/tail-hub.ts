@@ -13,7 +13,7 @@ import {
   TailReader,
 } from "#stream/tail-reader.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
-import { later } from "../query/error-mapping.ts";
+import { retryLater } from "../query/error-mapping.ts";
 import { logsOfBatch } from "./batch-logs.ts";
 import { findMissed } from "./missed.ts";
 import { readRecent } from "./recent-entries.ts";
@@ -22,7 +22,7 @@ import { Tail } from "./tail.ts";
 import type { TailMetrics } from "./tail-metrics.ts";
 import { type BatchSlot, type Slot, TailRing } from "./tail-ring.ts";
 
-export interface TailHubParts {
+export interface TailHubOptions {
   /** For short questions. */
   readonly redis: StreamRedis;
   /** For reads that wait, and for nothing else. */
@@ -45,7 +45,7 @@ export interface TailHubParts {
  * While Redis is away the tails stay, and reading goes on where it stood.
  */
 export class TailHub {
-  readonly #parts: TailHubParts;
+  readonly #options: TailHubOptions;
   readonly #tails = new Set<Tail>();
   readonly #seen = new SeenBatches();
   readonly #closing = new AbortController();
@@ -57,8 +57,8 @@ export class TailHub {
   #started: Promise<void> | undefined;
   #isInterrupted = false;
 
-  constructor(parts: TailHubParts) {
-    this.#parts = parts;
+  constructor(options: TailHubOptions) {
+    this.#options = options;
     this.#ring = this.#newRing();
   }
 
@@ -75,13 +75,13 @@ export class TailHub {
   enter(filter: LogFilter): Tail {
     const tail = new Tail(filter);
     this.#tails.add(tail);
-    this.#parts.metrics.open.set(this.#tails.size);
+    this.#options.metrics.open.set(this.#tails.size);
     return tail;
   }
 
   leave(tail: Tail): void {
     this.#tails.delete(tail);
-    this.#parts.metrics.open.set(this.#tails.size);
+    this.#options.metrics.open.set(this.#tails.size);
     tail.wake();
   }
 
@@ -92,9 +92,9 @@ export class TailHub {
       await started;
     } catch (error) {
       if (this.#started === started) this.#started = undefined;
-      throw later("Redis cannot be reached", Code.Unavailable, error);
+      throw retryLater("Redis cannot be reached", Code.Unavailable, error);
     }
-    if (this.#isInterrupted) throw later("Redis cannot be reached", Code.Unavailable);
+    if (this.#isInterrupted) throw retryLater("Redis cannot be reached", Code.Unavailable);
   }
 
   /** Lets the tail follow from now on; returns what was read before, as far as it is still there. */
@@ -130,7 +130,7 @@ export class TailHub {
   }
 
   async #start(): Promise<void> {
-    const { redis, waitingRedis, shards, tailWindowMs, ringBytesMax } = this.#parts;
+    const { redis, waitingRedis, shards, tailWindowMs, ringBytesMax } = this.#options;
     await Promise.all([untilFirstTry(redis), untilFirstTry(waitingRedis)]);
     const states = await Promise.all(allShards(shards).map((shard) => readStreamState(redis, shard)));
     const sinceMs = (await redisTimeMs(redis, 0)) - tailWindowMs;
@@ -147,7 +147,7 @@ export class TailHub {
   }
 
   async #run(): Promise<void> {
-    const { waitingRedis, metrics, logger } = this.#parts;
+    const { waitingRedis, metrics, logger } = this.#options;
     const reader = new TailReader(waitingRedis, readSize);
     let failures = 0;
     for (let busyAtMs = performance.now(); ; ) {
@@ -181,7 +181,7 @@ export class TailHub {
 
   /** Redis may have trimmed what was not read; after it was away, it may be another one. */
   async #lookForMissed(behind: StreamPositions): Promise<void> {
-    const missed = await findMissed(this.#parts.redis, behind);
+    const missed = await findMissed(this.#options.redis, behind);
     if (missed === undefined) return;
     for (const [shard, position] of missed.goOnAfter) {
       this.#positions[shard] = position;
@@ -197,7 +197,7 @@ export class TailHub {
   }
 
   #newRing(): TailRing {
-    return new TailRing(this.#parts.ringBytesMax, (number, slot) => {
+    return new TailRing(this.#options.ringBytesMax, (number, slot) => {
       for (const tail of this.#tails) tail.lose(number, slot);
       if (!("gap" in slot)) this.#coveredAfter[slot.shard] = slot.id;
     });

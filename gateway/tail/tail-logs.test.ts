@@ -4,7 +4,7 @@ import { Code } from "@connectrpc/connect";
 import { streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { follow } from "./testing/follow.ts";
-import { entryOf, startTailedGateway } from "./testing/tailed-gateway.ts";
+import { makeEntry, startTailedGateway } from "./testing/tailed-gateway.ts";
 
 test("sends what arrives after the call, once, each device's batches in order, as it will be stored", async (t) => {
   const { gateway, append } = await startTailedGateway(t);
@@ -45,11 +45,11 @@ test("sends no record that was rejected, nothing of what is no batch, and a retr
   await tail.untilFollowing();
   await append("a", 1, ["good", "a NUL \0 in it", "good too"]);
   await redis.xadd(streamKey(0), "*", "version", "1", "device", "x");
-  await appender.append({ ...entryOf("a", 2, ["of another device"]), deviceId: "b" });
-  await appender.append({ ...entryOf("a", 3, ["x"]), batch: Buffer.from("no protobuf") });
+  await appender.append({ ...makeEntry("a", 2, ["of another device"]), deviceId: "b" });
+  await appender.append({ ...makeEntry("a", 3, ["x"]), batch: Buffer.from("no protobuf") });
   await append("a", 1, ["good", "a NUL \0 in it", "good too"]);
   // The same bytes by the hand of a sender without state are two batches.
-  const named = entryOf("c", 0, ["by curl"]);
+  const named = makeEntry("c", 0, ["by curl"]);
   const unnamed = { ...named, batch: Buffer.from("0a01632209", "hex") };
   const body = Buffer.concat([unnamed.batch, Buffer.from([0x22, 7]), Buffer.from("by curl")]);
   const bytes = Buffer.concat([Buffer.from("0a0163", "hex"), Buffer.from([0x22, 9]), body.subarray(5)]);

@@ -10,17 +10,17 @@ import {
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import type { StreamPositions } from "#stream/tail-reader.ts";
-import { type Caller, callerOf } from "../fairness/caller.ts";
+import { type Caller, readCaller } from "../fairness/caller.ts";
 import type { Shares } from "../fairness/shares.ts";
 import { readCount } from "../fields/page-size.ts";
 import { timestampFromMicros } from "../fields/time.ts";
 import { endedFilter } from "../fields/time-range.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
-import { later } from "../query/error-mapping.ts";
+import { retryLater } from "../query/error-mapping.ts";
 import type { Reader } from "../query/read-pool.ts";
 import { CatchUp } from "./catch-up.ts";
 import { readLastLogs } from "./last-logs.ts";
-import { findMissed, gapOf } from "./missed.ts";
+import { findMissed, toGap } from "./missed.ts";
 import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
 import type { Tail, TailNews } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
@@ -50,12 +50,12 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
   const { hub, metrics } = sources;
   const catchUp = new CatchUp(hub, sources.redis, sources.catchUps);
   return async function* (request, context) {
-    const caller = callerOf(context);
+    const caller = readCaller(context);
     const { signal } = caller;
     const filter = readLogFilter(request);
     const last = readCount("last", request.last, { ifZero: 0, max: 1000 });
     const positions = decodeResumeToken(request.resumeToken);
-    const giveBack = sources.shares.take(caller.client);
+    const giveBack = sources.shares.acquire(caller.client);
     const tail = hub.enter(filter);
     // Also when the client leaves while a message is being written to it, and nobody asks for the next.
     const leave = () => {
@@ -68,14 +68,15 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
         { ...sources, catchUp },
         { tail, last, positions, caller },
       )) {
-        yield messageOf(at, metrics, news);
+        yield toMessage(at, metrics, news);
       }
       yield* following(sources, tail, signal);
     } finally {
       leave();
     }
     if (signal.reason instanceof ConnectError) throw signal.reason;
-    if (hub.closing.aborted) throw later("the gateway stops, go on with the resume_token", Code.Unavailable);
+    if (hub.closing.aborted)
+      throw retryLater("the gateway stops, go on with the resume_token", Code.Unavailable);
   } satisfies (request: TailLogsRequest, context: HandlerContext) => AsyncGenerator<TailLogsResponse>;
 }
 
@@ -100,7 +101,7 @@ async function* beginning(
     const gap =
       positions.length === hub.coveredAfter.length
         ? (await findMissed(redis, positions))?.gap
-        : gapOf(0, Date.now(), "the number of shards was changed");
+        : toGap(0, Date.now(), "the number of shards was changed");
     if (gap === undefined) {
       for await (const news of catchUp.run(tail, positions, caller.client))
         yield { news, at: tail.positions };
@@ -134,7 +135,7 @@ async function* following(
   while (!signal.aborted && !hub.closing.aborted) {
     const news = tail.take();
     const state = hub.isInterrupted ? TailState.INTERRUPTED : TailState.FOLLOWING;
-    if (news !== undefined) yield messageOf(tail.positions, metrics, news);
+    if (news !== undefined) yield toMessage(tail.positions, metrics, news);
     else if (tail.isBehind) await setImmediate();
     else if (state !== told) {
       told = state;
@@ -143,7 +144,7 @@ async function* following(
   }
 }
 
-function messageOf(at: StreamPositions, metrics: TailMetrics, news: TailNews): TailLogsResponse {
+function toMessage(at: StreamPositions, metrics: TailMetrics, news: TailNews): TailLogsResponse {
   if ("logs" in news) {
     if (news.logs.length === 0) return response(at, { case: undefined });
     return response(at, { case: "logs", value: { logs: [...news.logs] } });

@@ -67,7 +67,7 @@ export class TailRing {
   push(slot: Slot): void {
     this.#slots.set(this.#next, slot);
     this.#next += 1;
-    this.#weight += weightOf(slot);
+    this.#weight += slotBytes(slot);
     while (this.#weight > this.#weightMax && this.#slots.size > 1) this.#evict();
   }
 
@@ -75,16 +75,16 @@ export class TailRing {
     const slot = this.#slots.get(this.#first) as Slot;
     this.#onEvict(this.#first, slot);
     this.#slots.delete(this.#first);
-    this.#weight -= weightOf(slot);
+    this.#weight -= slotBytes(slot);
     this.#first += 1;
   }
 }
 
 /** About the bytes that a slot takes in memory. */
-export function weightOf(slot: Slot): number {
-  return "gap" in slot ? slotBytes : slotBytes + slot.bytes + slot.logs.length * recordBytes;
+export function slotBytes(slot: Slot): number {
+  return "gap" in slot ? slotOverheadBytes : slotOverheadBytes + slot.bytes + slot.logs.length * recordBytes;
 }
 
-const slotBytes = 500;
+const slotOverheadBytes = 500;
 /** Of a record besides its texts. */
 const recordBytes = 500;

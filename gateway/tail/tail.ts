@@ -3,7 +3,7 @@ import { compareIds, idMilliseconds } from "#stream/group-info.ts";
 import type { StreamPositions } from "#stream/tail-reader.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { matchLogs } from "../logs/match-logs.ts";
-import { type BatchSlot, type Gap, type GapSlot, type Slot, type TailRing, weightOf } from "./tail-ring.ts";
+import { type BatchSlot, type Gap, type GapSlot, type Slot, slotBytes, type TailRing } from "./tail-ring.ts";
 
 /** What a tail has to say next; no logs: that it lives. */
 export type TailNews =
@@ -86,7 +86,7 @@ export class Tail {
       if ("gap" in slot) return { gap: this.#pass(slot) };
       const matching = this.accept(slot);
       for (const log of matching) logs.push(log);
-      if (matching.length > 0) weight += weightOf(slot);
+      if (matching.length > 0) weight += slotBytes(slot);
     }
     return logs.length === 0 ? undefined : { logs };
   }

@@ -51,13 +51,13 @@ export async function append(
   sequence: number,
   records: readonly (TestRecord | string)[],
 ): Promise<Entry> {
-  const entry = entryOf(deviceId, sequence, records);
+  const entry = makeEntry(deviceId, sequence, records);
   await appender.append(entry);
   return entry;
 }
 
 /** A batch as a server would append it. */
-export function entryOf(
+export function makeEntry(
   deviceId: string,
   sequence: number,
   records: readonly (TestRecord | string)[],

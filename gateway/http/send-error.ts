@@ -4,7 +4,7 @@ import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-conn
 import { RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 
 /** Answers with an error in the shape of Connect's, for what is no RPC. The connection ends with it. */
-export function answerError(
+export function sendError(
   response: ServerResponse,
   error: ConnectError,
   status: number = codeToHttpStatus(error.code),
@@ -29,6 +29,6 @@ export function errorText(error: ConnectError): string {
 }
 
 /** The same for an error that is known by its words alone. */
-export function answerCode(response: ServerResponse, status: number, code: Code, message: string): void {
-  answerError(response, new ConnectError(message, code), status);
+export function sendCode(response: ServerResponse, status: number, code: Code, message: string): void {
+  sendError(response, new ConnectError(message, code), status);
 }

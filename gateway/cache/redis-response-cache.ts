@@ -3,7 +3,7 @@ import { withDeadline } from "#lib/deadline.ts";
 import type { Logger } from "#lib/logger.ts";
 
 /** An answer, and when it will be gone, by the clock of the gateway that kept it. */
-export interface StoredAnswer {
+export interface StoredResponse {
   readonly bytes: Uint8Array;
   readonly untilMs: number;
 }
@@ -14,7 +14,7 @@ export interface StoredAnswer {
  *
  * Every key has a time to live: of the keys in Redis only those may be evicted, the streams never.
  */
-export class AnswerStore {
+export class RedisResponseCache {
   readonly #redis: Pick<Redis, "getBuffer" | "set">;
   readonly #logger: Logger;
   #restUntilMs = 0;
@@ -25,21 +25,21 @@ export class AnswerStore {
     this.#logger = logger;
   }
 
-  async get(name: string): Promise<StoredAnswer | undefined> {
-    const value = await this.#ask(() => this.#redis.getBuffer(keyOf(name)));
+  async get(name: string): Promise<StoredResponse | undefined> {
+    const value = await this.#send(() => this.#redis.getBuffer(cacheKey(name)));
     if (!value || value.byteLength < answerAt) return undefined;
     return { bytes: value.subarray(answerAt), untilMs: value.readDoubleBE(0) };
   }
 
   /** Does not wait for Redis. */
-  keep(name: string, answer: Uint8Array, lifetimeMs: number): void {
+  set(name: string, answer: Uint8Array, lifetimeMs: number): void {
     if (answer.byteLength > answerBytesMax) return;
     const until = Buffer.alloc(answerAt);
     until.writeDoubleBE(Date.now() + lifetimeMs);
-    void this.#ask(() => this.#redis.set(keyOf(name), Buffer.concat([until, answer]), "PX", lifetimeMs));
+    void this.#send(() => this.#redis.set(cacheKey(name), Buffer.concat([until, answer]), "PX", lifetimeMs));
   }
 
-  async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
+  async #send<T>(command: () => Promise<T>): Promise<T | undefined> {
     if (performance.now() < this.#restUntilMs) return undefined;
     try {
       return await withDeadline("the cache", answerWithinMs, command());
@@ -51,7 +51,7 @@ export class AnswerStore {
   }
 }
 
-function keyOf(name: string): string {
+function cacheKey(name: string): string {
   return `fleetlog-cache:${name}`;
 }
 

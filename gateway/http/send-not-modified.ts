@@ -4,7 +4,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 type UniversalResponse = Awaited<ReturnType<UniversalHandler>>;
 
 /** Answers 304, without the body, when the caller says that it has this very answer (RFC 9110, 13.1.2). */
-export function answerNotModified(
+export function sendNotModified(
   request: IncomingMessage,
   response: ServerResponse,
   result: UniversalResponse,

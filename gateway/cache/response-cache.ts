@@ -13,24 +13,24 @@ import type { StartRpc } from "#lib/rpc-metrics.ts";
  */
 
 /** For how many ms more the answer to the call counts; set by cacheAnswers. Undefined: it is not to be kept. */
-export const answerLifetime = createContextKey<number | undefined>(undefined);
+export const responseLifetime = createContextKey<number | undefined>(undefined);
 
 /** What was asked, word for word. */
-export interface Question {
+export interface RawRequest {
   readonly name: string;
   /** Empty for GET. */
   readonly body: Uint8Array;
 }
 
-export interface KeptAnswer {
+export interface CachedResponse {
   readonly header: Headers;
   readonly body: Uint8Array;
 }
 
 type UniversalResponse = Awaited<ReturnType<UniversalHandler>>;
 
-export class KeptAnswers {
-  readonly #answers = new LRUCache<string, KeptAnswer>({
+export class ResponseCache {
+  readonly #answers = new LRUCache<string, CachedResponse>({
     maxSize: keptBytesMax,
     maxEntrySize: answerBytesMax,
     sizeCalculation: ({ body }) => body.byteLength + besideBytes,
@@ -44,7 +44,7 @@ export class KeptAnswers {
   }
 
   /** Reads what is asked, if an answer to it could be kept. After that the body of `request` is in `body` alone. */
-  async read({ method }: UniversalHandler, request: IncomingMessage): Promise<Question | undefined> {
+  async read({ method }: UniversalHandler, request: IncomingMessage): Promise<RawRequest | undefined> {
     const { headers } = request;
     if (method.methodKind !== "unary") return undefined;
     if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return undefined;
@@ -57,7 +57,7 @@ export class KeptAnswers {
   }
 
   /** The answer to the same question, counted as a call. */
-  find({ method }: UniversalHandler, { name }: Question): KeptAnswer | undefined {
+  find({ method }: UniversalHandler, { name }: RawRequest): CachedResponse | undefined {
     const answer = this.#answers.get(name);
     if (answer === undefined) return undefined;
     this.#startRpc("unary", method.parent.typeName, method.name)("OK");
@@ -67,7 +67,7 @@ export class KeptAnswers {
 
   /** Keeps what was answered, and returns it. */
   async keep(
-    question: Question,
+    question: RawRequest,
     response: UniversalResponse,
     lifetimeMs: number,
   ): Promise<UniversalResponse> {

@@ -1,9 +1,9 @@
 import type { Duplex } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { errorText } from "./answer-error.ts";
+import { errorText } from "./send-error.ts";
 
 /** Answers what Node could not read as a request, in the same shape as every error, and ends the connection. */
-export function answerUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+export function sendParseError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;

@@ -38,7 +38,7 @@ function inOtherWords(): RequestInit {
 }
 let words = 0;
 
-test("the same question is answered from the cache, over each face, for 5 min when its range is over", async () => {
+test("the same question is answered from the cache, over each transport, for 5 min when its range is over", async () => {
   const first = await gateway.get(`/v1/logs?${closed}&text=first`);
   assert.equal(first.headers.get("x-cache"), "miss");
   const answer = await cachedAnswer(`/v1/logs?${closed}`);

@@ -57,7 +57,7 @@ test("the first address tells the others", async () => {
   assert.equal((await fetch(`${gateway.url}/livez`)).status, 200);
 });
 
-test("both faces count as the same RPC, refusals with their code", async () => {
+test("both transports count as the same RPC, refusals with their code", async () => {
   await gateway.get("/v1/devices?page_size=5");
   await gateway.get("/v1/devices?page_size=-5");
   await gateway.get("/v1/devices?nothing=1");

@@ -10,10 +10,10 @@ import { acceptsGzip } from "./accepts-gzip.ts";
  */
 
 /** Answers what belongs to the page. Returns false, having done nothing, for what does not. */
-export type PageHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
+export type DashboardHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /** Reads the built page from `folder`; without one nothing belongs to it. */
-export function createPageHandler(folder: string): PageHandler {
+export function createDashboardHandler(folder: string): DashboardHandler {
   const files = readFiles(folder);
   const index = files.get("/index.html");
   return (request, response) => {

@@ -4,8 +4,8 @@ import { MethodOptions_IdempotencyLevel, type Timestamp } from "@bufbuild/protob
 import type { Interceptor } from "@connectrpc/connect";
 import type { Counter } from "#lib/metrics.ts";
 import { clientKey } from "../fairness/caller.ts";
-import type { AnswerStore } from "./answer-store.ts";
-import { answerLifetime } from "./kept-answers.ts";
+import type { RedisResponseCache } from "./redis-response-cache.ts";
+import { responseLifetime } from "./response-cache.ts";
 import { SingleFlight } from "./single-flight.ts";
 
 /*
@@ -19,9 +19,9 @@ import { SingleFlight } from "./single-flight.ts";
  * Who asks how an answer is found wants it found now: that is neither taken from the cache nor kept, by anybody.
  */
 
-/** Caches every call that reads, whichever face it came by. Without a store calls are only joined with their like. */
-export function cacheAnswers(
-  store: AnswerStore | undefined,
+/** Caches every call that reads, whichever transport it came by. Without a store calls are only joined with their like. */
+export function createCacheInterceptor(
+  store: RedisResponseCache | undefined,
   answers: Counter<"method" | "result">,
 ): Interceptor {
   const flights = new SingleFlight<Uint8Array>();
@@ -39,7 +39,7 @@ export function cacheAnswers(
       .update(`with its time ${method}\0`)
       .update(toBinary(input, request.message))
       .digest("base64url");
-    const lifetimeMs = lifetimeOf(request.message);
+    const lifetimeMs = responseLifetimeMs(request.message);
     const kept = await store?.get(name);
     let response: Awaited<ReturnType<typeof next>> | undefined;
     const flight =
@@ -54,17 +54,17 @@ export function cacheAnswers(
               response = answered;
               const bytes = toBinary(output, answered.message as Message & { $typeName: string });
               // Redis is told when the caller has been.
-              if (store !== undefined) setImmediate(() => store.keep(name, bytes, lifetimeMs));
+              if (store !== undefined) setImmediate(() => store.set(name, bytes, lifetimeMs));
               return bytes;
             },
           )
         : { result: kept.bytes, isShared: true };
     if (store !== undefined) {
       const leftMs = kept === undefined ? lifetimeMs : Math.min(kept.untilMs - Date.now(), lifetimeMs);
-      request.contextValues.set(answerLifetime, leftMs);
+      request.contextValues.set(responseLifetime, leftMs);
     }
     const bytes = flight.result;
-    response ??= answerOf(request, output, bytes);
+    response ??= toResponse(request, output, bytes);
     answers.inc({ method, result: flight.isShared ? "hit" : "miss" });
     response.header.set("x-cache", flight.isShared ? "hit" : "miss");
     response.header.set("cache-control", `private, max-age=${lifetimeMs / 1000}`);
@@ -75,8 +75,8 @@ export function cacheAnswers(
 
 type Request = Parameters<ReturnType<Interceptor>>[0];
 
-function answerOf(request: Request, output: DescMessage, bytes: Uint8Array) {
-  const contentType = contentTypeOf(request);
+function toResponse(request: Request, output: DescMessage, bytes: Uint8Array) {
+  const contentType = responseContentType(request);
   return {
     stream: false as const,
     service: request.service,
@@ -88,12 +88,12 @@ function answerOf(request: Request, output: DescMessage, bytes: Uint8Array) {
 }
 
 /** Connect sets it, and the status of gRPC, on the answers of methods that were called; a client that finds none reads nothing. */
-function contentTypeOf({ requestMethod, url, header }: Request): string {
+function responseContentType({ requestMethod, url, header }: Request): string {
   if (requestMethod === "GET") return `application/${new URL(url).searchParams.get("encoding") ?? "proto"}`;
   return (header.get("content-type") ?? "application/json").split(";", 1)[0] ?? "";
 }
 
-function lifetimeOf(message: object): number {
+function responseLifetimeMs(message: object): number {
   const { endTime } = message as { endTime?: Timestamp };
   if (endTime === undefined) return openLifetimeMs;
   return Number(endTime.seconds) * 1000 < Date.now() - settledAfterMs ? closedLifetimeMs : openLifetimeMs;

@@ -9,7 +9,7 @@ import { requestFromQuery } from "../rest/request-from-query.ts";
 export const exportFormats = ["ndjson", "csv"] as const;
 export type ExportFormat = (typeof exportFormats)[number];
 
-export interface ExportWish {
+export interface ExportRequest {
   readonly filter: LogFilter;
   readonly order: LogOrder;
   readonly format: ExportFormat;
@@ -22,7 +22,7 @@ export const fieldsNotExported: readonly string[] = ["page_size", "page_token", 
  * The parameters of ListLogs, but for those about a page, and `format`. Throws an {@link InvalidFieldError} for the
  * first that cannot be.
  */
-export function readExportWish(query: URLSearchParams): ExportWish {
+export function readExportRequest(query: URLSearchParams): ExportRequest {
   const ofLogs = new URLSearchParams(query);
   ofLogs.delete("format");
   const json = requestFromQuery(ListLogsRequestSchema, ofLogs);
