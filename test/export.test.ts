@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { createGunzip } from "node:zlib";
 import { pino } from "pino";
 import { createExportHandler } from "#gateway/export/export-handler.ts";
-import { createRejectedCallsCounter } from "#gateway/fairness/refused-calls.ts";
+import { createRefusedCallsCounter } from "#gateway/fairness/refused-calls.ts";
 import { startWithTwoHosts } from "#gateway/testing/two-hosts.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { startNginx, type TestNginx } from "./support/nginx.ts";
@@ -66,7 +66,7 @@ test("what the client does not take Nginx does not take either, and what is brok
     exportsMax: 1,
     stalledMsMax: 1000,
     nameClient: () => "client",
-    refused: createRejectedCallsCounter(registry),
+    refused: createRefusedCallsCounter(registry),
     registry,
     logger: pino({ level: "silent" }),
   });

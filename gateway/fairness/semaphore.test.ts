@@ -85,7 +85,7 @@ test("who waits too long or goes away leaves the line, and the place to the next
 
 test("whose turn has come is not counted as refused when its time to wait would be over", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const { enter, refusals } = createLane({ atOnceMax: 1, waitingMax: 2, waitMsMax: 1_000 });
+  const { enter, refusals } = createLane({ concurrencyMax: 1, waitingMax: 2, waitMsMax: 1_000 });
   const leave = await enter("a1");
   const [turn, tooLong] = [enter("a2"), assert.rejects(enter("a3"), BusyError)];
   leave();
