@@ -18,7 +18,7 @@ import { timestampFromMicros } from "../fields/time.ts";
 import { queryParameters } from "../rest/query-parameters.ts";
 import { restRoutes } from "../rest/routes.ts";
 import { follow } from "../tail/testing/follow.ts";
-import { entryOf, startTailedGateway } from "../tail/testing/tailed-gateway.ts";
+import { makeEntry, startTailedGateway } from "../tail/testing/tailed-gateway.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { seed, seededRandom } from "../testing/seed.ts";
 import { isCounted, isExpensive } from "./log-filter.ts";
@@ -221,7 +221,7 @@ async function startWithLogs(t: TestContext) {
           severity: log.severity as Severity,
           timeUnixNano: timeMicros * 1000n,
         }));
-        await appender.append(entryOf(deviceId, sequence, sent, sessionId));
+        await appender.append(makeEntry(deviceId, sequence, sent, sessionId));
       }
     },
   };
