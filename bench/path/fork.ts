@@ -6,13 +6,14 @@ import { withDeadline } from "#lib/deadline.ts";
 // Parts of the benchmark run in processes of their own, so that they share no event loop with what they measure. They
 // end when the benchmark lets go of them, or dies.
 
-/** Starts a server that tells its address: http2-echo.ts or grpc-face.ts. */
+/** Starts a server that tells its address: http2-echo.ts or grpc-without-append.ts. */
 export async function startPeer(
-  script: "http2-echo.ts" | "grpc-face.ts",
-): Promise<{ address: string } & Disposable> {
-  const child = forkScript(script, []);
+  script: "http2-echo.ts" | "grpc-without-append.ts",
+  ...args: readonly string[]
+): Promise<{ address: string; pid: number } & Disposable> {
+  const child = forkScript(script, args);
   const address = String(await nextMessage(child, `start of ${script}`, 30_000));
-  return { address, [Symbol.dispose]: () => child.disconnect() };
+  return { address, pid: child.pid ?? 0, [Symbol.dispose]: () => child.disconnect() };
 }
 
 /** Starts the load generator of load.ts with a pool of `batches` batches. */

@@ -1,3 +1,5 @@
+import { gzipSync } from "node:zlib";
+
 /** A gRPC message on the wire: one byte "compressed", four bytes of length, then the message. */
 export const frameHeaderBytes = 5;
 
@@ -17,6 +19,14 @@ export function frame(batch: Uint8Array): Buffer {
   const header = Buffer.from([0, 0, 0, 0, 0, batchTag, ...length]);
   header.writeUInt32BE(1 + length.length + batch.length, 1);
   return Buffer.concat([header, batch]);
+}
+
+/** The same message compressed, for a call that says `grpc-encoding: gzip`. */
+export function packFrame(whole: Buffer): Buffer {
+  const packed = gzipSync(whole.subarray(frameHeaderBytes), { level: 1 });
+  const header = Buffer.from([1, 0, 0, 0, 0]);
+  header.writeUInt32BE(packed.length, 1);
+  return Buffer.concat([header, packed]);
 }
 
 /** Cuts a stream of chunks into messages, however they were sliced. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type ClientHttp2Session, connect, constants } from "node:http2";
 import { fromBinary } from "@bufbuild/protobuf";
 import { createBatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
-import { FrameReader, frame, frameHeaderBytes } from "#bench/path/grpc-frame.ts";
+import { FrameReader, frame, frameHeaderBytes, packFrame } from "#bench/path/grpc-frame.ts";
 import { pacedStream } from "#bench/path/paced-stream.ts";
 import { Latencies } from "#bench/simulate/latencies.ts";
 import { PushLogsResponseSchema, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
@@ -23,6 +23,8 @@ export interface LoadJob {
   readonly devicesPerStream: number;
   /** How many batches to send in all; they are the first so many of the pool, again from its start beyond. */
   readonly batches: number;
+  /** Whether gRPC messages are compressed. */
+  readonly isGzip?: boolean;
   /** Whether the peer echoes the request instead of answering with an Ack. */
   readonly echo: boolean;
   /** Only for StreamLogs: an open loop, at this rate over all streams, instead of a closed one. */
@@ -94,18 +96,19 @@ function open(target: string): ClientHttp2Session {
   return session;
 }
 
-function request(session: ClientHttp2Session, rpc: LoadJob["rpc"]) {
+function request(session: ClientHttp2Session, rpc: LoadJob["rpc"], isGzip = false) {
   return session.request({
     [constants.HTTP2_HEADER_METHOD]: "POST",
     [constants.HTTP2_HEADER_PATH]: `/fleetlog.v1.IngestService/${rpc === "StreamLogs" ? rpc : "PushLogs"}`,
     [constants.HTTP2_HEADER_CONTENT_TYPE]:
       rpc === "PushLogsByConnect" ? "application/proto" : "application/grpc",
     [constants.HTTP2_HEADER_TE]: "trailers",
+    ...(isGzip && { "grpc-encoding": "gzip" }),
   });
 }
 
 /** The next frames of one stream, which carries the batches of several devices in turn. */
-function frames(stream: number, { devicesPerStream: devices, session }: LoadJob) {
+function frames(stream: number, { devicesPerStream: devices, session, isGzip = false }: LoadJob) {
   const sessionId = session === undefined ? randomUUID() : `${session}-${stream}`;
   let count = 0;
   return () => {
@@ -114,14 +117,15 @@ function frames(stream: number, { devicesPerStream: devices, session }: LoadJob)
     const device = `device-${stream}-${count % devices}`;
     const sequence = Math.floor(count / devices) + 1;
     count += 1;
-    return frame(encodeBatch(device, sessionId, BigInt(sequence), records));
+    const whole = frame(encodeBatch(device, sessionId, BigInt(sequence), records));
+    return isGzip ? packFrame(whole) : whole;
   };
 }
 
 function stream(session: ClientHttp2Session, job: LoadJob, batches: number, index: number): Promise<void> {
   const nextFrame = frames(index, job);
   return new Promise((resolve, reject) => {
-    const call = request(session, "StreamLogs");
+    const call = request(session, "StreamLogs", job.isGzip);
     let sent = 0;
     let answered = 0;
     const send = () => {
@@ -178,16 +182,16 @@ async function calls(
     while (sent < batches) {
       sent += 1;
       await (job.rpc === "PushLogs"
-        ? callOnce(session, nextFrame(), job.echo)
+        ? callOnce(session, nextFrame(), job)
         : connectOnce(session, nextFrame().subarray(frameHeaderBytes), job.echo));
     }
   };
   await Promise.all(Array.from({ length: job.inFlightPerStream }, worker));
 }
 
-function callOnce(session: ClientHttp2Session, body: Buffer, echo: boolean): Promise<void> {
+function callOnce(session: ClientHttp2Session, body: Buffer, { echo, isGzip }: LoadJob): Promise<void> {
   return new Promise((resolve, reject) => {
-    const call = request(session, "PushLogs");
+    const call = request(session, "PushLogs", isGzip);
     let answered = 0;
     const reader = new FrameReader((message) => {
       if (!echo) checkAck(fromBinary(PushLogsResponseSchema, message).ack);

@@ -29,7 +29,7 @@ const progress = (text: string) => process.stderr.write(`${text}\n`);
 progress("making records, starting the system …");
 using load = await startLoad(size.batches, size.recordsPerBatch);
 using echo = await startPeer("http2-echo.ts");
-using face = await startPeer("grpc-face.ts");
+using face = await startPeer("grpc-without-append.ts");
 await using bench = await startBenchSystem();
 const { system, baseline } = bench;
 await baseline.query(conventionalTable);

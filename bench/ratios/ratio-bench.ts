@@ -25,7 +25,7 @@ export class RatioBench implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
   readonly #loads = new Map<number, Promise<Load>>();
   readonly #pools = new Map<number, BatchPool>();
-  readonly #peers = new Map<string, Promise<{ address: string }>>();
+  readonly #peers = new Map<string, ReturnType<typeof startPeer>>();
   #system: Promise<BenchSystem> | undefined;
   #redis: Redis | undefined;
   #consumerRuns = true;
@@ -72,10 +72,11 @@ export class RatioBench implements AsyncDisposable {
     return pool;
   }
 
-  /** The bare server, which sends everything back, or the gRPC face of ours without what is behind it. */
-  peer(script: Parameters<typeof startPeer>[0]): Promise<{ address: string }> {
-    const peer = this.#peers.get(script) ?? startPeer(script).then((peer) => this.#stack.use(peer));
-    this.#peers.set(script, peer);
+  /** The bare server, which sends everything back, or our gRPC server without what is behind it. */
+  peer(...which: Parameters<typeof startPeer>): ReturnType<typeof startPeer> {
+    const key = which.join();
+    const peer = this.#peers.get(key) ?? startPeer(...which).then((peer) => this.#stack.use(peer));
+    this.#peers.set(key, peer);
     return peer;
   }
 

@@ -5,6 +5,7 @@ import { dedupeTaxRow } from "#bench/ratios/rows/dedupe-tax.ts";
 import { drainRow } from "#bench/ratios/rows/drain.ts";
 import { duplicatesRow } from "#bench/ratios/rows/duplicates.ts";
 import { endToEndRow } from "#bench/ratios/rows/end-to-end.ts";
+import { fastPathRow } from "#bench/ratios/rows/fast-path.ts";
 import { idleStreamsRow } from "#bench/ratios/rows/idle-streams.ts";
 import { latencyRow } from "#bench/ratios/rows/latency.ts";
 import { nginxRow } from "#bench/ratios/rows/nginx.ts";
@@ -26,6 +27,11 @@ export const rows: Readonly<Record<string, Row>> = {
   ...forSizes("stream", (records) => serverRateRow("StreamLogs", records)),
   ...forSizes("unary", (records) => serverRateRow("PushLogs", records)),
   ...forSizes("connect", (records) => serverRateRow("PushLogsByConnect", records)),
+  "fast-path-stream-100": fastPathRow("StreamLogs", 100),
+  "fast-path-stream-1": fastPathRow("StreamLogs", 1),
+  "fast-path-stream-gzip": fastPathRow("StreamLogs", 100, true),
+  "fast-path-unary-100": fastPathRow("PushLogs", 100),
+  "fast-path-unary-1": fastPathRow("PushLogs", 1),
   "nginx-stream": nginxRow("StreamLogs"),
   "nginx-unary": nginxRow("PushLogs"),
   appends: appendsRow,

@@ -28,7 +28,10 @@ export function serverRateRow(rpc: LoadJob["rpc"], recordsPerBatch: number): Row
         return rate(bench, "server", system.servers[0]?.addresses[isGrpc ? "grpc" : "http"] ?? "");
       },
       ...(isGrpc
-        ? [async (bench: RatioBench) => rate(bench, allBut, (await bench.peer("grpc-face.ts")).address)]
+        ? [
+            async (bench: RatioBench) =>
+              rate(bench, allBut, (await bench.peer("grpc-without-append.ts")).address),
+          ]
         : []),
       async (bench) => rate(bench, "bare http2", (await bench.peer("http2-echo.ts")).address, true),
     ],

@@ -1,7 +1,7 @@
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { createRpcMetrics } from "#lib/rpc-metrics.ts";
-import { createGrpcFace } from "#server/grpc/grpc-server.ts";
+import { createGrpcServer } from "#server/grpc/grpc-server.ts";
 import { Health } from "#server/health/health.ts";
 import { Intake } from "#server/ingest.ts";
 import { createIntakeMetrics } from "#server/ingest-metrics.ts";
@@ -9,12 +9,13 @@ import { createStreamParts } from "#server/streams/create-streams.ts";
 
 /**
  * The ingest server with everything but the append: gRPC, scan, digest and ack, and no Redis behind. It tells what the
- * server itself costs apart from an fsync on the same cores. Forked by the benchmark; tells its address to the parent.
+ * server itself costs apart from an fsync on the same cores. Forked by the benchmark, with `off` as argument for
+ * GRPC_FAST_PATH=off; tells its address to the parent.
  */
 const registry = createRegistry("server");
 const intake = new Intake({ append: () => Promise.resolve() }, createIntakeMetrics(registry));
 intake.open();
-const face = createGrpcFace({
+const server = createGrpcServer({
   intake,
   health: new Health(),
   ...createStreamParts({
@@ -27,7 +28,8 @@ const face = createGrpcFace({
     logger: createLogger("server", "silent"),
   }),
   startRpc: createRpcMetrics(registry),
+  fastPath: process.argv[2] !== "off",
 });
 process.on("disconnect", () => process.exit(0));
-const { host, port } = await face.listen({ host: "127.0.0.1", port: 0 });
+const { host, port } = await server.listen({ host: "127.0.0.1", port: 0 });
 process.send?.(`${host}:${port}`);
