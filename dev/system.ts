@@ -24,6 +24,8 @@ export interface SystemOptions {
   readonly databaseUrl?: string;
   /** How many ingest servers; 2 by default. */
   readonly servers?: number;
+  /** More environment for each of them, the first's first. */
+  readonly serverEnv?: readonly Readonly<Record<string, string>>[];
   /** One consumer for each, with more environment for just that one; one consumer by default. */
   readonly consumers?: readonly Readonly<Record<string, string>>[];
   /** More environment for a program. */
@@ -114,7 +116,14 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     };
     const servers: ManagedProgram[] = [];
     for (let number = 1; number <= (options.servers ?? 2); number += 1) {
-      servers.push(await program(`Ingest server ${number}`, "server", `server-${number}`));
+      servers.push(
+        await program(
+          `Ingest server ${number}`,
+          "server",
+          `server-${number}`,
+          options.serverEnv?.[number - 1],
+        ),
+      );
     }
     const consumer = await program("Consumer", "consumer", "consumer", options.consumers?.[0]);
     const consumers = [consumer];

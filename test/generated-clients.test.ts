@@ -23,7 +23,7 @@ let client: Client;
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "fleetlog-clients-"));
-  system = await startSystem();
+  system = await startSystem({ serverEnv: [{}, { GRPC_FAST_PATH: "off" }] });
   client = new Client({ connectionString: system.databaseUrl });
   await client.connect();
 });
@@ -37,21 +37,35 @@ test("a Go device that sends its unacknowledged messages again has every record 
   skip: noGo ?? false,
   timeout,
 }, async () => {
-  const device = ["go-device", "boot-1", "200", "10", "50"];
+  await sendAgainByGo("go-device", system.grpcAddress);
+});
+
+test("a Go device that compresses with gzip does so too, with the fast path and without it", {
+  skip: noGo ?? false,
+  timeout,
+}, async () => {
+  const [fast, grpcJs] = system.servers.map(({ addresses }) => addresses.grpc ?? "");
+  await sendAgainByGo("go-fast-path", fast!, { COMPRESSION: "gzip" });
+  await sendAgainByGo("go-grpc-js", grpcJs!, { COMPRESSION: "gzip" });
+});
+
+async function sendAgainByGo(deviceId: string, address: string, env: Record<string, string> = {}) {
+  const before = await duplicates();
   const programs = await goClient("go");
-  const go = execa(programs("client"), [system.grpcAddress, ...device], { timeout: 170_000 });
+  const device = [deviceId, "boot-1", "200", "10", "50"];
+  const go = execa(programs("client"), [address, ...device], { env, timeout: 170_000 });
   go.catch(() => {}); // whoever waits for its next line is told
   const lines = createInterface(go.stdout)[Symbol.asyncIterator]();
   const nextLine = async () => (await lines.next()).value ?? (await go).stdout;
   assert.equal(await nextLine(), "acknowledged 50");
-  await stored("go-device", 200); // so all that it sends again is there already
+  await stored(deviceId, 200); // so all that it sends again is there already
   go.stdin.end("cut\n");
   const result = JSON.parse(await nextLine()) as Record<string, number>;
   await go;
   assert.deepEqual([result["sentAgain"], result["left"]], [150, 0]);
   assert.ok(result["changedBytes"]! > 100, `${result["changedBytes"]} of 150 batches had other bytes`);
-  await storedOnce("go-device", 200, 150);
-});
+  await storedOnce(deviceId, 200, before + 150);
+}
 
 test("a Python device that decodes its spool after a reboot, or sends it as JSON, has every record stored once", {
   skip: noPython ?? false,

@@ -16,6 +16,7 @@ const push = "/fleetlog.v1.IngestService/PushLogs";
 const stream = "/fleetlog.v1.IngestService/StreamLogs";
 const reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const good = Buffer.from(encodeRequest(makeBatch(1)));
+const grpc = { te: "trailers", "content-type": "application/grpc" };
 const noMessage = Buffer.from([0xff, 0xff, 0xff]);
 
 test("a gRPC message that cannot be read is the sender's mistake", async (t) => {
@@ -171,8 +172,6 @@ test("a device that hangs up in the middle of a Connect stream counts as Cancele
   assert.equal(await series("handled", "InvalidArgument"), bad);
   assert.ok((await series("handled", "Canceled")) > 0);
 });
-
-const grpc = { te: "trailers", "content-type": "application/grpc" };
 
 function batchOf(records: string): string {
   return `{"batch":{"deviceId":"a","records":[${records}]}}`;

@@ -9,11 +9,15 @@ import { startServerAndRedis } from "../testing/server-program.ts";
 const { server } = await startServerAndRedis({ after });
 
 test("calls that are cancelled as soon as they are made stop nobody, whatever they ask for", async (t) => {
-  for (const [path, contentType] of [
-    ["/fleetlog.v1.IngestService/PushLogs", "text/html"],
-    ["/fleetlog.v1.IngestService/PushLogs", "application/grpc"],
-    ["/nothing", "application/grpc"],
-    ["/grpc.health.v1.Health/Check", "application/grpc"],
+  const [internalError, cancel] = [2, 8];
+  for (const [path, contentType, code] of [
+    ["/fleetlog.v1.IngestService/PushLogs", "text/html", cancel],
+    ["/fleetlog.v1.IngestService/PushLogs", "application/grpc", cancel],
+    ["/fleetlog.v1.IngestService/StreamLogs", "application/grpc", internalError],
+    ["/nothing", "application/grpc", cancel],
+    ["/nothing", "application/grpc", internalError],
+    ["/grpc.health.v1.Health/Check", "application/grpc", cancel],
+    ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "application/grpc", internalError],
   ] as const) {
     const block = headerBlock([
       [":method", "POST"],
@@ -25,7 +29,7 @@ test("calls that are cancelled as soon as they are made stop nobody, whatever th
     ]);
     const calls = Array.from({ length: 300 }, (_, index) => [
       frame(frameType.headers, flag.endHeaders, 2 * index + 1, block),
-      frame(frameType.rstStream, 0, 2 * index + 1, number32(8)),
+      frame(frameType.rstStream, 0, 2 * index + 1, number32(code)),
     ]);
     const [host = "", port] = server.grpc.split(":");
     const socket = connect({ host, port: Number(port) });
@@ -38,7 +42,7 @@ test("calls that are cancelled as soon as they are made stop nobody, whatever th
     }
     socket.end();
     await closed;
-    // The cancellation in a piece after the call: the way to grpc-js may still be in the making.
+    // The cancellation in a piece after the call: its handler may have begun.
     const late = connect({ host, port: Number(port), noDelay: true });
     late.on("error", () => {});
     const lateClosed = new Promise((resolve) => late.once("close", resolve));

@@ -62,6 +62,7 @@ export async function startServer(
       ADMIN_LISTEN: free,
       HTTP_LISTEN: free,
       GRPC_LISTEN: free,
+      GRPC_FAST_PATH: process.env["GRPC_FAST_PATH"], // set by grpc/on-grpc-js.test.ts
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],

@@ -46,6 +46,7 @@ export class Target {
           httpListen: `127.0.0.1:${httpPort}`,
           grpcListen: `127.0.0.1:${grpcPort}`,
           env: { server: inspected, gateway: inspected, consumer: { ...inspected, TAIL_WINDOW_MS: "0" } },
+          serverEnv: [{}, { GRPC_FAST_PATH: "off" }],
           nginxSettings: { workerProcesses: 2, workerConnections: 1_024, shutdownSeconds: 1 },
         }),
       ),

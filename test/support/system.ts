@@ -20,7 +20,10 @@ export type TestSystem = Omit<RunningSystem, "stop"> & {
  * consumer, the gateway and Nginx. Programs can be killed, stopped and started again (`system.servers[0].kill()`).
  */
 export async function startSystem(
-  options: Pick<SystemOptions, "servers" | "env" | "allowedHosts" | "redisSettings" | "nginxSettings"> = {},
+  options: Pick<
+    SystemOptions,
+    "servers" | "serverEnv" | "env" | "allowedHosts" | "redisSettings" | "nginxSettings"
+  > = {},
 ): Promise<TestSystem> {
   const folder = await mkdtemp(join(tmpdir(), "fleetlog-system-"));
   const database = await createDatabase();

@@ -3,6 +3,8 @@
 //
 //	client ADDRESS DEVICE SESSION BATCHES RECORDS CUT_AFTER
 //
+// With COMPRESSION=gzip in the environment it compresses every message.
+//
 // Sends all batches on one stream, reads CUT_AFTER acknowledgements, says so on standard output and waits for a line on
 // standard input; then it cuts the connection and sends the others again on a new one. Prints what it did as JSON.
 package main
@@ -21,6 +23,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/protobuf/proto"
 
 	fleetlogv1 "fleetlog.test/client/gen/fleetlog/v1"
@@ -108,8 +111,13 @@ func connect(address string) *link {
 		made.socket = socket
 		return socket, err
 	}
-	connection, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial))
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial),
+	}
+	if os.Getenv("COMPRESSION") == gzip.Name {
+		options = append(options, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+	}
+	connection, err := grpc.NewClient("passthrough:///"+address, options...)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -23,8 +23,10 @@ class EnvelopesRun implements BlockRun {
   readonly #http: readonly (Http1Calls | Http2Calls)[];
 
   constructor({ servers, nginx }: Target["system"]) {
-    const { grpc = "", http = "" } = servers[0]!.addresses;
-    this.#grpc = [new Http2Calls(grpc), new Http2Calls(nginx.grpc)];
+    const { http = "" } = servers[0]!.addresses;
+    // One has the fast path, the other has not.
+    const direct = servers.map(({ addresses }) => new Http2Calls(addresses.grpc ?? ""));
+    this.#grpc = [...direct, new Http2Calls(nginx.grpc)];
     this.#http = [new Http2Calls(http), new Http1Calls(http), new Http1Calls(nginx.http)];
   }
 
