@@ -1,5 +1,5 @@
 import { allowedHosts } from "#lib/allowed-hosts.ts";
-import { type Env, integer, listenAddress, logLevel, readEnv, urls } from "#lib/config.ts";
+import { type Env, integer, listenAddress, logLevel, readEnv, urls, word } from "#lib/config.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -19,6 +19,7 @@ export function readConfig(env: Env) {
       STREAM_AGE_SECONDS_MAX: integer(1, 86_400).prefault("3600"),
       CLOCK_SKEW_SECONDS_MAX: integer(1, 3_600).prefault("60"),
       HEARTBEAT_SECONDS: integer(1, 3_600).prefault("30"),
+      GRPC_FAST_PATH: word("on", "off").default("on"),
       IN_FLIGHT_MEBIBYTES_MAX: integer(8, 4_096).prefault("128"),
     },
     env,
@@ -35,6 +36,7 @@ export function readConfig(env: Env) {
     backlogEntriesMax: values.BACKLOG_ENTRIES_MAX,
     streamAgeMsMax: values.STREAM_AGE_SECONDS_MAX * 1_000,
     clockSkewMsMax: values.CLOCK_SKEW_SECONDS_MAX * 1_000,
+    grpcFastPath: values.GRPC_FAST_PATH === "on",
     heartbeatMs: values.HEARTBEAT_SECONDS * 1_000,
     inFlightBatchesMax: 100_000,
     inFlightBytesMax: values.IN_FLIGHT_MEBIBYTES_MAX * mebibyte,

@@ -19,7 +19,7 @@ import { createGrpcServices } from "./connect/grpc-services.ts";
 import { createIngestRoutes } from "./connect/ingest-routes.ts";
 import { createRequestListener } from "./connect/request-listener.ts";
 import { drain } from "./drain.ts";
-import { createGrpcFace } from "./grpc/grpc-server.ts";
+import { createGrpcServer } from "./grpc/grpc-server.ts";
 import { Health } from "./health/health.ts";
 import { Pressure } from "./health/pressure.ts";
 import { RecentAppends } from "./health/recent-appends.ts";
@@ -68,7 +68,11 @@ await runProgram(logger, async (program) => {
   const { epochs, watches, openStreams } = streams;
   const health = new Health();
   const parts = { ...streams, health, intake, startRpc: createRpcMetrics(registry) };
-  const grpc = createGrpcFace({ ...parts, checkHost: hostCheck(config.grpcListen) });
+  const grpc = createGrpcServer({
+    ...parts,
+    checkHost: hostCheck(config.grpcListen),
+    fastPath: config.grpcFastPath,
+  });
   const routes = createIngestRoutes({ ...parts, requestBytesMax: config.inFlightBytesMax });
   const services = createGrpcServices(health, parts.startRpc);
   const onRequest = createRequestListener({ ...routes, services }, hostCheck(config.httpListen), logger);

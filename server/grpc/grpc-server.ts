@@ -1,25 +1,22 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
 import { service as healthService } from "grpc-health-check";
-import { limits } from "#batch/limits.ts";
 import { listen } from "#lib/admin-server.ts";
 import { createHostCheck, type HostCheck } from "#lib/allowed-hosts.ts";
 import { keepAlive } from "#lib/keep-alive.ts";
 import type { StartRpc } from "#lib/rpc-metrics.ts";
 import type { Health } from "../health/health.ts";
-import { takeDirectly } from "./direct-calls.ts";
+import { reflectionServices } from "../reflection.ts";
+import { readTimeoutMs, rejectMalformedTimeout } from "./call-timeout.ts";
+import { createFastPath } from "./fast-path/fast-path.ts";
 import { healthHandlers } from "./health-service.ts";
 import type { IngestParts } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
-import { KnowingServer, refuse, refuseUnknown } from "./known-methods.ts";
+import { messageBytesMax } from "./message.ts";
+import { MethodRegistry } from "./method-registry.ts";
 import { observeCalls } from "./observe-calls.ts";
-import { createReflection } from "./reflection.ts";
-import { Tunnel } from "./tunnel.ts";
-
-/** A message beyond this is not read, packed or not, and its call ends. */
-const messageBytesMax = limits.requestBytesMax;
-
-/** Of what grpc-js serves: names of sessions, health, reflection. It unpacks as many at once as it is sent. */
-const innerMessageBytesMax = 64 * 1024;
+import { readMessages } from "./read-messages.ts";
+import { defineReflection, reflectionHandlers } from "./reflection.ts";
+import { rejectCall, rejectUnknownEncoding, rejectUnknownMethod } from "./reject-call.ts";
 
 /**
  * What a device may send that the server has not read yet, on one stream and on one connection: so much is held for it
@@ -27,35 +24,37 @@ const innerMessageBytesMax = 64 * 1024;
  */
 const windowBytes = { stream: 128 << 10, connection: 1 << 20 } as const;
 
-export interface GrpcFace {
+export interface GrpcServer {
   /** Returns the real address. */
   listen(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
-  /** GOAWAY, then waits for the calls under way. */
+  /** GOAWAY, then waits for the calls in flight. */
   close(): Promise<void>;
   /** Ends what is still open. */
   destroy(): void;
 }
 
+export interface GrpcServerOptions extends IngestParts {
+  readonly health: Health;
+  readonly startRpc: StartRpc;
+  readonly checkHost?: HostCheck;
+  /** Serves PushLogs and StreamLogs on node:http2 instead of grpc-js: docs/decisions/0030-grpc-fast-path.md. */
+  readonly fastPath: boolean;
+}
+
 /**
- * gRPC on node:http2. What devices call all day is served directly; health, reflection, GetSession and whatever is out
- * of the ordinary by grpc-js behind it (docs/decisions/0009-the-usual-calls-on-node-http2.md).
+ * gRPC: a listener on node:http2, which rejects what is of no method here, and @grpc/grpc-js, which serves the methods,
+ * all of them or all but those of the fast path.
  */
-export function createGrpcFace(
-  parts: IngestParts & {
-    readonly health: Health;
-    readonly startRpc: StartRpc;
-    readonly checkHost?: HostCheck;
-  },
-): GrpcFace {
-  const inner = new KnowingServer({
-    "grpc.max_receive_message_length": innerMessageBytesMax,
-    "grpc.enable_channelz": 0,
-    interceptors: [observeCalls(parts.startRpc)],
+export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
+  const { checkHost = createHostCheck([]), startRpc, unpacker } = options;
+  const methods = new MethodRegistry({
+    "grpc.max_receive_message_length": messageBytesMax,
+    interceptors: [observeCalls(startRpc), readMessages(unpacker)],
   });
-  inner.addService(ingestService, ingestHandlers(parts));
-  inner.addService(healthService, healthHandlers(parts.health));
-  createReflection().addToServer(inner);
-  const tunnel = new Tunnel(inner);
+  methods.add(ingestService, ingestHandlers(options));
+  methods.add(healthService, healthHandlers(options.health));
+  for (const service of reflectionServices) methods.add(defineReflection(service), reflectionHandlers);
+  const serveFast = options.fastPath ? createFastPath(options) : undefined;
 
   const server = createServer({
     settings: { maxConcurrentStreams: 1_024, initialWindowSize: windowBytes.stream },
@@ -67,12 +66,19 @@ export function createGrpcFace(
     session.on("close", () => sessions.delete(session));
     keepAlive(session);
   });
-  const checkHost = parts.checkHost ?? createHostCheck([]);
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
-    const misdirected = checkHost({ rawHeaders });
-    if (misdirected !== undefined) return refuse(stream, headers, misdirected);
-    if (takeDirectly(stream, headers, { ...parts, messageBytesMax })) return;
-    if (!refuseUnknown(stream, headers, inner)) tunnel.pass(stream, headers);
+    stream.on("error", () => {}); // told by the close that follows
+    if (stream.destroyed || stream.closed) return; // cancelled in the same breath as it was made
+    const refusal =
+      checkHost({ rawHeaders }) ??
+      rejectUnknownMethod(headers, methods) ??
+      rejectUnknownEncoding(headers) ??
+      rejectMalformedTimeout(headers);
+    if (refusal !== undefined) return rejectCall(stream, headers, refusal);
+    if (serveFast?.(stream, headers)) return;
+    // grpc-js keeps ms in 32 bits: a longer timeout would be over at once.
+    if (readTimeoutMs(headers) === undefined) delete headers["grpc-timeout"];
+    methods.serve(stream, headers);
   });
   return {
     listen: (address) => listen(server, address),
@@ -80,7 +86,6 @@ export function createGrpcFace(
       new Promise((resolve, reject) => server.close((error) => (error ? reject(error) : resolve()))),
     destroy() {
       for (const session of sessions) session.destroy();
-      inner.forceShutdown();
     },
   };
 }

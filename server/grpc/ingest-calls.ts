@@ -44,7 +44,7 @@ export interface CallHandler {
 }
 
 const deaf: CallHandler = { wantsMore: false, message() {}, complete() {}, unreadable() {}, closed() {} };
-const ok: Status = { code: status.OK, details: "" };
+export const ok: Status = { code: status.OK, details: "" };
 /** A response without any field. */
 const signOfLife = Buffer.alloc(0);
 
@@ -52,30 +52,6 @@ const signOfLife = Buffer.alloc(0);
 export async function pushLogs({ intake }: IngestParts, request: Buffer): Promise<Buffer | Status> {
   const verdict = await intake.acceptRequest(request);
   return verdict.refusal ? refusalStatus(verdict.refusal) : encodeResponse(verdict);
-}
-
-/** Answers one call of PushLogs. */
-export function pushLogsHandler(parts: IngestParts, call: IngestCall): CallHandler {
-  let request: Buffer | undefined;
-  const answer = async (request: Buffer) => {
-    const response = await pushLogs(parts, request);
-    if ("code" in response) return call.finish(response);
-    call.finish(ok, response);
-  };
-  const unimplemented = (details: string) => call.finish({ code: status.UNIMPLEMENTED, details });
-  return {
-    wantsMore: true,
-    message(message) {
-      if (request !== undefined) unimplemented("Received a second request message for a unary method");
-      request = message;
-    },
-    complete() {
-      if (request === undefined) unimplemented("Received no request message for a unary method");
-      else void answer(request);
-    },
-    unreadable: (refusal) => call.finish(refusalStatus(refusal)),
-    closed() {},
-  };
 }
 
 /** Serves one call of StreamLogs. */

@@ -17,6 +17,7 @@ import { decodeName } from "../decode-name.ts";
 import { getSession } from "../progress/get-session.ts";
 import { unreadable } from "../streams/ingest-stream.ts";
 import { type IngestParts, pushLogs, type Status, streamLogsHandler } from "./ingest-calls.ts";
+import { UnreadableMessage } from "./read-messages.ts";
 import { refusalStatus } from "./status.ts";
 
 const asBytes = (bytes: Buffer): Buffer => bytes;
@@ -27,7 +28,7 @@ function method(name: string, streams: boolean) {
     requestStream: streams,
     responseStream: streams,
     requestSerialize: asBytes,
-    // A deserializer that throws ends the call with INTERNAL, so ours takes anything: the intake reads the bytes.
+    // Leaves the bytes, or what stands in their place: a deserializer that throws ends the call with INTERNAL.
     requestDeserialize: asBytes,
     responseSerialize: asBytes,
     responseDeserialize: asBytes,
@@ -41,10 +42,7 @@ export const ingestService = {
   GetSession: method("GetSession", false),
 } as unknown as ServiceDefinition;
 
-/**
- * What is left to grpc-js: GetSession, and those calls of the others that are out of the
- * ordinary (see DirectCalls).
- */
+/** The handlers of IngestService on grpc-js. */
 export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation {
   const look = async (request: Buffer): Promise<Buffer | Status> => {
     let decoded: GetSessionRequest;
@@ -67,8 +65,9 @@ export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation
         read: () => call.resume(),
         pause: () => call.pause(),
       });
-      call.on("data", (request: Buffer) => {
-        handler.message(request);
+      call.on("data", (request: Buffer | UnreadableMessage) => {
+        if (request instanceof UnreadableMessage) handler.unreadable(request.refusal);
+        else handler.message(request);
         if (!handler.wantsMore) call.pause();
       });
       call.on("end", () => handler.complete());

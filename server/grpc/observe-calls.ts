@@ -48,8 +48,8 @@ function isSendersMistake(code: status | undefined, details = ""): boolean {
   return code === status.INTERNAL && unreadable.test(details);
 }
 
-/** The words of grpc-js: health and reflection decode what they are sent, and any message may be compressed. */
-const unreadable = /^(Error deserializing request|Failed to decompress message|Invalid grpc-timeout value)/;
+/** The words of grpc-js: health and reflection decode what they are sent. */
+const unreadable = /^Error deserializing request/;
 
 function mistakeStatus(details: string) {
   return refusalStatus({ code: invalidArgument, field: "request", message: details, retryDelayMs: 0 });

@@ -1,7 +1,4 @@
-import { InvalidBatchError } from "#batch/invalid-batch.ts";
-
-/** What gRPC puts before each message: a byte that tells whether it is compressed, four bytes of length. */
-export const prefixBytes = 5;
+import { prefixBytes, tooLong, unknownPacking } from "../message.ts";
 
 const nothing = Buffer.alloc(0);
 
@@ -92,11 +89,10 @@ export class MessageReader {
   #lengthAt(bytes: Buffer, position: number): number {
     this.isPacked = bytes[position] !== 0;
     if (this.isPacked && !(this.#takesPacked && bytes[position] === 1)) {
-      throw new InvalidBatchError("request", "is compressed, and no grpc-encoding says how");
+      throw unknownPacking();
     }
     const length = bytes.readUInt32BE(position + 1);
     if (length <= this.#bytesMax) return length;
-    const limit = `the limit is ${this.#bytesMax}`;
-    throw new InvalidBatchError("request", `is a message of ${length} bytes, ${limit}`);
+    throw tooLong(length, this.#bytesMax);
   }
 }

@@ -4,23 +4,35 @@ import {
   type DescFile,
   fromJsonString,
   type MessageInitShape,
+  toBinary,
   toJsonString,
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
+import { file_fleetlog_v1_ingest } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { file_fleetlog_v1_query } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { file_grpc_health_v1_health } from "#proto/gen/grpc/health/v1/health_pb.ts";
 import {
   file_grpc_reflection_v1_reflection as fileOfV1,
   ServerReflection,
   type ServerReflectionRequest,
   type ServerReflectionResponseSchema,
 } from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
-import { encodeFile, reflectedFiles, withImports } from "../reflected-files.ts";
+
+/** What clients meet at the front door: also QueryService, which gateways serve. Nginx asks ingest servers for it. */
+const reflectedFiles = withImports([
+  file_fleetlog_v1_ingest,
+  file_fleetlog_v1_query,
+  file_grpc_health_v1_health,
+]);
 
 /** The same service under both of its names. */
 export const reflectionServices: readonly (typeof ServerReflection)[] = [ServerReflection, createAlpha()];
 
 const registry = createRegistry(...reflectedFiles);
-const encoded = new Map(reflectedFiles.map((file) => [file, encodeFile(file)]));
+const encoded = new Map(
+  reflectedFiles.map((file) => [file, toBinary(FileDescriptorProtoSchema, file.proto)]),
+);
 
 /** Answers each request; what there is not is an answer too, and the stream goes on. */
 export async function* answerReflection(
@@ -67,6 +79,18 @@ function fileAnswer(file: DescFile | undefined, what: string): Answer {
   if (file === undefined) return notFound(what);
   const fileDescriptorProto = withImports([file]).map((one) => encoded.get(one)!);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
+}
+
+/** The files, each followed by all that it imports, and none twice. */
+function withImports(files: readonly DescFile[]): readonly DescFile[] {
+  const found = new Set<DescFile>();
+  const collect = (file: DescFile): void => {
+    if (found.has(file)) return;
+    found.add(file);
+    file.dependencies.forEach(collect);
+  };
+  files.forEach(collect);
+  return [...found];
 }
 
 function notFound(what: string): Answer {

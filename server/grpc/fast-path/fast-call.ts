@@ -1,10 +1,10 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { status } from "@grpc/grpc-js";
-import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { refusalOf } from "../ingest.ts";
-import type { CallHandler, IngestCall, Status } from "./ingest-calls.ts";
-import { MessageReader, prefixBytes } from "./message-reader.ts";
+import { refusalOf } from "../../ingest.ts";
+import type { CallHandler, IngestCall, Status } from "../ingest-calls.ts";
+import { endsWithinMessage, prefixBytes } from "../message.ts";
+import { MessageReader } from "./message-reader.ts";
 
 const responseHeaders = {
   [constants.HTTP2_HEADER_STATUS]: 200,
@@ -18,7 +18,7 @@ const sendOptions = { waitForTrailers: true, sendDate: false };
  * One gRPC call on a stream of node:http2. Messages are handed out one at a time, and the connection is read no
  * further while none is wanted. What is sent during one turn of the event loop leaves in one write.
  */
-export class DirectCall implements IngestCall {
+export class FastCall implements IngestCall {
   readonly #stream: ServerHttp2Stream;
   readonly #reader: MessageReader;
   readonly #onStatus: (code: string) => void;
@@ -55,7 +55,6 @@ export class DirectCall implements IngestCall {
       const late = { code: status.DEADLINE_EXCEEDED, details: "Deadline exceeded" };
       this.#deadline = setTimeout(() => this.finish(late), timeoutMs);
     }
-    stream.on("error", () => {}); // told by the close that follows
     stream.on("close", () => this.#close("CANCELLED"));
   }
 
@@ -97,7 +96,7 @@ export class DirectCall implements IngestCall {
     if (!handler.wantsMore) this.pause();
     else if (!this.#hasAllPieces) this.#stream.resume();
     else if (reader.isEmpty) handler.complete();
-    else this.#giveUp(new InvalidBatchError("request", "ends within a message"));
+    else this.#giveUp(endsWithinMessage());
   }
 
   /** Reads no further until the message is unpacked. */
@@ -191,9 +190,9 @@ function withPrefixes(messages: readonly Buffer[]): Buffer {
 }
 
 /** Redis answers for many batches at once: their acks leave together. */
-let waiting: DirectCall[] = [];
+let waiting: FastCall[] = [];
 
-function flushAfterThisTurn(call: DirectCall): void {
+function flushAfterThisTurn(call: FastCall): void {
   if (waiting.push(call) > 1) return;
   setImmediate(() => {
     const calls = waiting;
