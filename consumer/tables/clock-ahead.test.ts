@@ -37,7 +37,15 @@ test("a device whose records are dated more than ten minutes ahead is reported o
   const write = async (...batches: ReceivedBatch[]) =>
     (await writer!.commit({ batches, deadLetters: [] })).incidents.clock_ahead;
   assert.equal(await write(batch(1, 10 * minuteMicros), batch(2, undefined), batch(3, -minuteMicros)), 0);
-  assert.equal(await write(batch(4, 11 * minuteMicros), batch(5, 3 * 86_400_000_000)), 1);
+  assert.equal(
+    await write(
+      batch(4, 11 * minuteMicros),
+      batch(5, 3 * 86_400_000_000),
+      batch(8, 12 * minuteMicros, { receivedAtMicros: receivedAtMicros + 1 }),
+    ),
+    1,
+    "the farthest",
+  );
   assert.equal(await write(batch(4, 11 * minuteMicros), batch(6, 12 * minuteMicros)), 0, "the same day");
   const [incident] = await fixture.rows(ahead);
   assert.deepEqual(

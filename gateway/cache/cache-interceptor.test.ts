@@ -62,6 +62,14 @@ test("the same question is answered from the cache, over each transport, for 5 m
   redis.disconnect();
 });
 
+test("another method is another question, whatever it asks for", async () => {
+  const incidents = await cachedAnswer(`/v1/incidents?${closed}`);
+  assert.deepEqual(incidents.body.incidents, []);
+  const letters = await gateway.get(`/v1/dead-letters?${closed}`, inOtherWords());
+  assert.equal(letters.headers.get("x-cache"), "miss");
+  assert.deepEqual(letters.body.deadLetters, []);
+});
+
 async function countHits(): Promise<number> {
   const text = await (await fetch(`${gateway.url}/metrics`)).text();
   return Number(/^fleetlog_cache_requests_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);

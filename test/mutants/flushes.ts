@@ -84,6 +84,22 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       replacement: "",
     },
   ]),
+  ...caughtBy("consumer/consume/source.test.ts", "consumer/consume/source.ts", [
+    {
+      name: "lost-answer-forgotten",
+      title: "entries that Redis handed over in an answer that was lost are not asked for again",
+      search: "        reader = newReader();\n        throw error;",
+      replacement: "        throw error;",
+    },
+  ]),
+  ...caughtBy("consumer/tables/clock-ahead.test.ts", "consumer/tables/incidents.ts", [
+    {
+      name: "last-clock-not-farthest",
+      title: "a clock that is ahead is reported by the last batch, not by the one that is farthest ahead",
+      search: "farthest.get(batch.deviceKey)?.aheadMicros ?? aheadMicrosMax",
+      replacement: "aheadMicrosMax",
+    },
+  ]),
   ...caughtBy("consumer/tables/records.test.ts", "consumer/tables/records.ts", [
     {
       name: "copy-count-unchecked",

@@ -56,10 +56,12 @@ async function assertPass(tests: readonly string[]): Promise<void> {
 async function look({ caughtBy }: Mutant): Promise<string> {
   if ("test" in caughtBy) {
     // A mutant may keep a program or a timer: what is still open after the tests is no answer.
-    const { all } = await node("test/run.ts", "--test-force-exit", caughtBy.test);
-    const failed = /^ℹ fail (\d+)$/m.exec(all)?.[1];
-    if (failed === undefined) throw new Error(`${caughtBy.test} did not run:\n${all.slice(-2_000)}`);
-    return failed === "0" ? "" : `${failed} tests fail`;
+    const { exitCode, all } = await node("test/run.ts", "--test-force-exit", caughtBy.test);
+    const [failed, cancelled] = ["fail", "cancelled"].map((kind) =>
+      Number(new RegExp(`^ℹ ${kind} (\\d+)$`, "m").exec(all)?.[1]),
+    );
+    if (Number.isNaN(failed)) throw new Error(`${caughtBy.test} did not run:\n${all.slice(-2_000)}`);
+    return exitCode === 0 ? "" : `${failed} tests fail, ${cancelled} do not end`;
   }
   const { row, runs = 1 } = caughtBy;
   const { stdout, all } = await node(

@@ -96,8 +96,8 @@ export const mutantsOfWatching: readonly Mutant[] = [
     {
       name: "heartbeats-on-busy-streams",
       title: "a stream on which acks go out gets signs of life as well",
-      search: "else if (stream.takeSaidSomething()) life.quietSince = now;",
-      replacement: "else if (stream.takeSaidSomething()) life.endsAt += 0;",
+      search: "else if (stream.takeSaidSomething()) life.quietSince = now;\n      else if (now",
+      replacement: "else if (now",
     },
   ]),
   ...caughtBy("server/progress/report-committed.test.ts", "server/streams/ingest-stream.ts", [
