@@ -11,7 +11,9 @@ test("unpacks as many bytes as may be, and not one more", async () => {
   await assert.rejects(unpacker.unpack(packed, 999), /unpacks to more than 999 bytes/);
 });
 
-test("after messages that cannot be unpacked the next ones have their turn", async () => {
+test("after messages that cannot be unpacked the next ones have their turn", {
+  timeout: 30_000,
+}, async () => {
   const unpacker = new Unpacker();
   const bad = Array.from({ length: 20 }, () => unpacker.unpack(Buffer.from("no gzip"), 1_000));
   for (const one of await Promise.allSettled(bad)) {
