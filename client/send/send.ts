@@ -71,6 +71,8 @@ export async function send(
   const areFiles = await checkInputs(options.inputs);
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
+  /** Nothing more can be taken; what was taken may still be acknowledged. */
+  const unwritable = new AbortController();
   using stream = new DeviceStream<Origin>({
     deviceId: options.deviceId,
     sessionId: options.sessionId,
@@ -106,6 +108,7 @@ export async function send(
     recordsMax: options.batchRecordsMax,
     intervalMs: areFiles ? undefined : intervalMs,
     addNote: (first, next) => first.records.push(...next.records),
+    onFailed: () => unwritable.abort(),
   });
 
   const failures = new Set<string>();
@@ -114,10 +117,13 @@ export async function send(
     if (!failures.has(message)) output.problem(message);
     failures.add(message);
   };
-  const reading = readInputs(options, { stdin, stop, log, report, areFiles }, fail);
+  const stopReading = AbortSignal.any([stop, unwritable.signal]);
+  const reading = readInputs(options, { stdin, stop: stopReading, log, report, areFiles }, fail);
   const sending = async () => {
     try {
       await reading;
+    } catch (error) {
+      fail(error); // said at once: what was read before may wait long for its acknowledgement
     } finally {
       if (options.keepUntil === "committed") await flushWhileItMoves(stream, giveUpAfterMs);
       else await stream.flush();
@@ -131,7 +137,7 @@ export async function send(
   // When stopped: a batch cut short would not be made again by a repeated run, which is better without it.
   await (areFiles ? stream : log).flush(drainMsMax).catch(fail);
 
-  const left = [...stream.unacknowledged, ...(log.gathered ? [log.gathered] : [])];
+  const left = [...stream.unacknowledged, ...log.unsent];
   report.unacknowledged(left.map(({ note }) => stretchOf(note)));
   const spooled = stream.unacknowledged.length + stream.earlierCount;
   if (spool !== undefined && spooled > 0) {

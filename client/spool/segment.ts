@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
+import { diskProblem } from "#client/spool/disk-problem.ts";
 import { encodeFrame, type Frame, readFrame } from "#client/spool/frames.ts";
 
 /** A frame and where it lies in its file. */
@@ -60,15 +61,19 @@ export class Segment {
     return { segment: new Segment(path, offset), frames, cutBytes };
   }
 
-  /** Returns the frame's offset. What of it was written before an error is cut off by the next append, or by loading. */
+  /** Returns the frame's offset; throws in words when the disk does not take it. What of it was written before an error is cut off by the next append, or by loading. */
   append(frame: Frame): number {
-    this.#fd ??= openSync(this.path, "a+", fileMode);
     const bytes = encodeFrame(frame);
     const offset = this.size;
-    if (this.#isTorn) ftruncateSync(this.#fd, offset);
-    this.#isTorn = true;
-    for (let written = 0; written < bytes.byteLength; ) {
-      written += writeSync(this.#fd, bytes, written, bytes.byteLength - written);
+    try {
+      this.#fd ??= openSync(this.path, "a+", fileMode);
+      if (this.#isTorn) ftruncateSync(this.#fd, offset);
+      this.#isTorn = true;
+      for (let written = 0; written < bytes.byteLength; ) {
+        written += writeSync(this.#fd, bytes, written, bytes.byteLength - written);
+      }
+    } catch (error) {
+      throw new Error(`the spool's ${this.path} cannot be written: ${diskProblem(error)}`, { cause: error });
     }
     this.#isTorn = false;
     this.size += bytes.byteLength;

@@ -1,5 +1,6 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { diskProblem } from "#client/spool/disk-problem.ts";
 import { type EarlierSession, filesByRun, loadRun, prefixOf } from "#client/spool/load-run.ts";
 import { FileLock } from "#client/spool/lock.ts";
 import { SessionJournal } from "#client/spool/session-journal.ts";
@@ -99,23 +100,8 @@ function openFolder(folder: string): FileLock {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     lock = FileLock.take(join(folder, "lock"));
   } catch (error) {
-    throw new SpoolError(`the spool ${folder} cannot be used: ${reasonOf(error)}`, { cause: error });
+    throw new SpoolError(`the spool ${folder} cannot be used: ${diskProblem(error)}`, { cause: error });
   }
   if (!lock) throw new SpoolError(`the spool ${folder} is in use by another process`);
   return lock;
 }
-
-function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return reasons[code ?? ""] ?? message;
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: "this user may not write there",
-  EPERM: "this user may not write there",
-  EROFS: "its file system is read-only",
-  EEXIST: "it is a file, not a folder",
-  ENOTDIR: "a part of its path is a file, not a folder",
-  ENOSPC: "its file system is full",
-  ENAMETOOLONG: "its path is too long",
-};
