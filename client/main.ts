@@ -89,6 +89,7 @@ without one takes that of the line before it, from a pipe that of its reading. d
 A broken connection or a server that restarts is survived without loss or doubles. A second run is a new session: it
 stores everything again. To repeat a run after a failure, give it the same --session (each run names its own): with
 the same unchanged files and the same options, what is stored already is recognised.
+A pipe cannot be repeated: another run of it with the same --session is stored in full.
 
 With --spool a batch is in the folder before it is sent, and stays until it is acknowledged. Whatever ends a run, the
 next one with the same folder sends what is left, once and under its old session. One run at a time may have it.

@@ -121,6 +121,24 @@ describe("fleetlog send, with the whole system", () => {
     );
   });
 
+  test("stores every run of a pipe that has the session of an earlier one, and reports that its numbers came again", async () => {
+    const args = ["--address", system.grpcAddress, "--device", "piped", "--session", "nightly"];
+    const runs = ["first", "second", "first"];
+    for (const input of runs) {
+      const { exitCode } = await execa(process.execPath, ["client/fleetlog.mjs", "send", ...args], {
+        cwd: project,
+        input,
+        timeout: 60_000,
+      });
+      assert.equal(exitCode, exitCodes.acknowledged);
+    }
+    const records = await stored.recordsOf("piped", runs.length);
+    assert.deepEqual(records.map(({ message }) => message).toSorted(), runs.toSorted());
+    await waitFor("the incidents", async () =>
+      /sequence_reused[^]*sequence_reused/.test(await (await fetch(`${system.httpUrl}/v1/incidents`)).text()),
+    );
+  });
+
   test("reports each bad line with its reason, and stores its neighbours", async () => {
     const path = await file(
       "bad.log",
