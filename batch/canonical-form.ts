@@ -2,12 +2,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { DroppedSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { AttributeOrder } from "./attribute-order.ts";
 import { attributeSum } from "./attribute-sum.ts";
+import { batchRecords } from "./batch-records.ts";
 import { FormWriter, varintSize } from "./form-writer.ts";
 import { limits } from "./limits.ts";
 import { attributeTags, batchTags, recordTags, unreadableTags } from "./log-tags.ts";
-import { RecordFields, type UnreadableBounds } from "./record-fields.ts";
+import type { UnreadableBounds } from "./rare-fields.ts";
+import { RecordFields } from "./record-fields.ts";
 import type { ScannedBatch } from "./scan.ts";
-import { WireReader } from "./wire-reader.ts";
+import { type StringField, stringFields } from "./string-fields.ts";
 
 /*
  * Batches that decode equal have the same canonical form, and no other batch has it: the fields in the order of their
@@ -30,6 +32,8 @@ const formBytesMax = 3 * limits.batchBytesMax;
 // One of each for all batches: writing is synchronous. Of the buffer only what was written to takes memory.
 const record = new RecordFields();
 const order = new AttributeOrder();
+const stringsBeforeAttributes = stringFields.filter(({ tag }) => tag < recordTags.attributes);
+const stringsBehindAttributes = stringFields.filter(({ tag }) => tag > recordTags.unreadable);
 let writer: FormWriter | undefined;
 
 /** The form of a batch as {@link scan} gave it: its own bytes, or a view that holds until the next call. */
@@ -51,26 +55,14 @@ export function canonicalForm(batch: ScannedBatch): Buffer {
   return writer.buffer.subarray(0, writer.position);
 }
 
-function writeRecords(writer: FormWriter, { bytes, rejections }: ScannedBatch): void {
-  const reader = new WireReader(bytes);
-  let index = 0;
-  let rejected = 0;
-  while (reader.position < reader.end) {
-    const tag = reader.tag();
-    if (tag !== batchTags.records) {
-      reader.skip(tag);
-      continue;
-    }
-    const isRejected = rejected < rejections.length && rejections[rejected]!.index === index;
-    if (isRejected) rejected += 1;
-    writer.tag(isRejected ? markedTag : batchTags.records);
-    const size = reader.size();
+function writeRecords(writer: FormWriter, batch: ScannedBatch): void {
+  for (const { start, end, rejection } of batchRecords(batch, record)) {
+    writer.tag(rejection === undefined ? batchTags.records : markedTag);
+    const size = end - start;
     writer.position += varintSize(size);
-    const start = writer.position;
-    record.read(reader, size);
-    writeRecord(writer, bytes, reader.position - size, reader.position);
-    writer.lengthBefore(start, size);
-    index += 1;
+    const formStart = writer.position;
+    writeRecord(writer, batch.bytes, start, end);
+    writer.lengthBefore(formStart, size);
   }
 }
 
@@ -85,9 +77,7 @@ function writeRecord(writer: FormWriter, bytes: Buffer, start: number, end: numb
     writer.tag(recordTags.severity);
     writer.varint(record.severity >>> 0);
   }
-  const { loggerStart, loggerEnd, messageStart, messageEnd } = record;
-  if (loggerStart < loggerEnd) writer.field(recordTags.logger, bytes, loggerStart, loggerEnd);
-  if (messageStart < messageEnd) writer.field(recordTags.message, bytes, messageStart, messageEnd);
+  writeStrings(writer, bytes, stringsBeforeAttributes);
   if (record.attributeCount <= limits.attributesMax) {
     writeAttributes(writer, bytes);
   } else {
@@ -97,7 +87,16 @@ function writeRecord(writer: FormWriter, bytes: Buffer, start: number, end: numb
     writer.fixed32(low);
     writer.fixed32(high);
   }
-  if (record.unreadable !== undefined) writeUnreadable(writer, bytes, record.unreadable);
+  if (record.rare?.unreadable !== undefined) writeUnreadable(writer, bytes, record.rare.unreadable);
+  writeStrings(writer, bytes, stringsBehindAttributes);
+}
+
+function writeStrings(writer: FormWriter, bytes: Buffer, fields: readonly StringField[]): void {
+  for (const field of fields) {
+    const start = record.startOf(field);
+    const end = record.endOf(field);
+    if (start < end) writer.field(field.tag, bytes, start, end);
+  }
 }
 
 /** Always of a rejected record, so nothing but the form has it in this way. */

@@ -1,11 +1,12 @@
 import { jsonBytesPerByteMax } from "./json-bytes.ts";
+import { rareStringFields } from "./string-fields.ts";
 
 // PostgreSQL's binary COPY: a header, rows, a trailer. A row is the number of its columns and, for each, a length and
 // that many bytes, or -1 for NULL. All numbers are big-endian.
 // https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS
 
 /** The columns of a row, in the order in which they are written. */
-export const copyColumns = [
+export const copyColumns: readonly string[] = [
   "batch_id",
   "idx",
   "time",
@@ -13,7 +14,8 @@ export const copyColumns = [
   "logger",
   "message",
   "attributes",
-] as const;
+  ...rareStringFields.map(({ name }) => name),
+];
 
 /** The statement that takes what `CopyRows` writes. */
 export const copyStatement = `COPY records (${copyColumns.join(", ")}) FROM STDIN (FORMAT binary)`;
@@ -23,8 +25,8 @@ export const copyHeader = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "lat
 
 export const copyTrailer = Buffer.from([0xff, 0xff]);
 
-/** A row besides its texts: column count, seven lengths, the four numbers, and jsonb's version and braces. */
-export const rowOverheadBytes = 2 + 7 * 4 + (8 + 4 + 8 + 2) + 3;
+/** A row besides its texts: column count, a length for each, the four numbers, and jsonb's version and braces. */
+export const rowOverheadBytes = 2 + copyColumns.length * 4 + (8 + 4 + 8 + 2) + 3;
 
 /**
  * The most bytes that `records` records make as a COPY when their batches have `wireBytes` bytes: the worst of them

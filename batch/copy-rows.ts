@@ -1,11 +1,16 @@
 import { copyColumns, copyHeader, copyTrailer, rowOverheadBytes } from "./copy-format.ts";
 import { jsonBytesPerByteMax, writeJsonString } from "./json-bytes.ts";
 import { batchTags } from "./log-tags.ts";
+import type { RareFields } from "./rare-fields.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordStatistics } from "./record-statistics.ts";
 import type { ScannedBatch } from "./scan.ts";
+import { rareStringFields } from "./string-fields.ts";
 import { Timestamp } from "./timestamp.ts";
 import { WireReader } from "./wire-reader.ts";
+
+const columnCount = copyColumns.length;
+const rareCount = rareStringFields.length;
 
 /** Up to this length a loop copies faster than a native call, which costs about 40 ns whatever the length. */
 const loopBytesMax = 32;
@@ -105,7 +110,7 @@ export class CopyRows {
     const record = this.#record;
     const view = this.#view;
     const start = this.#position;
-    view.setInt16(start, copyColumns.length);
+    view.setInt16(start, columnCount);
     view.setInt32(start + 2, 8);
     view.setInt32(start + 6, batchIdHigh);
     view.setInt32(start + 10, batchIdLow);
@@ -117,9 +122,12 @@ export class CopyRows {
     this.#time.write(view, start + 26);
     view.setInt32(start + 34, 2);
     view.setInt16(start + 38, record.severity);
-    let end = this.#writeText(start + 40, bytes, record.loggerStart, record.loggerEnd);
-    end = this.#writeText(end, bytes, record.messageStart, record.messageEnd);
-    this.#position = record.attributeCount === 0 ? this.#writeNull(end) : this.#writeAttributes(end, bytes);
+    let end = this.#writeBytes(start + 40, bytes, record.loggerStart, record.loggerEnd);
+    end = this.#writeBytes(end, bytes, record.messageStart, record.messageEnd);
+    end = record.attributeCount === 0 ? this.#writeNull(end) : this.#writeAttributes(end, bytes);
+    const { rare } = record;
+    this.#position =
+      rare === undefined ? this.#writeNulls(end, rareCount) : this.#writeRare(end, bytes, rare);
     this.#rowCount += 1;
     this.statistics.add(this.#time.minute, record.severity);
   }
@@ -129,7 +137,22 @@ export class CopyRows {
     return position + 4;
   }
 
-  #writeText(position: number, bytes: Buffer, start: number, end: number): number {
+  #writeNulls(position: number, count: number): number {
+    const end = position + 4 * count;
+    for (let at = position; at < end; at += 4) this.#view.setInt32(at, -1);
+    return end;
+  }
+
+  #writeRare(position: number, bytes: Buffer, { bounds }: RareFields): number {
+    let to = position;
+    for (let at = 0; at < bounds.length; at += 2) {
+      const [start, end] = [bounds[at]!, bounds[at + 1]!];
+      to = start === end ? this.#writeNull(to) : this.#writeBytes(to, bytes, start, end);
+    }
+    return to;
+  }
+
+  #writeBytes(position: number, bytes: Buffer, start: number, end: number): number {
     this.#view.setInt32(position, end - start);
     const out = this.#buffer;
     let to = position + 4;

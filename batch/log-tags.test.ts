@@ -1,50 +1,37 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { create, type DescField, type DescMessage, ScalarType, toBinary } from "@bufbuild/protobuf";
 import {
   DroppedSchema,
   LogBatchSchema,
   LogRecordSchema,
   UnreadableRecordSchema,
 } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import {
-  attributeTags,
-  batchTags,
-  droppedTags,
-  knownFieldMax,
-  recordTags,
-  unreadableTags,
-} from "./log-tags.ts";
-import { wireType } from "./wire-reader.ts";
+import { batchTags, droppedTags, knownFieldMax, recordTags, unreadableTags } from "./log-tags.ts";
 
-test("has the tags of log.proto, all of them", () => {
-  assert.deepEqual(tagsOf(LogBatchSchema), batchTags);
-  assert.deepEqual(tagsOf(DroppedSchema), droppedTags);
-  assert.deepEqual(tagsOf(LogRecordSchema), recordTags);
-  assert.deepEqual(tagsOf(UnreadableRecordSchema), unreadableTags);
-});
+const messages: [schema: DescMessage, tags: Readonly<Record<string, number>>, highest: number][] = [
+  [LogBatchSchema, batchTags, knownFieldMax.batch],
+  [DroppedSchema, droppedTags, knownFieldMax.dropped],
+  [LogRecordSchema, recordTags, knownFieldMax.record],
+  [UnreadableRecordSchema, unreadableTags, knownFieldMax.unreadable],
+];
 
-test("knows the highest field number of every message", () => {
-  assert.equal(knownFieldMax.batch, Object.keys(batchTags).length);
-  assert.equal(knownFieldMax.dropped, Object.keys(droppedTags).length);
-  assert.equal(knownFieldMax.record, Object.keys(recordTags).length);
-  assert.equal(knownFieldMax.attribute, Object.keys(attributeTags).length);
-  assert.equal(knownFieldMax.unreadable, Object.keys(unreadableTags).length);
-});
+for (const [schema, tags, highest] of messages) {
+  test(`has the tags that protobuf-es writes before the fields of a ${schema.name}, each of one byte`, () => {
+    for (const field of schema.fields) {
+      const [tag] = toBinary(schema, create(schema, { [field.localName]: sampleOf(field) }));
+      assert.equal(tags[field.localName], tag, field.name);
+      assert.ok(field.number <= highest && tag! < 128, field.name);
+    }
+    assert.equal(highest, Math.max(...schema.fields.map(({ number }) => number)));
+  });
+}
 
-function tagsOf(message: DescMessage): Record<string, number> {
-  return Object.fromEntries(
-    message.fields.map((field) => {
-      const isVarint =
-        field.fieldKind === "enum" ||
-        field.scalar === ScalarType.UINT64 ||
-        field.scalar === ScalarType.UINT32;
-      const type = isVarint
-        ? wireType.varint
-        : field.scalar === ScalarType.FIXED64
-          ? wireType.fixed64
-          : wireType.bytes;
-      return [field.localName, field.number * 8 + type];
-    }),
-  );
+function sampleOf({ fieldKind, scalar, message }: DescField): unknown {
+  if (fieldKind === "message") return create(message);
+  if (fieldKind === "list") return [{}];
+  if (fieldKind === "map") return { name: "value" };
+  if (scalar === ScalarType.STRING) return "text";
+  if (scalar === ScalarType.BYTES) return new Uint8Array(1);
+  return scalar === ScalarType.UINT64 || scalar === ScalarType.FIXED64 ? 1n : 1;
 }

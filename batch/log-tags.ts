@@ -1,44 +1,43 @@
-/**
- * The tags of log.proto as they stand on the wire: field number × 8 + wire type. A test compares them with the
- * generated code.
- */
+import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import type { FieldName } from "#proto/all-fields.ts";
+import {
+  DroppedSchema,
+  LogBatchSchema,
+  LogRecordSchema,
+  UnreadableRecordSchema,
+} from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { wireType } from "./wire-reader.ts";
 
-const { varint, fixed64, bytes } = wireType;
+// The tags of log.proto as they are on the wire: field number × 8 + wire type.
 
-export const batchTags = {
-  deviceId: 1 * 8 + bytes,
-  sessionId: 2 * 8 + bytes,
-  sequence: 3 * 8 + varint,
-  records: 4 * 8 + bytes,
-  dropped: 5 * 8 + bytes,
-} as const;
-
-export const droppedTags = {
-  lastSequence: 1 * 8 + varint,
-  reason: 2 * 8 + bytes,
-} as const;
-
-export const recordTags = {
-  timeUnixNano: 1 * 8 + fixed64,
-  severity: 2 * 8 + varint,
-  logger: 3 * 8 + bytes,
-  message: 4 * 8 + bytes,
-  attributes: 5 * 8 + bytes,
-  unreadable: 6 * 8 + bytes,
-} as const;
-
-export const unreadableTags = {
-  json: 1 * 8 + bytes,
-  jsonBytes: 2 * 8 + varint,
-  reason: 3 * 8 + bytes,
-} as const;
+export const batchTags = tagsOf(LogBatchSchema);
+export const droppedTags = tagsOf(DroppedSchema);
+export const recordTags = tagsOf(LogRecordSchema);
+export const unreadableTags = tagsOf(UnreadableRecordSchema);
 
 /** An entry of map<string, string> is a message of its own. */
-export const attributeTags = {
-  key: 1 * 8 + bytes,
-  value: 2 * 8 + bytes,
-} as const;
+export const attributeTags = { key: 1 * 8 + wireType.bytes, value: 2 * 8 + wireType.bytes } as const;
 
 /** The highest field number of each message; a higher one belongs to a later version of log.proto. */
-export const knownFieldMax = { batch: 5, dropped: 2, record: 6, attribute: 2, unreadable: 3 } as const;
+export const knownFieldMax = {
+  batch: highestNumber(LogBatchSchema),
+  dropped: highestNumber(DroppedSchema),
+  record: highestNumber(LogRecordSchema),
+  attribute: 2,
+  unreadable: highestNumber(UnreadableRecordSchema),
+} as const;
+
+function tagsOf<Desc extends DescMessage>({ fields }: Desc): Readonly<Record<FieldName<Desc>, number>> {
+  const tags = fields.map((field) => [field.localName, field.number * 8 + wireTypeOf(field)] as const);
+  return Object.fromEntries(tags) as Record<FieldName<Desc>, number>;
+}
+
+function wireTypeOf({ fieldKind, scalar }: DescField): number {
+  if (fieldKind === "enum") return wireType.varint;
+  if (scalar === ScalarType.UINT64 || scalar === ScalarType.UINT32) return wireType.varint;
+  return scalar === ScalarType.FIXED64 ? wireType.fixed64 : wireType.bytes;
+}
+
+function highestNumber({ fields }: DescMessage): number {
+  return Math.max(...fields.map(({ number }) => number));
+}

@@ -1,6 +1,8 @@
 import { limits } from "./limits.ts";
 import { quoted } from "./quoted.ts";
-import type { RecordFields, UnreadableBounds } from "./record-fields.ts";
+import type { RareFields, UnreadableBounds } from "./rare-fields.ts";
+import type { RecordFields } from "./record-fields.ts";
+import { rareStringFields } from "./string-fields.ts";
 import { textFault } from "./text-fault.ts";
 
 /**
@@ -8,7 +10,8 @@ import { textFault } from "./text-fault.ts";
  * log.proto. `undefined` for a good record, which is decided without allocating.
  */
 export function recordFault(text: DataView, record: RecordFields): string | undefined {
-  if (record.unreadable !== undefined) return unreadableFault(text, record.unreadable);
+  const { rare } = record;
+  if (rare?.unreadable !== undefined) return unreadableFault(text, rare.unreadable);
   if (record.severity < 0 || record.severity > limits.severityMax) {
     return `severity is ${record.severity}, it must be from 0 to ${limits.severityMax}`;
   }
@@ -16,7 +19,15 @@ export function recordFault(text: DataView, record: RecordFields): string | unde
   if (logger !== undefined) return `logger ${logger}`;
   const message = textFault(text, record.messageStart, record.messageEnd, limits.messageBytesMax);
   if (message !== undefined) return `message ${message}`;
-  return attributesFault(text, record);
+  return attributesFault(text, record) ?? (rare && rareFault(text, rare));
+}
+
+function rareFault(text: DataView, rare: RareFields): string | undefined {
+  for (const field of rareStringFields) {
+    const fault = textFault(text, rare.startOf(field), rare.endOf(field), field.bytesMax);
+    if (fault !== undefined) return `${field.name} ${fault}`;
+  }
+  return undefined;
 }
 
 function attributesFault(text: DataView, record: RecordFields): string | undefined {

@@ -1,18 +1,10 @@
 import { AttributeFields } from "./attribute-fields.ts";
 import { compareBytes } from "./compare-bytes.ts";
 import { limits } from "./limits.ts";
-import { knownFieldMax, recordTags, unreadableTags } from "./log-tags.ts";
+import { recordTags } from "./log-tags.ts";
+import { RareFields } from "./rare-fields.ts";
+import type { StringField } from "./string-fields.ts";
 import type { WireReader } from "./wire-reader.ts";
-
-/** Where the fields of an UnreadableRecord lie in the batch's bytes. */
-export interface UnreadableBounds {
-  jsonStart: number;
-  jsonEnd: number;
-  /** Before it was cut, as its server says. */
-  jsonBytes: number;
-  reasonStart: number;
-  reasonEnd: number;
-}
 
 /**
  * Where the fields of one record lie in the batch's bytes. One object serves all records of a batch, one after
@@ -32,8 +24,9 @@ export class RecordFields {
   attributeCount = 0;
   /** Start and end of the key, start and end of the value, for each attribute up to the limit. */
   readonly attributeBounds = new Int32Array(4 * limits.attributesMax);
-  /** Set when the record only stands for one that could not be read. */
-  unreadable: UnreadableBounds | undefined;
+  /** What few records have; undefined when this one has none of it. */
+  rare: RareFields | undefined;
+  readonly #rare = new RareFields();
   readonly #attribute = new AttributeFields();
 
   /**
@@ -78,14 +71,24 @@ export class RecordFields {
         case recordTags.attributes:
           this.#readAttribute(reader, reader.size());
           break;
-        case recordTags.unreadable:
-          this.#readUnreadable(reader, reader.size());
-          break;
         default:
-          reader.skipUnknown(tag, knownFieldMax.record);
+          this.#readRare(reader, tag);
       }
     }
     reader.end = outerEnd;
+  }
+
+  /** Where the value of one of {@link stringFields} begins; at its end where there is none. */
+  startOf(field: StringField): number {
+    if (field.localName === "logger") return this.loggerStart;
+    if (field.localName === "message") return this.messageStart;
+    return this.rare?.startOf(field) ?? 0;
+  }
+
+  endOf(field: StringField): number {
+    if (field.localName === "logger") return this.loggerEnd;
+    if (field.localName === "message") return this.messageEnd;
+    return this.rare?.endOf(field) ?? 0;
   }
 
   #clear(): void {
@@ -97,32 +100,15 @@ export class RecordFields {
     this.messageStart = 0;
     this.messageEnd = 0;
     this.attributeCount = 0;
-    this.unreadable = undefined;
+    this.rare = undefined;
   }
 
-  #readUnreadable(reader: WireReader, size: number): void {
-    const recordEnd = reader.end;
-    reader.end = reader.position + size;
-    const found = this.unreadable ?? { jsonStart: 0, jsonEnd: 0, jsonBytes: 0, reasonStart: 0, reasonEnd: 0 };
-    while (reader.position < reader.end) {
-      const tag = reader.tag();
-      if (tag === unreadableTags.json) {
-        const size = reader.size();
-        found.jsonStart = reader.position;
-        found.jsonEnd = reader.position += size;
-      } else if (tag === unreadableTags.jsonBytes) {
-        reader.varint();
-        found.jsonBytes = reader.low >>> 0;
-      } else if (tag === unreadableTags.reason) {
-        const size = reader.size();
-        found.reasonStart = reader.position;
-        found.reasonEnd = reader.position += size;
-      } else {
-        reader.skipUnknown(tag, knownFieldMax.unreadable);
-      }
+  #readRare(reader: WireReader, tag: number): void {
+    if (this.rare === undefined) {
+      this.rare = this.#rare;
+      this.rare.clear();
     }
-    this.unreadable = found;
-    reader.end = recordEnd;
+    this.rare.read(reader, tag);
   }
 
   #readAttribute(reader: WireReader, size: number): void {

@@ -3,8 +3,9 @@ import { checkedDropped, type Dropped, readDropped } from "./dropped.ts";
 import { InvalidBatchError } from "./invalid-batch.ts";
 import { limits } from "./limits.ts";
 import { batchTags, knownFieldMax } from "./log-tags.ts";
+import type { UnreadableBounds } from "./rare-fields.ts";
 import { recordFault } from "./record-fault.ts";
-import { RecordFields, type UnreadableBounds } from "./record-fields.ts";
+import { RecordFields } from "./record-fields.ts";
 import { RecordSummary } from "./record-summary.ts";
 import { WireReader } from "./wire-reader.ts";
 
@@ -101,7 +102,7 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         const reason = recordFault(text, record);
         if (reason === undefined) summary.add(record);
         else {
-          const { unreadable } = record;
+          const unreadable = record.rare?.unreadable;
           const rejection = { index: recordCount, reason, fieldStart, start, end: start + size };
           rejections.push(unreadable === undefined ? rejection : { ...rejection, unreadable });
         }

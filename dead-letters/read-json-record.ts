@@ -1,4 +1,5 @@
 import { readSeverity, readTime } from "#batch/json/json-numbers.ts";
+import { type StringFieldName, stringFields } from "#batch/string-fields.ts";
 import type { LooseRecord } from "./read-loosely.ts";
 
 /** A record as its sender wrote it in JSON, and what had to be guessed. */
@@ -15,8 +16,7 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
   const record = {
     timeUnixNano: 0n,
     severity: 0,
-    logger: new Uint8Array(),
-    message: new Uint8Array(),
+    strings: new Map<StringFieldName, Uint8Array>(),
     attributes: [] as { name: Uint8Array; value: Uint8Array }[],
     isCut: false,
     repairs,
@@ -24,13 +24,14 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
   const fields = parseObject(json);
   if (fields === undefined) {
     repairs.push("its text is the message, for it is no whole JSON object");
-    record.message = Buffer.from(json);
+    record.strings.set("message", Buffer.from(json));
     return record;
   }
   const wide = { high: 0, low: 0 };
   for (const [key, value] of Object.entries(fields)) {
     if (value === null) continue;
     const text = Buffer.from(textOf(value));
+    const string = stringFields.find(({ name, jsonName }) => key === name || key === jsonName);
     if (key === "timeUnixNano" || key === "time_unix_nano") {
       if (readTime(text, 0, text.length, wide))
         record.timeUnixNano = (BigInt(wide.high) << 32n) | BigInt(wide.low);
@@ -39,9 +40,9 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
       const severity = readSeverity(text, 0, text.length, wide);
       if (severity === undefined) repairs.push(`severity: was ${text.toString().slice(0, 40)}`);
       else record.severity = severity;
-    } else if (key === "logger" || key === "message") {
-      record[key] = text;
-      if (typeof value !== "string") repairs.push(`${key}: was no text`);
+    } else if (string) {
+      record.strings.set(string.localName, text);
+      if (typeof value !== "string") repairs.push(`${string.name}: was no text`);
     } else if (key === "attributes" && typeof value === "object" && !Array.isArray(value)) {
       for (const [name, attribute] of Object.entries(value)) {
         if (attribute === null) continue;

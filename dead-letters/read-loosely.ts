@@ -1,11 +1,11 @@
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { type StringFieldName, stringFields } from "#batch/string-fields.ts";
 
 /** The texts of a record as bytes, whatever is in them. */
 export interface LooseRecord {
   timeUnixNano: bigint;
   severity: number;
-  logger: Uint8Array;
-  message: Uint8Array;
+  strings: Map<StringFieldName, Uint8Array>;
   attributes: LooseAttribute[];
   /** The bytes ended in the middle of a field: what was left of it was taken. */
   isCut: boolean;
@@ -18,12 +18,10 @@ interface LooseAttribute {
 
 /** Reads an encoded LogRecord whose end may be missing. Throws when it is no protobuf. */
 export function readLoosely(bytes: Uint8Array): LooseRecord {
-  const none = new Uint8Array();
   const record: LooseRecord = {
     timeUnixNano: 0n,
     severity: 0,
-    logger: none,
-    message: none,
+    strings: new Map(),
     attributes: [],
     isCut: false,
   };
@@ -38,10 +36,10 @@ export function readLoosely(bytes: Uint8Array): LooseRecord {
   };
   while (reader.pos < reader.len && !record.isCut) {
     const [field, type] = reader.tag();
+    const string = stringFields.find(({ number }) => number === field);
     if (field === 1 && type === WireType.Bit64) record.timeUnixNano = BigInt(reader.fixed64());
     else if (field === 2 && type === WireType.Varint) record.severity = reader.int32();
-    else if (field === 3 && type === WireType.LengthDelimited) record.logger = rest();
-    else if (field === 4 && type === WireType.LengthDelimited) record.message = rest();
+    else if (string && type === WireType.LengthDelimited) record.strings.set(string.localName, rest());
     else if (field === 5 && type === WireType.LengthDelimited) {
       const entry = rest();
       if (!record.isCut) record.attributes.push(readAttribute(entry));

@@ -1,5 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
+import { stringValues } from "#batch/string-fields.ts";
+import type { AllFields } from "#proto/all-fields.ts";
 import { type LogRecord, LogRecordSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { LooseJsonRecord } from "./read-json-record.ts";
 import { readLoosely } from "./read-loosely.ts";
@@ -53,22 +55,26 @@ export function repairRecord(
     const key = repaired("attributes: a name", name, limits.attributeKeyBytesMax);
     attributes[key] = repaired(`attributes[${JSON.stringify(key)}]`, value, limits.attributeValueBytesMax);
   }
-  const record = create(LogRecordSchema, {
-    timeUnixNano: loose.timeUnixNano || BigInt(receivedAtMicros) * 1000n,
-    severity: (hasSeverity ? loose.severity : 0) as Severity,
-    logger: repaired("logger", loose.logger, limits.loggerBytesMax),
-    message: repaired("message", loose.message, limits.messageBytesMax),
-  });
+  const strings = stringValues(({ localName, name, bytesMax }) =>
+    repaired(name, loose.strings.get(localName) ?? none, bytesMax),
+  );
   attributes[marks.letter] = marked.letter;
   attributes[marks.origin] = marked.origin;
   if (repairs.length > 0) {
     const text = Buffer.from(repairs.join("; "));
     attributes[marks.repairs] = repairText(text, limits.attributeValueBytesMax).fit;
   }
-  record.attributes = attributes;
-  return { record, repairs };
+  const record = {
+    timeUnixNano: loose.timeUnixNano || BigInt(receivedAtMicros) * 1000n,
+    severity: (hasSeverity ? loose.severity : 0) as Severity,
+    ...strings,
+    attributes,
+    unreadable: undefined,
+  } satisfies AllFields<typeof LogRecordSchema>;
+  return { record: create(LogRecordSchema, record), repairs };
 }
 
+const none = new Uint8Array();
 const replacement = "\uFFFD";
 
 function repairText(bytes: Uint8Array, bytesMax: number): { fit: string; why: string } {

@@ -1,15 +1,16 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { AllFields } from "#proto/all-fields.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-/** One log record, as a device gives it to {@link encodeRecord}. */
-export interface DeviceRecord {
-  /** Nanoseconds since 1970-01-01T00:00:00Z; 0n or absent: the server's time of receipt is taken. */
-  readonly timeUnixNano?: bigint;
-  /** 0 (not said) to 24; see the Severity enum. */
-  readonly severity?: Severity;
-  readonly logger?: string;
+type RecordValues = Omit<AllFields<typeof LogRecordSchema>, "unreadable">;
+
+/**
+ * One log record, as a device gives it to {@link encodeRecord}: log.proto says what each field may hold, and what its
+ * absence means.
+ */
+export interface DeviceRecord extends Partial<Omit<RecordValues, "message" | "attributes">> {
   /**
    * The text. As bytes it travels untouched: what is not UTF-8 then reaches the server as it is and is refused
    * there by name, where a string would long have been altered to U+FFFD.
@@ -32,24 +33,30 @@ export interface RequestHeader {
  */
 export function encodeRecord(record: DeviceRecord): Uint8Array {
   const writer = new BinaryWriter();
-  const { timeUnixNano = 0n, severity = Severity.UNSPECIFIED, logger = "", message, attributes } = record;
-  if (timeUnixNano !== 0n) writer.tag(1, WireType.Bit64).fixed64(timeUnixNano);
-  if (severity !== Severity.UNSPECIFIED) writer.tag(2, WireType.Varint).int32(severity);
-  if (logger !== "") writer.tag(3, WireType.LengthDelimited).string(logger);
-  if (message.length > 0) {
-    writer.tag(4, WireType.LengthDelimited);
-    if (typeof message === "string") writer.string(message);
-    else writer.bytes(message);
-  }
-  if (attributes) {
-    for (const key of Object.keys(attributes).sort()) {
-      writer.tag(5, WireType.LengthDelimited).fork();
-      writer.tag(1, WireType.LengthDelimited).string(key);
-      writer.tag(2, WireType.LengthDelimited).string(attributes[key] ?? "");
-      writer.join();
+  for (const { localName, number } of LogRecordSchema.fields) {
+    const value = record[localName as keyof DeviceRecord];
+    if (typeof value === "bigint") {
+      if (value !== 0n) writer.tag(number, WireType.Bit64).fixed64(value);
+    } else if (typeof value === "number") {
+      if (value !== 0) writer.tag(number, WireType.Varint).int32(value);
+    } else if (typeof value === "string") {
+      if (value !== "") writer.tag(number, WireType.LengthDelimited).string(value);
+    } else if (value instanceof Uint8Array) {
+      if (value.length > 0) writer.tag(number, WireType.LengthDelimited).bytes(value);
+    } else if (value !== undefined) {
+      writeAttributes(writer, number, value);
     }
   }
   return writer.finish();
+}
+
+function writeAttributes(writer: BinaryWriter, number: number, attributes: Readonly<Record<string, string>>) {
+  for (const key of Object.keys(attributes).sort()) {
+    writer.tag(number, WireType.LengthDelimited).fork();
+    writer.tag(1, WireType.LengthDelimited).string(key);
+    writer.tag(2, WireType.LengthDelimited).string(attributes[key] ?? "");
+    writer.join();
+  }
 }
 
 /**

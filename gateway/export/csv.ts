@@ -1,5 +1,8 @@
+import type { DescField } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { showMicros } from "../fields/time.ts";
-import type { FoundLog } from "../logs/read-records.ts";
+import { microsOf } from "../logs/match-logs.ts";
 import { severityName } from "../logs/severity-name.ts";
 
 /*
@@ -7,37 +10,24 @@ import { severityName } from "../logs/severity-name.ts";
  * to be or not, for some programs also take a semicolon or a tab for the end of a cell.
  */
 
-const columns = [
-  "time",
-  "received_at",
-  "device_id",
-  "session_id",
-  "sequence",
-  "index",
-  "severity",
-  "logger",
-  "message",
-  "attributes",
-];
+const columns = LogEntrySchema.fields.map((field) => ({ name: field.name, write: columnOf(field) }));
 
-export const csvHeader = `${columns.join(",")}\r\n`;
+export const csvHeader = `${columns.map(({ name }) => name).join(",")}\r\n`;
 
-/** A record as a line of CSV; its attributes are one cell of JSON. */
-export function csvLine(log: FoundLog): string {
-  const { batch } = log;
-  const cells = [
-    showMicros(log.timeMicros),
-    showMicros(BigInt(batch.received_micros)),
-    cell(batch.device_id),
-    cell(batch.session_id),
-    batch.sequence,
-    log.index,
-    severityName(log.severity),
-    cell(log.logger),
-    cell(log.message),
-    cell(JSON.stringify(log.attributes)),
-  ];
-  return `${cells.join(",")}\r\n`;
+/** A record as a line of CSV, a cell for each of its fields; its attributes are one cell of JSON. */
+export function csvLine(log: LogEntry): string {
+  return `${columns.map(({ write }) => write(log)).join(",")}\r\n`;
+}
+
+function columnOf(field: DescField): (log: LogEntry) => string {
+  const name = field.localName as keyof LogEntry;
+  if (field.fieldKind === "message") return (log) => showMicros(microsOf(log[name] as Timestamp | undefined));
+  if (field.fieldKind === "enum") return (log) => severityName(log[name] as number);
+  if (field.fieldKind === "map") return (log) => cell(JSON.stringify(log[name]));
+  return (log) => {
+    const value = log[name] as string | number | bigint;
+    return typeof value === "string" ? cell(value) : String(value);
+  };
 }
 
 /**

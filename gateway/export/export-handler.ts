@@ -10,6 +10,7 @@ import { endedFilter } from "../fields/time-range.ts";
 import { acceptsGzip } from "../http/accepts-gzip.ts";
 import type { ClientNamer } from "../http/client-name.ts";
 import { sendError } from "../http/send-error.ts";
+import { toLogEntry } from "../logs/log-entry.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
 import type { Reader } from "../query/read-pool.ts";
@@ -133,7 +134,7 @@ function* formatLines(logs: readonly FoundLog[], format: ExportFormat): Generato
   const line = format === "csv" ? csvLine : ndjsonLine;
   let lines = "";
   for (const log of logs) {
-    lines += line(log);
+    lines += line(toLogEntry(log));
     if (lines.length < chunkCharacters) continue;
     yield lines;
     lines = "";

@@ -145,7 +145,7 @@ test("a text is found by the index whatever its case, and where it is no word of
     const find = async (walkedRecordsMax: number) =>
       (
         await findLogs(db, filter, { order: newestFirst, after: undefined, pageSize: 10, walkedRecordsMax })
-      ).logs.map(({ message }) => message);
+      ).logs.map(({ record }) => record.message);
     const walked = await find(1_000_000);
     assert.equal(walked.length, 1, text);
     assert.deepEqual(await find(0), walked, text);

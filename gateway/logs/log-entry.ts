@@ -1,21 +1,39 @@
 import { create } from "@bufbuild/protobuf";
-import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { AllFields } from "#proto/all-fields.ts";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { timestampFromMicros } from "../fields/time.ts";
-import type { FoundLog } from "./read-records.ts";
+import type { FoundLog, RecordValues } from "./read-records.ts";
 
-/** A record as every face shows it. */
-export function toLogEntry(log: FoundLog): LogEntry {
+/** Where a record is, and what its batch knows about it. */
+export type EntryOrigin = Pick<
+  LogEntry,
+  "time" | "receivedAt" | "deviceId" | "sessionId" | "sequence" | "index"
+>;
+
+/** A record as every transport shows it. */
+export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEntry {
   return create(LogEntrySchema, {
-    time: timestampFromMicros(log.timeMicros),
-    receivedAt: timestampFromMicros(BigInt(log.batch.received_micros)),
-    deviceId: log.batch.device_id,
-    sessionId: log.batch.session_id,
-    sequence: BigInt(log.batch.sequence),
-    index: log.index,
-    severity: log.severity as Severity,
-    logger: log.logger,
-    message: log.message,
-    attributes: log.attributes,
-  });
+    time: origin.time,
+    receivedAt: origin.receivedAt,
+    deviceId: origin.deviceId,
+    sessionId: origin.sessionId,
+    sequence: origin.sequence,
+    index: origin.index,
+    severity: record.severity,
+    logger: record.logger,
+    message: record.message,
+    attributes: record.attributes,
+  } satisfies AllFields<typeof LogEntrySchema>);
+}
+
+export function toLogEntry({ batch, record, timeMicros, index }: FoundLog): LogEntry {
+  const origin = {
+    time: timestampFromMicros(timeMicros),
+    receivedAt: timestampFromMicros(BigInt(batch.received_micros)),
+    deviceId: batch.device_id,
+    sessionId: batch.session_id,
+    sequence: BigInt(batch.sequence),
+    index,
+  };
+  return createLogEntry(origin, record);
 }

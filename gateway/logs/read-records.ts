@@ -1,20 +1,23 @@
 import { type Kysely, sql } from "kysely";
+import type { DecodedRecord } from "#batch/batch-records.ts";
+import { stringFields, stringValues } from "#batch/string-fields.ts";
 import type { Database } from "#postgres/tables.ts";
+import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder, LogPosition } from "./log-order.ts";
 import { allOf, type Condition, recordConditions } from "./record-conditions.ts";
 import type { WalkedBatch } from "./select-batches.ts";
 
+/** What a record has of its own, whether it was found here or read from a batch. */
+export type RecordValues = Omit<DecodedRecord, "timeUnixNano">;
+
 /** A record with what its batch knows about it. */
 export interface FoundLog extends LogPosition {
   readonly batch: WalkedBatch;
   /** Of its message and attributes. */
   readonly bytes: number;
-  readonly severity: number;
-  readonly logger: string;
-  readonly message: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly record: RecordValues;
 }
 
 /** Where to look inside the chosen batches, and how much to bring. */
@@ -57,7 +60,7 @@ export async function readRecords(
   const direction = sql.raw(order.direction);
   const byPlace = sql`time ${direction}, batch_id ${direction}, idx ${direction}`;
   const { rows } = await sql<Row>`
-    select batch_id, idx, severity, logger, message, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
+    select batch_id, idx, severity, ${stringColumns}, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
       case when strpos(attributes::text, '\\') = 0 then attributes::text else (
         select json_agg(item)::text from jsonb_each_text(attributes), unnest(array[key, value]) as item
       ) end as attributes
@@ -78,20 +81,22 @@ export async function readRecords(
     index: row.idx,
     batch: byId.get(row.batch_id) as WalkedBatch,
     bytes: row.bytes,
-    severity: row.severity,
-    logger: row.logger,
-    message: row.message,
-    attributes: row.attributes === null ? {} : toAttributes(row.attributes),
+    record: {
+      severity: row.severity,
+      attributes: row.attributes === null ? {} : toAttributes(row.attributes),
+      ...stringValues(({ name }) => row[name as keyof Row] as string),
+    },
   }));
 }
 
+const stringColumns = sql.join(stringFields.map(({ name }) => sql.ref(name)));
+
+/** And the columns of {@link stringFields}. */
 interface Row {
   readonly batch_id: string;
   readonly idx: number;
   readonly time_micros: string;
-  readonly severity: number;
-  readonly logger: string;
-  readonly message: string;
+  readonly severity: Severity;
   readonly bytes: number;
   /** The JSON of an object or of a list. */
   readonly attributes: string | null;

@@ -1,19 +1,12 @@
-import { create } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { batchRecords, decodeRecord } from "#batch/batch-records.ts";
 import { identityProblem } from "#batch/claimed-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { batchTags } from "#batch/log-tags.ts";
-import { RecordFields } from "#batch/record-fields.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
-import { WireReader } from "#batch/wire-reader.ts";
-import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 import { timestampFromMicros } from "../fields/time.ts";
+import { createLogEntry } from "../logs/log-entry.ts";
 import type { BatchOfLogs } from "../logs/match-logs.ts";
-
-// One for all batches: reading is synchronous, and nothing of it outlives the call.
-const record = new RecordFields();
 
 /**
  * The records of a batch as they will be stored: those that the scan accepts, with their place among all. A batch that
@@ -36,48 +29,14 @@ function accepted(entry: Entry): ScannedBatch | undefined {
   }
 }
 
-function* readLogs(entry: Entry, { bytes, rejections }: ScannedBatch): Generator<LogEntry> {
+function* readLogs(entry: Entry, scanned: ScannedBatch): Generator<LogEntry> {
+  const { deviceId, sessionId, sequence } = entry;
   const receivedAt = timestampFromMicros(BigInt(entry.receivedAtMicros));
-  const rejected = new Set(rejections.map(({ index }) => index));
-  const reader = new WireReader(bytes);
-  for (let index = 0; reader.position < reader.end; ) {
-    const tag = reader.tag();
-    if (tag !== batchTags.records) {
-      reader.skip(tag);
-      continue;
-    }
-    record.read(reader, reader.size());
-    if (!rejected.has(index)) {
-      yield create(LogEntrySchema, {
-        time: toTimestamp(record) ?? receivedAt,
-        receivedAt,
-        deviceId: entry.deviceId,
-        sessionId: entry.sessionId,
-        sequence: entry.sequence,
-        index,
-        severity: record.severity as Severity,
-        logger: bytes.toString("utf8", record.loggerStart, record.loggerEnd),
-        message: bytes.toString("utf8", record.messageStart, record.messageEnd),
-        attributes: readAttributes(bytes, record),
-      });
-    }
-    index += 1;
+  for (const { index, fields, rejection } of batchRecords(scanned)) {
+    if (rejection !== undefined) continue;
+    const record = decodeRecord(scanned.bytes, fields);
+    // To the microsecond, as it is stored.
+    const time = record.timeUnixNano === 0n ? receivedAt : timestampFromMicros(record.timeUnixNano / 1000n);
+    yield createLogEntry({ time, receivedAt, deviceId, sessionId, sequence, index }, record);
   }
-}
-
-/** To the microsecond, as it is stored; undefined when the device gave none. */
-function toTimestamp({ timeHigh, timeLow }: RecordFields): Timestamp | undefined {
-  if (timeHigh === 0 && timeLow === 0) return undefined;
-  const nanos = (BigInt(timeHigh >>> 0) << 32n) | BigInt(timeLow >>> 0);
-  return timestampFromMicros(nanos / 1000n);
-}
-
-/** Of those that share a name the last counts. Also "__proto__" is a name like any other to fromEntries. */
-function readAttributes(bytes: Buffer, { attributeCount, attributeBounds }: RecordFields) {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < 4 * attributeCount; at += 4) {
-    const [keyStart, keyEnd, valueStart, valueEnd] = attributeBounds.subarray(at, at + 4);
-    pairs.push([bytes.toString("utf8", keyStart, keyEnd), bytes.toString("utf8", valueStart, valueEnd)]);
-  }
-  return Object.fromEntries(pairs);
 }

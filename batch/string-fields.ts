@@ -1,0 +1,51 @@
+import type { FieldName } from "#proto/all-fields.ts";
+import { type LogRecord, LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { limits } from "./limits.ts";
+import { recordTags } from "./log-tags.ts";
+
+type RecordFieldName = FieldName<typeof LogRecordSchema>;
+
+/** The string and bytes fields of a LogRecord; in TypeScript. */
+export type StringFieldName = {
+  [Name in RecordFieldName]: LogRecord[Name] extends string | Uint8Array ? Name : never;
+}[RecordFieldName];
+
+export type StringValues = Pick<LogRecord, StringFieldName>;
+
+interface Limit {
+  readonly bytesMax: number;
+}
+
+/** A new field of log.proto does not compile until its limit is here. Its column in `records` has the same name. */
+const limitOf: Readonly<Record<StringFieldName, Limit>> = {
+  logger: { bytesMax: limits.loggerBytesMax },
+  message: { bytesMax: limits.messageBytesMax },
+};
+
+export interface StringField {
+  readonly localName: StringFieldName;
+  /** In log.proto, and as a column. */
+  readonly name: string;
+  readonly jsonName: string;
+  readonly number: number;
+  readonly tag: number;
+  readonly bytesMax: number;
+}
+
+/** By rising number: all that reads, checks, stores or repairs a record walks over these. */
+export const stringFields: readonly StringField[] = LogRecordSchema.fields
+  .filter(({ localName }) => localName in limitOf)
+  .map(({ localName, name, jsonName, number }) => {
+    const field = localName as StringFieldName;
+    return { localName: field, name, jsonName, number, tag: recordTags[field], ...limitOf[field] };
+  });
+
+/** All but the two that nearly every record has. Their columns are NULL where a record has none. */
+export const rareStringFields = stringFields.filter(
+  ({ localName }) => localName !== "logger" && localName !== "message",
+);
+
+/** A record's values of all these fields. */
+export function stringValues(valueOf: (field: StringField) => StringValues[StringFieldName]): StringValues {
+  return Object.fromEntries(stringFields.map((field) => [field.localName, valueOf(field)])) as StringValues;
+}
