@@ -6,14 +6,22 @@ import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import { IndexedDays } from "./indexed-days.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
+import { batchesReadMax, PartCursor } from "./part-cursor.ts";
 import type { Condition } from "./record-conditions.ts";
-import { type Stretch, selectBatches, type WalkedBatch } from "./select-batches.ts";
+import type { WalkedBatch, WalkPart } from "./select-batches.ts";
 
-export interface WalkOptions {
+/** Which batches are walked, and how. */
+export interface Walk {
+  readonly filter: LogFilter;
+  readonly order: LogOrder;
+  /** Records of this place or after it are wanted; undefined: any. */
+  readonly edgeMicros: bigint | undefined;
+  /** Asked before each chunk, which takes as few batches as hold that many records. */
+  readonly recordsWanted: () => number;
   /** After so many records the indexes of closed days are asked; never, unless given. */
   readonly walkedRecordsMax?: number;
   readonly matchesMax?: number;
-  /** False: throws a TurnNeededError where a cheap query would become an expensive one. */
+  /** False: throws a ExpensiveQueryError where a cheap query would become an expensive one. */
   readonly hasTurn?: boolean;
   /** Not given: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;
@@ -28,102 +36,103 @@ export interface WalkedChunk {
 }
 
 /**
- * Walks the batches that may hold matching records of the place `edgeMicros` or after it (undefined: any), so that
- * those come first that are first in the order. `recordsWanted` is asked before each chunk: it takes as few batches as
- * hold that many.
+ * Walks the batches that may hold matching records of the place `edgeMicros` or after it, so that those come first that
+ * are first in the order.
  *
- * Three stretches, each one walk along the b-tree on last_time; the oldest first, the same in the mirror, along
- * first_time:
+ * Three parts, each one walk along the b-tree on last_time; the oldest first, the same in the mirror, along first_time:
  *
  *     time ──────────────── edge ──────────▶
  *     near         ├─────────┼──┤             begins before the edge, ends at most 10 min after it
  *     long    ├──────────────┼───────── … ┤   the same, and ends later: rare, devices whose clock jumped
  *     below     ├─────────┤  │                ends at or before the edge: newest end first
  *
- * Any batch across the edge may hold the very next record, so near and long are walked whole: the frontier stays at
- * the edge there. From then on it is the end of the next batch. The first batches of all three come by one statement, and
- * as those across the edge are seldom many, as one chunk.
- *
- * In the last stretch, after `walkedRecordsMax` records, the indexes of closed days are asked which batches matter at
- * all ({@link IndexedDays}); from then on no chunk goes beyond the end of a day that was not asked.
+ * Any batch across the edge may hold the very next record, so near and long are walked whole before below. Their first
+ * batches come by one statement, and as those across the edge are seldom many, as one chunk.
  */
-export async function* walkBatches(
-  db: Kysely<Database>,
-  filter: LogFilter,
-  order: LogOrder,
-  edgeMicros: bigint | undefined,
-  recordsWanted: () => number,
-  {
-    walkedRecordsMax = Number.POSITIVE_INFINITY,
-    matchesMax,
-    hasTurn = true,
-    deviceKeys,
-    batchIdMax,
-  }: WalkOptions = {},
-): AsyncGenerator<WalkedChunk> {
-  const devices = await findDevices(db, filter, deviceKeys);
+export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGenerator<WalkedChunk> {
+  const { filter, order, edgeMicros, recordsWanted, hasTurn = true, batchIdMax } = walk;
+  const devices = await findDevices(db, filter, walk.deviceKeys);
   if (devices === "none") return;
   const wanted = { filter, devices, order, batchIdMax };
-  const days = new IndexedDays(db, wanted, matchesMax);
-  const stretches = edgeMicros === undefined ? [wholeOf(order)] : stretchesAround(order, edgeMicros);
-  let batchesMax = Math.min(Math.max(firstBatchesMax, Math.ceil(recordsWanted() / 100)), lastBatchesMax);
-  const firstMax = batchesMax;
-  const firsts = await selectBatches(db, {
-    ...wanted,
-    stretches,
-    after: undefined,
-    batchesMax: firstMax,
-    except: [],
-  });
+  const batchesMax = Math.min(Math.max(firstBatchesMin, Math.ceil(recordsWanted() / 100)), batchesReadMax);
+  const cursors = await PartCursor.open(db, wanted, partsAround(order, edgeMicros), batchesMax);
+  const below = cursors.pop() as PartCursor; // every walk has it
+  const [, long] = cursors;
   // Of a device with a clock that jumps there may be very many: 100,000 take seconds.
-  const long = stretches.length > 1 ? firsts[1] : undefined;
-  if (!hasTurn && long?.length === firstMax)
-    throw new ExpensiveQueryError("many long batches lie across the edge");
-  let acrossEdge: readonly WalkedBatch[] = [];
-  let walkedRecords = 0;
-  for (const [index, stretch] of stretches.entries()) {
-    const isLast = index === stretches.length - 1;
-    let first = firsts[index];
-    let after: WalkedBatch | undefined;
-    for (;;) {
-      if (isLast && after !== undefined && walkedRecords >= walkedRecordsMax) {
-        await days.coverDaysAt(BigInt(after.lead_micros));
-      }
-      const selection = { ...wanted, stretches: [stretch], after, batchesMax, except: days.covered };
-      const walked = first ?? (await selectBatches(db, selection)).flat();
-      const isWalkedOut = walked.length < (first === undefined ? batchesMax : firstMax);
-      first = undefined;
-      const found = days.addKnown(walked, after, isWalkedOut);
-      const isAhead = ({ lead_micros }: WalkedBatch) => days.isAhead(BigInt(lead_micros));
-      if (found[0] !== undefined && isAhead(found[0])) {
-        await days.coverDaysAt(BigInt(found[0].lead_micros));
-        continue;
-      }
-      const records = isLast ? recordsWanted() : Math.max(recordsWanted(), acrossRecordsMin);
-      const batches = takeUntil(found, records, isAhead);
-      const next = found[batches.length];
-      const isStretchDone = next === undefined && isWalkedOut;
-      after = batches.at(-1) ?? after;
-      walkedRecords += batches.reduce((sum, batch) => sum + batch.record_count, 0);
-      if (isStretchDone && !isLast) {
-        acrossEdge = [...acrossEdge, ...batches];
-        break;
-      }
-      const frontier = isLast ? (next ?? after)?.lead_micros : edgeMicros;
-      const isDone = isStretchDone || frontier === undefined;
-      yield { batches: [...acrossEdge, ...batches], frontierMicros: isDone ? undefined : BigInt(frontier) };
-      acrossEdge = [];
-      if (isStretchDone) break;
-      if (next === undefined) batchesMax = Math.min(batchesMax * 4, lastBatchesMax);
-    }
+  if (!hasTurn && long?.mayHaveMore) throw new ExpensiveQueryError("many long batches lie across the edge");
+  let held: readonly WalkedBatch[] = [];
+  for (const across of cursors) held = yield* walkWhole(across, held, walk);
+  const recordsAcross = cursors.reduce((sum, { recordsPassed }) => sum + recordsPassed, 0);
+  const { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax } = walk;
+  const days = new IndexedDays(db, wanted, matchesMax);
+  yield* walkPastDays(below, held, { days, recordsWanted, recordsMax: walkedRecordsMax - recordsAcross });
+}
+
+/**
+ * Walks a part across the edge to its end; until then the frontier stays at the edge. Returns the batches that are left
+ * for the next chunk: all, unless they are many.
+ */
+async function* walkWhole(
+  cursor: PartCursor,
+  heldBefore: readonly WalkedBatch[],
+  { recordsWanted, edgeMicros }: Walk,
+): AsyncGenerator<WalkedChunk, readonly WalkedBatch[]> {
+  let held = heldBefore;
+  for (;;) {
+    const { batches: found, isEnd } = await cursor.read();
+    const batches = takeUntil(found, Math.max(recordsWanted(), acrossRecordsMin));
+    cursor.pass(batches, found);
+    held = [...held, ...batches];
+    if (isEnd && batches.length === found.length) return held;
+    yield { batches: held, frontierMicros: edgeMicros };
+    held = [];
   }
 }
 
-function wholeOf(order: LogOrder): Stretch {
-  return { direction: order.direction, conditions: [] };
+interface PastDays {
+  readonly days: IndexedDays;
+  readonly recordsWanted: () => number;
+  readonly recordsMax: number;
 }
 
-function stretchesAround(order: LogOrder, edgeMicros: bigint): Stretch[] {
+/**
+ * Walks the part below the edge; the frontier is the next batch. After `recordsMax` records the indexes of closed days
+ * are asked which batches matter at all ({@link IndexedDays}); from then on no chunk goes beyond the end of a day that
+ * was not asked.
+ */
+async function* walkPastDays(
+  cursor: PartCursor,
+  heldBefore: readonly WalkedBatch[],
+  { days, recordsWanted, recordsMax }: PastDays,
+): AsyncGenerator<WalkedChunk> {
+  const isAhead = (batch: WalkedBatch) => days.isAhead(leadOf(batch));
+  let held = heldBefore;
+  for (;;) {
+    if (cursor.after !== undefined && cursor.recordsPassed >= recordsMax)
+      await days.coverDaysAt(leadOf(cursor.after));
+    const { batches: walked, isEnd } = await cursor.read(days.covered);
+    const found = days.addKnown(walked, cursor.after, isEnd);
+    const [first] = found;
+    if (first !== undefined && isAhead(first)) {
+      await days.coverDaysAt(leadOf(first));
+      continue;
+    }
+    const batches = takeUntil(found, recordsWanted(), isAhead);
+    cursor.pass(batches, found);
+    const next = found[batches.length] ?? (isEnd ? undefined : cursor.after);
+    yield { batches: [...held, ...batches], frontierMicros: next && leadOf(next) };
+    if (next === undefined) return;
+    held = [];
+  }
+}
+
+function leadOf({ lead_micros }: WalkedBatch): bigint {
+  return BigInt(lead_micros);
+}
+
+/** Near and long, unless there is no edge, and below, which without an edge is all. */
+function partsAround(order: LogOrder, edgeMicros: bigint | undefined): WalkPart[] {
+  if (edgeMicros === undefined) return [{ direction: order.direction, conditions: [] }];
   const edge = timestamptz(edgeMicros);
   const near = sql`${edge} ${sql.raw(order.isOldestFirst ? "-" : "+")} interval '10 minutes'`;
   const lead = sql.ref(`batches.${order.lead}`);
@@ -148,7 +157,7 @@ export const isLong: Condition = sql`batches.last_time - batches.first_time > in
 function takeUntil(
   found: readonly WalkedBatch[],
   records: number,
-  isEnd: (batch: WalkedBatch) => boolean,
+  isEnd: (batch: WalkedBatch) => boolean = () => false,
 ): readonly WalkedBatch[] {
   let sum = 0;
   for (const [index, batch] of found.entries()) {
@@ -161,5 +170,4 @@ function takeUntil(
 
 /** Batches across the edge are all read whatever is wanted: at least so many records of them at once, some 5 ms. */
 const acrossRecordsMin = 10_000;
-const firstBatchesMax = 64;
-const lastBatchesMax = 4096;
+const firstBatchesMin = 64;

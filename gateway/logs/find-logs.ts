@@ -64,8 +64,8 @@ export async function findLogs(db: Kysely<Database>, filter: LogFilter, wish: Pa
   let limit = pageSize + 1;
   let stepRecords = wish.firstStepRecords ?? limit;
   const walkedRecordsMax = filter.deviceIds.length > 0 ? ofDevicesRecordsMax : ofAllRecordsMax;
-  const options = { walkedRecordsMax, ...wish };
-  for await (const chunk of walkBatches(db, filter, order, edgeMicros, () => stepRecords, options)) {
+  const walk = { walkedRecordsMax, ...wish, filter, edgeMicros, recordsWanted: () => stepRecords };
+  for await (const chunk of walkBatches(db, walk)) {
     const last = held.length === limit ? held.at(-1) : undefined;
     const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
     const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);

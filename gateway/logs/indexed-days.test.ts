@@ -173,7 +173,11 @@ test("no record of a day is read before its indexes were asked", async () => {
     endMicros: startMicros + BigInt(4 * dayMs) * 1000n,
   };
   let [walked, earliest] = [0, Number.POSITIVE_INFINITY];
-  for await (const { batches } of walkBatches(db, filter, newestFirst, undefined, () => 10, {
+  for await (const { batches } of walkBatches(db, {
+    filter,
+    order: newestFirst,
+    edgeMicros: undefined,
+    recordsWanted: () => 10,
     walkedRecordsMax: 5,
   })) {
     walked += batches.length;

@@ -45,7 +45,8 @@ test("the last 100 records of a device touch a few index entries, not the table"
     await assertCheap(pool, seen, "batches_of_device", 600);
 
     seen.length = 0;
-    for await (const _ of walkBatches(db, everything, newestFirst, undefined, () => 100)) break;
+    const walk = { filter: everything, order: newestFirst, edgeMicros: undefined, recordsWanted: () => 100 };
+    for await (const _ of walkBatches(db, walk)) break;
     await assertCheap(pool, seen, "batches_by_time", 200);
   } finally {
     await db.destroy();

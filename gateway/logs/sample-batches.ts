@@ -12,8 +12,9 @@ export async function sampleBatches(
 ): Promise<string[]> {
   const ids: string[] = [];
   let left = recordsMax;
-  const edge = filter.endMicros === undefined ? undefined : filter.endMicros - 1n;
-  for await (const { batches } of walkBatches(db, filter, newestFirst, edge, () => left)) {
+  const edgeMicros = filter.endMicros === undefined ? undefined : filter.endMicros - 1n;
+  const walk = { filter, order: newestFirst, edgeMicros, recordsWanted: () => left };
+  for await (const { batches } of walkBatches(db, walk)) {
     ids.push(...batches.map(({ id }) => id));
     left -= batches.reduce((sum, batch) => sum + batch.record_count, 0);
     if (left <= 0) break;

@@ -28,16 +28,16 @@ export interface Wanted {
 }
 
 /** A part of a walk: batches of certain times, by their lead. */
-export interface Stretch {
+export interface WalkPart {
   readonly direction: "asc" | "desc";
   readonly conditions: readonly Condition[];
 }
 
-/** The next batches of each stretch. */
+/** The next batches of each part. */
 export interface Selection extends Wanted {
-  readonly stretches: readonly Stretch[];
+  readonly parts: readonly WalkPart[];
   readonly after: WalkedBatch | undefined;
-  /** Of each stretch. */
+  /** Of each part. */
   readonly batchesMax: number;
   /** Batches with these ids are left out. Rising, and apart from each other. */
   readonly except: readonly IdRange[];
@@ -50,7 +50,7 @@ export interface IdRange {
 }
 
 /**
- * For each stretch its next batches in its direction; all by one statement, for a page of one device is little more than
+ * For each part its next batches in its direction; all by one statement, for a page of one device is little more than
  * the way there and back.
  *
  * A device's batches are a range of one, ordered by: only the indexes that begin with device_key give that. With "="
@@ -62,21 +62,21 @@ export interface IdRange {
  * by time. As one condition with OR, the row of each batch that is left out would be looked at.
  */
 export async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[][]> {
-  const { stretches } = selection;
-  const parts = stretches.map((stretch, index) => selectStretch(selection, stretch, index));
-  const { rows } = await sql<WalkedBatch & { stretch: number }>`${sql.join(parts, sql` union all `)}`.execute(
+  const { parts } = selection;
+  const selects = parts.map((part, index) => selectPart(selection, part, index));
+  const { rows } = await sql<WalkedBatch & { part: number }>`${sql.join(selects, sql` union all `)}`.execute(
     db,
   );
-  return stretches.map(({ direction }, index) => {
+  return parts.map(({ direction }, index) => {
     const compare = compareBatches(direction);
-    return rows.filter(({ stretch }) => stretch === index).sort(compare);
+    return rows.filter(({ part }) => part === index).sort(compare);
   });
 }
 
-function selectStretch(selection: Selection, stretch: Stretch, index: number): RawBuilder<unknown> {
+function selectPart(selection: Selection, part: WalkPart, index: number): RawBuilder<unknown> {
   const { devices, order, batchesMax, except } = selection;
-  const conditions = conditionsOf(selection, stretch);
-  const direction = sql.raw(stretch.direction);
+  const conditions = partConditions(selection, part);
+  const direction = sql.raw(part.direction);
   const byTime = sql`batches.${sql.ref(order.lead)} ${direction}, batches.id ${direction}`;
   const ofDevice = (key: RawBuilder<number>) => sql`(
     select * from batches
@@ -93,7 +93,7 @@ function selectStretch(selection: Selection, stretch: Stretch, index: number): R
     source = sql`unnest(${devices.keys}::int[]) as wanted (key) cross join lateral ${ofDevice(sql`wanted.key`)}`;
   }
   return sql`(
-    select ${sql.lit(index)}::int as stretch, ${walkedColumns(order)}
+    select ${sql.lit(index)}::int as part, ${walkedColumns(order)}
     from ${source} join devices on devices.key = batches.device_key and ${isNamed(selection)}
     order by ${byTime} limit ${batchesMax})`;
 }
@@ -106,7 +106,7 @@ function isNamed({ filter }: Wanted): Condition {
 }
 
 /** By lead, then by id, as a walk goes. */
-export function compareBatches(direction: Stretch["direction"]): (a: WalkedBatch, b: WalkedBatch) => number {
+export function compareBatches(direction: WalkPart["direction"]): (a: WalkedBatch, b: WalkedBatch) => number {
   return direction === "asc" ? ascending : (a, b) => ascending(b, a);
 }
 
@@ -145,20 +145,20 @@ function wantedConditions({ filter, devices, batchIdMax }: Wanted): Condition[] 
   return conditions;
 }
 
-function conditionsOf(selection: Selection, stretch: Stretch): Condition[] {
+function partConditions(selection: Selection, part: WalkPart): Condition[] {
   const { order, after } = selection;
-  const conditions = [...stretch.conditions, ...wantedConditions(selection)];
+  const conditions = [...part.conditions, ...wantedConditions(selection)];
   if (after !== undefined) {
     const lead = sql.ref(`batches.${order.lead}`);
     const last = timestamptz(BigInt(after.lead_micros));
-    const isBeyond = stretch.direction === "asc" ? ">" : "<";
+    const isBeyond = part.direction === "asc" ? ">" : "<";
     conditions.push(sql`${lead} ${sql.raw(`${isBeyond}=`)} ${last}`);
     conditions.push(sql`(${lead}, batches.id) ${sql.raw(isBeyond)} (${last}, ${after.id}::int8)`);
   }
   return conditions;
 }
 
-/** The conditions of each stretch of ids that is in none of the ranges. */
+/** The conditions of each gap between the ranges of ids. */
 function gapsBetween(ranges: readonly IdRange[]): readonly (readonly Condition[])[] {
   return Array.from({ length: ranges.length + 1 }, (_, index) => {
     const gap: Condition[] = [];

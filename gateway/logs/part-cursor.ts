@@ -1,0 +1,81 @@
+import type { Kysely } from "kysely";
+import type { Database } from "#postgres/tables.ts";
+import {
+  type IdRange,
+  selectBatches,
+  type WalkedBatch,
+  type WalkPart,
+  type Wanted,
+} from "./select-batches.ts";
+
+/** A place in one part of a walk. What is read beyond it and not passed is read again. */
+export class PartCursor {
+  readonly #db: Kysely<Database>;
+  readonly #wanted: Wanted;
+  readonly #part: WalkPart;
+  #first: readonly WalkedBatch[] | undefined;
+  #batchesMax: number;
+  #after: WalkedBatch | undefined;
+  #recordsPassed = 0;
+
+  private constructor(
+    db: Kysely<Database>,
+    wanted: Wanted,
+    part: WalkPart,
+    first: readonly WalkedBatch[],
+    batchesMax: number,
+  ) {
+    this.#db = db;
+    this.#wanted = wanted;
+    this.#part = part;
+    this.#first = first;
+    this.#batchesMax = batchesMax;
+  }
+
+  /** At the beginning of each part. The first batches of all come by one statement. */
+  static async open(
+    db: Kysely<Database>,
+    wanted: Wanted,
+    parts: readonly WalkPart[],
+    batchesMax: number,
+  ): Promise<PartCursor[]> {
+    const firsts = await selectBatches(db, { ...wanted, parts, after: undefined, batchesMax, except: [] });
+    return parts.map((part, index) => new PartCursor(db, wanted, part, firsts[index] ?? [], batchesMax));
+  }
+
+  /** The last batch that was passed. */
+  get after(): WalkedBatch | undefined {
+    return this.#after;
+  }
+
+  get recordsPassed(): number {
+    return this.#recordsPassed;
+  }
+
+  /** Whether there may be more than its first batches. */
+  get mayHaveMore(): boolean {
+    return this.#first?.length === this.#batchesMax;
+  }
+
+  /** The next batches but for `except`, and whether no others come after them. */
+  async read(except: readonly IdRange[] = []): Promise<{ batches: readonly WalkedBatch[]; isEnd: boolean }> {
+    const batchesMax = this.#batchesMax;
+    const batches = this.#first ?? (await this.#select(batchesMax, except));
+    this.#first = undefined;
+    return { batches, isEnd: batches.length < batchesMax };
+  }
+
+  async #select(batchesMax: number, except: readonly IdRange[]): Promise<readonly WalkedBatch[]> {
+    const selection = { ...this.#wanted, parts: [this.#part], after: this.#after, batchesMax, except };
+    return (await selectBatches(this.#db, selection)).flat();
+  }
+
+  /** Goes on after `batches`, of those that were `found`. When all of them were needed, more are read at once. */
+  pass(batches: readonly WalkedBatch[], found: readonly WalkedBatch[]): void {
+    this.#after = batches.at(-1) ?? this.#after;
+    this.#recordsPassed += batches.reduce((sum, batch) => sum + batch.record_count, 0);
+    if (batches.length === found.length) this.#batchesMax = Math.min(this.#batchesMax * 4, batchesReadMax);
+  }
+}
+
+export const batchesReadMax = 4096;
