@@ -8,7 +8,7 @@ export class BusyError extends Error {
 
 /** What seemed cheap is not: to be begun again among the expensive queries. */
 export class ExpensiveQueryError extends Error {
-  override readonly name = "TurnNeededError";
+  override readonly name = "ExpensiveQueryError";
 }
 
 export interface SemaphoreOptions {

@@ -21,7 +21,7 @@ export interface Walk {
   /** After so many records the indexes of closed days are asked; never, unless given. */
   readonly walkedRecordsMax?: number;
   readonly matchesMax?: number;
-  /** False: throws a ExpensiveQueryError where a cheap query would become an expensive one. */
+  /** False: throws an ExpensiveQueryError where a cheap query would become an expensive one. */
   readonly hasTurn?: boolean;
   /** Not given: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;

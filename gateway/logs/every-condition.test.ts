@@ -105,17 +105,20 @@ const names = LogFilterSchema.fields.map(({ localName }) => localName as keyof L
 const minute = 60_000_000n;
 const start = 1_767_225_600_000_000n;
 const end = start + 60n * minute;
+const range = { startTime: timestampFromMicros(start), endTime: timestampFromMicros(end) };
 const logs = randomLogs();
+const logsOfRange = logs.filter(({ timeMicros }) => timeMicros >= start && timeMicros < end);
 
-test("every condition selects the same records in a list, a count, a sample, an export, a tail and in words", async (t) => {
+test("every condition within a time range selects the same records in a list, a count, a sample, an export, a tail and in words", async (t) => {
   const { gateway, client, append } = await startWithLogs(t);
   const all = follow(t, gateway.url);
   const asked = [
     ...names.flatMap((name) =>
       [1, 2, 3].map(() => ({ name: name as string, filter: telling(samples[name]) })),
     ),
+    { name: "none", filter: {} },
     ...Array.from({ length: 20 }, () => ({ name: "several", filter: telling(several) })),
-  ].map((one) => ({ ...one, tail: follow(t, gateway.url, { filter: one.filter }) }));
+  ].map((one) => ({ ...one, tail: follow(t, gateway.url, { ...range, filter: one.filter }) }));
   await Promise.all([all, ...asked.map(({ tail }) => tail)].map((tail) => tail.untilFollowing()));
   await append();
   await all.untilCount(logs.length);
@@ -124,7 +127,6 @@ test("every condition selects the same records in a list, a count, a sample, an 
     await tail.stop();
   }
 
-  const range = { startTime: timestampFromMicros(start), endTime: timestampFromMicros(end) };
   for (const { name, filter, tail } of asked) {
     const wanted = keysOf(select(filter));
     const what = (how: string) => `${how} of ${name}: ${JSON.stringify(filter)}`;
@@ -178,7 +180,6 @@ test("only severities and times are answered by statistics, and only they and de
   assert.deepEqual(counted, ["minSeverity", "severities"]);
   const cheap = names.filter((name) => !isExpensive(readLogFilter(requestFor(samples[name]))));
   assert.deepEqual(cheap, ["deviceId", "deviceIds"]);
-  const range = { startTime: timestampFromMicros(start), endTime: timestampFromMicros(end) };
   const timed = readLogFilter(range);
   assert.deepEqual([isCounted(timed), isExpensive(timed)], [true, false]);
 });
@@ -232,7 +233,7 @@ function batchOf([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessi
   return { deviceId, sessionId };
 }
 
-/** 60 batches within an hour, some of one severity. */
+/** 60 batches, some of one severity; from ten minutes before the range until ten minutes after it, some across an end. */
 function randomLogs(): readonly TestLog[] {
   return Array.from({ length: 60 }, (_, batch) => {
     const [deviceId, sessionId, least] = [oneOf(devices), oneOf(sessions), severity()];
@@ -242,7 +243,7 @@ function randomLogs(): readonly TestLog[] {
       sessionId,
       sequence: batch + 1,
       index,
-      timeMicros: start + BigInt(batch) * minute + BigInt(upTo(60_000_000)),
+      timeMicros: start + (BigInt(batch) * 4n * minute) / 3n - 10n * minute + BigInt(upTo(180_000_000)),
       severity: isUniform ? least : severity(),
       logger: oneOf(loggers),
       message: [oneOf(words), oneOf(words), oneOf(words)].join(" "),
@@ -258,7 +259,7 @@ function telling(sample: () => Conditions): Conditions {
   for (let tries = 0; tries < 1000; tries += 1) {
     const conditions = sample();
     const count = select(conditions).length;
-    if (count > 0 && count < logs.length) return conditions;
+    if (count > 0 && count < logsOfRange.length) return conditions;
   }
   throw new Error("no value of it tells records apart");
 }
@@ -272,7 +273,7 @@ function several(): Conditions {
 function select(conditions: Conditions): readonly TestLog[] {
   const meets = <Name extends keyof Conditions>(name: Name, value: Conditions[Name], log: TestLog) =>
     isMet[name](value as LogFilterFields[Name], log);
-  return logs.filter((log) =>
+  return logsOfRange.filter((log) =>
     (Object.keys(conditions) as (keyof Conditions)[]).every((name) => meets(name, conditions[name], log)),
   );
 }

@@ -22,7 +22,7 @@ export interface PageWish {
   readonly walkedRecordsMax?: number;
   /** So many matches of one look into them are no longer rare. */
   readonly matchesMax?: number;
-  /** False: throws a TurnNeededError rather than to become expensive. */
+  /** False: throws an ExpensiveQueryError rather than to become expensive. */
   readonly hasTurn?: boolean;
   readonly deviceKeys?: DeviceKeys;
   /** Only batches up to this id: those that were stored when it was the highest. Not given: all. */
