@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { fullFormats } from "ajv-formats/dist/formats.js";
+import { LogFilterSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { startWithTwoHosts } from "../testing/two-hosts.ts";
 import type { Schema } from "./schemas.ts";
@@ -130,6 +131,20 @@ test("every error has the shape of errors", async () => {
   ]) {
     const { body } = await gateway.get(address);
     assertFits({ $ref: "#/components/schemas/Error" }, body, address);
+  }
+});
+
+test("every condition is a parameter of each address that takes a filter, with a limit or the values it may have", () => {
+  for (const path of ["/v1/logs", "/v1/histogram", "/v1/field-values", "/v1/export", "/v1/tail"]) {
+    const parameters = document.paths[path]?.get.parameters ?? [];
+    for (const { name } of LogFilterSchema.fields) {
+      const schema = parameters.find((parameter) => parameter.name === name)?.schema;
+      const limits = Object.keys({ ...schema, ...schema?.items });
+      assert.ok(
+        limits.some((limit) => /^(maxItems|maxLength|pattern|\$ref)$/.test(limit)),
+        `${path} ${name}: ${limits.join(" ")}`,
+      );
+    }
   }
 });
 
