@@ -2,6 +2,7 @@ import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "#batch/limits.ts";
 import { InputError } from "#client/files/read-inputs.ts";
+import { follow } from "#client/follow/follow.ts";
 import type { Multiline } from "#client/lines/line-joiner.ts";
 import { severityByName } from "#client/lines/line-severity.ts";
 import { timePattern } from "#client/lines/time-pattern.ts";
@@ -67,6 +68,10 @@ program
       name("a session", limits.sessionIdBytesMax),
     ),
   )
+  .option(
+    "-f, --follow",
+    "goes on with what is written to the files, over rotations and restarts; with --spool, see below",
+  )
   .option("--spool <folder>", "keeps what is not sent yet there, whatever happens to this process, see below")
   .addOption(
     new Option("--keep-until <state>", "accepted: on disk in Redis; committed: in PostgreSQL")
@@ -93,6 +98,10 @@ A pipe cannot be repeated: another run of it with the same --session is stored i
 
 With --spool a batch is in the folder before it is sent, and stays until it is acknowledged. Whatever ends a run, the
 next one with the same folder sends what is left, once and under its old session. One run at a time may have it.
+
+With --follow and --spool each line is sent once, over rotation, truncation and whatever ends a run: the folder also has
+the position up to which each file is sent. A file may be missing at first; rotated files are those beside it that are
+named like FILE.1, FILE-20261127.gz or FILE.old. SIGTERM ends it with 0. docs/FILES.md says what cannot be found again.
 
 Exit code: 0 all acknowledged, 1 could not send everything, 2 some records were refused (each with its reason; the
 server keeps what it refused in dead_letters), 130 interrupted.`,
@@ -121,7 +130,8 @@ server keeps what it refused in dead_letters), 130 interrupted.`,
     }
     const deviceId =
       options.device ?? program.error("error: required option '-d, --device <id>' not specified");
-    const exitCode = await send(
+    const run = options.follow ? follow : send;
+    const exitCode = await run(
       {
         deviceId,
         inputs: files.length > 0 ? files : ["-"],
@@ -157,6 +167,7 @@ interface SendCommandOptions {
   timeZone?: ReturnType<typeof parseTimeZone>;
   multiline: Multiline;
   dryRun?: boolean;
+  follow?: boolean;
   spool?: string;
   keepUntil: "accepted" | "committed";
   quiet?: boolean;

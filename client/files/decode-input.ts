@@ -34,6 +34,12 @@ export async function* decodeInput(chunks: AsyncIterable<Buffer>): AsyncGenerato
   }
 }
 
+/** What is in gzip or zstd, byte for byte. */
+export async function* unpack(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const { form, rest } = await sniff(chunks);
+  yield* form === "gzip" ? gunzip(rest) : unzstd(rest);
+}
+
 const marks: readonly (readonly [form: InputForm, bytes: readonly number[]])[] = [
   ["gzip", [0x1f, 0x8b, 0x08]],
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
@@ -47,6 +53,17 @@ const marks: readonly (readonly [form: InputForm, bytes: readonly number[]])[] =
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf]);
 const sniffBytes = Math.max(...marks.map(([, bytes]) => bytes.length));
 
+function inputForm(head: Buffer): InputForm {
+  return marks.find(([, bytes]) => bytes.every((byte, index) => head[index] === byte))?.[0] ?? "text";
+}
+
+/** Why a file that begins so cannot be followed; undefined for text. */
+export function unfollowable(head: Buffer): string | undefined {
+  const form = inputForm(head);
+  if (form.startsWith("utf-16")) return "it is UTF-16, which can be sent but not followed";
+  return form in notText ? notText[form as keyof typeof notText] : undefined;
+}
+
 /** Reads as much as tells the form. A pipe that says less at first is not waited for beyond its first bytes that fit no mark. */
 async function sniff(
   chunks: AsyncIterable<Buffer>,
@@ -58,7 +75,7 @@ async function sniff(
     if (next.done) break;
     head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
   }
-  const form = marks.find(([, bytes]) => bytes.every((byte, index) => head[index] === byte))?.[0] ?? "text";
+  const form = inputForm(head);
   const start = head.subarray(0, 3).equals(utf8Mark) ? 3 : 0;
   return { form, rest: follow(head.subarray(start), iterator) };
 }

@@ -133,7 +133,7 @@ async function readInput(
 }
 
 /** What a message can hold of a line, up to a whole character. */
-function wholeOrCut({ number, bytes, byteLength }: Line): NumberedLine {
+export function wholeOrCut({ number, bytes, byteLength }: Line): NumberedLine {
   if (byteLength <= bytes.byteLength) return { number, bytes };
   let end = bytes.byteLength;
   while (end > 0 && end > bytes.byteLength - 4 && (bytes[end - 1]! & 0xc0) === 0x80) end -= 1;

@@ -7,7 +7,8 @@ import type { Multiline } from "#client/lines/line-joiner.ts";
 import type { TimeFormat } from "#client/lines/time-formats.ts";
 import type { TimeZone } from "#client/lines/time-zone.ts";
 import { type Output, SendReport } from "#client/send/send-report.ts";
-import { DeviceStream } from "#client/stream/device-stream.ts";
+import { openSendStream } from "#client/send/send-stream.ts";
+import type { DeviceStream } from "#client/stream/device-stream.ts";
 import { DeadlineError, withDeadline } from "#lib/deadline.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
@@ -36,9 +37,6 @@ export interface SendOptions {
   /** When a batch is done; default when it is accepted. See DeviceStreamOptions. */
   readonly keepUntil?: "accepted" | "committed" | undefined;
 }
-
-/** A server tells the first 100 rejected records of a batch. */
-const moreRejected = "more records of the batch are rejected";
 
 export interface SendSurroundings {
   readonly stdin: Readable;
@@ -73,35 +71,9 @@ export async function send(
   const stop = AbortSignal.any([signal, stopped.signal]);
   /** Nothing more can be taken; what was taken may still be acknowledged. */
   const unwritable = new AbortController();
-  using stream = new DeviceStream<Origin>({
-    deviceId: options.deviceId,
-    sessionId: options.sessionId,
-    address: options.address,
-    credentials: options.credentials,
-    giveUpAfterMs,
-    keepUntil: options.keepUntil,
-    spool: options.spool === undefined ? undefined : { folder: options.spool },
-    earlier: {
-      onAcknowledged: ({ recordCount, sequence }, { accepted, rejections }) => {
-        report.acknowledgeEarlier(accepted);
-        for (const { index, reason } of rejections)
-          report.refuseEarlier(sequence, 1, `record ${index}: ${reason}`);
-        const untold = recordCount - accepted - rejections.length;
-        if (untold > 0) report.refuseEarlier(sequence, untold, `${untold} ${moreRejected}`);
-      },
-      onRefused: ({ recordCount, sequence }, { message }) =>
-        report.refuseEarlier(sequence, recordCount, message),
-    },
-    onSpoolProblem: (problem) => output.problem(`spool: ${problem}`),
-    onAcknowledged: ({ note }, ack) => {
-      for (const { index, reason } of ack.rejections) report.refuse(stretchOf(note, index, index), reason);
-      const untold = ack.rejected - ack.rejections.length;
-      if (untold > 0) report.refuse({ ...stretchOf(note), lineCount: untold }, moreRejected);
-      report.acknowledge(ack.accepted);
-    },
-    onRefused: ({ note }, error) => report.refuse(stretchOf(note), error.message),
-    onDelayed: (_batch, error) => report.delay(error.message),
-    onReconnect: (failure) => report.reconnect(failure),
+  using stream = openSendStream(options, {
+    report,
+    output,
     onFailed: () => stopped.abort(), // a silent pipe would never let us notice
   });
   const log = new DeviceLog<Origin>(stream, {

@@ -14,6 +14,8 @@ export interface SpoolOptions {
    * end of the process, however violent, costs nothing. 0: `send()` waits for the disk. Default 1,000.
    */
   readonly syncMs?: number | undefined;
+  /** Called when the folder is this process', and as the last process left it. What it throws is a {@link SpoolError}. */
+  readonly onLocked?: (() => void) | undefined;
 }
 
 /** The folder cannot be used as a spool; the message says why. */
@@ -41,11 +43,12 @@ export class Spool implements Disposable {
   #timer: NodeJS.Timeout | undefined;
 
   /** Reads what is there and begins `session`. Throws {@link SpoolError} when the folder cannot be used, or is in use. */
-  constructor({ folder, syncMs = 1_000 }: SpoolOptions, session: SessionKey, bytesMax: number) {
+  constructor({ folder, syncMs = 1_000, onLocked }: SpoolOptions, session: SessionKey, bytesMax: number) {
     this.#syncMs = syncMs;
     const lock = openFolder(folder);
     this.#lock = lock;
     try {
+      onLocked?.();
       const runs = filesByRun(folder);
       const problems: string[] = [];
       if ((statSync(folder).mode & writableByOthers) !== 0) {

@@ -67,6 +67,11 @@ export class DeviceStream<Note = undefined> {
     return this.#session.sessionId;
   }
 
+  /** The number of the last batch that was taken; 0 before the first. */
+  get lastSequence(): bigint {
+    return this.#sequence;
+  }
+
   /** The batches that are kept: without a verdict yet or, with `keepUntil: "committed"`, not committed; by sequence. */
   get unacknowledged(): readonly SentBatch<Note>[] {
     return this.#kept.all;

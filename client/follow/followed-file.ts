@@ -1,0 +1,108 @@
+import type { LineStart } from "#client/files/line-splitter.ts";
+import { FileReader, type ReaderOptions } from "#client/follow/file-reader.ts";
+import { emptyFingerprint, type Fingerprint } from "#client/follow/fingerprint.ts";
+import type { FoundFile } from "#client/follow/found-files.ts";
+import { LogFile } from "#client/follow/log-file.ts";
+import { isInode, type KnownFile, versionOf } from "#client/follow/match-files.ts";
+import type { FilePosition } from "#client/follow/position-journal.ts";
+
+/** One log of a path: how far it is in the spool, where it lies and, while something may come, its reader. */
+export class FollowedFile implements KnownFile {
+  position: FilePosition;
+  /** Undefined: it is in no file that has a name of this path. */
+  found: FoundFile | undefined;
+  verified: string | undefined;
+  reader: FileReader | undefined;
+  /** What was open is not what it was: what is read has to be sent, and the log be found again. */
+  isDisplaced = false;
+  /** It was read to its end after its last name was gone. */
+  isDrained = false;
+  /** Why it is not read. */
+  problem: string | undefined;
+
+  constructor(position: FilePosition) {
+    this.position = position;
+  }
+
+  get isOpen(): boolean {
+    return this.reader !== undefined && !this.isDisplaced;
+  }
+
+  get isLive(): boolean {
+    return this.found?.isLive === true;
+  }
+
+  /** As far as is known. */
+  get hasMore(): boolean {
+    const { isCopy, isPacked, isDone, offset, size } = this.position;
+    if (isCopy) return false;
+    return isPacked ? !isDone : size > offset;
+  }
+
+  async fingerprint(): Promise<Fingerprint> {
+    const { position, reader } = this;
+    if (position.offset > 0 || !reader || position.isPacked) return position;
+    return (await reader.file.fingerprint(await reader.file.size())) ?? position;
+  }
+
+  /** Opens it at its position; false: it is not there any more. */
+  async open(options: ReaderOptions): Promise<boolean> {
+    if (!this.found) return false;
+    this.reader = await FileReader.open(this.found, this.position, options);
+    if (this.reader) this.position = { ...this.position, isPacked: this.reader.file.isPacked || undefined };
+    return this.reader !== undefined;
+  }
+
+  async close(): Promise<void> {
+    const { reader } = this;
+    this.reader = undefined;
+    await reader?.[Symbol.asyncDispose]();
+  }
+
+  /** The position behind a record that was read. */
+  positionAt(end: LineStart, reader: FileReader): FilePosition {
+    const { number: line } = end;
+    const position = { ...this.position, ...reader.fingerprintAt(end), line };
+    return {
+      ...position,
+      size: position.isPacked ? position.size : Math.max(position.size, position.offset),
+    };
+  }
+
+  /** Where its log is now; the position to remember when that is another place. Throws as LogFile.open does. */
+  async locate(found: FoundFile): Promise<FilePosition | undefined> {
+    const { position } = this;
+    const isSame = isInode(found, position) && (!position.isPacked || found.size === position.size);
+    // Whether there is more than what is read, the size of a compressed file does not tell.
+    const form = isSame ? {} : { isPacked: (await isPacked(found)) || undefined, isDone: undefined };
+    if (!isSame || this.isDisplaced) await this.close();
+    this.isDisplaced = this.isDrained = false;
+    this.found = found;
+    this.verified = versionOf(found);
+    this.position = { ...position, ...placeOf(found), ...form };
+    return isSame && position.isLive === this.position.isLive ? undefined : this.position;
+  }
+}
+
+async function isPacked(found: FoundFile): Promise<boolean> {
+  await using file = await LogFile.open(found);
+  return file.isPacked;
+}
+
+/** Nothing is read of it yet, or nothing will be. */
+export function newPosition(
+  id: number,
+  found: FoundFile,
+  rest: Partial<FilePosition & Fingerprint> = {},
+): FilePosition {
+  return { id, ...emptyFingerprint, line: 1, ...placeOf(found), ...rest };
+}
+
+function placeOf({
+  device,
+  inode,
+  size,
+  isLive,
+}: FoundFile): Pick<FilePosition, "device" | "inode" | "size" | "isLive"> {
+  return { device, inode, size, isLive: isLive || undefined };
+}
