@@ -110,6 +110,7 @@ export class PositionJournal implements Disposable {
 
   [Symbol.dispose](): void {
     closeSync(this.#fd);
+    this.#fd = -1; // which another file may have from now on
   }
 
   #apply(path: string, { files = [], forgotten = [] }: Change): void {
