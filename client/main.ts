@@ -68,10 +68,7 @@ program
       name("a session", limits.sessionIdBytesMax),
     ),
   )
-  .option(
-    "-f, --follow",
-    "goes on with what is written to the files, over rotations and restarts; with --spool, see below",
-  )
+  .option("-f, --follow", "goes on with what is written, over rotations; needs --spool, see below")
   .option("--spool <folder>", "keeps what is not sent yet there, whatever happens to this process, see below")
   .addOption(
     new Option("--keep-until <state>", "accepted: on disk in Redis; committed: in PostgreSQL")
