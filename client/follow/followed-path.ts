@@ -100,7 +100,6 @@ export class FollowedPath {
     }
     const hasLive = listing.files.some(({ isLive }) => isLive);
     const isDecided = undecided.every(({ error }) => error !== undefined);
-    const isWanted = ({ position: { isCopy, offset } }: FollowedFile) => !isCopy && offset > 0;
     const ended = displaced.filter((log) => !isWanted(log) || isDecided);
     // While the name is missing a file system may be, and come back with everything.
     const gone = missing.filter((log) => !log.isOpen && (!isWanted(log) || (isDecided && hasLive)));
@@ -160,6 +159,11 @@ export class FollowedPath {
     if (isCopy || isDrained || offset === 0) return;
     if (hasMore || isLive) this.#report.lost(position);
   }
+}
+
+/** Whether it matters where the log is. */
+function isWanted({ position: { isCopy, offset } }: FollowedFile): boolean {
+  return !isCopy && offset > 0;
 }
 
 /** A file that was rotated before its path was followed. */

@@ -29,10 +29,8 @@ const flag = random() < 0.5 ? "a+" : "r+";
 const byDate = random() < 0.5;
 const oldMax = 40;
 
-let isStopped = false;
-process.on("SIGTERM", () => {
-  isStopped = true;
-});
+const stop = new AbortController();
+process.on("SIGTERM", () => stop.abort());
 
 let position = 0;
 let fd = open();
@@ -115,8 +113,8 @@ async function compress(name: string): Promise<void> {
   rmSync(name);
 }
 
-while (!isStopped) {
-  for (let turns = 10 + until(40); turns > 0 && !isStopped; turns--) {
+while (!stop.signal.aborted) {
+  for (let turns = 10 + until(40); turns > 0 && !stop.signal.aborted; turns--) {
     turn();
     await sleep(10);
   }
