@@ -87,8 +87,8 @@ export class FollowBatches {
         return await write();
       } catch (error) {
         if (error instanceof DeviceStreamError || stop.aborted) throw error;
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (code === undefined) throw error;
+        const { code, message, cause } = error as NodeJS.ErrnoException;
+        if ((code ?? (cause as NodeJS.ErrnoException | undefined)?.code) === undefined) throw error;
         if (message !== this.#problem) onProblem(`the spool cannot be written, trying again: ${message}`);
         this.#problem = message;
         await sleep(retryMs, undefined, { signal: stop }).catch(() => {});
