@@ -1,17 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type LogRecord, LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-/** A seeded generator of numbers in [0, 1): the same seed gives the same logs on every machine (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 type Random = () => number;
 
 /** How often a kind of message comes, and how one is made. */
@@ -117,7 +106,7 @@ const templates: readonly Template[] = [
 ];
 
 /** Every logger that {@link sampleRecord} knows, with its usual weight. */
-export const sampleLoggers: Readonly<Record<string, number>> = Object.fromEntries(
+const sampleLoggers: Readonly<Record<string, number>> = Object.fromEntries(
   templates.map(({ logger, weight }) => [logger, weight]),
 );
 

@@ -11,13 +11,13 @@ test("lets one process hold a folder, and tells the others which", async (t) => 
   const folder = await mkdtemp(join(tmpdir(), "lock-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   {
-    await using _lock = await lockFolder(folder);
-    await assert.rejects(
-      lockFolder(folder),
+    using _lock = lockFolder(folder);
+    assert.throws(
+      () => lockFolder(folder),
       (error) => error instanceof FolderInUseError && error.pid === process.pid,
     );
   }
-  await using _again = await lockFolder(folder);
+  using _again = lockFolder(folder);
 });
 
 test("is free again when its owner was killed", async (t) => {
@@ -25,14 +25,14 @@ test("is free again when its owner was killed", async (t) => {
   t.after(() => rm(folder, { recursive: true, force: true }));
   const module = fileURLToPath(new URL("folder-lock.ts", import.meta.url));
   const script = `const { lockFolder } = await import(${JSON.stringify(module)});
-    await lockFolder(${JSON.stringify(folder)}); console.log("held");`;
+    globalThis.lock = lockFolder(${JSON.stringify(folder)}); console.log("held");`;
   const owner = spawn(process.execPath, ["--input-type=module", "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await new Promise((resolve) => owner.stdout.once("data", resolve));
-  await assert.rejects(lockFolder(folder), FolderInUseError);
+  assert.throws(() => lockFolder(folder), FolderInUseError);
   const ended = new Promise((resolve) => owner.once("exit", resolve));
   owner.kill("SIGKILL");
   await ended;
-  await using _lock = await lockFolder(folder);
+  using _lock = lockFolder(folder);
 });

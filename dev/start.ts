@@ -69,7 +69,7 @@ async function run(): Promise<void> {
   mkdirSync(stateFolder, { recursive: true });
   // That of an earlier version was open. PostgreSQL's user may have to pass through it.
   chmodSync(stateFolder, statSync(stateFolder).mode & 0o711);
-  await using _lock = await lockFolder(stateFolder);
+  using _lock = lockFolder(stateFolder);
   await endLeftovers(stateFolder);
   const frontDoor = [
     await holdPort(host, httpPort, "FLEETLOG_HTTP_PORT"),

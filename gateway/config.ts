@@ -51,8 +51,6 @@ export function readConfig(env: Env) {
   });
 }
 
-export type Config = ReturnType<typeof readConfig>;
-
 function origins() {
   const form =
     'wanted origins apart by commas, such as "https://logs.example.com,http://localhost:5173", or "*"';

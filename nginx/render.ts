@@ -62,7 +62,7 @@ export interface TlsSettings {
   readonly serves?: "ingest" | "everything";
 }
 
-export type CertificatesFor = "ingest" | "everything";
+type CertificatesFor = "ingest" | "everything";
 
 /** The text of nginx.conf. Throws when the template and the settings do not fit each other. */
 export function renderNginx(settings: NginxSettings): string {

@@ -15,7 +15,7 @@ interface Definition {
 }
 
 /** As {@link foldedText} of the column. */
-export const foldedMessage = foldedText(sql`message`);
+const foldedMessage = foldedText(sql`message`);
 
 export const partitionIndexes: Readonly<Record<PartitionIndex, Definition>> = {
   text: {

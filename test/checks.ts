@@ -17,6 +17,7 @@ export const checks: readonly Check[] = [
   { name: "lint", run: () => outputIfFailed("oxlint", "--type-aware", ".") },
   { name: "types", run: () => outputIfFailed("tsc", "--pretty", "false") },
   { name: "types of the page", run: () => outputIfFailed("tsc", "--pretty", "false", "-p", "dashboard") },
+  { name: "unused code and dependencies", run: () => outputIfFailed("knip", "--no-progress") },
   { name: "proto lint", run: () => outputIfFailed("buf", "lint") },
   { name: "proto format", run: () => outputIfFailed("buf", "format", "--diff", "--exit-code") },
   { name: "proto compatible with the last commit", run: breakingChanges },

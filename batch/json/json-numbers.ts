@@ -10,7 +10,7 @@ export interface Wide {
 const digitsEach = 6;
 
 /** Decimal digits of a number below 2^64 into `wide`; false when bytes[start, end) is anything else. */
-export function readDigits(bytes: Buffer, start: number, end: number, wide: Wide): boolean {
+function readDigits(bytes: Buffer, start: number, end: number, wide: Wide): boolean {
   if (start === end || end - start > 20) return false;
   let high = 0;
   let low = 0;

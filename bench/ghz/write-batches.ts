@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
-import { sampleRecord, seededRandom } from "#bench/sample-logs.ts";
+import { seededRandom } from "#batch/testing/random.ts";
+import { sampleRecord } from "#bench/sample-logs.ts";
 
 // Writes batch-1.json, batch-10.json and batch-100.json, what ghz sends: run `node bench/ghz/write-batches.ts` and
 // `npm run format` after a change. The parts in {{ }} are filled in by ghz for every call, so that each call is a batch of its own: one that

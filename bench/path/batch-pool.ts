@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { sampleRecord, seededRandom } from "#bench/sample-logs.ts";
+import { seededRandom } from "#batch/testing/random.ts";
+import { sampleRecord } from "#bench/sample-logs.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 /** The records of many batches, encoded once; {@link encodeBatch} puts a fresh identity in front of them. */

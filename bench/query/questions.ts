@@ -125,5 +125,5 @@ function atLeast(value: number | undefined, wanted: number): void {
     throw new Error(`the answer has ${value}, wanted at least ${wanted}`);
 }
 
-export const hourMs = 3_600_000;
-export const dayMs = 24 * hourMs;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;

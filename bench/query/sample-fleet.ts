@@ -1,8 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { digest } from "#batch/digest.ts";
 import { scan } from "#batch/scan.ts";
+import { seededRandom } from "#batch/testing/random.ts";
 import { encodeBatch } from "#bench/path/batch-pool.ts";
-import { sampleRecord, seededRandom } from "#bench/sample-logs.ts";
+import { sampleRecord } from "#bench/sample-logs.ts";
 import { LogBatchSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 
@@ -14,7 +15,7 @@ export interface FleetSize {
   readonly endMs: number;
 }
 
-export const recordsPerBatch = 100;
+const recordsPerBatch = 100;
 
 /** In so many records of all, evenly spread; so a search for it has to go through all days and fills no page. */
 export const rareWord = { text: "brownout", records: 20 };

@@ -12,7 +12,7 @@ export interface MeasuredRow {
   readonly ratios: readonly (Ratio & { readonly value: number; readonly reached: boolean | undefined })[];
 }
 
-export interface MeasuredValue {
+interface MeasuredValue {
   readonly name: string;
   readonly median: number;
   readonly min: number;

@@ -1,4 +1,5 @@
-import { sampleRecord, seededRandom } from "#bench/sample-logs.ts";
+import { seededRandom } from "#batch/testing/random.ts";
+import { sampleRecord } from "#bench/sample-logs.ts";
 import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 

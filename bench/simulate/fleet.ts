@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@grpc/grpc-js";
-import { seededRandom } from "#bench/sample-logs.ts";
+import { seededRandom } from "#batch/testing/random.ts";
 import { SimulatedDevice } from "#bench/simulate/device.ts";
 import { firmwareOf, firmwares, RecordPool } from "#bench/simulate/firmware.ts";
 import { startLinks } from "#bench/simulate/links.ts";

@@ -152,7 +152,7 @@ export function toMillis(parts: DateParts, zone: TimeZone): number | undefined {
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
 /** How far a zone is ahead of UTC at a moment. Throws RangeError for a zone that nobody knows. */
-export function offsetMs(atMs: number, zone: string): number {
+function offsetMs(atMs: number, zone: string): number {
   let formatter = formatters.get(zone);
   if (formatter === undefined) {
     formatter = new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "longOffset" });

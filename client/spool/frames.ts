@@ -30,7 +30,7 @@ export const requestOffset = headBytes + batchHeadBytes;
 const bodyBytesMax = 2 * 1024 * 1024;
 
 /** A file of another version of Fleetlog: to be left alone. */
-export class SpoolVersionError extends Error {
+class SpoolVersionError extends Error {
   override readonly name = "SpoolVersionError";
 }
 

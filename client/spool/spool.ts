@@ -2,9 +2,9 @@ import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { diskProblem } from "#client/spool/disk-problem.ts";
 import { type EarlierSession, filesByRun, loadRun, prefixOf } from "#client/spool/load-run.ts";
-import { FileLock } from "#client/spool/lock.ts";
 import { SessionJournal } from "#client/spool/session-journal.ts";
 import type { SessionKey } from "#client/transports/transport.ts";
+import { FileLock } from "#lib/file-lock.ts";
 
 export interface SpoolOptions {
   /** Made if it is not there. For one process at a time. */
@@ -101,7 +101,7 @@ function openFolder(folder: string): FileLock {
   try {
     mkdirSync(folder, { recursive: true, mode: folderMode });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
-    lock = FileLock.take(join(folder, "lock"));
+    lock = FileLock.acquire(join(folder, "lock"));
   } catch (error) {
     throw new SpoolError(`the spool ${folder} cannot be used: ${diskProblem(error)}`, { cause: error });
   }

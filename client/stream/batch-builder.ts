@@ -9,7 +9,7 @@ export interface BatchTarget {
 }
 
 /** What device, session, sequence and the framing of a batch take at most, rounded up. */
-export const headerBytesMax = 1_024;
+const headerBytesMax = 1_024;
 
 /** The largest encoded record that fits into a batch of its own. */
 export const recordBytesMax = limits.batchBytesMax - headerBytesMax;

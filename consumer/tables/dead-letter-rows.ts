@@ -5,7 +5,7 @@ import type { DeadLetter } from "../received-batch.ts";
 import type { NewBatch } from "./batches.ts";
 
 /** Of a dead letter's bytes, so many are kept. */
-export const rawBytesMax = 64 << 10;
+const rawBytesMax = 64 << 10;
 
 /** A row of dead_letters, but for what the table adds by itself. */
 export interface DeadLetterRow {

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 export const message = signal("");
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-export function say(text: string): void {
+function say(text: string): void {
   message.value = text;
   clearTimeout(timer);
   timer = setTimeout(() => {

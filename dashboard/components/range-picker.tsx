@@ -107,7 +107,7 @@ function FromTo({
   );
 }
 
-export function rangeText(range: TimeRange, utc: boolean): string {
+function rangeText(range: TimeRange, utc: boolean): string {
   if ("lastSeconds" in range) {
     const preset = rangePresets.find(({ seconds }) => seconds === range.lastSeconds);
     return preset?.label ?? `Last ${durationText(range.lastSeconds)}`;

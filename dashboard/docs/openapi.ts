@@ -13,14 +13,14 @@ export interface Operation {
   readonly responses: Readonly<Record<string, Answer>>;
 }
 
-export interface Parameter {
+interface Parameter {
   readonly name: string;
   readonly in: string;
   readonly description: string;
   readonly schema: Schema;
 }
 
-export interface Answer {
+interface Answer {
   readonly description: string;
   readonly content: Readonly<Record<string, { readonly schema: Schema }>>;
 }

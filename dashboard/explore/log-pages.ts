@@ -5,7 +5,7 @@ import { type Failure, failureOf } from "../api/failure.ts";
 import type { filterRequest } from "../api/filter-request.ts";
 
 /** Beyond this many rows the browser would feel it: the reader continues from the last one. */
-export const rowsMax = 50_000;
+const rowsMax = 50_000;
 const pageSizes = [100, 500] as const;
 
 /** The pages of one question, asked for one after the other as the reader comes near their end. */

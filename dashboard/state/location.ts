@@ -58,7 +58,7 @@ export function followLinks(event: MouseEvent): void {
   window.scrollTo(0, 0);
 }
 
-export function isPagePath(path: string): boolean {
+function isPagePath(path: string): boolean {
   return path === "/" || /^\/(live|devices|health|docs)(\/|$)/.test(path);
 }
 

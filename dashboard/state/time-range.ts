@@ -21,7 +21,7 @@ export const rangePresets: readonly {
   { name: "30d", label: "Last 30 days", seconds: 2_592_000 },
 ];
 
-export const defaultRange = { lastSeconds: 86_400 } satisfies TimeRange;
+const defaultRange = { lastSeconds: 86_400 } satisfies TimeRange;
 export const allTime: TimeRange = { from: undefined, to: undefined };
 
 /** The range as two times, as of `now`. */

@@ -122,4 +122,4 @@ function countElements(ranges: RawBuilder<unknown>): RawBuilder<number> {
 const rangesMax = 100;
 /** What bounded_ranges() leaves of a session that has too many. */
 const rememberedRangesMax = 1000;
-export const sessionsCountedMax = 1000;
+const sessionsCountedMax = 1000;

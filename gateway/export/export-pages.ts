@@ -19,7 +19,7 @@ export interface PagesOptions {
   readonly patienceMs: number;
 }
 
-export const pagesOptions: PagesOptions = { pageSize: 20_000, patienceMs: 1000 };
+const pagesOptions: PagesOptions = { pageSize: 20_000, patienceMs: 1000 };
 
 /**
  * All records that match, in order, a page at a time, which may be empty: each record that was stored when the first page was read comes

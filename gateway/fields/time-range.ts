@@ -31,7 +31,7 @@ export const minuteMicros = 60_000_000n;
 export const hourMicros = 60n * minuteMicros;
 export const dayMicros = 24n * hourMicros;
 /** So much further than now a query without an end reads: clocks that are a little ahead are common. */
-export const aheadMicros = 10n * minuteMicros;
+const aheadMicros = 10n * minuteMicros;
 
 /** The start of the stretch of `widthMicros` that holds `micros`; stretches begin at 1970. */
 export function startOf(micros: bigint, widthMicros: bigint): bigint {

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
 
 /** What of a request tells who sent it; HTTP/1.1 and HTTP/2 have it alike. */
-export interface RequestSource {
+interface RequestSource {
   readonly headers: IncomingHttpHeaders;
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
@@ -11,7 +11,7 @@ export interface RequestSource {
 export type ClientNamer = (request: RequestSource) => string;
 
 /** An address, or a range of them such as "10.0.0.0/8". */
-export const proxyForm = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/;
+const proxyForm = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/;
 
 /**
  * The name is the address. What X-Forwarded-For says counts only from a trusted proxy, and of its addresses the last that

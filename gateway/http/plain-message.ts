@@ -1,6 +1,6 @@
 import { gunzipSync } from "node:zlib";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { compressedFlag, type UniversalHandler } from "@connectrpc/connect/protocol";
+import { compressedFlag, encodeEnvelope, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 
 /*
@@ -96,10 +96,7 @@ function plainEnvelope(
   if (unpacked === undefined || (flag & ~compressedFlag) !== 0) {
     return { format: "other", bytes, request: withBody(request, bytes) };
   }
-  const envelope = Buffer.alloc(5 + unpacked.length);
-  envelope.writeUInt32BE(unpacked.length, 1);
-  envelope.set(unpacked, 5);
-  return { format, bytes: unpacked, request: withBody(request, envelope) };
+  return { format, bytes: unpacked, request: withBody(request, encodeEnvelope(0, unpacked)) };
 }
 
 /** Undefined: Connect does not know that compression either. */

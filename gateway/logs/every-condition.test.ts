@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { seededRandom } from "#batch/testing/random.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import {
   type AttributeCondition,
@@ -20,7 +21,7 @@ import { restRoutes } from "../rest/routes.ts";
 import { follow } from "../tail/testing/follow.ts";
 import { makeEntry, startTailedGateway } from "../tail/testing/tailed-gateway.ts";
 import { openPool } from "../testing/open-pool.ts";
-import { seed, seededRandom } from "../testing/seed.ts";
+import { seed } from "../testing/seed.ts";
 import { isCounted, isExpensive } from "./log-filter.ts";
 import { type LogFilterFields, readLogFilter } from "./read-log-filter.ts";
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Kysely } from "kysely";
 import type { Pool } from "pg";
+import { seededRandom } from "#batch/testing/random.ts";
 import { createDatabase as createKysely } from "#postgres/pool.ts";
 import type { Database } from "#postgres/tables.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
@@ -14,7 +15,7 @@ import {
   randomBatches,
   randomFilter,
 } from "../testing/random-logs.ts";
-import { seed, seededRandom } from "../testing/seed.ts";
+import { seed } from "../testing/seed.ts";
 import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type Kysely, sql } from "kysely";
 import type { Pool } from "pg";
+import { seededRandom } from "#batch/testing/random.ts";
 import { type PartitionIndex, partitionIndexes } from "#postgres/partition-indexes.ts";
 import { dayMs, ensurePartitions, partitionName } from "#postgres/partitions.ts";
 import { createDatabase as createKysely } from "#postgres/pool.ts";
@@ -16,7 +17,7 @@ import {
   randomBatches,
   randomFilter,
 } from "../testing/random-logs.ts";
-import { seed, seededRandom } from "../testing/seed.ts";
+import { seed } from "../testing/seed.ts";
 import { walkBatches } from "./batch-walk.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";

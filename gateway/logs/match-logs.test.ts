@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seededRandom } from "#batch/testing/random.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../testing/open-pool.ts";
-import { seed, seededRandom } from "../testing/seed.ts";
+import { seed } from "../testing/seed.ts";
 import { startGateway } from "../testing/start-gateway.ts";
 import { findLogs } from "./find-logs.ts";
 import { toLogEntry } from "./log-entry.ts";

@@ -3,7 +3,7 @@ import type { StreamRedis } from "#stream/connection.ts";
 import { readLag } from "#stream/lag.ts";
 
 /** How far the consumers are behind over all shards. */
-export interface Lag {
+interface Lag {
   /** At most so many; exact unless Redis has restarted on a long backlog. */
   readonly undelivered: number;
   readonly pending: number;

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
+import { createAsyncIterable, encodeEnvelope, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { codeFromString, codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
@@ -28,7 +28,7 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
       ...request,
       method: "POST",
       header,
-      body: createAsyncIterable([envelope(JSON.stringify(body))]),
+      body: createAsyncIterable([encodeEnvelope(0, Buffer.from(JSON.stringify(body)))]),
       contextValues,
     });
     const messages = readEnvelopes(response.body ?? createAsyncIterable<Uint8Array>([]));
@@ -81,13 +81,6 @@ function toEvent(json: string): string {
   const [, name = ""] = /^\{"(\w+)"/.exec(json) ?? [];
   const [, token = ""] = /"resumeToken":"([\w.]*)"\}$/.exec(json.slice(-tokenCharactersMax)) ?? [];
   return `event: ${name === "resumeToken" ? "heartbeat" : name}\nid: ${token}\ndata: ${json}\n\n`;
-}
-
-function envelope(json: string): Uint8Array {
-  const bytes = Buffer.from(`.....${json}`);
-  bytes.writeUInt8(0);
-  bytes.writeUInt32BE(bytes.length - 5, 1);
-  return bytes;
 }
 
 const eventStream = {

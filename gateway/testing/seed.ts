@@ -136,14 +136,3 @@ export async function seedDrop(
 function micros(expression: string): string {
   return `time_from_micros(${expression})`;
 }
-
-/** Numbers from 0 to 1 that are the same in every run (mulberry32). */
-export function seededRandom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

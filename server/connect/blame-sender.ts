@@ -1,5 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import {
+  encodeEnvelope,
+  type UniversalHandler,
+  type UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import { codeFromString, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { sendersMistake } from "./refusal-error.ts";
 
@@ -61,11 +65,7 @@ function correctTrailerFrame(frame: Uint8Array): Uint8Array {
   const mistake = sendersMistake(Number(status), decodeURIComponent(message));
   if (mistake === undefined) return frame;
   const trailers = `grpc-status: ${mistake.code}\r\ngrpc-message: ${encodeURIComponent(mistake.rawMessage)}\r\n`;
-  const corrected = Buffer.alloc(5 + Buffer.byteLength(trailers));
-  corrected[0] = frame[0] ?? trailerFlag;
-  corrected.writeUInt32BE(corrected.length - 5, 1);
-  corrected.write(trailers, 5);
-  return corrected;
+  return encodeEnvelope(frame[0] ?? trailerFlag, Buffer.from(trailers));
 }
 
 function withError(response: UniversalServerResponse, error: ConnectError, status: number) {

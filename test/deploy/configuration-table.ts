@@ -26,7 +26,7 @@ const programs: readonly { title: string; readConfig: (env: Env) => unknown }[] 
 ];
 
 /** Of every program, as Markdown. Throws when a variable has no meaning here, or a meaning no variable. */
-export function configurationTables(): string {
+function configurationTables(): string {
   const used = new Set<string>();
   const tables = programs.map(({ title, readConfig }) => {
     const rows = Object.entries(shapeOf(readConfig)).map(([name, schema]) => {

@@ -14,7 +14,7 @@ export interface Manifest {
   readonly spec?: Spec;
 }
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
 interface Spec {
   /** Of a Service. */
@@ -60,7 +60,7 @@ interface EnvVar {
   readonly valueFrom?: { readonly secretKeyRef?: { readonly key: string } };
 }
 
-export const kustomizeFolder = join(projectFolder, "deploy/kustomize");
+const kustomizeFolder = join(projectFolder, "deploy/kustomize");
 
 /** `kubectl kustomize` reads files and nothing else: no cluster is asked. */
 const builders = [

@@ -31,7 +31,7 @@ export interface Dashboard {
   readonly panels: readonly Panel[];
 }
 
-export const dashboardsFolder = join(projectFolder, "deploy/grafana/dashboards");
+const dashboardsFolder = join(projectFolder, "deploy/grafana/dashboards");
 export const prometheusFolder = join(projectFolder, "deploy/prometheus");
 
 export const alerts = (

@@ -1,7 +1,7 @@
 import { type Block, type BlockRun, BrokenPromiseError, caseRandom } from "./block.ts";
 import type { Target } from "./target.ts";
 
-export interface Failure {
+interface Failure {
   readonly index: number;
   readonly tried: string;
   readonly broken: string;

@@ -10,7 +10,7 @@ import { Field, QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "#proto/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection } from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
 
-export type NodeProtocol = "connect" | "connect-json" | "grpc" | "grpcweb";
+type NodeProtocol = "connect" | "connect-json" | "grpc" | "grpcweb";
 
 export interface NodeCall {
   readonly protocol: NodeProtocol;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { seededRandom } from "#bench/sample-logs.ts";
+import { seededRandom } from "#batch/testing/random.ts";
 import { MessageReader } from "./message-reader.ts";
 
 const bytesMax = 1_000;

@@ -8,13 +8,13 @@ import type { Filter, Hop } from "../hop.ts";
 // Every way between two parts, disturbed in every way, and the three answers whose loss leaves both sides with a
 // different opinion of what happened.
 
-export interface Way {
+interface Way {
   readonly name: string;
   readonly title: string;
   readonly hops: (hops: Hops) => readonly Hop[];
 }
 
-export const ways: readonly Way[] = [
+const ways: readonly Way[] = [
   { name: "device", title: "device → Nginx", hops: (all) => [all.deviceGrpc, all.deviceHttp] },
   { name: "server-redis", title: "server → Redis", hops: (all) => [all.serversRedis] },
   { name: "consumer-redis", title: "consumer → Redis", hops: (all) => all.consumersRedis },

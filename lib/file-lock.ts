@@ -1,10 +1,9 @@
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { fileMode } from "#client/spool/segment.ts";
 
 /**
- * Holds a file for this process alone, as long as it lives, however it dies: the kernel's lock on a SQLite file, the only
- * one that Node has on every system.
+ * Holds a file for this process alone, until the process ends, however it ends: the kernel's lock on a SQLite file,
+ * the only one that Node offers on every system.
  */
 export class FileLock implements Disposable {
   readonly #database: DatabaseSync;
@@ -13,9 +12,9 @@ export class FileLock implements Disposable {
     this.#database = database;
   }
 
-  /** Undefined when somebody holds it, in this process or in another. */
-  static take(path: string): FileLock | undefined {
-    closeSync(openSync(path, "a", fileMode)); // SQLite would make it readable by everybody
+  /** Creates the file with mode 0600. Undefined when the lock is held, by this process or by another. */
+  static acquire(path: string): FileLock | undefined {
+    closeSync(openSync(path, "a", fileMode)); // SQLite would make it readable by everyone
     chmodSync(path, fileMode);
     const database = new DatabaseSync(path, { timeout: 0 });
     try {
@@ -33,4 +32,5 @@ export class FileLock implements Disposable {
   }
 }
 
+const fileMode = 0o600;
 const sqliteBusy = 5;
