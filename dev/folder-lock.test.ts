@@ -25,7 +25,8 @@ test("is free again when its owner was killed", async (t) => {
   t.after(() => rm(folder, { recursive: true, force: true }));
   const module = fileURLToPath(new URL("folder-lock.ts", import.meta.url));
   const script = `const { lockFolder } = await import(${JSON.stringify(module)});
-    globalThis.lock = lockFolder(${JSON.stringify(folder)}); console.log("held");`;
+    globalThis.lock = lockFolder(${JSON.stringify(folder)}); console.log("held");
+    setInterval(() => {}, 60_000);`;
   const owner = spawn(process.execPath, ["--input-type=module", "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
   });
