@@ -21,7 +21,7 @@ export interface PlacedFrame {
 }
 
 /** Of all files of a spool. */
-const fileMode = 0o600;
+export const fileMode = 0o600;
 
 /** One append-only file of frames. An append is in the hands of the kernel when it returns, and on disk after a sync. */
 export class Segment {
