@@ -6,32 +6,32 @@ usage() {
   cat <<'TEXT'
 usage: manage.sh COMMAND
 
-  start                 build the image if needed, start everything, wait until all is healthy
-  stop                  stop everything in order; the data stays
-  restart [SERVICE]     one container after the other, each waited for; without a name: everything
-  status                the containers and their health
-  health                whether all is well, and the reasons where it is not; exit code 0 or 1
-  doctor [--json]       settings, versions, clocks, disks, certificate: what is wrong and what to do; exit code 0 or 1
-  logs [SERVICE…]       the last lines, then what comes; Ctrl-C ends
-  scale SERVICE=N…      server=4, consumer=2, gateway=2; kept in .env for the next start
-  migrate               bring the tables to what this version needs (start does it too)
-  backup [FILE]         the database into a file; default backups/fleetlog-TIME.dump beside this script
-  restore FILE          the database from such a file, instead of what is there (asks first)
-  retention [show|confirm N]  what retention would remove and asks about first
-  psql [ARGUMENT…]      SQL on the database
-  redis [ARGUMENT…]     redis-cli
+  start                 build the image if needed, start everything, wait until everything is healthy
+  stop                  stop everything in order; keeps the data
+  restart [SERVICE]     restart one container after the other, waiting for each; without SERVICE: all
+  status                show the containers and their health
+  health                show whether everything is healthy, and why not; exit code 0 or 1
+  doctor [--json]       check settings, versions, clocks, disks, certificate; exit code 0 or 1
+  logs [SERVICE…]       show the latest lines and follow; Ctrl-C ends
+  scale SERVICE=N…      set the number of containers: server=4, consumer=2, gateway=2; saved in .env
+  migrate               run the database migrations (start does it too)
+  backup [FILE]         save the database to a file; default backups/fleetlog-TIME.dump beside this script
+  restore FILE          replace the database by a backup (asks first)
+  retention [show|confirm N]  show or confirm what retention would remove
+  psql [ARGUMENT…]      run psql on the database
+  redis [ARGUMENT…]     run redis-cli
   send-test             send one record, and wait until a query finds it
-  bench                 send as fast as it is acknowledged for 10 s (BENCH_SECONDS, BENCH_DEVICES in .env); it is stored
+  bench                 send at full speed for 10 s (BENCH_SECONDS, BENCH_DEVICES in .env); stores the records
   clean                 remove the containers and ALL DATA (asks first)
 
-  -y, --yes             before restore or clean: do not ask
+  -y, --yes             before restore or clean: skip the confirmation
 
 Services: nginx server consumer gateway redis postgres migrate nginx-config; with COMPOSE_PROFILES=monitoring also
 prometheus node-exporter grafana
-Settings: .env beside this script (or the file that FLEETLOG_ENV_FILE names), made by the first start; .env.example
-explains them. What the environment sets goes before what the file sets.
-A backup holds what is stored. What is acknowledged and still on its way lies in Redis until it is stored; restore
-leaves it there, and it is stored afterwards.
+Settings: .env beside this script (or the file in FLEETLOG_ENV_FILE), created by the first start; .env.example explains
+them. Environment variables override the file.
+A backup contains the stored records. Acknowledged batches that are not stored yet are in Redis; restore keeps them, and
+they are stored afterwards.
 TEXT
 }
 
@@ -55,13 +55,13 @@ need_docker() {
   docker compose version >/dev/null 2>&1 ||
     fail 'docker has no "compose" command: install the plugin docker-compose-plugin (version 2.20 or later)'
   docker info >/dev/null 2>&1 ||
-    fail 'the Docker daemon cannot be reached: is it running, and may you use it (group "docker")?'
+    fail 'the Docker daemon is unreachable: is it running, and are you in the group "docker"?'
 }
 
 confirm() {
   [ "$yes" = yes ] && return
-  [ -t 0 ] || fail "$1 Say --yes if that is meant."
-  printf '%s Type yes to go on: ' "$1"
+  [ -t 0 ] || fail "$1 Use --yes to confirm."
+  printf '%s Type yes to continue: ' "$1"
   read -r answer
   [ "$answer" = yes ] || fail 'nothing was done'
 }
@@ -80,7 +80,7 @@ make_env_file() {
   fi
   set_env GRAFANA_PASSWORD "$(new_password)"
   set_env GRAFANA_DATABASE_PASSWORD "$(new_password)"
-  printf 'Made %s\n' "$env_file"
+  printf 'Created %s\n' "$env_file"
 }
 
 # Also for a file of an earlier version: every start gives the gateway's role the password that stands there.
@@ -134,7 +134,7 @@ wait_healthy() { # container
   left=120
   until [ "$(docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$1")" = healthy ]; do
     left=$((left - 1))
-    [ "$left" -gt 0 ] || fail "$1 does not get healthy: ./manage.sh health"
+    [ "$left" -gt 0 ] || fail "$1 did not become healthy: see ./manage.sh health"
     sleep 1
   done
 }
@@ -144,7 +144,7 @@ start() {
   make_gateway_password
   make_redis_passwords
   compose up --detach --build --wait --wait-timeout 600 --remove-orphans
-  # A new image may have written a new nginx.conf; Nginx reads it without letting anybody wait.
+  # A new image may have written a new nginx.conf; Nginx reads it without an interruption.
   compose kill --signal HUP nginx >/dev/null 2>&1
   http=$(compose port nginx 8080)
   grpc=$(compose port nginx 50051)
@@ -167,7 +167,7 @@ restart() {
   }
   for service; do
     containers=$(compose ps --quiet "$service")
-    [ -n "$containers" ] || fail "$service does not run"
+    [ -n "$containers" ] || fail "$service is not running"
     for container in $containers; do
       docker restart "$container" >/dev/null
       wait_healthy "$container"
@@ -178,17 +178,17 @@ restart() {
 
 scale() {
   [ $# -gt 0 ] || fail 'how many of what? ./manage.sh scale server=4'
-  for wish; do
-    case $wish in
+  for target; do
+    case $target in
       server=[1-9] | server=[1-9][0-9] | consumer=[1-9] | consumer=[1-9][0-9] | gateway=[1-9] | gateway=[1-9][0-9]) ;;
-      *) fail "$wish: wanted server=N, consumer=N or gateway=N with N of 1 to 99" ;;
+      *) fail "$target: expected server=N, consumer=N or gateway=N with N of 1 to 99" ;;
     esac
   done
   make_env_file
-  for wish; do
-    service=${wish%%=*}
-    set_env "$(printf '%s' "$service" | tr '[:lower:]' '[:upper:]')_REPLICAS" "${wish#*=}"
-    compose up --detach --wait --wait-timeout 120 --no-recreate --scale "$wish" "$service"
+  for target; do
+    service=${target%%=*}
+    set_env "$(printf '%s' "$service" | tr '[:lower:]' '[:upper:]')_REPLICAS" "${target#*=}"
+    compose up --detach --wait --wait-timeout 120 --no-recreate --scale "$target" "$service"
   done
 }
 
@@ -206,14 +206,14 @@ backup() {
 restore() {
   [ $# -eq 1 ] || fail 'from which file? ./manage.sh restore FILE'
   [ -r "$1" ] || fail "$1 cannot be read"
-  compose exec -T postgres pg_restore --list <"$1" >/dev/null || fail "$1 is no backup"
+  compose exec -T postgres pg_restore --list <"$1" >/dev/null || fail "$1 is not a backup"
   confirm 'This replaces the whole database.'
   compose stop nginx server gateway consumer
   # Into a database of its own first: when the file is bad, what was there is still there.
   sql 'DROP DATABASE IF EXISTS fleetlog_restored' 'CREATE DATABASE fleetlog_restored'
   compose exec -T postgres pg_restore -U fleetlog -d fleetlog_restored --exit-on-error <"$1" ||
     fail 'the restore failed; the database is as it was: ./manage.sh start'
-  # Nobody may be in a database that is renamed: neither Grafana nor a forgotten psql.
+  # A database can be renamed only without connections, such as Grafana's or a forgotten psql.
   sql 'DROP DATABASE IF EXISTS fleetlog_replaced WITH (FORCE)' 'ALTER DATABASE fleetlog ALLOW_CONNECTIONS false'
   sql "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'fleetlog'" \
     'ALTER DATABASE fleetlog RENAME TO fleetlog_replaced; ALTER DATABASE fleetlog_restored RENAME TO fleetlog' || {
@@ -265,7 +265,7 @@ done
 
 case $command in
   start | stop | restart | status | health | doctor | logs | scale | migrate | backup | restore | retention | psql | redis | send-test | bench | clean) ;;
-  *) printf 'manage.sh: %s is no command of mine\n\n' "$command" >&2 && usage >&2 && exit 2 ;;
+  *) printf 'manage.sh: unknown command %s\n\n' "$command" >&2 && usage >&2 && exit 2 ;;
 esac
 need_docker
 

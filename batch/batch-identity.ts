@@ -29,10 +29,7 @@ export function batchIdentity(deviceId: Buffer, sessionId: Buffer, sequence: big
     );
   }
   if (identity.sessionId === "" && sequence !== 0n) {
-    throw new InvalidBatchError(
-      "batch.session_id",
-      `is missing: sequence ${sequence} means nothing without its session`,
-    );
+    throw new InvalidBatchError("batch.session_id", `is missing: sequence ${sequence} requires a session_id`);
   }
   return identity;
 }
@@ -50,7 +47,7 @@ export function sessionName(deviceId: string, sessionId: string, path: string) {
 
 function requiredName(field: string, bytes: Buffer, bytesMax: number): string {
   if (bytes.length > 0) return name(field, bytes, bytesMax);
-  throw new InvalidBatchError(field, `is missing: it takes 1 to ${bytesMax} characters of ${nameCharacters}`);
+  throw new InvalidBatchError(field, `is missing, expected 1 to ${bytesMax} characters of ${nameCharacters}`);
 }
 
 function name(field: string, bytes: Buffer, bytesMax: number): string {

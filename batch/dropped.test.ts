@@ -28,7 +28,7 @@ test("a declaration gives up as many batches as the limit says, and not one more
   assert.equal(scan(encode({ dropped: { lastSequence } })).dropped?.lastSequence, lastSequence);
   assert.throws(
     () => scan(encode({ dropped: { lastSequence: lastSequence + 1n } })),
-    /gives up 4294967297 batches, the limit is 4294967296/,
+    /declares 4294967297 batches as dropped, the limit is 4294967296/,
   );
 });
 

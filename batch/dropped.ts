@@ -43,21 +43,21 @@ export function readDropped(reader: WireReader, text: DataView, size: number, be
 /** The declaration of batch `sequence` with its default filled in; throws when it makes no sense. */
 export function checkedDropped(dropped: Dropped, sequence: bigint, recordCount: number): Dropped {
   if (recordCount > 0) {
-    throw new InvalidBatchError("batch.dropped", "stands beside records: a batch has either");
+    throw new InvalidBatchError("batch.dropped", "is set together with records: a batch has either");
   }
   if (sequence === 0n) {
-    throw new InvalidBatchError("batch.dropped", "means nothing without a session and its sequence");
+    throw new InvalidBatchError("batch.dropped", "requires session_id and sequence");
   }
   const lastSequence = dropped.lastSequence || sequence;
   if (lastSequence < sequence || lastSequence > limits.sequenceMax) {
-    const wanted = `wanted ${sequence} (the batch's own) to ${limits.sequenceMax}`;
+    const wanted = `expected ${sequence} (the batch's own) to ${limits.sequenceMax}`;
     throw new InvalidBatchError("batch.dropped.last_sequence", `is ${lastSequence}, ${wanted}`);
   }
   const count = lastSequence - sequence + 1n;
   if (count > limits.droppedBatchesMax) {
     throw new InvalidBatchError(
       "batch.dropped.last_sequence",
-      `is ${lastSequence}: that gives up ${count} batches, the limit is ${limits.droppedBatchesMax}`,
+      `is ${lastSequence}: that declares ${count} batches as dropped, the limit is ${limits.droppedBatchesMax}`,
     );
   }
   return { lastSequence, reason: dropped.reason };

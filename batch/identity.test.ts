@@ -315,7 +315,7 @@ function digestOfRecordWith(attributes: readonly (readonly [string, string])[]):
   );
 }
 
-/** So many attributes by falling name. */
+/** `count` attributes by descending name. */
 function backwards(count: number, name: (place: number) => string | Buffer): Buffer {
   return Buffer.concat(Array.from({ length: count }, (_, place) => attribute(name(count - place), "")));
 }

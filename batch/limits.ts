@@ -15,7 +15,7 @@ export const limits = {
   sequenceMax: 2n ** 63n - 2n,
   /** Batches that one declaration may give up: those of a device that makes 100 a second, for a year. */
   droppedBatchesMax: 2n ** 32n,
-  /** A request in protobuf, unpacked. Up to here too large a batch is answered by name, and its stream lives on. */
+  /** A request in protobuf, unpacked. Up to here a batch that is too large gets an error, and its stream stays open. */
   requestBytesMax: 2 * 1024 * 1024,
   /**
    * A request in JSON: three times the bytes of the largest batch, for text that is escaped as \uXXXX, and 100 bytes of
@@ -24,7 +24,7 @@ export const limits = {
   jsonBytesMax: 4 * 1024 * 1024,
   /** Text kept of the records of one batch that could not be read, together. It counts as part of the batch. */
   unreadableBytesMax: 65_536,
-  /** Rejected records of one batch that are told and kept one by one. More are counted, and kept together. */
+  /** Rejected records of one batch that are reported and kept one by one. More are counted, and kept together. */
   rejectionsMax: 100,
   /** Why a record could not be read. */
   unreadableReasonBytesMax: 1_024,

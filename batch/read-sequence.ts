@@ -7,8 +7,8 @@ import { WireReader } from "./wire-reader.ts";
 const fieldsMax = 3 * limits.recordsMax;
 
 /**
- * The sequence of a batch that is refused, so that its answer can be told from others: what stands before the first
- * thing that is not protobuf, and within as many fields as a batch may have. 0n: there is none, or it is not there.
+ * The sequence of a refused batch, so that its acknowledgement can be identified: read from what precedes the first
+ * malformed protobuf, and within as many fields as a batch may have. 0n: there is none, or it is not there.
  */
 export function readSequence(encoded: Uint8Array): bigint {
   const reader = new WireReader(Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength));

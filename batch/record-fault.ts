@@ -6,7 +6,7 @@ import { rareStringFields } from "./string-fields.ts";
 import { textFault } from "./text-fault.ts";
 
 /**
- * Why a record cannot be stored: the field, what is wrong with it, and the limit; the first fault in the order of
+ * Why a record cannot be stored: the field, its problem, and the limit; the first fault in the order of
  * log.proto. `undefined` for a good record, which is decided without allocating.
  */
 export function recordFault(text: DataView, record: RecordFields): string | undefined {

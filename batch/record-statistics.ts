@@ -1,6 +1,6 @@
 import { limits } from "./limits.ts";
 
-/** So many records of one severity whose time lies in one minute. */
+/** The number of records of one severity in one minute. */
 export interface MinuteCount {
   /** Whole minutes since 1970. */
   readonly minute: number;

@@ -95,7 +95,7 @@ test("refuses a batch as a whole, naming the field and the limit", async (t) => 
       /10000/,
     ],
     ["1 MiB + 1", batchOfSize(limits.batchBytesMax + 1), "batch", /1048577 bytes, the limit is 1048576/],
-    ["a batch cut off", encodeBatch().subarray(0, -1), "batch", /a length of \d+ where \d+ bytes are left/],
+    ["a batch cut off", encodeBatch().subarray(0, -1), "batch", /a length of \d+, but only \d+ bytes remain/],
     [
       "a length of 2^31",
       Buffer.concat([deviceId, tag(4, 2), varint(2n ** 31n)]),
@@ -113,7 +113,7 @@ test("refuses a batch as a whole, naming the field and the limit", async (t) => 
       "a varint without end",
       Buffer.concat([deviceId, tag(3, 0), Buffer.alloc(5, 0x80)]),
       "batch",
-      /the end within/,
+      /a truncated value/,
     ],
     ["a tag of 33 bits", Buffer.concat([varint(2n ** 32n), good]), "batch", /32 bits/],
     ["a tag of 6 bytes", Buffer.from([0xa0, 0x80, 0x80, 0x80, 0x80, 0x00]), "batch", /32 bits/],
@@ -132,9 +132,14 @@ test("refuses a batch as a whole, naming the field and the limit", async (t) => 
       "batch",
       /field 4 with wire type 3/,
     ],
-    ["a group that ends as another", Buffer.concat([deviceId, tag(9, 3), tag(8, 4)]), "batch", /not open/],
+    [
+      "a group that ends as another",
+      Buffer.concat([deviceId, tag(9, 3), tag(8, 4)]),
+      "batch",
+      /unmatched end/,
+    ],
     ["a group without beginning", Buffer.concat([deviceId, tag(9, 4)]), "batch", /wire type 4/],
-    ["a group without end", Buffer.concat([deviceId, tag(9, 3)]), "batch", /the end within/],
+    ["a group without end", Buffer.concat([deviceId, tag(9, 3)]), "batch", /a truncated value/],
     ["100,000 groups in each other", Buffer.alloc(100_000, tag(9, 3)), "batch", /too deeply/],
     [
       "a number as the message",
@@ -146,19 +151,19 @@ test("refuses a batch as a whole, naming the field and the limit", async (t) => 
       "a time of 7 bytes",
       encodeBatch({ records: [fixed64Field(1, 1n).subarray(0, -1)] }),
       "batch",
-      /the end within/,
+      /a truncated value/,
     ],
     [
       "a message beyond its record",
       Buffer.concat([deviceId, tag(4, 2), varint(2), bytesField(4, "hello")]),
       "batch",
-      /a length of 5 where 0/,
+      /a length of 5, but only 0 bytes remain/,
     ],
     [
       "a name beyond its attribute",
       encodeBatch({ records: [Buffer.concat([tag(5, 2), varint(3), bytesField(1, "name")])] }),
       "batch",
-      /a length of 4 where 1/,
+      /a length of 4, but only 1 bytes remain/,
     ],
   ];
   for (const [title, bytes, field, message] of cases) {
@@ -184,7 +189,7 @@ test("takes what is just within the limits of a batch", () => {
   assert.equal(scan(batchOfSize(limits.batchBytesMax)).acceptedCount, 17);
 });
 
-test("rejects a record by itself, naming field, fault and limit", async (t) => {
+test("rejects a single record, naming field, problem and limit", async (t) => {
   const cases: [title: string, record: Uint8Array, reason: string][] = [
     ["severity 25", encodeRecord({ severity: 25 }), "severity is 25, it must be from 0 to 24"],
     ["severity -1", encodeRecord({ severity: -1 }), "severity is -1, it must be from 0 to 24"],

@@ -40,7 +40,7 @@ export interface ScannedBatch extends BatchIdentity {
 export interface Rejection {
   /** Place in LogBatch.records, from 0. */
   readonly index: number;
-  /** The field, what is wrong with its value, and the limit. */
+  /** The field, the problem of its value, and the limit. */
   readonly reason: string;
   /** Where the encoded LogRecord lies in the batch's bytes; its field begins before, with tag and length. */
   readonly fieldStart: number;

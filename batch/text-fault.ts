@@ -31,7 +31,7 @@ export function firstBadByte(bytes: DataView, start: number, end: number): numbe
     const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     if (lead < 0xc2 || lead > 0xf4 || at + length > end) return at;
     // Only the second byte's range depends on the first: this is where overlong forms, surrogates and what is
-    // beyond U+10FFFF are told from characters.
+    // beyond U+10FFFF are detected.
     const second = bytes.getUint8(at + 1);
     const lowest = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
     const highest = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;

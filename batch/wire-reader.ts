@@ -3,7 +3,7 @@ import { InvalidBatchError } from "./invalid-batch.ts";
 /** How a field's value is laid out; the low three bits of its tag. https://protobuf.dev/programming-guides/encoding */
 export const wireType = { varint: 0, fixed64: 1, bytes: 2, groupStart: 3, groupEnd: 4, fixed32: 5 } as const;
 
-/** Groups within groups in unknown fields. protobuf-es gives up at 98; nobody sends any. */
+/** Groups within groups in unknown fields. protobuf-es gives up at 98; no client sends any. */
 const groupDepthMax = 32;
 
 /**
@@ -64,7 +64,7 @@ export class WireReader {
       size = (this.high >>> 0) * 2 ** 32 + (this.low >>> 0);
     }
     if (size > this.end - this.position) {
-      throw this.#malformed(`a length of ${size} where ${this.end - this.position} bytes are left`);
+      throw this.#malformed(`a length of ${size}, but only ${this.end - this.position} bytes remain`);
     }
     return size;
   }
@@ -136,7 +136,7 @@ export class WireReader {
       case wireType.fixed32:
         return this.#advance(4);
       default:
-        throw this.#malformed(`wire type ${tag & 7} out of place`);
+        throw this.#malformed(`unexpected wire type ${tag & 7}`);
     }
   }
 
@@ -149,7 +149,7 @@ export class WireReader {
       if ((tag & 7) === wireType.groupStart) {
         if (open.push(tag >>> 3) > groupDepthMax) throw this.#malformed("groups nested too deeply");
       } else if ((tag & 7) === wireType.groupEnd) {
-        if (open.pop() !== tag >>> 3) throw this.#malformed("the end of a group that is not open");
+        if (open.pop() !== tag >>> 3) throw this.#malformed("an unmatched end of a group");
       } else {
         this.skip(tag);
       }
@@ -161,12 +161,12 @@ export class WireReader {
   }
 
   #byte(): number {
-    if (this.position >= this.end) throw this.#malformed("the end within a value");
+    if (this.position >= this.end) throw this.#malformed("a truncated value");
     return this.bytes[this.position++]!;
   }
 
   #advance(count: number): void {
-    if (count > this.end - this.position) throw this.#malformed("the end within a value");
+    if (count > this.end - this.position) throw this.#malformed("a truncated value");
     this.position += count;
   }
 

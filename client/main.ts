@@ -14,94 +14,103 @@ import { SpoolError } from "#client/spool/spool.ts";
 import { tlsCredentials } from "#client/transports/tls-credentials.ts";
 import { wholeNumber } from "#lib/options.ts";
 
-const program = new Command("fleetlog").description("Fleetlog, from the side of a device.").addHelpText(
-  "after",
-  `
+const program = new Command("fleetlog")
+  .description("Sends logs to Fleetlog, and administers it.")
+  .addHelpText(
+    "after",
+    `
 For operators, each with --help of its own: fleetlog doctor, fleetlog dead-letters, fleetlog retention.`,
-);
+  );
 
 program
   .command("send")
   .description(
-    "Sends log files: a line, or an error with its stack trace, is one record, byte for byte, in order.",
+    "Sends log files. Each line, or error with its stack trace, becomes one record, unchanged and in order.",
   )
-  .argument("[file...]", "what to send; - or nothing is standard input")
+  .argument("[file...]", "files to send; - or none: standard input")
   .addOption(
     new Option(
       "-d, --device <id>",
-      "the device the records belong to: A-Z a-z 0-9 . _ : -, at most 128 characters; required but for --dry-run",
+      "device id: A-Z a-z 0-9 . _ : -, at most 128 characters; required except with --dry-run",
     ).argParser(name("a device id", limits.deviceIdBytesMax)),
   )
   .option("-a, --address <host:port>", "gRPC address of Fleetlog", hostAndPort, "127.0.0.1:50051")
-  .option("--tls", "with TLS; the CAs that Node brings along are trusted")
+  .option("--tls", "use TLS, trusting Node's built-in CAs")
   .option("--ca <file>", "trust these CAs instead (PEM)")
-  .option("--cert <file>", "the device's certificate, where one is wanted (PEM); with --key")
-  .option("--key <file>", "its key (PEM)")
-  .option("-l, --logger <name>", "the part of the device that speaks, stored with every record", loggerName)
+  .option("--cert <file>", "client certificate (PEM), with --key")
+  .option("--key <file>", "key of the client certificate (PEM)")
+  .option("-l, --logger <name>", "logger name, stored with every record", loggerName)
   .addOption(
-    new Option("-s, --severity <level>", "the severity of every record; auto: what the line says, else info")
+    new Option(
+      "-s, --severity <level>",
+      "severity of every record; auto: read it from the line, default info",
+    )
       .choices(["auto", ...Object.keys(severityByName)])
       .default("auto"),
   )
   .option(
     "--time-format <format>",
-    "the times of all lines, in the directives of strptime, such as '%d.%m.%y %T'",
+    "time format of the lines, with strptime directives, such as '%d.%m.%y %T'",
     given(timePattern),
   )
   .option(
     "--time-zone <zone>",
-    "of times that name none: local, UTC, +05:30, Europe/Berlin; default: local",
+    "time zone of times without one: local, UTC, +05:30, Europe/Berlin; default: local",
     given(parseTimeZone),
   )
   .option(
     "--multiline <how>",
-    "auto: a stack trace is one record with its error; off; or a pattern that begins a record",
+    "auto: join a stack trace with its error; off; or a pattern that matches the first line of a record",
     given(multiline),
     "auto",
   )
   .option(
     "--dry-run",
-    "sends nothing; shows what would be read of the first lines: time, severity, format, message",
+    "send nothing; show the time, severity, format and message parsed from the first lines",
   )
   .addOption(
-    new Option("--session <name>", "makes a run repeatable, see below; default: random").argParser(
+    new Option("--session <name>", "session id, to repeat a run, see below; default: random").argParser(
       name("a session", limits.sessionIdBytesMax),
     ),
   )
   .option("-f, --follow", "goes on with what is written, over rotations; needs --spool, see below")
-  .option("--spool <folder>", "keeps what is not sent yet there, whatever happens to this process, see below")
+  .option("--spool <folder>", "keep batches in this folder until they are acknowledged, see below")
   .addOption(
-    new Option("--keep-until <state>", "accepted: on disk in Redis; committed: in PostgreSQL")
+    new Option(
+      "--keep-until <state>",
+      "when to forget a batch: accepted (on disk in Redis) or committed (in PostgreSQL)",
+    )
       .choices(["accepted", "committed"])
       .default("accepted"),
   )
-  .option("--batch-records <n>", "records in a batch, 1 to 10000", wholeNumber(1, limits.recordsMax), 500)
+  .option("--batch-records <n>", "records per batch, 1 to 10000", wholeNumber(1, limits.recordsMax), 500)
   .option(
     "--give-up-after <seconds>",
-    "without any acknowledgement; default: 300, with a spool never",
+    "exit after this time without an acknowledgement; default: 300, with a spool never",
     wholeNumber(1, 86_400),
   )
-  .option("-q, --quiet", "only what went wrong")
+  .option("-q, --quiet", "print errors only")
   .addHelpText(
     "after",
     `
-The time of a record is read from the beginning of its line, or from a field of JSON or logfmt; in a file a line
-without one takes that of the line before it, from a pipe that of its reading. docs/FILES.md has all formats.
+The time of a record is parsed from the start of its line, or from a field of JSON or logfmt. A line without a time
+gets the time of the previous line in a file, and the time of reading from a pipe. docs/FILES.md lists all formats.
 
-A broken connection or a server that restarts is survived without loss or doubles. A second run is a new session: it
-stores everything again. To repeat a run after a failure, give it the same --session (each run names its own): with
-the same unchanged files and the same options, what is stored already is recognised.
+Broken connections and server restarts cause neither loss nor duplicates. A second run is a new session and stores
+everything again. To repeat a failed run, pass the --session that it printed, with the same unchanged files and the
+same options: records that are already stored are skipped.
 A pipe cannot be repeated: another run of it with the same --session is stored in full.
 
-With --spool a batch is in the folder before it is sent, and stays until it is acknowledged. Whatever ends a run, the
-next one with the same folder sends what is left, once and under its old session. One run at a time may have it.
+With --spool each batch is written to the folder before it is sent, and stays there until it is acknowledged. The next
+run with the same folder sends the remaining batches, once, under their old session. Only one run at a time can use a
+folder.
 
 With --follow and --spool each line is sent once, over rotation, truncation and whatever ends a run: the folder also has
 the position up to which each file is sent. A file may be missing at first; rotated files are those beside it that are
 named like FILE.1, FILE-20261127.gz or FILE.old. SIGTERM ends it with 0. docs/FILES.md says what cannot be found again.
 
-Exit code: 0 all acknowledged, 1 could not send everything, 2 some records were refused (each with its reason; the
-server keeps what it refused in dead_letters), 130 interrupted.`,
+Exit code: 0 all records acknowledged, 1 some records not sent, 2 some records rejected (each with its reason; the
+server keeps rejected records in dead_letters), 130 interrupted.`,
   )
   .action(async (files: string[], options: SendCommandOptions) => {
     const { severity } = options;
@@ -176,7 +185,7 @@ function credentialsOf({ tls, ca, cert, key }: SendCommandOptions): ChannelCrede
   } catch (error) {
     throw new InputError(error instanceof Error ? error.message : String(error));
   }
-  if (ca ?? cert ?? key) throw new InputError("--ca, --cert and --key are for --tls: say that, too");
+  if (ca ?? cert ?? key) throw new InputError("--ca, --cert and --key require --tls");
   return undefined;
 }
 
@@ -212,7 +221,7 @@ function interruptSignal(): AbortSignal {
 function name(what: string, lengthMax: number) {
   return (value: string): string => {
     if (new RegExp(`^[A-Za-z0-9._:-]{1,${lengthMax}}$`).test(value)) return value;
-    throw new InvalidArgumentError(`${what} is 1 to ${lengthMax} characters of A-Z a-z 0-9 . _ : -`);
+    throw new InvalidArgumentError(`${what} has 1 to ${lengthMax} characters of A-Z a-z 0-9 . _ : -`);
   };
 }
 
@@ -238,7 +247,7 @@ function loggerName(value: string): string {
 
 function hostAndPort(value: string): string {
   if (/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/.test(value)) return value;
-  throw new InvalidArgumentError('wanted host:port, such as "127.0.0.1:50051"');
+  throw new InvalidArgumentError('expected host:port, such as "127.0.0.1:50051"');
 }
 
 try {

@@ -80,7 +80,7 @@ describe("fleetlog send, with the whole system", () => {
     const { exitCode, stdout, stderr } = await fleetlog("--device", "awkward", path);
     assert.equal(stderr, "");
     assert.equal(exitCode, exitCodes.acknowledged);
-    assert.match(stdout, /^5,000 lines read, 5,000 records acknowledged, 0 refused, /);
+    assert.match(stdout, /^5,000 lines read, 5,000 records acknowledged, 0 rejected, /);
     const records = await stored.recordsOf("awkward", awkwardLines.length);
     assert.deepEqual(
       records.map(({ message }) => message),
@@ -153,7 +153,7 @@ describe("fleetlog send, with the whole system", () => {
     const problems = stderr.split("\n");
     assert.match(problems[0] ?? "", /bad\.log:2: message .*NUL/);
     assert.match(problems[1] ?? "", /bad\.log:4: message .*UTF-8/);
-    assert.match(stdout, /7 lines read, 5 records acknowledged, 2 refused/);
+    assert.match(stdout, /7 lines read, 5 records acknowledged, 2 rejected/);
     const records = await stored.recordsOf("bad", 5);
     assert.deepEqual(
       records.map(({ message }) => message),
@@ -182,7 +182,7 @@ describe("fleetlog send, with the whole system", () => {
     await killed;
     const { exitCode, stdout } = await fleetlog(...args, await file("nothing.log", ""));
     assert.equal(exitCode, exitCodes.acknowledged);
-    assert.match(stdout, /^0 lines read, 0 records acknowledged, 4,000 records of earlier runs, 0 refused/);
+    assert.match(stdout, /^0 lines read, 0 records acknowledged, 4,000 records of earlier runs, 0 rejected/);
     const records = await stored.recordsOf("killed", lines.length);
     assert.deepEqual(
       records.map(({ message }) => message),

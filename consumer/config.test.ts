@@ -22,11 +22,11 @@ test("lists everything that is wrong", () => {
 test("refuses to take over entries from consumers that may still be storing them", () => {
   assert.throws(
     () => readConfig({ ...wanted, STATEMENT_TIMEOUT_MS: "30000", RECLAIM_IDLE_MS: "60000" }),
-    /RECLAIM_IDLE_MS=60000: wanted at least 3 × STATEMENT_TIMEOUT_MS \(30000\)/,
+    /RECLAIM_IDLE_MS=60000: expected at least 3 × STATEMENT_TIMEOUT_MS \(30000\)/,
   );
 });
 
-test("keeps everything for ever unless told otherwise; then what is not set follows the records", () => {
+test("keeps everything forever unless told otherwise; then what is not set follows the records", () => {
   assert.deepEqual(readConfig(wanted).retentionDays, {
     records: 0,
     ledger: 0,
@@ -58,11 +58,11 @@ test("refuses records that would outlive the ledger or their counts", () => {
         LEDGER_RETENTION_DAYS: "29",
         STATISTICS_RETENTION_DAYS: "1",
       }),
-    /2 problem[^]*LEDGER_RETENTION_DAYS=29: wanted 0 or at least RETENTION_DAYS \(30\)[^]*STATISTICS_RETENTION_DAYS=1/,
+    /2 problem[^]*LEDGER_RETENTION_DAYS=29: expected 0 or at least RETENTION_DAYS \(30\)[^]*STATISTICS_RETENTION_DAYS=1/,
   );
   assert.throws(
     () => readConfig({ ...wanted, LEDGER_RETENTION_DAYS: "30" }),
-    /LEDGER_RETENTION_DAYS=30: wanted 0 or at least RETENTION_DAYS \(0, for ever\)/,
+    /LEDGER_RETENTION_DAYS=30: expected 0 or at least RETENTION_DAYS \(0, forever\)/,
   );
 });
 

@@ -30,7 +30,7 @@ export function readConfig(env: Env) {
       STREAM_SHARDS: integer(1, 1024).default(4),
       CONSUMER_NAME: z
         .string()
-        .regex(/^[A-Za-z0-9._:-]{1,128}$/, "wanted 1 to 128 of A-Z a-z 0-9 . _ : -")
+        .regex(/^[A-Za-z0-9._:-]{1,128}$/, "expected 1 to 128 of A-Z a-z 0-9 . _ : -")
         .default(`${hostname()}-${process.pid}`),
       FLUSH_RECORDS_MAX: integer(limits.recordsMax, 1_000_000).default(20_000),
       FLUSH_BYTES_MAX: integer(limits.batchBytesMax, 64 << 20).default(4 << 20),
@@ -47,8 +47,8 @@ export function readConfig(env: Env) {
   );
   if (values.RECLAIM_IDLE_MS < 3 * values.STATEMENT_TIMEOUT_MS) {
     throw new ConfigError([
-      `RECLAIM_IDLE_MS=${values.RECLAIM_IDLE_MS}: wanted at least 3 × STATEMENT_TIMEOUT_MS (${values.STATEMENT_TIMEOUT_MS}), ` +
-        "or entries are taken over from consumers that are still storing them",
+      `RECLAIM_IDLE_MS=${values.RECLAIM_IDLE_MS}: expected at least 3 × STATEMENT_TIMEOUT_MS (${values.STATEMENT_TIMEOUT_MS}), ` +
+        "or entries of consumers that are still storing them are reclaimed",
     ]);
   }
   return Object.freeze({

@@ -24,7 +24,7 @@ test("a device's page tells what is missing from what the device declared as dro
       .first()
       .evaluate((bar) => [getComputedStyle(bar).fill, bar.getAttribute("height")]);
   assert.notDeepEqual(await fill("dropped"), await fill("missing"));
-  await page.getByText("dropped, says the device").waitFor();
+  await page.getByText("declared as dropped").waitFor();
   await page.getByText("and 5 dropped by the device").waitFor();
   assert.deepEqual(problems, []);
 });

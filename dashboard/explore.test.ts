@@ -45,7 +45,7 @@ describe("Explore", { skip: noBrowser }, () => {
         await list.evaluate((element) => element.scrollTo(0, element.scrollHeight));
         return oldest.isVisible();
       });
-      await page.getByText("That is all.").waitFor();
+      await page.getByText("End of results.").waitFor();
       await page.getByText("1,297 records", { exact: true }).waitFor();
       assert.ok((await rows(page).count()) < 120);
     }));
@@ -58,7 +58,7 @@ describe("Explore", { skip: noBrowser }, () => {
       await page.keyboard.press("Enter");
       await firstRow(page, "write of block");
       assert.equal(await page.locator("mark").first().textContent(), "write of");
-      await page.getByLabel("Least severity").selectOption("error");
+      await page.getByLabel("Minimum severity").selectOption("error");
       await page.getByRole("combobox", { name: "Device" }).fill("SENSOR-1");
       await page.getByRole("option", { name: /^sensor-1/ }).click();
       await page.getByRole("combobox", { name: "Logger" }).fill("storage");

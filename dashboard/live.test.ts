@@ -77,7 +77,7 @@ describe("Live", { skip: noBrowser }, () => {
       await send(["hot"], "pump-7", 17);
       await seen(page, "hot");
       assert.equal(await page.locator(".rows .row").count(), 2);
-      await page.getByLabel("Least severity").selectOption("error");
+      await page.getByLabel("Minimum severity").selectOption("error");
       await waitFor("the other record to go", async () => (await page.locator(".rows .row").count()) === 1);
       assert.equal(new URL(page.url()).search, "?device=pump-7&severity=error");
       await page.getByText("Following").waitFor();
@@ -94,9 +94,9 @@ describe("Live", { skip: noBrowser }, () => {
       await page.keyboard.press(" ");
       await page.getByRole("status").filter({ hasText: "Paused" }).waitFor();
       await send(named("waiting", 3), "sensor-2");
-      await status(page, "Paused: 3 records wait");
+      await status(page, "Paused: 3 new records");
       await send(["one more"], "sensor-2");
-      await status(page, "Paused: 4 records wait");
+      await status(page, "Paused: 4 new records");
       assert.equal(await page.getByText("waiting 1").count(), 0);
       await page.keyboard.press(" ");
       await seen(page, "one more");
@@ -111,7 +111,7 @@ describe("Live", { skip: noBrowser }, () => {
       await page.locator(".rows").evaluate((element) => element.scrollTo(0, 300));
       await page.getByRole("status").filter({ hasText: "Paused" }).waitFor();
       await send(named("new", 50), "sensor-3");
-      await status(page, "Paused: 50 records wait");
+      await status(page, "Paused: 50 new records");
       assert.equal((await scrollPlace(page)).top, 300);
       await page.getByRole("button", { name: "Jump to the newest" }).click();
       await seen(page, "new 50");
@@ -127,7 +127,7 @@ describe("Live", { skip: noBrowser }, () => {
       await page.keyboard.press("Enter");
       await page.locator(".detail").waitFor();
       await send(["later"], "sensor-4");
-      await status(page, "Paused: 1 record waits");
+      await status(page, "Paused: 1 new record");
       await page.keyboard.press("Escape");
       await seen(page, "later");
     }));
@@ -137,7 +137,7 @@ describe("Live", { skip: noBrowser }, () => {
       await page.keyboard.press(" ");
       for (let n = 1; n <= 13; n += 1) await send(named(`part ${n}`, 500), "sensor-5");
       // The page stops listening at 5,000; what came after that is in the stream.
-      await status(page, /Paused: (5,\d|6,\d)\d\d records wait/);
+      await status(page, /Paused: (5,\d|6,\d)\d\d new records/);
       await page.keyboard.press(" ");
       await seen(page, "part 13 500");
       await status(page, "5,000 records here (the newest are kept)");

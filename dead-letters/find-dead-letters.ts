@@ -4,7 +4,7 @@ import type { Database } from "#postgres/tables.ts";
 
 /**
  * record: one of a batch; batch: one that was an entry but could not be stored; entry: what is neither; count: stands for
- * many records that are not kept one by one.
+ * many records that were not kept.
  */
 export type LetterKind = (typeof letterKinds)[number];
 export const letterKinds = ["record", "batch", "entry", "count"] as const;
@@ -48,7 +48,7 @@ export interface LetterFilter {
 const kindOf = sql<LetterKind>`case when idx is not null then 'record' when entry is null then 'count'
   when device_id is not null then 'batch' else 'entry' end`;
 
-/** The newest letters, at most so many. */
+/** The newest dead letters, at most `limit`. */
 export async function findLetters(
   db: Kysely<Database>,
   filter: LetterFilter,

@@ -37,7 +37,7 @@ interface Options {
 }
 
 const program = new Command("fleetlog dead-letters")
-  .description("What could not be stored: looks at it, and brings it back.")
+  .description("Inspects and replays dead letters: records and batches that could not be stored.")
   .addHelpText(
     "after",
     `
@@ -47,7 +47,7 @@ Exit code: 0 done, 1 it failed, 2 some letters cannot be replayed or are not sto
   );
 
 filtered(program.command("list").description("Lists dead letters, newest first."))
-  .option("--replayed", "those that were replayed, instead of all")
+  .option("--replayed", "only replayed dead letters")
   .action((options: Options) =>
     run(async ({ find }) => {
       for (const letter of await find(options))
@@ -58,13 +58,13 @@ filtered(program.command("list").description("Lists dead letters, newest first."
 
 program
   .command("show")
-  .description("Shows one with its bytes or its JSON, and what a replay would make of it.")
-  .argument("<id>", "of the list", letterId)
-  .option("--json", "as one JSON object, all bytes in base64")
+  .description("Shows a dead letter with its bytes or JSON, and what a replay would store.")
+  .argument("<id>", "id of a dead letter, see list", letterId)
+  .option("--json", "print one JSON object, with all bytes in base64")
   .action((id: bigint, options: Options) =>
     run(async ({ find }) => {
       const [letter] = await find({ limit: 1, wait: 0 }, [id]);
-      if (letter === undefined) throw new Error(`there is no dead letter ${id}`);
+      if (letter === undefined) throw new Error(`dead letter ${id} not found`);
       print(options.json ? JSON.stringify(object(letter)) : page(letter, planReplay(letter)));
       return exitCodes.done;
     }),
@@ -74,23 +74,30 @@ filtered(
   program
     .command("replay")
     .description(
-      "Appends letters to the stream again, so that consumers store them: each once, however often.",
+      "Repairs dead letters and appends them to the stream, so that consumers store them. Repeating a replay is safe: each is stored once.",
     )
-    .argument("[id...]", "of the list; none: all that the options choose", letterIds, []),
+    .argument("[id...]", "ids of dead letters; default: all that match the options", letterIds, []),
 )
-  .option("--dry-run", "only says what would be done")
-  .option("-y, --yes", "does not ask")
-  .option("--wait <seconds>", "for consumers to store them", wholeNumber(0, 3_600), 30)
+  .option("--dry-run", "print the plan, replay nothing")
+  .option("-y, --yes", "skip the confirmation prompt")
+  .option(
+    "--wait <seconds>",
+    "maximum time to wait until consumers have stored them",
+    wholeNumber(0, 3_600),
+    30,
+  )
   .action((ids: bigint[], options: Options) =>
     run(async ({ find, append }) => {
       const letters = await find({ ...options, replayed: false }, ids);
       const plans = letters.toReversed().map(planReplay);
       for (const plan of plans)
-        print(options.json ? told(plan) : `${line(plan.letter)}\n    ${intent(plan)}`);
+        print(options.json ? planText(plan) : `${line(plan.letter)}\n    ${intent(plan)}`);
       const possible = plans.filter((plan) => !("impossible" in plan));
       const missing =
-        ids.length > letters.length ? `; ${ids.length - letters.length} are not there, or replayed` : "";
-      say(`${possible.length} of ${plans.length} letters can be replayed${missing}`);
+        ids.length > letters.length
+          ? `; ${ids.length - letters.length} do not exist or are already replayed`
+          : "";
+      say(`${possible.length} of ${plans.length} dead dead dead dead letters can be replayed${missing}`);
       const partly = possible.length < plans.length ? exitCodes.partly : exitCodes.done;
       if (options.dryRun || possible.length === 0) return partly;
       if (!options.yes && !(await confirmed(possible.length))) return exitCodes.failed;
@@ -98,7 +105,7 @@ filtered(
       for (const [id, batch] of stored) if (!options.json) print(`${id} is stored as batch ${batch}`);
       say(`${stored.size} of ${possible.length} are stored`);
       if (stored.size === possible.length) return partly;
-      say("the others wait in the stream, or were refused again: see the newest of list");
+      say("the others wait in the stream or were rejected again: see list");
       return exitCodes.partly;
     }),
   );
@@ -127,7 +134,7 @@ async function run(work: (tools: Tools) => Promise<number>): Promise<void> {
   stack.defer(() => db.destroy());
   const find: Tools["find"] = (options, ids = []) => findLetters(db, filterOf(options, ids), options.limit);
   const append: Tools["append"] = async (plans, waitMs) => {
-    if (config.REDIS_URL === undefined) throw new Error("REDIS_URL is not set: a replay needs it");
+    if (config.REDIS_URL === undefined) throw new Error("REDIS_URL is not set, but replay requires it");
     const redis = openRedis(config.REDIS_URL, commandConnection);
     redis.on("error", () => {}); // the append fails with it
     stack.defer(() => redis.disconnect());
@@ -146,24 +153,24 @@ function filterOf(
 
 function filtered(command: Command): Command {
   return command
-    .option("-d, --device <id>", "only of this device")
-    .option("-r, --reason <text>", "only with this in the reason")
-    .addOption(new Option("-k, --kind <kind>", "only of this kind").choices(letterKinds))
-    .option("--since <time>", "only those put there since, RFC 3339", time)
-    .option("--until <time>", "only those put there before, RFC 3339", time)
-    .option("-n, --limit <n>", "the newest so many", wholeNumber(1, countMax), countDefault)
-    .option("--json", "one JSON object a line, bytes in base64, JSON also as text");
+    .option("-d, --device <id>", "only this device")
+    .option("-r, --reason <text>", "only if the reason contains this text")
+    .addOption(new Option("-k, --kind <kind>", "only this kind").choices(letterKinds))
+    .option("--since <time>", "only added at or after this time (RFC 3339)", time)
+    .option("--until <time>", "only added before this time (RFC 3339)", time)
+    .option("-n, --limit <n>", "maximum number, newest first", wholeNumber(1, countMax), countDefault)
+    .option("--json", "print one JSON object per line, with bytes in base64 and JSON also as text");
 }
 
 async function confirmed(count: number): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new Error("nobody can be asked here: say --yes or --dry-run");
+  if (!process.stdin.isTTY) throw new Error("standard input is not a terminal: use --yes or --dry-run");
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`Replay ${count} letters? [y/N] `);
+  const answer = await terminal.question(`Replay ${count} dead letters? [y/N] `);
   terminal.close();
   return /^y(es)?$/i.test(answer.trim());
 }
 
-function told(plan: Plan): string {
+function planText(plan: Plan): string {
   const id = String(plan.letter.id);
   if ("impossible" in plan) return JSON.stringify({ id, impossible: plan.impossible });
   const { deviceId, sessionId, sequence } = plan.entry;
@@ -180,7 +187,7 @@ function say(text: string): void {
 
 function letterId(value: string): bigint {
   if (/^\d{1,18}$/.test(value)) return BigInt(value);
-  throw new InvalidArgumentError("wanted the id of a dead letter");
+  throw new InvalidArgumentError("expected the id of a dead letter");
 }
 
 function letterIds(value: string, before: readonly bigint[]): readonly bigint[] {
@@ -190,7 +197,7 @@ function letterIds(value: string, before: readonly bigint[]): readonly bigint[] 
 function time(value: string): Date {
   const date = new Date(value);
   if (/^\d{4}-\d\d-\d\d/.test(value) && !Number.isNaN(date.getTime())) return date;
-  throw new InvalidArgumentError("wanted a time in RFC 3339, such as 2026-01-31T12:00:00Z");
+  throw new InvalidArgumentError("expected a time in RFC 3339, such as 2026-01-31T12:00:00Z");
 }
 
 try {

@@ -21,7 +21,7 @@ export type Plan =
 export function planReplay(letter: Letter): Plan {
   try {
     if (letter.kind === "count") {
-      throw new ImpossibleError(`it counts ${letter.recordCount} records that are not kept one by one`);
+      throw new ImpossibleError(`it counts ${letter.recordCount} records that were not kept`);
     }
     const planned = letter.kind === "record" ? planRecord(letter) : planBatch(letter);
     return { letter, ...planned };
@@ -51,17 +51,17 @@ function planBatch({
   rawBytes,
 }: Letter): Planned {
   if (kind === "entry" || receivedAtMicros === undefined) {
-    throw new ImpossibleError("it was no entry of a server, so nothing says whose it is");
+    throw new ImpossibleError("it is a malformed entry without an identity");
   }
   if (raw.length < rawBytes) {
-    throw new ImpossibleError(`only ${raw.length} of its ${rawBytes} bytes are kept`);
+    throw new ImpossibleError(`only ${raw.length} of its ${rawBytes} bytes were kept`);
   }
   const scanned = scanOrFail(raw);
   const isNamedByServer = sessionId.startsWith("~") && scanned.sessionId === "";
   const isSame = scanned.sessionId === sessionId && scanned.sequence === sequence;
   if (scanned.deviceId !== deviceId || !(isSame || isNamedByServer)) {
     throw new ImpossibleError(
-      `its bytes are batch ${scanned.sequence} of ${scanned.deviceId} ${scanned.sessionId}, not what its entry said`,
+      `its bytes are batch ${scanned.sequence} of ${scanned.deviceId} ${scanned.sessionId}, which differs from its entry`,
     );
   }
   const entry = {
@@ -78,8 +78,7 @@ function planBatch({
 
 function planRecord(letter: Letter): Planned {
   const { id, deviceId, sessionId, sequence, index, receivedAtMicros, raw } = letter;
-  if (deviceId === "" || receivedAtMicros === undefined)
-    throw new ImpossibleError("nothing says whose it is");
+  if (deviceId === "" || receivedAtMicros === undefined) throw new ImpossibleError("its identity is unknown");
   const origin = `${sessionId} ${sequence} ${index}`;
   const { record, repairs } = repairOrFail(letter.isJson ? readJsonRecord(raw) : raw, receivedAtMicros, {
     letter: String(id),
@@ -102,7 +101,7 @@ function repairOrFail(...record: Parameters<typeof repairRecord>): ReturnType<ty
   try {
     return repairRecord(...record);
   } catch (error) {
-    throw new ImpossibleError(`its bytes are no record: ${String(error)}`);
+    throw new ImpossibleError(`its bytes are not a record: ${String(error)}`);
   }
 }
 

@@ -44,7 +44,7 @@ export function page(letter: Letter, plan: Plan): string {
 
 /** What a replay does with a letter. */
 export function intent(plan: Plan): string {
-  if ("impossible" in plan) return `nothing, for it cannot be repaired: ${printable(plan.impossible)}`;
+  if ("impossible" in plan) return `nothing, it cannot be repaired: ${printable(plan.impossible)}`;
   const { entry, repairs } = plan;
   const as = `store it as ${entry.deviceId} ${entry.sessionId} ${entry.sequence}`;
   return repairs.length === 0 ? `${as}, unchanged` : `${as}, ${printable(repairs.join("; "))}`;

@@ -23,7 +23,7 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
   };
   const fields = parseObject(json);
   if (fields === undefined) {
-    repairs.push("its text is the message, for it is no whole JSON object");
+    repairs.push("it is not a complete JSON object, so its text becomes the message");
     record.strings.set("message", Buffer.from(json));
     return record;
   }
@@ -42,15 +42,16 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
       else record.severity = severity;
     } else if (string) {
       record.strings.set(string.localName, text);
-      if (typeof value !== "string") repairs.push(`${string.name}: was no text`);
+      if (typeof value !== "string") repairs.push(`${string.name}: was not a string`);
     } else if (key === "attributes" && typeof value === "object" && !Array.isArray(value)) {
       for (const [name, attribute] of Object.entries(value)) {
         if (attribute === null) continue;
-        if (typeof attribute === "object") repairs.push(`attributes[${JSON.stringify(name)}]: was no text`);
+        if (typeof attribute === "object")
+          repairs.push(`attributes[${JSON.stringify(name)}]: was not a string`);
         record.attributes.push({ name: Buffer.from(name), value: Buffer.from(textOf(attribute)) });
       }
     } else {
-      repairs.push(`${key.slice(0, 40)}: is left out`);
+      repairs.push(`${key.slice(0, 40)}: is removed`);
     }
   }
   return record;

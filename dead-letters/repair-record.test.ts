@@ -20,20 +20,20 @@ const cases: [what: string, bytes: Uint8Array, repairs: string[], message: strin
   [
     "no UTF-8",
     encodeRecord({ message: Buffer.from([0x61, 0xff, 0x62]) }),
-    ["message: what is not UTF-8 is replaced"],
+    ["message: invalid UTF-8 is replaced"],
     "a\uFFFDb",
   ],
   [
     "a message that is too long, cut between characters",
     encodeRecord({ message: `${"x".repeat(65_535)}ü!` }),
-    ["message: cut from 65538 bytes"],
+    ["message: truncated from 65538 bytes"],
     "x".repeat(65_535),
   ],
   ["a severity there is not", encodeRecord({ severity: 99, message: "m" }), ["severity: was 99"], "m"],
   [
     "an attribute without a name",
     Buffer.concat([encodeRecord({ message: "m" }), attribute("", "v")]),
-    ["attributes: 1 without a name are left out"],
+    ["attributes: 1 without a name are removed"],
     "m",
   ],
   [
@@ -42,7 +42,7 @@ const cases: [what: string, bytes: Uint8Array, repairs: string[], message: strin
       encodeRecord({ message: "m" }),
       ...Array.from({ length: 65 }, (_, index) => attribute(`k${index}`, "v")),
     ]),
-    ["attributes: 4 of 65 are left out"],
+    ["attributes: 4 of 65 are removed"],
     "m",
   ],
   [

@@ -48,9 +48,9 @@ export function repairRecord(
   const room = limits.attributesMax - Object.keys(marks).length;
   const kept = loose.attributes.filter(({ name }) => name.length > 0);
   if (kept.length < loose.attributes.length) {
-    repairs.push(`attributes: ${loose.attributes.length - kept.length} without a name are left out`);
+    repairs.push(`attributes: ${loose.attributes.length - kept.length} without a name are removed`);
   }
-  if (kept.length > room) repairs.push(`attributes: ${kept.length - room} of ${kept.length} are left out`);
+  if (kept.length > room) repairs.push(`attributes: ${kept.length - room} of ${kept.length} are removed`);
   for (const { name, value } of kept.slice(0, room)) {
     const key = repaired("attributes: a name", name, limits.attributeKeyBytesMax);
     attributes[key] = repaired(`attributes[${JSON.stringify(key)}]`, value, limits.attributeValueBytesMax);
@@ -80,12 +80,12 @@ const replacement = "\uFFFD";
 function repairText(bytes: Uint8Array, bytesMax: number): { fit: string; why: string } {
   const why: string[] = [];
   const read = Buffer.from(bytes).toString();
-  if (!Buffer.from(read).equals(bytes)) why.push("what is not UTF-8 is replaced");
+  if (!Buffer.from(read).equals(bytes)) why.push("invalid UTF-8 is replaced");
   const text = read.replaceAll("\0", replacement);
   if (text !== read) why.push("NUL is replaced");
   const encoded = Buffer.from(text);
   if (encoded.length <= bytesMax) return { fit: text, why: why.join(", ") };
-  why.push(`cut from ${bytes.length} bytes`);
+  why.push(`truncated from ${bytes.length} bytes`);
   let end = bytesMax;
   while (end > 0 && (encoded[end]! & 0xc0) === 0x80) end -= 1; // not within a character
   return { fit: encoded.toString("utf8", 0, end), why: why.join(", ") };

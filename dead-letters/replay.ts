@@ -25,7 +25,7 @@ export async function replay(
     if ("impossible" in plan) continue;
     const key = streamKey(toShard(plan.entry.deviceId, shards));
     const added = await redis.call("XADD", key, "NOMKSTREAM", "*", ...encodeEntry(plan.entry));
-    if (added === null) throw new Error(`${key} does not exist: is STREAM_SHARDS what the servers have?`);
+    if (added === null) throw new Error(`${key} does not exist: does STREAM_SHARDS match the servers?`);
     ids.push(plan.letter.id);
   }
   const giveUpAt = performance.now() + waitMs;

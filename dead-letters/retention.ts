@@ -11,7 +11,7 @@ import { readConfig } from "./config.ts";
 /** The command `fleetlog retention`. */
 export function retentionCommand(env: Env): Command {
   const command = new Command("fleetlog retention")
-    .description("What consumers would remove as too old and do not before it is confirmed.")
+    .description("Reviews and confirms removals that retention postponed.")
     .addHelpText(
       "after",
       `
@@ -21,15 +21,15 @@ Exit code: 0 done or nothing is asked, 1 it failed.`,
     );
   command
     .command("show", { isDefault: true })
-    .description("Shows what would be removed, and why a consumer asks.")
-    .option("--json", "as one JSON object, or null")
+    .description("Shows the pending request: what retention would remove, and why it requires confirmation.")
+    .option("--json", "print one JSON object, or null")
     .action(({ json }: { json?: boolean }) => run(env, (db) => show(db, json)));
   command
     .command("confirm")
-    .description("Allows a consumer to remove exactly what `show` lists under this number.")
+    .description("Confirms a request: consumers then remove exactly what `show` lists.")
     .argument("<number>", "of show", (value: string) => {
       if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
-      throw new InvalidArgumentError("wanted the number that show names");
+      throw new InvalidArgumentError("expected the number of a request, see show");
     })
     .action((id: number) => run(env, (db) => confirm(db, id)));
   return command;
@@ -38,17 +38,19 @@ Exit code: 0 done or nothing is asked, 1 it failed.`,
 async function show(db: Kysely<Database>, json = false): Promise<void> {
   const request = await openRequest(db);
   if (json) print(JSON.stringify(request ?? null));
-  else print(request ? page(request) : "Retention asks nothing.");
+  else print(request ? page(request) : "No request is pending.");
 }
 
 async function confirm(db: Kysely<Database>, id: number): Promise<void> {
   const request = await openRequest(db);
   if (request?.id !== id || !(await confirmRequest(db, id))) {
-    const current = request ? `what is asked is ${request.id}: fleetlog retention show` : "nothing is asked";
-    throw new Error(`${id} is not asked (any more): ${current}`);
+    const current = request
+      ? `the pending request is ${request.id}: fleetlog retention show`
+      : "no request is pending";
+    throw new Error(`request ${id} is not pending: ${current}`);
   }
   print(list(request));
-  print("Confirmed: a consumer removes this within a minute.");
+  print("Confirmed. A consumer removes this within a minute.");
 }
 
 async function run(env: Env, work: (db: Kysely<Database>) => Promise<void>): Promise<void> {
@@ -80,7 +82,7 @@ ${reasons.map((reason) => `  - ${reason}`).join("\n")}
 What it would remove, and nothing else:
 ${list(request)}
 
-Is a clock wrong (npm run doctor, ./manage.sh doctor)? Then mend that: nothing is removed meanwhile.
+Is a clock wrong (npm run doctor, ./manage.sh doctor)? Then fix it: nothing is removed meanwhile.
 Is it what you want? fleetlog retention confirm ${id}`;
 }
 

@@ -85,7 +85,7 @@ test("binaries that were fetched are named with their version and age, and renew
   assert.deepEqual(findings.map(({ check }) => check).toSorted(), ["binaries.nginx", "binaries.redis"]);
   for (const { state, found } of findings) {
     assert.equal(state, "ok", found);
-    assert.match(found, /(redis-server|nginx) \d.*fetched 0 days ago/);
+    assert.match(found, /(redis-server|nginx) \d.*downloaded 0 days ago/);
   }
   const note = join(binaries, "redis/packages.json");
   await writeFile(
@@ -94,7 +94,7 @@ test("binaries that were fetched are named with their version and age, and renew
   );
   const old = (await checkBinaries(binaries)).find(({ check }) => check === "binaries.redis");
   assert.equal(old?.state, "warn");
-  assert.match(old.found, /redis-server 5:7\.0\.1-1, fetched \d{4,} days ago/);
+  assert.match(old.found, /redis-server 5:7\.0\.1-1, downloaded \d{4,} days ago/);
   assert.match(old.fix ?? "", /npm start -- --renew-binaries/);
   await rm(note);
   const unknown = (await checkBinaries(binaries)).find(({ check }) => check === "binaries.redis");

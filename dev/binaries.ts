@@ -58,12 +58,12 @@ export async function findPart(name: PartName): Promise<Part> {
     return (
       fetched(folder, binary, versionArgument) ??
       (await fetchFromApt(packages, folder, (staged) => missingLibraries(staged, binary)),
-      fetched(folder, binary, versionArgument) ?? fail(`the fetched ${binary} does not run`))
+      fetched(folder, binary, versionArgument) ?? fail(`the downloaded ${binary} does not run`))
     );
   } catch (error) {
     if (!(error instanceof AptFetchError)) throw error;
     throw new MissingPartError(
-      `${title} is missing and could not be fetched (${error.message}). Install it with: ${installCommand(name)}`,
+      `${title} is missing and could not be downloaded (${error.message}). Install it with: ${installCommand(name)}`,
     );
   }
 }

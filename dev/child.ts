@@ -184,7 +184,7 @@ export class Child {
     const lines = this.output().trimEnd().split("\n").slice(-8);
     const shown = lines.map((line) => `    ${line.slice(0, 400)}`).join("\n");
     const advice = this.#options.advice ? `\n${this.#options.advice}` : "";
-    return new StartError(`${this.name} ${what}. Its last words, from ${this.logFile}:\n${shown}${advice}`);
+    return new StartError(`${this.name} ${what}. The end of its log, ${this.logFile}:\n${shown}${advice}`);
   }
 }
 

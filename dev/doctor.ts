@@ -27,7 +27,7 @@ if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
     await checkPort("FLEETLOG_HTTP_PORT", 8080),
     await checkPort("FLEETLOG_GRPC_PORT", 50_051),
   ];
-  if (!json) process.stdout.write("Nothing runs in this folder. For a start:\n\n");
+  if (!json) process.stdout.write("Nothing is running in this folder. To start:\n\n");
   process.stdout.write(json ? jsonReport(findings) : textReport(findings));
   process.exitCode = exitCodeOf(findings);
 }
@@ -55,6 +55,6 @@ async function checkPort(variable: string, usual: number): Promise<Finding> {
   return fail(
     `port ${port}`,
     reason,
-    `Stop who listens there, or choose another: ${variable}=${port + 1} npm start.`,
+    `Stop the program that listens there, or choose another port: ${variable}=${port + 1} npm start.`,
   );
 }

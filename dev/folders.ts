@@ -21,5 +21,4 @@ export function openFolder(folder: string): string {
 }
 
 /** What to do when data cannot be used; nothing that loses it. */
-export const keepData =
-  "Restore it from a backup, or leave it and begin with another folder: FLEETLOG_FOLDER=… npm start";
+export const keepData = "Restore it from a backup, or start with another folder: FLEETLOG_FOLDER=… npm start";

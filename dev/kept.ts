@@ -16,7 +16,7 @@ const settledMs = 60_000;
 
 /**
  * Something that runs and can be started again at the same addresses, by a test or, once `keepRunning` was called,
- * whenever it ends. That is tried for ever: what is away today (a full disk, a database that hangs) may be back tomorrow,
+ * whenever it ends. That is tried forever: what fails today (a full disk, a database that hangs) may be back tomorrow,
  * and meanwhile the others do what they can without it.
  */
 export class Kept<T extends Running> {
@@ -75,7 +75,7 @@ export class Kept<T extends Running> {
       if (signal.aborted) return;
       if (performance.now() - startedAt > settledMs) attempt = 1;
       let why = exitText(exit);
-      report(`${this.name} ended (${why}) and is started again; the log is ${this.#running.child.logFile}.`);
+      report(`${this.name} exited (${why}) and is restarted; its log is ${this.#running.child.logFile}.`);
       for (; ; attempt += 1) {
         // The signal ends the pause by a throw; the next line is what reacts to it.
         await sleep(backoffMs(attempt, backoff), undefined, { signal }).catch(() => undefined);
@@ -86,7 +86,7 @@ export class Kept<T extends Running> {
         } catch (error) {
           if (signal.aborted) return;
           const [message = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
-          if (message !== why) report(`${this.name} does not start, and is tried again: ${message}`);
+          if (message !== why) report(`${this.name} failed to start, retrying: ${message}`);
           why = message;
         }
       }

@@ -43,7 +43,7 @@ export async function endLeftover(name: string, pidFile: string, folder: string)
     for (let waitedMs = 0; runs() && waitedMs < endsWithinMs; waitedMs += 50) await sleep(50);
   }
   if (runs())
-    throw new StartError(`${name} of an earlier start does not end: end it with kill -9 -- -${pid}`);
+    throw new StartError(`${name} of an earlier start is still running: stop it with kill -9 -- -${pid}`);
   rmSync(pidFile, { force: true });
 }
 

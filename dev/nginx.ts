@@ -80,6 +80,6 @@ async function isAlive(address: string): Promise<boolean> {
 function versionOf(command: string, env: Readonly<Record<string, string>>): [number, number, number] {
   const { stderr } = spawnSync(command, ["-v"], { encoding: "utf8", env: { ...process.env, ...env } });
   const found = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(stderr);
-  if (!found) throw new Error(`${command} -v says ${JSON.stringify(stderr)}, no version of Nginx`);
+  if (!found) throw new Error(`${command} -v printed ${JSON.stringify(stderr)}, expected a version of Nginx`);
   return [Number(found[1]), Number(found[2]), Number(found[3])];
 }

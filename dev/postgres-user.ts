@@ -80,7 +80,7 @@ function ensureOpenFolder(folder: string): string {
   mkdirSync(open, { recursive: true });
   const stat = lstatSync(open);
   if (!stat.isDirectory() || stat.uid !== process.getuid?.()) {
-    throw new StartError(`${open} belongs to somebody else: remove it.`);
+    throw new StartError(`${open} belongs to another user: remove it.`);
   }
   chmodSync(open, 0o755);
   return open;

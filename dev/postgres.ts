@@ -153,7 +153,7 @@ async function databaseExists(url: string): Promise<true | undefined> {
   } catch (error) {
     const code = (error as { code?: string }).code;
     if (code === "ECONNREFUSED" || code === "ECONNRESET" || code === "57P03") return undefined;
-    throw new StartError(`PostgreSQL runs but refuses us: ${String(error)}`);
+    throw new StartError(`PostgreSQL is running but refuses the connection: ${String(error)}`);
   } finally {
     await client.end().catch(() => {}); // it never connected
   }

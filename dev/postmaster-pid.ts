@@ -22,7 +22,7 @@ export function disownPostmaster(data: string): void {
   if (pid === 0 || Number.isNaN(pid) || processIdentity(pid) === undefined) return;
   if (isPostmasterOf(pid, data)) {
     throw new StartError(
-      `A PostgreSQL that this start has not begun runs in ${data}, as process ${pid}. Stop it: kill -INT ${pid}`,
+      `Another PostgreSQL is running in ${data}, as process ${pid}. Stop it: kill -INT ${pid}`,
     );
   }
   writeFileSync(file, [String(process.pid), ...lines.slice(1)].join("\n"));

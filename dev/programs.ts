@@ -33,7 +33,7 @@ export interface ProgramOptions {
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
   const { program, name, env, folder } = options;
   const script = join(projectFolder, program, "main.ts");
-  if (!existsSync(script)) throw new StartError(`${program}/main.ts is missing: the clone is not complete.`);
+  if (!existsSync(script)) throw new StartError(`${program}/main.ts is missing: the clone is incomplete.`);
   const child = await Child.start({
     name,
     command: process.execPath,
@@ -44,7 +44,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     pidFile: join(folder, `run/${name}.pid`),
     ...(options.signal && { signal: options.signal }),
   });
-  let reasons = "it has not said that it listens";
+  let reasons = "it does not listen yet";
   const addresses = await child.until(
     async () => {
       const found = readyAddresses(child.output());

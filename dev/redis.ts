@@ -73,7 +73,7 @@ export async function startRedis(
       args: ["-c", 'umask 077; exec "$0" "$1"', part.command, configFile],
       env: { ...part.env, LANG: "C" },
       cwd: data,
-      advice: `Its data in ${data} is as it was; batches may be in it that are not in PostgreSQL yet. redis-check-aof mends a torn file. ${keepData}`,
+      advice: `Its data in ${data} is as it was; it may have batches that are not in PostgreSQL yet. redis-check-aof repairs a damaged file. ${keepData}`,
       logFile: join(folder, "logs/redis.log"),
       pidFile: join(folder, "run/redis.pid"),
     });

@@ -108,7 +108,7 @@ describe("npm start", () => {
     other.close();
     assert.match(
       started.output,
-      new RegExp(`Port ${ports.grpc} is taken .*FLEETLOG_GRPC_PORT=${ports.grpc + 1} npm start`),
+      new RegExp(`Port ${ports.grpc} is in use .*FLEETLOG_GRPC_PORT=${ports.grpc + 1} npm start`),
     );
   });
 
@@ -150,13 +150,13 @@ describe("npm start", () => {
   test("says which setting is wrong, and the form wanted", async () => {
     const started = start({ FLEETLOG_GRPC_PORT: "0" });
     assert.equal(await started.ended, 1);
-    assert.match(started.output, /FLEETLOG_GRPC_PORT="0": wanted a whole number of 1 to 65535/);
+    assert.match(started.output, /FLEETLOG_GRPC_PORT="0": expected an integer from 1 to 65535/);
   });
 
   test("refuses a certificate without its key, and names a file that is missing", async () => {
     const half = start({ TLS_CERT: "server.crt" });
     assert.equal(await half.ended, 1);
-    assert.match(half.output, /TLS_CERT and TLS_KEY: wanted both/);
+    assert.match(half.output, /TLS_CERT and TLS_KEY: expected both/);
     const missing = start({ TLS_CERT: "nowhere.crt", TLS_KEY: "nowhere.key" });
     assert.equal(await missing.ended, 1);
     assert.match(missing.output, /TLS_CERT=.*nowhere\.crt.*cannot be read/);

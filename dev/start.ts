@@ -156,7 +156,7 @@ function askToStop(signal: NodeJS.Signals): void {
     Child.interruptStarts();
   } else if (now - askedAt > 1_000) {
     Child.killAll();
-    process.stderr.write("Ended at once. What was acknowledged is safe; the next start recovers it.\n");
+    process.stderr.write("Stopped at once. Acknowledged batches are safe; the next start recovers them.\n");
     process.exit(130);
   }
 }
@@ -182,7 +182,7 @@ function portProblem({ code }: NodeJS.ErrnoException, host: string, port: number
   const other = (next: number) =>
     `choose another: ${variable}=${isTls ? `${isIPv6(host) ? `[${host}]` : host}:${next}` : next} npm start`;
   if (code === "EADDRINUSE")
-    return `Port ${port} is taken by another program. Stop that, or ${other(port < 65_535 ? port + 1 : port - 1)}`;
+    return `Port ${port} is in use by another program. Stop it, or ${other(port < 65_535 ? port + 1 : port - 1)}`;
   if (code === "EACCES") return `Port ${port} is for root only (EACCES): ${other(port + 8_000)}`;
   return `${isTls ? variable : "FLEETLOG_HOST"}: this machine cannot listen on ${host} (${code}). Use 127.0.0.1, 0.0.0.0 for all of its addresses, or one of them.`;
 }
@@ -191,7 +191,7 @@ function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, path } = error as NodeJS.ErrnoException;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return `${path ?? stateFolder} cannot be written: does it belong to another user? (${code})`;
+    return `${path ?? stateFolder} is not writable: does it belong to another user? (${code})`;
   }
   if (code === "ENOSPC") return `The disk is full: ${path ?? stateFolder} cannot be written.`;
   return error.message;

@@ -55,7 +55,7 @@ export interface RunningSystem {
   readonly consumers: readonly ManagedProgram[];
   readonly gateway: ManagedProgram;
   readonly nginx: RunningNginx;
-  /** From now on starts again whatever ends, for ever. */
+  /** From now on starts again whatever ends, forever. */
   keepRunning(report: Report): void;
   /** Stops everything in reverse order. */
   stop(): Promise<void>;
@@ -195,8 +195,7 @@ async function migrate(databaseUrl: string, gatewayUrl: string): Promise<void> {
     all: true,
     timeout: 300_000,
   });
-  if (done.failed)
-    throw new StartError(`The migrations failed. Their last words:\n${done.all.slice(-2_000)}`);
+  if (done.failed) throw new StartError(`The migrations failed:\n${done.all.slice(-2_000)}`);
 }
 
 function foundWhere(parts: readonly { from: string }[]): string {

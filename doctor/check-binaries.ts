@@ -19,15 +19,15 @@ export async function checkBinaries(folder: string): Promise<Finding[]> {
 async function checkBinary(name: string, folder: string): Promise<Finding> {
   const check = `binaries.${name}`;
   const fix =
-    "It gets no security updates by itself. Stop npm start and renew it: npm start -- --renew-binaries. Or install the package: an installed one comes first.";
+    "It gets no automatic security updates. Stop npm start and run npm start -- --renew-binaries, or install the package, which takes precedence.";
   const note = await readNote(join(folder, "packages.json"));
   const packageName = checked[name] ?? name;
   const version = note?.versions[packageName];
-  if (note === undefined || version === undefined) return warn(check, "fetched, of an unknown version", fix);
+  if (note === undefined || version === undefined) return warn(check, "downloaded, version unknown", fix);
   const days = Math.floor((Date.now() - Date.parse(note.fetchedAt)) / 86_400_000);
   const candidate = await candidateOf(packageName);
   const newer = candidate !== undefined && candidate !== version ? `; the archive has ${candidate}` : "";
-  const found = `${packageName} ${version}, fetched ${days} days ago${newer}`;
+  const found = `${packageName} ${version}, downloaded ${days} days ago${newer}`;
   return newer !== "" || days > ageDaysMax ? warn(check, found, fix) : ok(check, found);
 }
 

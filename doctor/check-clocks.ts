@@ -14,9 +14,9 @@ export async function checkClock(name: string, clock: Clock): Promise<Finding> {
   const unsureMs = (answeredAt - askedAt) / 2;
   const apartMs = Math.max(0, Math.abs(theirs - (askedAt + unsureMs)) - unsureMs);
   const check = `clock.${name}`;
-  const found = `${(apartMs / 1_000).toFixed(1)} s apart from this machine's`;
+  const found = `${(apartMs / 1_000).toFixed(1)} s off this machine's clock`;
   const fix =
-    "Let both machines follow NTP: received_at, the order of batches and the day of a partition come from these clocks.";
+    "Synchronise both machines with NTP: received_at, the order of batches and the day of a partition come from these clocks.";
   if (apartMs > 60_000) return fail(check, found, fix);
   return apartMs > 1_000 ? warn(check, found, fix) : ok(check, found);
 }

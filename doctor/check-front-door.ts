@@ -5,7 +5,7 @@ import { reasonOf } from "./check-programs.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const answerMs = 5_000;
-const fix = "Start Nginx, and look at its log if it does not stay; is the port somebody else's?";
+const fix = "Start Nginx. If it exits, check its log; another program may use the port.";
 
 /** Whether Nginx lives and finds the gateway ready. */
 export async function checkHttp(address: string): Promise<Finding> {
@@ -15,19 +15,23 @@ export async function checkHttp(address: string): Promise<Finding> {
       const response = await fetch(`http://${address}${path}`, { signal: AbortSignal.timeout(answerMs) });
       if (response.status === 421) {
         const name = address.replace(/:\d+$/, "");
-        return fail(check, `Nginx does not serve the host ${name}`, `Add ${name} to ALLOWED_HOSTS.`);
+        return fail(check, `Nginx rejects the host ${name}`, `Add ${name} to ALLOWED_HOSTS.`);
       }
       const text = (await response.text()).trim().slice(0, 200);
       if (!response.ok)
-        return fail(check, `${path} says ${response.status} ${text}`, "See what is not ready.");
+        return fail(
+          check,
+          `${path} returned ${response.status} ${text}`,
+          "Check which program is not ready.",
+        );
     }
-    return ok(check, "answers, and the gateway is ready");
+    return ok(check, "reachable, and the gateway is ready");
   } catch (error) {
     return fail(check, reasonOf(error), fix);
   }
 }
 
-/** Whether somebody speaks cleartext HTTP/2 there. */
+/** Whether the address speaks cleartext HTTP/2. */
 export async function checkGrpc(address: string): Promise<Finding> {
   const check = `grpc ${address}`;
   const session = connectHttp2(`http://${address}`);
@@ -62,7 +66,7 @@ export async function checkCertificate(host: string, port: number, now = Date.no
 }
 
 async function certificateOf(host: string, port: number): Promise<PeerCertificate> {
-  // Only looked at: nothing is sent to whoever that is.
+  // Only looked at: nothing is sent to the peer.
   const socket = connectTls({ host, port, rejectUnauthorized: false });
   try {
     const shaken = new Promise<void>((resolve, reject) => {

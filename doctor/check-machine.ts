@@ -7,7 +7,7 @@ const nodeMin = [24, 17] as const;
 export function checkNode(version = process.versions.node): Finding {
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1])) return ok("node.version", version);
-  const fix = `Use Node ${nodeMin.join(".")} or later: before it, known faults let one client end a program.`;
+  const fix = `Use Node ${nodeMin.join(".")} or later: earlier versions have known bugs that let one client crash a program.`;
   return major < nodeMin[0] ? fail("node.version", version, fix) : warn("node.version", version, fix);
 }
 
@@ -18,7 +18,7 @@ export async function checkDisk(path: string): Promise<Finding> {
   const [free, share] = [bavail * bsize, bavail / blocks];
   const found = `${bytesText(free)} free, ${Math.floor(share * 100)} %`;
   const fix =
-    "Make room: see FleetlogDiskSpaceLow in docs/operations/runbooks.md. A full disk stops what writes to it.";
+    "Free disk space: see FleetlogDiskSpaceLow in docs/operations/runbooks.md. Programs that write to a full disk stop.";
   if (free < 2 ** 29 || share < 0.03) return fail(check, found, fix);
   return share < 0.15 ? warn(check, found, fix) : ok(check, found);
 }

@@ -12,7 +12,7 @@ export function checkNginxVersion(version: string): Finding {
 const idleSecondsMin = 60;
 
 /**
- * Whether an nginx.conf, ours or somebody's own, lets the streams of devices live. Throws when it cannot be read as one.
+ * Whether an nginx.conf, ours or another, suits the streams of devices. Throws when it cannot be read as one.
  */
 export function checkNginxConf(text: string): Finding[] {
   const directives = parseNginxConf(text);
@@ -25,14 +25,14 @@ export function checkNginxConf(text: string): Finding[] {
     return isStream ? [{ location: directive, blocks: [...around, directive] }] : [];
   });
   if (streams.length === 0) {
-    const fix = "Nginx was configured for something else: render nginx/nginx.conf.template.";
+    const fix = "This Nginx is not configured for Fleetlog: render nginx/nginx.conf.template.";
     return [fail("nginx.streams", `no location ${ingestPath}`, fix)];
   }
   const problems = [
     ...streams.flatMap(({ location, blocks }) => streamProblems(location, blocks)),
     ...repeatProblems(directives),
   ];
-  if (problems.length === 0) problems.push(ok("nginx.streams", "may be long, silent and of any size"));
+  if (problems.length === 0) problems.push(ok("nginx.streams", "may be long, idle and of any size"));
   return [...problems, keepaliveFinding(directives)];
 }
 
@@ -53,15 +53,15 @@ function streamProblems(location: Directive, blocks: readonly Directive[]): Find
     value("client_max_body_size") === "0",
     "client_max_body_size",
     "0",
-    "it counts all that a stream ever carries, and ends the stream there",
+    "it limits the total size of a stream and ends the stream at the limit",
   );
   const timeouts = [...passes].flatMap((pass) => [`${pass}_read_timeout`, `${pass}_send_timeout`]);
   for (const name of ["client_body_timeout", ...timeouts]) {
     const isLong = secondsOf(value(name) ?? "60s") > idleSecondsMin;
-    expect(isLong, name, "3600s", "the stream of a device with nothing to say is cut");
+    expect(isLong, name, "3600s", "idle streams are closed");
   }
   for (const name of passes.has("proxy") ? ["proxy_request_buffering", "proxy_buffering"] : []) {
-    expect(value(name) === "off", name, "off", "batches or acknowledgements wait in Nginx");
+    expect(value(name) === "off", name, "off", "Nginx delays batches or acknowledgements");
   }
   return problems;
 }
@@ -71,11 +71,7 @@ function repeatProblems(directives: readonly Directive[]): Finding[] {
     findAll(directives, name)
       .filter(({ directive }) => directive.args.includes("non_idempotent"))
       .map(() =>
-        warn(
-          `nginx.${name}`,
-          "non_idempotent",
-          "Take it away: the device repeats what was not acknowledged.",
-        ),
+        warn(`nginx.${name}`, "non_idempotent", "Remove it: devices retry what was not acknowledged."),
       ),
   );
 }
@@ -88,7 +84,7 @@ function keepaliveFinding(directives: readonly Directive[]): Finding {
   return warn(
     check,
     String(requests),
-    "Set it to 1000000: a device that pushes fast is cut off every so many calls.",
+    "Set it to 1000000: Nginx closes a connection after this many calls, which disconnects busy devices.",
   );
 }
 

@@ -8,7 +8,7 @@ import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
 /** With this one everything is tried. */
 const majorTried = 18;
 
-/** Its version, its settings, its connections, and whether its tables are what this version needs. Throws when it is away. */
+/** Its version, its settings, its connections, and whether its tables are what this version needs. Throws when it is unreachable. */
 export async function checkPostgres(db: Kysely<Database>): Promise<Finding[]> {
   const settings = await readSettings(db);
   const findings = [
@@ -19,11 +19,11 @@ export async function checkPostgres(db: Kysely<Database>): Promise<Finding[]> {
   const pending = await pendingMigrations(db);
   if (pending.length > 0) {
     const fix = "Run the migrations: npm run migrate, ./manage.sh migrate, or the Job migrate.";
-    return [...findings, fail("postgres.migrations", `${pending.length} to come, first ${pending[0]}`, fix)];
+    return [...findings, fail("postgres.migrations", `${pending.length} pending, first ${pending[0]}`, fix)];
   }
   return [
     ...findings,
-    ok("postgres.migrations", "all are in"),
+    ok("postgres.migrations", "all applied"),
     partitionsFinding(await partitionsAhead(db)),
     await defaultPartitionFinding(db),
     await retentionFinding(db),
@@ -46,9 +46,13 @@ async function readSettings(db: Kysely<Database>): Promise<Settings> {
 /** Switches that must be on, and what happens when they are not. */
 const switches = [
   ["fsync", "fail", "a crash of the machine may destroy the whole database"],
-  ["full_page_writes", "fail", "a crash in the middle of a write may destroy what was stored long ago"],
-  ["synchronous_commit", "warn", "consumers switch it on for themselves, others' commits may be lost"],
-  ["autovacuum", "warn", "statistics grow old and queries slow"],
+  ["full_page_writes", "fail", "a crash during a write may destroy old records"],
+  [
+    "synchronous_commit",
+    "warn",
+    "consumers enable it for their sessions, but commits of other clients may be lost",
+  ],
+  ["autovacuum", "warn", "statistics become outdated and queries slow"],
 ] as const;
 
 function settingFindings(settings: Settings): Finding[] {
@@ -58,25 +62,29 @@ function settingFindings(settings: Settings): Finding[] {
   return [
     isTried
       ? ok("postgres.version", version)
-      : warn("postgres.version", version, `Everything is tried with PostgreSQL ${majorTried}: use that.`),
+      : warn(
+          "postgres.version",
+          version,
+          `Fleetlog is tested with PostgreSQL ${majorTried}: use that version.`,
+        ),
     ...switches.map(([name, state, consequence]): Finding => {
       const value = read(name);
       if (value !== "off" && value !== "local") return ok(`postgres.${name}`, value);
-      return { check: `postgres.${name}`, state, found: value, fix: `Switch it on: ${consequence}.` };
+      return { check: `postgres.${name}`, state, found: value, fix: `Enable it: ${consequence}.` };
     }),
-    atLeast("shared_buffers", read("shared_buffers"), 128 << 20, "a quarter of the memory is a good share"),
+    atLeast("shared_buffers", read("shared_buffers"), 128 << 20, "a quarter of the memory is recommended"),
     atLeast(
       "max_wal_size",
       read("max_wal_size"),
       2 ** 31,
-      "COPY writes much WAL, and every checkpoint costs",
+      "COPY writes much WAL, and frequent checkpoints are expensive",
     ),
     /^(UTC|Etc\/UTC|GMT)$/i.test(read("TimeZone"))
       ? ok("postgres.timezone", read("TimeZone"))
       : warn(
           "postgres.timezone",
           read("TimeZone"),
-          "Set timezone to UTC: days in partitions and statistics are UTC's.",
+          "Set timezone to UTC: partitions and statistics use days in UTC.",
         ),
   ];
 }
@@ -100,7 +108,7 @@ async function connectionsFinding(db: Kysely<Database>, settings: Settings): Pro
   );
   const found = `${used} of ${usable} in use`;
   const fix =
-    "Raise max_connections above gateways × DATABASE_CONNECTIONS_MAX + consumers × 6 + 10, and see who else is connected.";
+    "Raise max_connections above gateways × DATABASE_CONNECTIONS_MAX + consumers × 6 + 10, and check which other clients are connected.";
   if (usable - used < 3) return fail("postgres.connections", found, fix);
   return used > 0.8 * usable || usable < 20
     ? warn("postgres.connections", found, fix)
@@ -109,7 +117,7 @@ async function connectionsFinding(db: Kysely<Database>, settings: Settings): Pro
 
 function partitionsFinding(daysAhead: number): Finding {
   const check = "postgres.partitions";
-  const fix = "Start a consumer: it makes them every hour. If one runs, its log has the reason.";
+  const fix = "Start a consumer, which creates them every hour. If one is running, check its log.";
   if (daysAhead < 0) return fail(check, "today has none", fix);
   const found = `${daysAhead} days ahead`;
   return daysAhead < 3 ? warn(check, found, fix) : ok(check, found);
@@ -123,7 +131,7 @@ async function defaultPartitionFinding(db: Kysely<Database>): Promise<Finding> {
   return warn(
     "postgres.default_partition",
     "holds records",
-    "Their day had no partition, or retention had dropped it: see FleetlogPartitionMissing in docs/operations/runbooks.md.",
+    "Their day had no partition, or retention dropped it: see FleetlogPartitionMissing in docs/operations/runbooks.md.",
   );
 }
 
@@ -133,8 +141,8 @@ async function retentionFinding(db: Kysely<Database>): Promise<Finding> {
   if (!request || request.isConfirmed) return ok(check, "asks nothing");
   return fail(
     check,
-    `removes nothing before request ${request.id} is confirmed: ${request.reasons.join("; ")}`,
-    "See what it would remove: fleetlog retention show (./manage.sh retention show). Is a clock wrong? See FleetlogRetentionUnconfirmed in docs/operations/runbooks.md.",
+    `waits for the confirmation of request ${request.id}: ${request.reasons.join("; ")}`,
+    "Review it with fleetlog retention show (./manage.sh retention show). A clock may be wrong: see FleetlogRetentionUnconfirmed in docs/operations/runbooks.md.",
   );
 }
 
@@ -147,6 +155,6 @@ async function collationFinding(db: Kysely<Database>): Promise<Finding> {
   return warn(
     "postgres.collation",
     name,
-    "Names sort in another order than elsewhere, and an update of the C library may break indexes on texts: create the database with --locale-provider=builtin --builtin-locale=C.UTF-8, and move the data by pg_dump.",
+    "The sort order depends on the system, and an update of the C library may corrupt text indexes: create the database with --locale-provider=builtin --builtin-locale=C.UTF-8, and migrate the data with pg_dump.",
   );
 }

@@ -26,14 +26,10 @@ async function checkOne(name: string, address: string): Promise<Finding> {
     return fail(
       check,
       text.replaceAll("\n", "; ") || `status ${response.status}`,
-      "Look at what it names; its log has more.",
+      "Fix the reason it names; its log has details.",
     );
   } catch (error) {
-    return fail(
-      check,
-      `does not answer: ${reasonOf(error)}`,
-      "Start it, and look at its log if it does not stay.",
-    );
+    return fail(check, `does not answer: ${reasonOf(error)}`, "Start it. If it exits, check its log.");
   }
 }
 

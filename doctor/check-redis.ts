@@ -6,7 +6,7 @@ import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
 /** Sharded publish and subscribe came with it. */
 const majorMin = 7;
 
-/** Every node's version and memory, and the settings that servers insist on. Throws when Redis is away. */
+/** Every node's version and memory, and the settings that servers insist on. Throws when Redis is unreachable. */
 export async function checkRedis(redis: StreamRedis): Promise<Finding[]> {
   const nodes = listMasters(redis);
   const findings = await Promise.all(nodes.map((node) => checkNode(node, nodes.length > 1)));
@@ -15,12 +15,12 @@ export async function checkRedis(redis: StreamRedis): Promise<Finding[]> {
 
 async function checkSettings(redis: StreamRedis): Promise<Finding[]> {
   const problems = await unsafeSettings(redis);
-  if (problems.length === 0) return [ok("redis.settings", "what is acknowledged is on disk")];
+  if (problems.length === 0) return [ok("redis.settings", "acknowledged batches are on disk")];
   return problems.map((problem) =>
     fail(
       "redis.settings",
       problem,
-      "Set it in redis.conf, or by CONFIG SET and CONFIG REWRITE; servers refuse batches meanwhile.",
+      "Set it in redis.conf, or with CONFIG SET and CONFIG REWRITE. Servers refuse batches until then.",
     ),
   );
 }
@@ -52,18 +52,22 @@ function memoryFinding(
     return warn(
       check,
       found,
-      "Set maxmemory, or a long outage of PostgreSQL ends with Redis killed by the system.",
+      "Set maxmemory: otherwise the system kills Redis in a long outage of PostgreSQL.",
     );
   }
   if (used > 0.9 * max) {
-    return fail(check, found, "Devices are told to come later: is a consumer running? Else raise maxmemory.");
+    return fail(
+      check,
+      found,
+      "Servers refuse batches. Check that a consumer is running, or raise maxmemory.",
+    );
   }
-  if (used > 0.7 * max) return warn(check, found, "See whether consumers keep up, or raise maxmemory.");
+  if (used > 0.7 * max) return warn(check, found, "Check that consumers keep up, or raise maxmemory.");
   if (machine > 0 && max * 2 > machine) {
     return warn(
       check,
       `${found}, on a machine with ${bytesText(machine)}`,
-      "Rewriting its file may take as much again: give the machine twice maxmemory, or lower it.",
+      "Rewriting the append-only file may need as much memory again: provide twice maxmemory, or lower it.",
     );
   }
   return ok(check, found);

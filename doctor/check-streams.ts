@@ -7,7 +7,7 @@ import { groupName, streamKey } from "#stream/keys.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const streamsFix =
-  "Redis came back on an older copy of its data, or on none: see FleetlogStreamsLost in docs/operations/runbooks.md.";
+  "Redis restarted with an older copy of its data, or without data: see FleetlogStreamsLost in docs/operations/runbooks.md.";
 
 /** Whether the streams in Redis are those that PostgreSQL remembers, and how many entries wait. */
 export async function checkStreams(db: Kysely<Database>, redis: StreamRedis): Promise<Finding[]> {
@@ -21,7 +21,7 @@ export async function checkStreams(db: Kysely<Database>, redis: StreamRedis): Pr
     const added = (await redis.exists(streamKey(shard))) === 0 ? 0 : await entriesAdded(redis, shard);
     if (added < Number(entries_added)) {
       const seen = `${entries_added} at ${at.toISOString()}`;
-      behind.push(`shard ${shard} was given ${added} entries, and ${seen}`);
+      behind.push(`shard ${shard} has ${added} entries added, but ${seen}`);
     }
     const { undelivered, pending } = await readShardBacklog(redis, shard, "count");
     const group = (await readGroups(redis, shard)).find(({ name }) => name === groupName);
@@ -30,14 +30,14 @@ export async function checkStreams(db: Kysely<Database>, redis: StreamRedis): Pr
   }
   return [
     behind.length === 0
-      ? ok("redis.streams", "as PostgreSQL remembers them")
+      ? ok("redis.streams", "match the positions in PostgreSQL")
       : fail("redis.streams", behind.join("; "), streamsFix),
     reported === waiting
       ? ok("redis.backlog", `${waiting} entries wait to be stored`)
       : warn(
           "redis.backlog",
           `${waiting} entries wait to be stored, and Redis reports ${reported}`,
-          "A consumer corrects that within seconds: is one running?",
+          "A running consumer corrects this within seconds. Check that one is running.",
         ),
     await checkIncidents(db),
   ];

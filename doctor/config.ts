@@ -9,17 +9,17 @@ export function readConfig(env: Env) {
       REDIS_URL: urls(["redis", "rediss"]),
       DOCTOR_READY: list(
         /^[\w.-]+:\d{1,5}$/,
-        'wanted host:port,…, such as "server:9101,gateway:8082"',
+        'expected host:port,…, such as "server:9101,gateway:8082"',
       ).optional(),
       DOCTOR_HTTP: address().optional(),
       DOCTOR_GRPC: address().optional(),
       DOCTOR_NGINX_VERSION: z
         .string()
-        .regex(/^\d+\.\d+(\.\d+)?(-[\w.-]+)?$/, 'wanted a version, such as "1.30"')
+        .regex(/^\d+\.\d+(\.\d+)?(-[\w.-]+)?$/, 'expected a version, such as "1.30"')
         .optional(),
       DOCTOR_BINARIES: z.string().optional(),
       DOCTOR_NGINX_CONF: z.string().optional(),
-      DOCTOR_DISKS: list(/./, "wanted paths with commas between them").prefault("."),
+      DOCTOR_DISKS: list(/./, "expected comma-separated paths").prefault("."),
     },
     env,
   );
@@ -43,7 +43,7 @@ export function readConfig(env: Env) {
 export type Config = ReturnType<typeof readConfig>;
 
 function address() {
-  const form = 'wanted host:port, such as "nginx:8080"';
+  const form = 'expected host:port, such as "nginx:8080"';
   return z.string(form).regex(/^([\w.-]+|\[[\da-fA-F:]+\]):\d{1,5}$/, form);
 }
 

@@ -64,13 +64,13 @@ describe("of a system that is well", () => {
   });
 
   test("what is missing is named, with its reason, and the rest is looked at all the same", async () => {
-    const nobody = `127.0.0.1:${await freePort()}`;
+    const closed = `127.0.0.1:${await freePort()}`;
     const { findings, exitCode } = await examine({
       ...envOf(system),
-      REDIS_URL: `redis://${nobody}`,
-      DOCTOR_READY: nobody,
-      DOCTOR_HTTP: nobody,
-      DOCTOR_GRPC: nobody,
+      REDIS_URL: `redis://${closed}`,
+      DOCTOR_READY: closed,
+      DOCTOR_HTTP: closed,
+      DOCTOR_GRPC: closed,
       DOCTOR_NGINX_CONF: join(folder, "nowhere.conf"),
       DOCTOR_DISKS: join(folder, "nowhere"),
     });
@@ -83,22 +83,25 @@ describe("of a system that is well", () => {
         "redis",
         "redis.streams",
         `disk ${join(folder, "nowhere")}`,
-        `grpc ${nobody}`,
-        `http ${nobody}`,
-        `ready ${nobody}`,
+        `grpc ${closed}`,
+        `http ${closed}`,
+        `ready ${closed}`,
       ].toSorted(),
     );
     assert.ok(findings.some(({ check, state }) => check === "postgres.fsync" && state === "ok"));
     const found = (wanted: string) => findings.find(({ check }) => check === wanted)?.found;
-    assert.deepEqual([found("redis"), found("redis.streams")], ["Redis is away", "Redis is away"]);
+    assert.deepEqual(
+      [found("redis"), found("redis.streams")],
+      ["Redis is unreachable", "Redis is unreachable"],
+    );
   });
 
   test("as text it is a line per finding, and the fix below", async () => {
     const env = { ...envOf(system), DOCTOR_NGINX_VERSION: "1.18.0" };
     const { stdout, exitCode } = await run(env);
-    assert.match(stdout, /^✓ ok {4}redis\.settings +what is acknowledged is on disk$/m);
+    assert.match(stdout, /^✓ ok {4}redis\.settings +acknowledged batches are on disk$/m);
     assert.match(stdout, /^✗ fail {2}nginx\.version +1\.18\.0\n {8}Use Nginx 1\.22 or later\.$/m);
-    assert.match(stdout, /\d+ ok, \d+ to look at, 1 wrong\n?$/);
+    assert.match(stdout, /\d+ ok, \d+ warnings, 1 failures\n?$/);
     assert.equal(exitCode, 1);
   });
 

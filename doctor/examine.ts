@@ -30,29 +30,29 @@ export async function examine(
       ...(nginxVersion ? [checkNginxVersion(nginxVersion)] : []),
     ]),
     ...config.disks.map((path) =>
-      attempt(`disk ${path}`, "Is the path right?", async () => [await checkDisk(path)]),
+      attempt(`disk ${path}`, "Check the path.", async () => [await checkDisk(path)]),
     ),
     attempt("binaries", "", async () => (binaries ? await checkBinaries(binaries) : [])),
     attempt(
       "redis",
-      "Does it run, and answer? Else start it, or mend REDIS_URL.",
+      "Check that Redis is running, or fix REDIS_URL.",
       async () => [...(await checkRedis(redis)), await checkClock("redis", () => redisClock(redis))],
       redisProblem,
     ),
     attempt(
       "redis.streams",
-      "Are Redis and PostgreSQL there?",
+      "Check that Redis and PostgreSQL are running.",
       () => checkStreams(db, redis),
       (error) => redisProblem(error).replace(/^Redis: /, ""),
     ),
-    attempt("postgres", "Start PostgreSQL, or mend DATABASE_URL.", async () => [
+    attempt("postgres", "Start PostgreSQL, or fix DATABASE_URL.", async () => [
       ...(await checkPostgres(db)),
       await checkClock("postgres", () => postgresClock(db)),
     ]),
     ...config.ready.map((address) =>
-      attempt(`ready ${address}`, "Start it: its name has no address.", () => checkReady(address)),
+      attempt(`ready ${address}`, "Start it: its name does not resolve.", () => checkReady(address)),
     ),
-    attempt("nginx", "Is the file readable, and whole?", async () =>
+    attempt("nginx", "Check that the file is readable and complete.", async () =>
       file ? await nginxFindings(file, http) : [],
     ),
     ...(http ? [attempt(`http ${http}`, "", async () => [await checkHttp(http)])] : []),

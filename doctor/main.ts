@@ -7,7 +7,7 @@ import { examine } from "./examine.ts";
 import { readOptions } from "./options.ts";
 import { exitCodeOf, jsonReport, textReport } from "./report.ts";
 
-// `node doctor/main.ts [--json]`: looks at everything once, says what is wrong and what to do, and ends with code 0 or 1.
+// `node doctor/main.ts [--json]`: checks everything once, prints problems and their fixes, and exits with code 0 or 1.
 
 const { json } = readOptions();
 const config = readConfigOrExit(() => readConfig(process.env));

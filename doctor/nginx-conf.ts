@@ -20,7 +20,7 @@ export function parseNginxConf(text: string): readonly Directive[] {
     } else if (token === "}" || token === ";") {
       const ended = token === "}" ? stack.pop() : { head: words, within: [] };
       const parent = stack.at(-1);
-      if (!ended || !parent) throw new Error("nginx.conf: a brace too many");
+      if (!ended || !parent) throw new Error("nginx.conf: unexpected }");
       const [name = "", ...args] = ended.head;
       parent.within.push({
         name,
@@ -30,7 +30,7 @@ export function parseNginxConf(text: string): readonly Directive[] {
       words = [];
     } else words.push(token);
   }
-  if (stack.length !== 1 || words.length > 0) throw new Error("nginx.conf: it ends in the middle of a block");
+  if (stack.length !== 1 || words.length > 0) throw new Error("nginx.conf: unclosed block");
   return stack[0]?.within ?? [];
 }
 

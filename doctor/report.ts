@@ -13,7 +13,7 @@ export function textReport(findings: readonly Finding[]): string {
     ...(fix ? [`${" ".repeat(8)}${fix}`] : []),
   ]);
   const count = (wanted: Finding["state"]) => findings.filter(({ state }) => state === wanted).length;
-  return [...lines, "", `${count("ok")} ok, ${count("warn")} to look at, ${count("fail")} wrong`, ""].join(
+  return [...lines, "", `${count("ok")} ok, ${count("warn")} warnings, ${count("fail")} failures`, ""].join(
     "\n",
   );
 }

@@ -57,6 +57,6 @@ test("origins are origins, without a path or a slash at the end", () => {
     "null",
     "*.example",
   ]) {
-    assert.throws(() => readOrigins(bad), /CORS_ORIGINS=.*wanted origins apart by commas/, bad);
+    assert.throws(() => readOrigins(bad), /CORS_ORIGINS=.*expected comma-separated origins/, bad);
   }
 });

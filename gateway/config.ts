@@ -53,7 +53,7 @@ export function readConfig(env: Env) {
 
 function origins() {
   const form =
-    'wanted origins apart by commas, such as "https://logs.example.com,http://localhost:5173", or "*"';
+    'expected comma-separated origins, such as "https://logs.example.com,http://localhost:5173", or "*"';
   return z
     .string(form)
     .transform((value) => value.split(",").map((one) => one.trim()))
@@ -64,7 +64,7 @@ function origins() {
 }
 
 function proxies() {
-  const form = 'wanted addresses or ranges apart by commas, such as "127.0.0.0/8,10.1.0.0/16"';
+  const form = 'expected comma-separated addresses or ranges, such as "127.0.0.0/8,10.1.0.0/16"';
   return z
     .string(form)
     .transform((value) => value.split(",").map((one) => one.trim()))

@@ -54,8 +54,8 @@ test("a bad environment is told whole, in one error, with exit code 1", async ()
     said += chunk.toString();
   });
   assert.deepEqual(await once(child, "close"), [1, null]);
-  assert.match(said, /DATABASE_URL="mysql:\/\/x": wanted a URL/);
-  assert.match(said, /HTTP_LISTEN="nowhere": wanted host:port/);
+  assert.match(said, /DATABASE_URL="mysql:\/\/x": expected a URL/);
+  assert.match(said, /HTTP_LISTEN="nowhere": expected host:port/);
 });
 
 function startMain(env: Record<string, string>): ChildProcess {

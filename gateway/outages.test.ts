@@ -32,7 +32,7 @@ describe("while a query cannot go on", () => {
     await database[Symbol.asyncDispose]();
   });
 
-  /** Keeps everyone from the ledger, so that a query waits for ever. */
+  /** Keeps everyone from the ledger, so that a query waits forever. */
   async function holdLedger() {
     const client = await pool.connect();
     await client.query("begin");

@@ -20,10 +20,13 @@ test("lives while it runs", async () => {
 });
 
 test("is ready when no part objects, and else names each reason", async () => {
-  readiness.notReady("redis", "appendfsync is everysec, wanted always");
+  readiness.notReady("redis", "appendfsync is everysec, expected always");
   const objecting = await fetch(`${base}/readyz`);
   assert.equal(objecting.status, 503);
-  assert.equal(await objecting.text(), "redis: appendfsync is everysec, wanted always\npostgres: starting\n");
+  assert.equal(
+    await objecting.text(),
+    "redis: appendfsync is everysec, expected always\npostgres: starting\n",
+  );
 
   readiness.ready("redis");
   readiness.ready("postgres");

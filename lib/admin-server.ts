@@ -66,5 +66,5 @@ const unknownPath = {
   httpStatus: 404,
   code: "not_found",
   grpcStatus: 12,
-  message: "nothing here, known are /livez, /readyz, /metrics",
+  message: "not found: use /livez, /readyz or /metrics",
 };

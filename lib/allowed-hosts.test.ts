@@ -57,7 +57,7 @@ describe("a host is refused", () => {
 
 test("a request needs a host, and all that it names must be allowed", () => {
   const check = createHostCheck([]);
-  assert.match(check({ rawHeaders: ["Accept", "*/*"] })?.message ?? "", /names no host/);
+  assert.match(check({ rawHeaders: ["Accept", "*/*"] })?.message ?? "", /has no host/);
   assert.equal(check({ rawHeaders: ["HOST", "localhost"] }), undefined);
   assert.equal(check({ rawHeaders: [":authority", "[::1]:1", "x", "y"] }), undefined);
   for (const rawHeaders of [
@@ -75,7 +75,7 @@ test("the star allows any host, on purpose", () => {
   assert.ok(createHostMatcher(["*"])("evil.example"));
 });
 
-test("ALLOWED_HOSTS is names apart by commas", () => {
+test("ALLOWED_HOSTS is names comma-separated", () => {
   assert.deepEqual(allowedHosts().parse("Logs.example.org, *.b.c,*,localhost"), [
     "logs.example.org",
     "*.b.c",

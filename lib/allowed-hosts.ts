@@ -29,10 +29,9 @@ export function createHostCheck(allowed: readonly string[]): HostCheck {
       if (name !== ":authority" && (name.length !== 4 || name.toLowerCase() !== "host")) continue;
       found += 1;
       const host = rawHeaders[index + 1] ?? "";
-      if (!isAllowed(host))
-        return misdirected(`host ${JSON.stringify(host.slice(0, 260))} is not served here`);
+      if (!isAllowed(host)) return misdirected(`host ${JSON.stringify(host.slice(0, 260))} is not allowed`);
     }
-    return found > 0 ? undefined : misdirected("the request names no host");
+    return found > 0 ? undefined : misdirected("the request has no host");
   };
 }
 
@@ -51,7 +50,7 @@ export function createHostMatcher(allowed: readonly string[]): (host: string) =>
 
 /** The variable ALLOWED_HOSTS. */
 export function allowedHosts() {
-  const form = 'wanted names apart by commas, such as "logs.example.org,*.fleet.example.org", or "*"';
+  const form = 'expected comma-separated names, such as "logs.example.org,*.fleet.example.org", or "*"';
   return z
     .string(form)
     .transform((value) => value.split(",").map((one) => one.trim().toLowerCase()))
@@ -61,7 +60,7 @@ export function allowedHosts() {
 }
 
 function misdirected(problem: string): RequestRefusal {
-  const message = `${problem}: wanted localhost, an IP address, or a name listed in ALLOWED_HOSTS`;
+  const message = `${problem}: expected localhost, an IP address, or a name listed in ALLOWED_HOSTS`;
   return { httpStatus: 421, code: "permission_denied", grpcStatus: 7, message };
 }
 

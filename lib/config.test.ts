@@ -35,10 +35,10 @@ describe("readEnv", () => {
       (error) => {
         assert.ok(error instanceof ConfigError);
         assert.deepEqual(error.problems, [
-          'PORT="70000": wanted a whole number of 1 to 65535',
-          'LISTEN="nowhere": wanted host:port, such as "127.0.0.1:9001"',
-          "DATABASE_URL=(not set): wanted a URL that begins with postgres:// or postgresql://",
-          'MODE="loud": wanted one of fast, safe',
+          'PORT="70000": expected an integer from 1 to 65535',
+          'LISTEN="nowhere": expected host:port, such as "127.0.0.1:9001"',
+          "DATABASE_URL=(not set): expected a URL starting with postgres:// or postgresql://",
+          'MODE="loud": expected one of fast, safe',
         ]);
         return true;
       },

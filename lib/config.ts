@@ -53,7 +53,7 @@ export function shapeOf(readConfig: (env: Env) => unknown): Readonly<z.ZodRawSha
 
 /** A whole number of `min` to `max`, both allowed. */
 export function integer(min: number, max: number) {
-  const form = `wanted a whole number of ${min} to ${max}`;
+  const form = `expected an integer from ${min} to ${max}`;
   return z
     .string(form)
     .regex(/^-?\d{1,15}$/, form)
@@ -63,7 +63,7 @@ export function integer(min: number, max: number) {
 
 /** `host:port`, the port 0 meaning any free one. */
 export function listenAddress() {
-  const form = 'wanted host:port, such as "127.0.0.1:9001"';
+  const form = 'expected host:port, such as "127.0.0.1:9001"';
   return z
     .string(form)
     .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, form)
@@ -76,7 +76,7 @@ export function listenAddress() {
 
 /** A URL of one of the given schemes, such as `["postgres", "postgresql"]`. */
 export function url(schemes: readonly string[]) {
-  const form = `wanted a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
+  const form = `expected a URL starting with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
   return z
     .string(form)
     .refine((value) => URL.canParse(value) && schemes.includes(new URL(value).protocol.slice(0, -1)), form);
@@ -86,14 +86,14 @@ export function url(schemes: readonly string[]) {
 export function urls(schemes: readonly string[]) {
   const one = url(schemes);
   return z
-    .string(`wanted one URL or several, with commas between them`)
+    .string(`expected one or more URLs, comma-separated`)
     .transform((value) => value.split(","))
     .pipe(z.array(one).max(100));
 }
 
 /** One of the given words. */
 export function word<const Word extends string>(...words: readonly [Word, ...Word[]]) {
-  return z.enum(words, `wanted one of ${words.join(", ")}`);
+  return z.enum(words, `expected one of ${words.join(", ")}`);
 }
 
 /** The log level every program reads from `LOG_LEVEL`. */

@@ -7,7 +7,7 @@ export class DeadlineError extends Error {
 export async function withDeadline<T>(what: string, ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DeadlineError(`${what}: not finished within ${ms} ms`)), ms);
+    timer = setTimeout(() => reject(new DeadlineError(`${what}: timed out after ${ms} ms`)), ms);
   });
   try {
     return await Promise.race([work, expired]);

@@ -18,7 +18,7 @@ import { keepAlive } from "./keep-alive.ts";
 /** HTTP/1.1 and HTTP/2 without TLS on one port. */
 export interface HttpListener {
   readonly server: Server;
-  /** Takes no new connections, ends the others with their next call or when idle, waits for the calls under way. */
+  /** Accepts no new connections, closes the others after their next call or when idle, waits for the calls in flight. */
   close(): Promise<void>;
   /** Ends what is still open. */
   destroy(): void;
@@ -107,7 +107,7 @@ export function createHttpListener(
       head = Buffer.concat([head, piece]);
       if (head.length < 3 && "PRI".startsWith(head.toString("latin1"))) return;
       socket.off("readable", choose);
-      socket.unshift(head); // not before: it makes the socket readable again at once, and so for ever
+      socket.unshift(head); // not before: it makes the socket readable again at once, and so forever
       socket.setTimeout(0);
       (head.toString("latin1", 0, 3) === "PRI" ? http2 : http1).emit("connection", socket);
     };

@@ -9,7 +9,7 @@ export function wholeNumber(min: number, max: number) {
   return (text: string): number => {
     const digits = text.replaceAll(/[,_]/g, "");
     if (/^\d+$/.test(digits) && Number(digits) >= min && Number(digits) <= max) return Number(digits);
-    throw new InvalidArgumentError(`wanted a whole number of ${min} to ${max}`);
+    throw new InvalidArgumentError(`expected an integer from ${min} to ${max}`);
   };
 }
 
@@ -19,6 +19,6 @@ export function someOf<Name extends string>(names: readonly Name[]) {
     text.split(",").map((given) => {
       const name = names.find((known) => known === given);
       if (name !== undefined) return name;
-      throw new InvalidArgumentError(`there is no "${given}": there are ${names.join(", ")}`);
+      throw new InvalidArgumentError(`unknown "${given}", expected one of ${names.join(", ")}`);
     });
 }

@@ -39,9 +39,9 @@ describe("the configuration of Nginx in a container", () => {
     assert.match(text, /access_log off;/);
   });
 
-  test("is refused for an Nginx that cannot follow names", () => {
+  test("is refused for an Nginx that cannot resolve names", () => {
     const { settings } = readConfig({ NGINX_VERSION: "1.26.3" });
-    assert.throws(() => renderNginx(settings), /1\.26\.3 cannot follow names.*1\.27\.3/);
+    assert.throws(() => renderNginx(settings), /1\.26\.3 cannot resolve names.*1\.27\.3/);
   });
 });
 
@@ -70,7 +70,7 @@ describe("TLS", () => {
     assert.doesNotMatch(text, /http2 on;/);
   });
 
-  test("asks for client certificates where it is told to", () => {
+  test("asks for client certificates where configured", () => {
     const withCa = { ...version, ...files, TLS_CLIENT_CA: "/tls/ca.crt" };
     for (const [scope, verify] of [
       ["", "optional"],
@@ -82,7 +82,7 @@ describe("TLS", () => {
     }
     assert.throws(
       () => readConfig({ ...withCa, TLS_CLIENT_CERT_FOR: "some" }),
-      /wanted one of ingest, everything/,
+      /expected one of ingest, everything/,
     );
   });
 
@@ -93,7 +93,7 @@ describe("TLS", () => {
       { TLS_CLIENT_CA: "/tls/ca.crt" },
       { ...files, TLS_KEY: "" },
     ]) {
-      assert.throws(() => readConfig({ ...version, ...half }), /TLS_CERT and TLS_KEY: wanted both/);
+      assert.throws(() => readConfig({ ...version, ...half }), /TLS_CERT and TLS_KEY: expected both/);
     }
   });
 });

@@ -4,7 +4,7 @@ import { type Env, integer, listenAddress, readEnv } from "#lib/config.ts";
 import { addressText, tlsSettings, tlsShape } from "./tls-config.ts";
 
 /**
- * What Nginx in a container is told by its environment: everything but LISTEN and NGINX_… names other programs as
+ * The settings of Nginx in a container, from its environment: everything but LISTEN and NGINX_… names other programs as
  * `name:port`, looked up through NGINX_RESOLVER while Nginx runs. Throws a ConfigError that lists every bad variable.
  */
 export function readConfig(env: Env) {
@@ -17,7 +17,7 @@ export function readConfig(env: Env) {
         .string()
         .regex(
           /^[\w.:[\]= -]+$/,
-          'wanted what follows Nginx\'s directive "resolver", such as "127.0.0.11 valid=2s"',
+          'expected what follows Nginx\'s directive "resolver", such as "127.0.0.11 valid=2s"',
         )
         .prefault("127.0.0.11 valid=2s ipv6=off"),
       HTTP_LISTEN: listenAddress().prefault("0.0.0.0:8080"),
@@ -67,7 +67,7 @@ export function readConfig(env: Env) {
 
 /** "1.30.2", or the tag of an image: "1.30", "1.30-alpine". */
 function version() {
-  const form = 'wanted the version of Nginx, such as "1.30.2" or "1.30-alpine"';
+  const form = 'expected the version of Nginx, such as "1.30.2" or "1.30-alpine"';
   return z
     .string(form)
     .regex(/^\d+\.\d+(\.\d+)?(-[\w.-]+)?$/, form)
@@ -78,9 +78,11 @@ function version() {
 }
 
 function peer() {
-  return z.string().regex(/^[\w.-]+:\d{1,5}$/, 'wanted name:port, such as "server:50061"');
+  return z.string().regex(/^[\w.-]+:\d{1,5}$/, 'expected name:port, such as "server:50061"');
 }
 
 function oneWord(what: string) {
-  return z.string().regex(/^[^\s"$\\;]+$/, `wanted ${what} without blanks, quotes, dollars and semicolons`);
+  return z
+    .string()
+    .regex(/^[^\s"$\\;]+$/, `expected ${what} without spaces, quotes, dollar signs and semicolons`);
 }

@@ -1,9 +1,9 @@
-/** What Nginx answers by itself, in the protocol of the request; its own pages are HTML. */
+/** Errors that Nginx returns itself, in the protocol of the request; its default pages are HTML. */
 interface ErrorPage {
   /** Nginx's statuses for it. */
   readonly statuses: readonly number[];
   readonly name: string;
-  /** What HTTP and Connect are told, and gRPC. */
+  /** The error for HTTP and Connect, and for gRPC. */
   readonly httpStatus: number;
   readonly code: string;
   readonly grpcStatus: number;
@@ -21,7 +21,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 400,
     code: "invalid_argument",
     grpcStatus: 3,
-    message: "this is no HTTP request that the proxy could understand",
+    message: "malformed HTTP request",
     isEarly: true,
   },
   {
@@ -30,7 +30,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 414,
     code: "invalid_argument",
     grpcStatus: 3,
-    message: "the address is too long, wanted at most 32 KiB: ask by POST",
+    message: "the URL is too long, expected at most 32 KiB: use POST",
     isEarly: true,
   },
   {
@@ -39,7 +39,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 431,
     code: "invalid_argument",
     grpcStatus: 3,
-    message: "the headers are too large, wanted at most 40 KiB",
+    message: "the headers are too large, expected at most 40 KiB",
     isEarly: true,
   },
   {
@@ -48,7 +48,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 505,
     code: "unimplemented",
     grpcStatus: 12,
-    message: "wanted HTTP/1.1, or HTTP/2 on the gRPC port and the port with TLS",
+    message: "expected HTTP/1.1, or HTTP/2 on the gRPC port and the port with TLS",
     isEarly: true,
   },
   {
@@ -57,8 +57,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 505,
     code: "unimplemented",
     grpcStatus: 12,
-    message:
-      "gRPC needs HTTP/2, which the gRPC port and the port with TLS speak; HTTP/1.1 carries Connect and gRPC-Web",
+    message: "gRPC requires HTTP/2: use the gRPC port or the TLS port; over HTTP/1.1 use Connect or gRPC-Web",
   },
   {
     statuses: [401, 495, 496],
@@ -66,7 +65,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 401,
     code: "unauthenticated",
     grpcStatus: 16,
-    message: "a valid client certificate of the fleet's CA is needed",
+    message: "a valid client certificate of the fleet's CA is required",
   },
   {
     statuses: [403],
@@ -74,7 +73,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 403,
     code: "permission_denied",
     grpcStatus: 7,
-    message: "this port is for ingest only: TLS_SERVES=everything opens queries and the page",
+    message: "this port serves ingest only; TLS_SERVES=everything adds queries and the dashboard",
   },
   {
     statuses: [404],
@@ -82,7 +81,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 404,
     code: "not_found",
     grpcStatus: 12,
-    message: "there is no such service or path",
+    message: "unknown service or path",
   },
   {
     statuses: [405, 501],
@@ -90,7 +89,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 405,
     code: "unimplemented",
     grpcStatus: 12,
-    message: "this method of HTTP is not served: an RPC is a POST, or a GET where it only reads",
+    message: "HTTP method not allowed: use POST, or GET for read-only RPCs",
   },
   {
     statuses: [411, 412, 415, 416, 497],
@@ -98,7 +97,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 400,
     code: "invalid_argument",
     grpcStatus: 3,
-    message: "the proxy refuses the request: a header of it, or plaintext on the port with TLS",
+    message: "bad request: an invalid header, or plaintext on the TLS port",
   },
   {
     statuses: [413],
@@ -114,8 +113,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 421,
     code: "permission_denied",
     grpcStatus: 7,
-    message:
-      "no such host is served here: wanted localhost, an IP address, or a name listed in ALLOWED_HOSTS",
+    message: "this host is not allowed: expected localhost, an IP address, or a name listed in ALLOWED_HOSTS",
   },
   {
     statuses: [429],
@@ -132,7 +130,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 503,
     code: "unavailable",
     grpcStatus: 14,
-    message: "the program behind the proxy cannot be reached",
+    message: "the upstream is unreachable",
     isRetryable: true,
   },
   {
@@ -141,7 +139,7 @@ const pages: readonly ErrorPage[] = [
     httpStatus: 500,
     code: "internal",
     grpcStatus: 13,
-    message: "the proxy could not pass the request on",
+    message: "the proxy failed to forward the request",
   },
 ];
 

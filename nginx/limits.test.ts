@@ -27,7 +27,7 @@ describe("with a limit of one call a second", () => {
   });
   after(() => nginx[Symbol.asyncDispose]());
 
-  test("gRPC is told RESOURCE_EXHAUSTED, and when to come again", async () => {
+  test("gRPC gets RESOURCE_EXHAUSTED with a retry delay", async () => {
     const error = await refusedPush(nginx);
     assert.equal(error.code, status.RESOURCE_EXHAUSTED);
     const [details] = error.metadata.get("grpc-status-details-bin");
@@ -36,7 +36,7 @@ describe("with a limit of one call a second", () => {
     assert.equal(anyUnpack(all[0] as Any, RetryInfoSchema)?.retryDelay?.seconds, 1n);
   });
 
-  test("Connect and REST are told 429 in Connect's JSON, with Retry-After and Connect's detail", async () => {
+  test("Connect and REST get 429 in Connect's JSON, with Retry-After and Connect's detail", async () => {
     const { response, body } = await refusedPost(nginx, "application/json");
     assert.deepEqual(
       [response.status, response.headers.get("content-type"), response.headers.get("retry-after")],
@@ -51,13 +51,13 @@ describe("with a limit of one call a second", () => {
     assert.equal(retryInfo.retryDelay?.seconds, 1n);
   });
 
-  test("gRPC-Web is told by its header", async () => {
+  test("gRPC-Web gets it in its header", async () => {
     const { response: refused } = await refusedPost(nginx, "application/grpc-web+proto");
     assert.deepEqual([refused.status, refused.headers.get("grpc-status")], [200, "8"]);
     assert.equal(refused.headers.get("content-type"), "application/grpc-web+proto");
   });
 
-  test("whether Nginx lives may be asked as often as anybody likes", async () => {
+  test("liveness of Nginx has no limit", async () => {
     for (const _ of [...burst, ...burst])
       assert.equal((await fetch(`http://${nginx.http}/livez`)).status, 200);
   });
@@ -83,7 +83,7 @@ describe("the access log", () => {
     });
     const lines = await waitFor("both calls", () => {
       const read = linesOf(accessLogFile);
-      return read.length === 2 && read; // not that somebody asked whether Nginx lives
+      return read.length === 2 && read; // without the liveness checks
     });
     assert.doesNotMatch(readFileSync(accessLogFile, "utf8"), /secret/);
     const [grpc, rest] = lines;

@@ -99,7 +99,7 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal(error.code, status.UNIMPLEMENTED);
   });
 
-  test("lives by itself and is ready when the gateway is", async () => {
+  test("is live on its own and ready when the gateway is", async () => {
     assert.equal((await fetch(`http://${nginx.http}/livez`)).status, 200);
     const ready = await fetch(`http://${nginx.http}/readyz`);
     assert.equal(ready.status, 503);
@@ -125,7 +125,7 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal((await fetch(`http://${nginx.http}/problems/malformed`)).status, 404);
   });
 
-  test("methods, paths and versions that Nginx refuses by itself are JSON, not HTML", async () => {
+  test("methods, paths and versions that Nginx itself refuses are JSON, not HTML", async () => {
     const [host = "", port = ""] = nginx.http.split(":");
     for (const [line, status] of [
       ["TRACE / HTTP/1.1", 405],
@@ -217,7 +217,7 @@ describe("with nothing behind it", () => {
   });
 });
 
-test("one address cannot hold more calls open than allowed, and is told to come later", async () => {
+test("one address cannot hold more calls open than allowed, and gets a retry delay", async () => {
   await using server = await startEchoUpstream();
   await using nginx = await startNginx({
     servers: [server],
@@ -254,7 +254,7 @@ test("a silent stream lives as long as the setting says", { concurrency: true },
   });
 
   // The one test that must wait: Nginx's own limit is 60 s, and in four places.
-  await t.test("which is past 60 s unless told otherwise", async () => {
+  await t.test("which is above 60 s unless configured", async () => {
     await using nginx = await startNginx(upstreams);
     await withClient(nginx, async (client) => {
       const call = client.makeBidiStreamRequest(streamLogs, identity, identity, new Metadata());

@@ -12,11 +12,11 @@ export interface NginxSettings {
   readonly tls?: TlsSettings;
   /**
    * Where Nginx asks for names while it runs, with the options of its directive `resolver`. Then the addresses below are
-   * names whose every address is a peer, and whoever joins or leaves is followed without a reload; Nginx ≥ 1.27.3.
+   * names whose every address is a peer, and peers that join or leave are followed without a reload; Nginx ≥ 1.27.3.
    * Without it, names are looked up once, when Nginx starts.
    */
   readonly resolver?: string;
-  /** The ingest servers, each with the host:port of its two faces. */
+  /** The ingest servers, each with the host:port of its two listeners. */
   readonly servers: readonly { readonly grpc: string; readonly http: string }[];
   /** host:port of the gateways. */
   readonly gateways: readonly string[];
@@ -69,7 +69,7 @@ export function renderNginx(settings: NginxSettings): string {
   const { version, resolver, tls, allowedHosts = [] } = settings;
   const hasHttp2Directive = isAtLeast(version, [1, 25, 1]);
   if (resolver && !isAtLeast(version, [1, 27, 3])) {
-    throw new Error(`Nginx ${version.join(".")} cannot follow names while it runs: 1.27.3 or later can`);
+    throw new Error(`Nginx ${version.join(".")} cannot resolve names while it runs: use 1.27.3 or later`);
   }
   const values: Readonly<Record<string, string>> = {
     folder: settings.folder,
@@ -125,7 +125,7 @@ export function renderNginx(settings: NginxSettings): string {
     sections,
   ).replaceAll(/\{\{(\w+)\}\}(\/[\w.-]+)?/g, (_, name: string, path: string | undefined) => {
     const value = values[name];
-    if (value === undefined) throw new Error(`nginx.conf.template: nothing is known about {{${name}}}`);
+    if (value === undefined) throw new Error(`nginx.conf.template: unknown {{${name}}}`);
     return path === undefined ? value : quote(value + path);
   });
 }
@@ -137,7 +137,7 @@ function withSections(text: string, sections: Readonly<Record<string, boolean>>)
     const [, sign, name = ""] = /^\{\{([#^/])(\w+)\}\}$/.exec(line) ?? [];
     if (sign === undefined) return !kept.includes(false);
     const wanted = sections[name];
-    if (wanted === undefined) throw new Error(`nginx.conf.template: nothing is known about ${line}`);
+    if (wanted === undefined) throw new Error(`nginx.conf.template: unknown ${line}`);
     if (sign === "/") kept.pop();
     else kept.push(wanted === (sign === "#"));
     return false;
@@ -165,7 +165,9 @@ function isAtLeast(version: Version, wanted: Version): boolean {
 /** A path may hold spaces; what Nginx would take as a variable or as the end of the text is refused. */
 function quote(path: string): string {
   if (/[$\n]/.test(path)) {
-    throw new Error(`Nginx cannot use the path ${path}: it takes $ for a variable. Choose one without`);
+    throw new Error(
+      `Nginx cannot use the path ${path}: it would expand $ as a variable. Use a path without $`,
+    );
   }
   return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
 }

@@ -17,7 +17,7 @@ export function tlsSettings(values: z.output<z.ZodObject<typeof tlsShape>>): Tls
   const { TLS_CERT: certificateFile, TLS_KEY: keyFile, TLS_CLIENT_CA: clientCaFile } = values;
   if (certificateFile === undefined || keyFile === undefined) {
     if (certificateFile || keyFile || clientCaFile) {
-      throw new ConfigError(["TLS_CERT and TLS_KEY: wanted both, or neither and no TLS_CLIENT_CA"]);
+      throw new ConfigError(["TLS_CERT and TLS_KEY: expected both, or neither and no TLS_CLIENT_CA"]);
     }
     return undefined;
   }
@@ -40,5 +40,5 @@ export function addressText({ host, port }: { host: string; port: number }): str
 function pemFile() {
   return z
     .string()
-    .regex(/^[^"$\\\n;]+$/, "wanted the path of a PEM file without quotes, dollars and semicolons");
+    .regex(/^[^"$\\\n;]+$/, "expected the path of a PEM file without quotes, dollar signs and semicolons");
 }

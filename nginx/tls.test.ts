@@ -166,7 +166,7 @@ for (const certificatesFor of ["ingest", "everything"] as const) {
         assert.equal((await viaHttp2(nginx, "/", { client })).status, 401);
     });
 
-    test("nobody is asked for one in plaintext, which is for this machine", async () => {
+    test("plaintext, which is for this machine, needs none", async () => {
       const response = await fetch(`http://${nginx.http}${pushLogs}`, {
         method: "POST",
         headers: json,

@@ -8,7 +8,7 @@ export function readConfig(env: Env) {
       GATEWAY_DATABASE_URL: url(["postgres", "postgresql"])
         .regex(
           /\/\/[^:@/]+:[^@/]+@/,
-          "wanted with user and password, such as postgres://user:password@host:5432/name",
+          "expected with user and password, such as postgres://user:password@host:5432/name",
         )
         .optional(),
       LOG_LEVEL: logLevel,

@@ -3,8 +3,8 @@ import type { Pool } from "pg";
 import { type Session, withSession } from "./session.ts";
 
 /**
- * Does `work` on a connection of its own, unless somebody else on this database does work of the same name: then
- * returns undefined at once. When the process dies, PostgreSQL finishes the statement under way and only then lets the
+ * Does `work` on a connection of its own, unless another connection to this database does work of the same name: then
+ * returns undefined at once. When the process dies, PostgreSQL finishes the statement in flight and only then lets the
  * next one begin.
  */
 export function exclusively<T>(

@@ -11,7 +11,7 @@ try {
   if (config.GATEWAY_DATABASE_URL) {
     const role = parseRole(config.GATEWAY_DATABASE_URL);
     await ensureReader(config.DATABASE_URL, role);
-    logger.info({ role: role.name }, "the gateway's role may read");
+    logger.info({ role: role.name }, "granted read access to the gateway's role");
   }
 } catch (error) {
   logger.fatal({ err: error }, "could not migrate");

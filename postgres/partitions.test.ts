@@ -6,7 +6,7 @@ import { ensurePartitions, firstBatchIdAt, partitionName, partitionsAhead } from
 import type { Database } from "./tables.ts";
 import { openDatabase } from "./testing/open-database.ts";
 
-// Days that nobody's clock creates partitions for by itself.
+// Days for which no clock creates partitions.
 const now = new Date("2031-12-31T23:30:00Z");
 const dayMs = 86_400_000;
 

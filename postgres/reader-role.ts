@@ -34,7 +34,7 @@ export async function ensureReader(databaseUrl: string, role: ReaderRole): Promi
     const { rows } = await client.query<{ can_more: boolean }>(canMoreSql, [role.name]);
     if (rows[0]?.can_more) {
       throw new Error(
-        `the role ${role.name} can do more than read: choose another name for the role that reads`,
+        `the role ${role.name} has more privileges than reading: choose another name for the read-only role`,
       );
     }
     if (rows.length === 0) await client.query(`CREATE ROLE ${name}`);

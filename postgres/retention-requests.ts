@@ -23,7 +23,7 @@ export interface RetentionRequest {
   readonly isConfirmed: boolean;
 }
 
-/** What is done and superseded stays for looking back, the newest so many. */
+/** Done and superseded requests that are kept, the newest ones. */
 const historyMax = 100;
 
 /** The one that is not done yet, if there is one. */

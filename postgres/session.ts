@@ -12,7 +12,7 @@ export interface Session {
 
 /**
  * Runs `work` on one connection of the pool. After a throw the connection is closed rather than given back:
- * nobody knows what it is in the middle of.
+ * its state is unknown.
  */
 export async function withSession<T>(pool: Pool, work: (session: Session) => Promise<T>): Promise<T> {
   const client = await pool.connect();

@@ -53,7 +53,7 @@ test("a bad batch is refused by name on gRPC, and the next call is served", asyn
   assert.equal((await entries("after")).length, 1);
 });
 
-test("a bad batch is answered on its stream, and the stream lives on", async (t) => {
+test("a bad batch is answered on its stream, and the stream stays open", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   let sent = 0;
   for (const [what, request, field, problem] of allRefused()) {
@@ -100,14 +100,14 @@ test("a bad batch is refused by name on Connect, in JSON and in binary", async (
 
 test("JSON that is no batch is refused with the name of the field", async () => {
   for (const [body, field, problem] of [
-    ['{"batch":{"deviceId":7,"records":[{}]}}', "batch.device_id", /is "7", wanted a string/],
-    ['{"batch":{"deviceId":"a","sequence":"many","records":[{}]}}', "batch.sequence", /"many".*whole number/],
+    ['{"batch":{"deviceId":7,"records":[{}]}}', "batch.device_id", /is "7", expected a string/],
+    ['{"batch":{"deviceId":"a","sequence":"many","records":[{}]}}', "batch.sequence", /"many".*an integer/],
     ['{"batch":{"deviceId":"\\ud800","records":[{}]}}', "batch.device_id", /only A-Z/],
     ['{"batch":{"deviceId":"\xff","records":[{}]}}', "batch.device_id", /only A-Z/],
-    ['{"batch":{"deviceId":"a","records":{}}}', "batch.records", /is "{}", wanted an array/],
-    ['{"batch":[]}', "batch", /is "\[\]", wanted an object/],
+    ['{"batch":{"deviceId":"a","records":{}}}', "batch.records", /is "{}", expected an array/],
+    ['{"batch":[]}', "batch", /is "\[\]", expected an object/],
     ['{"batch":', "request", /is not JSON: a value is missing, at byte 9/],
-    [`{"x":${"[".repeat(8_000)}`, "request", /more than 64 objects and arrays/],
+    [`{"x":${"[".repeat(8_000)}`, "request", /more than 64 nested objects and arrays/],
   ] as const) {
     const response = await post("application/json", Buffer.from(body, "latin1"));
     await assertRefused(response, body.slice(0, 60), field, problem);

@@ -9,7 +9,7 @@ const unpackedAtOnceMax = 4;
 /** Packed messages, each of which a connection holds in any case. */
 const waitingMax = 10_000;
 
-/** Too many messages wait to be unpacked. */
+/** Too many messages wait to be decompressed. */
 export class UnpackerFullError extends Error {
   override readonly name = "UnpackerFullError";
 }
@@ -30,7 +30,9 @@ export class Unpacker {
       return await gunzipAsync(packed, { maxOutputLength: bytesMax });
     } catch (error) {
       const isTooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
-      const problem = isTooLarge ? `unpacks to more than ${bytesMax} bytes` : `is no gzip: ${String(error)}`;
+      const problem = isTooLarge
+        ? `decompresses to more than ${bytesMax} bytes`
+        : `is not valid gzip: ${String(error)}`;
       throw new InvalidBatchError("request", problem);
     } finally {
       const next = this.#waiting.shift();
@@ -45,7 +47,7 @@ export class Unpacker {
       return;
     }
     if (this.#waiting.length >= waitingMax) {
-      throw new UnpackerFullError(`${waitingMax} messages wait to be unpacked`);
+      throw new UnpackerFullError(`${waitingMax} messages wait to be decompressed`);
     }
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

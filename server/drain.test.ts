@@ -20,7 +20,7 @@ test("a stopping server answers what it has read, ends its streams with UNAVAILA
   const { code, details } = await stream.ended;
   clearInterval(sender);
   assert.equal(code, status.UNAVAILABLE);
-  assert.match(details, /connect again/);
+  assert.match(details, /reconnect/);
   assert.equal(await server.exited, 0);
   const acked = stream.acks.map(({ sequence }) => Number(sequence));
   assert.deepEqual(

@@ -65,7 +65,7 @@ function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequ
     case "allExtensionNumbersOfType":
       return notFound(`extension of ${value}`);
     case undefined:
-      return failure(Code.Unimplemented, "message_request: is missing, or unknown here");
+      return failure(Code.Unimplemented, "message_request: is missing or unknown");
   }
 }
 
@@ -94,7 +94,7 @@ function withImports(files: readonly DescFile[]): readonly DescFile[] {
 }
 
 function notFound(what: string): Answer {
-  return failure(Code.NotFound, `there is no ${what}`);
+  return failure(Code.NotFound, `${what} not found`);
 }
 
 function failure(errorCode: Code, errorMessage: string): Answer {

@@ -10,7 +10,7 @@ import { startServerAndRedis } from "./testing/server-program.ts";
 
 const options = { windowBytes: { stream: 1 << 16, connection: 1 << 18 }, pingIntervalMs: 20 };
 
-test("a connection that says goodbye, breaks the protocol and goes is not kept for ever", async (t) => {
+test("a connection that says goodbye, breaks the protocol and goes is not kept forever", async (t) => {
   const face = createHttpListener({ http1() {}, http2() {} }, options);
   t.after(() => face.destroy());
   await new Promise<void>((resolve) => face.server.listen(0, "127.0.0.1", resolve));

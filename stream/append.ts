@@ -45,7 +45,7 @@ export class StreamAppender {
   append(entry: Entry): Promise<void> {
     const { inFlightMax, inFlightBytesMax } = this.#options;
     if (this.#inFlight >= inFlightMax || this.#inFlightBytes + entry.batch.length > inFlightBytesMax) {
-      const seen = `${this.#inFlight} batches, ${this.#inFlightBytes} bytes are on their way to Redis`;
+      const seen = `${this.#inFlight} batches, ${this.#inFlightBytes} bytes are being appended to Redis`;
       return Promise.reject(
         new StreamFullError(`${seen}; the limits are ${inFlightMax}, ${inFlightBytesMax}`),
       );

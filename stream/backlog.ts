@@ -25,7 +25,7 @@ export type BacklogAccess = "bounds" | "count" | "repair";
 /*
  * Redis's own `lag` is entries-added − entries-read, and entries-read is not always true: Redis 7 writes it to disk when
  * it rewrites the append-only file and not when entries are read after that. A process that starts on that file reports
- * all of these as a backlog, for ever, and the next restart adds more.
+ * all of these as a backlog, forever, and the next restart adds more.
  *
  * So `lag` counts only once it was verified in this process of Redis. Until then the truth is in the entries: none after
  * the last delivered one, or as many as a bounded XRANGE finds. Whoever may write corrects entries-read by that
@@ -82,7 +82,7 @@ if access == 'repair' and isCounted and not (isVerified and lag == atLeast) then
 end
 return {atLeast, atMost, group.pending, last}`;
 
-/** Without a group everything is undelivered; without a stream nothing is. Throws when Redis is away. */
+/** Without a group everything is undelivered; without a stream nothing is. Throws when Redis is unreachable. */
 export async function readShardBacklog(
   redis: Pick<Redis, "eval" | "eval_ro">,
   shard: number,
@@ -97,7 +97,7 @@ export async function readShardBacklog(
   return { undelivered: { atLeast, atMost }, pending, lastDeliveredId };
 }
 
-/** How many entries of all shards no consumer has acknowledged yet. Reads no entry. Throws when Redis is away. */
+/** How many entries of all shards no consumer has acknowledged yet. Reads no entry. Throws when Redis is unreachable. */
 export async function readBacklog(
   redis: Pick<Redis, "eval" | "eval_ro">,
   shards: readonly number[],

@@ -3,7 +3,7 @@ import { timeMs } from "./group-info.ts";
 
 /**
  * A line for each Redis whose clock is more than `msMax` from this process's. Half of the time of asking is taken off, and
- * what that leaves unsure is not held against anybody. Throws when Redis, or a node of it, is away.
+ * what that leaves unsure is not held against anybody. Throws when Redis, or a node of it, is unreachable.
  */
 export async function clockProblems(redis: StreamRedis, msMax: number): Promise<string[]> {
   const problems = await Promise.all(

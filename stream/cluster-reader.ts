@@ -8,7 +8,7 @@ const pauseMs = 20;
 
 /**
  * Reads shards that lie on different nodes of a Redis Cluster, which no single command can: each by a reader of its
- * own that does not wait. A shard whose node is away stops no other. Its reader is replaced, since an answer that never
+ * own that does not wait. A shard whose node is unreachable stops no other. Its reader is replaced, since an answer that never
  * arrived may have brought entries: the new one begins with what is pending.
  */
 export class ClusterReader {

@@ -11,7 +11,7 @@ export const answerTimeoutMs = 2_000;
 export const blockMs = 2_000;
 
 /**
- * A command either is answered or fails, soon: nothing is queued while Redis is away (`enableOfflineQueue`), what was
+ * A command either is answered or fails, soon: nothing is queued while Redis is unreachable (`enableOfflineQueue`), what was
  * unanswered when the connection broke fails at once and is never sent again behind the caller's back
  * (`maxRetriesPerRequest`, `autoResendUnfulfilledCommands`), and a connection that owes an answer and stays silent is
  * destroyed (`socketTimeout`), so that nothing piles up in front of a Redis that hangs.
@@ -77,7 +77,7 @@ export async function untilFirstTry(redis: StreamRedis): Promise<void> {
 /** Why a command failed, for people. What ioredis says without a connection is about its own options. */
 export function redisProblem(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return ownOptions.test(message) ? "Redis is away" : `Redis: ${message}`;
+  return ownOptions.test(message) ? "Redis is unreachable" : `Redis: ${message}`;
 }
 
 const ownOptions = /enableOfflineQueue|maxRetriesPerRequest|^Connection is closed|^Socket timeout/;

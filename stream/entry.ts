@@ -16,7 +16,7 @@ export interface Entry {
 
 /** What is in the stream but is no entry: it can never be stored, so it is kept elsewhere, with this reason. */
 export class MalformedEntryError extends Error {
-  override readonly name = "PoisonEntryError";
+  override readonly name = "MalformedEntryError";
 }
 
 const version = "1";
@@ -60,14 +60,14 @@ export function decodeEntry(fields: readonly Buffer[]): Entry {
     const value = field(name).toString("utf8");
     if (form.test(value)) return value;
     throw new MalformedEntryError(
-      `entry: ${name}=${JSON.stringify(value.slice(0, 64))}, wanted ${form.source}`,
+      `entry: ${name}=${JSON.stringify(value.slice(0, 64))}, expected ${form.source}`,
     );
   };
 
   text("version", /^1$/);
   const digest = field("digest");
   if (digest.length !== 16) {
-    throw new MalformedEntryError(`entry: the digest has ${digest.length} bytes, wanted 16`);
+    throw new MalformedEntryError(`entry: the digest has ${digest.length} bytes, expected 16`);
   }
   return {
     deviceId: text("device", /^[A-Za-z0-9._:-]{1,128}$/),

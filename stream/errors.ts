@@ -1,4 +1,4 @@
-/** Redis did not confirm: it is away, too slow, or refuses to write. The same append may be tried again. */
+/** Redis did not confirm: it is unreachable, too slow, or refuses to write. The same append may be tried again. */
 export class StreamUnavailableError extends Error {
   override readonly name = "StreamUnavailableError";
 }

@@ -14,7 +14,7 @@ export interface ShardLag {
   readonly oldestAgeMs: number;
 }
 
-/** Asks every shard; throws when Redis is away. */
+/** Asks every shard; throws when Redis is unreachable. */
 export function readLag(
   redis: StreamRedis,
   shards: readonly number[],

@@ -41,7 +41,7 @@ export class StreamReader {
 
   /**
    * What is there, else what arrives within 2 s, else nothing. Call again when this is done, never beside it.
-   * Throws when Redis is away. A group that was lost is created again at `0`.
+   * Throws when Redis is unreachable. A group that was lost is created again at `0`.
    */
   async read(): Promise<Deliveries> {
     const walking = this.#walk.size > 0;

@@ -29,7 +29,7 @@ export class Reclaimer {
   }
 
   /**
-   * One step in every shard. Throws when Redis is away, and NOGROUP until a read has created the group again; but what
+   * One step in every shard. Throws when Redis is unreachable, and NOGROUP until a read has created the group again; but what
    * other shards brought is handed out first.
    */
   async reclaim(): Promise<Deliveries> {

@@ -20,7 +20,7 @@ test("each unsafe setting is named, with its value and the one that is wanted", 
     await redis.config("SET", name, value);
     const problems = await unsafeSettings(redis);
     assert(
-      problems.some((line) => line.startsWith(`Redis: ${name} is "${value}", wanted "${safe}":`)),
+      problems.some((line) => line.startsWith(`Redis: ${name} is "${value}", expected "${safe}":`)),
       `${name}: ${problems.join("; ")}`,
     );
     if (name !== "appendonly") await redis.config("SET", name, safe);
@@ -30,7 +30,7 @@ test("each unsafe setting is named, with its value and the one that is wanted", 
 test("a replica is not safe", async (t) => {
   const redis = await (await redisFor(t)).client();
   await redis.replicaof("127.0.0.1", 1);
-  assert.match((await unsafeSettings(redis)).join("\n"), /role is "slave", wanted "master"/);
+  assert.match((await unsafeSettings(redis)).join("\n"), /role is "slave", expected "master"/);
 });
 
 test("settings that may not be asked for count as unsafe", async (t) => {
@@ -38,5 +38,5 @@ test("settings that may not be asked for count as unsafe", async (t) => {
   const redis = await server.client();
   await redis.call("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-config");
   const limited = await connectTo(t, server.url.replace("redis://", "redis://limited:secret@"));
-  assert.match((await unsafeSettings(limited)).join("\n"), /appendfsync is unknown, wanted "always"/);
+  assert.match((await unsafeSettings(limited)).join("\n"), /appendfsync is unknown, expected "always"/);
 });

@@ -22,14 +22,14 @@ const settings: Readonly<Record<string, Rule>> = {
 };
 
 const state: Readonly<Record<string, Rule>> = {
-  role: { safe: ["master"], danger: "a replica takes no batches" },
+  role: { safe: ["master"], danger: "a replica accepts no writes" },
   aof_enabled: { safe: ["1"], danger: "the append-only file is off" },
   aof_last_write_status: { safe: ["ok"], danger: "the last write to the append-only file failed" },
 };
 
 /**
  * What about this Redis would let an acknowledged batch be lost: one line per setting, with its value and the one
- * that is wanted; in a cluster, each node's. Empty: safe. Throws when Redis, or a node of it, is away.
+ * that is wanted; in a cluster, each node's. Empty: safe. Throws when Redis, or a node of it, is unreachable.
  */
 export async function unsafeSettings(redis: StreamRedis): Promise<string[]> {
   const nodes = listMasters(redis);
@@ -51,7 +51,7 @@ function violations(seen: ReadonlyMap<string, string>, rules: Readonly<Record<st
     const value = seen.get(name);
     if (value !== undefined && safe.includes(value)) return [];
     const shown = value === undefined ? "unknown" : JSON.stringify(value);
-    return [`${name} is ${shown}, wanted ${JSON.stringify(safe[0])}: ${danger}`];
+    return [`${name} is ${shown}, expected ${JSON.stringify(safe[0])}: ${danger}`];
   });
 }
 

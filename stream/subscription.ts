@@ -6,7 +6,7 @@ const pingIntervalMs = 5_000;
 
 /**
  * Keeps a connection of its own subscribed to sharded channels, through every reconnection. Messages that are sent
- * while it is away are lost. `redis` has the options `subscriberConnection`. What `onMessage` throws is logged.
+ * while it is unreachable are lost. `redis` has the options `subscriberConnection`. What `onMessage` throws is logged.
  */
 export class Subscription {
   readonly #redis: StreamRedis;
@@ -39,7 +39,7 @@ export class Subscription {
       try {
         onMessage(message);
       } catch (error) {
-        logger.warn({ err: error, channel }, "a message that cannot be read");
+        logger.warn({ err: error, channel }, "received a malformed message");
       }
     });
     this.#timer = setInterval(() => {

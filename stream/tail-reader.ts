@@ -42,7 +42,7 @@ export class TailReader {
 
   /**
    * The next entries of all shards in the order of their ids. When there are none and it `waits`, what comes within
-   * 2 s; in a cluster, where one command reaches one shard, within a moment. Throws when a Redis is away.
+   * 2 s; in a cluster, where one command reaches one shard, within a moment. Throws when a Redis is unreachable.
    */
   async read(after: StreamPositions, { waits }: { readonly waits: boolean }): Promise<TailEntry[]> {
     const count = this.#size.count(after.length);

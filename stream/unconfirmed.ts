@@ -34,7 +34,7 @@ const partsMax = 400;
 type Row = readonly [id: string, deviceId: string, sessionId: string, sequence: string];
 type Part = readonly [name: string, forgottenCount: number, rows: readonly Row[]];
 
-/** Throws when Redis is away or full. */
+/** Throws when Redis is unreachable or full. */
 export async function pushReport(
   redis: Pick<Redis, "rpush" | "ltrim">,
   shard: number,

@@ -41,7 +41,7 @@ test("a refused record comes back repaired, once, with its device, its time and 
   const done = await deadLetters(fixture, ["replay", "--yes"]);
   assert.deepEqual([done.code, done.said.includes("2 of 2 are stored")], [0, true], done.said);
   const again = await deadLetters(fixture, ["replay", "--yes", "1", "2"]);
-  assert.match(again.said, /0 of 0 letters can be replayed; 2 are not there, or replayed/);
+  assert.match(again.said, /0 of 0 dead letters can be replayed; 2 do not exist or are already replayed/);
 
   assert.deepEqual(
     await fixture.rows(`select device_id, to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, length(message) as length,
@@ -115,20 +115,22 @@ test("a record in JSON is kept as it was written, and comes back with what it me
         attributes: {
           a: '{"b":[1]}',
           c: "true",
-          "fleetlog.repairs": 'severity: was LOUD; attributes["a"]: was no text',
+          "fleetlog.repairs": 'severity: was LOUD; attributes["a"]: was not a string',
         },
       },
       {
         time: "23:59:59.500000",
         severity: 13,
         message: '{"text":"m 2"}',
-        attributes: { "fleetlog.repairs": "message: was no text; time_unix_nano: was -5" },
+        attributes: { "fleetlog.repairs": "message: was not a string; time_unix_nano: was -5" },
       },
       {
         time: "23:59:59.500000",
         severity: 0,
         message: '"m 3"',
-        attributes: { "fleetlog.repairs": "its text is the message, for it is no whole JSON object" },
+        attributes: {
+          "fleetlog.repairs": "it is not a complete JSON object, so its text becomes the message",
+        },
       },
     ],
   );
@@ -256,9 +258,9 @@ test("says why a letter cannot come back, lists by filter and shows bytes", asyn
   const counted = await deadLetters(fixture, ["list", "--kind", "count"]);
   assert.match(counted.out, /^\d+ {2}\S+ {2}count of 250 records {2}device-1.* {2}too many\n$/);
   const missing = await deadLetters(fixture, ["show", "999"]);
-  assert.deepEqual([missing.code, missing.said], [1, "there is no dead letter 999\n"]);
+  assert.deepEqual([missing.code, missing.said], [1, "dead letter 999 not found\n"]);
   const unasked = await deadLetters(fixture, ["replay"]);
-  assert.deepEqual([unasked.code, /say --yes or --dry-run/.test(unasked.said)], [1, true], unasked.said);
+  assert.deepEqual([unasked.code, /use --yes or --dry-run/.test(unasked.said)], [1, true], unasked.said);
 });
 
 function letters(fixture: Fixture, count: number): Promise<boolean> {

@@ -35,7 +35,7 @@ test("a stream through Nginx moves to another server again and again, and nothin
     }, 10);
     const { details } = await stream.ended;
     clearInterval(sender);
-    assert.match(details, /the stream is old: connect again/);
+    assert.match(details, /the stream reached its maximum age: reconnect/);
     moves += 1;
     committed = Number(stream.progress.at(-1)?.committedThrough ?? committed);
     for (const { epoch } of stream.progress) epochs.add(epoch);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { projectFolder } from "#dev/folders.ts";
+import { forbiddenWords } from "./forbidden-words.ts";
 
 // Keeps the layout what docs/ARCHITECTURE.md says it is.
 
@@ -144,11 +145,47 @@ test("every decision has a number of its own, the same in its name and its title
   );
 });
 
+test("what is written has the field's words, not this project's own", () => {
+  const problems = writtenFiles().flatMap((path) => {
+    const lines = readFileSync(join(projectFolder, path), "utf8").split("\n");
+    return forbiddenWords
+      .filter(({ notYet = [] }) => !notYet.some((beginning) => path.startsWith(beginning)))
+      .flatMap(({ word, instead }) =>
+        lines.flatMap((line, index) =>
+          (line.match(word) ?? []).map((found) => `${path}:${index + 1} "${found}": write ${instead}`),
+        ),
+      );
+  });
+  assert.deepEqual(problems, []);
+});
+
 function offenders(problems: (source: Source) => readonly string[]): void {
   assert.deepEqual(
     sources.flatMap((source) => problems(source).map((problem) => `${source.path} ${problem}`)),
     [],
   );
+}
+
+/** Whatever people write and read here, but for what is generated, measured or history. */
+function writtenFiles(): readonly string[] {
+  const tops = readdirSync(projectFolder, { withFileTypes: true });
+  return tops
+    .filter(({ name }) => name !== "node_modules" && (!name.startsWith(".") || name === ".env.example"))
+    .flatMap((entry) =>
+      entry.isDirectory()
+        ? readdirSync(join(projectFolder, entry.name), { recursive: true, encoding: "utf8" }).map((file) =>
+            join(entry.name, file),
+          )
+        : [entry.name],
+    )
+    .filter(
+      (path) =>
+        /\.(tsx?|mjs|proto|md|ya?ml|sh|template|html|go|py)$|^\.env\.example$/.test(path) &&
+        !/^(proto\/(gen|google|grpc)|bench\/results|dashboard\/dist|docs\/pictures)\/|^CHANGELOG\.md$|\/node_modules\//.test(
+          path,
+        ) &&
+        path !== "test/forbidden-words.ts",
+    );
 }
 
 function isAllowed(name: string, folder: string, isTest: boolean): boolean {

@@ -37,8 +37,8 @@ const nothing: Buffer = Buffer.alloc(0);
 /** The LogBatch of a request in JSON. A request may have several: the last one counts, and all of them cost. */
 export class JsonBatch {
   /**
-   * Why the request cannot be taken: the first reason there is, in whichever batch. From then on the rest is only
-   * skipped; a reason for each of 300,000 wrong values would cost 60 times what reading them does.
+   * The first reason to refuse the request, in any of its batches. The rest is only
+   * skipped then: a reason for each of 300,000 wrong values would cost 60 times what reading them does.
    */
   error: InvalidBatchError | undefined;
   /** Keys that log.proto does not have. */
@@ -140,11 +140,11 @@ export class JsonBatch {
     if (isReadable) {
       record.write(writer, reader);
     } else {
-      // Beyond those that are told one by one only their number counts.
-      const isTold = ++this.#unreadableCount <= limits.rejectionsMax;
+      // Beyond the reported ones only their number counts.
+      const isReported = ++this.#unreadableCount <= limits.rejectionsMax;
       const json = reader.bytes.subarray(start, reader.position);
-      const bytesLeft = isTold ? limits.unreadableBytesMax - this.#unreadableBytes : 0;
-      const reason = isTold ? record.problem(reader) : "";
+      const bytesLeft = isReported ? limits.unreadableBytesMax - this.#unreadableBytes : 0;
+      const reason = isReported ? record.problem(reader) : "";
       this.#unreadableBytes += writeUnreadable(writer, json, reason, bytesLeft);
     }
     writer.close(content, bytesMax);
@@ -197,7 +197,7 @@ export class JsonBatch {
     reader.kind();
     const start = reader.position;
     if (readWholeField(reader, into) || this.error !== undefined) return;
-    this.error = wrongValue(reader, start, name, "a whole number from 0");
+    this.error = wrongValue(reader, start, name, "an integer from 0");
   }
 
   #skipUnknown(reader: JsonReader): void {

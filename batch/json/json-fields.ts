@@ -87,7 +87,7 @@ export function wrongValue(
   wanted: string,
 ): InvalidBatchError {
   const value = shownValue(reader.bytes, start, reader.position);
-  return new InvalidBatchError(field, `is ${value}, wanted ${wanted}`);
+  return new InvalidBatchError(field, `is ${value}, expected ${wanted}`);
 }
 
 /** Reads a whole number below 2^64, or null for 0. False: the value is something else. */

@@ -6,7 +6,7 @@ export interface Wide {
   low: number;
 }
 
-/** So many digits at a time: what 32 bits become times 10^6 is still exact. */
+/** Digits per step: what 32 bits become times 10^6 is still exact. */
 const digitsEach = 6;
 
 /** Decimal digits of a number below 2^64 into `wide`; false when bytes[start, end) is anything else. */

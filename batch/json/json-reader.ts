@@ -86,8 +86,7 @@ export class JsonReader {
   /** Goes into the object or array that begins at `position`; {@link nextKey} or {@link nextElement} leave it. */
   enter(): void {
     this.#count();
-    if (++this.#depth > depthMax)
-      throw this.#malformed(`more than ${depthMax} objects and arrays in each other`);
+    if (++this.#depth > depthMax) throw this.#malformed(`more than ${depthMax} nested objects and arrays`);
     this.position += 1;
   }
 
@@ -116,7 +115,7 @@ export class JsonReader {
     for (;;) {
       while (at < length && endsRun[bytes[at]!] === 0) at += 1;
       this.position = at;
-      if (at === length) throw this.#malformed("a string without its end");
+      if (at === length) throw this.#malformed("an unterminated string");
       if (bytes[at] === byte.quote) break;
       if (bytes[at] !== byte.backslash) throw this.#malformed("a control character in a string");
       this.isPlain = false;
@@ -152,7 +151,7 @@ export class JsonReader {
 
   /** Nothing but space may follow. */
   finish(): void {
-    if (this.#peek() !== -1) throw this.#malformed("something behind the end");
+    if (this.#peek() !== -1) throw this.#malformed("characters after the end");
   }
 
   #skipNested(): void {
@@ -206,8 +205,7 @@ export class JsonReader {
     if (isEscape[bytes[at]!] === 1) return at + 1;
     const isUnicode = bytes[at] === byte.u;
     for (let digit = 1; digit <= 4; digit++) {
-      if (!isUnicode || isHexDigit[bytes[at + digit]!] !== 1)
-        throw this.#malformed("an escape that there is not");
+      if (!isUnicode || isHexDigit[bytes[at + digit]!] !== 1) throw this.#malformed("an unknown escape");
     }
     return at + 5;
   }

@@ -25,7 +25,7 @@ const boundsEach = 6;
 const fieldBytesMax = 24;
 
 /**
- * One record in JSON: where its fields lie, and what is wrong with them. One object serves all records of a batch, so
+ * One record in JSON: the positions of its fields, and their problems. One object serves all records of a batch, so
  * that reading one allocates nothing as a rule. What is given twice counts as given last, and null as not given; a value
  * is looked at only once the last one is known.
  */

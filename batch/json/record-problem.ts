@@ -13,7 +13,7 @@ export interface JsonValue extends JsonText {
   wholeEnd: number;
 }
 
-/** What can be wrong with a record; its words are made only for a record that is told of. */
+/** A problem of a record; its text is built only for a record that is reported. */
 export type Problem =
   | { readonly field: "record"; readonly kind: JsonKind }
   | { readonly field: "time" | "severity" | "logger" | "message" | "attributes" }
@@ -31,23 +31,23 @@ export function describeProblem(bytes: Buffer, problem: Problem, values: RecordV
     shownValue(bytes, values[name].wholeStart, values[name].wholeEnd);
   switch (problem.field) {
     case "record":
-      return `record is ${kindNames[problem.kind]}, wanted an object`;
+      return `record is ${kindNames[problem.kind]}, expected an object`;
     case "time":
-      return `time_unix_nano is ${value("time")}, wanted nanoseconds since 1970 or RFC 3339, from 1970 to 2554`;
+      return `time_unix_nano is ${value("time")}, expected nanoseconds since 1970 or RFC 3339, from 1970 to 2554`;
     case "severity": {
-      const wanted = `wanted a name such as WARN or a number from 0 to ${limits.severityMax}`;
+      const wanted = `expected a name such as WARN or a number from 0 to ${limits.severityMax}`;
       return `severity is ${value("severity")}, ${wanted}`;
     }
     case "logger":
     case "message":
-      return `${problem.field} is ${value(problem.field)}, wanted a string`;
+      return `${problem.field} is ${value(problem.field)}, expected a string`;
     case "attributes":
-      return `attributes is ${value("attributes")}, wanted an object`;
+      return `attributes is ${value("attributes")}, expected an object`;
     case "attributeCount":
       return `attributes has ${problem.count} entries, the limit is ${limits.attributesMax}`;
     case "attribute": {
       const name = quoted(bytes.subarray(problem.start, problem.end));
-      return `attributes[${name}] is ${kindNames[problem.kind]}, wanted a string, a number, true, false or null`;
+      return `attributes[${name}] is ${kindNames[problem.kind]}, expected a string, a number, true, false or null`;
     }
   }
 }

@@ -120,5 +120,5 @@ function duration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text);
   const ms = Number(match?.[1]) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match?.[2] ?? "s"]!;
   if (match && ms > 0 && ms <= 86_400_000) return ms;
-  throw new InvalidArgumentError("wanted a time such as 500ms, 30s, 10m, 2h, at most 24h");
+  throw new InvalidArgumentError("expected a time such as 500ms, 30s, 10m, 2h, at most 24h");
 }

@@ -113,7 +113,7 @@ async function readInput(
       for (const line of lines) {
         report.linesRead++;
         if (line.skippedNuls > 0) {
-          report.note(`${file}:${line.number}: left out ${line.skippedNuls} NUL bytes, a hole in the file`);
+          report.note(`${file}:${line.number}: skipped ${line.skippedNuls} NUL bytes, a hole in the file`);
           if (line.byteLength === 0) continue;
         }
         await write(encoder.add(wholeOrCut(line)));

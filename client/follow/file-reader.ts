@@ -164,7 +164,7 @@ export class FileReader implements AsyncDisposable {
       const before = this.#lineEnd;
       this.#lineEnd = { offset: line.end, number: isEnded ? line.number + 1 : line.number };
       if (line.skippedNuls > 0) {
-        report.note(`${path}:${line.number}: left out ${line.skippedNuls} NUL bytes, a hole in the file`);
+        report.note(`${path}:${line.number}: skipped ${line.skippedNuls} NUL bytes, a hole in the file`);
         if (line.byteLength === 0) continue;
       }
       records.push(...this.#ended(encoder.add(wholeOrCut(line)), before));

@@ -43,18 +43,18 @@ export function timePattern(text: string): TimeFormat {
     const directive = directives[letter];
     if (directive === undefined)
       throw new RangeError(
-        `%${letter} is no directive; there are %${Object.keys(directives).join(" %")} %F %T %D %R`,
+        `%${letter} is not a directive, expected one of %${Object.keys(directives).join(" %")} %F %T %D %R`,
       );
     return directive;
   });
   const wanted =
     /%s/.test(expanded) || (/%d|%e/.test(expanded) && /%m|%b|%B/.test(expanded) && /%H|%I/.test(expanded));
-  if (!wanted) throw new RangeError("it needs %s, or a day, a month and an hour");
+  if (!wanted) throw new RangeError("requires %s, or a day, a month and an hour");
   let pattern: RegExp;
   try {
     pattern = new RegExp(`(?<!\\d)(?:${source})(?!\\d)`);
   } catch {
-    throw new RangeError("it names the same part of a time twice");
+    throw new RangeError("has the same part of a time twice");
   }
   return {
     name: text,

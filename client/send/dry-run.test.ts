@@ -31,7 +31,7 @@ test("--dry-run shows the first records of a file, and needs neither a device no
     shown[0] ?? "",
     /app\.log\.gz:1-2 {2}2026-11-27T17:01:02\.000Z \(by 2026-11-27T17:01:02\) {2}ERROR {2}.*failed\u23ce/,
   );
-  assert.match(shown[20] ?? "", /a time was read from 1 of the first \d+ lines$/);
+  assert.match(shown[20] ?? "", /found a time in 1 of the first \d+ lines$/);
 });
 
 test("a damaged file is named after what it has before the damage, and the next one is shown all the same", async () => {

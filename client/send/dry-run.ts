@@ -43,7 +43,7 @@ export async function previewInputs(
     if (last && records.length < recordsShown) records.push(last);
     for (const record of records) say(describe(input, record));
     const { lines, timedLines } = encoder.counts;
-    say(`${input}: a time was read from ${timedLines} of the first ${lines} lines`);
+    say(`${input}: found a time in ${timedLines} of the first ${lines} lines`);
     if (failure) fail(failure);
   }
 }
@@ -52,7 +52,7 @@ function describe(input: string, record: ReadRecord): string {
   const { timeUnixNano, timeFormat, severity, message, firstLine, lastLine } = record;
   const time = timeUnixNano === 0n ? "no time" : new Date(Number(timeUnixNano / 1_000_000n)).toISOString();
   const place = firstLine === lastLine ? `${firstLine}` : `${firstLine}-${lastLine}`;
-  const how = timeFormat === "" ? "as the line before, or as received" : `by ${timeFormat}`;
+  const how = timeFormat === "" ? "time of the previous line, or of receipt" : `by ${timeFormat}`;
   const text = message
     .toString()
     .slice(0, messageShown)

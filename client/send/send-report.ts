@@ -67,7 +67,7 @@ export class SendReport {
       this.#reasons.set(kind, (this.#reasons.get(kind) ?? 0) + lineCount);
     }
     if (shown < shownMax) this.#output.problem(`${file}:${lines(firstLine, lineCount)}: ${reason}`);
-    else if (shown === shownMax) this.#output.problem("… more lines are refused; the summary counts them");
+    else if (shown === shownMax) this.#output.problem("… more lines were rejected; see the summary");
   }
 
   /** Something about an input that took nothing from it. */
@@ -78,7 +78,7 @@ export class SendReport {
 
   delay(reason: string): void {
     this.delays++;
-    if (isPowerOfTwo(this.delays)) this.#output.problem(`the server asks to wait: ${reason}`);
+    if (isPowerOfTwo(this.delays)) this.#output.problem(`the server is overloaded: ${reason}`);
   }
 
   reconnect({ attempt, delayMs, reason }: { attempt: number; delayMs: number; reason: string }): void {
@@ -112,11 +112,11 @@ export class SendReport {
         `${number(this.linesRead)} lines read`,
         `${number(this.acknowledged)} records acknowledged`,
         ...(this.earlier > 0 ? [`${number(this.earlier)} records of earlier runs`] : []),
-        `${number(this.refused)} refused${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}`,
+        `${number(this.refused)} rejected${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}`,
         `${number(this.batches)} batches`,
         `${number(this.reconnects)} reconnects`,
-        ...(this.delays > 0 ? [`${number(this.delays)} batches sent again at the server's wish`] : []),
-        `${number(this.timedLines)} lines had a time`,
+        ...(this.delays > 0 ? [`${number(this.delays)} batches retried on request of the server`] : []),
+        `${number(this.timedLines)} lines with a time`,
         `${seconds.toFixed(1)} s`,
         `session ${sessionId}`,
       ].join(", "),

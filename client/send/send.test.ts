@@ -53,7 +53,7 @@ describe("fleetlog send", () => {
     assert.deepEqual(problems, []);
     assert.match(
       result,
-      /^3,000 lines read, 3,000 records acknowledged, 0 refused, 6 batches, 0 reconnects, /,
+      /^3,000 lines read, 3,000 records acknowledged, 0 rejected, 6 batches, 0 reconnects, /,
     );
     assert.deepEqual(storedBy(peer), lines);
   });
@@ -88,7 +88,7 @@ describe("fleetlog send", () => {
     });
     assert.equal(exitCode, exitCodes.refused);
     assert.deepEqual(problems, [`${path}:4: message has a NUL at byte 7`]);
-    assert.match(result, /1 refused \(1 × message has a NUL at byte N\)/);
+    assert.match(result, /1 rejected \(1 × message has a NUL at byte N\)/);
   });
 
   test("names the lines of a refused batch and goes on", async () => {
@@ -132,7 +132,7 @@ describe("fleetlog send", () => {
     const { exitCode, problems } = await runSend({ address: peer.address, inputs });
     assert.equal(exitCode, exitCodes.acknowledged);
     assert.deepEqual(storedBy(peer), ["packed", "a", "after the hole"]);
-    assert.match(problems.join(), /hole\.log:2: left out 3000000 NUL bytes/);
+    assert.match(problems.join(), /hole\.log:2: skipped 3000000 NUL bytes/);
   });
 
   test("a pipe that is ended by a signal loses nothing that was read, with a session or without", async () => {
@@ -169,7 +169,7 @@ describe("fleetlog send", () => {
     const path = await file("all-bad.log", "x\n".repeat(100));
     const { result, problems } = await runSend({ address: peer.address, inputs: [path] });
     assert.equal(problems.length, 21);
-    assert.match(result, /0 records acknowledged, 100 refused \(100 × message is bad\)/);
+    assert.match(result, /0 records acknowledged, 100 rejected \(100 × message is bad\)/);
   });
 
   test("counts the refused lines that the server does not tell one by one", async () => {
@@ -182,7 +182,7 @@ describe("fleetlog send", () => {
     const path = await file("many-bad.log", "x\n".repeat(50));
     const { exitCode, result } = await runSend({ address: peer.address, inputs: [path] });
     assert.equal(exitCode, exitCodes.refused);
-    assert.match(result, /1 records? acknowledged, 49 refused \(1 × message is bad; 48 × more records/);
+    assert.match(result, /1 records? acknowledged, 49 rejected \(1 × message is bad; 48 × more records/);
   });
 
   test("gives up when nothing is acknowledged, and names the lines and how to go on", async () => {
@@ -200,9 +200,9 @@ describe("fleetlog send", () => {
     assert.match(result, /2 records acknowledged/);
     assert.deepEqual(problems.slice(-2), [
       `not acknowledged: ${path}:3-5`,
-      "run it again with --session again: what is stored already is recognised",
+      "to retry, use --session again: records that are already stored are skipped",
     ]);
-    assert.match(problems.at(-3) ?? "", /nothing was acknowledged for /);
+    assert.match(problems.at(-3) ?? "", /no batch was acknowledged for /);
   });
 
   test("notices a failed stream while standard input is silent", async () => {
@@ -269,9 +269,7 @@ describe("fleetlog send", () => {
     const first = await runSend({ ...options, inputs: [path], batchRecordsMax: 1, giveUpAfterMs: 200 });
     assert.equal(first.exitCode, exitCodes.failed);
     assert.ok(
-      first.problems.includes(
-        `3 batches are kept in ${spool}: the next run with the same --spool sends them`,
-      ),
+      first.problems.includes(`3 batches remain in ${spool}: the next run with the same --spool sends them`),
     );
     peer.answer = () => ({});
     peer.seen.length = 0;

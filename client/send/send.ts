@@ -30,7 +30,7 @@ export interface SendOptions {
   readonly timeZone?: TimeZone | undefined;
   readonly sessionId?: string | undefined;
   readonly batchRecordsMax?: number | undefined;
-  /** How long to go on without any acknowledgement; default 5 min, with a spool for ever. */
+  /** How long to go on without any acknowledgement; default 5 min, with a spool forever. */
   readonly giveUpAfterMs?: number | undefined;
   /** A folder: what could not be sent stays there, and is sent by the next run that has it. */
   readonly spool?: string | undefined;
@@ -104,7 +104,7 @@ export async function send(
   await Promise.race([sending(), aborted(stop)]).catch(fail);
   if (!areFiles) {
     const lastWords = Promise.race([reading, aborted(stopped.signal)]);
-    await withDeadline("reading what is left in the pipe", drainMsMax, lastWords).catch(fail);
+    await withDeadline("reading the rest of the pipe", drainMsMax, lastWords).catch(fail);
   }
   // When stopped: a batch cut short would not be made again by a repeated run, which is better without it.
   await (areFiles ? stream : log).flush(drainMsMax).catch(fail);
@@ -113,11 +113,13 @@ export async function send(
   report.unacknowledged(left.map(({ note }) => stretchOf(note)));
   const spooled = stream.unacknowledged.length + stream.earlierCount;
   if (spool !== undefined && spooled > 0) {
-    output.problem(`${spooled} batches are kept in ${spool}: the next run with the same --spool sends them`);
+    output.problem(`${spooled} batches remain in ${spool}: the next run with the same --spool sends them`);
   }
   report.summarize(stream.sessionId);
   if (areFiles && (failures.size > 0 || stop.aborted)) {
-    output.problem(`run it again with --session ${stream.sessionId}: what is stored already is recognised`);
+    output.problem(
+      `to retry, use --session ${stream.sessionId}: records that are already stored are skipped`,
+    );
   }
   if (failures.size > 0) return exitCodes.failed;
   if (signal.aborted) return exitCodes.interrupted;

@@ -78,7 +78,7 @@ function decodeBody(body: Buffer): Frame {
   if (kind === 1) return decodeSession(body);
   if (kind === 3) return { kind: "settled", sequence: body.readBigUInt64LE(1) };
   if (kind === 4) return { kind: "written", sequence: body.readBigUInt64LE(1) };
-  if (kind !== 2) throw new SpoolVersionError(`a frame of kind ${kind}, which this version does not know`);
+  if (kind !== 2) throw new SpoolVersionError(`a frame of unknown kind ${kind}`);
   const droppedUntil = body.readBigUInt64LE(9);
   return {
     kind: "batch",

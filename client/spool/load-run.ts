@@ -44,14 +44,14 @@ export function loadRun(
     if (cutBytes > 0 && isWhole) {
       // At the end of the last file it is what a loss of power leaves: a batch that nobody was promised.
       problems.push(
-        `${name}: ${cutBytes} bytes after ${frames.length} frames are no whole frame, and were cut`,
+        `${name}: ${cutBytes} bytes after ${frames.length} frames are an incomplete frame and were truncated`,
       );
     }
     if (isWhole) return [{ segment, frames }];
     if (frames.length === 0 && cutBytes === 0) segment.remove();
     else {
       renameSync(segment.path, `${segment.path}.damaged`);
-      problems.push(`${name}: does not begin as a spool's file, and was set aside`);
+      problems.push(`${name}: is not a spool file and was set aside`);
     }
     return [];
   });

@@ -131,7 +131,7 @@ describe("a spool", () => {
       appendFileSync(path, tail);
       using spool = openSpool("s-2");
       assert.deepEqual(sequencesOf(spool.earlier[0]?.kept), [1, 2]);
-      assert.match(spool.problems.join(), /bytes after 3 frames are no whole frame, and were cut/);
+      assert.match(spool.problems.join(), /bytes after 3 frames are an incomplete frame and were truncated/);
     }
     for (let at = 0; at < whole.byteLength; at++) {
       const flipped = Buffer.from(whole);
@@ -157,7 +157,7 @@ describe("a spool", () => {
       for (const name of readdirSync(inner)) chmodSync(join(inner, name), 0o644);
       chmodSync(inner, 0o777);
       using spool = new Spool({ folder: inner }, { deviceId: "d", sessionId: "s-2" }, 1 << 20);
-      assert.match(spool.problems.join(), /other users may write to .*here: chmod 700 it/);
+      assert.match(spool.problems.join(), /other users may write to .*here: use chmod 700/);
       for (const name of readdirSync(inner)) assert.equal(modeOf(join(inner, name)), "600", name);
     } finally {
       process.umask(umask);

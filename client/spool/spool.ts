@@ -52,7 +52,7 @@ export class Spool implements Disposable {
       const runs = filesByRun(folder);
       const problems: string[] = [];
       if ((statSync(folder).mode & writableByOthers) !== 0) {
-        problems.push(`other users may write to ${folder}: chmod 700 it, or they can take batches away`);
+        problems.push(`other users may write to ${folder}: use chmod 700, or they can remove batches`);
       }
       this.earlier = [...runs].flatMap(([run, files]) => loadRun(folder, run, files, problems));
       this.problems = problems;

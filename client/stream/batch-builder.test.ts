@@ -28,7 +28,7 @@ test("does not take a record that would exceed the bytes, unless it is alone", (
 });
 
 test("refuses a record that no batch can carry", () => {
-  assert.throws(() => new BatchBuilder().add(record(recordBytesMax)), /does not fit into a batch/);
+  assert.throws(() => new BatchBuilder().add(record(recordBytesMax)), /exceeds the batch limit/);
 });
 
 test("a batch of the longest names stays within 1 MiB", () => {

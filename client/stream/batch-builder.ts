@@ -26,10 +26,10 @@ export class BatchBuilder {
 
   constructor({ recordsMax = 500, bytesMax = 256 * 1024 }: BatchTarget = {}) {
     if (!(recordsMax >= 1 && recordsMax <= limits.recordsMax)) {
-      throw new RangeError(`records in a batch: ${recordsMax} is not in 1 to ${limits.recordsMax}`);
+      throw new RangeError(`records in a batch: ${recordsMax} is not within 1 to ${limits.recordsMax}`);
     }
     if (!(bytesMax >= 1 && bytesMax <= recordBytesMax)) {
-      throw new RangeError(`bytes in a batch: ${bytesMax} is not in 1 to ${recordBytesMax}`);
+      throw new RangeError(`bytes in a batch: ${bytesMax} is not within 1 to ${recordBytesMax}`);
     }
     this.#recordsMax = recordsMax;
     this.#bytesMax = bytesMax;
@@ -53,7 +53,7 @@ export class BatchBuilder {
   add(record: Uint8Array): void {
     const bytes = record.byteLength + framingBytes;
     if (bytes > recordBytesMax) {
-      throw new RangeError(`a record of ${record.byteLength} bytes does not fit into a batch of 1 MiB`);
+      throw new RangeError(`a record of ${record.byteLength} bytes exceeds the batch limit of 1 MiB`);
     }
     if (!this.fits(record)) throw new RangeError("the batch is full: take it before adding another record");
     this.#records.push(record);

@@ -20,7 +20,7 @@ export interface CommitTrackerOptions<Note> {
  * Keeps accepted batches until the server says that they are committed. Each is remembered with the epoch of the link that
  * accepted it: a link with another epoch means that Redis may have lost it, so it is written again. However else a batch
  * got lost behind the server, it is written again after a while: first one, then two, … at most {@link againMax} at a
- * time, so that devices do not pile up copies while it is only PostgreSQL that is away.
+ * time, so that devices do not pile up copies while only PostgreSQL is unreachable.
  *
  * A session's name is no secret, so anybody may have declared its batches as dropped. Progress that counts other drops
  * than the device's own is not believed: the server is asked which batches are stored, and the others are kept.

@@ -75,7 +75,7 @@ export class Connection<Batch extends Sendable> implements Link<Batch> {
     this.#call.cancel();
   }
 
-  /** A response with neither is a sign of life. */
+  /** A response with neither is a heartbeat. */
   #receive({ ack, progress }: StreamLogsResponse): void {
     if (this.#cancelReason !== undefined) return;
     if (progress) this.#receiveProgress(progress);
@@ -91,7 +91,7 @@ export class Connection<Batch extends Sendable> implements Link<Batch> {
   #receiveAck(ack: Ack): void {
     const batch = this.#awaiting[0];
     if (batch === undefined || !answers(ack, batch)) {
-      this.cancel(`the server answered batch ${ack.sequence} where ${batch?.sequence ?? "none"} was due`);
+      this.cancel(`the server acknowledged batch ${ack.sequence}, expected ${batch?.sequence ?? "none"}`);
       return;
     }
     this.#awaiting.shift();

@@ -194,7 +194,7 @@ export class Delivery<Note> {
   #hasGivenUp(reason: string): boolean {
     const withoutProgressMs = performance.now() - this.#progressAt;
     if (withoutProgressMs < this.#options.settings.giveUpAfterMs) return false;
-    this.fail(`nothing was acknowledged for ${Math.round(withoutProgressMs / 1_000)} s: ${reason}`);
+    this.fail(`no batch was acknowledged for ${Math.round(withoutProgressMs / 1_000)} s: ${reason}`);
     return true;
   }
 }

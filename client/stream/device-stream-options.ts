@@ -14,7 +14,7 @@ export interface DeviceStreamEvents<Note> {
   readonly onCommitted?: (batch: SentBatch<Note>) => void;
   /** The batch as a whole was refused: its number is declared as dropped, and the stream goes on. */
   readonly onRefused?: (batch: SentBatch<Note>, error: BatchError) => void;
-  /** The server wants the batch later, because it is overloaded or its Redis is away; it is sent again. */
+  /** The server wants the batch later, because it is overloaded or its Redis is unreachable; it is sent again. */
   readonly onDelayed?: (batch: SentBatch<Note>, error: BatchError) => void;
   /** Given up because everything was full, with `onFull: "drop-oldest"`: never sent, and declared as dropped. */
   readonly onDropped?: (batch: SentBatch<Note>) => void;
@@ -79,7 +79,7 @@ export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvent
   readonly inFlightBytesMax?: number | undefined;
   /** How long batches wait without any acknowledgement before the connection counts as dead; default 30 s. */
   readonly ackTimeoutMs?: number | undefined;
-  /** How long to go on without any acknowledgement before the stream fails; default 5 min, with a spool for ever. */
+  /** How long to go on without any acknowledgement before the stream fails; default 5 min, with a spool forever. */
   readonly giveUpAfterMs?: number | undefined;
   /** Between attempts; default up to 100 ms, doubling to up to 5 s, with full jitter. */
   readonly backoff?: Backoff | undefined;

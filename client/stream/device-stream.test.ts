@@ -96,7 +96,7 @@ describe("a device stream", () => {
     assertSameBytes(peer);
   });
 
-  test("reports a batch that is refused for good, declares it as dropped, and lives on", async () => {
+  test("reports a batch that is refused for good, declares it as dropped, and continues", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) =>
       sequence === 2n ? { sequence: 0n, error: { code: 3, field: "batch", message: "no good" } } : {};
@@ -126,7 +126,7 @@ describe("a device stream", () => {
     const third = sender.stream.send(batchOf("3"), "3");
     third.catch(() => {}); // rejected by close() at the end of the test
     assert.equal(await Promise.race([third, Promise.resolve("waits")]), "waits");
-    await assert.rejects(sender.stream.flush(50), /not finished within 50 ms/);
+    await assert.rejects(sender.stream.flush(50), /timed out after 50 ms/);
     assert.equal(peer.seen.length, 3);
   });
 
@@ -172,7 +172,7 @@ describe("a device stream", () => {
     await sender.stream.send(batchOf("1"), "1");
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["1"]);
-    assert.deepEqual(sender.reconnects, ["the server answered batch 2 where 1 was due"]);
+    assert.deepEqual(sender.reconnects, ["the server acknowledged batch 2, expected 1"]);
   });
 
   test("gives up after the time set without progress, and says what was not acknowledged", async () => {
@@ -182,7 +182,7 @@ describe("a device stream", () => {
     for (const name of ["1", "2", "3"]) await sender.stream.send(batchOf(name), name);
     await assert.rejects(sender.stream.flush(), (error) => {
       assert.ok(error instanceof DeviceStreamError);
-      assert.match(error.message, /nothing was acknowledged for .* s: cut by the test/);
+      assert.match(error.message, /no batch was acknowledged for .* s: cut by the test/);
       assert.deepEqual(
         error.unacknowledged.map(({ note }) => note),
         ["2", "3"],
@@ -197,7 +197,7 @@ describe("a device stream", () => {
     peer.answer = () => ({ error: { code: 8, message: "full", retryDelayMs: 5 } });
     using sender = device({ address: peer.address, giveUpAfterMs: 1_000 });
     await sender.stream.send(batchOf("1"), "1");
-    await assert.rejects(sender.stream.flush(), /nothing was acknowledged for .* s: full/);
+    await assert.rejects(sender.stream.flush(), /no batch was acknowledged for .* s: full/);
   });
 
   test("fails at once where trying again cannot help", async () => {

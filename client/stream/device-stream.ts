@@ -91,7 +91,7 @@ export class DeviceStream<Note = undefined> {
   async send(records: readonly Uint8Array[], note: Note): Promise<void> {
     if (this.#failure) throw this.#failure;
     if (this.#kept.count >= 2 * this.#settings.keptBatchesMax) {
-      throw new Error(`${this.#kept.count} batches are waiting already: await send() before the next call`);
+      throw new Error(`${this.#kept.count} batches are waiting: await send() before the next call`);
     }
     const sequence = this.#sequence + 1n;
     const request = encodeRequest({ ...this.#session, sequence }, records);

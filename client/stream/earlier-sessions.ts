@@ -67,7 +67,7 @@ export class EarlierSessions {
       this.#left = this.#left.slice(1);
       const done = this.#delivery;
       this.#delivery = undefined;
-      done?.fail("everything is delivered");
+      done?.fail("delivery of earlier sessions");
       try {
         journal.remove();
         this.#next();

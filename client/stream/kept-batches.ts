@@ -210,7 +210,7 @@ export class KeptBatches<Note> {
 
   #entryOf(batch: KeptBatch<Note>): Entry<Note> {
     const entry = this.#entries.get(batch.sequence);
-    if (entry?.batch !== batch) throw new Error(`batch ${batch.sequence} has had its verdict already`);
+    if (entry?.batch !== batch) throw new Error(`batch ${batch.sequence} was already acknowledged`);
     return entry;
   }
 }

@@ -37,7 +37,7 @@ async function assertStoredOnce(deviceId: string, messages: readonly string[]): 
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());
 }
 
-/** All that Redis has, between one ack and its commit: the consumer, which would have stored it, is away. */
+/** All that Redis has, between one ack and its commit: the consumer, which would have stored it, is down. */
 async function loseEverything(sender: TestDevice, messages: readonly string[]): Promise<void> {
   await system.consumer.stop();
   await sender.send(...messages);

@@ -70,7 +70,7 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
     if (ack?.sequence !== batch.sequence) {
       this.#end(
         Code.Unavailable,
-        `the server answered batch ${ack?.sequence} where ${batch.sequence} was due`,
+        `the server acknowledged batch ${ack?.sequence}, expected ${batch.sequence}`,
       );
       return;
     }

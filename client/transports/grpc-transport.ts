@@ -35,7 +35,7 @@ export class GrpcTransport implements Transport {
         { deadline: Date.now() + timeoutMs },
         (error, response) => {
           if (response) resolve(response);
-          else reject(error ?? new Error("GetSession was answered with nothing"));
+          else reject(error ?? new Error("GetSession returned no response"));
         },
       );
     });

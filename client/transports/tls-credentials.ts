@@ -13,7 +13,7 @@ export interface TlsFiles {
 /** For a channel with TLS. Throws, naming the file, when one cannot be read or is no such thing. */
 export function tlsCredentials({ ca, cert, key }: TlsFiles): ChannelCredentials {
   if ((cert === undefined) !== (key === undefined))
-    throw new Error("--cert and --key: wanted both, or neither");
+    throw new Error("--cert and --key: expected both, or neither");
   return credentials.createSsl(read(ca), read(key), read(cert));
 }
 

@@ -57,7 +57,7 @@ test("a file that is missing, and a certificate without its key, are named befor
   assert.match(missing.all, /nowhere\.crt/);
   const half = await send("--tls", "--cert", device.certificateFile);
   assert.equal(half.exitCode, 1);
-  assert.match(half.all, /--cert and --key: wanted both/);
+  assert.match(half.all, /--cert and --key: expected both/);
 });
 
 function send(...options: readonly string[]) {

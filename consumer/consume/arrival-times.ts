@@ -21,7 +21,7 @@ export class ArrivalTimes {
   /** PostgreSQL's clock when our monotonic one was at 0. */
   #originMs = Number.NaN;
 
-  /** `recordDays`: for how many days records are kept; 0: for ever. Nothing is older than that when it is stored. */
+  /** `recordDays`: for how many days records are kept; 0: forever. Nothing is older than that when it is stored. */
   constructor(metrics: Pick<ConsumerMetrics, "unlikelyArrivals">, recordDays: number) {
     this.#metrics = metrics;
     this.#waitedMsMax = recordDays === 0 ? waitedMsMax : Math.min(recordDays * dayMs, waitedMsMax);

@@ -260,7 +260,7 @@ test("asks for the keys of devices again after its connection was lost: the data
 
 test("stores in smaller pieces what takes longer than the statement timeout, and in whole flushes again later", async () => {
   await using fixture = await createFixture();
-  // With more than 10 records at once PostgreSQL takes for ever.
+  // With more than 10 records at once PostgreSQL takes forever.
   await fixture.rows(`create function be_slow() returns trigger language plpgsql as $$
     begin if (select count(*) from fresh) > 10 then perform pg_sleep(600); end if; return null; end $$`);
   await fixture.rows(`create trigger be_slow after insert on records referencing new table as fresh

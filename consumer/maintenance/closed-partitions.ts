@@ -49,14 +49,20 @@ export async function closePartitions(parts: ClosedPartitionsOptions, now?: Date
       for (const step of steps) {
         if (signal.aborted) return;
         if (await isBehind()) {
-          logger.info({ partition: partition.name }, "records wait to be stored, so indexes wait too");
+          logger.info(
+            { partition: partition.name },
+            "index builds are postponed until the backlog is stored",
+          );
           return;
         }
         try {
           await step(parts);
         } catch (error) {
           // Not thrown, or it would be tried again at once: it is expensive, and a full disk stays full for a while.
-          logger.warn({ err: error, partition: partition.name }, "could not close a day, will try again");
+          logger.warn(
+            { err: error, partition: partition.name },
+            "could not build an index of a closed day, retrying",
+          );
           return;
         }
       }
@@ -75,7 +81,7 @@ async function buildable({ indexes, logger }: ClosedPartitionsOptions, db: Kysel
   return indexes.filter((index) => {
     const { extension } = partitionIndexes[index];
     const isThere = extension === undefined || extensions.has(extension);
-    if (!isThere) logger.warn({ index, extension }, "the extension is missing: no such index is built");
+    if (!isThere) logger.warn({ index, extension }, "the extension is missing, the index is not built");
     return isThere;
   });
 }

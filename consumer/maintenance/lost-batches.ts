@@ -45,7 +45,7 @@ export class LostBatches {
     this.#settleMs = parts.settleMs ?? 10_000;
   }
 
-  /** Throws when Redis or PostgreSQL is away; the next call then reports what this one could not. */
+  /** Throws when Redis or PostgreSQL is unreachable; the next call then reports what this one could not. */
   async check(): Promise<void> {
     const { redis, shards } = this.#parts;
     for (const shard of shards) {
@@ -65,10 +65,7 @@ export class LostBatches {
     const { db, redis, metrics, logger } = this.#parts;
     const parts = await readParts(redis, shard, count);
     const unreadable = (text: string) =>
-      logger.error(
-        { shard, text: text.slice(0, 100) },
-        "something that is no report of a server was removed",
-      );
+      logger.error({ shard, text: text.slice(0, 100) }, "removed a malformed report of unconfirmed batches");
     const lost = await db.transaction().execute(async (transaction) => {
       // Consumers take turns; who comes second finds the incident.
       await sql`select pg_advisory_xact_lock(hashtextextended('fleetlog unconfirmed', ${shard}))`.execute(
@@ -87,7 +84,7 @@ export class LostBatches {
       const example = batches.slice(0, 10);
       logger.error(
         { shard, count: batches.length, forgottenCount, example },
-        "batches were acknowledged, and Redis no longer has them",
+        "acknowledged batches are lost: neither stored nor in Redis",
       );
       metrics.lost.inc(batches.length);
       metrics.incidents.inc({ kind: "entries_lost" });

@@ -1,6 +1,6 @@
 import { ConfigError, integer } from "#lib/config.ts";
 
-/** For how many days each thing is kept; 0: for ever. */
+/** For how many days each thing is kept; 0: forever. */
 export interface RetentionDays {
   readonly records: number;
   /** Also what is remembered of sessions, and what devices declared as dropped. */
@@ -44,8 +44,8 @@ export function readRetentionDays(wish: Wish): RetentionDays {
     throw new ConfigError(
       outlived.map(
         (name) =>
-          `${name}=${wish[name]}: wanted 0 or at least RETENTION_DAYS (${records === 0 ? "0, for ever" : records}), ` +
-          "or records would outlive what they are found and counted by",
+          `${name}=${wish[name]}: expected 0 or at least RETENTION_DAYS (${records === 0 ? "0, forever" : records}), ` +
+          "or records would outlive their ledger or statistics",
       ),
     );
   }

@@ -47,7 +47,7 @@ export async function isAllowed(
       reasons,
       plan: counted.map(({ table, days, rows }) => `${table}: ${days.length} d, ${rows} rows`),
     },
-    "removed nothing: waits for a confirmation (fleetlog retention)",
+    "retention waits for confirmation (fleetlog retention)",
   );
   return false;
 }
@@ -64,7 +64,7 @@ function tooManyDays(plan: readonly Expired[]): string[] {
     .filter(({ days, isByDeviceClock }) => !isByDeviceClock && days.length > daysExpectedMax)
     .map(
       ({ table, days }) =>
-        `${table}: ${days.length} days would be removed (${days[0]} to ${days.at(-1)}), expected is ${daysExpectedMax} at a time`,
+        `${table}: ${days.length} days would be removed (${days[0]} to ${days.at(-1)}), expected at most ${daysExpectedMax} at once`,
     );
 }
 
@@ -79,7 +79,7 @@ async function unlikelyClock(db: Kysely<Database>, now: Date): Promise<string[]>
   return times.flatMap(([time, what]) => {
     const apartMs = time ? now.getTime() - time.getTime() : 0;
     if (apartMs <= apartMsMax && apartMs >= -aheadMsMax) return [];
-    return [`${what} at ${time?.toISOString()}, while PostgreSQL's clock says ${now.toISOString()}`];
+    return [`${what} at ${time?.toISOString()}, while PostgreSQL's clock is ${now.toISOString()}`];
   });
 }
 

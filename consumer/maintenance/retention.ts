@@ -82,7 +82,7 @@ export async function expire(
     async function removeRows(table: TableName, where: RawBuilder<SqlBool>): Promise<boolean> {
       const { count, isDone } = await deleteRows(db, table, where, mayGoOn);
       metrics.expiredRows.inc({ table }, count);
-      if (count > 0) logger.info({ table, count }, "removed rows older than they are kept for");
+      if (count > 0) logger.info({ table, count }, "removed expired rows");
       return !isDone;
     }
   });
@@ -106,7 +106,7 @@ async function dropPartitions(
     const bytes = await dropPartition(db, name, signal);
     metrics.droppedPartitions.inc();
     metrics.droppedBytes.inc(bytes);
-    logger.info({ partition: name, bytes }, "dropped a day of records");
+    logger.info({ partition: name, bytes }, "dropped a day partition");
   }
   return expired.length > dropsPerRoundMax;
 }

@@ -41,7 +41,7 @@ export class StreamHistory {
     this.#parts = parts;
   }
 
-  /** Throws when Redis or PostgreSQL is away; the next call then reports what this one could not. */
+  /** Throws when Redis or PostgreSQL is unreachable; the next call then reports what this one could not. */
   async check(): Promise<void> {
     const { db, shards, metrics, logger } = this.#parts;
     const moved = (await this.#read(shards))
@@ -58,7 +58,7 @@ export class StreamHistory {
     });
     for (const position of positions) this.#written.set(position.shard, JSON.stringify(position));
     for (const { kind, details } of changes) {
-      logger.error({ kind, ...details }, "the stream of a shard is not what it was");
+      logger.error({ kind, ...details }, "a stream lost data in Redis");
       metrics.lostGroups.inc({ kind });
       metrics.incidents.inc({ kind });
     }

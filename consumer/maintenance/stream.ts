@@ -40,7 +40,7 @@ export function startStreamMaintenance(options: StreamMaintenanceOptions): void 
     idleMinMs: options.reclaimIdleMs,
     countMax: reclaimedPerCallMax,
   });
-  repeat(options, "take over entries", reclaimIntervalMs, () => reclaim({ ...options, reclaimer }));
+  repeat(options, "reclaim entries", reclaimIntervalMs, () => reclaim({ ...options, reclaimer }));
   repeat(options, "trim the stream", trimIntervalMs, () => trimShards(options));
   repeat(options, "measure the lag", lagIntervalMs, () => measureLag(options));
   repeat(options, "measure Redis' memory", lagIntervalMs, () => measureMemory(redis, metrics));

@@ -40,7 +40,7 @@ export class ProgressPublisher {
     for (const [channel, message] of encodeProgress(sessions, shards)) {
       redis
         .spublish(channel, message)
-        .catch((error: unknown) => logger.debug({ err: error }, "could not tell what is committed"));
+        .catch((error: unknown) => logger.debug({ err: error }, "could not publish session progress"));
     }
   }
 
@@ -69,7 +69,7 @@ export class ProgressPublisher {
       }
     } catch (error) {
       this.#waiting.clear();
-      this.#options.logger.warn({ err: error }, "could not look up how far sessions are committed");
+      this.#options.logger.warn({ err: error }, "could not look up session progress");
     } finally {
       this.#answering = false;
     }

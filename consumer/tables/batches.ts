@@ -72,5 +72,5 @@ export async function insertNewBatches(
 }
 
 function unregistered(deviceId: string): never {
-  throw new Error(`device ${deviceId} was registered and is not in devices`);
+  throw new Error(`device ${deviceId} was registered but is missing in devices`);
 }

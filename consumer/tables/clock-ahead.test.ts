@@ -67,7 +67,7 @@ test("the highest time that a record can have is reported like any other", async
   assert.equal((incident!["details"] as { ahead_seconds: number }).ahead_seconds, seconds);
 });
 
-test("of two consumers that see it at once one reports it, and neither waits for the other for ever", async () => {
+test("of two consumers that see it at once one reports it, and neither waits for the other forever", async () => {
   await using fixture = await createFixture();
   const all = writers(fixture, 4);
   const reported = await Promise.all(

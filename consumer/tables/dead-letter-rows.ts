@@ -106,7 +106,7 @@ function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[
   return {
     entry,
     index: null,
-    reason: `${rejections.length} more records of the batch were rejected, from record ${from} on`,
+    reason: `${rejections.length} more records of the batch were rejected, from index ${from}`,
     raw: Buffer.concat(raw),
     rawBytes,
     isJson: false,

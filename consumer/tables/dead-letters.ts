@@ -62,7 +62,7 @@ async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]):
 /** Adds to the letter of this minute for each device, in the order of the devices, for other consumers do so too. */
 async function countMinutes(db: Kysely<Database>, rows: readonly DeadLetterRow[]): Promise<void> {
   const { burst, perMinute } = deadLetterRateLimits;
-  const rate = `more than ${burst} dead letters at once or ${perMinute} a minute: only counted, the first was for: `;
+  const rate = `more than ${burst} dead letters at once or ${perMinute} per minute: counted only; reason of the first: `;
   await sql`
     insert into dead_letters as stored
       (received_at, device_id, reason, raw, raw_bytes, record_count, is_json, minute)

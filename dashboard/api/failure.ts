@@ -12,16 +12,16 @@ export function failureOf(error: unknown): Failure | undefined {
   const { code, rawMessage } = ConnectError.from(error);
   if (code === Code.Canceled || (error instanceof DOMException && error.name === "AbortError"))
     return undefined;
-  return { title: titles.get(code) ?? "The gateway does not answer", ...adviceOf(code, rawMessage) };
+  return { title: titles.get(code) ?? "The gateway is unreachable", ...adviceOf(code, rawMessage) };
 }
 
 const titles = new Map([
-  [Code.InvalidArgument, "The gateway cannot answer this question"],
-  [Code.NotFound, "There is no such thing"],
-  [Code.Unimplemented, "This gateway does not know that yet"],
-  [Code.DeadlineExceeded, "That took too long"],
-  [Code.ResourceExhausted, "The gateway has enough to do"],
-  [Code.Unavailable, "The logs cannot be read at the moment"],
+  [Code.InvalidArgument, "Invalid query"],
+  [Code.NotFound, "Not found"],
+  [Code.Unimplemented, "Not supported by this gateway"],
+  [Code.DeadlineExceeded, "The query timed out"],
+  [Code.ResourceExhausted, "The gateway is overloaded"],
+  [Code.Unavailable, "Temporarily unavailable"],
 ]);
 
 function adviceOf(code: Code, message: string): Pick<Failure, "detail" | "canRetry"> {
@@ -29,7 +29,7 @@ function adviceOf(code: Code, message: string): Pick<Failure, "detail" | "canRet
     return { detail: message, canRetry: false };
   }
   if (code === Code.DeadlineExceeded) {
-    const detail = "A shorter time range, one device or a higher severity makes it quicker.";
+    const detail = "Use a shorter time range, a single device or a higher severity.";
     return { detail, canRetry: true };
   }
   const isKnown = code === Code.Unavailable || code === Code.ResourceExhausted;

@@ -13,7 +13,7 @@ function say(text: string): void {
 }
 
 export async function copy(what: string, text: string): Promise<void> {
-  say((await writeToClipboard(text)) ? `${what} copied` : "The browser does not let the page copy");
+  say((await writeToClipboard(text)) ? `${what} copied` : "The browser blocks copying");
 }
 
 /** The clipboard of today wants https or localhost; the old way works everywhere else. */

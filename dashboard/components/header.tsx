@@ -36,7 +36,7 @@ export function Header() {
       <span class="header-tools">
         {path !== "/live" && path !== "/devices" && path !== "/docs" && <RangePicker />}
         {path !== "/live" && (
-          <button type="button" title="Ask again (r)" aria-label="Refresh" onClick={refresh}>
+          <button type="button" title="Refresh (r)" aria-label="Refresh" onClick={refresh}>
             ↻
           </button>
         )}

@@ -11,12 +11,12 @@ const keys: readonly (readonly [keys: string, what: string])[] = [
   ["/", "Search"],
   ["j  k", "Next, previous record"],
   ["Enter  o", "Open and close a record"],
-  ["Esc", "Close, leave a box"],
+  ["Esc", "Close, leave a field"],
   ["1  2  3  4", "Explore, Live, Devices, Health"],
   ["w", "Wrap lines"],
   ["u", "Local time or UTC"],
   ["r", "Ask again"],
-  ["Space", "Live: pause and go on"],
+  ["Space", "Live: pause and resume"],
   ["t", "Theme: system, light, dark"],
   ["?", "This list"],
 ];
@@ -54,9 +54,9 @@ export function Help() {
       </table>
       <h2>Search</h2>
       <p>
-        <code>eth0 "link down" -timeout</code> finds messages with the word eth0 and the phrase in quotes, and
-        without the word after the minus, whatever the case. Drag over the chart to zoom; the back button
-        leads back.
+        <code>eth0 "link down" -timeout</code> finds messages with the word eth0 and the phrase in quotes, but
+        without the word after the minus, case-insensitive. Drag over the chart to zoom; the back button zooms
+        out.
       </p>
       <form method="dialog">
         <button type="submit">Close</button>

@@ -66,7 +66,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
           <Field name="session" value={{ field: "session", value: entry.sessionId }} device={entry.deviceId}>
             {entry.sessionId}
           </Field>
-          <Field name="batch" note={`record ${entry.index} of it, from 0`}>
+          <Field name="batch" note={`record ${entry.index} of the batch, from 0`}>
             {String(entry.sequence)}
           </Field>
           {Object.entries(entry.attributes)
@@ -125,7 +125,7 @@ function Field({ name, note, value, device, children }: FieldProps) {
         {value?.field === "attribute" && (
           <button
             type="button"
-            title={isColumn ? "No column of its own" : "A column of its own"}
+            title={isColumn ? "Remove column" : "Add column"}
             aria-label={`Column ${name}`}
             aria-pressed={isColumn}
             onClick={() =>

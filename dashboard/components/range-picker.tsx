@@ -38,7 +38,7 @@ export function RangePicker() {
         <span class="range-text">{rangeText(range, utc)}</span> <span aria-hidden="true">▾</span>
       </button>
       {"from" in range && range.from !== undefined && (
-        <button type="button" title="Twice the time" aria-label="Zoom out" onClick={zoomOut}>
+        <button type="button" title="Double the time range" aria-label="Zoom out" onClick={zoomOut}>
           ⤢
         </button>
       )}

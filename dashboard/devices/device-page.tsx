@@ -103,7 +103,7 @@ function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: G
       <Figure name="Records" note={`${countText(device.batchCount)} batches`}>
         {countText(device.recordCount)}
       </Figure>
-      <Figure name="Rate" note={`${byteRateText(device.bytesPerSecond)}, in this hour and the last`}>
+      <Figure name="Rate" note={`${byteRateText(device.bytesPerSecond)}, in the current and previous hour`}>
         {rateText(device.recordsPerSecond)}
       </Figure>
       <Figure name="Last 24 h" note={`${countText(device.dayErrorCount)} errors`}>
@@ -119,7 +119,7 @@ function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: G
       >
         {countText(missing)}
       </Figure>
-      <Figure name="Refused records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">
+      <Figure name="Rejected records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">
         {countText(device.deadLetterCount)}
       </Figure>
       <ClockFigure device={device} latestMicros={microsOf(latestTime) ?? 0} />
@@ -142,9 +142,9 @@ function ClockFigure({ device, latestMicros }: { device: Device; latestMicros: n
     <Figure
       name="Clock"
       isBad={isFuture || seconds > aheadSecondsMax}
-      note={seconds < 0 ? "or its last batch waited" : "by its last batch"}
+      note={seconds < 0 ? "or its last batch was sent late" : "from its last batch"}
     >
-      {Math.abs(seconds) < shownOffsetSeconds ? "right again" : text}
+      {Math.abs(seconds) < shownOffsetSeconds ? "correct now" : text}
       {isFuture && (
         <>
           {" "}

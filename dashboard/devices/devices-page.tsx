@@ -100,7 +100,7 @@ export function DevicesPage() {
         <FailureNotice failure={failure} again={again} />
       ) : value?.devices.length === 0 ? (
         isFiltered ? (
-          <p class="notice">No device is like that.</p>
+          <p class="notice">No device matches.</p>
         ) : (
           <FirstLog />
         )
@@ -112,7 +112,7 @@ export function DevicesPage() {
                 {(Object.keys(orders) as OrderName[]).map((name) => (
                   <SortableHead key={name} name={name} by={by} isTurned={isTurned} />
                 ))}
-                <th scope="col" class="number" title="Records received in this hour and the one before it">
+                <th scope="col" class="number" title="Records received in the current and previous hour">
                   Rate
                 </th>
                 <th scope="col" class="number">

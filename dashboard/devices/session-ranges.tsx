@@ -52,7 +52,7 @@ export function RangesLegend() {
     <p class="ranges-legend note">
       {["received", "missing", "dropped"].map((name) => (
         <span key={name}>
-          <i class={`swatch ${name}`} /> {name === "dropped" ? "dropped, says the device" : name}
+          <i class={`swatch ${name}`} /> {name === "dropped" ? "declared as dropped" : name}
         </span>
       ))}
     </p>

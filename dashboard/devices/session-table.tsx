@@ -91,7 +91,7 @@ function SessionRow({ session, deviceId }: { session: Session; deviceId: string 
       </td>
       <td class="drawing">
         {session.isServerAssigned ? (
-          <span class="note">its sender does not number</span>
+          <span class="note">no sequence numbers</span>
         ) : (
           <SessionRanges session={session} />
         )}

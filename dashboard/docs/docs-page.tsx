@@ -7,7 +7,7 @@ export function DocsPage() {
   const { value, failure } = useAnswer("openapi", readDocument);
   return (
     <main class="page page-docs">
-      <h1>The interface over plain HTTP</h1>
+      <h1>The HTTP API</h1>
       {failure && <FailureNotice failure={failure} again={() => window.location.reload()} />}
       {value && (
         <>

@@ -85,10 +85,10 @@ function Foot({ pages }: { pages: LogPages }) {
     <div class="foot" role="row">
       <span role="cell">
         {status === "loading" && "Loading …"}
-        {status === "end" && "That is all."}
+        {status === "end" && "End of results."}
         {status === "full" && (
           <button type="button" onClick={goOn}>
-            Go on from {date} {time}
+            Continue from {date} {time}
           </button>
         )}
         {status === "failed" && failure && (
@@ -106,7 +106,7 @@ function Foot({ pages }: { pages: LogPages }) {
 
 function statusText(status: LogPages["status"]["value"], count: number): string {
   if (status === "loading" && count === 0) return "Searching …";
-  if (status === "failed" && count === 0) return "Not found out";
+  if (status === "failed" && count === 0) return "Query failed";
   if (status === "end") return count === 1 ? "1 record" : `${countText(count)} records`;
   return `${countText(count)} records so far`;
 }

@@ -19,6 +19,6 @@ export function exportAddress(asked: Asked, format: string): string {
 /** A number, a text, true, or an attribute, which is the only message among the conditions. */
 function parameterOf(value: JsonValue): string {
   if (typeof value !== "object") return String(value);
-  const { name, value: wanted } = value as { name: string; value?: string };
-  return writeAttribute({ name, value: wanted });
+  const { name, value: expected } = value as { name: string; value?: string };
+  return writeAttribute({ name, value: expected });
 }

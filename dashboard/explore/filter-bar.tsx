@@ -30,7 +30,7 @@ export function FilterBar() {
           }}
         />
         <select
-          aria-label="Least severity"
+          aria-label="Minimum severity"
           value={filter.minLevel?.name ?? ""}
           onChange={(event) =>
             change({ minLevel: levelNamed(event.currentTarget.value), levels: [], open: "" })
@@ -94,7 +94,7 @@ function SearchBox() {
       type="search"
       aria-label="Search messages"
       placeholder={'Search messages:  words  "a phrase"  -without'}
-      title="Words in any order, one phrase in quotes, one word or phrase to leave out after a minus"
+      title="Words in any order, a phrase in quotes, a minus to exclude a word or phrase"
       maxLength={256}
       autocomplete="off"
       spellcheck={false}

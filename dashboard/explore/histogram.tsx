@@ -69,7 +69,7 @@ function LegendEntry({ filter, level, count }: { filter: View; level: SeverityLe
       type="button"
       class={`legend-entry level-${level.name}`}
       aria-pressed={isOn}
-      title={isOn ? "Leave this level out" : "Show this level"}
+      title={isOn ? "Hide this level" : "Show this level"}
       onClick={() => change({ levels: toggledLevel(filter, level), minLevel: undefined, open: "" })}
     >
       <span class="swatch" />
@@ -84,8 +84,8 @@ function sum(counts: readonly number[] | undefined, bucket: number | undefined):
 }
 
 function methodText({ method, sampleDivisor, recordCount, bucketSeconds }: GetHistogramResponse): string {
-  const bars = `${countText(recordCount)} records, ${durationText(bucketSeconds)} a bar`;
-  return method === CountMethod.ESTIMATED ? `about ${bars}: one batch in ${sampleDivisor} counted` : bars;
+  const bars = `${countText(recordCount)} records, ${durationText(bucketSeconds)} per bar`;
+  return method === CountMethod.ESTIMATED ? `about ${bars}: 1 in ${sampleDivisor} batches counted` : bars;
 }
 
 /** All time has no beginning of its own: the first record is it. */

@@ -29,7 +29,7 @@ export function NothingFound({ filter }: { filter: View }) {
       <h2>Nothing matches {isAllTime ? "this filter" : "in this time range"}</h2>
       {newest !== undefined && !isAllTime && (
         <p>
-          The newest record that does is from {fullTime(newest, filter.utc)}.{" "}
+          The newest matching record is from {fullTime(newest, filter.utc)}.{" "}
           <button
             type="button"
             class="primary"
@@ -39,7 +39,7 @@ export function NothingFound({ filter }: { filter: View }) {
           </button>
         </p>
       )}
-      {newest === undefined && value !== undefined && <p>No stored record does, at any time.</p>}
+      {newest === undefined && value !== undefined && <p>No stored record matches, at any time.</p>}
       <p>
         {!isAllTime && newest !== undefined && (
           <button type="button" onClick={() => change({ range: allTime })}>

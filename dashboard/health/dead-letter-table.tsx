@@ -44,7 +44,7 @@ export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer
         </div>
       )}
       {value?.nextPageToken ? (
-        <p class="chart-note">These are the newest; a shorter time range shows others.</p>
+        <p class="chart-note">Only the newest are shown; use a shorter time range to see others.</p>
       ) : null}
     </section>
   );

@@ -10,7 +10,7 @@ export function IncidentTable({ answer: { value, failure } }: { answer: Answer<L
   return (
     <section>
       <h2>
-        Incidents <span class="note">to look at; the kind says whether something was lost</span>
+        Incidents <span class="note">to investigate; the kind tells whether data was lost</span>
       </h2>
       {failure && <p class="chart-note">{failure.title}</p>}
       {value && incidents.length === 0 && <p class="chart-note">None in this time range.</p>}

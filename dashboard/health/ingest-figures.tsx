@@ -5,7 +5,7 @@ import { countText, durationText } from "../state/time-text.ts";
 
 /** How much comes in, and how far behind what stores it is. */
 export function IngestFigures({ statistics }: { statistics: GetStatisticsResponse | undefined }) {
-  if (statistics === undefined) return <p class="chart-note">Asking …</p>;
+  if (statistics === undefined) return <p class="chart-note">Loading …</p>;
   const { lag } = statistics;
   const waiting = (lag?.undeliveredBatchCount ?? 0n) + (lag?.pendingBatchCount ?? 0n);
   const age = waiting > 0n ? secondsOf(lag?.oldestAge) : undefined;
@@ -16,21 +16,21 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
   const rate = statistics.recordsPerSecond;
   return (
     <dl class="figures">
-      <Figure name="Records" note={`${rate < 10 ? rate.toFixed(2) : countText(Math.round(rate))} a second`}>
+      <Figure name="Records" note={`${rate < 10 ? rate.toFixed(2) : countText(Math.round(rate))} per second`}>
         {countText(statistics.recordCount)}
       </Figure>
       <Figure name="Errors" note={`${share.toFixed(1)} % of the records`}>
         {countText(errors)}
       </Figure>
-      <Figure name="Devices" note={`of ${countText(statistics.deviceCount)} were heard`}>
+      <Figure name="Devices" note={`of ${countText(statistics.deviceCount)} devices`}>
         {countText(statistics.activeDeviceCount)}
       </Figure>
       <Figure
-        name="Waiting to be stored"
+        name="Backlog"
         isBad={lag === undefined || (age ?? 0) > 30}
         note={
           lag === undefined
-            ? "Redis cannot be asked"
+            ? "Redis is unreachable"
             : backlogNote(lag.undeliveredBatchCount, lag.pendingBatchCount)
         }
       >
@@ -39,10 +39,10 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
       <Figure name="Consumer lag" isBad={(age ?? 0) > 30} note={lagNote(age, lag !== undefined)}>
         {age === undefined ? (lag === undefined ? "unknown" : "none") : durationText(age)}
       </Figure>
-      <Figure name="Dead letters" isBad={statistics.deadLetterCount > 0n} note="refused, and kept">
+      <Figure name="Dead letters" isBad={statistics.deadLetterCount > 0n} note="rejected records">
         {countText(statistics.deadLetterCount)}
       </Figure>
-      <Figure name="Incidents" isBad={statistics.incidentCount > 0n} note="to look at">
+      <Figure name="Incidents" isBad={statistics.incidentCount > 0n} note="to investigate">
         {countText(statistics.incidentCount)}
       </Figure>
     </dl>
@@ -54,10 +54,10 @@ function secondsOf(duration: Duration | undefined): number | undefined {
 }
 
 function backlogNote(undelivered: bigint | undefined, pending: bigint): string {
-  return `${undelivered === undefined ? "?" : countText(undelivered)} in the stream, ${countText(pending)} in hand`;
+  return `${undelivered === undefined ? "?" : countText(undelivered)} in the stream, ${countText(pending)} being stored`;
 }
 
 function lagNote(ageSeconds: number | undefined, isKnown: boolean): string {
-  if (ageSeconds !== undefined) return "since the oldest was acknowledged";
-  return isKnown ? "nothing waits" : "Redis cannot be asked";
+  if (ageSeconds !== undefined) return "age of the oldest batch";
+  return isKnown ? "no backlog" : "Redis is unreachable";
 }

@@ -31,7 +31,7 @@ export function TopTables({ statistics }: { statistics: GetStatisticsResponse })
       />
       <Top
         title="Most frequent errors"
-        note={`of the last ${countText(sampledErrorCount)}; # stands for numbers and ids`}
+        note={`of the last ${countText(sampledErrorCount)}; # replaces numbers and ids`}
         isWide
         rows={topErrorPatterns.map(({ value, recordCount }) => ({
           name: value,

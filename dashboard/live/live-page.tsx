@@ -92,10 +92,10 @@ function Foot({ tail }: { tail: LiveTail }) {
       <span role="cell">
         {note && <NoteText note={note} />}
         {failure && `${failure.title}: ${failure.detail}`}
-        {!failure && tail.state.value === "interrupted" && "Redis does not answer; nothing is lost by that."}
-        {tail.state.value === "following" &&
-          tail.rows.value.length === 0 &&
-          "Nothing yet. What arrives is shown here."}
+        {!failure &&
+          tail.state.value === "interrupted" &&
+          "Redis is unreachable. The tail resumes without loss."}
+        {tail.state.value === "following" && tail.rows.value.length === 0 && "Waiting for new records."}
       </span>
     </div>
   );
@@ -124,7 +124,7 @@ const stateText = {
   connecting: "Connecting …",
   following: "Following",
   interrupted: "Interrupted",
-  reconnecting: "Connecting again …",
+  reconnecting: "Reconnecting …",
   failed: "Stopped",
 };
 
@@ -134,5 +134,5 @@ function dotOf(isPaused: boolean, state: LiveState): string {
 }
 
 function waitingText(count: number): string {
-  return count === 1 ? "1 record waits" : `${countText(count)} records wait`;
+  return count === 1 ? "1 new record" : `${countText(count)} new records`;
 }

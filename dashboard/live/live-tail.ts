@@ -130,7 +130,7 @@ export class LiveTail {
         break;
       case "skipped": {
         const count = Number(event.value.recordCount).toLocaleString("en");
-        const text = `${count} records are left out here: they come faster than this page reads.`;
+        const text = `${count} records were skipped here: the browser reads too slowly.`;
         this.#incoming.push({ text, range: undefined });
         break;
       }

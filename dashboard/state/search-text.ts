@@ -2,7 +2,7 @@
 export interface SearchText {
   /** One phrase, as a substring. */
   readonly text: string;
-  /** Words that must all be there, apart by spaces. */
+  /** Words that must all be there, separated by spaces. */
   readonly words: string;
   /** One phrase or word that must not be there. */
   readonly excludedText: string;

@@ -15,7 +15,7 @@ export function grafanaRole(password: string): ReaderRole {
 
 if (import.meta.main) {
   const { DATABASE_URL: databaseUrl, READER_PASSWORD: password } = process.env;
-  if (!databaseUrl || !password) throw new Error("DATABASE_URL and READER_PASSWORD: wanted both");
+  if (!databaseUrl || !password) throw new Error("DATABASE_URL and READER_PASSWORD: expected both");
   const role = grafanaRole(password);
   await ensureReader(databaseUrl, role);
   console.log(`${role.name} may read`);

@@ -9,7 +9,7 @@ export interface StoredResponse {
 }
 
 /**
- * Answers in Redis, each for a limited time. Redis is only faster than PostgreSQL, never needed: when it is away, slow
+ * Answers in Redis, each for a limited time. Redis is only faster than PostgreSQL, never needed: when it is unreachable, slow
  * or full, nothing is found and nothing is kept, and for a while it is not asked again.
  *
  * Every key has a time to live: of the keys in Redis only those may be evicted, the streams never.
@@ -45,7 +45,7 @@ export class RedisResponseCache {
       return await withDeadline("the cache", answerWithinMs, command());
     } catch (error) {
       this.#restUntilMs = performance.now() + restMs;
-      this.#logger.debug({ err: error }, "the cache is left alone for a while");
+      this.#logger.debug({ err: error }, "cache unavailable, bypassing it for a while");
       return undefined;
     }
   }

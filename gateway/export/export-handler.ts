@@ -50,7 +50,7 @@ export function createExportHandler(options: ExportOptions) {
   return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const leaving = new AbortController();
     response.once("close", () => {
-      if (!response.writableFinished) leaving.abort(new ClientLeftError("the client left"));
+      if (!response.writableFinished) leaving.abort(new ClientLeftError("the client disconnected"));
     });
     try {
       const exported = readExportRequest(new URL(request.url ?? "", "http://gateway").searchParams);
@@ -104,7 +104,7 @@ async function send(
     if (format === "csv") yield csvHeader;
     for (let page = first; !page.done; page = await pages.next().catch(failed)) {
       for (const chunk of formatLines(page.value, format)) {
-        const stalled = setTimeout(() => leaving.abort(new Error("the client takes nothing")), stalledMsMax);
+        const stalled = setTimeout(() => leaving.abort(new Error("the client does not read")), stalledMsMax);
         try {
           yield chunk;
         } finally {

@@ -27,7 +27,7 @@ const pagesOptions: PagesOptions = { pageSize: 20_000, patienceMs: 1000 };
  * with an id from before, of a consumer that was interrupted, may come in between.
  *
  * Between two pages nothing is held in PostgreSQL, neither a connection nor a snapshot: who reads slowly hinders neither
- * queries nor vacuum. Each page takes its turn with the expensive queries. A page that fails because PostgreSQL is away or busy is read again, one that takes too long is
+ * queries nor vacuum. Each page takes its turn with the expensive queries. A page that fails because PostgreSQL is unreachable or busy is read again, one that takes too long is
  * read smaller.
  */
 export async function* exportPages(
@@ -94,7 +94,7 @@ async function readStart(db: Kysely<Database>): Promise<Start> {
 async function assertNotBefore(db: Kysely<Database>, lsn: string): Promise<void> {
   const { rows } = await sql<{ is_behind: boolean }>`
     select pg_is_in_recovery() and pg_last_wal_replay_lsn() < ${lsn}::pg_lsn as is_behind`.execute(db);
-  if (rows[0]?.is_behind) throw new BusyError("the replica is behind the beginning of the export");
+  if (rows[0]?.is_behind) throw new BusyError("the replica has not caught up to the start of the export");
 }
 
 function isPassing(error: unknown): boolean {

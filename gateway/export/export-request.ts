@@ -27,8 +27,7 @@ export function readExportRequest(query: URLSearchParams): ExportRequest {
   ofLogs.delete("format");
   const json = requestFromQuery(ListLogsRequestSchema, ofLogs);
   for (const name of fieldsNotExported) {
-    if (name in json)
-      throw new InvalidFieldError(name, "wanted none: an export has no pages, and nothing about them");
+    if (name in json) throw new InvalidFieldError(name, "not supported: an export has no pages");
   }
   const request = fromJson(ListLogsRequestSchema, json);
   return {
@@ -39,9 +38,9 @@ export function readExportRequest(query: URLSearchParams): ExportRequest {
 }
 
 function readFormat(given: readonly string[]): ExportFormat {
-  if (given.length > 1) throw new InvalidFieldError("format", `given ${given.length} times, wanted once`);
+  if (given.length > 1) throw new InvalidFieldError("format", `given ${given.length} times, expected once`);
   const [name = ""] = given;
   const format = name === "" ? "ndjson" : exportFormats.find((one) => one === name);
   if (format !== undefined) return format;
-  throw new InvalidFieldError("format", `${show(name)}, wanted ${exportFormats.join(" or ")}`);
+  throw new InvalidFieldError("format", `${show(name)}, expected ${exportFormats.join(" or ")}`);
 }

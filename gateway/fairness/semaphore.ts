@@ -79,7 +79,7 @@ export class Semaphore {
       return new BusyError(why);
     };
     if (this.#waiting >= waitingMax && !this.#evictLongest(client)) {
-      throw refusal(`${this.#waiting} ${name} wait for their turn`);
+      throw refusal(`${this.#waiting} ${name} are already waiting`);
     }
     const turn = Promise.withResolvers<void>();
     // Whatever ends the waiting takes it out of the line at once: no place is given to somebody who has gone.
@@ -91,10 +91,10 @@ export class Semaphore {
     };
     const waiting: Waiter = {
       onTurn: end(turn.resolve),
-      onRejected: end(() => turn.reject(refusal(`others have fewer ${name} waiting`))),
+      onRejected: end(() => turn.reject(refusal(`this client has more ${name} waiting than others`))),
     };
     const onAbort = end(() => turn.reject(signal.reason as Error));
-    const tooLong = `waited ${waitMsMax} ms behind other ${name}`;
+    const tooLong = `timed out after waiting ${waitMsMax} ms for other ${name}`;
     const timer = setTimeout(
       end(() => turn.reject(refusal(tooLong))),
       waitMsMax,

@@ -36,7 +36,7 @@ export class Shares {
       refused.inc({ limit: name });
       const limit = setting === undefined ? "the limit" : `the limit of ${setting}`;
       throw retryLater(
-        `${this.#used} ${name} are open, ${held} of them yours, and ${max} is ${limit}`,
+        `${this.#used} ${name} are open, ${held} by this client: ${limit} is ${max}`,
         Code.ResourceExhausted,
       );
     }

@@ -24,5 +24,5 @@ export function readIdPosition(query: string, token: string): string | undefined
   const [id, ...more] = decodePageToken(query, token) ?? [];
   if (id === undefined) return undefined;
   if (/^\d{1,18}$/.test(id) && more.length === 0) return id;
-  throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+  throw new InvalidFieldError("page_token", "expected a next_page_token of an earlier response");
 }

@@ -11,6 +11,6 @@ export function readCount(
   count: number,
   { ifZero, max }: { ifZero: number; max: number },
 ): number {
-  if (count < 0 || count > max) throw new InvalidFieldError(field, `${count}, wanted 0 to ${max}`);
+  if (count < 0 || count > max) throw new InvalidFieldError(field, `${count}, expected 0 to ${max}`);
   return count === 0 ? ifZero : count;
 }

@@ -22,12 +22,15 @@ export function decodePageToken(query: string, token: string): Position | undefi
   const bytes = tokenForm.test(token) ? Buffer.from(token, "base64url") : Buffer.alloc(0);
   const body = bytes.subarray(4);
   if (body.length < 8 || !sha256(body).subarray(0, 4).equals(bytes.subarray(0, 4))) {
-    throw new InvalidFieldError("page_token", `${show(token)}, wanted a next_page_token as it was given`);
+    throw new InvalidFieldError(
+      "page_token",
+      `${show(token)}, expected a next_page_token of an earlier response`,
+    );
   }
   if (!sha256(query).subarray(0, 8).equals(body.subarray(0, 8))) {
     throw new InvalidFieldError(
       "page_token",
-      "belongs to another query, wanted the other fields as they were on the first page (page_size may differ)",
+      "belongs to another query: only page_size may differ from the first page",
     );
   }
   return body.subarray(8).toString().split(" ");

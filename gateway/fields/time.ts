@@ -33,10 +33,10 @@ export function timestampFromMicros(micros: bigint): Timestamp {
  */
 export function microsFromTimestamp(field: string, { seconds, nanos }: Timestamp): bigint {
   if (seconds < firstSecond || seconds > lastSecond) {
-    throw new InvalidFieldError(field, `${seconds} s since 1970, wanted a time of the years 0001 to 9999`);
+    throw new InvalidFieldError(field, `${seconds} s since 1970, expected a time of the years 0001 to 9999`);
   }
   if (nanos < 0 || nanos > 999_999_999) {
-    throw new InvalidFieldError(field, `nanos ${nanos}, wanted 0 to 999999999`);
+    throw new InvalidFieldError(field, `nanos ${nanos}, expected 0 to 999999999`);
   }
   const micros = seconds * 1_000_000n + BigInt(Math.ceil(nanos / 1000));
   return micros > lastMicros ? lastMicros : micros;

@@ -5,5 +5,5 @@ import { InvalidFieldError } from "./invalid-field.ts";
 export function unknownField(fields: readonly DescField[], name: string): InvalidFieldError {
   const known = fields.map((field) => field.name).join(", ");
   const shortened = name.length > 40 ? `${name.slice(0, 40).toWellFormed()}…` : name;
-  return new InvalidFieldError(shortened, `there is no such field, known are ${known}`);
+  return new InvalidFieldError(shortened, `unknown field, expected one of ${known}`);
 }

@@ -20,7 +20,7 @@ test("truncated protobuf is INVALID_ARGUMENT over Connect and gRPC-Web", async (
   const connect = await gateway.post(listLogsPath, bytes, "application/proto");
   assert.equal(connect.status, 400);
   assert.equal(connect.body.code, "invalid_argument");
-  assert.match(connect.body.message, /no fleetlog.v1.ListLogsRequest/);
+  assert.match(connect.body.message, /not a fleetlog.v1.ListLogsRequest/);
   const binary = await gateway.get(
     `${listLogsPath}?encoding=proto&base64=1&message=${Buffer.from(bytes).toString("base64url")}`,
   );
@@ -73,7 +73,7 @@ test("too large is INVALID_ARGUMENT with the limit", async () => {
 test("another content type is 415 and told what is wanted", async () => {
   const answer = await gateway.post(listLogsPath, "{}", "text/plain");
   assert.equal(answer.status, 415);
-  assert.match(answer.body.message, /content-type: "text\/plain", wanted application\/json/);
+  assert.match(answer.body.message, /content-type: "text\/plain", expected application\/json/);
 });
 
 test("an unknown method is UNIMPLEMENTED, an unknown path not found, both with what there is", async () => {

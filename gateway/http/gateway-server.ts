@@ -85,7 +85,7 @@ function route(
   const { url = "/" } = request;
   const [path = "/"] = url.split("?", 1);
   if (url.length > urlBytesMax) {
-    const message = `the address has ${url.length} bytes, wanted at most ${urlBytesMax}: ask by POST`;
+    const message = `the URL has ${url.length} bytes, expected at most ${urlBytesMax}: use POST`;
     sendCode(response, 414, Code.InvalidArgument, message);
     return;
   }
@@ -95,7 +95,7 @@ function route(
   const plain = handlers.plain.get(path);
   if ((rpc ?? rest ?? plain) !== undefined && cors(request, response)) return;
   if (rpc !== undefined && isGrpc(request.headers["content-type"])) {
-    const message = "gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web";
+    const message = "gRPC requires HTTP/2: over HTTP/1.1 use Connect or gRPC-Web";
     sendCode(response, 505, Code.Unimplemented, message);
   } else if (rpc !== undefined) {
     serve(handlers, rpc, rpc.allowedMethods, logger, request, response);
@@ -110,7 +110,7 @@ function route(
   } else {
     // Connect and gRPC-Web clients are to read a missing method as UNIMPLEMENTED, people a path as not found.
     const code = path.startsWith("/fleetlog.") ? Code.Unimplemented : Code.NotFound;
-    const message = `${path.slice(0, 200)}: nothing here, known are ${addressesOf(handlers).join(", ")}`;
+    const message = `${path.slice(0, 200)}: not found, available: ${addressesOf(handlers).join(", ")}`;
     sendCode(response, 404, code, message);
   }
 }
@@ -135,7 +135,7 @@ function serve(
 function isAllowed(methods: readonly string[], request: IncomingMessage, response: ServerResponse): boolean {
   if (methods.includes(request.method ?? "")) return true;
   response.setHeader("allow", methods.join(", "));
-  const message = `method ${request.method}: wanted ${methods.join(" or ")}`;
+  const message = `method ${request.method}: expected ${methods.join(" or ")}`;
   sendCode(response, 405, Code.Unimplemented, message);
   return false;
 }
@@ -144,7 +144,7 @@ function failed(logger: Logger, request: IncomingMessage, response: ServerRespon
   return (error: unknown): void => {
     // Of a caller who left there is nobody to tell.
     if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return;
-    logger.error({ err: error, path: request.url }, "failed to answer");
+    logger.error({ err: error, path: request.url }, "failed to send a response");
     if (response.headersSent) response.destroy();
     else sendCode(response, 500, Code.Internal, "internal error");
   };
@@ -173,7 +173,7 @@ async function respond(
   if (sendNotModified(request, response, result)) return;
   if (result.status === 415) {
     const seen = show(request.headers["content-type"] ?? "");
-    const wanted = "wanted application/json, application/proto or application/grpc-web+proto";
+    const wanted = "expected application/json, application/proto or application/grpc-web+proto";
     sendCode(response, 415, Code.InvalidArgument, `content-type: ${seen}, ${wanted}`);
     return;
   }

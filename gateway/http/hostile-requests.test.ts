@@ -37,24 +37,32 @@ const varint = (value: number): number[] =>
 
 /** A body, and what it is answered. */
 const jsonBodies: readonly (readonly [name: string, body: string, said: RegExp])[] = [
-  ["JSON nested 8,000 deep", nested(8000), /^request: JSON nested deeper than 16/],
-  ["JSON nested deeper than any stack", nested(32_000), /^request: JSON nested deeper than 16/],
-  ["objects nested 4,000 deep", inside(4000), /^request: JSON nested deeper than 16/],
-  ["nested without an end", `{"text":${"[".repeat(60_000)}`, /^request: JSON nested deeper than 16/],
+  ["JSON nested 8,000 deep", nested(8000), /^request: JSON nested too deeply, expected at most 16 levels/],
+  [
+    "JSON nested deeper than any stack",
+    nested(32_000),
+    /^request: JSON nested too deeply, expected at most 16 levels/,
+  ],
+  ["objects nested 4,000 deep", inside(4000), /^request: JSON nested too deeply, expected at most 16 levels/],
+  [
+    "nested without an end",
+    `{"text":${"[".repeat(60_000)}`,
+    /^request: JSON nested too deeply, expected at most 16 levels/,
+  ],
   ["20,000 empty conditions", list("attributes", 20_000, "{}"), /^request: more than 1000 values/],
-  ["400 empty conditions", list("attributes", 400, "{}"), /^attributes: 400 of them, wanted at most 8/],
+  ["400 empty conditions", list("attributes", 400, "{}"), /^attributes: 400 values, expected at most 8/],
   ["30,000 severities", list("severities", 30_000, "1"), /^request: more than 1000 values/],
   ["900 severities", list("severities", 900, "99"), /^severities: /],
-  ["900 devices", list("device_ids", 900, '"a"'), /^device_ids: 900 of them, wanted at most 100/],
+  ["900 devices", list("device_ids", 900, '"a"'), /^device_ids: 900 values, expected at most 100/],
   ["a text of 60,000 characters", filter(`{"text":"${"x".repeat(60_000)}"}`), /^text: 60000 characters/],
   ["a filter that is none", filter(`[${"1,".repeat(900)}1]`), /^filter: /],
-  ["filters in filters", filter('{"filter":{"filter":{}}}'), /^filter: there is no such field/],
+  ["filters in filters", filter('{"filter":{"filter":{}}}'), /^filter: unknown field/],
   [
     "a value of 60,000 characters",
     list("attributes", 1, `{"name":"a","value":"${"x".repeat(60_000)}"}`),
     /^attributes: a value of 60000 bytes/,
   ],
-  ["keys of every prototype", '{"__proto__":{"text":"x"},"constructor":1}', /there is no such field/],
+  ["keys of every prototype", '{"__proto__":{"text":"x"},"constructor":1}', /unknown field/],
   ["a page token of 60,000 characters", JSON.stringify({ pageToken: "A".repeat(60_000) }), /^page_token: /],
   ["a page token named as a prototype", '{"pageToken":"__proto__"}', /^page_token: /],
   ["a number of 60,000 digits", `{"pageSize":${"9".repeat(60_000)}}`, /^page_size: /],
@@ -89,8 +97,8 @@ describe("a request that is to cost more than it may is INVALID_ARGUMENT with th
   }
 
   for (const [encoding, bomb, said] of [
-    ["gzip", gzipSync(Buffer.alloc(16 << 20, 0x20)), /unpacks to more than 65536 bytes/],
-    ["br", brotliCompressSync(Buffer.alloc(64 << 20, 0x20)), /wanted gzip or no compression/],
+    ["gzip", gzipSync(Buffer.alloc(16 << 20, 0x20)), /decompresses to more than 65536 bytes/],
+    ["br", brotliCompressSync(Buffer.alloc(64 << 20, 0x20)), /expected gzip or no compression/],
   ] as const) {
     test(`${bomb.length} bytes of ${encoding} that unpack to megabytes`, async () => {
       const plain = await send(bomb, { "content-encoding": encoding });

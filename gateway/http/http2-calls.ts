@@ -25,7 +25,7 @@ export function createHttp2Calls(
       refuseRequest(
         request,
         response,
-        refusal(404, Code.Unimplemented, `${path.slice(0, 200)}: no such RPC`),
+        refusal(404, Code.Unimplemented, `${path.slice(0, 200)}: unknown RPC`),
       );
       return;
     }
@@ -44,7 +44,7 @@ export function createHttp2Calls(
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((error: unknown) => {
         if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return;
-        logger.error({ err: error, path }, "failed to answer");
+        logger.error({ err: error, path }, "failed to send a response");
         response.destroy();
       });
   };

@@ -89,7 +89,7 @@ function plainEnvelope(
   if (bytes.length !== 5 + length) {
     throw new InvalidFieldError(
       "request",
-      `${bytes.length} bytes with an envelope of ${length}, wanted one envelope with one message`,
+      `${bytes.length} bytes with an envelope of ${length}, expected one envelope with one message`,
     );
   }
   const unpacked = unpack(bytes.subarray(5), flag === compressedFlag ? encoding : null, bytesMax);
@@ -103,7 +103,7 @@ function plainEnvelope(
 function unpack(bytes: Uint8Array, encoding: string | null, bytesMax: number): Uint8Array | undefined {
   if (encoding === null || encoding === "" || encoding === "identity") return bytes;
   if (encoding === "br")
-    throw new InvalidFieldError("request", "compressed by br, wanted gzip or no compression");
+    throw new InvalidFieldError("request", "compressed by br, expected gzip or no compression");
   if (encoding !== "gzip") return undefined;
   try {
     // At most 64 KiB, for which another thread is a detour.
@@ -111,8 +111,10 @@ function unpack(bytes: Uint8Array, encoding: string | null, bytesMax: number): U
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const problem =
-      code === "ERR_BUFFER_TOO_LARGE" ? `unpacks to more than ${bytesMax} bytes` : `is no gzip (${message})`;
-    throw new InvalidFieldError("request", `${problem}, wanted at most ${bytesMax} bytes`);
+      code === "ERR_BUFFER_TOO_LARGE"
+        ? `decompresses to more than ${bytesMax} bytes`
+        : `is not valid gzip (${message})`;
+    throw new InvalidFieldError("request", `${problem}, expected at most ${bytesMax} bytes`);
   }
 }
 
@@ -120,7 +122,7 @@ function fromBase64(message: string): Uint8Array {
   try {
     return base64Decode(message);
   } catch {
-    throw new InvalidFieldError("message", `${show(message)}, wanted base64, as base64=1 says`);
+    throw new InvalidFieldError("message", `${show(message)}, expected base64, as base64=1 says`);
   }
 }
 
@@ -135,7 +137,7 @@ async function readBody(body: UniversalRequest["body"], bytesMax: number): Promi
     const chunk = await iterator.next();
     if (chunk.done === true) return Buffer.concat(chunks);
     size += chunk.value.byteLength;
-    if (size > bytesMax) throw new InvalidFieldError("request", `wanted at most ${bytesMax} bytes`);
+    if (size > bytesMax) throw new InvalidFieldError("request", `expected at most ${bytesMax} bytes`);
     chunks.push(chunk.value);
   }
 }

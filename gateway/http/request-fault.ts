@@ -47,7 +47,7 @@ function binaryFault(input: DescMessage, message: Uint8Array): InvalidFieldError
     fromBinary(input, message);
     return undefined;
   } catch (error) {
-    return new InvalidFieldError("request", `no ${input.typeName}: ${messageOf(error)}`);
+    return new InvalidFieldError("request", `not a ${input.typeName}: ${messageOf(error)}`);
   }
 }
 
@@ -58,7 +58,7 @@ function jsonFault(input: DescMessage, json: string): InvalidFieldError | undefi
     return undefined;
   } catch (error) {
     const fault = firstFieldFault(input, parsed(json));
-    return fault ?? new InvalidFieldError("request", `no ${input.typeName}: ${messageOf(error)}`);
+    return fault ?? new InvalidFieldError("request", `not a ${input.typeName}: ${messageOf(error)}`);
   }
 }
 

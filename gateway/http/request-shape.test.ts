@@ -37,8 +37,8 @@ test("JSON may have 1,000 values and be nested 16 deep, and not one more", () =>
   assert.equal(shapeOfJson(`[${times(999, "1").join(",")}]`), undefined);
   assert.match(shapeOfJson(`[${times(1001, "1").join(",")}]`) ?? "", /more than 1000 values/);
   assert.equal(shapeOfJson("[".repeat(16) + "]".repeat(16)), undefined);
-  assert.match(shapeOfJson("[".repeat(17)) ?? "", /nested deeper than 16/);
-  assert.match(shapeOfJson('{"a":'.repeat(17)) ?? "", /nested deeper than 16/);
+  assert.match(shapeOfJson("[".repeat(17)) ?? "", /nested too deeply/);
+  assert.match(shapeOfJson('{"a":'.repeat(17)) ?? "", /nested too deeply/);
   assert.equal(shapeOfJson(`"${'[\\"'.repeat(5000)}"`), undefined, "brackets within a text");
   assert.equal(shapeOfJson("[]".repeat(400)), undefined, "beside each other, which is no JSON");
 });

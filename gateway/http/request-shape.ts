@@ -26,7 +26,7 @@ export function jsonShapeFault(json: Uint8Array): InvalidFieldError | undefined 
       if (depth > depthMax) {
         return new InvalidFieldError(
           "request",
-          `JSON nested deeper than ${depthMax}, wanted at most ${depthMax}`,
+          `JSON nested too deeply, expected at most ${depthMax} levels`,
         );
       }
     } else if (byte === closeBracket || byte === closeBrace) {
@@ -70,13 +70,13 @@ export function binaryShapeFault(
       const fault = held && binaryShapeFault(held, message.subarray(at, at + length), budget);
       if (fault !== undefined) return fault;
       at += length;
-    } else return new InvalidFieldError("request", `a field of wire type ${wireType}, wanted 0, 1, 2 or 5`);
+    } else return new InvalidFieldError("request", `a field of wire type ${wireType}, expected 0, 1, 2 or 5`);
   }
   return undefined;
 }
 
 function tooMany(): InvalidFieldError {
-  return new InvalidFieldError("request", `more than ${valuesMax} values, wanted at most ${valuesMax}`);
+  return new InvalidFieldError("request", `more than ${valuesMax} values, expected at most ${valuesMax}`);
 }
 
 /** The largest request, with 200 devices and all conditions, has some 300. */

@@ -15,12 +15,12 @@ export function sendParseError(error: NodeJS.ErrnoException, socket: Duplex): vo
   );
 }
 
-const malformed = ["400 Bad Request", Code.InvalidArgument, "this is no HTTP request"] as const;
+const malformed = ["400 Bad Request", Code.InvalidArgument, "malformed HTTP request"] as const;
 const answers: Readonly<Record<string, readonly [status: string, code: Code, message: string]>> = {
   HPE_HEADER_OVERFLOW: [
     "431 Request Header Fields Too Large",
     Code.InvalidArgument,
-    "the address and the headers are too large, wanted at most 48 KiB of both",
+    "URL and headers are too large, expected at most 48 KiB together",
   ],
   ERR_HTTP_REQUEST_TIMEOUT: [
     "408 Request Timeout",

@@ -59,7 +59,8 @@ export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGener
   const below = cursors.pop() as PartCursor; // every walk has it
   const [, long] = cursors;
   // Of a device with a clock that jumps there may be very many: 100,000 take seconds.
-  if (!hasTurn && long?.mayHaveMore) throw new ExpensiveQueryError("many long batches lie across the edge");
+  if (!hasTurn && long?.mayHaveMore)
+    throw new ExpensiveQueryError("many long batches overlap the page boundary");
   let held: readonly WalkedBatch[] = [];
   for (const across of cursors) held = yield* walkWhole(across, held, walk);
   const recordsAcross = cursors.reduce((sum, { recordsPassed }) => sum + recordsPassed, 0);

@@ -24,7 +24,7 @@ export function readLogFilter(
   for (const { no } of filter.$unknown ?? []) {
     throw new InvalidFieldError(
       "filter",
-      `field ${no} is not known here, wanted the conditions of LogFilter`,
+      `field ${no} is not known here, expected the conditions of LogFilter`,
     );
   }
   return { ...readConditions(filter), ...readTimeRange(request) };
@@ -75,7 +75,7 @@ export function readTimeRange(request: TimeFields): TimeRangeConditions {
   if (startMicros !== undefined && endMicros !== undefined && endMicros < startMicros) {
     throw new InvalidFieldError(
       "end_time",
-      `${showMicros(endMicros)} is before start_time ${showMicros(startMicros)}, wanted start_time or later`,
+      `${showMicros(endMicros)} is before start_time ${showMicros(startMicros)}, expected start_time or later`,
     );
   }
   return { startMicros, endMicros };
@@ -85,7 +85,7 @@ export function readDeviceId(field: string, deviceId: string): string {
   if (deviceIdForm.test(deviceId)) return deviceId;
   throw new InvalidFieldError(
     field,
-    `${show(deviceId)}, wanted 1 to ${limits.deviceIdBytesMax} characters of A-Z a-z 0-9 . _ : -`,
+    `${show(deviceId)}, expected 1 to ${limits.deviceIdBytesMax} characters of A-Z a-z 0-9 . _ : -`,
   );
 }
 
@@ -93,10 +93,10 @@ export function readDeviceId(field: string, deviceId: string): string {
 export function readText(field: string, text: string, charactersMin = 0): string {
   if (text.length > textCharactersMax || text.length < charactersMin) {
     const wanted = charactersMin === 0 ? "at most" : `${charactersMin} to`;
-    throw new InvalidFieldError(field, `${text.length} characters, wanted ${wanted} ${textCharactersMax}`);
+    throw new InvalidFieldError(field, `${text.length} characters, expected ${wanted} ${textCharactersMax}`);
   }
   if (text.includes("\0") || !text.isWellFormed()) {
-    throw new InvalidFieldError(field, `${show(text)}, wanted text without NUL, as no stored text has one`);
+    throw new InvalidFieldError(field, `${show(text)}, expected text without NUL`);
   }
   return text;
 }
@@ -115,10 +115,10 @@ function readDeviceIds(field: string, deviceIds: readonly string[]): string[] {
 function readSessionId(sessionId: string, deviceIds: readonly string[]): string | undefined {
   if (sessionId === "") return undefined;
   if (!sessionIdForm.test(sessionId)) {
-    throw new InvalidFieldError("session_id", `${show(sessionId)}, wanted a session_id as it is in a record`);
+    throw new InvalidFieldError("session_id", `${show(sessionId)}, expected a session_id of a record`);
   }
   if (deviceIds.length !== 1) {
-    throw new InvalidFieldError("session_id", `${show(sessionId)}, wanted together with one device_id`);
+    throw new InvalidFieldError("session_id", `${show(sessionId)}, requires exactly one device_id`);
   }
   return sessionId;
 }
@@ -131,7 +131,7 @@ function readSeverities(severities: readonly number[]): number {
 
 function readSeverity(field: string, severity: number): number {
   if (severity >= 0 && severity <= limits.severityMax) return severity;
-  throw new InvalidFieldError(field, `${severity}, wanted 0 to ${limits.severityMax}`);
+  throw new InvalidFieldError(field, `${severity}, expected 0 to ${limits.severityMax}`);
 }
 
 function readPhrase(field: string, text: string): string[] {
@@ -146,17 +146,17 @@ function readAttributes(field: string, conditions: readonly AttributeCondition[]
   return atMost(field, conditions, conditionsMax).map(({ name, value }) => {
     for (const [part, text] of [["name", name] as const, ["value", value ?? ""] as const]) {
       if (text.includes("\0") || !text.isWellFormed()) {
-        throw new InvalidFieldError(field, `${part} ${show(text)}, wanted text without NUL`);
+        throw new InvalidFieldError(field, `${part} ${show(text)}, expected text without NUL`);
       }
     }
     const bytes = Buffer.byteLength(name);
     if (bytes < 1 || bytes > limits.attributeKeyBytesMax) {
-      const wanted = `wanted a name of 1 to ${limits.attributeKeyBytesMax} bytes`;
+      const wanted = `expected a name of 1 to ${limits.attributeKeyBytesMax} bytes`;
       throw new InvalidFieldError(field, `${show(name)}, ${wanted}`);
     }
     const valueBytes = Buffer.byteLength(value ?? "");
     if (valueBytes > limits.attributeValueBytesMax) {
-      const wanted = `wanted at most ${limits.attributeValueBytesMax}`;
+      const wanted = `expected at most ${limits.attributeValueBytesMax}`;
       throw new InvalidFieldError(field, `a value of ${valueBytes} bytes, ${wanted}`);
     }
     return { name, value };
@@ -165,7 +165,7 @@ function readAttributes(field: string, conditions: readonly AttributeCondition[]
 
 function atMost<T>(field: string, values: readonly T[], max: number): readonly T[] {
   if (values.length <= max) return values;
-  throw new InvalidFieldError(field, `${values.length} of them, wanted at most ${max}`);
+  throw new InvalidFieldError(field, `${values.length} values, expected at most ${max}`);
 }
 
 export const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);

@@ -26,18 +26,17 @@ export function toConnectError(error: unknown): ConnectError {
     (error instanceof DatabaseError && error.code === queryCanceled)
   ) {
     return new ConnectError(
-      "the query took too long: narrow it by device_id, by start_time and end_time, or by min_severity",
+      "the query timed out: narrow it by device_id, by start_time and end_time, or by min_severity",
       Code.DeadlineExceeded,
     );
   }
   // The reason of a signal that aborts when its caller has gone.
   if (error instanceof Error && error.name === "AbortError") {
-    return new ConnectError("the caller left", Code.Canceled);
+    return new ConnectError("the client disconnected", Code.Canceled);
   }
   if (error instanceof BusyError)
     return retryLater("too many queries at once", Code.ResourceExhausted, error);
-  if (isUnavailable(error))
-    return retryLater("the database cannot be reached or is busy", Code.Unavailable, error);
+  if (isUnavailable(error)) return retryLater("the database is unreachable or busy", Code.Unavailable, error);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
 
@@ -45,10 +44,10 @@ export function toConnectError(error: unknown): ConnectError {
 export function retryLater(message: string, code: Code, cause?: unknown): ConnectError {
   const retryDelay = { seconds: 1n };
   const detail = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) };
-  return new ConnectError(`${message}: try again in 1 s`, code, undefined, [detail], cause);
+  return new ConnectError(`${message}: retry in 1 s`, code, undefined, [detail], cause);
 }
 
-/** PostgreSQL is away, starting, stopping or full; or the connection broke, which pg reports without a code. */
+/** PostgreSQL is unreachable, starting, stopping or full; or the connection broke, which pg reports without a code. */
 function isUnavailable(error: unknown): boolean {
   if (error instanceof DatabaseError) return unavailableClasses.has(error.code?.slice(0, 2) ?? "");
   if (!(error instanceof Error)) return false;

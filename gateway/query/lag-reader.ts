@@ -23,7 +23,7 @@ export function createLagReader(redis: StreamRedis, shards: readonly number[]): 
         oldestAgeMs: Math.max(...lags.map(({ oldestAgeMs }) => oldestAgeMs)),
       };
     } catch {
-      // Redis is away or hangs: the answer says by an absent field that the lag is not known.
+      // Redis is unreachable or hangs: the answer says by an absent field that the lag is not known.
       return undefined;
     }
   };

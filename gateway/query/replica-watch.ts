@@ -31,7 +31,7 @@ const replayedSql = `select case when pg_is_in_recovery() then pg_last_wal_repla
 
 /**
  * Decides where to read: from the replica, as long as it answers and is not too far behind; else from the primary; and
- * when the primary is away, from the replica however old it is.
+ * when the primary is unreachable, from the replica however old it is.
  *
  * A replica is as old as the last position of the primary's WAL, looked at twice a second, that it has replayed. That
  * needs no clocks to agree, and a replica whose connection to the primary hangs is seen through.
@@ -43,7 +43,7 @@ export class ReplicaWatch {
   readonly #isRead: Gauge;
   readonly #timer: NodeJS.Timeout;
   #looking = false;
-  #reason: string | undefined = "the replica has not been looked at yet";
+  #reason: string | undefined = "the replica has not been checked yet";
 
   constructor(options: ReplicaWatchOptions) {
     this.#options = options;
@@ -82,11 +82,11 @@ export class ReplicaWatch {
 
     if (written instanceof Error && !(replayed instanceof Error)) return this.#say(undefined, Number.NaN);
     if (written instanceof Error)
-      return this.#say(`neither database answers: ${written.message}`, Number.NaN);
+      return this.#say(`neither database is reachable: ${written.message}`, Number.NaN);
     this.#samples.push({ atMs, lsn: written });
     if (this.#samples.length > samplesMax) this.#samples.shift();
     if (replayed instanceof Error) {
-      return this.#say(`the replica does not answer: ${replayed.message}`, Number.NaN);
+      return this.#say(`the replica is unreachable: ${replayed.message}`, Number.NaN);
     }
     const lagMs = this.#lagMs(replayed);
     this.#say(lagMs > lagMsMax ? `the replica is ${Math.round(lagMs)} ms behind` : undefined, lagMs);

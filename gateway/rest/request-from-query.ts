@@ -33,7 +33,8 @@ export function requestFromQuery(input: DescMessage, query: URLSearchParams): Js
     if (values.length === 0) continue;
     const { field, within } = parameter;
     const message = within === undefined ? request : ((request[within.name] ??= {}) as JsonObject);
-    if (field.name in message) throw new InvalidFieldError(field.name, "given under two names, wanted one");
+    if (field.name in message)
+      throw new InvalidFieldError(field.name, "given as snake_case and lowerCamelCase, expected one of them");
     message[field.name] = readValues(field, values);
   }
   return request;
@@ -43,7 +44,7 @@ function readValues(field: DescField, values: readonly string[]): JsonValue {
   if (field.fieldKind === "list") return values.map((value) => readValue(field, value));
   const [value = "", ...more] = values;
   if (more.length === 0) return readValue(field, value);
-  throw new InvalidFieldError(field.name, `given ${values.length} times, wanted once`);
+  throw new InvalidFieldError(field.name, `given ${values.length} times, expected once`);
 }
 
 function readValue(field: DescField, value: string): JsonValue {
@@ -54,13 +55,13 @@ function readValue(field: DescField, value: string): JsonValue {
   if (field.scalar === ScalarType.STRING) return value;
   if (field.scalar === ScalarType.BOOL) {
     if (value === "true" || value === "false") return value === "true";
-    throw new InvalidFieldError(field.name, `${show(value)}, wanted true or false`);
+    throw new InvalidFieldError(field.name, `${show(value)}, expected true or false`);
   }
   const range = field.scalar === undefined ? undefined : integerRanges.get(field.scalar);
-  if (range === undefined) throw new Error(`${field.toString()} cannot be given as a query parameter`);
+  if (range === undefined) throw new Error(`${field.toString()} is not supported as a query parameter`);
   const isInRange = /^-?\d{1,20}$/.test(value) && BigInt(value) >= range[0] && BigInt(value) <= range[1];
   if (!isInRange) {
-    throw new InvalidFieldError(field.name, `${show(value)}, wanted a whole number of ${range.join(" to ")}`);
+    throw new InvalidFieldError(field.name, `${show(value)}, expected an integer from ${range.join(" to ")}`);
   }
   return String(BigInt(value));
 }
@@ -74,7 +75,7 @@ function readEnum(fieldName: string, { sharedPrefix = "", values }: DescEnum, va
   );
   if (found !== undefined) return found.number;
   const known = values.map((one) => one.name.slice(prefix.length)).join(", ");
-  throw new InvalidFieldError(fieldName, `${show(value)}, wanted one of ${known}, or its number`);
+  throw new InvalidFieldError(fieldName, `${show(value)}, expected one of ${known}, or its number`);
 }
 
 function readDuration(fieldName: string, value: string): string {
@@ -82,7 +83,7 @@ function readDuration(fieldName: string, value: string): string {
     fromJson(DurationSchema, value);
     return value;
   } catch {
-    throw new InvalidFieldError(fieldName, `${show(value)}, wanted seconds with an s, such as 90s or 0.5s`);
+    throw new InvalidFieldError(fieldName, `${show(value)}, expected seconds with an s, such as 90s or 0.5s`);
   }
 }
 
@@ -103,7 +104,7 @@ function readTimestamp(fieldName: string, value: string): string {
   } catch {
     throw new InvalidFieldError(
       fieldName,
-      `${show(value)}, wanted a time of the years 0001 to 9999 in RFC 3339, such as 2026-01-31T12:00:00Z`,
+      `${show(value)}, expected a time of the years 0001 to 9999 in RFC 3339, such as 2026-01-31T12:00:00Z`,
     );
   }
 }

@@ -16,26 +16,26 @@ after(() => gateway[Symbol.asyncDispose]());
 
 describe("a mistake in a field is INVALID_ARGUMENT and names the field, over REST and Connect JSON alike", () => {
   const mistakes: [field: string, value: string | number, said: RegExp][] = [
-    ["page_size", -1, /^page_size: -1, wanted 0 to 1000$/],
-    ["page_size", 1_000_000, /^page_size: 1000000, wanted 0 to 1000$/],
+    ["page_size", -1, /^page_size: -1, expected 0 to 1000$/],
+    ["page_size", 1_000_000, /^page_size: 1000000, expected 0 to 1000$/],
     ["page_size", "many", /^page_size: /],
     ["page_size", "99999999999", /^page_size: /],
-    ["page_token", "garbage", /^page_token: "garbage", wanted a next_page_token/],
+    ["page_token", "garbage", /^page_token: "garbage", expected a next_page_token/],
     ["page_token", "A".repeat(40), /^page_token: /],
     ["page_token", "%%%\u0000", /^page_token: /],
-    ["device_id", "no spaces", /^device_id: "no spaces", wanted 1 to 128 characters of A-Z/],
-    ["device_id", "x".repeat(129), /^device_id: .*wanted 1 to 128/],
+    ["device_id", "no spaces", /^device_id: "no spaces", expected 1 to 128 characters of A-Z/],
+    ["device_id", "x".repeat(129), /^device_id: .*expected 1 to 128/],
     ["device_id", "nul\u0000", /^device_id: /],
-    ["min_severity", 99, /^min_severity: "?99"?, wanted /],
+    ["min_severity", 99, /^min_severity: "?99"?, expected /],
     ["min_severity", "LOUD", /^min_severity: /],
-    ["text", "x".repeat(257), /^text: 257 characters, wanted at most 256$/],
+    ["text", "x".repeat(257), /^text: 257 characters, expected at most 256$/],
     ["text", "a\u0000b", /^text: .*NUL/],
-    ["words", "x".repeat(257), /^words: 257 characters, wanted at most 256$/],
-    ["words", "a b c d e f g h i", /^words: 9 of them, wanted at most 8$/],
+    ["words", "x".repeat(257), /^words: 257 characters, expected at most 256$/],
+    ["words", "a b c d e f g h i", /^words: 9 values, expected at most 8$/],
     ["excluded_text", "a\u0000b", /^excluded_text: .*NUL/],
     ["logger_prefix", "x".repeat(257), /^logger_prefix: 257 characters/],
-    ["session_id", "s1", /^session_id: "s1", wanted together with one device_id$/],
-    ["session_id", "~~", /^session_id: "~~", wanted a session_id/],
+    ["session_id", "s1", /^session_id: "s1", requires exactly one device_id$/],
+    ["session_id", "~~", /^session_id: "~~", expected a session_id/],
     ["oldest_first", "maybe", /^oldest_first: /],
     ["start_time", "yesterday", /^start_time: /],
     ["start_time", "2026-13-01T00:00:00Z", /^start_time: /],
@@ -53,12 +53,12 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
   }
 
   const listMistakes: [field: string, query: string, json: unknown, said: RegExp][] = [
-    ["device_ids", "device_ids=a&device_ids=b%20c", ["a", "b c"], /^device_ids: "b c", wanted 1 to 128/],
+    ["device_ids", "device_ids=a&device_ids=b%20c", ["a", "b c"], /^device_ids: "b c", expected 1 to 128/],
     [
       "device_ids",
       "device_ids=a&".repeat(101),
       Array(101).fill("a"),
-      /^device_ids: 101 of them, wanted at most 100$/,
+      /^device_ids: 101 values, expected at most 100$/,
     ],
     ["excluded_device_ids", "excluded_device_ids=%C3%A4", ["ä"], /^excluded_device_ids: /],
     ["severities", "severities=ERROR&severities=LOUD", ["SEVERITY_ERROR", "LOUD"], /^severities: /],
@@ -67,7 +67,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
       "attributes",
       "attributes==x",
       [{ name: "", value: "x" }],
-      /^attributes: "", wanted a name of 1 to 128 bytes$/,
+      /^attributes: "", expected a name of 1 to 128 bytes$/,
     ],
     ["attributes", "attributes=a%00", [{ name: "a\0" }], /^attributes: name .* without NUL$/],
     [
@@ -80,7 +80,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
       "attributes",
       "attributes=a&".repeat(9),
       Array.from({ length: 9 }, () => ({ name: "a" })),
-      /^attributes: 9 of them, wanted at most 8$/,
+      /^attributes: 9 values, expected at most 8$/,
     ],
     [
       "excluded_attributes",
@@ -128,25 +128,28 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
       assertInvalid(
         await gateway.get(`/v1/logs?page_token=${forged}`),
         "page_token",
-        /^page_token: .*wanted/,
+        /^page_token: .*expected/,
       );
     }
   });
 
   test("a parameter that does not exist is named, with those that do", async () => {
-    const said = /^device: there is no such field, known are device_id, device_ids, .*, start_time, end_time/;
-    const saidOfFilter =
-      /^device: there is no such field, known are device_id, device_ids, [^ ]+, session_id/;
+    const said = /^device: unknown field, expected one of device_id, device_ids, .*, start_time, end_time/;
+    const saidOfFilter = /^device: unknown field, expected one of device_id, device_ids, [^ ]+, session_id/;
     assertInvalid(await gateway.get("/v1/logs?device=x"), "device", said);
     assertInvalid(await gateway.post(listLogsPath, { filter: { device: "x" } }), "device", saidOfFilter);
-    const outside = /^device_id: there is no such field, known are filter, start_time, end_time/;
+    const outside = /^device_id: unknown field, expected one of filter, start_time, end_time/;
     assertInvalid(await gateway.post(listLogsPath, { device_id: "x" }), "device_id", outside);
-    assertInvalid(await gateway.get("/v1/logs?filter=x"), "filter", /^filter: there is no such field/);
+    assertInvalid(await gateway.get("/v1/logs?filter=x"), "filter", /^filter: unknown field/);
   });
 
   test("a parameter given twice", async () => {
     assertInvalid(await gateway.get("/v1/logs?text=a&text=b"), "text", /given 2 times/);
-    assertInvalid(await gateway.get("/v1/logs?page_size=1&pageSize=2"), "page_size", /given under two names/);
+    assertInvalid(
+      await gateway.get("/v1/logs?page_size=1&pageSize=2"),
+      "page_size",
+      /given as snake_case and lowerCamelCase/,
+    );
   });
 
   test("times and severities that only binary can hold", async () => {

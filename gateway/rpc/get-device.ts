@@ -23,7 +23,7 @@ export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["get
       readDevice(db, deviceId, { after, sessionsMax }),
     );
     if (found === undefined) {
-      throw new ConnectError(`device_id: ${deviceId} never sent a batch`, Code.NotFound);
+      throw new ConnectError(`device_id: device ${deviceId} not found`, Code.NotFound);
     }
     const { last, latestMicros } = found;
     const dropsOf = Map.groupBy(found.drops, (drop) => drop.session_id);
@@ -46,7 +46,7 @@ function readPosition(position: Position | undefined): SessionPosition | undefin
   if (position === undefined) return undefined;
   const [micros = "", sessionId = "", ...more] = position;
   if (!/^-?\d{1,17}$/.test(micros) || !sessionIdForm.test(sessionId) || more.length > 0) {
-    throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+    throw new InvalidFieldError("page_token", "expected a next_page_token of an earlier response");
   }
   return { firstReceivedMicros: BigInt(micros), sessionId };
 }

@@ -17,7 +17,7 @@ export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["
   return async (request, context) => {
     const range = readClosedRange(request, dayMicros, reader.nowMicros());
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
-      throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
+      throw new InvalidFieldError("end_time", `expected at most ${rangeDaysMax} days after start_time`);
     }
     const bucketsMax = readCount("buckets_max", request.bucketsMax, { ifZero: 100, max: 1000 });
     const filter = { ...readLogFilter(request), ...range };

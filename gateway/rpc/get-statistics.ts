@@ -35,7 +35,7 @@ export function getStatistics(
     const range = readClosedRange(request, hourMicros, nowMicros);
     const topMax = readCount("top_max", request.topMax, { ifZero: 10, max: 100 });
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
-      throw new InvalidFieldError("end_time", `wanted at most ${rangeDaysMax} days after start_time`);
+      throw new InvalidFieldError("end_time", `expected at most ${rangeDaysMax} days after start_time`);
     }
     const lag = readLag?.();
     const found = await reader.read(

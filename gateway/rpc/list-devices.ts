@@ -113,14 +113,14 @@ function sortKeyOf(order: DeviceOrder): SortKey {
     case DeviceOrder.ERROR_RATIO:
       return { of: errorRatio, type: "float8" };
     default:
-      throw new InvalidFieldError("order", `${String(order)}, wanted 0 to 5`);
+      throw new InvalidFieldError("order", `${String(order)}, expected 0 to 5`);
   }
 }
 
 function readSilence(duration: Duration): number {
   const ms = durationMs(duration);
   if (ms >= 0 && ms <= silenceDaysMax * 86_400_000) return ms;
-  throw new InvalidFieldError("silent_for", `${duration.seconds} s, wanted 0 s to ${silenceDaysMax} days`);
+  throw new InvalidFieldError("silent_for", `${duration.seconds} s, expected 0 s to ${silenceDaysMax} days`);
 }
 
 /** A token can be forged: what comes out of it must be what PostgreSQL takes for a value of the key. */
@@ -128,7 +128,7 @@ function readPosition(position: Position | undefined, { type }: SortKey): Positi
   if (position === undefined) return undefined;
   const [value = "", deviceId = "", ...more] = position;
   if (!sortKeyForms[type].test(value) || !deviceIdForm.test(deviceId) || more.length > 0) {
-    throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+    throw new InvalidFieldError("page_token", "expected a next_page_token of an earlier response");
   }
   return position;
 }

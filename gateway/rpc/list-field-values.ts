@@ -65,7 +65,7 @@ async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, se
 
 function valueOf({ field, attribute }: ListFieldValuesRequest): RawBuilder<string> {
   if (field !== Field.ATTRIBUTE && attribute !== "") {
-    throw new InvalidFieldError("attribute", "wanted only with field = FIELD_ATTRIBUTE");
+    throw new InvalidFieldError("attribute", "expected only with field = FIELD_ATTRIBUTE");
   }
   switch (field) {
     case Field.DEVICE_ID:
@@ -80,7 +80,7 @@ function valueOf({ field, attribute }: ListFieldValuesRequest): RawBuilder<strin
     default:
       throw new InvalidFieldError(
         "field",
-        `${field}, wanted one of DEVICE_ID, LOGGER, ATTRIBUTE_NAME, ATTRIBUTE`,
+        `${field}, expected one of DEVICE_ID, LOGGER, ATTRIBUTE_NAME, ATTRIBUTE`,
       );
   }
 }

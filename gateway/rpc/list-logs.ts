@@ -74,7 +74,7 @@ function readPlace(
   const [, timeMicros = "", batchId = "", index, endMicros = ""] =
     positionForm.exec(position.join(" ")) ?? [];
   if (batchId === "" || BigInt(batchId) > int8Max) {
-    throw new InvalidFieldError("page_token", "wanted a next_page_token as it was given");
+    throw new InvalidFieldError("page_token", "expected a next_page_token of an earlier response");
   }
   return {
     after: { timeMicros: BigInt(timeMicros), batchId: BigInt(batchId), index: Number(index) },

@@ -47,7 +47,7 @@ export function createTailSources(
     replicaLagMsMax,
     metrics,
     shares: new Shares({ name: "tails", setting: "TAILS_MAX", max: tailsMax, refused }),
-    catchUps: new Shares({ name: "tails that catch up", max: catchUpsMax, refused }),
+    catchUps: new Shares({ name: "live tails catching up", max: catchUpsMax, refused }),
   };
 }
 

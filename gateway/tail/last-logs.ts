@@ -87,7 +87,7 @@ export async function readLastLogs(
         : toGap(
             Math.min(...unseen.map(([from]) => from)),
             Math.max(...unseen.map(([, to]) => to)),
-            "more waits to be stored than the gateway looks through",
+            "the backlog is larger than the gateway searches",
           ),
   };
 }

@@ -3,7 +3,7 @@ import { idMilliseconds, redisTimeMs } from "#stream/group-info.ts";
 import { missedAfter, readStreamState, type StreamPositions, streamStart } from "#stream/tail-reader.ts";
 import type { Gap, GapSlot } from "./tail-ring.ts";
 
-/** Whether Redis still has everything that comes after these positions; undefined: it has. Throws when it is away. */
+/** Whether Redis still has everything that comes after these positions; undefined: it has. Throws when it is unreachable. */
 export async function findMissed(
   redis: StreamRedis,
   positions: StreamPositions,
@@ -30,7 +30,7 @@ export async function findMissed(
   const reason =
     goOnAfter.size > 0
       ? "Redis was restored from older data or replaced"
-      : "the tail was behind by more than Redis keeps of what is stored (TAIL_WINDOW_MS)";
+      : "the tail lagged more than TAIL_WINDOW_MS, for which Redis keeps stored batches";
   return { gap: toGap(Math.min(...startsMs), Math.max(...endsMs), reason), goOnAfter };
 }
 

@@ -19,7 +19,10 @@ export function encodeResumeToken(positions: StreamPositions): string {
 export function decodeResumeToken(token: string): StreamPositions | undefined {
   if (token === "") return undefined;
   if (!tokenForm.test(token)) {
-    throw new InvalidFieldError("resume_token", `${show(token)}, wanted a resume_token as it was given`);
+    throw new InvalidFieldError(
+      "resume_token",
+      `${show(token)}, expected a resume_token of an earlier message`,
+    );
   }
   return token
     .split("_")

@@ -42,7 +42,7 @@ export interface TailHubOptions {
  *      ▲                                                        │
  *      └───────────────── nobody there for 10 s ────────────────┘
  *
- * While Redis is away the tails stay, and reading goes on where it stood.
+ * While Redis is unreachable the tails stay, and reading goes on where it stood.
  */
 export class TailHub {
   readonly #options: TailHubOptions;
@@ -92,9 +92,9 @@ export class TailHub {
       await started;
     } catch (error) {
       if (this.#started === started) this.#started = undefined;
-      throw retryLater("Redis cannot be reached", Code.Unavailable, error);
+      throw retryLater("Redis is unreachable", Code.Unavailable, error);
     }
-    if (this.#isInterrupted) throw retryLater("Redis cannot be reached", Code.Unavailable);
+    if (this.#isInterrupted) throw retryLater("Redis is unreachable", Code.Unavailable);
   }
 
   /** Lets the tail follow from now on; returns what was read before, as far as it is still there. */
@@ -162,7 +162,7 @@ export class TailHub {
         if (reader.isBehind) await this.#lookForMissed(before);
       } catch (error) {
         failures += 1;
-        logger.warn({ err: error, failures }, "could not read the stream for live tails, will try again");
+        logger.warn({ err: error, failures }, "could not read the streams for live tails, retrying");
         this.#setInterrupted(true);
         await sleep(backoffMs(failures, redisBackoff));
         continue;

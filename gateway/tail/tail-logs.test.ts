@@ -128,8 +128,8 @@ test("more tails than allowed are told to come later, and bad requests what is b
   const second = follow(t, gateway.url);
   await second.until("room again", () => second.messages.length > 0);
   for (const [request, field] of [
-    [{ last: 1001 }, /last: 1001, wanted 0 to 1000/],
-    [{ resumeToken: "1_x!" }, /resume_token: "1_x!", wanted/],
+    [{ last: 1001 }, /last: 1001, expected 0 to 1000/],
+    [{ resumeToken: "1_x!" }, /resume_token: "1_x!", expected/],
     [{ filter: { deviceId: "?" } }, /device_id/],
   ] as const) {
     const error = await follow(t, gateway.url, request).ended;

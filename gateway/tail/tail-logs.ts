@@ -44,7 +44,7 @@ export interface TailSources {
 export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof QueryService>["tailLogs"] {
   if (sources === undefined) {
     return () => {
-      throw new ConnectError("this gateway has no REDIS_URL, and so no live tail", Code.Unimplemented);
+      throw new ConnectError("live tail requires REDIS_URL on the gateway", Code.Unimplemented);
     };
   }
   const { hub, metrics } = sources;
@@ -76,7 +76,7 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
     }
     if (signal.reason instanceof ConnectError) throw signal.reason;
     if (hub.closing.aborted)
-      throw retryLater("the gateway stops, go on with the resume_token", Code.Unavailable);
+      throw retryLater("the gateway is stopping: resume with resume_token", Code.Unavailable);
   } satisfies (request: TailLogsRequest, context: HandlerContext) => AsyncGenerator<TailLogsResponse>;
 }
 
@@ -101,7 +101,7 @@ async function* beginning(
     const gap =
       positions.length === hub.coveredAfter.length
         ? (await findMissed(redis, positions))?.gap
-        : toGap(0, Date.now(), "the number of shards was changed");
+        : toGap(0, Date.now(), "the number of shards has changed");
     if (gap === undefined) {
       for await (const news of catchUp.run(tail, positions, caller.client))
         yield { news, at: tail.positions };

@@ -28,9 +28,9 @@ export function blameSender(handler: UniversalHandler): UniversalHandler {
 function explain(response: UniversalServerResponse, method: string, contentType: string | null) {
   const message =
     response.status === 415
-      ? `content-type ${JSON.stringify(contentType ?? "")} is not taken here: send application/json or application/proto`
+      ? `content-type ${JSON.stringify(contentType ?? "")} is not supported: use application/json or application/proto`
       : response.status === 405
-        ? `method ${method} is not taken here: send POST`
+        ? `method ${method} is not allowed: use POST`
         : response.status === 505
           ? "streams need HTTP/2"
           : `HTTP ${response.status}`;

@@ -60,7 +60,7 @@ test("gRPC takes gzip, message by message, and answers in order", async (t) => {
   assert.equal(other.headers["grpc-accept-encoding"], "identity,gzip");
 });
 
-test("a packed stream lives on after a batch that is too large, and is told its number, as an unpacked one is", async (t) => {
+test("a packed stream stays open after a batch that is too large, and is told its number, as an unpacked one is", async (t) => {
   const tooLarge = Buffer.from(
     encodeRequest(
       makeBatch(7, { records: Array.from({ length: 20 }, () => makeRecord("m".repeat(60_000))) }),
@@ -102,7 +102,7 @@ test("a compressed gRPC-Web message without the name of its encoding is the send
   assert.match(answer.body.toString("latin1"), /grpc-status: 3\r\n/);
 });
 
-test("a stream of JSON lives on after a message that is no JSON, no batch, or holds what is not UTF-8", async (t) => {
+test("a stream of JSON stays open after a message that is no JSON, no batch, or holds what is not UTF-8", async (t) => {
   const calls = new Http2Calls(server.http);
   t.after(() => calls.close());
   const headers = { "content-type": "application/connect+json" };
@@ -133,7 +133,11 @@ test("gzip is taken over Connect, and what does not unpack to a request is the s
   const broken = gzipSync(good).subarray(0, -12);
   for (const [what, body, expected] of [
     ["a batch", gzipSync(good), /^(?!.*error)/s],
-    ["a bomb", gzipSync(Buffer.alloc(64 << 20)), /"invalid_argument".*unpacks to more than 2097152 bytes/],
+    [
+      "a bomb",
+      gzipSync(Buffer.alloc(64 << 20)),
+      /"invalid_argument".*decompresses to more than 2097152 bytes/,
+    ],
     ["cut short", broken, /"invalid_argument"/],
     ["no gzip", good, /"invalid_argument"/],
   ] as const) {

@@ -69,7 +69,7 @@ for (const [name, transport] of Object.entries(transports)) {
 
   if (name.endsWith("1.1")) continue; // streams both ways need HTTP/2
 
-  test(`${name}: a stream is answered in order and lives on after a bad batch`, async () => {
+  test(`${name}: a stream is answered in order and stays open after a bad batch`, async () => {
     async function* batches() {
       for (let n = 1; n <= 200; n++) {
         const deviceId = n % 50 === 0 ? "a b" : "device-1";
@@ -118,7 +118,7 @@ test("bytes that are no message end a Connect stream as the sender's mistake", a
   }
 });
 
-test("an authority that is no host is refused, and the server lives on", async () => {
+test("an authority that is no host is refused, and the server keeps running", async () => {
   const answer = await new Promise<string>((resolve, reject) => {
     const socket = connectTcp(Number(server.http.split(":")[1]), "127.0.0.1");
     let text = "";

@@ -37,7 +37,7 @@ export function createRequestListener(routes: Routes, checkHost: HostCheck, logg
     const isJson = /[/+]json\b/.test(encoding);
     const handler = (isJson ? routes.json : routes.binary).get(path) ?? routes.services.get(path);
     if (handler === undefined) {
-      refuse(response, 404, new ConnectError(`nothing is served at ${path}`, Code.Unimplemented));
+      refuse(response, 404, new ConnectError(`unknown path ${path}`, Code.Unimplemented));
       return;
     }
     let call: ReturnType<typeof universalRequestFromNodeRequest>;
@@ -52,7 +52,7 @@ export function createRequestListener(routes: Routes, checkHost: HostCheck, logg
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((error: unknown) => {
         if (ConnectError.from(error).code === Code.Aborted || response.destroyed) return; // the device hung up
-        logger.warn({ err: error, path }, "the answer could not be sent");
+        logger.warn({ err: error, path }, "failed to send the response");
         response.destroy();
       });
   };

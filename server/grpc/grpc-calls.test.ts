@@ -78,7 +78,7 @@ test("a unary call of no message, or of two, is none that there is", async (t) =
   }
 });
 
-test("what came before a message that cannot be read is answered", async (t) => {
+test("what came before a malformed message is answered", async (t) => {
   const call = calls(t);
   const gzip = { "grpc-encoding": "gzip" };
   for (const [what, headers, bad, says] of [

@@ -12,7 +12,7 @@ export function tooLong(bytes: number, bytesMax: number): InvalidBatchError {
 }
 
 export function unknownPacking(): InvalidBatchError {
-  return new InvalidBatchError("request", "is compressed, and no grpc-encoding says how");
+  return new InvalidBatchError("request", "is compressed without grpc-encoding");
 }
 
 export function endsWithinMessage(): InvalidBatchError {

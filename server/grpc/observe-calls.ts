@@ -7,7 +7,7 @@ import { refusalStatus } from "./status.ts";
  * Sees the status of every call at the one place where grpc-js sends it, also where grpc-js itself refuses a message
  * before any handler, which an interceptor's own `sendStatus` would not see. Counts it, and corrects what grpc-js says
  * of bytes it cannot read: they are the sender's mistake, and INTERNAL would blame us, RESOURCE_EXHAUSTED make devices
- * send them again for ever.
+ * send them again forever.
  */
 export function observeCalls(startRpc: StartRpc): ServerInterceptor {
   return (method, call) => {

@@ -17,7 +17,7 @@ const nameBytesMax = 64 << 10;
 
 const batchMethod = /\/(PushLogs|StreamLogs)$/;
 
-/** What grpc-js gives to the handler in place of a message that cannot be read, after the messages before it. */
+/** What grpc-js gives to the handler in place of a malformed message, after the messages before it. */
 export class UnreadableMessage {
   readonly refusal: Refusal;
 

@@ -7,7 +7,7 @@ export const healthNames: readonly string[] = ["", "fleetlog.v1.IngestService"];
 export const watchEnd = "the server is stopping";
 
 export function noStatusOf(service: string): string {
-  return `service: there is no status of ${JSON.stringify(service)}`;
+  return `service: unknown service ${JSON.stringify(service)}`;
 }
 
 /** The server's health, for those who ask and those who watch. */

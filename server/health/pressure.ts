@@ -64,7 +64,7 @@ export class Pressure {
       this.#backlog.update(backlog);
       this.#tell(percent, backlog.atLeast);
     } catch (error) {
-      logger.debug({ err: error }, "Redis could not be asked how much is waiting"); // RedisWatch says so aloud
+      logger.debug({ err: error }, "could not read the backlog from Redis"); // RedisWatch says so aloud
     } finally {
       this.#looking = false;
     }
@@ -78,10 +78,10 @@ export class Pressure {
       this.#memory.isAbove && `Redis uses ${Math.round(percent)} % of its memory`,
       this.#backlog.isAbove && `${backlog} batches wait to be stored`,
     ].filter((reason) => reason !== false);
-    const reason = reasons.length > 0 ? `${reasons.join(" and ")}: send it again later` : undefined;
+    const reason = reasons.length > 0 ? `${reasons.join(" and ")}: retry later` : undefined;
     if ((reason === undefined) !== (this.#reason === undefined)) {
-      if (reason === undefined) logger.info("pressure is over: taking batches again");
-      else logger.warn({ reason }, "too much is waiting: refusing batches for now");
+      if (reason === undefined) logger.info("backpressure ended, accepting batches");
+      else logger.warn({ reason }, "backpressure, refusing batches");
     }
     if (reason !== this.#reason) onChange(reason);
     this.#reason = reason;

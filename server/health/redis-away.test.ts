@@ -8,7 +8,7 @@ import { encodeRequest, makeBatch } from "../testing/batches.ts";
 import { connectGrpc, detailsOf, openStream, pushGrpc } from "../testing/grpc-device.ts";
 import { startServer, startServerAndRedis } from "../testing/server-program.ts";
 
-test("while Redis is away batches are refused at once, and the server recovers by itself", async (t) => {
+test("while Redis is unreachable batches are refused at once, and the server recovers by itself", async (t) => {
   const { redis, server } = await startServerAndRedis(t);
   const client = connectGrpc(t, server.grpc);
   const stream = openStream(client);
@@ -17,7 +17,7 @@ test("while Redis is away batches are refused at once, and the server recovers b
 
   process.kill(redis.pid, "SIGKILL");
   await waitFor("not ready", async () => (await server.readyz()).status === 503);
-  assert.match((await server.readyz()).text, /Redis is away/);
+  assert.match((await server.readyz()).text, /Redis is unreachable/);
   const error = await pushGrpc(client, encodeRequest(makeBatch(2))).catch((error: ServiceError) => error);
   assert(error instanceof Error && error.code === status.UNAVAILABLE);
   assert((detailsOf(error.metadata).retryDelayMs ?? 0) >= 1_000);
@@ -43,14 +43,14 @@ test("a Redis that hangs is given up within seconds, never acknowledged", async 
   for (let time = 0; time < 2; time += 1) {
     await assert.rejects(pushGrpc(client, encodeRequest(makeBatch(1))), {
       code: status.UNAVAILABLE,
-      details: "Redis is away",
+      details: "Redis is unreachable",
     });
   }
   process.kill(redis.pid, "SIGCONT");
   await waitFor("an ack", () => pushGrpc(client, encodeRequest(makeBatch(1))));
 });
 
-test("a full Redis means later, with a delay, on a call and on a stream, which lives on", async (t) => {
+test("a full Redis means later, with a delay, on a call and on a stream, which stays open", async (t) => {
   const { redis, server } = await startServerAndRedis(t);
   const admin = new Redis(redis.url);
   t.after(() => admin.disconnect());

@@ -41,7 +41,7 @@ export class RedisWatch {
     this.#options = options;
     const { redis } = options;
     redis.on("ready", () => void this.#check());
-    redis.on("close", () => this.#say("Redis is away"));
+    redis.on("close", () => this.#say("Redis is unreachable"));
     redis.on("error", (error: Error) => options.logger.debug({ err: error }, "Redis connection"));
     this.#timer = setInterval(() => void this.#check(), checkIntervalMs);
     if (redis.status === "ready") void this.#check();
@@ -84,7 +84,7 @@ export class RedisWatch {
     } else onUnsafe(problem);
     if (problem === this.#state) return;
     this.#state = problem;
-    if (problem === "") logger.info("Redis is there and safe: taking batches");
-    else logger.warn({ problem }, "not taking batches");
+    if (problem === "") logger.info("Redis is ready, accepting batches");
+    else logger.warn({ problem }, "refusing batches");
   }
 }

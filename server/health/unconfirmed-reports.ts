@@ -40,7 +40,7 @@ export class UnconfirmedReports {
       if (this.#waiting.get(shard) === report) this.#waiting.delete(shard);
     } catch (error) {
       const batches = report.batches.length;
-      this.#logger.warn({ err: error, shard, batches }, "could not report what may be lost, will try again");
+      this.#logger.warn({ err: error, shard, batches }, "could not report possibly lost batches, retrying");
     }
   }
 }

@@ -6,7 +6,7 @@ export interface Epochs {
 /**
  * Keeps the epochs of stream/epoch.ts for the streams that will tell them. A stream holds on to the page that was open
  * when it began, so every batch that it acknowledges was appended in that epoch or in a later one, never in an earlier:
- * a device may send too much again, but not too little. While Redis is away no batch is acknowledged, and the page of
+ * a device may send too much again, but not too little. While Redis is unreachable no batch is acknowledged, and the page of
  * streams that begin then is filled in when Redis is back.
  */
 export class EpochBook {

@@ -40,16 +40,14 @@ export class SessionLookups {
     const under = this.#lookups.get(key);
     if (under !== undefined) return under.answer;
     if (this.#lookups.size >= lookupsMax) {
-      return Promise.resolve(
-        later(unavailable, `${lookupsMax} sessions are being asked for: ask again later`),
-      );
+      return Promise.resolve(later(unavailable, `${lookupsMax} session lookups are in flight: retry later`));
     }
     const { promise: answer, resolve } = Promise.withResolvers<Answer>();
     let asks = 0;
     const ask = () => {
       asks += 1;
       if (asks <= asksMax) this.#questions.ask({ ...name, withRanges: true });
-      else settle(later(unavailable, "no consumer says what is stored: ask again later"));
+      else settle(later(unavailable, "no consumer answered: retry later"));
     };
     const timer = setInterval(ask, askEveryMs);
     const settle = (answer: Answer) => {

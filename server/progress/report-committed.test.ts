@@ -139,13 +139,13 @@ test("after Redis has lost its data streams end, and the next ones tell another 
   await admin.flushall();
   const { code, details } = await before.stream.ended;
   assert.equal(code, status.UNAVAILABLE);
-  assert.match(details, /may have been lost.*connect again/);
+  assert.match(details, /may have been lost.*reconnect/);
   const next = await firstProgress(client);
   assert.notEqual(next.epoch, before.epoch);
   assert(before.stream.progress.every(({ epoch }) => epoch === before.epoch));
 });
 
-test("a stream that asks while Redis is away is told when it is back, and the epoch is another one then", async (t) => {
+test("a stream that asks while Redis is unreachable is told when it is back, and the epoch is another one then", async (t) => {
   const first = await startRedis();
   const server = await startServer(t, first.url, { HEARTBEAT_SECONDS: "1" });
   await waitFor("the server to be ready", async () => (await server.readyz()).status === 200);

@@ -46,7 +46,9 @@ export class SessionQuestions {
       for (const [channel, message] of encodeRequests(questions.slice(at, at + togetherMax), shards)) {
         redis
           .spublish(channel, message)
-          .catch((error: unknown) => logger.debug({ err: error }, "could not ask what is committed"));
+          .catch((error: unknown) =>
+            logger.debug({ err: error }, "could not request session progress, retrying"),
+          );
       }
     }
   }

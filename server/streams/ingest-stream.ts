@@ -29,7 +29,7 @@ const lastAcksMs = 10_000;
 
 /**
  * One StreamLogs call, whichever face carries it: batches in, their acks out in order (see BatchPipeline); beside them
- * how far a session is committed, if the device asked; a sign of life when nothing else was said for a while. However
+ * how far a session is committed, if the device asked; a heartbeat when nothing else was said for a while. However
  * it ends, what was read before is answered first.
  */
 export class IngestStream implements OpenStream {
@@ -87,7 +87,7 @@ export class IngestStream implements OpenStream {
         const [was, is] = [before, name].map((name) => `session "${name.sessionId}" of "${name.deviceId}"`);
         throw new InvalidBatchError(
           "report_committed",
-          `is ${is}; the stream reports ${was}, and one at most`,
+          `is ${is}, but the stream already reports ${was}; one session per stream`,
         );
       }
     } catch (error) {
@@ -157,10 +157,10 @@ export class IngestStream implements OpenStream {
 
 /** What a device is told that is welcome at another server, or at this one later. */
 export function away(why: string): Refusal {
-  return { code: unavailable, field: "", message: `${why}: connect again`, retryDelayMs: 0 };
+  return { code: unavailable, field: "", message: `${why}: reconnect`, retryDelayMs: 0 };
 }
 
-/** What is said of a message that cannot be read. */
+/** The error of a malformed message. */
 export function unreadable(field: string, error: unknown): Refusal {
   const why = error instanceof Error ? error.message : String(error);
   return {

@@ -9,12 +9,12 @@ export interface OpenStream {
   readonly isOutdated: boolean;
   /** Whether anything was said to the device since the last call. */
   takeSaidSomething(): boolean;
-  /** Gives a sign of life. */
+  /** Sends a heartbeat. */
   beat(): void;
 }
 
 export interface StreamLimits {
-  /** A stream on which so long nothing was said gets a sign of life; at most a quarter later. */
+  /** A stream on which so long nothing was said gets a heartbeat; at most a quarter later. */
   readonly heartbeatMs: number;
   /** A stream ends at this age, more or less by a fifth, so that those which began together do not end together. */
   readonly ageMsMax: number;
@@ -110,6 +110,6 @@ export class OpenStreams {
 
 const reasons = {
   stopping: "the server is stopping",
-  age: "the stream is old",
+  age: "the stream reached its maximum age",
   epoch: "batches may have been lost since the stream began",
 } as const;

@@ -35,7 +35,7 @@ test("ends a stream that is old, and loses nothing: on gRPC", async (t) => {
   const { code, details } = await stream.ended;
   clearInterval(sender);
   assert.equal(code, status.UNAVAILABLE);
-  assert.match(details, /the stream is old: connect again/);
+  assert.match(details, /the stream reached its maximum age: reconnect/);
   const acked = stream.acks.map(({ sequence }) => Number(sequence));
   assert.deepEqual(
     acked,
@@ -61,7 +61,7 @@ test("ends a stream that is old, and loses nothing: on Connect", async (t) => {
   const error = ConnectError.from(await stream.ended);
   clearInterval(sender);
   assert.equal(error.code, Code.Unavailable);
-  assert.match(error.message, /the stream is old: connect again/);
+  assert.match(error.message, /the stream reached its maximum age: reconnect/);
   const acked = stream.responses.map(({ ack }) => Number(ack?.sequence));
   assert.deepEqual(
     acked,

@@ -67,7 +67,7 @@ describe("manage.sh", () => {
 
   test("scales only what can be scaled", () => {
     for (const wish of ["redis=2", "server=0", "server=many", "server"]) {
-      assert.match(manage(["scale", wish]).stderr, /wanted server=N/, wish);
+      assert.match(manage(["scale", wish]).stderr, /expected server=N/, wish);
     }
   });
 

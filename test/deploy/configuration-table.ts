@@ -67,7 +67,7 @@ function defaultOf(name: string, schema: z.ZodType): string {
 function formOf(schema: z.ZodType): string {
   const message = schema.safeParse('" \0').error?.issues[0]?.message ?? "";
   return message
-    .replace(/^wanted (the |a |an )?/, "")
+    .replace(/^expected (the |a |an )?/, "")
     .replaceAll("|", "\\|")
     .replace(/, such as (.*)$/, ", such as `$1`")
     .replaceAll(/`"(.*?)"(.*)`/g, "`$1`$2");

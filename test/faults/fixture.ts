@@ -18,7 +18,7 @@ import { Hop } from "./hop.ts";
  */
 const consumerEnv = { STATEMENT_TIMEOUT_MS: "1000", RECLAIM_IDLE_MS: "3000", TAIL_WINDOW_MS: "1000" };
 
-/** A quiet stream learns by its next sign of life that Redis has lost something. */
+/** A quiet stream learns by its next heartbeat that Redis has lost something. */
 const usualServerEnv = { HEARTBEAT_SECONDS: "2" };
 
 /** With synchronous commits the WAL writer has nothing to do; without them, it would hide what a crash loses. */

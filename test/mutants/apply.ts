@@ -9,7 +9,9 @@ export function mutatedFiles(project: string, { name, edits }: Mutant): Readonly
     const text = texts.get(file) ?? readFileSync(join(project, file), "utf8");
     const places = text.split(search).length - 1;
     if (places !== 1) {
-      throw new Error(`mutant ${name}: ${JSON.stringify(search)} is ${places} times in ${file}, wanted once`);
+      throw new Error(
+        `mutant ${name}: ${JSON.stringify(search)} is ${places} times in ${file}, expected once`,
+      );
     }
     texts.set(
       file,

@@ -4,7 +4,7 @@ import { waitFor } from "./wait-for.ts";
 /**
  * Ties a child with a piped stderr to this process. A test file that ends by an error outside of its tests does no
  * clean-up, nor calls "exit" listeners: a small shell watches a pipe to us and ends the child. A program that stayed
- * behind with an inherited stderr would keep `npm test` waiting for ever.
+ * behind with an inherited stderr would keep `npm test` waiting forever.
  */
 export function tieToProcess(child: ChildProcess): void {
   child.stderr?.pipe(process.stderr, { end: false });

@@ -11,7 +11,7 @@ import { growth } from "../counters.ts";
 import { backlog } from "../drained.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
 
-// A store that is away, full, or cannot write.
+// A store that is unreachable, full, or cannot write.
 
 let diskFolder = "";
 
