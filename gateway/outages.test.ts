@@ -138,7 +138,7 @@ test("a PostgreSQL that is not there is UNAVAILABLE", async () => {
   await using gateway = await startGateway("postgres://nobody@127.0.0.1:1/nothing");
   const { status, code, message } = await refusal(await fetch(`${gateway.url}/v1/devices`));
   assert.deepEqual([status, code], [503, "unavailable"]);
-  assert.match(message, /try again/);
+  assert.match(message, /retry in 1 s/);
 });
 
 test("is ready once PostgreSQL answers and the migrations have run", async () => {
