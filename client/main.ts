@@ -41,10 +41,7 @@ program
   .option("--key <file>", "key of the client certificate (PEM)")
   .option("-l, --logger <name>", "logger name, stored with every record", loggerName)
   .addOption(
-    new Option(
-      "-s, --severity <level>",
-      "severity of every record; auto: read it from the line, default info",
-    )
+    new Option("-s, --severity <level>", "severity of every record; auto: from the line, else info")
       .choices(["auto", ...Object.keys(severityByName)])
       .default("auto"),
   )

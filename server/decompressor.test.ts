@@ -8,7 +8,7 @@ test("unpacks as many bytes as may be, and not one more", async () => {
   const unpacker = new Unpacker();
   const packed = gzipSync(Buffer.alloc(1_000));
   assert.equal((await unpacker.unpack(packed, 1_000)).length, 1_000);
-  await assert.rejects(unpacker.unpack(packed, 999), /unpacks to more than 999 bytes/);
+  await assert.rejects(unpacker.unpack(packed, 999), /decompresses to more than 999 bytes/);
 });
 
 test("after messages that cannot be unpacked the next ones have their turn", {
