@@ -75,7 +75,7 @@ test("the star allows any host, on purpose", () => {
   assert.ok(createHostMatcher(["*"])("evil.example"));
 });
 
-test("ALLOWED_HOSTS is names comma-separated", () => {
+test("ALLOWED_HOSTS is comma-separated names", () => {
   assert.deepEqual(allowedHosts().parse("Logs.example.org, *.b.c,*,localhost"), [
     "logs.example.org",
     "*.b.c",

@@ -82,7 +82,7 @@ test("what came before a malformed message is answered", async (t) => {
   const call = calls(t);
   const gzip = { "grpc-encoding": "gzip" };
   for (const [what, headers, bad, says] of [
-    ["packed, without an encoding", {}, envelope(request, 1), /compressed.*no%20grpc-encoding/],
+    ["packed, without an encoding", {}, envelope(request, 1), /compressed%20without%20grpc-encoding/],
     ["of an unknown flag", gzip, envelope(request, 2), /compressed/],
     ["no gzip", gzip, envelope(request, 1), /no%20gzip/],
     ["a bomb", gzip, envelope(gzipSync(Buffer.alloc(64 << 20)), 1), /unpacks%20to%20more%20than/],
