@@ -14,13 +14,11 @@ import { SpoolError } from "#client/spool/spool.ts";
 import { tlsCredentials } from "#client/transports/tls-credentials.ts";
 import { wholeNumber } from "#lib/options.ts";
 
-const program = new Command("fleetlog")
-  .description("Sends logs to Fleetlog, and administers it.")
-  .addHelpText(
-    "after",
-    `
+const program = new Command("fleetlog").description("Sends and administers logs.").addHelpText(
+  "after",
+  `
 For operators, each with --help of its own: fleetlog doctor, fleetlog dead-letters, fleetlog retention.`,
-  );
+);
 
 program
   .command("send")
@@ -73,17 +71,14 @@ program
   .option("-f, --follow", "goes on with what is written, over rotations; needs --spool, see below")
   .option("--spool <folder>", "keep batches in this folder until they are acknowledged, see below")
   .addOption(
-    new Option(
-      "--keep-until <state>",
-      "when to forget a batch: accepted (on disk in Redis) or committed (in PostgreSQL)",
-    )
+    new Option("--keep-until <state>", "forget batches when accepted (in Redis) or committed (in PostgreSQL)")
       .choices(["accepted", "committed"])
       .default("accepted"),
   )
   .option("--batch-records <n>", "records per batch, 1 to 10000", wholeNumber(1, limits.recordsMax), 500)
   .option(
     "--give-up-after <seconds>",
-    "exit after this time without an acknowledgement; default: 300, with a spool never",
+    "exit without an acknowledgement for this long; default: 300, with a spool never",
     wholeNumber(1, 86_400),
   )
   .option("-q, --quiet", "print errors only")
@@ -96,15 +91,14 @@ gets the time of the previous line in a file, and the time of reading from a pip
 Broken connections and server restarts cause neither loss nor duplicates. A second run is a new session and stores
 everything again. To repeat a failed run, pass the --session that it printed, with the same unchanged files and the
 same options: records that are already stored are skipped.
-A pipe cannot be repeated: another run of it with the same --session is stored in full.
+A pipe cannot be repeated: a second run with the same --session stores everything again.
 
 With --spool each batch is written to the folder before it is sent, and stays there until it is acknowledged. The next
-run with the same folder sends the remaining batches, once, under their old session. Only one run at a time can use a
-folder.
+run with the same folder sends the rest, once, under their old session. Only one run at a time can use a folder.
 
-With --follow and --spool each line is sent once, over rotation, truncation and whatever ends a run: the folder also has
-the position up to which each file is sent. A file may be missing at first; rotated files are those beside it that are
-named like FILE.1, FILE-20261127.gz or FILE.old. SIGTERM ends it with 0. docs/FILES.md says what cannot be found again.
+With --follow and --spool each line is sent once, across rotation, truncation and restarts: the folder also stores the
+position in each file. A file may be missing at first. Rotated files are those beside it with names like FILE.1,
+FILE-20261127.gz or FILE.old. SIGTERM exits with 0. docs/FILES.md lists what cannot be found again.
 
 Exit code: 0 all records acknowledged, 1 some records not sent, 2 some records rejected (each with its reason; the
 server keeps rejected records in dead_letters), 130 interrupted.`,

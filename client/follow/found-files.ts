@@ -17,7 +17,7 @@ export interface FoundFile {
 }
 
 /** So many files beside one may have names of its rotation; beyond that it is no rotation. */
-export const foundFilesMax = 10_000;
+const foundFilesMax = 10_000;
 
 export interface Listing {
   /** Each file once, the oldest first, the one with the name last. */
