@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import { test } from "node:test";
-import { createHttpListener } from "#lib/http-listener.ts";
+import { createHttpListener } from "#rpc/http-listener.ts";
 import { flag, frame, frameType, headerBlock, preface, settings } from "#test/fuzz/http2-frames.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";

@@ -17,10 +17,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     stream: "lib ioredis",
     postgres: "lib kysely pg",
     client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander fzstd",
-    server: "lib proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
+    rpc: "lib proto @bufbuild/protobuf @connectrpc/*",
+    server:
+      "lib rpc proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
     consumer: "lib batch stream postgres ioredis kysely lru-cache p-queue pg pg-copy-streams zod",
     gateway:
-      "lib proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg sirv zod",
+      "lib rpc proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg sirv zod",
     // Runs in the browser; what it is made of is put into its bundle by vite.
     dashboard: "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
     "dead-letters": "lib proto batch stream postgres @bufbuild/protobuf commander kysely zod",

@@ -1,6 +1,6 @@
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
-import { createRpcMetrics } from "#lib/rpc-metrics.ts";
+import { createRpcMetrics } from "#rpc/call-metrics.ts";
 import { createGrpcServer } from "#server/grpc/grpc-server.ts";
 import { Health } from "#server/health/health.ts";
 import { Intake } from "#server/ingest.ts";

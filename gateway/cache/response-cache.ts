@@ -5,7 +5,7 @@ import { createContextKey } from "@connectrpc/connect";
 import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/protocol";
 import { LRUCache } from "lru-cache";
 import type { Counter } from "#lib/metrics.ts";
-import type { StartRpc } from "#lib/rpc-metrics.ts";
+import type { StartRpc } from "#rpc/call-metrics.ts";
 
 /*
  * In front of the cache in Redis: the last bytes that were sent, compressed as they were, for whoever asks in the very

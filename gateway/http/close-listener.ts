@@ -1,4 +1,4 @@
-import type { HttpListener } from "#lib/http-listener.ts";
+import type { HttpListener } from "#rpc/http-listener.ts";
 
 /** Takes no new connection, lets what is being answered finish, and after `deadlineMs` cuts what is left. */
 export async function closeListener(listener: HttpListener, deadlineMs: number): Promise<void> {

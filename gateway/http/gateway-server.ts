@@ -4,9 +4,9 @@ import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { HostCheck } from "#lib/allowed-hosts.ts";
-import { createHttpListener, type HttpListener } from "#lib/http-listener.ts";
 import type { Logger } from "#lib/logger.ts";
 import { isGrpc, refuseRequest } from "#lib/refuse-request.ts";
+import { createHttpListener, type HttpListener } from "#rpc/http-listener.ts";
 import { type ResponseCache, responseLifetime } from "../cache/response-cache.ts";
 import { clientKey } from "../fairness/caller.ts";
 import { show } from "../fields/invalid-field.ts";

@@ -1,12 +1,12 @@
 import { Code, ConnectError, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import type { StartRpc } from "#lib/rpc-metrics.ts";
 import { Health as HealthService } from "#proto/gen/grpc/health/v1/health_pb.ts";
+import type { StartRpc } from "#rpc/call-metrics.ts";
+import { observeCalls } from "#rpc/observe-calls.ts";
 import { type Health, noStatusOf, watchEnd } from "../health/health.ts";
 import { answerReflection, reflectionServices } from "../reflection.ts";
 import { blameSender } from "./blame-sender.ts";
 import { mapSenderMistakes } from "./map-sender-mistakes.ts";
-import { observeCalls } from "./observe-calls.ts";
 
 /** Names of services, messages and files. */
 const messageBytesMax = 4 * 1024;

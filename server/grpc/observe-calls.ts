@@ -1,5 +1,5 @@
 import { type ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
-import type { RpcType, StartRpc } from "#lib/rpc-metrics.ts";
+import type { RpcType, StartRpc } from "#rpc/call-metrics.ts";
 import { invalidArgument } from "../outcome.ts";
 import { refusalStatus } from "./status.ts";
 

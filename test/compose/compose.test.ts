@@ -265,6 +265,7 @@ describe("Dockerfile", () => {
       "nginx",
       "postgres",
       "proto",
+      "rpc",
       "server",
       "stream",
     ]) {

@@ -123,7 +123,7 @@ export const mutantsOfBounds: readonly Mutant[] = [
       replacement: "",
     },
   ]),
-  ...caughtBy("gateway/cache/cache-answers.test.ts", "gateway/cache/cache-answers.ts", [
+  ...caughtBy("gateway/cache/cache-interceptor.test.ts", "gateway/cache/cache-interceptor.ts", [
     {
       name: "cached-without-method",
       title: "two methods with the same request share an answer in the cache",

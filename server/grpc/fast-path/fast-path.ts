@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { status } from "@grpc/grpc-js";
-import type { StartRpc } from "#lib/rpc-metrics.ts";
+import type { StartRpc } from "#rpc/call-metrics.ts";
 import { readTimeoutMs } from "../call-timeout.ts";
 import {
   type CallHandler,

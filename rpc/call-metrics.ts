@@ -1,4 +1,4 @@
-import { Counter, Histogram, latencyBuckets, type Registry } from "./metrics.ts";
+import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 
 /** The kinds of call under their usual names. */
 export type RpcType = "unary" | "bidi_stream" | "server_stream" | "client_stream";

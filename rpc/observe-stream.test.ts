@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRegistry } from "./metrics.ts";
+import { createRegistry } from "#lib/metrics.ts";
+import { createRpcMetrics } from "./call-metrics.ts";
 import { observeStream } from "./observe-stream.ts";
-import { createRpcMetrics } from "./rpc-metrics.ts";
 
 const connectionError = Object.assign(new Error("The stream has been destroyed"), {
   code: "ERR_HTTP2_INVALID_STREAM",

@@ -1,7 +1,7 @@
 import { ConnectError, type Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { observeStream } from "#lib/observe-stream.ts";
-import type { StartRpc } from "#lib/rpc-metrics.ts";
+import type { StartRpc } from "./call-metrics.ts";
+import { observeStream } from "./observe-stream.ts";
 
 /** Counts the calls that reach a handler, under the same names as on gRPC. */
 export function observeCalls(startRpc: StartRpc): Interceptor {
