@@ -11,6 +11,7 @@ import { startServerAndRedis } from "../testing/server-program.ts";
 const files = [
   "../bad-input.test.ts",
   "../connect/broken-envelopes.test.ts",
+  "../connect/connect-clients.test.ts",
   "../drain.test.ts",
   "./grpc-calls.test.ts",
   "./grpc-stream.test.ts",
