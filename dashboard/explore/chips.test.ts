@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasCondition, type LogFilter, noFilter, readView, writeView } from "../state/view.ts";
-import { chipsOf } from "./chips.ts";
+import { listChips } from "./chips.ts";
 
 const view = readView(
   new URLSearchParams(
@@ -13,7 +13,7 @@ const names = Object.keys(noFilter) as (keyof LogFilter)[];
 test("every condition has a chip for each of its values, or a control of its own", () => {
   const shown = names.map((name) => {
     assert.ok(hasCondition(view, name), `${name} is set`);
-    const chips = chipsOf({ ...noFilter, [name]: view[name] });
+    const chips = listChips({ ...noFilter, [name]: view[name] });
     return [name, chips.map((chip) => `${chip.isExcluded ? "not " : ""}${chip.name}: ${chip.value}`)];
   });
   assert.deepEqual(Object.fromEntries(shown), {
@@ -31,10 +31,10 @@ test("every condition has a chip for each of its values, or a control of its own
 });
 
 test("a chip takes away its own value and nothing else; all chips together, all that they show", () => {
-  const [first, second] = chipsOf(view);
+  const [first, second] = listChips(view);
   assert.deepEqual([first?.without, second?.without], [{ devices: ["b"] }, { devices: ["a"] }]);
   let left: LogFilter = view;
-  for (let [chip] = chipsOf(left); chip !== undefined; [chip] = chipsOf(left))
+  for (let [chip] = listChips(left); chip !== undefined; [chip] = listChips(left))
     left = { ...left, ...chip.without };
   const { search, minLevel } = view;
   assert.deepEqual(

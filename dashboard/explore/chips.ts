@@ -9,25 +9,25 @@ export interface Chip {
   readonly without: Partial<LogFilter>;
 }
 
-type ChipsOf = (filter: LogFilter) => readonly Chip[];
+type ListChips = (filter: LogFilter) => readonly Chip[];
 
-const shownElsewhere: ChipsOf = () => [];
+const shownElsewhere: ListChips = () => [];
 
-const chipsOfCondition: { readonly [Name in keyof LogFilter]: ChipsOf } = {
-  devices: eachOf("devices", (device) => ["device", device]),
-  excludedDevices: eachOf("excludedDevices", (device) => ["device", device], true),
-  session: wholeOf("session", (session) => ["session", session]),
+const chipsByCondition: { readonly [Name in keyof LogFilter]: ListChips } = {
+  devices: chipPerValue("devices", (device) => ["device", device]),
+  excludedDevices: chipPerValue("excludedDevices", (device) => ["device", device], true),
+  session: singleChip("session", (session) => ["session", session]),
   minLevel: shownElsewhere, // by its select
-  levels: wholeOf("levels", (levels) => ["levels", levels.map(({ label }) => label).join(" ")]),
-  logger: wholeOf("logger", (logger) => ["logger", `${logger}…`]),
-  excludedLoggers: eachOf("excludedLoggers", (logger) => ["logger", `${logger}…`], true),
-  attributes: eachOf("attributes", ofAttribute),
-  excludedAttributes: eachOf("excludedAttributes", ofAttribute, true),
+  levels: singleChip("levels", (levels) => ["levels", levels.map(({ label }) => label).join(" ")]),
+  logger: singleChip("logger", (logger) => ["logger", `${logger}…`]),
+  excludedLoggers: chipPerValue("excludedLoggers", (logger) => ["logger", `${logger}…`], true),
+  attributes: chipPerValue("attributes", showAttribute),
+  excludedAttributes: chipPerValue("excludedAttributes", showAttribute, true),
   search: shownElsewhere, // by the search box
 };
 
-export function chipsOf(filter: LogFilter): readonly Chip[] {
-  return Object.values(chipsOfCondition).flatMap((chips) => chips(filter));
+export function listChips(filter: LogFilter): readonly Chip[] {
+  return Object.values(chipsByCondition).flatMap((chips) => chips(filter));
 }
 
 type Shown = readonly [name: string, value: string | undefined];
@@ -36,11 +36,11 @@ type ListName = {
 }[keyof LogFilter];
 
 /** A chip for each value of the condition. */
-function eachOf<Name extends ListName>(
+function chipPerValue<Name extends ListName>(
   condition: Name,
   show: (value: LogFilter[Name][number]) => Shown,
   isExcluded = false,
-): ChipsOf {
+): ListChips {
   return (filter) =>
     filter[condition].map((each) => {
       const [name, value] = show(each);
@@ -50,10 +50,10 @@ function eachOf<Name extends ListName>(
 }
 
 /** One chip for the condition. */
-function wholeOf<Name extends keyof LogFilter>(
+function singleChip<Name extends keyof LogFilter>(
   condition: Name,
   show: (value: LogFilter[Name]) => Shown,
-): ChipsOf {
+): ListChips {
   return (filter) => {
     if (!hasCondition(filter, condition)) return [];
     const [name, value] = show(filter[condition]);
@@ -61,6 +61,6 @@ function wholeOf<Name extends keyof LogFilter>(
   };
 }
 
-function ofAttribute({ name, value }: AttributeFilter): Shown {
+function showAttribute({ name, value }: AttributeFilter): Shown {
   return [name, value];
 }

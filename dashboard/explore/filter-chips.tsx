@@ -1,11 +1,11 @@
 import { change, view } from "../state/location.ts";
 import { hasFilter, noFilter } from "../state/view.ts";
-import { chipsOf } from "./chips.ts";
+import { listChips } from "./chips.ts";
 
 /** The conditions in force; each can be taken away. */
 export function FilterChips() {
   const filter = view.value;
-  const chips = chipsOf(filter);
+  const chips = listChips(filter);
   if (chips.length === 0) return null;
   return (
     <div class="chips">

@@ -106,28 +106,28 @@ async function* walkPastDays(
   heldBefore: readonly WalkedBatch[],
   { days, recordsWanted, recordsMax }: PastDays,
 ): AsyncGenerator<WalkedChunk> {
-  const isAhead = (batch: WalkedBatch) => days.isAhead(leadOf(batch));
+  const isAhead = (batch: WalkedBatch) => days.isAhead(leadMicros(batch));
   let held = heldBefore;
   for (;;) {
     if (cursor.after !== undefined && cursor.recordsPassed >= recordsMax)
-      await days.coverDaysAt(leadOf(cursor.after));
+      await days.coverDaysAt(leadMicros(cursor.after));
     const { batches: walked, isEnd } = await cursor.read(days.covered);
     const found = days.addKnown(walked, cursor.after, isEnd);
     const [first] = found;
     if (first !== undefined && isAhead(first)) {
-      await days.coverDaysAt(leadOf(first));
+      await days.coverDaysAt(leadMicros(first));
       continue;
     }
     const batches = takeUntil(found, recordsWanted(), isAhead);
     cursor.pass(batches, found);
     const next = found[batches.length] ?? (isEnd ? undefined : cursor.after);
-    yield { batches: [...held, ...batches], frontierMicros: next && leadOf(next) };
+    yield { batches: [...held, ...batches], frontierMicros: next && leadMicros(next) };
     if (next === undefined) return;
     held = [];
   }
 }
 
-function leadOf({ lead_micros }: WalkedBatch): bigint {
+function leadMicros({ lead_micros }: WalkedBatch): bigint {
   return BigInt(lead_micros);
 }
 

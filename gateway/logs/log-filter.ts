@@ -52,7 +52,7 @@ export const everything: LogFilter = Object.freeze({
 });
 
 /** The conditions that are set. */
-export function conditionsOf(filter: LogFilter): readonly ConditionName[] {
+export function listConditions(filter: LogFilter): readonly ConditionName[] {
   return (Object.keys(filter) as ConditionName[]).filter((name) => {
     const value = filter[name];
     return Array.isArray(value) ? value.length > 0 : value !== everything[name];
@@ -83,7 +83,7 @@ const traits: Readonly<Record<ConditionName, Traits>> = {
 
 /** Whether log_statistics can answer every condition of the filter; otherwise its records must be counted. */
 export function isCounted(filter: LogFilter): boolean {
-  return conditionsOf(filter).every((name) => traits[name].isCounted);
+  return listConditions(filter).every((name) => traits[name].isCounted);
 }
 
 /**
@@ -91,7 +91,7 @@ export function isCounted(filter: LogFilter): boolean {
  * knows of its records, or on what some batches have and no index leads to.
  */
 export function isExpensive(filter: LogFilter): boolean {
-  return conditionsOf(filter).some((name) => !traits[name].isCheap);
+  return listConditions(filter).some((name) => !traits[name].isCheap);
 }
 
 /** The bits of the severities of at least `minSeverity`. */

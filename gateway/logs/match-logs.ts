@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { type AttributeCondition, type ConditionName, conditionsOf, type LogFilter } from "./log-filter.ts";
+import { type AttributeCondition, type ConditionName, type LogFilter, listConditions } from "./log-filter.ts";
 
 /** The records of one batch, with what they share. */
 export interface BatchOfLogs {
@@ -80,7 +80,7 @@ const matchers = new WeakMap<LogFilter, readonly Matcher[]>();
 function matchersFor(filter: LogFilter): readonly Matcher[] {
   let found = matchers.get(filter);
   if (found === undefined) {
-    found = conditionsOf(filter).map((name) => matcherFor(name, filter[name]));
+    found = listConditions(filter).map((name) => matcherFor(name, filter[name]));
     matchers.set(filter, found);
   }
   return found;

@@ -4,8 +4,8 @@ import { timestamptz } from "../fields/time.ts";
 import {
   type AttributeCondition,
   type ConditionName,
-  conditionsOf,
   type LogFilter,
+  listConditions,
   severitiesFrom,
   severityNumbers,
 } from "./log-filter.ts";
@@ -61,12 +61,12 @@ const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Nam
  */
 export function recordConditions(filter: LogFilter, { byIndex = false } = {}): Condition[] {
   const hasText = byIndex ? containsText : containsTextByReading;
-  return conditionsOf(filter).flatMap((name) => ofRecord(name, filter[name], hasText));
+  return listConditions(filter).flatMap((name) => ofRecord(name, filter[name], hasText));
 }
 
 /** What a row of `batches` must fulfil for any of its records to match; devices are the walk's. */
 export function batchConditions(filter: LogFilter): Condition[] {
-  return conditionsOf(filter).flatMap((name) => ofBatch(name, filter[name]));
+  return listConditions(filter).flatMap((name) => ofBatch(name, filter[name]));
 }
 
 function ofRecord<Name extends ConditionName>(name: Name, value: LogFilter[Name], hasText: HasText) {
