@@ -85,7 +85,7 @@ test("what came before a malformed message is answered", async (t) => {
     ["packed, without an encoding", {}, envelope(request, 1), /compressed%20without%20grpc-encoding/],
     ["of an unknown flag", gzip, envelope(request, 2), /compressed/],
     ["no gzip", gzip, envelope(request, 1), /not%20valid%20gzip/],
-    ["a bomb", gzip, envelope(gzipSync(Buffer.alloc(64 << 20)), 1), /unpacks%20to%20more%20than/],
+    ["a bomb", gzip, envelope(gzipSync(Buffer.alloc(64 << 20)), 1), /decompresses%20to%20more%20than/],
     ["cut off", {}, envelope(request).subarray(0, -1), /ends%20within%20a%20message/],
   ] as const) {
     const answer = await call("StreamLogs", Buffer.concat([envelope(request), bad]), headers);
