@@ -114,7 +114,7 @@ describe("Explore", { skip: noBrowser }, () => {
 
   test("zooms into the chart by dragging, and out by going back", () =>
     visit(`/?${sampleHour}&logger=storage`, async (page) => {
-      await page.getByText("records, 1 min a bar").waitFor();
+      await page.getByText("records, 1 min per bar").waitFor();
       const chart = await page.locator(".u-over").boundingBox();
       assert.ok(chart);
       await page.mouse.move(chart.x + chart.width / 2, chart.y + 30);

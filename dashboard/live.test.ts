@@ -155,7 +155,7 @@ describe("Live", { skip: noBrowser }, () => {
     const without = async (meanwhile: () => Promise<unknown>) => {
       hop.retarget(1); // nobody listens there
       hop.cutAll();
-      await page.getByRole("status").filter({ hasText: "Connecting again" }).waitFor();
+      await page.getByRole("status").filter({ hasText: "Reconnecting" }).waitFor();
       await meanwhile();
       hop.retarget(Number(new URL(fleet.url).port));
       await page.getByText("Following").waitFor();

@@ -97,7 +97,7 @@ filtered(
         ids.length > letters.length
           ? `; ${ids.length - letters.length} do not exist or are already replayed`
           : "";
-      say(`${possible.length} of ${plans.length} dead dead dead dead letters can be replayed${missing}`);
+      say(`${possible.length} of ${plans.length} dead letters can be replayed${missing}`);
       const partly = possible.length < plans.length ? exitCodes.partly : exitCodes.done;
       if (options.dryRun || possible.length === 0) return partly;
       if (!options.yes && !(await confirmed(possible.length))) return exitCodes.failed;

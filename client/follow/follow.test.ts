@@ -147,7 +147,7 @@ describe("fleetlog send --follow", () => {
     await following.received("3");
     await following.stop();
     assert.deepEqual(messagesOf(peer), ["1", "2", "3"]);
-    assert.match(following.problems.join(), /left out 4 NUL bytes/);
+    assert.match(following.problems.join(), /skipped 4 NUL bytes/);
   });
 });
 
