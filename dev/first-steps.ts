@@ -17,7 +17,7 @@ export function firstSteps({
     },
   });
   const address = grpc === "127.0.0.1:50051" ? "" : ` --address '${grpc}'`;
-  return `  Queries, dashboard, Connect, gRPC-Web  http://${http}
+  return `  Queries, dashboard, Connect, gRPC-Web http://${http}
   gRPC, and all else over HTTP/2        ${grpc}${tls ? `\n  With TLS                              https://${tls}` : ""}
   Logs of every part                    ${logs}
   Data                                  ${data}

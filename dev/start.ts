@@ -106,7 +106,10 @@ async function run(): Promise<void> {
   );
   print("Ctrl-C stops everything and keeps the data.");
 
+  // The children are unreferenced and write to files: nothing else keeps this process running.
+  const keepAlive = setInterval(() => {}, 60_000);
   await stopAsked.promise;
+  clearInterval(keepAlive);
   print("\nStopping");
   await system.stop();
   await forgetDoctor(stateFolder);
