@@ -1,4 +1,5 @@
-import { pipeline } from "node:stream";
+import { once } from "node:events";
+import type { Writable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
 
@@ -95,10 +96,45 @@ async function* follow(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncGene
   }
 }
 
+/** So little at once that what it unpacks to, at most 1,032 bytes for each, fits into memory. */
+const gzipStepBytes = 4096;
+
+/** By steps, because a stream that fails discards what it has unpacked and nobody has read yet. */
 async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const unpacker = createGunzip();
-  pipeline(chunks, unpacker, () => undefined); // its error is thrown by the loop below
-  for await (const chunk of unpacker) yield chunk as Buffer;
+  let unpacked: Buffer[] = [];
+  unpacker.on("data", (piece: Buffer) => unpacked.push(piece));
+  const taken = function* () {
+    yield* unpacked;
+    unpacked = [];
+  };
+  try {
+    for await (const chunk of chunks) {
+      for (let start = 0; start < chunk.length; start += gzipStepBytes) {
+        await write(unpacker, chunk.subarray(start, start + gzipStepBytes));
+        yield* taken();
+      }
+    }
+    const ended = once(unpacker, "end");
+    unpacker.end();
+    await ended;
+  } catch (error) {
+    yield* taken();
+    throw error;
+  } finally {
+    unpacker.destroy();
+  }
+  yield* taken();
+}
+
+function write(stream: Writable, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.once("error", reject);
+    stream.write(bytes, () => {
+      stream.off("error", reject);
+      resolve();
+    });
+  });
 }
 
 /** So little at once that what it unpacks to, at most 32 KiB for each byte, fits into memory. */
