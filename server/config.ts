@@ -42,3 +42,5 @@ export function readConfig(env: Env) {
     inFlightBytesMax: values.IN_FLIGHT_MEBIBYTES_MAX * mebibyte,
   });
 }
+
+export type Config = ReturnType<typeof readConfig>;

@@ -4,28 +4,28 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
 
 const gunzipAsync = promisify(gunzip);
 
-/** What is unpacked is a thousand times as large as what was sent, at worst: so many at once, the others in turn. */
+/** Decompressed bytes are at worst a thousand times the compressed ones: this many messages at once, the others wait. */
 const unpackedAtOnceMax = 4;
-/** Packed messages, each of which a connection holds in any case. */
+/** Compressed messages that wait; their connections hold them anyway. */
 const waitingMax = 10_000;
 
 /** Too many messages wait to be decompressed. */
-export class UnpackerFullError extends Error {
+export class DecompressorFullError extends Error {
   override readonly name = "UnpackerFullError";
 }
 
 /**
- * Unpacks gzip for all connections of the process, a few messages at the same time. Whoever gets the bytes reads them
- * at once, so they are not kept beside those of the next one.
+ * Decompresses gzip for all connections of the process, a few messages at a time. The caller reads the bytes at once, so
+ * they are not kept beside those of the next message.
  */
-export class Unpacker {
+export class Decompressor {
   #unpacking = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** Throws InvalidBatchError for what is no gzip or has more than `bytesMax`, UnpackerFullError for "later". */
-  async unpack(packed: Uint8Array, bytesMax: number): Promise<Buffer<ArrayBuffer>> {
+  /** Throws InvalidBatchError for malformed gzip or more than `bytesMax`, DecompressorFullError for "retry later". */
+  async decompress(packed: Uint8Array, bytesMax: number): Promise<Buffer<ArrayBuffer>> {
     if (packed.length === 0) return Buffer.alloc(0);
-    await this.#turn();
+    await this.#waitForTurn();
     try {
       return await gunzipAsync(packed, { maxOutputLength: bytesMax });
     } catch (error) {
@@ -41,13 +41,13 @@ export class Unpacker {
     }
   }
 
-  async #turn(): Promise<void> {
+  async #waitForTurn(): Promise<void> {
     if (this.#unpacking < unpackedAtOnceMax) {
       this.#unpacking += 1;
       return;
     }
     if (this.#waiting.length >= waitingMax) {
-      throw new UnpackerFullError(`${waitingMax} messages wait to be decompressed`);
+      throw new DecompressorFullError(`${waitingMax} messages wait to be decompressed`);
     }
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

@@ -1,17 +1,16 @@
 import { Counter, Gauge, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "./outcome.ts";
 
-/** Counts what the intake does. */
-export interface IntakeMetrics {
-  /** A batch goes to Redis; the returned function is called with the seconds when Redis answered, or did not. */
+export interface IngestMetrics {
+  /** Counts a batch as in flight until the returned function is called with the seconds until Redis answered or failed. */
   appending(bytes: number): (seconds: number) => void;
   accepted(acceptedRecords: number, rejectedRecords: number): void;
   refused(code: Refusal["code"]): void;
-  /** What a request in JSON had that is not stored as it was sent. */
+  /** What a JSON request contained that is not stored as it was sent. */
   json(unknownFields: number, replacedHalves: number): void;
 }
 
-export function createIntakeMetrics(registry: Registry): IntakeMetrics {
+export function createIngestMetrics(registry: Registry): IngestMetrics {
   const registers = [registry];
   const batches = new Counter({
     name: "fleetlog_batches_total",
@@ -51,8 +50,8 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
     help: "Lone surrogates (such as \\ud83d of a cut emoji) in JSON requests, stored as U+FFFD.",
     registers,
   });
-  // Looking a label up costs more than counting: each is looked up once.
-  const takenBatches = batches.labels("accepted");
+  // Looking up a label costs more than counting: each is looked up once.
+  const acceptedBatches = batches.labels("accepted");
   const acceptedRecords = records.labels("accepted");
   const rejectedRecords = records.labels("rejected");
   const refusedBatches = {
@@ -70,7 +69,7 @@ export function createIntakeMetrics(registry: Registry): IntakeMetrics {
       };
     },
     accepted(accepted, rejected) {
-      takenBatches.inc();
+      acceptedBatches.inc();
       acceptedRecords.inc(accepted);
       if (rejected > 0) rejectedRecords.inc(rejected);
     },

@@ -5,27 +5,26 @@ import { readSequence } from "#batch/read-sequence.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import { StreamFullError, StreamUnavailableError } from "#stream/errors.ts";
-import { UnpackerFullError } from "./decompressor.ts";
-import type { IntakeMetrics } from "./ingest-metrics.ts";
-import { invalidArgument, type Refusal, resourceExhausted, unavailable, type Verdict } from "./outcome.ts";
+import { DecompressorFullError } from "./decompressor.ts";
+import type { IngestMetrics } from "./ingest-metrics.ts";
+import { invalidArgument, type Outcome, type Refusal, resourceExhausted, unavailable } from "./outcome.ts";
 import { readRequestSequence, unwrapRequest } from "./unwrap-request.ts";
 
 /**
- * Takes batches in: looks at the bytes, puts them into the stream, says what became of them. Both faces of the server
- * end here, and it knows neither.
+ * Validates a batch, appends it to the stream and returns the outcome. Every transport of the server ends here.
  *
- * It opens when Redis is there and keeps what it is given (see RedisWatch), and refuses everything until then.
+ * It opens when Redis is available and durable (see RedisWatch), and refuses every batch until then.
  */
-export class Intake {
+export class Ingest {
   readonly #appender: Pick<StreamAppender, "append">;
-  readonly #metrics: IntakeMetrics;
-  /** For senders without a session: `~` cannot begin a device's own, and no two processes share the rest. */
+  readonly #metrics: IngestMetrics;
+  /** The session of senders without one: no device's session starts with `~`, and no two processes share the rest. */
   readonly #ownSession = `~${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
   #ownSequence = 0n;
   #closedBecause: string | undefined = "the server is starting";
   #holdingBecause: string | undefined;
 
-  constructor(appender: Pick<StreamAppender, "append">, metrics: IntakeMetrics) {
+  constructor(appender: Pick<StreamAppender, "append">, metrics: IngestMetrics) {
     this.#appender = appender;
     this.#metrics = metrics;
   }
@@ -38,31 +37,31 @@ export class Intake {
     this.#closedBecause = reason;
   }
 
-  /** Too much is waiting: batches are refused with the wish to come later, until this is called with undefined. */
+  /** Refuses batches with RESOURCE_EXHAUSTED and this reason, until called with undefined. */
   hold(reason: string | undefined): void {
     this.#holdingBecause = reason;
   }
 
-  /** Takes in the batch of an encoded PushLogsRequest or StreamLogsRequest, which have the same form. */
-  acceptRequest(request: Uint8Array): Promise<Verdict> {
-    return this.#take(
+  /** Accepts an encoded PushLogsRequest or StreamLogsRequest; both have the same form. */
+  acceptRequest(request: Uint8Array): Promise<Outcome> {
+    return this.#receive(
       () => unwrapRequest(request),
       () => readRequestSequence(request),
     );
   }
 
-  /** Takes in an encoded LogBatch. Empty counts as missing. Never rejects; resolves once Redis answered. */
-  accept(batch: Uint8Array): Promise<Verdict> {
-    return this.#take(
+  /** Accepts an encoded LogBatch; empty counts as missing. Never rejects; resolves once Redis answered. */
+  accept(batch: Uint8Array): Promise<Outcome> {
+    return this.#receive(
       () => batch,
       () => readSequence(batch),
     );
   }
 
-  /** Takes in the batch of a request that came as JSON. */
-  acceptJson({ batch, error, sequence, unknownFields, replacedHalves }: JsonRequest): Promise<Verdict> {
+  /** Accepts the batch of a JSON request. */
+  acceptJson({ batch, error, sequence, unknownFields, replacedHalves }: JsonRequest): Promise<Outcome> {
     this.#metrics.json(unknownFields, replacedHalves);
-    return this.#take(
+    return this.#receive(
       () => {
         if (error !== undefined) throw error;
         return batch ?? new Uint8Array();
@@ -71,8 +70,8 @@ export class Intake {
     );
   }
 
-  /** `sequenceOf` is asked only for a batch that is refused. */
-  async #take(readBatch: () => Uint8Array, sequenceOf: () => bigint): Promise<Verdict> {
+  /** `sequenceOf` is called only for a batch that is refused. */
+  async #receive(readBatch: () => Uint8Array, sequenceOf: () => bigint): Promise<Outcome> {
     const startedAt = performance.now();
     let batch: Uint8Array;
     let scanned: ScannedBatch;
@@ -82,20 +81,20 @@ export class Intake {
       scanned = scan(batch);
     } catch (error) {
       if (!(error instanceof InvalidBatchError)) throw error;
-      return this.#refuse(sequenceOf(), refusalOf(error));
+      return this.#refuse(sequenceOf(), toRefusal(error));
     }
     if (this.#closedBecause !== undefined) {
-      return this.#refuse(scanned.sequence, later(unavailable, this.#closedBecause));
+      return this.#refuse(scanned.sequence, retryLater(unavailable, this.#closedBecause));
     }
     if (this.#holdingBecause !== undefined) {
-      return this.#refuse(scanned.sequence, later(resourceExhausted, this.#holdingBecause));
+      return this.#refuse(scanned.sequence, retryLater(resourceExhausted, this.#holdingBecause));
     }
 
     const done = this.#metrics.appending(batch.length);
     try {
       await this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch });
     } catch (error) {
-      return this.#refuse(scanned.sequence, refusalOf(error));
+      return this.#refuse(scanned.sequence, toRefusal(error));
     } finally {
       done((performance.now() - startedAt) / 1000);
     }
@@ -114,24 +113,24 @@ export class Intake {
     return { deviceId, sessionId: this.#ownSession, sequence: this.#ownSequence, receivedAtMicros };
   }
 
-  #refuse(sequence: bigint, refusal: Refusal): Verdict {
+  #refuse(sequence: bigint, refusal: Refusal): Outcome {
     this.#metrics.refused(refusal.code);
     return { sequence, accepted: 0, rejections: [], refusal };
   }
 }
 
-/** A refusal for what a batch, or Redis, is at fault for; throws what is neither. */
-export function refusalOf(error: unknown): Refusal {
+/** The refusal for an invalid batch or an unavailable Redis; rethrows any other error. */
+export function toRefusal(error: unknown): Refusal {
   if (error instanceof InvalidBatchError) {
     return { code: invalidArgument, field: error.field, message: error.message, retryDelayMs: 0 };
   }
-  if (error instanceof StreamFullError || error instanceof UnpackerFullError)
-    return later(resourceExhausted, error.message);
-  if (error instanceof StreamUnavailableError) return later(unavailable, error.message);
+  if (error instanceof StreamFullError || error instanceof DecompressorFullError)
+    return retryLater(resourceExhausted, error.message);
+  if (error instanceof StreamUnavailableError) return retryLater(unavailable, error.message);
   throw error;
 }
 
 /** With jitter, so that devices refused together do not return together. */
-export function later(code: typeof resourceExhausted | typeof unavailable, message: string): Refusal {
+export function retryLater(code: typeof resourceExhausted | typeof unavailable, message: string): Refusal {
   return { code, field: "", message, retryDelayMs: Math.round(1_000 + Math.random() * 2_000) };
 }

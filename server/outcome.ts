@@ -2,21 +2,21 @@ import { create } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
 import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
-/** What became of one batch. It is on disk unless there is a refusal. */
-export interface Verdict {
+/** The outcome of one batch. It is on disk unless it was refused. */
+export interface Outcome {
   readonly sequence: bigint;
   readonly accepted: number;
   readonly rejections: readonly { readonly index: number; readonly reason: string }[];
   readonly refusal?: Refusal;
 }
 
-/** Why a whole batch was not taken; the codes are those of google.rpc.Code. */
+/** Why a whole batch was refused. The codes are those of google.rpc.Code. */
 export interface Refusal {
   readonly code: typeof invalidArgument | typeof resourceExhausted | typeof unavailable;
-  /** The field at fault; empty unless the batch is. */
+  /** The invalid field; empty unless the batch is invalid. */
   readonly field: string;
   readonly message: string;
-  /** When to try again; 0: never, or with code 14 at once. */
+  /** When to retry; 0: never, or with code 14 at once. */
   readonly retryDelayMs: number;
 }
 
@@ -24,8 +24,8 @@ export const invalidArgument = 3;
 export const resourceExhausted = 8;
 export const unavailable = 14;
 
-/** The verdict as the protocol says it. */
-export function toAck({ sequence, accepted, rejections, refusal }: Verdict): Ack {
+/** The outcome as the protocol says it. */
+export function toAck({ sequence, accepted, rejections, refusal }: Outcome): Ack {
   return create(AckSchema, {
     sequence,
     accepted,

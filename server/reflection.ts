@@ -35,7 +35,7 @@ const encoded = new Map(
 );
 
 /** Answers each request; what there is not is an answer too, and the stream goes on. */
-export async function* answerReflection(
+export async function* serveReflection(
   requests: AsyncIterable<ServerReflectionRequest>,
 ): AsyncIterable<MessageInitShape<typeof ServerReflectionResponseSchema>> {
   for await (const originalRequest of requests) {
@@ -43,9 +43,11 @@ export async function* answerReflection(
   }
 }
 
-type Answer = NonNullable<MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]>;
+type ReflectionResult = NonNullable<
+  MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]
+>;
 
-function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequest): Answer {
+function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequest): ReflectionResult {
   switch (asked) {
     case "listServices": {
       const service = reflectedFiles.flatMap(({ services }) =>
@@ -54,12 +56,12 @@ function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequ
       return { case: "listServicesResponse", value: { service } };
     }
     case "fileByFilename":
-      return fileAnswer(
+      return toFileResult(
         reflectedFiles.find(({ proto }) => proto.name === value),
         `file ${value}`,
       );
     case "fileContainingSymbol":
-      return fileAnswer(fileOf(value), `symbol ${value}`);
+      return toFileResult(findFile(value), `symbol ${value}`);
     case "fileContainingExtension":
       return notFound(`extension ${value.extensionNumber} of ${value.containingType}`);
     case "allExtensionNumbersOfType":
@@ -70,12 +72,12 @@ function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequ
 }
 
 /** Of a service, message or enum, or of what is in one, such as a method. */
-function fileOf(symbol: string): DescFile | undefined {
+function findFile(symbol: string): DescFile | undefined {
   const end = symbol.lastIndexOf(".");
   return (registry.get(symbol) ?? (end < 0 ? undefined : registry.get(symbol.slice(0, end))))?.file;
 }
 
-function fileAnswer(file: DescFile | undefined, what: string): Answer {
+function toFileResult(file: DescFile | undefined, what: string): ReflectionResult {
   if (file === undefined) return notFound(what);
   const fileDescriptorProto = withImports([file]).map((one) => encoded.get(one)!);
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
@@ -93,11 +95,11 @@ function withImports(files: readonly DescFile[]): readonly DescFile[] {
   return [...found];
 }
 
-function notFound(what: string): Answer {
+function notFound(what: string): ReflectionResult {
   return failure(Code.NotFound, `${what} not found`);
 }
 
-function failure(errorCode: Code, errorMessage: string): Answer {
+function failure(errorCode: Code, errorMessage: string): ReflectionResult {
   return { case: "errorResponse", value: { errorCode, errorMessage } };
 }
 

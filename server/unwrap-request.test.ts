@@ -4,7 +4,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { encodeRequest, encodeWish, makeBatch } from "./testing/batches.ts";
-import { unwrapRequest, wishOf } from "./unwrap-request.ts";
+import { readSubscription, unwrapRequest } from "./unwrap-request.ts";
 
 const batch = toBinary(LogBatchSchema, makeBatch(1));
 const request = Buffer.from(encodeRequest(makeBatch(1)));
@@ -70,7 +70,7 @@ for (const [what, bytes, expected] of [
   ["a wish in two parts as one", Buffer.concat(halves), { session, hasBatch: false }],
 ] as const) {
   test(`sees ${what}`, () => {
-    const wish = wishOf(bytes);
+    const wish = readSubscription(bytes);
     assert.deepEqual(wish && { ...wish, session: Buffer.from(wish.session) }, expected);
   });
 }

@@ -8,12 +8,12 @@ import { readSequence } from "#batch/read-sequence.ts";
  * parts one after the other mean. Throws InvalidBatchError when the bytes are no message.
  */
 export function unwrapRequest(request: Uint8Array): Uint8Array {
-  const start = startOfLoneBatch(request);
+  const start = findLoneBatch(request);
   return start > 0 ? request.subarray(start) : unwrapSlowly(request);
 }
 
 /** Nearly always the whole request is one field: tag, length, batch. Where its bytes begin then; 0 when it is not so. */
-function startOfLoneBatch(request: Uint8Array): number {
+function findLoneBatch(request: Uint8Array): number {
   if (request[0] !== batchTag) return 0;
   let length = 0;
   for (let at = 1; at <= lengthBytesMax; at += 1) {
@@ -41,19 +41,19 @@ function unwrapSlowly(request: Uint8Array): Uint8Array {
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
-/** What a StreamLogsRequest says besides, or instead of, its batch. */
-export interface Wish {
+/** The `report_committed` of a StreamLogsRequest, beside its batch or instead of one. */
+export interface ProgressSubscription {
   /** The encoded SessionName of `report_committed`. */
   readonly session: Uint8Array;
   readonly hasBatch: boolean;
 }
 
 /**
- * The wish in an encoded StreamLogsRequest; undefined when there is none, as in nearly all of them, or when the bytes
- * are no message, which {@link unwrapRequest} says better. One that is there twice is merged, as protobuf demands.
+ * The subscription in an encoded StreamLogsRequest. Undefined when there is none, as in nearly all of them, or when the
+ * bytes are malformed, which {@link unwrapRequest} reports. A repeated one is merged, as protobuf demands.
  */
-export function wishOf(request: Uint8Array): Wish | undefined {
-  if (startOfLoneBatch(request) > 0) return undefined;
+export function readSubscription(request: Uint8Array): ProgressSubscription | undefined {
+  if (findLoneBatch(request) > 0) return undefined;
   const reader = new BinaryReader(request);
   try {
     let hasBatch = false;
@@ -69,16 +69,13 @@ export function wishOf(request: Uint8Array): Wish | undefined {
     }
     return session.length > 0 ? { session: Buffer.concat(session), hasBatch } : undefined;
   } catch {
-    return undefined; // the intake refuses these bytes, in words
+    return undefined; // Ingest refuses these bytes with a reason
   }
 }
 
-/**
- * The sequence of the batch of a request that is refused: see readSequence. Of a request that is cut off within its
- * batch too.
- */
+/** The sequence of the batch in a refused request (see readSequence), also of one that is truncated within its batch. */
 export function readRequestSequence(request: Uint8Array): bigint {
-  const start = startOfLoneBatch(request) || startOfCutBatch(request);
+  const start = findLoneBatch(request) || findTruncatedBatch(request);
   try {
     return readSequence(start > 0 ? request.subarray(start) : unwrapRequest(request));
   } catch (error) {
@@ -88,7 +85,7 @@ export function readRequestSequence(request: Uint8Array): bigint {
 }
 
 /** Where the bytes of a batch begin that the request begins with, and that is longer than the request. */
-function startOfCutBatch(request: Uint8Array): number {
+function findTruncatedBatch(request: Uint8Array): number {
   if (request[0] !== batchTag) return 0;
   let at = 1;
   while (at <= lengthBytesMax && (request[at] ?? 0) >= 0x80) at += 1;

@@ -3,9 +3,9 @@ import { createRegistry } from "#lib/metrics.ts";
 import { createRpcMetrics } from "#rpc/call-metrics.ts";
 import { createGrpcServer } from "#server/grpc/grpc-server.ts";
 import { Health } from "#server/health/health.ts";
-import { Intake } from "#server/ingest.ts";
-import { createIntakeMetrics } from "#server/ingest-metrics.ts";
-import { createStreamParts } from "#server/streams/create-streams.ts";
+import { Ingest } from "#server/ingest.ts";
+import { createIngestMetrics } from "#server/ingest-metrics.ts";
+import { createStreams } from "#server/streams/create-streams.ts";
 
 /**
  * The ingest server with everything but the append: gRPC, scan, digest and ack, and no Redis behind. It tells what the
@@ -13,17 +13,17 @@ import { createStreamParts } from "#server/streams/create-streams.ts";
  * GRPC_FAST_PATH=off; tells its address to the parent.
  */
 const registry = createRegistry("server");
-const intake = new Intake({ append: () => Promise.resolve() }, createIntakeMetrics(registry));
-intake.open();
+const ingest = new Ingest({ append: () => Promise.resolve() }, createIngestMetrics(registry));
+ingest.open();
 const server = createGrpcServer({
-  intake,
+  ingest,
   health: new Health(),
-  ...createStreamParts({
+  ...createStreams({
     redis: { spublish: () => Promise.resolve(0) },
     shards: 4,
     heartbeatMs: 30_000,
     ageMsMax: 3_600_000,
-    roomBytesMax: 64 << 20,
+    budgetBytesMax: 64 << 20,
     registry,
     logger: createLogger("server", "silent"),
   }),

@@ -3,8 +3,8 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { Health as HealthService } from "#proto/gen/grpc/health/v1/health_pb.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 import { observeCalls } from "#rpc/observe-calls.ts";
-import { type Health, noStatusOf, watchEnd } from "../health/health.ts";
-import { answerReflection, reflectionServices } from "../reflection.ts";
+import { type Health, unknownService, watchEnd } from "../health/health.ts";
+import { reflectionServices, serveReflection } from "../reflection.ts";
 import { blameSender } from "./blame-sender.ts";
 import { mapSenderMistakes } from "./map-sender-mistakes.ts";
 
@@ -24,8 +24,8 @@ export function createGrpcServices(
   });
   router.service(HealthService, {
     check({ service }) {
-      const status = health.statusOf(service);
-      if (status === undefined) throw new ConnectError(noStatusOf(service), Code.NotFound);
+      const status = health.status(service);
+      if (status === undefined) throw new ConnectError(unknownService(service), Code.NotFound);
       return { status };
     },
     async *watch({ service }, { signal }) {
@@ -34,6 +34,6 @@ export function createGrpcServices(
     },
   });
   for (const service of reflectionServices)
-    router.service(service, { serverReflectionInfo: answerReflection });
+    router.service(service, { serverReflectionInfo: serveReflection });
   return new Map(router.handlers.map((handler) => [handler.requestPath, blameSender(handler)]));
 }

@@ -7,10 +7,10 @@ import { limits } from "#batch/limits.ts";
 import { type GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 import { observeCalls } from "#rpc/observe-calls.ts";
-import { type Intake, refusalOf } from "../ingest.ts";
-import { toAck, type Verdict } from "../outcome.ts";
+import { type Ingest, toRefusal } from "../ingest.ts";
+import { type Outcome, toAck } from "../outcome.ts";
 import { getSession } from "../progress/get-session.ts";
-import type { StreamParts } from "../streams/create-streams.ts";
+import type { StreamDependencies } from "../streams/create-streams.ts";
 import { blameSender } from "./blame-sender.ts";
 import { createGzip } from "./gzip.ts";
 import { keepBytes, takeBytes, withBytes } from "./json-bytes.ts";
@@ -19,8 +19,8 @@ import { RequestBudget } from "./request-budget.ts";
 import { type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
 
-export interface IngestRoutesOptions extends StreamParts {
-  readonly intake: Intake;
+export interface IngestRoutesOptions extends StreamDependencies {
+  readonly ingest: Ingest;
   readonly startRpc: StartRpc;
   /** Of unary requests that are being read, all together. */
   readonly requestBytesMax: number;
@@ -36,8 +36,8 @@ export interface IngestRoutes {
 const sessionBytesMax = 4 * 1024;
 
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
-  const { intake } = options;
-  const accept = (batch: Uint8Array) => intake.accept(batch);
+  const { ingest } = options;
+  const accept = (batch: Uint8Array) => ingest.accept(batch);
   const parts = { ...options, accept };
   const look = async (request: Pick<GetSessionRequest, "deviceId" | "sessionId">) => {
     const answer = await getSession(request, options.lookups);
@@ -47,7 +47,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const readJson = (): StreamRequest => {
     const json = readJsonRequest(takeBytes());
     const batch = json.batch ?? (json.error && nothing);
-    return { batch, reportCommitted: json.reportCommitted, accept: () => intake.acceptJson(json) };
+    return { batch, reportCommitted: json.reportCommitted, accept: () => ingest.acceptJson(json) };
   };
 
   const handlers = createHandlers(options);
@@ -58,7 +58,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
       getSession: look,
     }),
     json: handlers(IngestService, limits.jsonBytesMax, {
-      pushLogs: async () => answer(await intake.acceptJson(readJsonRequest(takeBytes()))),
+      pushLogs: async () => answer(await ingest.acceptJson(readJsonRequest(takeBytes()))),
       streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
       getSession: () => look(readName()),
     }),
@@ -67,7 +67,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
 
 type Implementation = ServiceImpl<typeof IngestService>;
 
-function createHandlers({ startRpc, unpacker, requestBytesMax }: IngestRoutesOptions) {
+function createHandlers({ startRpc, decompressor: unpacker, requestBytesMax }: IngestRoutesOptions) {
   const budget = new RequestBudget(requestBytesMax);
   const shared = {
     grpc: false, // the other face serves it, many times faster
@@ -92,7 +92,7 @@ function createHandlers({ startRpc, unpacker, requestBytesMax }: IngestRoutesOpt
   };
 }
 
-function answer(verdict: Verdict) {
+function answer(verdict: Outcome) {
   if (verdict.refusal) throw refusalError(verdict.refusal);
   return { ack: toAck(verdict) };
 }
@@ -113,7 +113,7 @@ function readName() {
   try {
     return readJsonSessionName(takeBytes());
   } catch (error) {
-    throw refusalError(refusalOf(error));
+    throw refusalError(toRefusal(error));
   }
 }
 

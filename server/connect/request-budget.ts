@@ -1,5 +1,5 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { later } from "../ingest.ts";
+import { retryLater } from "../ingest.ts";
 import { resourceExhausted } from "../outcome.ts";
 import { refusalError } from "./refusal-error.ts";
 
@@ -23,7 +23,7 @@ export class RequestBudget {
         this.#bytes += bytes;
         if (this.#bytes <= this.#bytesMax) return;
         const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
-        throw refusalError(later(resourceExhausted, why));
+        throw refusalError(retryLater(resourceExhausted, why));
       };
       try {
         return await handler({ ...request, body: counted(request.body, hold) });

@@ -1,9 +1,9 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
 import { type SessionKey, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { toAck, type Verdict } from "../outcome.ts";
-import type { StreamParts } from "../streams/create-streams.ts";
-import { away, IngestStream, type StreamFace } from "../streams/ingest-stream.ts";
+import { type Outcome, toAck } from "../outcome.ts";
+import type { StreamDependencies } from "../streams/create-streams.ts";
+import { connectAgain, IngestStream, type StreamTransport } from "../streams/ingest-stream.ts";
 import { refusalError, sendersMistake } from "./refusal-error.ts";
 
 /** One message of a device, its batch as bytes. */
@@ -11,7 +11,7 @@ export interface StreamRequest {
   readonly batch: Uint8Array | undefined;
   readonly reportCommitted: Pick<SessionKey, "deviceId" | "sessionId"> | undefined;
   /** Takes the batch in, where more is known of it than its bytes. */
-  readonly accept?: () => Promise<Verdict>;
+  readonly accept?: () => Promise<Outcome>;
 }
 
 type Response = MessageInitShape<typeof StreamLogsResponseSchema>;
@@ -19,9 +19,9 @@ type Response = MessageInitShape<typeof StreamLogsResponseSchema>;
 /** One stream as connect-node wants it: what comes in is iterated over, what goes out is yielded. */
 export async function* streamResponses(
   requests: AsyncIterable<StreamRequest>,
-  parts: StreamParts & Pick<StreamFace, "accept">,
+  parts: StreamDependencies & Pick<StreamTransport, "accept">,
 ): AsyncIterable<Response> {
-  if (parts.openStreams.isEnding) throw refusalError(away("the server is stopping"));
+  if (parts.openStreams.isEnding) throw refusalError(connectAgain("the server is stopping"));
   /** What is to be said, and what to do when something changed. Each kind of it has a bound of its own. */
   const due: { response: Response; sent: () => void }[] = [];
   let ended: ConnectError | "complete" | undefined;
@@ -43,9 +43,9 @@ export async function* streamResponses(
   };
   const stream = new IngestStream(parts, {
     accept: parts.accept,
-    deliver: (verdict, sent) => say({ ack: toAck(verdict) }, sent),
-    say: (progress, sent) => say(progress ? { progress } : {}, sent),
-    readOn: () => roomAgain.resolve(),
+    sendAck: (verdict, sent) => say({ ack: toAck(verdict) }, sent),
+    sendProgress: (progress, sent) => say(progress ? { progress } : {}, sent),
+    resumeReading: () => roomAgain.resolve(),
     stopReading: () => undefined, // whoever reads asks before each message
     finish: (ending) => end(unreadable ?? (ending ? refusalError(ending) : "complete")),
   });

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { toAck, type Verdict } from "../outcome.ts";
+import { type Outcome, toAck } from "../outcome.ts";
 import { encodeResponse } from "./encode-response.ts";
 
 const many = Array.from({ length: 5_000 }, (_, index) => ({ index, reason: `reason ${index}` }));
 
-for (const [what, verdict] of [
+for (const [what, outcome] of [
   ["an accepted batch", { sequence: 7n, accepted: 100, rejections: [] }],
   ["the largest numbers", { sequence: 2n ** 63n - 1n, accepted: 10_000, rejections: [] }],
   ["a batch without a sequence", { sequence: 0n, accepted: 1, rejections: [] }],
@@ -23,12 +23,12 @@ for (const [what, verdict] of [
       refusal: { code: 8, field: "", message: "later", retryDelayMs: 1_500 },
     },
   ],
-] as const satisfies [string, Verdict][]) {
+] as const satisfies [string, Outcome][]) {
   test(`${what}: the same bytes as protobuf-es writes`, () => {
     const expected = toBinary(
       PushLogsResponseSchema,
-      create(PushLogsResponseSchema, { ack: toAck(verdict) }),
+      create(PushLogsResponseSchema, { ack: toAck(outcome) }),
     );
-    assert.deepEqual(encodeResponse(verdict), Buffer.from(expected));
+    assert.deepEqual(encodeResponse(outcome), Buffer.from(expected));
   });
 }

@@ -1,12 +1,12 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { AckSchema, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { toAck, type Verdict } from "../outcome.ts";
+import { type Outcome, toAck } from "../outcome.ts";
 import type { StreamProgress } from "../progress/report.ts";
 
 /** An encoded PushLogsResponse or StreamLogsResponse, which have the same form: the ack as field 1. */
-export function encodeResponse(verdict: Verdict): Buffer {
-  const ack = encodeAck(verdict);
+export function encodeResponse(outcome: Outcome): Buffer {
+  const ack = encodeAck(outcome);
   const response = Buffer.allocUnsafe(ack.length + 6);
   let length = 0;
   response[length++] = 0x0a;
@@ -23,12 +23,12 @@ export function encodeProgress(progress: StreamProgress): Buffer {
 }
 
 /** Nearly every ack is two small numbers; for those a writer without reflection saves about 2 µs of 3. */
-function encodeAck(verdict: Verdict): Uint8Array {
-  if (verdict.refusal !== undefined || verdict.rejections.length > 0) {
-    return toBinary(AckSchema, toAck(verdict));
+function encodeAck(outcome: Outcome): Uint8Array {
+  if (outcome.refusal !== undefined || outcome.rejections.length > 0) {
+    return toBinary(AckSchema, toAck(outcome));
   }
   const writer = new BinaryWriter();
-  if (verdict.sequence !== 0n) writer.uint32(0x08).uint64(verdict.sequence);
-  if (verdict.accepted !== 0) writer.uint32(0x10).uint32(verdict.accepted);
+  if (outcome.sequence !== 0n) writer.uint32(0x08).uint64(outcome.sequence);
+  if (outcome.accepted !== 0) writer.uint32(0x10).uint32(outcome.accepted);
   return writer.finish();
 }

@@ -9,7 +9,7 @@ import { reflectionServices } from "../reflection.ts";
 import { readTimeoutMs, rejectMalformedTimeout } from "./call-timeout.ts";
 import { createFastPath } from "./fast-path/fast-path.ts";
 import { healthHandlers } from "./health-service.ts";
-import type { IngestParts } from "./ingest-calls.ts";
+import type { IngestDependencies } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
 import { messageBytesMax } from "./message.ts";
 import { MethodRegistry } from "./method-registry.ts";
@@ -33,7 +33,7 @@ export interface GrpcServer {
   destroy(): void;
 }
 
-export interface GrpcServerOptions extends IngestParts {
+export interface GrpcServerOptions extends IngestDependencies {
   readonly health: Health;
   readonly startRpc: StartRpc;
   readonly checkHost?: HostCheck;
@@ -46,7 +46,7 @@ export interface GrpcServerOptions extends IngestParts {
  * all of them or all but those of the fast path.
  */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { checkHost = createHostCheck([]), startRpc, unpacker } = options;
+  const { checkHost = createHostCheck([]), startRpc, decompressor: unpacker } = options;
   const methods = new MethodRegistry({
     "grpc.max_receive_message_length": messageBytesMax,
     interceptors: [observeCalls(startRpc), readMessages(unpacker)],

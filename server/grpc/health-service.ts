@@ -1,5 +1,5 @@
 import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from "@grpc/grpc-js";
-import { type Health, healthNames, noStatusOf, watchEnd } from "../health/health.ts";
+import { type Health, healthNames, unknownService, watchEnd } from "../health/health.ts";
 
 interface Request {
   readonly service: string;
@@ -9,23 +9,23 @@ interface Request {
 export function healthHandlers(health: Health) {
   return {
     check({ request: { service } }: ServerUnaryCall<Request, object>, callback: sendUnaryData<object>): void {
-      const found = health.statusOf(service);
-      if (found === undefined) callback({ code: status.NOT_FOUND, details: noStatusOf(service) });
+      const found = health.status(service);
+      if (found === undefined) callback({ code: status.NOT_FOUND, details: unknownService(service) });
       else callback(null, { status: found });
     },
     watch(call: ServerWritableStream<Request, object>): void {
       const hungUp = new AbortController();
       call.on("cancelled", () => hungUp.abort());
-      void tell(health, call, hungUp.signal);
+      void sendStatus(health, call, hungUp.signal);
     },
     list(_call: ServerUnaryCall<object, object>, callback: sendUnaryData<object>): void {
-      const statuses = healthNames.map((name) => [name, { status: health.statusOf(name) }]);
+      const statuses = healthNames.map((name) => [name, { status: health.status(name) }]);
       callback(null, { statuses: Object.fromEntries(statuses) });
     },
   };
 }
 
-async function tell(health: Health, call: ServerWritableStream<Request, object>, hungUp: AbortSignal) {
+async function sendStatus(health: Health, call: ServerWritableStream<Request, object>, hungUp: AbortSignal) {
   for await (const found of health.watch(call.request.service, hungUp)) call.write({ status: found });
   if (!hungUp.aborted) call.emit("error", { code: status.UNAVAILABLE, details: watchEnd });
 }

@@ -1,16 +1,16 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { type SessionKey, SessionKeySchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { decodeName } from "../decode-name.ts";
-import type { Intake } from "../ingest.ts";
+import type { Ingest } from "../ingest.ts";
 import type { Refusal } from "../outcome.ts";
-import type { StreamParts } from "../streams/create-streams.ts";
-import { away, IngestStream, unreadable } from "../streams/ingest-stream.ts";
-import { wishOf } from "../unwrap-request.ts";
+import type { StreamDependencies } from "../streams/create-streams.ts";
+import { connectAgain, IngestStream, unreadableMessage } from "../streams/ingest-stream.ts";
+import { readSubscription } from "../unwrap-request.ts";
 import { encodeProgress, encodeResponse } from "./encode-response.ts";
 import { refusalStatus } from "./status.ts";
 
-export interface IngestParts extends StreamParts {
-  readonly intake: Intake;
+export interface IngestDependencies extends StreamDependencies {
+  readonly ingest: Ingest;
 }
 
 /** A status, as far as it has to be given. */
@@ -49,23 +49,23 @@ export const ok: Status = { code: status.OK, details: "" };
 const signOfLife = Buffer.alloc(0);
 
 /** The encoded response to one PushLogsRequest, or the status that stands for it. */
-export async function pushLogs({ intake }: IngestParts, request: Buffer): Promise<Buffer | Status> {
-  const verdict = await intake.acceptRequest(request);
-  return verdict.refusal ? refusalStatus(verdict.refusal) : encodeResponse(verdict);
+export async function pushLogs({ ingest }: IngestDependencies, request: Buffer): Promise<Buffer | Status> {
+  const outcome = await ingest.acceptRequest(request);
+  return outcome.refusal ? refusalStatus(outcome.refusal) : encodeResponse(outcome);
 }
 
 /** Serves one call of StreamLogs. */
-export function streamLogsHandler(parts: IngestParts, call: IngestCall): CallHandler {
+export function streamLogsHandler(parts: IngestDependencies, call: IngestCall): CallHandler {
   if (parts.openStreams.isEnding) {
-    call.finish(refusalStatus(away("the server is stopping")));
+    call.finish(refusalStatus(connectAgain("the server is stopping")));
     return deaf;
   }
   call.open(); // the device sees at once that it is connected
   const stream = new IngestStream(parts, {
-    accept: (request) => parts.intake.acceptRequest(request),
-    deliver: (verdict, sent) => call.send(encodeResponse(verdict), sent),
-    say: (progress, sent) => call.send(progress ? encodeProgress(progress) : signOfLife, sent),
-    readOn: () => call.read(),
+    accept: (request) => parts.ingest.acceptRequest(request),
+    sendAck: (outcome, sent) => call.send(encodeResponse(outcome), sent),
+    sendProgress: (progress, sent) => call.send(progress ? encodeProgress(progress) : signOfLife, sent),
+    resumeReading: () => call.read(),
     stopReading: () => call.pause(),
     finish: (ending) => call.finish(ending ? refusalStatus(ending) : ok),
   });
@@ -75,14 +75,14 @@ export function streamLogsHandler(parts: IngestParts, call: IngestCall): CallHan
     },
     message(request) {
       if (stream.isEnding) return; // read ahead; the device sends it again
-      const wish = wishOf(request);
+      const wish = readSubscription(request);
       if (wish === undefined || wish.hasBatch) stream.push(request);
       if (wish === undefined) return;
       let name: SessionKey;
       try {
         name = decodeName(SessionKeySchema, wish.session);
       } catch (error) {
-        void stream.finish(unreadable("report_committed", error));
+        void stream.finish(unreadableMessage("report_committed", error));
         return;
       }
       stream.reportCommitted(name);

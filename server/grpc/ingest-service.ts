@@ -15,8 +15,8 @@ import {
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { decodeName } from "../decode-name.ts";
 import { getSession } from "../progress/get-session.ts";
-import { unreadable } from "../streams/ingest-stream.ts";
-import { type IngestParts, pushLogs, type Status, streamLogsHandler } from "./ingest-calls.ts";
+import { unreadableMessage } from "../streams/ingest-stream.ts";
+import { type IngestDependencies, pushLogs, type Status, streamLogsHandler } from "./ingest-calls.ts";
 import { UnreadableMessage } from "./read-messages.ts";
 import { refusalStatus } from "./status.ts";
 
@@ -43,20 +43,20 @@ export const ingestService = {
 } as unknown as ServiceDefinition;
 
 /** The handlers of IngestService on grpc-js. */
-export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation {
+export function ingestHandlers(parts: IngestDependencies): UntypedServiceImplementation {
   const look = async (request: Buffer): Promise<Buffer | Status> => {
     let decoded: GetSessionRequest;
     try {
       decoded = decodeName(GetSessionRequestSchema, request);
     } catch (error) {
-      return refusalStatus(unreadable("request", error));
+      return refusalStatus(unreadableMessage("request", error));
     }
     const answer = await getSession(decoded, parts.lookups);
     return "code" in answer ? refusalStatus(answer) : Buffer.from(toBinary(GetSessionResponseSchema, answer));
   };
   return {
-    PushLogs: unary((request) => pushLogs(parts, request)),
-    GetSession: unary(look),
+    PushLogs: unaryHandler((request) => pushLogs(parts, request)),
+    GetSession: unaryHandler(look),
     StreamLogs: (call: ServerDuplexStream<Buffer, Buffer>) => {
       const handler = streamLogsHandler(parts, {
         open: () => call.sendMetadata(new Metadata()),
@@ -78,7 +78,9 @@ export function ingestHandlers(parts: IngestParts): UntypedServiceImplementation
 }
 
 /** `answer` must not reject. */
-function unary(answer: (request: Buffer) => Promise<Buffer | Status>): handleUnaryCall<Buffer, Buffer> {
+function unaryHandler(
+  answer: (request: Buffer) => Promise<Buffer | Status>,
+): handleUnaryCall<Buffer, Buffer> {
   const respond = async (request: Buffer, callback: sendUnaryData<Buffer>) => {
     const response = await answer(request);
     if ("code" in response) callback(response);

@@ -11,7 +11,7 @@ export function tooLong(bytes: number, bytesMax: number): InvalidBatchError {
   return new InvalidBatchError("request", `is a message of ${bytes} bytes, the limit is ${bytesMax}`);
 }
 
-export function unknownPacking(): InvalidBatchError {
+export function unknownEncoding(): InvalidBatchError {
   return new InvalidBatchError("request", "is compressed without grpc-encoding");
 }
 

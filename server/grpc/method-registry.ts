@@ -18,7 +18,7 @@ export class MethodRegistry {
 
   constructor(options: ServerOptions) {
     this.#server = new Server({ ...options, "grpc.enable_channelz": 0 });
-    if (typeof internalsOf(this.#server)._streamHandler !== "function") {
+    if (typeof internals(this.#server)._streamHandler !== "function") {
       throw new Error("this version of @grpc/grpc-js has no Server._streamHandler");
     }
   }
@@ -34,7 +34,7 @@ export class MethodRegistry {
   }
 
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    internalsOf(this.#server)._streamHandler([], stream, headers);
+    internals(this.#server)._streamHandler([], stream, headers);
   }
 }
 
@@ -47,6 +47,6 @@ interface Internals {
   ): void;
 }
 
-function internalsOf(server: Server): Internals {
+function internals(server: Server): Internals {
   return server as unknown as Internals;
 }

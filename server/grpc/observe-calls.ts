@@ -17,7 +17,7 @@ export function observeCalls(startRpc: StartRpc): ServerInterceptor {
     let hasEnded = false;
     call.sendStatus = (ended) => {
       hasEnded = true;
-      const sent = isSendersMistake(ended.code, ended.details) ? mistakeStatus(ended.details ?? "") : ended;
+      const sent = isClientError(ended.code, ended.details) ? clientErrorStatus(ended.details ?? "") : ended;
       end(status[sent.code ?? status.UNKNOWN] ?? "UNKNOWN");
       send(sent);
     };
@@ -43,7 +43,7 @@ export function observeCalls(startRpc: StartRpc): ServerInterceptor {
   };
 }
 
-function isSendersMistake(code: status | undefined, details = ""): boolean {
+function isClientError(code: status | undefined, details = ""): boolean {
   if (code === status.RESOURCE_EXHAUSTED) return details.includes("larger than");
   return code === status.INTERNAL && unreadable.test(details);
 }
@@ -51,7 +51,7 @@ function isSendersMistake(code: status | undefined, details = ""): boolean {
 /** The words of grpc-js: health and reflection decode what they are sent. */
 const unreadable = /^Error deserializing request/;
 
-function mistakeStatus(details: string) {
+function clientErrorStatus(details: string) {
   return refusalStatus({ code: invalidArgument, field: "request", message: details, retryDelayMs: 0 });
 }
 

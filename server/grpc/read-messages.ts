@@ -1,6 +1,6 @@
 import type { ServerInterceptingCall, ServerInterceptor } from "@grpc/grpc-js";
-import type { Unpacker } from "../decompressor.ts";
-import { refusalOf } from "../ingest.ts";
+import type { Decompressor } from "../decompressor.ts";
+import { toRefusal } from "../ingest.ts";
 import type { Refusal } from "../outcome.ts";
 import {
   acceptEncoding,
@@ -8,7 +8,7 @@ import {
   messageBytesMax,
   prefixBytes,
   tooLong,
-  unknownPacking,
+  unknownEncoding,
 } from "./message.ts";
 import { refusalStatus } from "./status.ts";
 
@@ -32,7 +32,7 @@ export class UnreadableMessage {
  * and drops a message that is cut off by the end of its stream. Here a call unpacks a message once the one before it
  * is with its handler, and the process a few at a time.
  */
-export function readMessages(unpacker: Unpacker): ServerInterceptor {
+export function readMessages(unpacker: Decompressor): ServerInterceptor {
   return ({ path, requestStream }, call) => {
     const internals = call as unknown as Internals;
     if (typeof internals.decompressMessage !== "function" || !("readState" in internals.decoder)) {
@@ -50,13 +50,13 @@ export function readMessages(unpacker: Unpacker): ServerInterceptor {
     const unpack = async (packed: Buffer, number: number) => {
       if (handedOut < number) await new Promise<void>((resolve) => waiting.push({ number, resolve }));
       try {
-        return await unpacker.unpack(packed, bytesMax);
+        return await unpacker.decompress(packed, bytesMax);
       } catch (error) {
         return unreadable(error);
       }
     };
     const unreadable = (error: unknown): UnreadableMessage => {
-      const refusal = refusalOf(error);
+      const refusal = toRefusal(error);
       if (isInOrder) return new UnreadableMessage(refusal);
       throw refusalStatus(refusal); // ends the call with it
     };
@@ -65,7 +65,7 @@ export function readMessages(unpacker: Unpacker): ServerInterceptor {
       const [isPacked, content] = [message[0] !== 0, message.subarray(prefixBytes)];
       if (content.length > bytesMax) return unreadable(tooLong(content.length, bytesMax));
       if (!isPacked) return content;
-      if (message[0] !== 1 || encoding !== "gzip") return unreadable(unknownPacking());
+      if (message[0] !== 1 || encoding !== "gzip") return unreadable(unknownEncoding());
       return unpack(content, number);
     };
 
@@ -81,7 +81,7 @@ export function readMessages(unpacker: Unpacker): ServerInterceptor {
         onCancel: () => listener.onCancel(),
         onReceiveHalfClose() {
           if (internals.decoder.readState === betweenMessages) return listener.onReceiveHalfClose();
-          const refusal = refusalOf(endsWithinMessage());
+          const refusal = toRefusal(endsWithinMessage());
           if (isInOrder) listener.onReceiveMessage(new UnreadableMessage(refusal));
           else internals.sendStatus(refusalStatus(refusal));
         },

@@ -1,9 +1,9 @@
 import { create, type DescService, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { ServerReflectionRequest } from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
-import { answerReflection } from "../reflection.ts";
+import { serveReflection } from "../reflection.ts";
 
-type Response = ReturnType<typeof answerReflection> extends AsyncIterable<infer Init> ? Init : never;
+type Response = ReturnType<typeof serveReflection> extends AsyncIterable<infer Init> ? Init : never;
 
 /** One of the reflection services as grpc-js defines it. */
 export function defineReflection(service: DescService): ServiceDefinition {
@@ -24,12 +24,12 @@ export function defineReflection(service: DescService): ServiceDefinition {
 }
 
 export const reflectionHandlers: UntypedServiceImplementation = {
-  ServerReflectionInfo: (call: ServerDuplexStream<ServerReflectionRequest, Response>) => void answerAll(call),
+  ServerReflectionInfo: (call: ServerDuplexStream<ServerReflectionRequest, Response>) => void serveAll(call),
 };
 
-async function answerAll(call: ServerDuplexStream<ServerReflectionRequest, Response>): Promise<void> {
+async function serveAll(call: ServerDuplexStream<ServerReflectionRequest, Response>): Promise<void> {
   try {
-    for await (const response of answerReflection(call)) {
+    for await (const response of serveReflection(call)) {
       await new Promise((resolve) => call.write(response, resolve)); // or never, when the client is gone
     }
     call.end();

@@ -8,23 +8,23 @@ import { Watermark } from "./watermark.ts";
 export interface PressureOptions {
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
-  /** Share of Redis's `maxmemory`, in percent; a Redis without a limit never presses by its memory. */
+  /** Share of Redis's `maxmemory`, in percent; ignored for a Redis without a limit. */
   readonly memoryPercentMax: number;
   /** Entries that are not stored yet, in all shards. */
   readonly backlogEntriesMax: number;
   readonly registry: Registry;
   readonly logger: Logger;
-  /** Too much is waiting, and what; undefined: no longer. */
+  /** Called with what exceeds its limit, and with undefined when nothing does any more. */
   readonly onChange: (reason: string | undefined) => void;
 }
 
-/** Devices fill a gigabyte in half a minute at most, so a second is soon enough. */
-const lookIntervalMs = 1_000;
+/** Devices need at least half a minute to fill a gigabyte: polling once a second is enough. */
+const pollIntervalMs = 1_000;
 
 /**
- * Tells when devices send faster than consumers store: Redis's memory or the backlog has passed its high mark and has
- * not yet fallen to the low one. Servers then refuse, with the wish to come back later, while consumers go on storing.
- * Before Redis itself is full there is always room left for their acknowledgements and for the cache.
+ * Detects that devices send faster than consumers store: Redis's memory or the backlog exceeded its high watermark and
+ * has not fallen below the low one. Servers then refuse batches with RESOURCE_EXHAUSTED while consumers go on storing.
+ * Redis keeps enough free memory for the consumers' acknowledgements and for the cache.
  */
 export class Pressure {
   readonly #options: PressureOptions;
@@ -33,7 +33,7 @@ export class Pressure {
   readonly #gauge: Gauge<"reason">;
   readonly #timer: NodeJS.Timeout;
   #reason: string | undefined;
-  #looking = false;
+  #polling = false;
 
   constructor(options: PressureOptions) {
     this.#options = options;
@@ -45,32 +45,32 @@ export class Pressure {
       labelNames: ["reason"],
       registers: [options.registry],
     });
-    this.#tell();
-    this.#timer = setInterval(() => void this.#look(), lookIntervalMs);
+    this.#publish();
+    this.#timer = setInterval(() => void this.#poll(), pollIntervalMs);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { redis, shards, logger } = this.#options;
-    if (redis.status !== "ready" || this.#looking) return;
-    this.#looking = true;
+    if (redis.status !== "ready" || this.#polling) return;
+    this.#polling = true;
     try {
       const [memory, backlog] = await Promise.all([readMemory(redis), readBacklog(redis, shards)]);
       const percent = memory.bytesMax === 0 ? 0 : (100 * memory.usedBytes) / memory.bytesMax;
       this.#memory.update({ atLeast: percent, atMost: percent });
       this.#backlog.update(backlog);
-      this.#tell(percent, backlog.atLeast);
+      this.#publish(percent, backlog.atLeast);
     } catch (error) {
       logger.debug({ err: error }, "could not read the backlog from Redis"); // RedisWatch says so aloud
     } finally {
-      this.#looking = false;
+      this.#polling = false;
     }
   }
 
-  #tell(percent = 0, backlog = 0): void {
+  #publish(percent = 0, backlog = 0): void {
     const { logger, onChange } = this.#options;
     this.#gauge.set({ reason: "memory" }, Number(this.#memory.isAbove));
     this.#gauge.set({ reason: "backlog" }, Number(this.#backlog.isAbove));

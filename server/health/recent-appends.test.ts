@@ -16,9 +16,9 @@ const sequences = (appends: RecentAppends) =>
 test("what is stored is forgotten, and the rest is reported in the order of its ids", () => {
   const appends = appended(9);
   assert.equal(appends.report(1), undefined);
-  appends.stored(0, "6-0");
+  appends.forgetStored(0, "6-0");
   assert.deepEqual(sequences(appends), [6, 7, 8, 9]);
-  appends.stored(0, "10-0");
+  appends.forgetStored(0, "10-0");
   assert.equal(appends.report(0), undefined);
   assert.equal(appends.lastId(0), "9-0", "and is still the newest that was given");
   assert.equal(appends.lastId(1), "0-0");
@@ -28,7 +28,7 @@ test("of more than it may remember the newest stay, and the others are counted u
   const appends = appended(25, 10);
   assert.deepEqual(sequences(appends), [16, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
   assert.equal(appends.report(0)?.forgottenCount, 15);
-  appends.stored(0, "18-0");
+  appends.forgetStored(0, "18-0");
   assert.equal(appends.report(0)?.forgottenCount, 0);
   assert.deepEqual(sequences(appends), [18, 19, 20, 21, 22, 23, 24, 25]);
 });

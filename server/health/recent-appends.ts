@@ -1,11 +1,11 @@
 import { compareIds } from "#stream/group-info.ts";
 import type { AppendedBatch, UnconfirmedReport } from "#stream/unconfirmed.ts";
 
-/** Of all shards together: about 15 MB, or 10 s of small batches while nothing is stored. */
+/** For all shards together: about 15 MB, or 10 s of small batches while nothing is stored. */
 const batchesMax = 50_000;
 
-interface Shard {
-  /** In the order of their ids; those before `start` are removed. */
+interface ShardAppends {
+  /** Ordered by id; those before `start` are removed. */
   batches: AppendedBatch[];
   start: number;
   lastId: string;
@@ -13,11 +13,11 @@ interface Shard {
 }
 
 /**
- * What this server appended and was not stored yet, as far as it knows: what can be missing when Redis comes back on an
- * older copy of its data. Of a long backlog it remembers the newest.
+ * The batches that this server appended and that are not stored yet, as far as it knows: they may be missing when Redis
+ * comes back with an older copy of its data. Of a long backlog it keeps the newest.
  */
 export class RecentAppends {
-  readonly #shards = new Map<number, Shard>();
+  readonly #shards = new Map<number, ShardAppends>();
   readonly #batchesMax: number;
   #size = 0;
 
@@ -42,7 +42,7 @@ export class RecentAppends {
   }
 
   /** All entries before this one are stored. */
-  stored(shard: number, before: string): void {
+  forgetStored(shard: number, before: string): void {
     const own = this.#shards.get(shard);
     if (own === undefined) return;
     let end = own.start;
@@ -51,7 +51,7 @@ export class RecentAppends {
     this.#remove(own, end - own.start);
   }
 
-  /** What may be missing; undefined when nothing is. */
+  /** The batches that may be missing; undefined when there are none. */
   report(shard: number): UnconfirmedReport | undefined {
     const own = this.#shards.get(shard);
     if (own === undefined) return undefined;
@@ -63,7 +63,7 @@ export class RecentAppends {
   }
 
   /** Moves the rest to the front only when half is removed, so that each batch is moved once on average. */
-  #remove(own: Shard, count: number): void {
+  #remove(own: ShardAppends, count: number): void {
     own.start += count;
     this.#size -= count;
     if (own.start * 2 <= own.batches.length) return;

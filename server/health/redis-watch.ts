@@ -7,28 +7,28 @@ import { unsafeSettings } from "#stream/safety.ts";
 export interface RedisWatchOptions {
   readonly redis: StreamRedis;
   readonly shards: readonly number[];
-  /** How far this process's clock may be from Redis'. */
+  /** The largest accepted difference between this process's clock and Redis's. */
   readonly clockSkewMsMax: number;
   readonly logger: Logger;
   /** The highest id of a shard that was acknowledged to a device. */
   readonly lastId: (shard: number) => string;
-  /** How far the streams are; waited for before batches are accepted. Must not reject. */
+  /** Called with the position of each stream, and awaited before batches are accepted. Must not reject. */
   readonly onPositions: (positions: readonly StreamPosition[]) => Promise<void>;
-  /** Redis is there, keeps what it acknowledges, has about our time, and every shard has its group and epoch. */
+  /** Redis is available and durable, its clock agrees, and every shard has its group and epoch. */
   readonly onSafe: (epochs: ReadonlyMap<number, bigint>) => void;
-  /** It is not, and why. */
+  /** Called with the reason when any of that fails. */
   readonly onUnsafe: (reason: string) => void;
 }
 
-/** How often a Redis that stays connected is asked for its settings: they can be changed while it runs. */
+/** Settings are checked again while Redis stays connected: they can change at runtime. */
 const checkIntervalMs = 5_000;
 
-/** And when it did not answer: in a cluster, a master that is gone closes no connection but its own. */
+/** After a failed check: in a cluster, a lost master closes only its own connection. */
 const recheckMs = 300;
 
 /**
- * Tells whether batches may be acknowledged. Redis is asked whenever a connection to it is ready, since it may
- * be another one, with other settings, than before, and every few seconds after that.
+ * Decides whether batches may be acknowledged. Checks Redis whenever a connection becomes ready, since it may be another
+ * Redis with other settings than before, and every few seconds after that.
  */
 export class RedisWatch {
   readonly #options: RedisWatchOptions;
@@ -41,7 +41,7 @@ export class RedisWatch {
     this.#options = options;
     const { redis } = options;
     redis.on("ready", () => void this.#check());
-    redis.on("close", () => this.#say("Redis is unreachable"));
+    redis.on("close", () => this.#report("Redis is unreachable"));
     redis.on("error", (error: Error) => options.logger.debug({ err: error }, "Redis connection"));
     this.#timer = setInterval(() => void this.#check(), checkIntervalMs);
     if (redis.status === "ready") void this.#check();
@@ -62,20 +62,20 @@ export class RedisWatch {
     if (redis.status !== "ready") return;
     try {
       const problems = [...(await unsafeSettings(redis)), ...(await clockProblems(redis, clockSkewMsMax))];
-      if (problems.length > 0) this.#say(problems.join("\n"));
+      if (problems.length > 0) this.#report(problems.join("\n"));
       else {
         const positions = await readPositions(redis, shards, lastId);
         await onPositions(positions);
-        this.#say("", epochNumbers(positions));
+        this.#report("", epochNumbers(positions));
       }
     } catch (error) {
-      this.#say(redisProblem(error));
+      this.#report(redisProblem(error));
       if (!this.#stopped) setTimeout(() => void this.#check(), recheckMs).unref();
     }
   }
 
-  /** An empty problem comes with the epochs. */
-  #say(problem: string, epochs: ReadonlyMap<number, bigint> = new Map()): void {
+  /** An empty problem means safe, with the epochs. */
+  #report(problem: string, epochs: ReadonlyMap<number, bigint> = new Map()): void {
     if (this.#stopped) return;
     const { logger, onSafe, onUnsafe } = this.#options;
     if (problem === "") {

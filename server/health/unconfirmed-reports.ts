@@ -5,8 +5,8 @@ import { pushReport, type UnconfirmedReport } from "#stream/unconfirmed.ts";
 import type { RecentAppends } from "./recent-appends.ts";
 
 /**
- * Reports what this server appended and may be lost, whenever a shard is held by another process of Redis than before:
- * that may have begun on an older copy of the data. What Redis does not take yet is tried again at the next call.
+ * Reports the batches that may be lost whenever a shard is served by another Redis process than before, since that may
+ * have started on an older copy of the data. A report that Redis does not accept is retried at the next call.
  */
 export class UnconfirmedReports {
   readonly #redis: Pick<Redis, "rpush" | "ltrim">;
@@ -21,15 +21,15 @@ export class UnconfirmedReports {
     this.#logger = logger;
   }
 
-  /** Call with what Redis says now, before batches are accepted. Never rejects. */
+  /** Call with the current positions, before batches are accepted. Never rejects. */
   async observe(positions: readonly StreamPosition[]): Promise<void> {
     for (const { shard, process, storedBefore } of positions) {
       const before = this.#processes.get(shard) ?? process;
       this.#processes.set(shard, process);
       const report = before === process ? undefined : this.#appends.report(shard);
       if (report !== undefined) this.#waiting.set(shard, report);
-      // In another history an id says nothing of what is stored.
-      else if (!this.#waiting.has(shard)) this.#appends.stored(shard, storedBefore);
+      // After another history an id does not say what is stored.
+      else if (!this.#waiting.has(shard)) this.#appends.forgetStored(shard, storedBefore);
     }
     await Promise.all([...this.#waiting].map(([shard, report]) => this.#push(shard, report)));
   }

@@ -1,6 +1,6 @@
 /**
- * A level with a high and a low mark: "above" begins when the level reaches the high mark and ends when it has fallen
- * to the low one, so that a level around one mark does not make every batch a matter of luck.
+ * A level with hysteresis: "above" starts when the level reaches the high mark and ends when it falls to the low one,
+ * so that a level around one mark does not toggle with every batch.
  */
 export class Watermark {
   readonly high: number;
@@ -17,7 +17,7 @@ export class Watermark {
     return this.#isAbove;
   }
 
-  /** Takes the level as it is now. Bounds between which both answers are possible change nothing. */
+  /** Updates the level, known as a lower and an upper bound. Bounds that allow both answers change nothing. */
   update({ atLeast, atMost }: { readonly atLeast: number; readonly atMost: number }): void {
     if (atLeast >= this.high) this.#isAbove = true;
     else if (atMost <= this.low) this.#isAbove = false;

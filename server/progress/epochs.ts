@@ -1,5 +1,5 @@
-/** Which epoch each shard had when a stream was opened; nothing until Redis could be asked. */
-export interface Epochs {
+/** The epoch of each shard when a stream was opened; undefined until Redis answered. */
+export interface EpochSnapshot {
   readonly numbers: ReadonlyMap<number, bigint> | undefined;
 }
 
@@ -9,32 +9,32 @@ export interface Epochs {
  * a device may send too much again, but not too little. While Redis is unreachable no batch is acknowledged, and the page of
  * streams that begin then is filled in when Redis is back.
  */
-export class EpochBook {
-  #page: { numbers: ReadonlyMap<number, bigint> | undefined } = { numbers: undefined };
+export class EpochRegistry {
+  #snapshot: { numbers: ReadonlyMap<number, bigint> | undefined } = { numbers: undefined };
 
-  /** For a stream that begins now. */
-  get page(): Epochs {
-    return this.#page;
+  /** For a stream that opens now. */
+  get snapshot(): EpochSnapshot {
+    return this.#snapshot;
   }
 
-  /** Call before batches are acknowledged. Returns whether it was news. */
-  learn(numbers: ReadonlyMap<number, bigint>): boolean {
-    const known = this.#page.numbers;
-    if (known === undefined) this.#page.numbers = numbers;
+  /** Call before batches are acknowledged. Returns true when an epoch changed. */
+  update(numbers: ReadonlyMap<number, bigint>): boolean {
+    const known = this.#snapshot.numbers;
+    if (known === undefined) this.#snapshot.numbers = numbers;
     else if ([...numbers].every(([shard, epoch]) => known.get(shard) === epoch)) return false;
-    else this.#page = { numbers };
+    else this.#snapshot = { numbers };
     return true;
   }
 
-  /** No batch is acknowledged from now on: the next Redis may be another one. */
+  /** Call when batches are no longer acknowledged: the next Redis may be another one. */
   forget(): void {
-    if (this.#page.numbers !== undefined) this.#page = { numbers: undefined };
+    if (this.#snapshot.numbers !== undefined) this.#snapshot = { numbers: undefined };
   }
 
-  /** Whether this shard has another epoch now than on a page from before. */
-  isOver(page: Epochs, shard: number): boolean {
-    const before = page.numbers?.get(shard);
-    const now = this.#page.numbers?.get(shard);
+  /** True when the epoch of the shard changed since the snapshot. */
+  isOver(snapshot: EpochSnapshot, shard: number): boolean {
+    const before = snapshot.numbers?.get(shard);
+    const now = this.#snapshot.numbers?.get(shard);
     return before !== undefined && now !== undefined && before !== now;
   }
 }

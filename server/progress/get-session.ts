@@ -7,11 +7,11 @@ import {
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { type SequenceRange, SequenceRangeSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { SequenceRangeText, SessionKey } from "#stream/session-progress.ts";
-import { refusalOf } from "../ingest.ts";
+import { toRefusal } from "../ingest.ts";
 import type { Refusal } from "../outcome.ts";
 import type { SessionLookups } from "./lookups.ts";
 
-/** Answers GetSession, on whichever face. Never rejects. */
+/** Serves GetSession on every transport. Never rejects. */
 export async function getSession(
   { deviceId, sessionId }: Pick<GetSessionRequest, "deviceId" | "sessionId">,
   lookups: SessionLookups,
@@ -20,9 +20,9 @@ export async function getSession(
   try {
     name = sessionName(deviceId, sessionId, "");
   } catch (error) {
-    return refusalOf(error);
+    return toRefusal(error);
   }
-  const known = await lookups.look(name);
+  const known = await lookups.lookUp(name);
   if ("code" in known) return known;
   return create(GetSessionResponseSchema, {
     committedRanges: known.received.map(toRange),

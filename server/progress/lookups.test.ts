@@ -11,7 +11,7 @@ import { SessionLookups } from "./lookups.ts";
 
 function startLookups() {
   const asked: ProgressRequest[] = [];
-  return { asked, lookups: new SessionLookups({ ask: (question) => asked.push(question) }) };
+  return { asked, lookups: new SessionLookups({ request: (question) => asked.push(question) }) };
 }
 
 const ranges = { committed: 1n, droppedCount: 0n, received: [["1", "1"]], dropped: [] } as const;
@@ -19,12 +19,12 @@ const ranges = { committed: 1n, droppedCount: 0n, received: [["1", "1"]], droppe
 test("calls for the same session share one question, and what is not all that is known answers nothing", async () => {
   const { asked, lookups } = startLookups();
   const name = { deviceId: "d", sessionId: "s" };
-  const [first, second] = [lookups.look(name), lookups.look(name)];
+  const [first, second] = [lookups.lookUp(name), lookups.lookUp(name)];
   assert.deepEqual(asked, [{ ...name, withRanges: true }]);
-  lookups.hear({ ...name, committed: 1n, droppedCount: 0n });
-  lookups.hear({ deviceId: "d", sessionId: "other", ...ranges });
+  lookups.onProgress({ ...name, committed: 1n, droppedCount: 0n });
+  lookups.onProgress({ deviceId: "d", sessionId: "other", ...ranges });
   assert.equal(lookups.size, 1);
-  lookups.hear({ ...name, ...ranges });
+  lookups.onProgress({ ...name, ...ranges });
   assert.deepEqual(await Promise.all([first, second]), [
     { ...name, ...ranges },
     { ...name, ...ranges },
@@ -35,11 +35,11 @@ test("calls for the same session share one question, and what is not all that is
 test("beyond 1,000 sessions at one time a call is told to come later", async () => {
   const { asked, lookups } = startLookups();
   const names = Array.from({ length: 1_000 }, (_, n) => ({ deviceId: `d${n}`, sessionId: "s" }));
-  const answers = names.map((name) => lookups.look(name));
-  const refused = await lookups.look({ deviceId: "one more", sessionId: "s" });
+  const answers = names.map((name) => lookups.lookUp(name));
+  const refused = await lookups.lookUp({ deviceId: "one more", sessionId: "s" });
   assert("code" in refused && refused.code === unavailable && refused.retryDelayMs > 0);
   assert.equal(asked.length, 1_000);
-  for (const name of names) lookups.hear({ ...name, ...ranges });
+  for (const name of names) lookups.onProgress({ ...name, ...ranges });
   await Promise.all(answers);
 });
 
@@ -47,12 +47,12 @@ test("an answered question is not put again, and an unanswered one three times",
   t.mock.timers.enable({ apis: ["setInterval"] });
   const { asked, lookups } = startLookups();
   const name = { deviceId: "d", sessionId: "s" };
-  const answered = lookups.look(name);
-  lookups.hear({ ...name, ...ranges });
+  const answered = lookups.lookUp(name);
+  lookups.onProgress({ ...name, ...ranges });
   await answered;
   t.mock.timers.tick(10_000);
   assert.equal(asked.length, 1);
-  const unanswered = lookups.look(name);
+  const unanswered = lookups.lookUp(name);
   t.mock.timers.tick(10_000);
   assert("code" in (await unanswered));
   assert.equal(asked.length, 4);

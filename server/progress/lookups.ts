@@ -4,64 +4,66 @@ import {
   type SessionRanges,
   sessionKeyText,
 } from "#stream/session-progress.ts";
-import { later } from "../ingest.ts";
+import { retryLater } from "../ingest.ts";
 import { type Refusal, unavailable } from "../outcome.ts";
-import type { SessionQuestions } from "./requester.ts";
+import type { ProgressRequester } from "./requester.ts";
 
-/** Sessions that may be asked for at one time; calls for the same one share a question. */
+/** Sessions looked up at a time; calls for the same session share one request. */
 const lookupsMax = 1_000;
-/** A message may be lost: the question is put again, and again, until it is given up. */
-const askEveryMs = 1_000;
-const asksMax = 3;
+/** A message may be lost: the request is repeated. */
+const requestIntervalMs = 1_000;
+const requestsMax = 3;
 
-type Answer = SessionRanges | Refusal;
+type LookupResult = SessionRanges | Refusal;
 
 interface Lookup {
-  readonly answer: Promise<Answer>;
-  readonly settle: (answer: Answer) => void;
+  readonly result: Promise<LookupResult>;
+  readonly settle: (answer: LookupResult) => void;
 }
 
-/** Answers GetSession: asks the consumers, and waits for the first to say all that it knows, 3 s at most. */
+/** Looks sessions up for GetSession: requests their ranges from the consumers and waits for the first answer, 3 s at most. */
 export class SessionLookups {
-  readonly #questions: Pick<SessionQuestions, "ask">;
+  readonly #requester: Pick<ProgressRequester, "request">;
   readonly #lookups = new Map<string, Lookup>();
 
-  constructor(questions: Pick<SessionQuestions, "ask">) {
-    this.#questions = questions;
+  constructor(questions: Pick<ProgressRequester, "request">) {
+    this.#requester = questions;
   }
 
   get size(): number {
     return this.#lookups.size;
   }
 
-  /** What is known of a session; a refusal with UNAVAILABLE when nobody says it in time. */
-  look(name: SessionKey): Promise<Answer> {
+  /** The ranges of a session, or a refusal with UNAVAILABLE when no consumer answers in time. */
+  lookUp(name: SessionKey): Promise<LookupResult> {
     const key = sessionKeyText(name);
-    const under = this.#lookups.get(key);
-    if (under !== undefined) return under.answer;
+    const inFlight = this.#lookups.get(key);
+    if (inFlight !== undefined) return inFlight.result;
     if (this.#lookups.size >= lookupsMax) {
-      return Promise.resolve(later(unavailable, `${lookupsMax} session lookups are in flight: retry later`));
+      return Promise.resolve(
+        retryLater(unavailable, `${lookupsMax} session lookups are in flight: retry later`),
+      );
     }
-    const { promise: answer, resolve } = Promise.withResolvers<Answer>();
-    let asks = 0;
-    const ask = () => {
-      asks += 1;
-      if (asks <= asksMax) this.#questions.ask({ ...name, withRanges: true });
-      else settle(later(unavailable, "no consumer answered: retry later"));
+    const { promise: answer, resolve } = Promise.withResolvers<LookupResult>();
+    let requests = 0;
+    const request = () => {
+      requests += 1;
+      if (requests <= requestsMax) this.#requester.request({ ...name, withRanges: true });
+      else settle(retryLater(unavailable, "no consumer answered: retry later"));
     };
-    const timer = setInterval(ask, askEveryMs);
-    const settle = (answer: Answer) => {
+    const timer = setInterval(request, requestIntervalMs);
+    const settle = (answer: LookupResult) => {
       clearInterval(timer);
       this.#lookups.delete(key);
       resolve(answer);
     };
-    this.#lookups.set(key, { answer, settle });
-    ask();
+    this.#lookups.set(key, { result: answer, settle });
+    request();
     return answer;
   }
 
-  /** Takes what a consumer said. */
-  hear(said: SessionProgress | SessionRanges): void {
-    if ("received" in said) this.#lookups.get(sessionKeyText(said))?.settle(said);
+  /** Receives the message of a consumer. */
+  onProgress(progress: SessionProgress | SessionRanges): void {
+    if ("received" in progress) this.#lookups.get(sessionKeyText(progress))?.settle(progress);
   }
 }

@@ -1,8 +1,8 @@
 import type { SessionKey } from "#stream/session-progress.ts";
-import type { Epochs } from "./epochs.ts";
-import type { Committed, SessionWatches, Watch } from "./subscriptions.ts";
+import type { EpochSnapshot } from "./epochs.ts";
+import type { Committed, ProgressSubscriptions, SessionSubscription } from "./subscriptions.ts";
 
-/** How far a session is committed, as a stream tells it. */
+/** The progress of a session, as a stream reports it. */
 export interface StreamProgress {
   readonly committedThrough: bigint;
   readonly droppedCount: bigint;
@@ -12,53 +12,53 @@ export interface StreamProgress {
 const nothing: Committed = { committed: 0n, droppedCount: 0n };
 
 export interface ProgressReportOptions {
-  readonly name: SessionKey;
+  readonly session: SessionKey;
   readonly shard: number;
-  readonly epochs: Epochs;
-  readonly watches: SessionWatches;
-  /** Sends it; calls `sent` when the connection has taken it, or never if it is gone. */
-  readonly say: (progress: StreamProgress, sent: () => void) => void;
+  readonly epochs: EpochSnapshot;
+  readonly subscriptions: ProgressSubscriptions;
+  /** Calls `sent` once the connection accepted it, or never if it is gone. */
+  readonly send: (progress: StreamProgress, sent: () => void) => void;
 }
 
 /**
- * Tells a device how far one session is committed: at once, and whenever it changes. One message is under way at a
- * time, so a device that does not read finds the newest when it reads again, not all there ever was.
+ * Reports the progress of one session to its device: at once, and on each change. One message is in flight at a time,
+ * so a device that stops reading gets the newest progress afterwards, not every one in between.
  */
 export class ProgressReport {
-  readonly name: SessionKey;
+  readonly session: SessionKey;
   readonly shard: number;
   readonly #options: ProgressReportOptions;
-  readonly #watch: Watch;
-  #told: Committed | undefined;
-  #saying = false;
+  readonly #subscription: SessionSubscription;
+  #sent: Committed | undefined;
+  #sending = false;
 
   constructor(options: ProgressReportOptions) {
-    this.name = options.name;
+    this.session = options.session;
     this.shard = options.shard;
     this.#options = options;
-    this.#watch = options.watches.watch(options.name, () => this.#tell());
-    this.#tell();
+    this.#subscription = options.subscriptions.subscribe(options.session, () => this.#send());
+    this.#send();
   }
 
   acknowledged(sequence: bigint): void {
-    this.#watch.expect(sequence);
+    this.#subscription.expect(sequence);
   }
 
   close(): void {
-    this.#saying = true; // nothing more is said
-    this.#watch.close();
+    this.#sending = true; // nothing more is sent
+    this.#subscription.close();
   }
 
-  #tell(): void {
-    // Without a Redis there is no epoch, and nothing to tell that could be true for long.
+  #send(): void {
+    // Without Redis there is no epoch, and no progress that would stay true.
     const epoch = this.#options.epochs.numbers?.get(this.shard);
-    const known = this.#watch.committed ?? nothing;
-    if (this.#saying || epoch === undefined || isSame(known, this.#told)) return;
-    this.#told = known;
-    this.#saying = true;
-    this.#options.say({ committedThrough: known.committed, droppedCount: known.droppedCount, epoch }, () => {
-      this.#saying = false;
-      this.#tell();
+    const known = this.#subscription.committed ?? nothing;
+    if (this.#sending || epoch === undefined || isSame(known, this.#sent)) return;
+    this.#sent = known;
+    this.#sending = true;
+    this.#options.send({ committedThrough: known.committed, droppedCount: known.droppedCount, epoch }, () => {
+      this.#sending = false;
+      this.#send();
     });
   }
 }

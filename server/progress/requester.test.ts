@@ -5,7 +5,7 @@ import { createRegistry } from "#lib/metrics.ts";
 import { decodeRequests, requestsChannel } from "#stream/session-progress.ts";
 import { redisFor } from "#stream/testing/redis-clients.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { SessionQuestions } from "./requester.ts";
+import { ProgressRequester } from "./requester.ts";
 
 test("questions of one turn are put once each, 200 in a message, and no more than 10,000", async (t) => {
   const server = await redisFor(t);
@@ -14,8 +14,8 @@ test("questions of one turn are put once each, 200 in a message, and no more tha
   subscriber.on("smessage", (_channel: string, message: string) => messages.push(message));
   await subscriber.ssubscribe(requestsChannel(0), "end");
   const logger = createLogger("test", "silent");
-  const questions = new SessionQuestions({ redis, shards: 1, registry: createRegistry("test"), logger });
-  const ask = (n: number) => questions.ask({ deviceId: `d${n}`, sessionId: "s", withRanges: false });
+  const questions = new ProgressRequester({ redis, shards: 1, registry: createRegistry("test"), logger });
+  const ask = (n: number) => questions.request({ deviceId: `d${n}`, sessionId: "s", withRanges: false });
   for (let n = 0; n < 300; n++) ask(n % 250);
   for (let n = 250; n < 10_500; n++) ask(n);
   setImmediate(() => void redis.spublish("end", "[]"));

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { createRegistry } from "#lib/metrics.ts";
 import type { ProgressRequest } from "#stream/session-progress.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { EpochBook } from "./epochs.ts";
+import { EpochRegistry } from "./epochs.ts";
 import { ProgressReport, type StreamProgress } from "./report.ts";
-import { SessionWatches } from "./subscriptions.ts";
+import { ProgressSubscriptions } from "./subscriptions.ts";
 
 const session = { deviceId: "d", sessionId: "s" };
 const name = { ...session, droppedCount: 0n };
@@ -13,19 +13,25 @@ const name = { ...session, droppedCount: 0n };
 function startWatches(scope: { after(cleanUp: () => void): void }, idleMs?: number) {
   const asked: ProgressRequest[] = [];
   const ask = (question: ProgressRequest) => asked.push(question);
-  const watches = new SessionWatches({ ask }, createRegistry("test"), idleMs);
+  const watches = new ProgressSubscriptions({ request: ask }, createRegistry("test"), idleMs);
   scope.after(() => watches.stop());
   return { asked, watches };
 }
 
-function startReport(watches: SessionWatches, epochs = new EpochBook()) {
+function startReport(watches: ProgressSubscriptions, epochs = new EpochRegistry()) {
   const said: StreamProgress[] = [];
   let sent: (() => void) | undefined;
-  const say = (progress: StreamProgress, whenSent: () => void) => {
+  const send = (progress: StreamProgress, whenSent: () => void) => {
     said.push(progress);
     sent = whenSent;
   };
-  const { shard } = new ProgressReport({ name: session, shard: 0, epochs: epochs.page, watches, say });
+  const { shard } = new ProgressReport({
+    session: session,
+    shard: 0,
+    epochs: epochs.snapshot,
+    subscriptions: watches,
+    send,
+  });
   assert.equal(shard, 0);
   return {
     said,
@@ -36,25 +42,25 @@ function startReport(watches: SessionWatches, epochs = new EpochBook()) {
 
 test("a device that does not read has one progress waiting, and reads the newest next", (t) => {
   const { watches } = startWatches(t);
-  const epochs = new EpochBook();
-  epochs.learn(new Map([[0, 7n]]));
+  const epochs = new EpochRegistry();
+  epochs.update(new Map([[0, 7n]]));
   const { committed, sent } = startReport(watches, epochs);
-  for (const committed of [1n, 2n, 3n]) watches.hear({ ...name, committed });
+  for (const committed of [1n, 2n, 3n]) watches.onProgress({ ...name, committed });
   assert.deepEqual(committed(), [0]);
   sent();
   assert.deepEqual(committed(), [0, 3]);
   sent();
-  watches.hear({ ...name, committed: 2n }); // overtaken
+  watches.onProgress({ ...name, committed: 2n }); // overtaken
   assert.deepEqual(committed(), [0, 3]);
 });
 
 test("a device is told when fewer of its batches are only declared as dropped", (t) => {
   const { watches } = startWatches(t);
-  const epochs = new EpochBook();
-  epochs.learn(new Map([[0, 7n]]));
+  const epochs = new EpochRegistry();
+  epochs.update(new Map([[0, 7n]]));
   const { said, sent } = startReport(watches, epochs);
   for (const droppedCount of [2n, 2n, 1n, 2n]) {
-    watches.hear({ ...session, committed: 5n, droppedCount });
+    watches.onProgress({ ...session, committed: 5n, droppedCount });
     sent();
   }
   assert.deepEqual(
@@ -69,27 +75,27 @@ test("a device is told when fewer of its batches are only declared as dropped", 
 
 test("a stream keeps the epoch of its beginning, or the first there is", (t) => {
   const { watches } = startWatches(t);
-  const epochs = new EpochBook();
+  const epochs = new EpochRegistry();
   const early = startReport(watches, epochs);
   assert.deepEqual(early.said, []);
-  epochs.learn(new Map([[0, 7n]]));
+  epochs.update(new Map([[0, 7n]]));
   watches.epochsChanged();
   assert.deepEqual(early.said, [{ committedThrough: 0n, droppedCount: 0n, epoch: 7n }]);
   epochs.forget();
   const away = startReport(watches, epochs);
-  epochs.learn(new Map([[0, 9n]]));
+  epochs.update(new Map([[0, 9n]]));
   watches.epochsChanged();
   early.sent();
-  watches.hear({ ...name, committed: 1n });
+  watches.onProgress({ ...name, committed: 1n });
   assert.deepEqual(early.said.at(-1), { committedThrough: 1n, droppedCount: 0n, epoch: 7n });
   assert.equal(away.said[0]?.epoch, 9n);
 });
 
 test("what all streams of a session want is asked once, and kept until the last of them has gone", (t) => {
   const { asked, watches } = startWatches(t);
-  const streams = [watches.watch(session, () => {}), watches.watch(session, () => {})];
+  const streams = [watches.subscribe(session, () => {}), watches.subscribe(session, () => {})];
   assert.deepEqual(asked, [{ ...session, withRanges: false }]);
-  watches.hear({ ...name, committed: 5n });
+  watches.onProgress({ ...name, committed: 5n });
   assert.deepEqual(
     streams.map(({ committed }) => committed?.committed),
     [5n, 5n],
@@ -104,10 +110,10 @@ test("what all streams of a session want is asked once, and kept until the last 
 
 test("a lost message about batches that came by another server is made up for by a question", async (t) => {
   const { asked, watches } = startWatches(t, 500);
-  const stream = watches.watch(session, () => {});
-  watches.hear({ ...name, committed: 1n });
+  const stream = watches.subscribe(session, () => {});
+  watches.onProgress({ ...name, committed: 1n });
   await waitFor("a question although nothing is expected here", () => asked.length === 2);
-  watches.hear({ ...name, committed: 2n });
+  watches.onProgress({ ...name, committed: 2n });
   assert.deepEqual(stream.committed, { committed: 2n, droppedCount: 0n });
 });
 
@@ -116,7 +122,7 @@ test("without an answer a session is asked about ever more rarely, and at least 
   let now = 0;
   t.mock.method(performance, "now", () => now);
   const { asked, watches } = startWatches(t);
-  watches.watch(session, () => {});
+  watches.subscribe(session, () => {});
   const times: number[] = [];
   while (now < 300_000) {
     now += 500;
@@ -133,16 +139,16 @@ test("without an answer a session is asked about ever more rarely, and at least 
 
 test("asks again as long as there is no answer, and rarely once all is committed", async (t) => {
   const { asked, watches } = startWatches(t);
-  const stream = watches.watch(session, () => {});
+  const stream = watches.subscribe(session, () => {});
   const settled = { deviceId: "d", sessionId: "settled" };
-  watches.watch(settled, () => {}).expect(1n);
-  watches.hear({ ...settled, committed: 1n, droppedCount: 0n });
+  watches.subscribe(settled, () => {}).expect(1n);
+  watches.onProgress({ ...settled, committed: 1n, droppedCount: 0n });
   const sessions = () => asked.map(({ sessionId }) => sessionId);
   await waitFor("a second question", () => asked.length === 3);
-  watches.hear({ ...name, committed: 0n });
+  watches.onProgress({ ...name, committed: 0n });
   stream.expect(1n);
   await waitFor("a question about what was acknowledged", () => asked.length === 4);
   assert.deepEqual(sessions(), ["s", "settled", "s", "s"]);
-  watches.askAgain();
+  watches.requestAll();
   await waitFor("a question about both", () => sessions().lastIndexOf("settled") > 3);
 });

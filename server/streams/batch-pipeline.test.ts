@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Verdict } from "../outcome.ts";
+import type { Outcome } from "../outcome.ts";
 import { BatchPipeline, streamLimits } from "./batch-pipeline.ts";
 
 /** A pipeline whose batches are answered, and whose acks are taken, when the test says so. */
 function startPipeline(room = { bytes: 0, bytesMax: 64 << 20 }) {
-  const accepting: ((verdict: Verdict) => void)[] = [];
-  const delivered: Verdict[] = [];
+  const accepting: ((outcome: Outcome) => void)[] = [];
+  const delivered: Outcome[] = [];
   const unsent: (() => void)[] = [];
   let roomCalls = 0;
   const pipeline = new BatchPipeline({
     accept: () => new Promise((resolve) => accepting.push(resolve)),
-    deliver(verdict, sent) {
-      delivered.push(verdict);
+    sendAck(outcome, sent) {
+      delivered.push(outcome);
       unsent.push(sent);
     },
-    onRoom: () => (roomCalls += 1),
-    room,
+    onDrain: () => (roomCalls += 1),
+    budget: room,
   });
   const answer = async (index: number) => {
     accepting[index]?.({ sequence: BigInt(index), accepted: 1, rejections: [] });

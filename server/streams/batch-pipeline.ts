@@ -1,41 +1,41 @@
-import type { Verdict } from "../outcome.ts";
+import type { Outcome } from "../outcome.ts";
 
-/** How much of one stream may be under way: read, and its ack not yet handed to the connection. */
+/** What one stream may have in flight: read, and its ack not yet handed to the connection. */
 export const streamLimits = { batchesMax: 32, bytesMax: 4 * 1024 * 1024 } as const;
 
-/** What all streams of the process have under way together. */
-export interface SharedRoom {
+/** What all streams of the process have in flight together. */
+export interface SharedBudget {
   bytes: number;
   readonly bytesMax: number;
 }
 
 export interface PipelineOptions {
-  readonly accept: (request: Uint8Array) => Promise<Verdict>;
+  readonly accept: (request: Uint8Array) => Promise<Outcome>;
   /** Sends one ack; calls `sent` when the connection has taken it, or never if it is gone. */
-  readonly deliver: (verdict: Verdict, sent: () => void) => void;
-  /** There is room again after {@link BatchPipeline.isFull}: read on. */
-  readonly onRoom: () => void;
-  readonly room: SharedRoom;
+  readonly sendAck: (outcome: Outcome, sent: () => void) => void;
+  /** Called when the pipeline is no longer full after {@link BatchPipeline.isFull}: resume reading. */
+  readonly onDrain: () => void;
+  readonly budget: SharedBudget;
 }
 
 interface Slot {
   readonly bytes: number;
-  verdict: Verdict | undefined;
+  outcome: Outcome | undefined;
 }
 
 /**
- * The batches of one stream, many under way at a time, their acks in the order of the batches.
+ * The batches of one stream: many in flight at a time, their acks in the order of the batches.
  *
- * Whoever reads the stream pushes each batch and stops reading while `isFull`: what is not read stays in the
- * connection's window, and so the device feels it. A batch holds its room until its ack was sent, so a device that
- * does not read its acks stops its own stream and nothing else. While all streams together are over the shared bound,
- * each has one batch under way at a time.
+ * The reader of the stream pushes each batch and stops reading while `isFull`: unread bytes stay in the connection's
+ * window, which slows the device down. A batch counts against the budget until its ack is sent, so a device that does
+ * not read its acks stops only its own stream. While all streams together exceed the shared budget, each has one batch
+ * in flight at a time.
  */
 export class BatchPipeline {
   readonly #options: PipelineOptions;
-  /** In the order of arrival; leaves from the front once its ack is delivered. */
+  /** In order of arrival; the first leaves once its ack is sent. */
   readonly #waiting: Slot[] = [];
-  /** Every slot that still holds room. */
+  /** Every slot that counts against the budget. */
   readonly #holding = new Set<Slot>();
   #bytes = 0;
   #wasFull = false;
@@ -47,7 +47,7 @@ export class BatchPipeline {
   }
 
   get isFull(): boolean {
-    const { room } = this.#options;
+    const { budget: room } = this.#options;
     const { size } = this.#holding;
     const full =
       size >= streamLimits.batchesMax ||
@@ -57,55 +57,55 @@ export class BatchPipeline {
     return full;
   }
 
-  /** `accept` instead of the usual one, for a request of which its bytes do not say all. */
+  /** `accept` replaces the one of the options, for a request whose bytes are not all there is. */
   push(request: Uint8Array, accept = this.#options.accept): void {
-    const slot: Slot = { bytes: request.length, verdict: undefined };
+    const slot: Slot = { bytes: request.length, outcome: undefined };
     this.#waiting.push(slot);
     this.#holding.add(slot);
     this.#bytes += slot.bytes;
-    this.#options.room.bytes += slot.bytes;
-    // A rejection here is a bug of ours and ends the process: no batch may be left without an answer.
-    void this.#answer(slot, accept(request));
+    this.#options.budget.bytes += slot.bytes;
+    // A rejection here is our bug and ends the process: every batch gets an ack.
+    void this.#complete(slot, accept(request));
   }
 
-  /** Whether every batch pushed so far is answered and its ack sent. */
+  /** True when the ack of every batch is sent. */
   get isIdle(): boolean {
     return this.#holding.size === 0;
   }
 
-  /** Resolves when every batch pushed so far is answered and its ack sent, or the stream was abandoned. */
+  /** Resolves when the ack of every batch is sent, or the stream is abandoned. */
   whenIdle(): Promise<void> {
     if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** The connection is gone: nothing more is delivered. What is on its way to Redis goes on. */
+  /** The connection is gone: no more acks are sent. Appends in flight continue. */
   abandon(): void {
     this.#abandoned = true;
     this.#waiting.length = 0;
     for (const slot of this.#holding) this.#release(slot);
   }
 
-  async #answer(slot: Slot, verdict: Promise<Verdict>): Promise<void> {
-    slot.verdict = await verdict;
+  async #complete(slot: Slot, outcome: Promise<Outcome>): Promise<void> {
+    slot.outcome = await outcome;
     this.#deliver();
   }
 
   #deliver(): void {
-    for (let slot = this.#waiting[0]; slot?.verdict !== undefined; slot = this.#waiting[0]) {
+    for (let slot = this.#waiting[0]; slot?.outcome !== undefined; slot = this.#waiting[0]) {
       const answered = slot;
       this.#waiting.shift();
-      this.#options.deliver(slot.verdict, () => this.#release(answered));
+      this.#options.sendAck(slot.outcome, () => this.#release(answered));
     }
   }
 
   #release(slot: Slot): void {
     if (!this.#holding.delete(slot)) return;
     this.#bytes -= slot.bytes;
-    this.#options.room.bytes -= slot.bytes;
+    this.#options.budget.bytes -= slot.bytes;
     if (this.#wasFull && !this.#abandoned && !this.isFull) {
       this.#wasFull = false;
-      this.#options.onRoom();
+      this.#options.onDrain();
     }
     if (this.isIdle) {
       for (const resolve of this.#onIdle.splice(0)) resolve();

@@ -1,51 +1,51 @@
 import type { Registry } from "#lib/metrics.ts";
 import { decodeProgress } from "#stream/session-progress.ts";
-import { Unpacker } from "../decompressor.ts";
-import { EpochBook } from "../progress/epochs.ts";
+import { Decompressor } from "../decompressor.ts";
+import { EpochRegistry } from "../progress/epochs.ts";
 import { SessionLookups } from "../progress/lookups.ts";
-import { SessionQuestions, type SessionQuestionsParts } from "../progress/requester.ts";
-import { SessionWatches } from "../progress/subscriptions.ts";
-import type { SharedRoom } from "./batch-pipeline.ts";
+import { ProgressRequester, type ProgressRequesterOptions } from "../progress/requester.ts";
+import { ProgressSubscriptions } from "../progress/subscriptions.ts";
+import type { SharedBudget } from "./batch-pipeline.ts";
 import { OpenStreams, type StreamLimits } from "./open-streams.ts";
 
-/** What all streams of the process share. */
-export interface StreamParts {
+/** Shared by all streams of the process. */
+export interface StreamDependencies {
   readonly shards: number;
   readonly openStreams: OpenStreams;
-  readonly room: SharedRoom;
-  readonly epochs: EpochBook;
-  readonly watches: SessionWatches;
+  readonly budget: SharedBudget;
+  readonly epochs: EpochRegistry;
+  readonly subscriptions: ProgressSubscriptions;
   readonly lookups: SessionLookups;
-  readonly unpacker: Unpacker;
-  /** Takes what consumers publish. Throws SyntaxError when it is no news of theirs. */
-  readonly hear: (message: string) => void;
+  readonly decompressor: Decompressor;
+  /** Receives what consumers publish. Throws SyntaxError for any other message. */
+  readonly onProgressMessage: (message: string) => void;
 }
 
-export interface StreamPartsOptions extends StreamLimits, SessionQuestionsParts {
+export interface StreamOptions extends StreamLimits, ProgressRequesterOptions {
   readonly registry: Registry;
-  /** Streams slow down when they have so much under way together. */
-  readonly roomBytesMax: number;
+  /** Streams slow down above this many bytes in flight together. */
+  readonly budgetBytesMax: number;
 }
 
-export function createStreamParts(options: StreamPartsOptions): StreamParts {
-  const { shards, registry, roomBytesMax } = options;
-  const questions = new SessionQuestions(options);
-  const watches = new SessionWatches(questions, registry);
-  const lookups = new SessionLookups(questions);
+export function createStreams(options: StreamOptions): StreamDependencies {
+  const { shards, registry, budgetBytesMax: roomBytesMax } = options;
+  const requester = new ProgressRequester(options);
+  const subscriptions = new ProgressSubscriptions(requester, registry);
+  const lookups = new SessionLookups(requester);
   return {
     shards,
     openStreams: new OpenStreams(options, registry),
-    room: { bytes: 0, bytesMax: roomBytesMax },
-    epochs: new EpochBook(),
-    watches,
+    budget: { bytes: 0, bytesMax: roomBytesMax },
+    epochs: new EpochRegistry(),
+    subscriptions,
     lookups,
-    unpacker: new Unpacker(),
-    hear(message) {
-      // Most news are of sessions that nobody here asked for, and reading them costs more than dropping them.
-      if (watches.size === 0 && lookups.size === 0) return;
+    decompressor: new Decompressor(),
+    onProgressMessage(message) {
+      // Most messages are about sessions of other servers; dropping them unread is cheaper.
+      if (subscriptions.size === 0 && lookups.size === 0) return;
       for (const session of decodeProgress(message)) {
-        watches.hear(session);
-        lookups.hear(session);
+        subscriptions.onProgress(session);
+        lookups.onProgress(session);
       }
     },
   };

@@ -2,29 +2,29 @@ import { sessionName } from "#batch/batch-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { toShard } from "#stream/keys.ts";
 import type { SessionKey } from "#stream/session-progress.ts";
-import { refusalOf } from "../ingest.ts";
-import { invalidArgument, type Refusal, unavailable, type Verdict } from "../outcome.ts";
-import type { Epochs } from "../progress/epochs.ts";
+import { toRefusal } from "../ingest.ts";
+import { invalidArgument, type Outcome, type Refusal, unavailable } from "../outcome.ts";
+import type { EpochSnapshot } from "../progress/epochs.ts";
 import { ProgressReport, type StreamProgress } from "../progress/report.ts";
 import { BatchPipeline } from "./batch-pipeline.ts";
-import type { StreamParts } from "./create-streams.ts";
+import type { StreamDependencies } from "./create-streams.ts";
 import type { OpenStream } from "./open-streams.ts";
 
-/** A stream as its face carries it. What is given to it after the end, it drops. */
-export interface StreamFace {
-  readonly accept: (request: Uint8Array) => Promise<Verdict>;
-  /** Sends one ack; calls `sent` when the connection has taken it, or never if it is gone. */
-  readonly deliver: (verdict: Verdict, sent: () => void) => void;
-  /** Sends a progress, or a response without any field; `sent` likewise. */
-  readonly say: (progress: StreamProgress | undefined, sent: () => void) => void;
-  /** There is room again after {@link IngestStream.isFull}: read on. */
-  readonly readOn: () => void;
+/** How a transport carries a stream. It drops what it gets after the end. */
+export interface StreamTransport {
+  readonly accept: (request: Uint8Array) => Promise<Outcome>;
+  /** Sends one ack; calls `sent` once the connection accepted it, or never if it is gone. */
+  readonly sendAck: (outcome: Outcome, sent: () => void) => void;
+  /** Sends a progress, or for undefined an empty response (a heartbeat); `sent` likewise. */
+  readonly sendProgress: (progress: StreamProgress | undefined, sent: () => void) => void;
+  /** Called when the stream is no longer full after {@link IngestStream.isFull}. */
+  readonly resumeReading: () => void;
   readonly stopReading: () => void;
-  /** The last word to the device; undefined: it is complete. */
+  /** Ends the stream: with this refusal, or OK. */
   readonly finish: (ending: Refusal | undefined) => void;
 }
 
-/** A device that does not take its acks cannot keep a stream that has to end from ending. */
+/** A device that does not read its acks cannot keep a stream open for longer. */
 const lastAcksMs = 10_000;
 
 /**
@@ -33,55 +33,55 @@ const lastAcksMs = 10_000;
  * it ends, what was read before is answered first.
  */
 export class IngestStream implements OpenStream {
-  readonly #parts: StreamParts;
-  readonly #face: StreamFace;
+  readonly #shared: StreamDependencies;
+  readonly #transport: StreamTransport;
   readonly #pipeline: BatchPipeline;
-  readonly #epochs: Epochs;
+  readonly #epochs: EpochSnapshot;
   #report: ProgressReport | undefined;
-  #saidSomething = true;
-  #beating = false;
+  #wasActive = true;
+  #sendingHeartbeat = false;
   #ending = false;
   #closed = false;
 
-  constructor(parts: StreamParts, face: StreamFace) {
-    this.#parts = parts;
-    this.#face = face;
-    this.#epochs = parts.epochs.page;
+  constructor(parts: StreamDependencies, face: StreamTransport) {
+    this.#shared = parts;
+    this.#transport = face;
+    this.#epochs = parts.epochs.snapshot;
     this.#pipeline = new BatchPipeline({
       accept: face.accept,
-      deliver: (verdict, sent) => {
-        this.#saidSomething = true;
-        if (verdict.refusal === undefined) this.#report?.acknowledged(verdict.sequence);
-        face.deliver(verdict, sent);
+      sendAck: (outcome, sent) => {
+        this.#wasActive = true;
+        if (outcome.refusal === undefined) this.#report?.acknowledged(outcome.sequence);
+        face.sendAck(outcome, sent);
       },
-      onRoom: () => {
-        if (!this.#ending) face.readOn();
+      onDrain: () => {
+        if (!this.#ending) face.resumeReading();
       },
-      room: parts.room,
+      budget: parts.budget,
     });
     parts.openStreams.add(this);
   }
 
-  /** Stop reading while it is; {@link StreamFace.readOn} tells when it is no longer. */
+  /** Stop reading while true, until {@link StreamTransport.resumeReading} is called. */
   get isFull(): boolean {
     return this.#ending || this.#pipeline.isFull;
   }
 
-  /** Nothing more is taken: stop reading for good. */
+  /** Stop reading for good. */
   get isEnding(): boolean {
     return this.#ending;
   }
 
-  push(request: Uint8Array, accept?: () => Promise<Verdict>): void {
+  push(request: Uint8Array, accept?: () => Promise<Outcome>): void {
     this.#pipeline.push(request, accept);
   }
 
-  /** The device wants to know how far this session is committed. A wish that makes no sense ends the stream. */
+  /** Subscribes to the progress of a session. An invalid or second one ends the stream. */
   reportCommitted({ deviceId, sessionId }: Pick<SessionKey, "deviceId" | "sessionId">): void {
     if (this.#ending) return;
     try {
       const name = sessionName(deviceId, sessionId, "report_committed.");
-      const before = this.#report?.name;
+      const before = this.#report?.session;
       if (before === undefined) this.#startReport(name);
       else if (before.deviceId !== name.deviceId || before.sessionId !== name.sessionId) {
         const [was, is] = [before, name].map((name) => `session "${name.sessionId}" of "${name.deviceId}"`);
@@ -91,77 +91,77 @@ export class IngestStream implements OpenStream {
         );
       }
     } catch (error) {
-      void this.finish(refusalOf(error));
+      void this.finish(toRefusal(error));
     }
   }
 
-  /** The device has said all it has to say, or what it says cannot be read: answers the rest, then ends the stream. */
+  /** The device is done, or sent something unreadable: acknowledges the rest, then ends the stream. */
   async finish(ending: Refusal | undefined): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
-    if (ending !== undefined) this.#face.stopReading();
+    if (ending !== undefined) this.#transport.stopReading();
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, lastAcksMs)));
     await Promise.race([this.#pipeline.whenIdle(), patience]);
     clearTimeout(timer);
     if (this.#closed) return;
-    this.#face.finish(ending);
+    this.#transport.finish(ending);
     this.close();
   }
 
-  /** Sends the device away to connect again. */
+  /** Ends the stream with UNAVAILABLE: the device connects again. */
   end(why: string): Promise<void> {
-    return this.finish(away(why));
+    return this.finish(connectAgain(why));
   }
 
   get isOutdated(): boolean {
-    const { epochs } = this.#parts;
+    const { epochs } = this.#shared;
     return this.#report !== undefined && epochs.isOver(this.#epochs, this.#report.shard);
   }
 
-  takeSaidSomething(): boolean {
-    const said = this.#saidSomething;
-    this.#saidSomething = false;
+  consumeActivityFlag(): boolean {
+    const said = this.#wasActive;
+    this.#wasActive = false;
     return said;
   }
 
-  beat(): void {
-    if (this.#beating || this.#ending) return;
-    this.#beating = true;
-    this.#face.say(undefined, () => (this.#beating = false));
+  sendHeartbeat(): void {
+    if (this.#sendingHeartbeat || this.#ending) return;
+    this.#sendingHeartbeat = true;
+    this.#transport.sendProgress(undefined, () => (this.#sendingHeartbeat = false));
   }
 
-  /** The connection is gone, or has had its last word. What is on its way to Redis goes on. */
+  /** The connection is gone or ended. Appends in flight continue. */
   close(): void {
     this.#ending = true;
     this.#closed = true;
     this.#pipeline.abandon();
     this.#report?.close();
-    this.#parts.openStreams.remove(this);
+    this.#shared.openStreams.remove(this);
   }
 
   #startReport(name: SessionKey): void {
-    const { shards, watches } = this.#parts;
+    const { shards, subscriptions: watches } = this.#shared;
     this.#report = new ProgressReport({
-      name,
+      session: name,
       shard: toShard(name.deviceId, shards),
       epochs: this.#epochs,
-      watches,
-      say: (progress, sent) => {
-        this.#saidSomething = true;
-        this.#face.say(progress, sent);
+      subscriptions: watches,
+      send: (progress, sent) => {
+        this.#wasActive = true;
+        this.#transport.sendProgress(progress, sent);
       },
     });
   }
 }
 
 /** What a device is told that is welcome at another server, or at this one later. */
-export function away(why: string): Refusal {
+export function connectAgain(why: string): Refusal {
   return { code: unavailable, field: "", message: `${why}: reconnect`, retryDelayMs: 0 };
 }
 
 /** The error of a malformed message. */
-export function unreadable(field: string, error: unknown): Refusal {
+export function unreadableMessage(field: string, error: unknown): Refusal {
   const why = error instanceof Error ? error.message : String(error);
   return {
     code: invalidArgument,

@@ -12,8 +12,8 @@ test("gives signs of life on a quiet stream, and none on a busy one", async (t) 
     const stream: OpenStream = {
       end: async () => {},
       isOutdated: false,
-      takeSaidSomething: () => name === "busy",
-      beat: () => (beats[name] += 1),
+      consumeActivityFlag: () => name === "busy",
+      sendHeartbeat: () => (beats[name] += 1),
     };
     streams.add(stream);
   };
@@ -31,8 +31,8 @@ test("of streams that tell an epoch that is over each one ends, also later, and 
     const stream = {
       end: async () => void ended.push(name),
       isOutdated,
-      takeSaidSomething: () => true,
-      beat: () => {},
+      consumeActivityFlag: () => true,
+      sendHeartbeat: () => {},
     };
     streams.add(stream);
     return stream;

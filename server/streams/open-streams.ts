@@ -1,41 +1,40 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Counter, type Registry } from "#lib/metrics.ts";
 
-/** One open stream, as far as its life is concerned. */
+/** An open stream, as far as its lifetime is concerned. */
 export interface OpenStream {
-  /** Reads nothing more, answers what was read, then tells the device why it has to connect again. */
+  /** Stops reading, acknowledges what was read, then ends the stream with the reason to connect again. */
   end(why: string): Promise<void>;
-  /** Whether it tells its device an epoch that is over, so that the device does not know what may be lost. */
+  /** True when it reports an epoch that is over: its device does not know what may be lost. */
   readonly isOutdated: boolean;
-  /** Whether anything was said to the device since the last call. */
-  takeSaidSomething(): boolean;
-  /** Sends a heartbeat. */
-  beat(): void;
+  /** True when anything was sent to the device since the last call. */
+  consumeActivityFlag(): boolean;
+  sendHeartbeat(): void;
 }
 
 export interface StreamLimits {
   /** A stream on which so long nothing was said gets a heartbeat; at most a quarter later. */
   readonly heartbeatMs: number;
-  /** A stream ends at this age, more or less by a fifth, so that those which began together do not end together. */
+  /** A stream ends at this age ± 20 %, so that streams that started together do not end together. */
   readonly ageMsMax: number;
 }
 
-interface Life {
+interface StreamState {
   endsAt: number;
   quietSince: number;
 }
 
-/** How often within the shorter of its limits each stream is looked at. */
-const looks = 4;
+/** Checks of each stream within the shorter of its limits. */
+const checksPerLimit = 4;
 
-/** How streams end when all of them have to: in groups of so many at least, and so many groups at most. */
+/** When all streams have to end, they end in groups: at least this large, and at most this many. */
 const groupSizeMin = 200;
 const groupsMax = 20;
 const groupIntervalMs = 100;
 
-/** The streams that are open. Keeps them alive, ends the old ones, and all of them when the server stops. */
+/** All open streams: sends heartbeats, ends old streams, and ends all of them when the server stops. */
 export class OpenStreams {
-  readonly #streams = new Map<OpenStream, Life>();
+  readonly #streams = new Map<OpenStream, StreamState>();
   readonly #limits: StreamLimits;
   readonly #timer: NodeJS.Timeout;
   readonly #ended: Counter<"reason">;
@@ -43,7 +42,10 @@ export class OpenStreams {
 
   constructor(limits: StreamLimits, registry: Registry) {
     this.#limits = limits;
-    this.#timer = setInterval(() => this.#look(), Math.min(limits.heartbeatMs, limits.ageMsMax) / looks);
+    this.#timer = setInterval(
+      () => this.#check(),
+      Math.min(limits.heartbeatMs, limits.ageMsMax) / checksPerLimit,
+    );
     this.#ended = new Counter({
       name: "fleetlog_streams_ended_total",
       help: "Streams that the server ended, by reason",
@@ -52,7 +54,7 @@ export class OpenStreams {
     });
   }
 
-  /** Whether {@link endAll} was called: a new stream is then refused. */
+  /** True after {@link endAll}: new streams are refused. */
   get isEnding(): boolean {
     return this.#ending;
   }
@@ -74,8 +76,8 @@ export class OpenStreams {
   }
 
   /**
-   * Ends the streams that tell an epoch that is over, so that their devices learn the new one. After a restart of Redis
-   * these are all: they end within two seconds, one group after the other.
+   * Ends the streams that report an epoch that is over, so that their devices learn the new one. After a restart of
+   * Redis these are all streams: they end within two seconds, group by group.
    */
   async endOutdated(): Promise<void> {
     const outdated = [...this.#streams.keys()].filter((stream) => stream.isOutdated);
@@ -86,17 +88,17 @@ export class OpenStreams {
     }
   }
 
-  #look(): void {
+  #check(): void {
     const { heartbeatMs } = this.#limits;
     const now = performance.now();
-    for (const [stream, life] of this.#streams) {
+    for (const [stream, state] of this.#streams) {
       // Outdated: it asked for progress after endOutdated was called.
       if (stream.isOutdated) void this.#end(stream, "epoch");
-      else if (life.endsAt <= now) void this.#end(stream, "age");
-      else if (stream.takeSaidSomething()) life.quietSince = now;
-      else if (now - life.quietSince >= heartbeatMs) {
-        life.quietSince = now;
-        stream.beat();
+      else if (state.endsAt <= now) void this.#end(stream, "age");
+      else if (stream.consumeActivityFlag()) state.quietSince = now;
+      else if (now - state.quietSince >= heartbeatMs) {
+        state.quietSince = now;
+        stream.sendHeartbeat();
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { status } from "@grpc/grpc-js";
-import { refusalOf } from "../../ingest.ts";
+import { toRefusal } from "../../ingest.ts";
 import type { CallHandler, IngestCall, Status } from "../ingest-calls.ts";
 import { endsWithinMessage, prefixBytes } from "../message.ts";
 import { MessageReader } from "./message-reader.ts";
@@ -164,7 +164,7 @@ export class FastCall implements IngestCall {
   }
 
   #giveUp(error: unknown): void {
-    if (!this.#isOver) this.#handler?.unreadable(refusalOf(error));
+    if (!this.#isOver) this.#handler?.unreadable(toRefusal(error));
   }
 
   #close(code: string): void {

@@ -5,7 +5,7 @@ import { readTimeoutMs } from "../call-timeout.ts";
 import {
   type CallHandler,
   type IngestCall,
-  type IngestParts,
+  type IngestDependencies,
   ok,
   pushLogs,
   streamLogsHandler,
@@ -21,7 +21,7 @@ const methods = new Map<string, { name: string; type: "unary" | "bidi_stream"; h
   [`/${service}/StreamLogs`, { name: "StreamLogs", type: "bidi_stream", handler: streamLogsHandler }],
 ]);
 
-type StartHandler = (parts: IngestParts, call: IngestCall) => CallHandler;
+type StartHandler = (parts: IngestDependencies, call: IngestCall) => CallHandler;
 
 /**
  * Serves the two calls that devices make all day with less work than grpc-js does: no object streams, no promise for
@@ -29,9 +29,9 @@ type StartHandler = (parts: IngestParts, call: IngestCall) => CallHandler;
  * every other call.
  */
 export function createFastPath(
-  parts: IngestParts & { readonly startRpc: StartRpc },
+  parts: IngestDependencies & { readonly startRpc: StartRpc },
 ): (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean {
-  const unpack = (packed: Buffer) => parts.unpacker.unpack(packed, messageBytesMax);
+  const unpack = (packed: Buffer) => parts.decompressor.decompress(packed, messageBytesMax);
   return (stream, headers) => {
     const method = methods.get(headers[":path"] ?? "");
     if (method === undefined) return false;
@@ -47,7 +47,7 @@ export function createFastPath(
 }
 
 /** Answers one call of PushLogs. */
-function pushLogsHandler(parts: IngestParts, call: IngestCall): CallHandler {
+function pushLogsHandler(parts: IngestDependencies, call: IngestCall): CallHandler {
   let request: Buffer | undefined;
   const answer = async (request: Buffer) => {
     const response = await pushLogs(parts, request);

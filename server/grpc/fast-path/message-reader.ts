@@ -1,4 +1,4 @@
-import { prefixBytes, tooLong, unknownPacking } from "../message.ts";
+import { prefixBytes, tooLong, unknownEncoding } from "../message.ts";
 
 const nothing = Buffer.alloc(0);
 
@@ -89,7 +89,7 @@ export class MessageReader {
   #lengthAt(bytes: Buffer, position: number): number {
     this.isPacked = bytes[position] !== 0;
     if (this.isPacked && !(this.#takesPacked && bytes[position] === 1)) {
-      throw unknownPacking();
+      throw unknownEncoding();
     }
     const length = bytes.readUInt32BE(position + 1);
     if (length <= this.#bytesMax) return length;
