@@ -26,7 +26,7 @@ function startReport(watches: ProgressSubscriptions, epochs = new EpochRegistry(
     sent = whenSent;
   };
   const { shard } = new ProgressReport({
-    session: session,
+    session,
     shard: 0,
     epochs: epochs.snapshot,
     subscriptions: watches,

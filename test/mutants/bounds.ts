@@ -75,8 +75,8 @@ export const mutantsOfBounds: readonly Mutant[] = [
     {
       name: "questions-cut",
       title: "one question of every message is never put",
-      search: "questions.slice(at, at + togetherMax)",
-      replacement: "questions.slice(at, at + togetherMax - 1)",
+      search: "requests.slice(at, at + sessionsPerMessageMax)",
+      replacement: "requests.slice(at, at + sessionsPerMessageMax - 1)",
     },
   ]),
   ...caughtBy("server/progress/subscriptions.test.ts", "server/progress/subscriptions.ts", [
@@ -97,8 +97,8 @@ export const mutantsOfBounds: readonly Mutant[] = [
     {
       name: "outdated-later",
       title: "a stream that asks for progress after the epoch has changed is told the old one forever",
-      search: 'if (stream.isOutdated) void this.#end(stream, "epoch");\n      else if (life',
-      replacement: "if (life",
+      search: 'if (stream.isOutdated) void this.#end(stream, "epoch");\n      else if (state',
+      replacement: "if (state",
     },
   ]),
   ...caughtBy("consumer/progress/publisher.test.ts", "consumer/progress/publisher.ts", [

@@ -15,7 +15,7 @@ export const mutantsOfTakingIn: readonly Mutant[] = [
     title: "servers do not remember what they appended",
     edits: [
       {
-        file: "server/main.ts",
+        file: "server/create-server.ts",
         search: "onAppended: (shard, id, entry) => appends.add(shard, id, entry),",
         replacement: "",
       },

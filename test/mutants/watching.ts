@@ -96,7 +96,7 @@ export const mutantsOfWatching: readonly Mutant[] = [
     {
       name: "heartbeats-on-busy-streams",
       title: "a stream on which acks go out gets signs of life as well",
-      search: "else if (stream.takeSaidSomething()) life.quietSince = now;\n      else if (now",
+      search: "else if (stream.consumeActivityFlag()) state.quietSince = now;\n      else if (now",
       replacement: "else if (now",
     },
   ]),
