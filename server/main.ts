@@ -30,7 +30,7 @@ await runProgram(logger, async (program) => {
   subscriber.on("error", (error: Error) => logger.debug({ err: error }, "a connection to Redis failed"));
 
   const server = createServer({ config, redis, subscriber, readiness, registry, logger });
-  program.onStop("progress", 100, server.close);
+  program.onStop("progress", 100, () => server.close());
   const adminAddress = await listen(admin, config.adminListen);
   program.onStop("admin", 300, () => admin.closeAllConnections());
   // Listening earlier would refuse what another server behind the proxy can take.
