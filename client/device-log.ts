@@ -7,8 +7,9 @@ interface Unsent<Note> {
 }
 
 /**
- * Gathers encoded records into batches and sends each when it is full, or when its first record has waited for
- * `intervalMs`. A batch carries the note of its first record, to which `addNote` adds those of the others.
+ * Gathers encoded records into batches and sends a batch when it is full or when its first record is
+ * `intervalMs` old. A batch carries the note of its first record; `addNote` merges the notes of the
+ * others into it.
  */
 export class DeviceLog<Note = undefined> {
   readonly #stream: DeviceStream<Note>;
@@ -16,19 +17,22 @@ export class DeviceLog<Note = undefined> {
   readonly #intervalMs: number | undefined;
   readonly #addNote: (first: Note, next: Note) => void;
   readonly #onFailed: () => void;
-  /** Of batches that the stream did not take. */
+  /** Batches that the stream did not accept. */
   readonly #unsent: Unsent<Note>[] = [];
   #failure: { readonly error: unknown } | undefined;
   #firstNote: Note | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Without `intervalMs` the records alone decide where batches are cut, so the same records make the same bytes. */
+  /**
+   * Without `intervalMs` only the records decide where batches are cut, so the same records make the same
+   * bytes.
+   */
   constructor(
     stream: DeviceStream<Note>,
     options: BatchTarget & {
       readonly intervalMs?: number | undefined;
       readonly addNote?: ((first: Note, next: Note) => void) | undefined;
-      /** Called once, when a batch could not be sent, also one that nobody waits for. */
+      /** Called once when a batch could not be sent, even if no caller awaits it. */
       readonly onFailed?: (() => void) | undefined;
     },
   ) {
@@ -39,7 +43,10 @@ export class DeviceLog<Note = undefined> {
     this.#onFailed = options.onFailed ?? (() => undefined);
   }
 
-  /** Records that the stream does not have, in order: those in no batch yet, and those that it did not take. */
+  /**
+   * Records that the stream does not have, in order: those in no batch yet, then those in batches that it
+   * did not accept.
+   */
   get unsent(): readonly Unsent<Note>[] {
     const recordCount = this.#builder.count;
     if (recordCount === 0) return this.#unsent;
@@ -47,21 +54,22 @@ export class DeviceLog<Note = undefined> {
   }
 
   /**
-   * Takes a record from `encodeRecord`, at once; resolves when there is room for another. Throws RangeError for a
-   * record that no batch can carry. Once a batch could not be sent, because the stream has failed or its spool cannot be
-   * written, this and all later calls reject with that error: what comes behind it must not overtake it.
+   * Adds a record from `encodeRecord` synchronously; resolves when the stream has capacity for another.
+   * Throws RangeError for a record that no batch can carry. After a batch could not be sent, because the
+   * stream failed or its spool cannot be written, this and all later calls reject with that error: later
+   * records must not overtake the batch.
    */
   async write(record: Uint8Array, note: Note): Promise<void> {
     if (this.#failure) throw this.#failure.error;
-    const room = this.#builder.fits(record) ? undefined : this.cut();
-    if (this.#builder.count === 0) this.#begin(note);
+    const sent = this.#builder.fits(record) ? undefined : this.cut();
+    if (this.#builder.count === 0) this.#startBatch(note);
     else this.#addNote(this.#firstNote as Note, note);
     this.#builder.add(record);
-    if (room) await room;
+    if (sent) await sent;
     if (this.#builder.isFull) await this.cut();
   }
 
-  /** Sends what is gathered as a batch, at once; resolves when there is room for another. */
+  /** Sends the gathered records as a batch; resolves when the stream has capacity for another. */
   async cut(): Promise<void> {
     clearTimeout(this.#timer);
     if (this.#failure) throw this.#failure.error;
@@ -79,18 +87,18 @@ export class DeviceLog<Note = undefined> {
     }
   }
 
-  /** Sends what is gathered and resolves when everything has its verdict; see {@link DeviceStream.flush}. */
+  /** Sends the gathered records and resolves when every batch is settled; see {@link DeviceStream.flush}. */
   async flush(deadlineMs?: number): Promise<void> {
-    const room = this.cut();
+    const sent = this.cut();
     const flushed = this.#stream.flush(deadlineMs);
-    await Promise.all([room, flushed]);
+    await Promise.all([sent, flushed]);
   }
 
-  #begin(note: Note): void {
+  #startBatch(note: Note): void {
     this.#firstNote = note;
     if (this.#intervalMs === undefined) return;
     this.#timer = setTimeout(() => {
-      this.cut().catch(() => {}); // told by onFailed and to every later call
+      this.cut().catch(() => {}); // reported by onFailed and by every later call
     }, this.#intervalMs);
   }
 }

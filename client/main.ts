@@ -30,14 +30,14 @@ program
     new Option(
       "-d, --device <id>",
       "device id: A-Z a-z 0-9 . _ : -, at most 128 characters; required except with --dry-run",
-    ).argParser(name("a device id", limits.deviceIdBytesMax)),
+    ).argParser(nameOption("a device id", limits.deviceIdBytesMax)),
   )
-  .option("-a, --address <host:port>", "gRPC address of Fleetlog", hostAndPort, "127.0.0.1:50051")
+  .option("-a, --address <host:port>", "gRPC address of Fleetlog", parseHostAndPort, "127.0.0.1:50051")
   .option("--tls", "use TLS, trusting Node's built-in CAs")
   .option("--ca <file>", "trust these CAs instead (PEM)")
   .option("--cert <file>", "client certificate (PEM), with --key")
   .option("--key <file>", "key of the client certificate (PEM)")
-  .option("-l, --logger <name>", "logger name, stored with every record", loggerName)
+  .option("-l, --logger <name>", "logger name, stored with every record", parseLoggerName)
   .addOption(
     new Option("-s, --severity <level>", "severity of every record; auto: from the line, else info")
       .choices(["auto", ...Object.keys(severityByName)])
@@ -46,17 +46,17 @@ program
   .option(
     "--time-format <format>",
     "time format of the lines, with strptime directives, such as '%d.%m.%y %T'",
-    given(timePattern),
+    withErrors(timePattern),
   )
   .option(
     "--time-zone <zone>",
     "time zone of times without one: local, UTC, +05:30, Europe/Berlin; default: local",
-    given(parseTimeZone),
+    withErrors(parseTimeZone),
   )
   .option(
     "--multiline <how>",
     "auto: join a stack trace with its error; off; or a pattern that matches the first line of a record",
-    given(multiline),
+    withErrors(parseMultiline),
     "auto",
   )
   .option(
@@ -65,7 +65,7 @@ program
   )
   .addOption(
     new Option("--session <name>", "session id, to repeat a run, see below; default: random").argParser(
-      name("a session", limits.sessionIdBytesMax),
+      nameOption("a session", limits.sessionIdBytesMax),
     ),
   )
   .option("-f, --follow", "goes on with what is written, over rotations; needs --spool, see below")
@@ -116,7 +116,7 @@ server keeps rejected records in dead_letters), 130 interrupted.`,
         files.length > 0 ? files : ["-"],
         { ...reading, stdin: process.stdin },
         {
-          say: (text) => process.stdout.write(`${text}\n`),
+          print: (text) => process.stdout.write(`${text}\n`),
           fail: ({ message }) => {
             process.stderr.write(`${message}\n`);
             exitCode = exitCodes.failed;
@@ -133,7 +133,7 @@ server keeps rejected records in dead_letters), 130 interrupted.`,
         deviceId,
         inputs: files.length > 0 ? files : ["-"],
         address: options.address,
-        credentials: credentialsOf(options),
+        credentials: createCredentials(options),
         logger: options.logger,
         severity: severity === "auto" ? undefined : severityByName[severity],
         ...reading,
@@ -170,7 +170,7 @@ interface SendCommandOptions {
   quiet?: boolean;
 }
 
-function credentialsOf({ tls, ca, cert, key }: SendCommandOptions): ChannelCredentials | undefined {
+function createCredentials({ tls, ca, cert, key }: SendCommandOptions): ChannelCredentials | undefined {
   try {
     if (tls) return tlsCredentials({ ca, cert, key });
   } catch (error) {
@@ -193,7 +193,7 @@ function createOutput(quiet: boolean): Output {
   };
 }
 
-/** Aborted by the first Ctrl-C or SIGTERM; the second ends the process at once. */
+/** Aborts on the first Ctrl-C or SIGTERM; the second ends the process immediately. */
 function interruptSignal(): AbortSignal {
   const interrupt = new AbortController();
   let firstAt = 0;
@@ -209,15 +209,15 @@ function interruptSignal(): AbortSignal {
   return interrupt.signal;
 }
 
-function name(what: string, lengthMax: number) {
+function nameOption(what: string, lengthMax: number) {
   return (value: string): string => {
     if (new RegExp(`^[A-Za-z0-9._:-]{1,${lengthMax}}$`).test(value)) return value;
     throw new InvalidArgumentError(`${what} has 1 to ${lengthMax} characters of A-Z a-z 0-9 . _ : -`);
   };
 }
 
-/** An option's value as `parse` reads it; what it throws RangeError or SyntaxError for is said. */
-function given<T>(parse: (value: string) => T) {
+/** Parses an option's value; a RangeError or SyntaxError from `parse` becomes the option's error. */
+function withErrors<T>(parse: (value: string) => T) {
   return (value: string): T => {
     try {
       return parse(value);
@@ -227,16 +227,16 @@ function given<T>(parse: (value: string) => T) {
   };
 }
 
-function multiline(value: string): Multiline {
+function parseMultiline(value: string): Multiline {
   return value === "auto" || value === "off" ? value : new RegExp(value);
 }
 
-function loggerName(value: string): string {
+function parseLoggerName(value: string): string {
   if (Buffer.byteLength(value) <= limits.loggerBytesMax) return value;
   throw new InvalidArgumentError(`a logger's name is at most ${limits.loggerBytesMax} bytes long`);
 }
 
-function hostAndPort(value: string): string {
+function parseHostAndPort(value: string): string {
   if (/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/.test(value)) return value;
   throw new InvalidArgumentError('expected host:port, such as "127.0.0.1:50051"');
 }

@@ -10,7 +10,7 @@ import { exitCodes, send } from "#client/send/send.ts";
 import { readFrame } from "#client/spool/frames.ts";
 import { DeviceStream } from "#client/stream/device-stream.ts";
 import { encodeRecord } from "#client/stream/record.ts";
-import { StoredLogs } from "#client/testing/stored.ts";
+import { StoredLogs } from "#client/testing/stored-logs.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 

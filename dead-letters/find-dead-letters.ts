@@ -6,13 +6,13 @@ import type { Database } from "#postgres/tables.ts";
  * record: one of a batch; batch: one that was an entry but could not be stored; entry: what is neither; count: stands for
  * many records that were not kept.
  */
-export type LetterKind = (typeof letterKinds)[number];
-export const letterKinds = ["record", "batch", "entry", "count"] as const;
+export type DeadLetterKind = (typeof deadLetterKinds)[number];
+export const deadLetterKinds = ["record", "batch", "entry", "count"] as const;
 
 /** A row of dead_letters. */
-export interface Letter {
+export interface DeadLetter {
   readonly id: bigint;
-  readonly kind: LetterKind;
+  readonly kind: DeadLetterKind;
   readonly at: Date;
   /** Undefined when the entry did not say. */
   readonly receivedAtMicros: number | undefined;
@@ -34,28 +34,28 @@ export interface Letter {
 }
 
 /** All conditions hold at once. */
-export interface LetterFilter {
+export interface DeadLetterFilter {
   readonly ids?: readonly bigint[];
   readonly deviceId?: string | undefined;
   /** Part of the reason, whatever its case. */
   readonly reason?: string | undefined;
-  readonly kind?: LetterKind | undefined;
+  readonly kind?: DeadLetterKind | undefined;
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
   readonly replayed?: boolean | undefined;
 }
 
-const kindOf = sql<LetterKind>`case when idx is not null then 'record' when entry is null then 'count'
+const kindSql = sql<DeadLetterKind>`case when idx is not null then 'record' when entry is null then 'count'
   when device_id is not null then 'batch' else 'entry' end`;
 
 /** The newest dead letters, at most `limit`. */
-export async function findLetters(
+export async function findDeadLetters(
   db: Kysely<Database>,
-  filter: LetterFilter,
+  filter: DeadLetterFilter,
   countMax: number,
-): Promise<readonly Letter[]> {
+): Promise<readonly DeadLetter[]> {
   const { rows } = await sql<Row>`
-    select id, ${kindOf} as kind, at, (extract(epoch from received_at) * 1000000)::bigint as received_micros,
+    select id, ${kindSql} as kind, at, (extract(epoch from received_at) * 1000000)::bigint as received_micros,
       device_id, session_id, sequence, idx, reason, raw, raw_bytes, is_json,
       record_count, replayed_at, replayed_batch
     from dead_letters where ${conditions(filter)} order by id desc limit ${countMax}`.execute(db);
@@ -86,12 +86,12 @@ function conditions({
   since,
   until,
   replayed,
-}: LetterFilter): RawBuilder<boolean> {
+}: DeadLetterFilter): RawBuilder<boolean> {
   const all: RawBuilder<boolean>[] = [sql`true`];
   if (ids && ids.length > 0) all.push(sql`id = any(${ids.map(String)}::bigint[])`);
   if (deviceId !== undefined) all.push(sql`device_id = ${deviceId}`);
   if (reason !== undefined) all.push(sql`strpos(lower(reason), lower(${reason})) > 0`);
-  if (kind !== undefined) all.push(sql`${kindOf} = ${kind}`);
+  if (kind !== undefined) all.push(sql`${kindSql} = ${kind}`);
   if (since !== undefined) all.push(sql`at >= ${since}`);
   if (until !== undefined) all.push(sql`at < ${until}`);
   if (replayed !== undefined) all.push(sql`(replayed_at is not null) = ${replayed}`);
@@ -100,7 +100,7 @@ function conditions({
 
 interface Row {
   readonly id: string;
-  readonly kind: LetterKind;
+  readonly kind: DeadLetterKind;
   readonly at: Date;
   readonly received_micros: string | null;
   readonly device_id: string | null;

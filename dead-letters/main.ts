@@ -7,14 +7,14 @@ import { createDatabase, createPool } from "#postgres/pool.ts";
 import { commandConnection, openRedis, untilFirstTry } from "#stream/connection.ts";
 import { readConfig } from "./config.ts";
 import {
-  findLetters,
-  type Letter,
-  type LetterFilter,
-  type LetterKind,
-  letterKinds,
+  type DeadLetter,
+  type DeadLetterFilter,
+  type DeadLetterKind,
+  deadLetterKinds,
+  findDeadLetters,
 } from "./find-dead-letters.ts";
 import { type Plan, planReplay } from "./plan-replay.ts";
-import { intent, line, object, page } from "./print-dead-letters.ts";
+import { describePlan, formatLine, formatPage, toJson } from "./print-dead-letters.ts";
 import { replay } from "./replay.ts";
 import { retentionCommand } from "./retention.ts";
 
@@ -25,7 +25,7 @@ const exitCodes = { done: 0, failed: 1, partly: 2 } as const;
 interface Options {
   device?: string;
   reason?: string;
-  kind?: LetterKind;
+  kind?: DeadLetterKind;
   since?: Date;
   until?: Date;
   replayed?: boolean;
@@ -46,12 +46,12 @@ Reads DATABASE_URL, and for a replay REDIS_URL and STREAM_SHARDS, as the consume
 Exit code: 0 done, 1 it failed, 2 some letters cannot be replayed or are not stored yet.`,
   );
 
-filtered(program.command("list").description("Lists dead letters, newest first."))
+withFilterOptions(program.command("list").description("Lists dead letters, newest first."))
   .option("--replayed", "only replayed dead letters")
   .action((options: Options) =>
     run(async ({ find }) => {
-      for (const letter of await find(options))
-        print(options.json ? JSON.stringify(object(letter)) : line(letter));
+      for (const deadLetter of await find(options))
+        print(options.json ? JSON.stringify(toJson(deadLetter)) : formatLine(deadLetter));
       return exitCodes.done;
     }),
   );
@@ -59,24 +59,26 @@ filtered(program.command("list").description("Lists dead letters, newest first."
 program
   .command("show")
   .description("Shows a dead letter with its bytes or JSON, and what a replay would store.")
-  .argument("<id>", "id of a dead letter, see list", letterId)
+  .argument("<id>", "id of a dead letter, see list", parseId)
   .option("--json", "print one JSON object, with all bytes in base64")
   .action((id: bigint, options: Options) =>
     run(async ({ find }) => {
-      const [letter] = await find({ limit: 1, wait: 0 }, [id]);
-      if (letter === undefined) throw new Error(`dead letter ${id} not found`);
-      print(options.json ? JSON.stringify(object(letter)) : page(letter, planReplay(letter)));
+      const [deadLetter] = await find({ limit: 1, wait: 0 }, [id]);
+      if (deadLetter === undefined) throw new Error(`dead letter ${id} not found`);
+      print(
+        options.json ? JSON.stringify(toJson(deadLetter)) : formatPage(deadLetter, planReplay(deadLetter)),
+      );
       return exitCodes.done;
     }),
   );
 
-filtered(
+withFilterOptions(
   program
     .command("replay")
     .description(
       "Repairs dead letters and appends them to the stream, so that consumers store them. Repeating a replay is safe: each is stored once.",
     )
-    .argument("[id...]", "ids of dead letters; default: all that match the options", letterIds, []),
+    .argument("[id...]", "ids of dead letters; default: all that match the options", addId, []),
 )
   .option("--dry-run", "print the plan, replay nothing")
   .option("-y, --yes", "skip the confirmation prompt")
@@ -88,34 +90,34 @@ filtered(
   )
   .action((ids: bigint[], options: Options) =>
     run(async ({ find, append }) => {
-      const letters = await find({ ...options, replayed: false }, ids);
-      const plans = letters.toReversed().map(planReplay);
+      const deadLetters = await find({ ...options, replayed: false }, ids);
+      const plans = deadLetters.toReversed().map(planReplay);
       for (const plan of plans)
-        print(options.json ? planText(plan) : `${line(plan.letter)}\n    ${intent(plan)}`);
+        print(options.json ? planText(plan) : `${formatLine(plan.deadLetter)}\n    ${describePlan(plan)}`);
       const possible = plans.filter((plan) => !("impossible" in plan));
       const missing =
-        ids.length > letters.length
-          ? `; ${ids.length - letters.length} do not exist or are already replayed`
+        ids.length > deadLetters.length
+          ? `; ${ids.length - deadLetters.length} do not exist or are already replayed`
           : "";
-      say(`${possible.length} of ${plans.length} dead letters can be replayed${missing}`);
+      printStatus(`${possible.length} of ${plans.length} dead letters can be replayed${missing}`);
       const partly = possible.length < plans.length ? exitCodes.partly : exitCodes.done;
       if (options.dryRun || possible.length === 0) return partly;
-      if (!options.yes && !(await confirmed(possible.length))) return exitCodes.failed;
+      if (!options.yes && !(await confirm(possible.length))) return exitCodes.failed;
       const stored = await append(possible, options.wait * 1000);
       for (const [id, batch] of stored) if (!options.json) print(`${id} is stored as batch ${batch}`);
-      say(`${stored.size} of ${possible.length} are stored`);
+      printStatus(`${stored.size} of ${possible.length} are stored`);
       if (stored.size === possible.length) return partly;
-      say("the others wait in the stream or were rejected again: see list");
+      printStatus("the others wait in the stream or were rejected again: see list");
       return exitCodes.partly;
     }),
   );
 
-interface Tools {
-  readonly find: (options: Options, ids?: readonly bigint[]) => Promise<readonly Letter[]>;
+interface Commands {
+  readonly find: (options: Options, ids?: readonly bigint[]) => Promise<readonly DeadLetter[]>;
   readonly append: (plans: readonly Plan[], waitMs: number) => Promise<ReadonlyMap<bigint, bigint>>;
 }
 
-async function run(work: (tools: Tools) => Promise<number>): Promise<void> {
+async function run(work: (tools: Commands) => Promise<number>): Promise<void> {
   const config = readConfigOrExit(() => readConfig(process.env));
   const logger = createLogger("operator", "silent"); // what fails is said by the command that waits for it
   await using stack = new AsyncDisposableStack();
@@ -132,8 +134,9 @@ async function run(work: (tools: Tools) => Promise<number>): Promise<void> {
   );
   const db = createDatabase(pool);
   stack.defer(() => db.destroy());
-  const find: Tools["find"] = (options, ids = []) => findLetters(db, filterOf(options, ids), options.limit);
-  const append: Tools["append"] = async (plans, waitMs) => {
+  const find: Commands["find"] = (options, ids = []) =>
+    findDeadLetters(db, toFilter(options, ids), options.limit);
+  const append: Commands["append"] = async (plans, waitMs) => {
     if (config.REDIS_URL === undefined) throw new Error("REDIS_URL is not set, but replay requires it");
     const redis = openRedis(config.REDIS_URL, commandConnection);
     redis.on("error", () => {}); // the append fails with it
@@ -144,25 +147,25 @@ async function run(work: (tools: Tools) => Promise<number>): Promise<void> {
   process.exitCode = await work({ find, append });
 }
 
-function filterOf(
+function toFilter(
   { device, reason, kind, since, until, replayed }: Options,
   ids: readonly bigint[],
-): LetterFilter {
+): DeadLetterFilter {
   return { ids, deviceId: device, reason, kind, since, until, replayed };
 }
 
-function filtered(command: Command): Command {
+function withFilterOptions(command: Command): Command {
   return command
     .option("-d, --device <id>", "only this device")
     .option("-r, --reason <text>", "only if the reason contains this text")
-    .addOption(new Option("-k, --kind <kind>", "only this kind").choices(letterKinds))
-    .option("--since <time>", "only added at or after this time (RFC 3339)", time)
-    .option("--until <time>", "only added before this time (RFC 3339)", time)
+    .addOption(new Option("-k, --kind <kind>", "only this kind").choices(deadLetterKinds))
+    .option("--since <time>", "only added at or after this time (RFC 3339)", parseTime)
+    .option("--until <time>", "only added before this time (RFC 3339)", parseTime)
     .option("-n, --limit <n>", "maximum number, newest first", wholeNumber(1, countMax), countDefault)
     .option("--json", "print one JSON object per line, with bytes in base64 and JSON also as text");
 }
 
-async function confirmed(count: number): Promise<boolean> {
+async function confirm(count: number): Promise<boolean> {
   if (!process.stdin.isTTY) throw new Error("standard input is not a terminal: use --yes or --dry-run");
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question(`Replay ${count} dead letters? [y/N] `);
@@ -171,7 +174,7 @@ async function confirmed(count: number): Promise<boolean> {
 }
 
 function planText(plan: Plan): string {
-  const id = String(plan.letter.id);
+  const id = String(plan.deadLetter.id);
   if ("impossible" in plan) return JSON.stringify({ id, impossible: plan.impossible });
   const { deviceId, sessionId, sequence } = plan.entry;
   return JSON.stringify({ id, deviceId, sessionId, sequence: String(sequence), repairs: plan.repairs });
@@ -181,20 +184,20 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-function say(text: string): void {
+function printStatus(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-function letterId(value: string): bigint {
+function parseId(value: string): bigint {
   if (/^\d{1,18}$/.test(value)) return BigInt(value);
   throw new InvalidArgumentError("expected the id of a dead letter");
 }
 
-function letterIds(value: string, before: readonly bigint[]): readonly bigint[] {
-  return [...before, letterId(value)];
+function addId(value: string, before: readonly bigint[]): readonly bigint[] {
+  return [...before, parseId(value)];
 }
 
-function time(value: string): Date {
+function parseTime(value: string): Date {
   const date = new Date(value);
   if (/^\d{4}-\d\d-\d\d/.test(value) && !Number.isNaN(date.getTime())) return date;
   throw new InvalidArgumentError("expected a time in RFC 3339, such as 2026-01-31T12:00:00Z");
@@ -205,6 +208,6 @@ try {
   if (first === "retention") await retentionCommand(process.env).parseAsync(others, { from: "user" });
   else await program.parseAsync();
 } catch (error) {
-  say(error instanceof Error ? error.message : String(error));
+  printStatus(error instanceof Error ? error.message : String(error));
   process.exitCode = exitCodes.failed;
 }

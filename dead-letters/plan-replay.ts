@@ -4,38 +4,38 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { scan } from "#batch/scan.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Entry } from "#stream/entry.ts";
-import type { Letter } from "./find-dead-letters.ts";
+import type { DeadLetter } from "./find-dead-letters.ts";
 import { readJsonRecord } from "./read-json-record.ts";
 import { repairRecord } from "./repair-record.ts";
 
 /** What becomes of one letter: an entry for the stream, or the reason why there is none. */
 export type Plan =
-  | { readonly letter: Letter; readonly entry: Entry; readonly repairs: readonly string[] }
-  | { readonly letter: Letter; readonly impossible: string };
+  | { readonly deadLetter: DeadLetter; readonly entry: Entry; readonly repairs: readonly string[] }
+  | { readonly deadLetter: DeadLetter; readonly impossible: string };
 
 /**
  * The entry with which a letter comes back. The same letter always makes the same entry, so however often it is
  * appended, the ledger lets it in once. A batch comes back as it was, under its own identity; a record, repaired, as
  * the only one of a batch of its device that is named for the letter.
  */
-export function planReplay(letter: Letter): Plan {
+export function planReplay(deadLetter: DeadLetter): Plan {
   try {
-    if (letter.kind === "count") {
-      throw new ImpossibleError(`it counts ${letter.recordCount} records that were not kept`);
+    if (deadLetter.kind === "count") {
+      throw new NotReplayableError(`it counts ${deadLetter.recordCount} records that were not kept`);
     }
-    const planned = letter.kind === "record" ? planRecord(letter) : planBatch(letter);
-    return { letter, ...planned };
+    const planned = deadLetter.kind === "record" ? planRecord(deadLetter) : planBatch(deadLetter);
+    return { deadLetter, ...planned };
   } catch (error) {
-    if (error instanceof ImpossibleError) return { letter, impossible: error.message };
+    if (error instanceof NotReplayableError) return { deadLetter, impossible: error.message };
     throw error;
   }
 }
 
-class ImpossibleError extends Error {
+class NotReplayableError extends Error {
   override readonly name = "ImpossibleError";
 }
 
-interface Planned {
+interface Replay {
   readonly entry: Entry;
   readonly repairs: readonly string[];
 }
@@ -49,18 +49,18 @@ function planBatch({
   receivedAtMicros,
   raw,
   rawBytes,
-}: Letter): Planned {
+}: DeadLetter): Replay {
   if (kind === "entry" || receivedAtMicros === undefined) {
-    throw new ImpossibleError("it is a malformed entry without an identity");
+    throw new NotReplayableError("it is a malformed entry without an identity");
   }
   if (raw.length < rawBytes) {
-    throw new ImpossibleError(`only ${raw.length} of its ${rawBytes} bytes were kept`);
+    throw new NotReplayableError(`only ${raw.length} of its ${rawBytes} bytes were kept`);
   }
   const scanned = scanOrFail(raw);
   const isNamedByServer = sessionId.startsWith("~") && scanned.sessionId === "";
   const isSame = scanned.sessionId === sessionId && scanned.sequence === sequence;
   if (scanned.deviceId !== deviceId || !(isSame || isNamedByServer)) {
-    throw new ImpossibleError(
+    throw new NotReplayableError(
       `its bytes are batch ${scanned.sequence} of ${scanned.deviceId} ${scanned.sessionId}, which differs from its entry`,
     );
   }
@@ -76,12 +76,13 @@ function planBatch({
   return { entry, repairs: [] };
 }
 
-function planRecord(letter: Letter): Planned {
-  const { id, deviceId, sessionId, sequence, index, receivedAtMicros, raw } = letter;
-  if (deviceId === "" || receivedAtMicros === undefined) throw new ImpossibleError("its identity is unknown");
+function planRecord(deadLetter: DeadLetter): Replay {
+  const { id, deviceId, sessionId, sequence, index, receivedAtMicros, raw } = deadLetter;
+  if (deviceId === "" || receivedAtMicros === undefined)
+    throw new NotReplayableError("its identity is unknown");
   const origin = `${sessionId} ${sequence} ${index}`;
-  const { record, repairs } = repairOrFail(letter.isJson ? readJsonRecord(raw) : raw, receivedAtMicros, {
-    letter: String(id),
+  const { record, repairs } = repairOrFail(deadLetter.isJson ? readJsonRecord(raw) : raw, receivedAtMicros, {
+    deadLetter: String(id),
     origin,
   });
   const batch = Buffer.from(
@@ -89,7 +90,7 @@ function planRecord(letter: Letter): Planned {
   );
   const scanned = scanOrFail(batch);
   const [rejection] = scanned.rejections;
-  if (rejection !== undefined) throw new ImpossibleError(rejection.reason);
+  if (rejection !== undefined) throw new NotReplayableError(rejection.reason);
   const named = { sessionId: `~letter-${id}`, sequence: 1n };
   return {
     entry: { deviceId, ...named, receivedAtMicros, digest: digest(scanned), batch, letterId: id },
@@ -101,7 +102,7 @@ function repairOrFail(...record: Parameters<typeof repairRecord>): ReturnType<ty
   try {
     return repairRecord(...record);
   } catch (error) {
-    throw new ImpossibleError(`its bytes are not a record: ${String(error)}`);
+    throw new NotReplayableError(`its bytes are not a record: ${String(error)}`);
   }
 }
 
@@ -109,7 +110,7 @@ function scanOrFail(bytes: Uint8Array): ReturnType<typeof scan> {
   try {
     return scan(bytes);
   } catch (error) {
-    if (error instanceof InvalidBatchError) throw new ImpossibleError(error.message);
+    if (error instanceof InvalidBatchError) throw new NotReplayableError(error.message);
     throw error;
   }
 }

@@ -1,19 +1,20 @@
-import type { Letter } from "./find-dead-letters.ts";
+import type { DeadLetter } from "./find-dead-letters.ts";
 import type { Plan } from "./plan-replay.ts";
 
 /** One line for a person. */
-export function line(letter: Letter): string {
-  const { id, kind, at, deviceId, sessionId, sequence, index, reason, recordCount, replayedBatch } = letter;
-  const place =
+export function formatLine(deadLetter: DeadLetter): string {
+  const { id, kind, at, deviceId, sessionId, sequence, index, reason, recordCount, replayedBatch } =
+    deadLetter;
+  const location =
     deviceId === "" ? "" : `${deviceId} ${sessionId} ${sequence}${index === undefined ? "" : `[${index}]`}`;
   const replayed = replayedBatch === undefined ? "" : ` (stored as batch ${replayedBatch})`;
   const what = recordCount === 1 ? kind : `${kind} of ${recordCount} records`;
-  return `${id}  ${at.toISOString()}  ${what}  ${printable(place)}  ${printable(reason)}${replayed}`;
+  return `${id}  ${at.toISOString()}  ${what}  ${printable(location)}  ${printable(reason)}${replayed}`;
 }
 
 /** All of it, its bytes as base64, and as text too where they are JSON. */
-export function object(letter: Letter): Readonly<Record<string, unknown>> {
-  const { id, sequence, raw, receivedAtMicros, replayedBatch, ...rest } = letter;
+export function toJson(deadLetter: DeadLetter): Readonly<Record<string, unknown>> {
+  const { id, sequence, raw, receivedAtMicros, replayedBatch, ...rest } = deadLetter;
   return {
     id: String(id),
     ...rest,
@@ -21,21 +22,21 @@ export function object(letter: Letter): Readonly<Record<string, unknown>> {
     receivedAt: receivedAtMicros === undefined ? undefined : new Date(receivedAtMicros / 1000),
     replayedBatch: replayedBatch?.toString(),
     raw: raw.toString("base64"),
-    text: letter.isJson ? raw.toString() : undefined,
+    text: deadLetter.isJson ? raw.toString() : undefined,
   };
 }
 
 /** One letter with the first of its bytes: JSON as its text, others as `hexdump -C` shows them. */
-export function page(letter: Letter, plan: Plan): string {
-  const { raw, rawBytes, isJson, receivedAtMicros, replayedAt } = letter;
+export function formatPage(deadLetter: DeadLetter, plan: Plan): string {
+  const { raw, rawBytes, isJson, receivedAtMicros, replayedAt } = deadLetter;
   const shown = raw.subarray(0, isJson ? textBytesMax : dumpBytesMax);
   const received =
     receivedAtMicros === undefined ? "not known" : new Date(receivedAtMicros / 1000).toISOString();
   return [
-    line(letter),
+    formatLine(deadLetter),
     `received ${received}, ${rawBytes} bytes${isJson ? " of JSON" : ""}, ${raw.length} kept`,
     replayedAt === undefined
-      ? `not replayed; a replay would: ${intent(plan)}`
+      ? `not replayed; a replay would: ${describePlan(plan)}`
       : `replayed ${replayedAt.toISOString()}`,
     ...(isJson ? shown.toString().split("\n").map(printable) : dump(shown)),
     ...(raw.length > shown.length ? [`… all ${raw.length} with --json`] : []),
@@ -43,7 +44,7 @@ export function page(letter: Letter, plan: Plan): string {
 }
 
 /** What a replay does with a letter. */
-export function intent(plan: Plan): string {
+export function describePlan(plan: Plan): string {
   if ("impossible" in plan) return `nothing, it cannot be repaired: ${printable(plan.impossible)}`;
   const { entry, repairs } = plan;
   const as = `store it as ${entry.deviceId} ${entry.sessionId} ${entry.sequence}`;

@@ -30,7 +30,7 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
   const wide = { high: 0, low: 0 };
   for (const [key, value] of Object.entries(fields)) {
     if (value === null) continue;
-    const text = Buffer.from(textOf(value));
+    const text = Buffer.from(toText(value));
     const string = stringFields.find(({ name, jsonName }) => key === name || key === jsonName);
     if (key === "timeUnixNano" || key === "time_unix_nano") {
       if (readTime(text, 0, text.length, wide))
@@ -48,7 +48,7 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
         if (attribute === null) continue;
         if (typeof attribute === "object")
           repairs.push(`attributes[${JSON.stringify(name)}]: was not a string`);
-        record.attributes.push({ name: Buffer.from(name), value: Buffer.from(textOf(attribute)) });
+        record.attributes.push({ name: Buffer.from(name), value: Buffer.from(toText(attribute)) });
       }
     } else {
       repairs.push(`${key.slice(0, 40)}: is removed`);
@@ -67,6 +67,6 @@ function parseObject(json: Uint8Array): Readonly<Record<string, unknown>> | unde
   }
 }
 
-function textOf(value: unknown): string {
+function toText(value: unknown): string {
   return typeof value === "string" ? value.toWellFormed() : JSON.stringify(value);
 }

@@ -6,7 +6,7 @@ import { attribute, bytesField, encodeRecord } from "#batch/testing/wire.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { marks, repairRecord } from "./repair-record.ts";
 
-const marked = { letter: "7", origin: "boot-1 3 0" };
+const marked = { deadLetter: "7", origin: "boot-1 3 0" };
 const receivedAtMicros = 1_760_000_000_000_001;
 const repair = (bytes: Uint8Array) => {
   const repaired = repairRecord(bytes, receivedAtMicros, marked);
@@ -59,7 +59,7 @@ for (const [what, bytes, repairs, message] of cases) {
     const repaired = repair(bytes);
     assert.deepEqual(repaired.repairs, repairs);
     assert.equal(repaired.record.message, message);
-    assert.equal(repaired.record.attributes[marks.letter], "7");
+    assert.equal(repaired.record.attributes[marks.deadLetter], "7");
     assert.equal(repaired.record.attributes[marks.origin], "boot-1 3 0");
     assert.equal(
       repaired.record.attributes[marks.repairs],

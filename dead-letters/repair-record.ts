@@ -9,7 +9,7 @@ import { readLoosely } from "./read-loosely.ts";
 /** What a repaired record carries besides its own attributes. */
 export const marks = {
   /** dead_letters.id */
-  letter: "fleetlog.dead_letter",
+  deadLetter: "fleetlog.dead_letter",
   /** Where it was: session, sequence and place in the batch. */
   origin: "fleetlog.origin",
   /** What was changed, a sentence each. */
@@ -31,7 +31,7 @@ export interface RepairedRecord {
 export function repairRecord(
   sent: Uint8Array | LooseJsonRecord,
   receivedAtMicros: number,
-  marked: { readonly letter: string; readonly origin: string },
+  marked: { readonly deadLetter: string; readonly origin: string },
 ): RepairedRecord {
   const loose = "repairs" in sent ? sent : readLoosely(sent);
   const repairs: string[] = "repairs" in sent ? [...sent.repairs] : [];
@@ -45,20 +45,21 @@ export function repairRecord(
   if (!hasSeverity) repairs.push(`severity: was ${loose.severity}`);
   // Without a prototype, for a device may name an attribute "__proto__".
   const attributes = Object.create(null) as Record<string, string>;
-  const room = limits.attributesMax - Object.keys(marks).length;
+  const attributesMax = limits.attributesMax - Object.keys(marks).length;
   const kept = loose.attributes.filter(({ name }) => name.length > 0);
   if (kept.length < loose.attributes.length) {
     repairs.push(`attributes: ${loose.attributes.length - kept.length} without a name are removed`);
   }
-  if (kept.length > room) repairs.push(`attributes: ${kept.length - room} of ${kept.length} are removed`);
-  for (const { name, value } of kept.slice(0, room)) {
+  if (kept.length > attributesMax)
+    repairs.push(`attributes: ${kept.length - attributesMax} of ${kept.length} are removed`);
+  for (const { name, value } of kept.slice(0, attributesMax)) {
     const key = repaired("attributes: a name", name, limits.attributeKeyBytesMax);
     attributes[key] = repaired(`attributes[${JSON.stringify(key)}]`, value, limits.attributeValueBytesMax);
   }
   const strings = stringValues(({ localName, name, bytesMax }) =>
     repaired(name, loose.strings.get(localName) ?? none, bytesMax),
   );
-  attributes[marks.letter] = marked.letter;
+  attributes[marks.deadLetter] = marked.deadLetter;
   attributes[marks.origin] = marked.origin;
   if (repairs.length > 0) {
     const text = Buffer.from(repairs.join("; "));

@@ -4,10 +4,10 @@ import type { Database } from "#postgres/tables.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { encodeEntry } from "#stream/entry.ts";
 import { streamKey, toShard } from "#stream/keys.ts";
-import { findLetters } from "./find-dead-letters.ts";
+import { findDeadLetters } from "./find-dead-letters.ts";
 import type { Plan } from "./plan-replay.ts";
 
-export interface ReplayTools {
+export interface ReplayDependencies {
   readonly db: Kysely<Database>;
   readonly redis: StreamRedis;
   readonly shards: number;
@@ -17,7 +17,7 @@ export interface ReplayTools {
 
 /** Appends the entries, one after the other, and waits until consumers have stored them. Returns those that they have. */
 export async function replay(
-  { db, redis, shards, waitMs }: ReplayTools,
+  { db, redis, shards, waitMs }: ReplayDependencies,
   plans: readonly Plan[],
 ): Promise<ReadonlyMap<bigint, bigint>> {
   const ids: bigint[] = [];
@@ -26,16 +26,16 @@ export async function replay(
     const key = streamKey(toShard(plan.entry.deviceId, shards));
     const added = await redis.call("XADD", key, "NOMKSTREAM", "*", ...encodeEntry(plan.entry));
     if (added === null) throw new Error(`${key} does not exist: does STREAM_SHARDS match the servers?`);
-    ids.push(plan.letter.id);
+    ids.push(plan.deadLetter.id);
   }
   const giveUpAt = performance.now() + waitMs;
   for (;;) {
-    const stored = ids.length === 0 ? [] : await findLetters(db, { ids, replayed: true }, ids.length);
+    const stored = ids.length === 0 ? [] : await findDeadLetters(db, { ids, replayed: true }, ids.length);
     if (stored.length === ids.length || performance.now() > giveUpAt) {
       return new Map(stored.map(({ id, replayedBatch }) => [id, replayedBatch!]));
     }
-    await sleep(lookEveryMs);
+    await sleep(pollMs);
   }
 }
 
-const lookEveryMs = 100;
+const pollMs = 100;

@@ -38,7 +38,7 @@ Exit code: 0 done or nothing is asked, 1 it failed.`,
 async function show(db: Kysely<Database>, json = false): Promise<void> {
   const request = await openRequest(db);
   if (json) print(JSON.stringify(request ?? null));
-  else print(request ? page(request) : "No request is pending.");
+  else print(request ? formatPage(request) : "No request is pending.");
 }
 
 async function confirm(db: Kysely<Database>, id: number): Promise<void> {
@@ -72,7 +72,7 @@ async function run(env: Env, work: (db: Kysely<Database>) => Promise<void>): Pro
   await work(db);
 }
 
-function page(request: RetentionRequest): string {
+function formatPage(request: RetentionRequest): string {
   const { id, askedAt, reasons, isConfirmed } = request;
   return `Request ${id} of ${askedAt.toISOString()}${isConfirmed ? ", confirmed" : ""}
 

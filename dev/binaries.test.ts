@@ -7,23 +7,23 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client } from "pg";
 import { checkBinaries } from "#doctor/check-binaries.ts";
-import { findPart, renewParts } from "./binaries.ts";
+import { findBinary, refreshBinaries } from "./binaries.ts";
 import { canRunInitdb, startPostgres } from "./postgres.ts";
 import { postgresBinaries } from "./postgres-user.ts";
 import { startRedis } from "./redis.ts";
 
 let folder: string;
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "parts-"));
+  folder = await mkdtemp(join(tmpdir(), "binaries-"));
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
 test("finds a Redis and an Nginx that run, however many ask at once", async () => {
   const found = await Promise.all([
-    findPart("redis"),
-    findPart("nginx"),
-    findPart("redis"),
-    findPart("nginx"),
+    findBinary("redis"),
+    findBinary("nginx"),
+    findBinary("redis"),
+    findBinary("nginx"),
   ]);
   for (const [index, { command, env }] of found.entries()) {
     const { status } = spawnSync(command, [index % 2 === 0 ? "--version" : "-v"], { env: { ...env } });
@@ -80,7 +80,7 @@ test("binaries that were fetched are named with their version and age, and renew
   skip: !existsSync("/usr/bin/apt-get"),
 }, async () => {
   const binaries = join(folder, "binaries");
-  await renewParts(binaries);
+  await refreshBinaries(binaries);
   const findings = await checkBinaries(binaries);
   assert.deepEqual(findings.map(({ check }) => check).toSorted(), ["binaries.nginx", "binaries.redis"]);
   for (const { state, found } of findings) {
@@ -100,7 +100,7 @@ test("binaries that were fetched are named with their version and age, and renew
   const unknown = (await checkBinaries(binaries)).find(({ check }) => check === "binaries.redis");
   assert.equal(unknown?.state, "warn", "fetched before versions were noted");
 
-  await renewParts(binaries);
+  await refreshBinaries(binaries);
   assert.equal((await checkBinaries(binaries)).find(({ check }) => check === "binaries.redis")?.state, "ok");
   assert.ok(existsSync(join(binaries, "redis/usr/bin/redis-server")));
   assert.deepEqual((await readdir(binaries)).toSorted(), ["nginx", "redis"], "nothing is left beside them");

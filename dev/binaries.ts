@@ -1,25 +1,25 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { AptFetchError, fetchFromApt } from "./binaries-apt.ts";
-import { partsFolder } from "./folders.ts";
+import { AptFetchError, fetchFromApt } from "./fetch-from-apt.ts";
+import { binariesFolder } from "./folders.ts";
 
 /** A program we run but do not ship, and where its libraries are if not where the system looks. */
-export interface Part {
+export interface Binary {
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;
   /** "PATH" or "fetched". */
   readonly from: string;
 }
 
-export type PartName = keyof typeof parts;
+export type BinaryName = keyof typeof binaries;
 
 /** Thrown when a part is neither there nor to be fetched; says the command that installs it on this system. */
-export class MissingPartError extends Error {
+export class MissingBinaryError extends Error {
   override readonly name = "MissingPartError";
 }
 
-const parts = {
+const binaries = {
   redis: {
     title: "Redis",
     binary: "redis-server",
@@ -38,19 +38,19 @@ const parts = {
 } as const;
 
 /**
- * The part from PATH, else fetched from the system's package archive into `.fleetlog/parts/` without installing,
+ * The part from PATH, else fetched from the system's package archive into `.fleetlog/binaries/` without installing,
  * which needs no rights. Safe to call from several processes at once.
  */
-export async function findPart(name: PartName): Promise<Part> {
-  const { title, binary, versionArgument, packages } = parts[name];
+export async function findBinary(name: BinaryName): Promise<Binary> {
+  const { title, binary, versionArgument, packages } = binaries[name];
   for (const folder of searchPath()) {
     const command = join(folder, binary);
     if (runs(command, versionArgument, {})) return { command, env: {}, from: "PATH" };
   }
-  const folder = join(partsFolder, name);
+  const folder = join(binariesFolder, name);
   if (/[:;]/.test(folder)) {
     // The dynamic linker takes both for the end of a folder in LD_LIBRARY_PATH.
-    throw new MissingPartError(
+    throw new MissingBinaryError(
       `${title} is missing, and cannot run from ${folder}, whose path has ":" or ";": move the project, or install ${title} with: ${installCommand(name)}`,
     );
   }
@@ -62,7 +62,7 @@ export async function findPart(name: PartName): Promise<Part> {
     );
   } catch (error) {
     if (!(error instanceof AptFetchError)) throw error;
-    throw new MissingPartError(
+    throw new MissingBinaryError(
       `${title} is missing and could not be downloaded (${error.message}). Install it with: ${installCommand(name)}`,
     );
   }
@@ -72,17 +72,17 @@ export async function findPart(name: PartName): Promise<Part> {
  * Fetches Redis and Nginx anew, as the package archive has them now: what was fetched gets no security updates by itself.
  * What runs goes on with the old files until it is started again; when it fails, the old ones stay.
  */
-export async function renewParts(into = partsFolder): Promise<readonly PartName[]> {
+export async function refreshBinaries(into = binariesFolder): Promise<readonly BinaryName[]> {
   const names = ["redis", "nginx"] as const;
   for (const name of names) {
-    const { binary, packages } = parts[name];
+    const { binary, packages } = binaries[name];
     const missing = (staged: string) => missingLibraries(staged, binary);
     await fetchFromApt(packages, join(into, name), missing, { isRenewal: true });
   }
   return names;
 }
 
-function fetched(folder: string, binary: string, versionArgument: string): Part | undefined {
+function fetched(folder: string, binary: string, versionArgument: string): Binary | undefined {
   const env = { LD_LIBRARY_PATH: libraryFolders(folder).join(delimiter) };
   return ["usr/bin", "usr/sbin"]
     .map((where) => join(folder, where, binary))
@@ -121,7 +121,7 @@ function runs(command: string, versionArgument: string, env: Readonly<Record<str
   );
 }
 
-function installCommand(name: PartName): string {
+function installCommand(name: BinaryName): string {
   if (process.platform === "darwin") return `brew install ${name}`;
   if (existsSync("/usr/bin/apt-get"))
     return `sudo apt-get install ${name === "redis" ? "redis-server" : name}`;

@@ -4,15 +4,15 @@ import type { RunningSystem } from "./system.ts";
 
 // Where the parts of a running `npm start` are, as doctor/main.ts wants to be told. Holds passwords of PostgreSQL and Redis.
 
-const fileIn = (folder: string) => join(folder, "doctor.json");
+const notesFile = (folder: string) => join(folder, "doctor.json");
 
 /** Called once everything is up. */
-export async function tellDoctor(folder: string, system: RunningSystem): Promise<void> {
+export async function writeDoctorNotes(folder: string, system: RunningSystem): Promise<void> {
   const { servers, consumer, gateway, nginx, redis, postgres, databaseUrl } = system;
   const ready = [...servers, consumer, gateway].map(({ addresses }) => addresses.admin ?? addresses.http);
   const notes = {
     DATABASE_URL: databaseUrl,
-    REDIS_URL: redis.urlOf("doctor"),
+    REDIS_URL: redis.urlFor("doctor"),
     DOCTOR_READY: ready.join(","),
     DOCTOR_HTTP: nginx.http,
     DOCTOR_GRPC: nginx.grpc,
@@ -20,18 +20,18 @@ export async function tellDoctor(folder: string, system: RunningSystem): Promise
     DOCTOR_NGINX_CONF: nginx.configFile,
     DOCTOR_DISKS: [...new Set([folder, postgres?.data ?? folder])].join(","),
   };
-  await writeFile(fileIn(folder), JSON.stringify(notes), { mode: 0o600 });
+  await writeFile(notesFile(folder), JSON.stringify(notes), { mode: 0o600 });
 }
 
 /** Called when nothing runs any more. */
-export async function forgetDoctor(folder: string): Promise<void> {
-  await rm(fileIn(folder), { force: true });
+export async function removeDoctorNotes(folder: string): Promise<void> {
+  await rm(notesFile(folder), { force: true });
 }
 
 /** Undefined when nothing runs. */
-export async function doctorNotes(folder: string): Promise<Readonly<Record<string, string>> | undefined> {
+export async function readDoctorNotes(folder: string): Promise<Readonly<Record<string, string>> | undefined> {
   try {
-    return JSON.parse(await readFile(fileIn(folder), "utf8")) as Record<string, string>;
+    return JSON.parse(await readFile(notesFile(folder), "utf8")) as Record<string, string>;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -4,26 +4,26 @@ import { checkDisk, checkNode } from "#doctor/check-machine.ts";
 import { type Finding, fail, ok } from "#doctor/finding.ts";
 import { readOptions } from "#doctor/options.ts";
 import { exitCodeOf, jsonReport, textReport } from "#doctor/report.ts";
-import { findPart, MissingPartError, type PartName } from "./binaries.ts";
-import { doctorNotes } from "./doctor-notes.ts";
-import { partsFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
+import { type BinaryName, findBinary, MissingBinaryError } from "./binaries.ts";
+import { readDoctorNotes } from "./doctor-notes.ts";
+import { binariesFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
 
 // `npm run doctor`: of what `npm start` runs in this folder, or of what DATABASE_URL and REDIS_URL name. While nothing
 // runs: of what a start will need.
 
 const { json } = readOptions();
-const notes = await doctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);
+const notes = await readDoctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);
 if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
-  if (notes) process.env.DOCTOR_BINARIES ||= partsFolder;
+  if (notes) process.env.DOCTOR_BINARIES ||= binariesFolder;
   for (const [name, value] of Object.entries(notes ?? {})) process.env[name] ||= value;
   await import("#doctor/main.ts");
 } else {
   const findings = [
     checkNode(),
     await checkDisk(projectFolder),
-    await checkPart("redis", "Redis"),
-    await checkPart("nginx", "Nginx"),
-    ...(await checkBinaries(partsFolder)),
+    await checkBinary("redis", "Redis"),
+    await checkBinary("nginx", "Nginx"),
+    ...(await checkBinaries(binariesFolder)),
     await checkPort("FLEETLOG_HTTP_PORT", 8080),
     await checkPort("FLEETLOG_GRPC_PORT", 50_051),
   ];
@@ -32,12 +32,12 @@ if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
   process.exitCode = exitCodeOf(findings);
 }
 
-async function checkPart(name: PartName, title: string): Promise<Finding> {
+async function checkBinary(name: BinaryName, title: string): Promise<Finding> {
   try {
-    const { command, from } = await findPart(name);
+    const { command, from } = await findBinary(name);
     return ok(`${title} found`, from === "PATH" ? command : `${command}, fetched`);
   } catch (error) {
-    if (!(error instanceof MissingPartError)) throw error;
+    if (!(error instanceof MissingBinaryError)) throw error;
     return fail(`${title} found`, "no", error.message);
   }
 }

@@ -9,7 +9,7 @@ export const projectFolder = dirname(dirname(fileURLToPath(import.meta.url)));
 export const stateFolder = join(projectFolder, ".fleetlog");
 
 /** Programs fetched without installing; shared by `npm start` and `npm test`. */
-export const partsFolder = join(stateFolder, "parts");
+export const binariesFolder = join(stateFolder, "binaries");
 
 /**
  * Stands in for `folder` when that is below a closed home such as /root, and another user must reach it. Only root needs

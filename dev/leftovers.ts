@@ -37,7 +37,7 @@ export async function endLeftover(name: string, pidFile: string, folder: string)
   const [identity = "", stopSignal = "SIGTERM"] = text.split("\n");
   const pid = Number(identity.split(" ")[0]);
   const runs = () =>
-    identity !== "" && (processIdentity(pid) === identity || orphansOf(pid, folder).length > 0);
+    identity !== "" && (processIdentity(pid) === identity || findOrphans(pid, folder).length > 0);
   for (const signal of [stopSignal as NodeJS.Signals, "SIGKILL"] as const) {
     if (runs()) signalGroup(pid, signal);
     for (let waitedMs = 0; runs() && waitedMs < endsWithinMs; waitedMs += 50) await sleep(50);
@@ -62,7 +62,7 @@ export function endOrphans(pid: number): void {
 }
 
 /** Members of the group of `pid` that work in `folder` or the project, while no process `pid` exists. Linux only. */
-function orphansOf(pid: number, folder: string): readonly number[] {
+function findOrphans(pid: number, folder: string): readonly number[] {
   if (process.platform !== "linux" || processIdentity(pid) !== undefined) return [];
   const own = [folder, projectFolder].map((path) => realpathSync(path));
   return readdirSync("/proc")

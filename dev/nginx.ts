@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type NginxSettings, renderNginx } from "#nginx/render.ts";
-import { findPart } from "./binaries.ts";
+import { findBinary } from "./binaries.ts";
 import { Child } from "./child.ts";
 
 export interface RunningNginx {
@@ -26,11 +26,11 @@ export async function startNginx(
   folder: string,
   settings: Omit<NginxSettings, "folder" | "version" | "user">,
 ): Promise<RunningNginx> {
-  const part = await findPart("nginx");
-  const own = join(folder, "nginx");
-  await mkdir(own, { recursive: true });
-  const configFile = join(own, "nginx.conf");
-  const version = versionOf(part.command, part.env);
+  const binary = await findBinary("nginx");
+  const nginxFolder = join(folder, "nginx");
+  await mkdir(nginxFolder, { recursive: true });
+  const configFile = join(nginxFolder, "nginx.conf");
+  const version = readVersion(binary.command, binary.env);
   const text = renderNginx({
     shutdownSeconds: 2,
     ...settings,
@@ -40,14 +40,14 @@ export async function startNginx(
     ...(process.getuid?.() === 0 && { user: "root root" }),
   });
   await writeFile(configFile, text);
-  const ownPidFile = join(own, "nginx.pid");
-  await rm(ownPidFile, { force: true });
+  const nginxPidFile = join(nginxFolder, "nginx.pid");
+  await rm(nginxPidFile, { force: true });
   const child = await Child.start({
     name: "Nginx",
-    command: part.command,
-    args: ["-e", "stderr", "-p", own, "-c", configFile],
-    env: { ...part.env },
-    cwd: own,
+    command: binary.command,
+    args: ["-e", "stderr", "-p", nginxFolder, "-c", configFile],
+    env: { ...binary.env },
+    cwd: nginxFolder,
     logFile: join(folder, "logs/nginx.log"),
     pidFile: join(folder, "run/nginx.pid"),
     stopSignal: "SIGQUIT",
@@ -55,7 +55,8 @@ export async function startNginx(
   });
   const [http, grpc] = [settings.httpListen, settings.grpcListen];
   // Nginx writes its pid once it has bound its ports; an answer alone could come from somebody else's Nginx on them.
-  const bound = async () => (await readFile(ownPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
+  const bound = async () =>
+    (await readFile(nginxPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
   await child.until(async () => ((await bound()) && (await isAlive(http)) ? true : undefined), 15_000);
   return {
     http,
@@ -77,7 +78,7 @@ async function isAlive(address: string): Promise<boolean> {
   }
 }
 
-function versionOf(command: string, env: Readonly<Record<string, string>>): [number, number, number] {
+function readVersion(command: string, env: Readonly<Record<string, string>>): [number, number, number] {
   const { stderr } = spawnSync(command, ["-v"], { encoding: "utf8", env: { ...process.env, ...env } });
   const found = /nginx\/(\d+)\.(\d+)\.(\d+)/.exec(stderr);
   if (!found) throw new Error(`${command} -v printed ${JSON.stringify(stderr)}, expected a version of Nginx`);

@@ -20,7 +20,7 @@ export function disownPostmaster(data: string): void {
   }
   const pid = Math.abs(Number(lines[0]));
   if (pid === 0 || Number.isNaN(pid) || processIdentity(pid) === undefined) return;
-  if (isPostmasterOf(pid, data)) {
+  if (isPostmasterIn(pid, data)) {
     throw new StartError(
       `Another PostgreSQL is running in ${data}, as process ${pid}. Stop it: kill -INT ${pid}`,
     );
@@ -29,7 +29,7 @@ export function disownPostmaster(data: string): void {
 }
 
 /** A postmaster works in its data folder. */
-function isPostmasterOf(pid: number, data: string): boolean {
+function isPostmasterIn(pid: number, data: string): boolean {
   if (process.platform === "linux") {
     try {
       return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(data);

@@ -17,8 +17,8 @@ export interface RedisUsers {
  * The users with passwords of their own, random and kept in `folder` for later starts; only its owner may read them. The
  * file for Redis has their SHA-256, and is written anew, so that a newer version's rules hold.
  */
-export async function keepRedisUsers(folder: string): Promise<RedisUsers> {
-  const passwords = await keepPasswords(join(folder, "redis-passwords.json"));
+export async function ensureRedisUsers(folder: string): Promise<RedisUsers> {
+  const passwords = await ensurePasswords(join(folder, "redis-passwords.json"));
   const template = await readFile(join(projectFolder, "deploy/redis/users.acl"), "utf8");
   const rules = redisUserNames.reduce(
     (text, name) => text.replace(`%${name}%`, `#${sha256(passwords[name])}`),
@@ -37,14 +37,14 @@ export function asRedisUser(url: string, name: RedisUserName, { passwords }: Red
   return changed.href;
 }
 
-async function keepPasswords(file: string): Promise<RedisUsers["passwords"]> {
+async function ensurePasswords(file: string): Promise<RedisUsers["passwords"]> {
   try {
     return JSON.parse(await readFile(file, "utf8")) as RedisUsers["passwords"];
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-  const drawn = redisUserNames.map((name) => [name, randomBytes(16).toString("hex")]);
-  const passwords = Object.fromEntries(drawn) as RedisUsers["passwords"];
+  const generated = redisUserNames.map((name) => [name, randomBytes(16).toString("hex")]);
+  const passwords = Object.fromEntries(generated) as RedisUsers["passwords"];
   await writeFile(file, JSON.stringify(passwords), { mode: 0o600 });
   return passwords;
 }

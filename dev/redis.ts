@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { findPart } from "./binaries.ts";
+import { findBinary } from "./binaries.ts";
 import { Child } from "./child.ts";
 import { keepData } from "./folders.ts";
 import { onFreePort } from "./free-port.ts";
@@ -11,7 +11,7 @@ export interface RunningRedis {
   /** Of somebody who may do everything. */
   readonly url: string;
   /** Of one program's user; the same as `url` where there are no users. */
-  readonly urlOf: (user: RedisUserName) => string;
+  readonly urlFor: (user: RedisUserName) => string;
   readonly port: number;
   readonly pid: number;
   readonly child: Child;
@@ -45,7 +45,7 @@ export async function startRedis(
   overrides: Readonly<Record<string, string>> = {},
   users?: RedisUsers,
 ): Promise<RunningRedis> {
-  const part = await findPart("redis");
+  const binary = await findBinary("redis");
   const data = join(folder, "redis");
   await mkdir(data, { recursive: true });
   await chmod(data, 0o700);
@@ -70,18 +70,18 @@ export async function startRedis(
     const child = await Child.start({
       name: "Redis",
       command: "sh",
-      args: ["-c", 'umask 077; exec "$0" "$1"', part.command, configFile],
-      env: { ...part.env, LANG: "C" },
+      args: ["-c", 'umask 077; exec "$0" "$1"', binary.command, configFile],
+      env: { ...binary.env, LANG: "C" },
       cwd: data,
       advice: `Its data in ${data} is as it was; it may have batches that are not in PostgreSQL yet. redis-check-aof repairs a damaged file. ${keepData}`,
       logFile: join(folder, "logs/redis.log"),
       pidFile: join(folder, "run/redis.pid"),
     });
     // Loading a large append-only file takes time: about 1 s per 100 MB.
-    await child.until(async () => ((await answersPing(port, users)) ? true : undefined), 60_000);
+    await child.until(async () => ((await respondsToPing(port, users)) ? true : undefined), 60_000);
     const open = `redis://127.0.0.1:${port}`;
-    const urlOf = (user: RedisUserName) => (users ? asRedisUser(open, user, users) : open);
-    return { url: urlOf("admin"), urlOf, port, pid: child.pid, child, stop: () => child.stop() };
+    const urlFor = (user: RedisUserName) => (users ? asRedisUser(open, user, users) : open);
+    return { url: urlFor("admin"), urlFor, port, pid: child.pid, child, stop: () => child.stop() };
   });
 }
 
@@ -90,22 +90,22 @@ function quote(path: string): string {
   return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
-function answersPing(port: number, users: RedisUsers | undefined): Promise<boolean> {
+function respondsToPing(port: number, users: RedisUsers | undefined): Promise<boolean> {
   const auth = users ? `AUTH doctor ${users.passwords.doctor}\r\n` : "";
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(`${auth}PING\r\n`));
-    const answer = (value: boolean) => {
+    const finish = (value: boolean) => {
       socket.destroy();
       resolve(value);
     };
-    let answers = "";
-    socket.setTimeout(1_000, () => answer(false));
-    socket.on("error", () => answer(false)); // not listening yet
-    socket.on("close", () => answer(false));
+    let reply = "";
+    socket.setTimeout(1_000, () => finish(false));
+    socket.on("error", () => finish(false)); // not listening yet
+    socket.on("close", () => finish(false));
     socket.on("data", (data) => {
-      answers += data.toString();
-      if (answers.includes("+PONG")) answer(true);
-      else if (/^-(?!$)/m.test(answers)) answer(false); // it loads its file
+      reply += data.toString();
+      if (reply.includes("+PONG")) finish(true);
+      else if (/^-(?!$)/m.test(reply)) finish(false); // it loads its file
     });
   });
 }

@@ -7,15 +7,14 @@ import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { integer, listenAddress, readEnv } from "#lib/config.ts";
 import type { TlsSettings } from "#nginx/render.ts";
 import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
-import { renewParts } from "./binaries.ts";
+import { refreshBinaries } from "./binaries.ts";
 import { Child, StartError } from "./child.ts";
-import { forgetDoctor, tellDoctor } from "./doctor-notes.ts";
+import { removeDoctorNotes, writeDoctorNotes } from "./doctor-notes.ts";
 import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
 import { endLeftovers } from "./leftovers.ts";
-import { startSystem } from "./system.ts";
-import { stepPrinter } from "./terminal.ts";
+import { type Step, startSystem } from "./system.ts";
 
 // `npm start`: brings everything up, waits, and takes everything down again.
 //
@@ -30,25 +29,25 @@ process.chdir(projectFolder);
 process.umask(0o077); // data, logs and passwords are for this user alone
 /** So long a step of the start may go on when it is interrupted: as long as a part has to stop. */
 const interruptMs = 11_000;
-const stopAsked = Promise.withResolvers<string>();
-let askedAt: number | undefined;
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => askToStop(signal));
+const stopRequest = Promise.withResolvers<string>();
+let stopRequestedAt: number | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => requestStop(signal));
 
 try {
   await run();
 } catch (error) {
-  if (askedAt === undefined) {
-    process.stderr.write(`\n${sentenceOf(error)}\nNothing was left running.\n`);
+  if (stopRequestedAt === undefined) {
+    process.stderr.write(`\n${describeError(error)}\nNothing was left running.\n`);
     process.exitCode = 1;
   } else {
     print("Stopped before it was up.");
   }
 }
-if (askedAt !== undefined) process.exit(); // a step that was not waited for may still be at it
+if (stopRequestedAt !== undefined) process.exit(); // a step that was not waited for may still be at it
 
 async function run(): Promise<void> {
   const host = (process.env.FLEETLOG_HOST || "127.0.0.1").replace(/^\[(.*)\]$/, "$1");
-  const named = isIPv6(host) ? `[${host}]` : host; // as URLs and Nginx write it
+  const urlHost = isIPv6(host) ? `[${host}]` : host; // as URLs and Nginx write it
   const {
     FLEETLOG_HTTP_PORT: httpPort,
     FLEETLOG_GRPC_PORT: grpcPort,
@@ -60,40 +59,41 @@ async function run(): Promise<void> {
       FLEETLOG_GRPC_PORT: integer(1, 65_535).prefault("50051"),
       ALLOWED_HOSTS: allowedHosts(),
       ...tlsShape,
-      TLS_LISTEN: listenAddress().prefault(`${named}:8443`),
+      TLS_LISTEN: listenAddress().prefault(`${urlHost}:8443`),
     },
     process.env,
   );
   const given = tlsSettings(tlsValues);
-  const tls = given && withWholePaths(given);
+  const tls = given && withAbsolutePaths(given);
   mkdirSync(stateFolder, { recursive: true });
   // That of an earlier version was open. PostgreSQL's user may have to pass through it.
   chmodSync(stateFolder, statSync(stateFolder).mode & 0o711);
   using _lock = lockFolder(stateFolder);
   await endLeftovers(stateFolder);
   const frontDoor = [
-    await holdPort(host, httpPort, "FLEETLOG_HTTP_PORT"),
-    await holdPort(host, grpcPort, "FLEETLOG_GRPC_PORT"),
+    await reservePort(host, httpPort, "FLEETLOG_HTTP_PORT"),
+    await reservePort(host, grpcPort, "FLEETLOG_GRPC_PORT"),
   ];
-  if (tls) frontDoor.push(await holdPort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN"));
+  if (tls)
+    frontDoor.push(await reservePort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN"));
 
   if (process.argv.includes("--renew-binaries"))
-    await stepPrinter(print)("Binaries", renewParts, () => "fetched anew");
+    await stepPrinter(print)("Binaries", refreshBinaries, () => "fetched anew");
   print("Starting Fleetlog");
   const startedAt = performance.now();
-  const step = stoppable(stepPrinter(print));
+  const step = interruptible(stepPrinter(print));
   await step("Page", buildPage, (built) => (built ? "built" : "built before"));
   const system = await startSystem({
     folder: stateFolder,
-    httpListen: `${named}:${httpPort}`,
-    grpcListen: `${named}:${grpcPort}`,
+    httpListen: `${urlHost}:${httpPort}`,
+    grpcListen: `${urlHost}:${grpcPort}`,
     allowedHosts: [...allowed, ...(isIP(host) ? [] : [host])],
     ...(tls && { nginxSettings: { tls } }),
     beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
     step,
   });
   system.keepRunning(print);
-  await tellDoctor(stateFolder, system);
+  await writeDoctorNotes(stateFolder, system);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
   print(
     firstSteps({
@@ -108,16 +108,16 @@ async function run(): Promise<void> {
 
   // The children are unreferenced and write to files: nothing else keeps this process running.
   const keepAlive = setInterval(() => {}, 60_000);
-  await stopAsked.promise;
+  await stopRequest.promise;
   clearInterval(keepAlive);
   print("\nStopping");
   await system.stop();
-  await forgetDoctor(stateFolder);
+  await removeDoctorNotes(stateFolder);
   print("Nothing is left running.");
 }
 
 /** Nginx runs in a folder of its own; relative paths are meant from the project's. Throws for a file it could not read. */
-function withWholePaths(tls: TlsSettings): TlsSettings {
+function withAbsolutePaths(tls: TlsSettings): TlsSettings {
   return {
     ...tls,
     certificateFile: readable("TLS_CERT", tls.certificateFile),
@@ -137,12 +137,12 @@ function readable(variable: string, path: string): string {
 }
 
 /** No further step begins once stopping was asked for. */
-function stoppable(step: ReturnType<typeof stepPrinter>): ReturnType<typeof stepPrinter> {
+function interruptible(step: Step): Step {
   return (title, work, detail) => {
     if (title.endsWith(" stopped")) return step(title, work, detail);
-    if (askedAt !== undefined) throw new StartError("interrupted");
+    if (stopRequestedAt !== undefined) throw new StartError("interrupted");
     // What has a child of ours stops it first; nothing else is waited for.
-    const interrupted = stopAsked.promise
+    const interrupted = stopRequest.promise
       .then(() => sleep(interruptMs))
       .then(() => {
         throw new StartError("interrupted");
@@ -151,13 +151,29 @@ function stoppable(step: ReturnType<typeof stepPrinter>): ReturnType<typeof step
   };
 }
 
-function askToStop(signal: NodeJS.Signals): void {
+/** Prints one plain line per finished step with its milliseconds, readable in a log file or CI. */
+function stepPrinter(write: (line: string) => void): Step {
+  return async (title, work, detail) => {
+    const startedAt = performance.now();
+    try {
+      const result = await work();
+      const ms = `${Math.round(performance.now() - startedAt)} ms`.padStart(9);
+      write(`  ✓ ${title.padEnd(26)}${ms}   ${detail?.(result) ?? ""}`.trimEnd());
+      return result;
+    } catch (error) {
+      write(`  ✗ ${title}`);
+      throw error;
+    }
+  };
+}
+
+function requestStop(signal: NodeJS.Signals): void {
   const now = performance.now();
-  if (askedAt === undefined) {
-    askedAt = now;
-    stopAsked.resolve(signal);
+  if (stopRequestedAt === undefined) {
+    stopRequestedAt = now;
+    stopRequest.resolve(signal);
     Child.interruptStarts();
-  } else if (now - askedAt > 1_000) {
+  } else if (now - stopRequestedAt > 1_000) {
     Child.killAll();
     process.stderr.write("Stopped at once. Acknowledged batches are safe; the next start recovers them.\n");
     process.exit(130);
@@ -168,7 +184,7 @@ function askToStop(signal: NodeJS.Signals): void {
  * Keeps the port until Nginx takes it: the parts that start before listen on any free ports, and 50051 is among those
  * that a system gives to whoever asks for any.
  */
-async function holdPort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
+async function reservePort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) =>
@@ -190,7 +206,7 @@ function portProblem({ code }: NodeJS.ErrnoException, host: string, port: number
   return `${isTls ? variable : "FLEETLOG_HOST"}: this machine cannot listen on ${host} (${code}). Use 127.0.0.1, 0.0.0.0 for all of its addresses, or one of them.`;
 }
 
-function sentenceOf(error: unknown): string {
+function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, path } = error as NodeJS.ErrnoException;
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {

@@ -106,7 +106,7 @@ describe("npm start as a supervisor", () => {
     const from = started.output.length;
     await writeFile(manifest, "not what Redis wrote\n");
     process.kill(await started.pidOf("redis"), "SIGKILL");
-    await waitFor("the reason", () => started.output.slice(from).includes("Redis does not start"), withinMs);
+    await waitFor("the reason", () => started.output.slice(from).includes("Redis failed to start"), withinMs);
     assert.match(await query(), /after redis/);
     assert.equal(await push("refused"), false);
     await copyFile(`${manifest}.kept`, manifest);

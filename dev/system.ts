@@ -3,16 +3,16 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import type { NginxSettings } from "#nginx/render.ts";
-import { findPart } from "./binaries.ts";
+import { findBinary } from "./binaries.ts";
 import { StartError } from "./child.ts";
 import { projectFolder } from "./folders.ts";
-import { Kept, type Report, type Running } from "./kept.ts";
-import { ManagedProgram } from "./managed-program.ts";
 import { type RunningNginx, startNginx } from "./nginx.ts";
 import { type RunningPostgres, startPostgres } from "./postgres.ts";
 import type { ProgramName } from "./programs.ts";
 import { type RunningRedis, startRedis } from "./redis.ts";
-import { keepRedisUsers } from "./redis-users.ts";
+import { ensureRedisUsers } from "./redis-users.ts";
+import { type Report, type Running, SupervisedProcess } from "./supervised-process.ts";
+import { ManagedProgram } from "./supervised-program.ts";
 
 export interface SystemOptions {
   /** Holds all data, logs and pid files. */
@@ -65,36 +65,36 @@ export interface RunningSystem {
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
   const { folder, allowedHosts = [], step = (_title, work) => work() } = options;
   const stack = new AsyncDisposableStack();
-  const all: Kept<Running>[] = [];
-  const keep = <T extends Kept<Running>>(title: string, kept: T): T => {
-    stack.defer(() => step(`${title} stopped`, () => kept.stop()));
-    all.push(kept);
-    return kept;
+  const all: SupervisedProcess<Running>[] = [];
+  const supervise = <T extends SupervisedProcess<Running>>(title: string, supervised: T): T => {
+    stack.defer(() => step(`${title} stopped`, () => supervised.stop()));
+    all.push(supervised);
+    return supervised;
   };
   try {
     await step(
       "Redis and Nginx found",
-      () => Promise.all([findPart("redis"), findPart("nginx")]),
-      foundWhere,
+      () => Promise.all([findBinary("redis"), findBinary("nginx")]),
+      describeOrigin,
     );
     /** A part in the hands of others, started again on the port that it has. */
     const part = async <T extends Running & { readonly port: number }>(
       title: string,
       start: (port: Readonly<Record<string, string>>) => Promise<T>,
     ): Promise<T> => {
-      const running = await step(title, () => start({}), portOf);
-      keep(title, new Kept(title, running, () => start({ port: String(running.port) })));
+      const running = await step(title, () => start({}), describePort);
+      supervise(title, new SupervisedProcess(title, running, () => start({ port: String(running.port) })));
       return running;
     };
     const postgres = options.databaseUrl
       ? undefined
       : await part("PostgreSQL", (port) => startPostgres(folder, port));
-    const users = await keepRedisUsers(folder);
+    const users = await ensureRedisUsers(folder);
     const redis = await part("Redis", (port) =>
       startRedis(folder, { ...options.redisSettings, ...port }, users),
     );
     const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
-    const gatewayUrl = postgres ? asGateway(databaseUrl) : databaseUrl;
+    const gatewayUrl = postgres ? withGatewayRole(databaseUrl) : databaseUrl;
     if (postgres) await step("Migrations", () => migrate(databaseUrl, gatewayUrl));
 
     const program = async (
@@ -105,14 +105,17 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     ) => {
       const env = {
         DATABASE_URL: name === "gateway" ? gatewayUrl : databaseUrl,
-        REDIS_URL: redis.urlOf(name),
+        REDIS_URL: redis.urlFor(name),
         ALLOWED_HOSTS: allowedHosts.join(","),
         ...defaults[name],
         ...options.env?.[name],
         ...ownEnv,
       };
       const start = () => ManagedProgram.start({ program: name, name: instance, env, folder });
-      return keep(title, await step(title, start, (running) => Object.values(running.addresses).join(" ")));
+      return supervise(
+        title,
+        await step(title, start, (running) => Object.values(running.addresses).join(" ")),
+      );
     };
     const servers: ManagedProgram[] = [];
     for (let number = 1; number <= (options.servers ?? 2); number += 1) {
@@ -136,7 +139,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     }
     const gateway = await program("Gateway", "gateway");
     await options.beforeNginx?.();
-    const openDoor = () =>
+    const startFrontDoor = () =>
       startNginx(folder, {
         httpListen: options.httpListen,
         grpcListen: options.grpcListen,
@@ -145,8 +148,8 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
         allowedHosts,
         ...options.nginxSettings,
       });
-    const nginx = await step("Nginx", openDoor);
-    keep("Nginx", new Kept("Nginx", nginx, openDoor));
+    const nginx = await step("Nginx", startFrontDoor);
+    supervise("Nginx", new SupervisedProcess("Nginx", nginx, startFrontDoor));
     return {
       databaseUrl,
       postgres,
@@ -157,7 +160,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       gateway,
       nginx,
       keepRunning(report) {
-        for (const kept of all) kept.keepRunning(report);
+        for (const supervised of all) supervised.keepRunning(report);
       },
       stop: () => stack.disposeAsync(),
     };
@@ -181,7 +184,7 @@ const defaults: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> 
 };
 
 /** The database by the gateway's role, which only reads. Migrating gives it this password, a new one for each start. */
-function asGateway(databaseUrl: string): string {
+function withGatewayRole(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   url.username = "fleetlog_gateway";
   url.password = randomBytes(16).toString("hex");
@@ -198,10 +201,10 @@ async function migrate(databaseUrl: string, gatewayUrl: string): Promise<void> {
   if (done.failed) throw new StartError(`The migrations failed:\n${done.all.slice(-2_000)}`);
 }
 
-function foundWhere(parts: readonly { from: string }[]): string {
-  return parts.every(({ from }) => from === "PATH") ? "in PATH" : "fetched into .fleetlog/parts";
+function describeOrigin(found: readonly { from: string }[]): string {
+  return found.every(({ from }) => from === "PATH") ? "in PATH" : "fetched into .fleetlog/binaries";
 }
 
-function portOf({ port }: { port: number }): string {
+function describePort({ port }: { port: number }): string {
   return `127.0.0.1:${port}`;
 }

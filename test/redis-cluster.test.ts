@@ -22,7 +22,7 @@ let system: TestSystem;
 before(async () => {
   cluster = await RedisCluster.start();
   const envOf = (name: "server" | "consumer" | "gateway") => ({
-    REDIS_URL: cluster.urlOf(name),
+    REDIS_URL: cluster.urlFor(name),
     STREAM_SHARDS: String(shards),
   });
   system = await startSystem({

@@ -9,7 +9,7 @@ import { execa } from "execa";
 import { Redis } from "ioredis";
 import { projectFolder } from "#dev/folders.ts";
 import { type RunningRedis, startRedis } from "#dev/redis.ts";
-import { keepRedisUsers } from "#dev/redis-users.ts";
+import { ensureRedisUsers } from "#dev/redis-users.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
 import { connectGrpc, openStream } from "#server/testing/grpc-device.ts";
@@ -70,7 +70,7 @@ test("no program needs more than its user may do", async (t) => {
     process.execPath,
     [join(projectFolder, "doctor/main.ts"), "--json"],
     {
-      env: { DATABASE_URL: system.databaseUrl, REDIS_URL: system.redis.urlOf("doctor") },
+      env: { DATABASE_URL: system.databaseUrl, REDIS_URL: system.redis.urlFor("doctor") },
       reject: false,
     },
   );
@@ -81,7 +81,7 @@ test("no program needs more than its user may do", async (t) => {
 });
 
 async function epochsOf(redis: RunningRedis): Promise<string[]> {
-  const client = new Redis(redis.urlOf("server"), { disableClientInfo: true });
+  const client = new Redis(redis.urlFor("server"), { disableClientInfo: true });
   const positions = await readPositions(client, [0, 1]).finally(() => client.disconnect());
   return positions.map(({ epoch }) => epoch);
 }
@@ -89,7 +89,7 @@ async function epochsOf(redis: RunningRedis): Promise<string[]> {
 test("what a script of a program changed is there after a restart", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-redis-users-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const users = await keepRedisUsers(folder);
+  const users = await ensureRedisUsers(folder);
   const first = await startRedis(folder, {}, users);
   const before = await epochsOf(first).finally(() => first.child.kill());
   await first.child.exited;
@@ -163,7 +163,7 @@ const refused = {
 
 for (const [user, own] of Object.entries(refused)) {
   test(`the user ${user} may not do what ${user} does not do`, async () => {
-    const redis = new Redis(system.redis.urlOf(user as keyof typeof refused));
+    const redis = new Redis(system.redis.urlFor(user as keyof typeof refused));
     try {
       for (const [name, ...args] of [...refusedToAll, ...own])
         await assert.rejects(

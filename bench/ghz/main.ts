@@ -1,15 +1,22 @@
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { callNames, readCall } from "#bench/ghz/call.ts";
-import { findGhz, ghzAdvice } from "#bench/ghz/find-ghz.ts";
 import { type CallMeasurement, measureCall } from "#bench/ghz/measure-call.ts";
 import { ghzPage } from "#bench/ghz/page.ts";
 import { startBenchSystem } from "#bench/path/bench-system.ts";
 import { writeResults } from "#bench/results-folder.ts";
 import { someOf, wholeNumber } from "#lib/options.ts";
+
+const ghzAdvice = `ghz, the load generator, is not on the PATH. With Go ≥ 1.21 on this machine:
+
+    go install github.com/bojand/ghz/cmd/ghz@v0.121.0
+
+puts it into ~/go/bin, which is searched too. Without Go: https://github.com/bojand/ghz/releases
+(npm's package "ghz" is something else.)`;
 
 const options = new Command("npm run bench:ghz --")
   .description(
@@ -65,4 +72,12 @@ async function measureAll(ghz: string): Promise<readonly CallMeasurement[]> {
     }
   }
   return measurements;
+}
+
+/** The ghz command from the PATH or from where `go install` puts it; undefined when it is in neither. */
+function findGhz(): string | undefined {
+  const candidates = ["ghz", ...(process.env.GOPATH ? [join(process.env.GOPATH, "bin/ghz")] : [])];
+  return [...candidates, join(homedir(), "go/bin/ghz")].find(
+    (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0,
+  );
 }

@@ -6,7 +6,7 @@ import { firmwareOf, firmwares, RecordPool } from "#bench/simulate/firmware.ts";
 import { startLinks } from "#bench/simulate/links.ts";
 import type { SimulateOptions } from "#bench/simulate/options.ts";
 import { type Point, Tally } from "#bench/simulate/tally.ts";
-import { openChannel } from "#client/stream/channel.ts";
+import { openChannel } from "#client/transports/grpc-channel.ts";
 
 export type FleetOptions = Omit<SimulateOptions, "http" | "ownSystem" | "report"> & {
   /** Begins the names of its devices. */

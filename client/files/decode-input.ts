@@ -3,11 +3,11 @@ import type { Writable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { Decompress } from "fzstd";
 
-/** What an input was found to be, by its first bytes. */
-type InputForm = "text" | "gzip" | "zstd" | "utf-16le" | "utf-16be" | keyof typeof notText;
+/** The format of an input, detected from its first bytes. */
+type InputFormat = "text" | "gzip" | "zstd" | "utf-16le" | "utf-16be" | keyof typeof unreadableFormats;
 
-/** What is often beside logs and has no lines, with the way to get at them. */
-const notText = {
+/** Formats often found beside logs that contain no lines, with a command that extracts them. */
+const unreadableFormats = {
   xz: "it is packed with xz: xz -dc FILE | fleetlog send …",
   bzip2: "it is packed with bzip2: bzip2 -dc FILE | fleetlog send …",
   zip: "it is a zip archive: unzip -p FILE | fleetlog send …",
@@ -15,33 +15,35 @@ const notText = {
 } as const;
 
 /**
- * The bytes of an input as UTF-8 text: gzip and zstd unpacked, whatever its name; UTF-16 with a byte order mark converted; the mark
- * itself left out. All else stays byte for byte, also what is not UTF-8. Unpacks as it reads, so memory stays bounded; compressed
- * data that ends early or is damaged throws, after the text before it, and what holds no text throws at once.
+ * Decodes an input to UTF-8 text: decompresses gzip and zstd whatever the file's name, converts UTF-16
+ * with a byte order mark, and removes the mark. Other bytes pass unchanged, valid UTF-8 or not. It
+ * decompresses while reading, so memory stays bounded. Compressed data that is truncated or damaged
+ * throws after the text before it; formats without text throw immediately.
  */
 export async function* decodeInput(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const { form, rest } = await sniff(chunks);
-  if (form === "gzip" || form === "zstd") {
-    // Several members one behind the other, as `cat a.gz b.gz` makes them, are one text. Packed text has a mark of its own.
-    yield* decodeInput(form === "gzip" ? gunzip(rest) : unzstd(rest));
-  } else if (form in notText) {
-    throw new Error(notText[form as keyof typeof notText]);
-  } else if (form === "text") {
+  const { format, rest } = await sniff(chunks);
+  if (format === "gzip" || format === "zstd") {
+    // Concatenated members, as `cat a.gz b.gz` makes them, are one text. Compressed text may have its own
+    // byte order mark.
+    yield* decodeInput(format === "gzip" ? gunzip(rest) : unzstd(rest));
+  } else if (format in unreadableFormats) {
+    throw new Error(unreadableFormats[format as keyof typeof unreadableFormats]);
+  } else if (format === "text") {
     yield* rest;
   } else {
-    const decoder = new TextDecoder(form);
+    const decoder = new TextDecoder(format);
     for await (const chunk of rest) yield Buffer.from(decoder.decode(chunk, { stream: true }));
     yield Buffer.from(decoder.decode());
   }
 }
 
-/** What is in gzip or zstd, byte for byte. */
+/** Decompresses gzip or zstd, byte for byte. */
 export async function* unpack(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const { form, rest } = await sniff(chunks);
-  yield* form === "gzip" ? gunzip(rest) : unzstd(rest);
+  const { format, rest } = await sniff(chunks);
+  yield* format === "gzip" ? gunzip(rest) : unzstd(rest);
 }
 
-const marks: readonly (readonly [form: InputForm, bytes: readonly number[]])[] = [
+const signatures: readonly (readonly [format: InputFormat, bytes: readonly number[]])[] = [
   ["gzip", [0x1f, 0x8b, 0x08]],
   ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
   ["utf-16le", [0xff, 0xfe]],
@@ -52,37 +54,42 @@ const marks: readonly (readonly [form: InputForm, bytes: readonly number[]])[] =
   ["journal", [...Buffer.from("LPKSHHRH")]],
 ];
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf]);
-const sniffBytes = Math.max(...marks.map(([, bytes]) => bytes.length));
+const sniffBytes = Math.max(...signatures.map(([, bytes]) => bytes.length));
 
-function inputForm(head: Buffer): InputForm {
-  return marks.find(([, bytes]) => bytes.every((byte, index) => head[index] === byte))?.[0] ?? "text";
+function detectFormat(head: Buffer): InputFormat {
+  return signatures.find(([, bytes]) => bytes.every((byte, index) => head[index] === byte))?.[0] ?? "text";
 }
 
-/** Why a file that begins so cannot be followed; undefined for text. */
-export function unfollowable(head: Buffer): string | undefined {
-  const form = inputForm(head);
-  if (form.startsWith("utf-16")) return "it is UTF-16, which can be sent but not followed";
-  return form in notText ? notText[form as keyof typeof notText] : undefined;
+/** Why a file with this beginning cannot be followed; undefined for text. */
+export function whyNotFollowable(head: Buffer): string | undefined {
+  const format = detectFormat(head);
+  if (format.startsWith("utf-16")) return "it is UTF-16, which can be sent but not followed";
+  return format in unreadableFormats
+    ? unreadableFormats[format as keyof typeof unreadableFormats]
+    : undefined;
 }
 
-/** Reads as much as tells the form. A pipe that says less at first is not waited for beyond its first bytes that fit no mark. */
+/**
+ * Reads just enough to detect the format. When the first bytes of a pipe match no signature, it does not
+ * wait for more.
+ */
 async function sniff(
   chunks: AsyncIterable<Buffer>,
-): Promise<{ form: InputForm; rest: AsyncIterable<Buffer> }> {
+): Promise<{ format: InputFormat; rest: AsyncIterable<Buffer> }> {
   const iterator = chunks[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
-  while (head.length < sniffBytes && mayBeMark(head)) {
+  while (head.length < sniffBytes && mayBeSignature(head)) {
     const next = await iterator.next();
     if (next.done) break;
     head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
   }
-  const form = inputForm(head);
+  const format = detectFormat(head);
   const start = head.subarray(0, 3).equals(utf8Mark) ? 3 : 0;
-  return { form, rest: follow(head.subarray(start), iterator) };
+  return { format, rest: follow(head.subarray(start), iterator) };
 }
 
-function mayBeMark(head: Buffer): boolean {
-  return [...marks.map(([, bytes]) => bytes), [...utf8Mark]].some((bytes) =>
+function mayBeSignature(head: Buffer): boolean {
+  return [...signatures.map(([, bytes]) => bytes), [...utf8Mark]].some((bytes) =>
     [...head].every((byte, index) => index >= bytes.length || byte === bytes[index]),
   );
 }
@@ -137,10 +144,10 @@ function write(stream: Writable, bytes: Buffer): Promise<void> {
   });
 }
 
-/** So little at once that what it unpacks to, at most 32 KiB for each byte, fits into memory. */
+/** Each step decompresses to at most 32 KiB per byte, so the output of one step fits into memory. */
 const zstdStepBytes = 1024;
 
-/** By fzstd, because Node's own decoder ends after the first frame, and drops the others without a word. */
+/** Uses fzstd, because Node's decoder stops after the first frame and silently drops the others. */
 async function* unzstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let unpacked: Uint8Array[] = [];
   const unpacker = new Decompress((piece) => void unpacked.push(piece));

@@ -2,16 +2,16 @@
 export interface Line {
   /** From 1. */
   readonly number: number;
-  /** Of a line that is too long only its beginning. */
+  /** The beginning only, when the line is too long. */
   readonly bytes: Buffer;
   readonly byteLength: number;
   /** NULs in a row before it, which a file that was cut while it was written to has; they are left out. */
   readonly skippedNuls: number;
-  /** Where the next line begins, in bytes from the beginning of the text. */
+  /** Offset of the next line, in bytes from the beginning of the text. */
   readonly end: number;
 }
 
-/** Where a line begins. */
+/** The offset and number of a line's beginning. */
 export interface LineStart {
   readonly offset: number;
   readonly number: number;
@@ -19,14 +19,17 @@ export interface LineStart {
 
 const newline = 0x0a;
 const nul = 0x00;
-/** So many NULs within a line are a hole, too: a crash leaves one behind half a line, and goes on with a whole one. */
+/**
+ * This many NULs within a line are a hole too: a crash leaves one after half a line, and the next line
+ * follows it.
+ */
 const holeBytesMin = 8;
 const emptyLine = Buffer.alloc(0);
 
 /**
- * Splits text at each newline (0x0A), byte for byte: a carriage return stays, an empty line is a line, and the last one
- * need not end with a newline. Of a line longer than `lineBytesMax` only so much is kept, and of holes only their length,
- * so memory stays bounded whatever the input.
+ * Splits text at each newline (0x0A), byte for byte: a carriage return stays, an empty line is a line,
+ * and the last line needs no newline. It keeps at most `lineBytesMax` of a longer line and only the
+ * length of a hole, so memory stays bounded for any input.
  */
 export class LineSplitter {
   readonly #lineBytesMax: number;
@@ -37,7 +40,7 @@ export class LineSplitter {
   #keptBytes = 0;
   #byteLength = 0;
   #skippedNuls = 0;
-  /** NULs of which it is not known yet whether they are a hole. */
+  /** NULs that may turn out to be a hole. */
   #nuls = 0;
   #lines: Line[] = [];
 

@@ -9,7 +9,7 @@ import { readLines } from "#client/files/read-lines.ts";
 import { readPipe } from "#client/files/read-pipe.ts";
 import { LineEncoder, type NumberedLine, type ReadRecord } from "#client/lines/line-encoder.ts";
 import type { SendOptions } from "#client/send/send.ts";
-import type { SendReport, Stretch } from "#client/send/send-report.ts";
+import type { LineRange, SendReport } from "#client/send/send-report.ts";
 
 /** An input that cannot be read, found before anything is sent. */
 export class InputError extends Error {
@@ -22,7 +22,7 @@ export interface Origin {
   readonly records: { readonly firstLine: number; readonly lastLine: number }[];
 }
 
-/** So long a pipe's last record waits for a line that continues it. */
+/** How long the last record of a pipe waits for a continuation line. */
 const continuationMs = 500;
 
 /** True when all inputs are plain files. */
@@ -45,7 +45,7 @@ export async function checkInputs(inputs: readonly string[]): Promise<boolean> {
   return areFiles;
 }
 
-export interface ReadSurroundings {
+export interface ReadDependencies {
   readonly stdin: Readable;
   readonly stop: AbortSignal;
   readonly log: DeviceLog<Origin>;
@@ -53,13 +53,13 @@ export interface ReadSurroundings {
   readonly areFiles: boolean;
 }
 
-/** An input that fails in the middle is told to `fail`; those behind it are read all the same. */
+/** Reads all inputs; reports one that fails halfway to `fail` and continues with the next. */
 export async function readInputs(
   options: SendOptions,
-  surroundings: ReadSurroundings,
+  dependencies: ReadDependencies,
   fail: (error: unknown) => void,
 ): Promise<void> {
-  const { stdin, stop } = surroundings;
+  const { stdin, stop } = dependencies;
   for (const path of options.inputs) {
     if (stop.aborted) return;
     const isFile = path !== "-" && (await stat(path)).isFile();
@@ -67,11 +67,11 @@ export async function readInputs(
     const input = {
       file: path === "-" ? "stdin" : path,
       chunks: isFile ? source : readPipe(source, stop),
-      // Of a pipe what was read cannot be read again.
+      // Data read from a pipe cannot be read again.
       isStopped: () => isFile && stop.aborted,
     };
     try {
-      await readInput(input, options, surroundings);
+      await readInput(input, options, dependencies);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       fail(error);
@@ -85,7 +85,7 @@ interface Input {
   readonly isStopped: () => boolean;
 }
 
-/** What a source fails with, to be told from failures of the stream that it is sent by. */
+/** Wraps a read error as InputError, to distinguish it from a failure of the stream that sends. */
 export async function* asInput(file: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* chunks;
@@ -97,7 +97,7 @@ export async function* asInput(file: string, chunks: AsyncIterable<Buffer>): Asy
 async function readInput(
   { file, chunks, isStopped }: Input,
   options: SendOptions,
-  { stop, log, report, areFiles }: ReadSurroundings,
+  { stop, log, report, areFiles }: ReadDependencies,
 ): Promise<void> {
   const encoder = await createEncoder(file, options, areFiles);
   const write = async (record: ReadRecord | undefined) => {
@@ -116,10 +116,11 @@ async function readInput(
           report.note(`${file}:${line.number}: skipped ${line.skippedNuls} NUL bytes, a hole in the file`);
           if (line.byteLength === 0) continue;
         }
-        await write(encoder.add(wholeOrCut(line)));
+        await write(encoder.add(truncateLine(line)));
         if (isStopped()) return;
       }
-      // Whether a record goes on, a pipe may not say for hours. A failed stream tells it to every later call.
+      // A pipe may stay silent for hours before it shows whether a record continues. Later calls report a
+      // failed stream.
       if (!areFiles) waiting = setTimeout(() => void write(encoder.finish()).catch(() => {}), continuationMs);
     }
   } finally {
@@ -132,8 +133,8 @@ async function readInput(
   }
 }
 
-/** What a message can hold of a line, up to a whole character. */
-export function wholeOrCut({ number, bytes, byteLength }: Line): NumberedLine {
+/** Truncates a line to the size of a message, at a character boundary. */
+export function truncateLine({ number, bytes, byteLength }: Line): NumberedLine {
   if (byteLength <= bytes.byteLength) return { number, bytes };
   let end = bytes.byteLength;
   while (end > 0 && end > bytes.byteLength - 4 && (bytes[end - 1]! & 0xc0) === 0x80) end -= 1;
@@ -145,7 +146,7 @@ export function wholeOrCut({ number, bytes, byteLength }: Line): NumberedLine {
 
 async function createEncoder(file: string, options: SendOptions, areFiles: boolean): Promise<LineEncoder> {
   const { logger, severity, multiline, timeFormat, timeZone } = options;
-  const writtenAt = file === "stdin" ? undefined : (await stat(file)).mtimeMs;
+  const modifiedAt = file === "stdin" ? undefined : (await stat(file)).mtimeMs;
   return new LineEncoder({
     file,
     logger,
@@ -153,13 +154,13 @@ async function createEncoder(file: string, options: SendOptions, areFiles: boole
     multiline,
     format: timeFormat,
     zone: timeZone,
-    nowMs: writtenAt,
+    nowMs: modifiedAt,
     isLive: !areFiles,
   });
 }
 
 /** The lines of the records `from` to `to` of a batch. */
-export function stretchOf({ file, records }: Origin, from = 0, to = records.length - 1): Stretch {
+export function toLineRange({ file, records }: Origin, from = 0, to = records.length - 1): LineRange {
   const firstLine = records[from]?.firstLine ?? 0;
   return { file, firstLine, lineCount: (records[to]?.lastLine ?? firstLine) - firstLine + 1 };
 }

@@ -1,6 +1,6 @@
 import { type Line, LineSplitter } from "#client/files/line-splitter.ts";
 
-/** Splits what `chunks` yield, see {@link LineSplitter}. Yields the lines of one chunk together. */
+/** Splits chunks into lines, see {@link LineSplitter}. Yields the lines of one chunk together. */
 export async function* readLines(
   chunks: AsyncIterable<Buffer>,
   lineBytesMax: number,

@@ -1,14 +1,14 @@
 import type { Readable } from "node:stream";
 
-/** So long without a byte, after the signal, and the pipe is taken as empty. */
+/** After the signal, a pipe without a byte for this long counts as empty. */
 const quietMs = 100;
 
-/** What is read of a pipe after the signal at most: what lies in a pipe and in our own buffers is less. */
+/** Read at most this much after the signal; the pipe and our own buffers together hold less. */
 const bytesMax = 1024 * 1024;
 
 /**
- * Yields what comes out of a pipe. After the signal, what its writer has written already is still read, for it cannot be
- * read again; then the pipe is closed.
+ * Yields the data of a pipe. After the signal it still reads what the writer has already written, which
+ * cannot be read again, then closes the pipe.
  */
 export async function* readPipe(source: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
   let waitsSince: number | undefined = performance.now();

@@ -1,7 +1,7 @@
 import { limits } from "#batch/limits.ts";
-import { unfollowable } from "#client/files/decode-input.ts";
+import { whyNotFollowable } from "#client/files/decode-input.ts";
 import { type Line, LineSplitter, type LineStart } from "#client/files/line-splitter.ts";
-import { wholeOrCut } from "#client/files/read-inputs.ts";
+import { truncateLine } from "#client/files/read-inputs.ts";
 import { type Fingerprint, fingerprint, isEqual, windowBytes } from "#client/follow/fingerprint.ts";
 import type { FoundFile } from "#client/follow/found-files.ts";
 import { LogFile, type Windows } from "#client/follow/log-file.ts";
@@ -148,7 +148,7 @@ export class FileReader implements AsyncDisposable {
 
   /** A byte order mark is no part of the first line. */
   #skipMark(first: Buffer): Buffer {
-    const reason = unfollowable(first);
+    const reason = whyNotFollowable(first);
     if (reason !== undefined) throw new UnreadableError(reason);
     if (!first.subarray(0, 3).equals(utf8Mark)) return first;
     this.#lineEnd = this.#sentEnd = { offset: 3, number: 1 };
@@ -167,7 +167,7 @@ export class FileReader implements AsyncDisposable {
         report.note(`${path}:${line.number}: skipped ${line.skippedNuls} NUL bytes, a hole in the file`);
         if (line.byteLength === 0) continue;
       }
-      records.push(...this.#ended(encoder.add(wholeOrCut(line)), before));
+      records.push(...this.#ended(encoder.add(truncateLine(line)), before));
     }
     return records;
   }

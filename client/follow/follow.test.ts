@@ -18,7 +18,7 @@ import { InputError } from "#client/files/read-inputs.ts";
 import { exitCodes } from "#client/send/send.ts";
 import { SpoolError } from "#client/spool/spool.ts";
 import { messagesOf, startFollowing } from "#client/testing/following.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 let root = "";

@@ -2,15 +2,15 @@ import { once } from "node:events";
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { InputError, stretchOf } from "#client/files/read-inputs.ts";
+import { InputError, toLineRange } from "#client/files/read-inputs.ts";
 import { FileSearch } from "#client/follow/file-search.ts";
 import { FollowBatches } from "#client/follow/follow-batches.ts";
 import { FollowedPath } from "#client/follow/followed-path.ts";
 import { PositionJournal } from "#client/follow/position-journal.ts";
-import { exitCodes, type SendOptions, type SendSurroundings } from "#client/send/send.ts";
+import { exitCodes, type SendDependencies, type SendOptions } from "#client/send/send.ts";
 import { SendReport } from "#client/send/send-report.ts";
 import { openSendStream } from "#client/send/send-stream.ts";
-import { hasBatch } from "#client/spool/has-batch.ts";
+import { hasBatch } from "#client/spool/recover-session.ts";
 
 /** Between two looks at files in which nothing was new; while names are changing, and otherwise. */
 const unsettledMs = 40;
@@ -25,7 +25,7 @@ const drainMsMax = 2_000;
  */
 export async function follow(
   options: SendOptions,
-  { output, signal }: Pick<SendSurroundings, "output" | "signal">,
+  { output, signal }: Pick<SendDependencies, "output" | "signal">,
 ): Promise<number> {
   const folder = checkOptions(options);
   const report = new SendReport(output);
@@ -68,8 +68,8 @@ export async function follow(
   if (!failure) await stream.flush(drainMsMax).catch(() => {}); // what is left is in the spool
 
   if (failure && !signal.aborted) output.problem(failure.message);
-  report.unacknowledged(stream.unacknowledged.map(({ note }) => stretchOf(note)));
-  const spooled = stream.unacknowledged.length + stream.earlierCount;
+  report.unacknowledged(stream.unacknowledged.map(({ note }) => toLineRange(note)));
+  const spooled = stream.unacknowledged.length + stream.recoveredCount;
   if (spooled > 0) output.problem(`${spooled} batches are kept in ${folder}: the next run sends them`);
   report.summarize(stream.sessionId);
   const lostLogs = paths.reduce((sum, path) => sum + path.lostLogs, 0);

@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { messagesOf } from "#client/testing/following.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url));

@@ -16,7 +16,7 @@ import { gzipSync } from "node:zlib";
 import { isRotated } from "#client/follow/found-files.ts";
 import { exitCodes } from "#client/send/send.ts";
 import { messagesOf, startFollowing } from "#client/testing/following.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 
 // Which of the files beside a followed one are read, and which are not, over restarts.
 

@@ -1,7 +1,6 @@
 import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
 import { readLineSeverity } from "#client/lines/line-severity.ts";
 import { type LineHead, TimeReader, type TimeReaderOptions } from "#client/lines/time-reader.ts";
-import { withoutColors } from "#client/lines/without-colors.ts";
 import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
@@ -142,4 +141,16 @@ function joined(lines: readonly NumberedLine[]): Buffer {
 /** Of a record whose first line says none: a stack trace is of an error. */
 function unsaid(isTrace: boolean): Severity {
   return isTrace ? Severity.ERROR : Severity.INFO;
+}
+
+const escape = 0x1b;
+/** No time and no severity starts beyond this offset. */
+const headBytesMax = 1_024;
+const colors = new RegExp(`${String.fromCharCode(escape)}\\[[\\d;]*m`, "g");
+
+/** Strips ANSI colors before a line is parsed: many programs color their output even in pipes and files. */
+function withoutColors(line: Buffer): Buffer {
+  const at = line.indexOf(escape);
+  if (at < 0 || at >= headBytesMax) return line;
+  return Buffer.from(line.toString("latin1").replaceAll(colors, ""), "latin1");
 }

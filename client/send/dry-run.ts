@@ -13,11 +13,14 @@ const severityNames = new Map<number, string>(Object.entries(Severity).map(([nam
 const recordsShown = 20;
 const messageShown = 100;
 
-/** Shows what `fleetlog send` would make of the first lines of each input, without sending anything. What an input fails with is told to `fail`. */
+/**
+ * Shows the records that `fleetlog send` would make of the first lines of each input, without sending.
+ * Reports an unreadable input to `fail`.
+ */
 export async function previewInputs(
   inputs: readonly string[],
   options: Pick<SendOptions, "multiline" | "timeFormat" | "timeZone"> & { readonly stdin: Readable },
-  { say, fail }: { readonly say: (text: string) => void; readonly fail: (error: InputError) => void },
+  { print, fail }: { readonly print: (text: string) => void; readonly fail: (error: InputError) => void },
 ): Promise<void> {
   await checkInputs(inputs);
   for (const input of inputs) {
@@ -41,9 +44,9 @@ export async function previewInputs(
     }
     const last = encoder.finish();
     if (last && records.length < recordsShown) records.push(last);
-    for (const record of records) say(describe(input, record));
+    for (const record of records) print(describe(input, record));
     const { lines, timedLines } = encoder.counts;
-    say(`${input}: found a time in ${timedLines} of the first ${lines} lines`);
+    print(`${input}: found a time in ${timedLines} of the first ${lines} lines`);
     if (failure) fail(failure);
   }
 }
@@ -51,12 +54,12 @@ export async function previewInputs(
 function describe(input: string, record: ReadRecord): string {
   const { timeUnixNano, timeFormat, severity, message, firstLine, lastLine } = record;
   const time = timeUnixNano === 0n ? "no time" : new Date(Number(timeUnixNano / 1_000_000n)).toISOString();
-  const place = firstLine === lastLine ? `${firstLine}` : `${firstLine}-${lastLine}`;
+  const lineNumbers = firstLine === lastLine ? `${firstLine}` : `${firstLine}-${lastLine}`;
   const how = timeFormat === "" ? "time of the previous line, or of receipt" : `by ${timeFormat}`;
   const text = message
     .toString()
     .slice(0, messageShown)
     .replaceAll("\n", "\u23ce")
     .replaceAll(/[\p{Cc}]/gu, "\u00b7");
-  return `${input}:${place}  ${time} (${how})  ${severityNames.get(severity) ?? severity}  ${text}`;
+  return `${input}:${lineNumbers}  ${time} (${how})  ${severityNames.get(severity) ?? severity}  ${text}`;
 }

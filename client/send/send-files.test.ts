@@ -8,8 +8,8 @@ import { after, before, describe, test } from "node:test";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { InputError } from "#client/files/read-inputs.ts";
 import { exitCodes } from "#client/send/send.ts";
-import { TestPeer } from "#client/testing/peer.ts";
-import { runSend } from "#client/testing/send.ts";
+import { runSend } from "#client/testing/run-send.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 // Files as they are found, and pipes, on their way through the whole of the command.

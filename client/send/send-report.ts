@@ -1,16 +1,16 @@
-/** What happened to the lines of one `fleetlog send`, and how it is told. */
+/** Counts and prints the outcome of one `fleetlog send`. */
 
 export interface Output {
   /** The result; one line. */
   readonly result: (text: string) => void;
-  /** Everything worth a person's attention. */
+  /** Everything that needs a person's attention. */
   readonly problem: (text: string) => void;
-  /** A line that overwrites itself; absent where nobody watches. */
+  /** A line that overwrites itself; absent when the output is no terminal. */
   readonly progress?: ((text: string) => void) | undefined;
 }
 
-/** A stretch of lines of one input, which is what a batch is made of. */
-export interface Stretch {
+/** A range of lines of one input; a batch is made of one. */
+export interface LineRange {
   readonly file: string;
   readonly firstLine: number;
   readonly lineCount: number;
@@ -32,7 +32,7 @@ export class SendReport {
   /** Lines that a time was read from. */
   timedLines = 0;
   acknowledged = 0;
-  earlier = 0;
+  recovered = 0;
   refused = 0;
   batches = 0;
   reconnects = 0;
@@ -49,17 +49,17 @@ export class SendReport {
   }
 
   /** Records that an earlier run had left in the spool. */
-  acknowledgeEarlier(recordCount: number): void {
-    this.earlier += recordCount;
+  acknowledgeRecovered(recordCount: number): void {
+    this.recovered += recordCount;
   }
 
-  refuseEarlier(sequence: bigint, recordCount: number, reason: string): void {
+  refuseRecovered(sequence: bigint, recordCount: number, reason: string): void {
     this.refused += recordCount;
     this.#output.problem(`from the spool, batch ${sequence}: ${reason}`);
   }
 
   /** A line that is not stored: the server refused it, or no batch could carry it. */
-  refuse({ file, firstLine, lineCount }: Stretch, reason: string): void {
+  refuse({ file, firstLine, lineCount }: LineRange, reason: string): void {
     const shown = this.refused;
     this.refused += lineCount;
     const kind = reason.replaceAll(/\d+/g, "N");
@@ -70,7 +70,7 @@ export class SendReport {
     else if (shown === shownMax) this.#output.problem("… more lines were rejected; see the summary");
   }
 
-  /** Something about an input that took nothing from it. */
+  /** A note about an input that cost no record. */
   note(text: string): void {
     this.#notes++;
     if (this.#notes <= shownMax) this.#output.problem(text);
@@ -88,10 +88,10 @@ export class SendReport {
     }
   }
 
-  /** The lines of which no verdict came, merged where one stretch continues another. */
-  unacknowledged(stretches: readonly Stretch[]): void {
-    const merged: Stretch[] = [];
-    for (const next of stretches) {
+  /** Prints the lines without an acknowledgement, with adjacent ranges merged. */
+  unacknowledged(ranges: readonly LineRange[]): void {
+    const merged: LineRange[] = [];
+    for (const next of ranges) {
       const last = merged.at(-1);
       if (last?.file === next.file && last.firstLine + last.lineCount === next.firstLine) {
         merged[merged.length - 1] = { ...last, lineCount: last.lineCount + next.lineCount };
@@ -111,7 +111,7 @@ export class SendReport {
       [
         `${number(this.linesRead)} lines read`,
         `${number(this.acknowledged)} records acknowledged`,
-        ...(this.earlier > 0 ? [`${number(this.earlier)} records of earlier runs`] : []),
+        ...(this.recovered > 0 ? [`${number(this.recovered)} records of earlier runs`] : []),
         `${number(this.refused)} rejected${reasons.length > 0 ? ` (${reasons.join("; ")})` : ""}`,
         `${number(this.batches)} batches`,
         `${number(this.reconnects)} reconnects`,
@@ -134,7 +134,7 @@ export class SendReport {
   }
 }
 
-/** Every one of many like events would fill the screen: the powers of two are enough to see that it lives. */
+/** A message per event would fill the screen; powers of two show that it still runs. */
 function isPowerOfTwo(count: number): boolean {
   return (count & (count - 1)) === 0;
 }

@@ -8,8 +8,8 @@ import { gzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { InputError } from "#client/files/read-inputs.ts";
 import { exitCodes } from "#client/send/send.ts";
-import { TestPeer } from "#client/testing/peer.ts";
-import { runSend } from "#client/testing/send.ts";
+import { runSend } from "#client/testing/run-send.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -25,7 +25,7 @@ async function file(name: string, content: string | Buffer): Promise<string> {
   return path;
 }
 
-/** The messages the peer has taken in, in order, each batch once. */
+/** The messages that the peer received, in order, each batch once. */
 function storedBy(peer: TestPeer): string[] {
   const batches = peer.seen.filter(({ dropped }) => dropped === undefined);
   const bySequence = new Map(batches.map((batch) => [batch.sequence, batch.messages]));

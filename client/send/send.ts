@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import type { ChannelCredentials } from "@grpc/grpc-js";
 import { DeviceLog } from "#client/device-log.ts";
-import { checkInputs, type Origin, readInputs, stretchOf } from "#client/files/read-inputs.ts";
+import { checkInputs, type Origin, readInputs, toLineRange } from "#client/files/read-inputs.ts";
 import type { Multiline } from "#client/lines/line-joiner.ts";
 import type { TimeFormat } from "#client/lines/time-formats.ts";
 import type { TimeZone } from "#client/lines/time-zone.ts";
@@ -20,48 +20,49 @@ export interface SendOptions {
   /** Default: without TLS. */
   readonly credentials?: ChannelCredentials | undefined;
   readonly logger?: string | undefined;
-  /** Absent: read from each line, INFO where it does not say. */
+  /** Absent: parsed from each line, INFO if the line has none. */
   readonly severity?: Severity | undefined;
-  /** Default "auto": the lines of a stack trace are one record with the error before them. */
+  /** Default "auto": a stack trace is one record with the error before it. */
   readonly multiline?: Multiline | undefined;
-  /** The only format of times to read. */
+  /** The only time format to parse. */
   readonly timeFormat?: TimeFormat | undefined;
-  /** Of times that name no zone; default this machine's. */
+  /** The zone of times without one; default this machine's. */
   readonly timeZone?: TimeZone | undefined;
   readonly sessionId?: string | undefined;
   readonly batchRecordsMax?: number | undefined;
-  /** How long to go on without any acknowledgement; default 5 min, with a spool forever. */
+  /** How long to continue without any acknowledgement; default 5 min, with a spool unlimited. */
   readonly giveUpAfterMs?: number | undefined;
-  /** A folder: what could not be sent stays there, and is sent by the next run that has it. */
+  /** A folder that keeps unsent batches; the next run with the same folder sends them. */
   readonly spool?: string | undefined;
-  /** When a batch is done; default when it is accepted. See DeviceStreamOptions. */
+  /** When a batch is settled; default when it is accepted. See DeviceStreamOptions. */
   readonly keepUntil?: "accepted" | "committed" | undefined;
 }
 
-export interface SendSurroundings {
+export interface SendDependencies {
   readonly stdin: Readable;
   readonly output: Output;
-  /** Aborted by Ctrl-C: nothing more is read, and what was read gets {@link drainMsMax} to be acknowledged. */
+  /** Ctrl-C aborts it: reading stops, and read records have {@link drainMsMax} to be acknowledged. */
   readonly signal: AbortSignal;
 }
 
-/** How `fleetlog send` ends. */
+/** The exit codes of `fleetlog send`. */
 export const exitCodes = { acknowledged: 0, failed: 1, refused: 2, interrupted: 130 } as const;
 
 const intervalMs = 200;
 const drainMsMax = 10_000;
 
 /**
- * Sends every line of the inputs as one record, in order, byte for byte, and returns the exit code. Memory is bounded
- * by the batches under way, however long the inputs or slow the server. Throws {@link InputError}.
+ * Sends every line of the inputs as one record, in order, byte for byte, and returns the exit code. The
+ * batches in flight bound its memory, however long the inputs or slow the server. Throws {@link
+ * InputError}.
  *
- * Of files the same input makes the same batches: they are cut by size alone, and a line of which no time is known has
- * none. Run again with the same session, what is stored already is then recognised. From a pipe, batches are also cut by
- * time, and a line without a time has that of its reading.
+ * The same files make the same batches: size alone decides where they are cut, and a line without a known
+ * time has none. A repeated run with the same session is therefore recognised as stored. Batches from a
+ * pipe are also cut by time, and a line without a time gets the time of its reading.
  */
 export async function send(
   options: SendOptions,
-  { stdin, output, signal }: SendSurroundings,
+  { stdin, output, signal }: SendDependencies,
 ): Promise<number> {
   const report = new SendReport(output);
   const { spool } = options;
@@ -69,12 +70,12 @@ export async function send(
   const areFiles = await checkInputs(options.inputs);
   const stopped = new AbortController();
   const stop = AbortSignal.any([signal, stopped.signal]);
-  /** Nothing more can be taken; what was taken may still be acknowledged. */
+  /** The stream accepts no more records; those that it has may still be acknowledged. */
   const unwritable = new AbortController();
   using stream = openSendStream(options, {
     report,
     output,
-    onFailed: () => stopped.abort(), // a silent pipe would never let us notice
+    onFailed: () => stopped.abort(), // stops reading even from a silent pipe
   });
   const log = new DeviceLog<Origin>(stream, {
     recordsMax: options.batchRecordsMax,
@@ -91,27 +92,27 @@ export async function send(
   };
   const stopReading = AbortSignal.any([stop, unwritable.signal]);
   const reading = readInputs(options, { stdin, stop: stopReading, log, report, areFiles }, fail);
-  const sending = async () => {
+  const sendAll = async () => {
     try {
       await reading;
     } catch (error) {
-      fail(error); // said at once: what was read before may wait long for its acknowledgement
+      fail(error); // reported before the flush: read records may wait long for their acknowledgement
     } finally {
-      if (options.keepUntil === "committed") await flushWhileItMoves(stream, giveUpAfterMs);
+      if (options.keepUntil === "committed") await flushWhileProgressing(stream, giveUpAfterMs);
       else await stream.flush();
     }
   };
-  await Promise.race([sending(), aborted(stop)]).catch(fail);
+  await Promise.race([sendAll(), aborted(stop)]).catch(fail);
   if (!areFiles) {
-    const lastWords = Promise.race([reading, aborted(stopped.signal)]);
-    await withDeadline("reading the rest of the pipe", drainMsMax, lastWords).catch(fail);
+    const finish = Promise.race([reading, aborted(stopped.signal)]);
+    await withDeadline("reading the rest of the pipe", drainMsMax, finish).catch(fail);
   }
-  // When stopped: a batch cut short would not be made again by a repeated run, which is better without it.
+  // After a stop: a repeated run would not make the same short batch again, so it is not sent.
   await (areFiles ? stream : log).flush(drainMsMax).catch(fail);
 
   const left = [...stream.unacknowledged, ...log.unsent];
-  report.unacknowledged(left.map(({ note }) => stretchOf(note)));
-  const spooled = stream.unacknowledged.length + stream.earlierCount;
+  report.unacknowledged(left.map(({ note }) => toLineRange(note)));
+  const spooled = stream.unacknowledged.length + stream.recoveredCount;
   if (spool !== undefined && spooled > 0) {
     output.problem(`${spooled} batches remain in ${spool}: the next run with the same --spool sends them`);
   }
@@ -126,17 +127,17 @@ export async function send(
   return report.refused > 0 ? exitCodes.refused : exitCodes.acknowledged;
 }
 
-/** What is accepted may be on its way to PostgreSQL for long: that is well as long as there is some progress. */
-async function flushWhileItMoves(
+/** Accepted batches may take long to reach PostgreSQL; continue as long as some are committed. */
+async function flushWhileProgressing(
   stream: DeviceStream<Origin>,
   silenceMsMax: number | undefined,
 ): Promise<void> {
   for (;;) {
-    const before = stream.unacknowledged.length + stream.earlierCount;
+    const before = stream.unacknowledged.length + stream.recoveredCount;
     try {
       return await stream.flush(silenceMsMax);
     } catch (error) {
-      const after = stream.unacknowledged.length + stream.earlierCount;
+      const after = stream.unacknowledged.length + stream.recoveredCount;
       if (!(error instanceof DeadlineError) || after >= before) throw error;
     }
   }

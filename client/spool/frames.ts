@@ -1,14 +1,14 @@
 import { crc32 } from "node:zlib";
 
 /**
- * What a spool's files are made of. Each frame stands for itself:
+ * A spool's files consist of frames, each readable without the others:
  *
  *   length of the body, u32 │ CRC-32 of the length and the body, u32 │ body: kind, u8 │ … (all numbers little-endian)
  *
  *   session      1 │ version u8 │ JSON {deviceId, sessionId}                        first in every file
  *   batch        2 │ sequence u64 │ last u64 │ records u32 │ StreamLogsRequest      last > 0: a declaration of drops
- *   settled      3 │ sequence u64                                                  need not be kept any longer
- *   written      4 │ sequence u64                                                  others may have seen up to this one
+ *   settled      3 │ sequence u64                                                  the batch is settled
+ *   written      4 │ sequence u64                                                  batches up to this one may have been received
  */
 export type Frame =
   | { readonly kind: "session"; readonly deviceId: string; readonly sessionId: string }
@@ -24,12 +24,12 @@ export type Frame =
 const version = 1;
 const headBytes = 8;
 const batchHeadBytes = 21;
-/** Of a batch's body before its request, which begins so far behind the beginning of its frame. */
+/** Offset of the request within a batch's frame. */
 export const requestOffset = headBytes + batchHeadBytes;
-/** A batch is at most 1 MiB; a longer length is no length. */
+/** A batch is at most 1 MiB; a larger length is corrupt. */
 const bodyBytesMax = 2 * 1024 * 1024;
 
-/** A file of another version of Fleetlog: to be left alone. */
+/** The file belongs to another version of Fleetlog and stays untouched. */
 class SpoolVersionError extends Error {
   override readonly name = "SpoolVersionError";
 }
@@ -62,7 +62,7 @@ function encodeBody(frame: Frame): Buffer {
   return Buffer.concat([head, frame.request]);
 }
 
-/** Reads the frame at `offset` and where it ends; undefined when there is none that is whole and sound. */
+/** Reads the frame at `offset` and its end; undefined when it is incomplete or damaged. */
 export function readFrame(bytes: Buffer, offset: number): { frame: Frame; end: number } | undefined {
   if (offset + headBytes > bytes.byteLength) return undefined;
   const length = bytes.readUInt32LE(offset);
@@ -97,7 +97,7 @@ function decodeSession(body: Buffer): Frame {
   return { kind: "session", deviceId: deviceId ?? "", sessionId: sessionId ?? "" };
 }
 
-/** Over the length as well: the first four bytes of `head`. */
+/** Covers the length too: the first four bytes of `head`. */
 function checksum(head: Buffer, body: Buffer): number {
   return crc32(body, crc32(head.subarray(0, 4)));
 }

@@ -11,19 +11,19 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename } from "node:path";
-import { diskProblem } from "#client/spool/disk-problem.ts";
+import { describeDiskError } from "#client/spool/describe-disk-error.ts";
 import { encodeFrame, type Frame, readFrame } from "#client/spool/frames.ts";
 
-/** A frame and where it lies in its file. */
-export interface PlacedFrame {
+/** A frame and its offset in the file. */
+export interface LocatedFrame {
   readonly frame: Frame;
   readonly offset: number;
 }
 
-/** Of all files of a spool. */
+/** The mode of all files of a spool. */
 export const fileMode = 0o600;
 
-/** One append-only file of frames. An append is in the hands of the kernel when it returns, and on disk after a sync. */
+/** One append-only file of frames. A returned append is in the kernel, and on disk after a sync. */
 export class Segment {
   readonly path: string;
   #fd: number | undefined;
@@ -31,7 +31,7 @@ export class Segment {
   /** Batches in it that are still kept. */
   liveCount = 0;
   isDirty = false;
-  /** A frame was not written as a whole. */
+  /** A frame was written only partly. */
   #isTorn = false;
 
   private constructor(path: string, size: number) {
@@ -46,11 +46,11 @@ export class Segment {
     return segment;
   }
 
-  /** Reads what is whole in the file, and cuts off what is not: `cutBytes` of it. */
-  static load(path: string): { segment: Segment; frames: readonly PlacedFrame[]; cutBytes: number } {
-    chmodSync(path, fileMode); // it may be of a time or a place in which others could read it
+  /** Reads the complete frames of the file and cuts off the rest, `cutBytes` of it. */
+  static load(path: string): { segment: Segment; frames: readonly LocatedFrame[]; cutBytes: number } {
+    chmodSync(path, fileMode); // an older file may be readable by others
     const bytes = readFileSync(path);
-    const frames: PlacedFrame[] = [];
+    const frames: LocatedFrame[] = [];
     let offset = 0;
     for (let next = readFrame(bytes, 0); next !== undefined; next = readFrame(bytes, offset)) {
       frames.push({ frame: next.frame, offset });
@@ -61,7 +61,10 @@ export class Segment {
     return { segment: new Segment(path, offset), frames, cutBytes };
   }
 
-  /** Returns the frame's offset; throws in words when the disk does not take it. What of it was written before an error is cut off by the next append, or by loading. */
+  /**
+   * Returns the frame's offset; throws a readable error when the disk refuses. The next append, or
+   * loading, cuts off a partly written frame.
+   */
   append(frame: Frame): number {
     const bytes = encodeFrame(frame);
     const offset = this.size;
@@ -73,7 +76,9 @@ export class Segment {
         written += writeSync(this.#fd, bytes, written, bytes.byteLength - written);
       }
     } catch (error) {
-      throw new Error(`the spool's ${this.path} cannot be written: ${diskProblem(error)}`, { cause: error });
+      throw new Error(`the spool's ${this.path} cannot be written: ${describeDiskError(error)}`, {
+        cause: error,
+      });
     }
     this.#isTorn = false;
     this.size += bytes.byteLength;
@@ -102,13 +107,13 @@ export class Segment {
       await using file = await open(this.path, "r+");
       await file.datasync();
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return; // all of it is settled, and the file gone
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return; // every batch was settled and the file removed
       this.isDirty = true;
       throw error;
     }
   }
 
-  /** Nothing more is appended for now; it can still be read. */
+  /** Stops appending; reading still works. */
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;

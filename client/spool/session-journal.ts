@@ -3,32 +3,32 @@ import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Frame, requestOffset } from "#client/spool/frames.ts";
 import { Segment } from "#client/spool/segment.ts";
-import type { Journal, KeptBatch } from "#client/stream/kept-batches.ts";
+import type { Journal, PendingBatch } from "#client/stream/pending-batches.ts";
 import type { Sendable, SessionKey } from "#client/transports/transport.ts";
 
-/** A new file is begun when this one is as large. */
+/** Size at which a new file starts. */
 export const segmentBytesMax = 4 * 1024 * 1024;
 
-interface Place {
+interface FrameLocation {
   segment: Segment;
   offset: number;
   readonly frameBytes: number;
 }
 
-/** A batch whose bytes lie in the spool: read when they are wanted, and checked. */
+/** A batch whose bytes are in the spool; they are read and verified on demand. */
 class SpooledBatch implements Sendable {
   readonly sequence: bigint;
   readonly byteLength: number;
-  readonly #place: Place;
+  readonly #location: FrameLocation;
 
-  constructor(sequence: bigint, place: Place) {
+  constructor(sequence: bigint, location: FrameLocation) {
     this.sequence = sequence;
-    this.byteLength = place.frameBytes - requestOffset;
-    this.#place = place;
+    this.byteLength = location.frameBytes - requestOffset;
+    this.#location = location;
   }
 
   get request(): Buffer {
-    const { segment, offset, frameBytes } = this.#place;
+    const { segment, offset, frameBytes } = this.#location;
     const frame = segment.read(offset, frameBytes);
     if (frame.kind === "batch" && frame.sequence === this.sequence) return frame.request;
     throw new Error(`${segment.path} has no batch ${this.sequence} at byte ${offset}`);
@@ -36,20 +36,21 @@ class SpooledBatch implements Sendable {
 }
 
 /**
- * One session's part of a spool: files `RUN-NUMBER.spool`, of which the last is appended to. The first goes when all of its
- * batches are settled; when the files are twice as large as may be kept, what it still keeps is copied to the last, so
- * that one batch which nobody wants cannot hold on to everything behind it.
+ * One session's part of a spool: files `RUN-NUMBER.spool`, of which the last is appended to. The first
+ * file is removed when all of its batches are settled. When the files reach twice the allowed size, the
+ * batches still in the first are copied to the last, so one unsettled batch cannot retain every file
+ * after it.
  */
 export class SessionJournal implements Journal {
   readonly session: SessionKey;
   readonly #prefix: string;
   readonly #bytesMax: number;
   readonly #segments: Segment[] = [];
-  readonly #places = new Map<bigint, Place>();
+  readonly #locations = new Map<bigint, FrameLocation>();
   #number: number;
   #written = 0n;
 
-  /** `prefix`: the path of its files up to their number. */
+  /** `prefix`: the path of the session's files up to their number. */
   constructor(session: SessionKey, options: { prefix: string; nextNumber: number; bytesMax: number }) {
     this.session = session;
     this.#prefix = options.prefix;
@@ -61,25 +62,25 @@ export class SessionJournal implements Journal {
     return this.#segments.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** A file from an earlier life, and the batches in it that are still kept. In their order. */
+  /** Adds a file of an earlier process, in order. */
   adopt(segment: Segment): void {
     this.#segments.push(segment);
   }
 
   restore(segment: Segment, frame: Frame & { kind: "batch" }, offset: number): Sendable {
-    return this.#place(frame.sequence, {
+    return this.#location(frame.sequence, {
       segment,
       offset,
       frameBytes: requestOffset + frame.request.byteLength,
     });
   }
 
-  append({ sequence, droppedUntil, recordCount, request }: Omit<KeptBatch<unknown>, "note">): Sendable {
+  append({ sequence, droppedUntil, recordCount, request }: Omit<PendingBatch<unknown>, "note">): Sendable {
     const frame = { kind: "batch", sequence, droppedUntil, recordCount, request } as const;
     const segment = this.#tail();
     const offset = segment.append(frame);
     if (droppedUntil !== undefined) this.#forget(sequence, droppedUntil);
-    const batch = this.#place(sequence, { segment, offset, frameBytes: segment.size - offset });
+    const batch = this.#location(sequence, { segment, offset, frameBytes: segment.size - offset });
     this.compact(2 * this.#bytesMax);
     return batch;
   }
@@ -96,34 +97,34 @@ export class SessionJournal implements Journal {
     this.#removeFirst();
   }
 
-  /** Makes the files no larger than `bytesMax` or what is kept, whichever is more. */
+  /** Shrinks the files to `bytesMax`, or to the size of the unsettled batches if that is more. */
   compact(bytesMax: number): void {
     for (let left = this.#segments.length; left > 1 && this.fileBytes > bytesMax; left--) {
       const [first] = this.#segments;
-      const moved = [...this.#places.values()].filter(({ segment }) => segment === first);
-      for (const place of moved) {
-        const frame = place.segment.read(place.offset, place.frameBytes);
+      const moved = [...this.#locations.values()].filter(({ segment }) => segment === first);
+      for (const location of moved) {
+        const frame = location.segment.read(location.offset, location.frameBytes);
         const segment = this.#tail();
-        Object.assign(place, { segment, offset: segment.append(frame) });
+        Object.assign(location, { segment, offset: segment.append(frame) });
         segment.liveCount++;
       }
       if (first) first.liveCount = 0;
-      if (moved.length > 0) this.syncNow(); // or a loss of power could take both
+      if (moved.length > 0) this.syncNow(); // a power loss could otherwise lose both copies
       this.#removeFirst();
     }
   }
 
-  /** Resolves when everything appended before is on disk, the names of new files included. */
+  /** Resolves when everything appended before is on disk, including the names of new files. */
   async sync(): Promise<void> {
     const dirty = this.#segments.filter(({ isDirty }) => isDirty);
     if (dirty.length === 0) return;
     await Promise.all(dirty.map((segment) => segment.sync()));
-    if (process.platform === "win32") return; // where a folder cannot be synced
+    if (process.platform === "win32") return; // which cannot sync a folder
     await using folder = await open(dirname(this.#prefix), "r");
     await folder.sync();
   }
 
-  /** As {@link sync}, but the process stands still meanwhile. */
+  /** As {@link sync}, but blocks the process. */
   syncNow(): void {
     for (const segment of this.#segments.filter(({ isDirty }) => isDirty)) {
       const fd = openSync(segment.path, "r+");
@@ -137,7 +138,7 @@ export class SessionJournal implements Journal {
     for (const segment of this.#segments) segment.close();
   }
 
-  /** Nothing of the session is kept any longer. */
+  /** Removes all files of the session. */
   remove(): void {
     for (const segment of this.#segments.splice(0)) segment.remove();
   }
@@ -146,22 +147,23 @@ export class SessionJournal implements Journal {
     try {
       this.#tail().append(frame);
     } catch {
-      // A full disk must not keep a device from sending. Without the mark a batch is sent once more, which is harmless.
+      // A full disk must not stop a device from sending. Without the mark a batch is resent once, which
+      // is harmless.
     }
   }
 
-  #place(sequence: bigint, place: Place): Sendable {
+  #location(sequence: bigint, location: FrameLocation): Sendable {
     this.#forget(sequence, sequence);
-    this.#places.set(sequence, place);
-    place.segment.liveCount++;
-    return new SpooledBatch(sequence, place);
+    this.#locations.set(sequence, location);
+    location.segment.liveCount++;
+    return new SpooledBatch(sequence, location);
   }
 
   #forget(first: bigint, last: bigint): void {
     for (let sequence = first; sequence <= last; sequence++) {
-      const place = this.#places.get(sequence);
-      if (place) place.segment.liveCount--;
-      this.#places.delete(sequence);
+      const location = this.#locations.get(sequence);
+      if (location) location.segment.liveCount--;
+      this.#locations.delete(sequence);
     }
   }
 

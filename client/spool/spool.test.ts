@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { crc32 } from "node:zlib";
 import { Spool, SpoolError } from "#client/spool/spool.ts";
-import { KeptBatches } from "#client/stream/kept-batches.ts";
+import { PendingBatches } from "#client/stream/pending-batches.ts";
 import { encodeRecord, encodeRequest } from "#client/stream/record.ts";
 
 let folder = "";
@@ -29,19 +29,19 @@ const sessionOf = (sessionId: string) => ({ deviceId: "host-1", sessionId });
 const openSpool = (sessionId: string, bytesMax = 64 * mebibyte) =>
   new Spool({ folder }, sessionOf(sessionId), bytesMax);
 
-/** What a session keeps, with a batch added for each message. */
-function fill(spool: Spool, ...messages: readonly string[]): KeptBatches<undefined> {
-  const kept = new KeptBatches<undefined>(spool.journal);
+/** The pending batches of a session, one per message. */
+function fill(spool: Spool, ...messages: readonly string[]): PendingBatches<undefined> {
+  const pending = new PendingBatches<undefined>(spool.journal);
   for (const [index, message] of messages.entries()) {
     const sequence = BigInt(index + 1);
     const request = encodeRequest({ ...spool.journal.session, sequence }, [encodeRecord({ message })]);
-    kept.add({ sequence, recordCount: 1, note: undefined, request, byteLength: request.byteLength });
+    pending.add({ sequence, recordCount: 1, note: undefined, request, byteLength: request.byteLength });
   }
-  return kept;
+  return pending;
 }
 
-const sequencesOf = (kept: KeptBatches<undefined> | undefined) =>
-  kept?.all.map(({ sequence }) => Number(sequence));
+const sequencesOf = (pending: PendingBatches<undefined> | undefined) =>
+  pending?.all.map(({ sequence }) => Number(sequence));
 const spoolFiles = () => readdirSync(folder).filter((name) => name.endsWith(".spool"));
 const fileBytes = () =>
   spoolFiles().reduce((sum, name) => sum + readFileSync(join(folder, name)).byteLength, 0);
@@ -54,22 +54,22 @@ describe("a spool", () => {
     let requests: readonly Buffer[];
     {
       using spool = openSpool("s-1");
-      const kept = fill(spool, "one", "two", "three", "four");
-      const [, second] = kept.all;
-      if (second) kept.forget(second);
-      requests = kept.all.map(({ request }) => request);
+      const pending = fill(spool, "one", "two", "three", "four");
+      const [, second] = pending.all;
+      if (second) pending.forget(second);
+      requests = pending.all.map(({ request }) => request);
     }
     using spool = openSpool("s-2");
     assert.deepEqual(spool.problems, []);
-    const [earlier] = spool.earlier;
-    assert.deepEqual(earlier?.session, sessionOf("s-1"));
-    assert.deepEqual(sequencesOf(earlier?.kept), [1, 3, 4]);
+    const [recovered] = spool.recovered;
+    assert.deepEqual(recovered?.session, sessionOf("s-1"));
+    assert.deepEqual(sequencesOf(recovered?.pending), [1, 3, 4]);
     assert.deepEqual(
-      earlier?.kept.all.map(({ request }) => request),
+      recovered?.pending.all.map(({ request }) => request),
       requests,
     );
     assert.equal(
-      earlier?.kept.bytes,
+      recovered?.pending.bytes,
       requests.reduce((sum, { byteLength }) => sum + byteLength, 0),
     );
   });
@@ -77,15 +77,16 @@ describe("a spool", () => {
   test("keeps the sessions of several processes apart, and forgets those that are settled", () => {
     for (const [index, name] of ["s-1", "s-2", "s-3"].entries()) {
       using spool = openSpool(name);
-      assert.equal(spool.earlier.length, index);
+      assert.equal(spool.recovered.length, index);
       fill(spool, "one", "two");
     }
     using spool = openSpool("s-4");
-    for (const { kept } of spool.earlier.slice(0, 2)) for (const batch of kept.all) kept.forget(batch);
+    for (const { pending } of spool.recovered.slice(0, 2))
+      for (const batch of pending.all) pending.forget(batch);
     spool[Symbol.dispose]();
     using next = openSpool("s-5");
     assert.deepEqual(
-      next.earlier.map(({ session }) => session.sessionId),
+      next.recovered.map(({ session }) => session.sessionId),
       ["s-3"],
     );
     assert.equal(spoolFiles().length, 1);
@@ -109,10 +110,10 @@ describe("a spool", () => {
     for (let length = whole.byteLength; length >= 0; length--) {
       writeFileSync(path, whole.subarray(0, length));
       using spool = openSpool("s-2");
-      const sequences = sequencesOf(spool.earlier[0]?.kept) ?? [];
+      const sequences = sequencesOf(spool.recovered[0]?.pending) ?? [];
       assert.deepEqual(sequences, [1, 2].slice(0, sequences.length));
       if (length === whole.byteLength) assert.equal(sequences.length, 2);
-      for (const { request } of spool.earlier[0]?.kept.all ?? []) assert.notEqual(request.byteLength, 0);
+      for (const { request } of spool.recovered[0]?.pending.all ?? []) assert.notEqual(request.byteLength, 0);
       const damaged = readdirSync(folder).filter((file) => file.endsWith(".damaged"));
       for (const file of damaged) rmSync(join(folder, file));
     }
@@ -130,7 +131,7 @@ describe("a spool", () => {
       writeFileSync(path, whole);
       appendFileSync(path, tail);
       using spool = openSpool("s-2");
-      assert.deepEqual(sequencesOf(spool.earlier[0]?.kept), [1, 2]);
+      assert.deepEqual(sequencesOf(spool.recovered[0]?.pending), [1, 2]);
       assert.match(spool.problems.join(), /bytes after 3 frames are an incomplete frame and were truncated/);
     }
     for (let at = 0; at < whole.byteLength; at++) {
@@ -139,7 +140,7 @@ describe("a spool", () => {
       writeFileSync(path, flipped);
       using spool = openSpool("s-2");
       assert.equal(spool.problems.length, 1, `byte ${at}`);
-      assert.ok((sequencesOf(spool.earlier[0]?.kept) ?? []).length < 2);
+      assert.ok((sequencesOf(spool.recovered[0]?.pending) ?? []).length < 2);
       for (const file of readdirSync(folder)) if (file.endsWith(".damaged")) rmSync(join(folder, file));
     }
   });
@@ -181,9 +182,9 @@ describe("a spool", () => {
 
   test("does not hand out a batch that the disk altered meanwhile", () => {
     using spool = openSpool("s-1");
-    const kept = fill(spool, "one");
+    const pending = fill(spool, "one");
     truncateSync(join(folder, spoolFiles()[0] ?? ""), 100);
-    assert.throws(() => kept.all[0]?.request, /is damaged at byte/);
+    assert.throws(() => pending.all[0]?.request, /is damaged at byte/);
   });
 
   test("leaves alone what a newer version wrote", () => {
@@ -201,33 +202,33 @@ describe("a spool", () => {
 
   test("uses no more than twice its bytes, although the oldest batch is never settled", () => {
     using spool = openSpool("s-1", 8 * mebibyte);
-    const kept = new KeptBatches<undefined>(spool.journal);
+    const pending = new PendingBatches<undefined>(spool.journal);
     const message = "x".repeat(256 * 1024);
     for (let sequence = 1n; sequence <= 400n; sequence++) {
       const request = encodeRequest({ ...spool.journal.session, sequence }, [encodeRecord({ message })]);
-      kept.add({ sequence, recordCount: 1, note: undefined, request, byteLength: request.byteLength });
-      const last = kept.all.at(-1);
-      if (last && sequence > 1n) kept.forget(last);
+      pending.add({ sequence, recordCount: 1, note: undefined, request, byteLength: request.byteLength });
+      const last = pending.all.at(-1);
+      if (last && sequence > 1n) pending.forget(last);
     }
     assert.ok(fileBytes() <= 2 * 8 * mebibyte + mebibyte, `${fileBytes()} bytes`);
-    assert.equal(kept.count, 1);
-    assert.match(kept.all[0]?.request.toString() ?? "", /xxxx/);
+    assert.equal(pending.count, 1);
+    assert.match(pending.all[0]?.request.toString() ?? "", /xxxx/);
     spool[Symbol.dispose]();
     using next = openSpool("s-2", 8 * mebibyte);
-    assert.deepEqual(sequencesOf(next.earlier[0]?.kept), [1]);
+    assert.deepEqual(sequencesOf(next.recovered[0]?.pending), [1]);
   });
 
   test("remembers which batches others may have seen: only the others may be given up", () => {
     {
       using spool = openSpool("s-1");
-      const kept = fill(spool, "one", "two", "three");
-      kept.written();
-      kept.written();
+      const pending = fill(spool, "one", "two", "three");
+      pending.written();
+      pending.written();
     }
     using spool = openSpool("s-2");
-    const [earlier] = spool.earlier;
+    const [recovered] = spool.recovered;
     assert.deepEqual(
-      earlier?.kept.neverWritten(9).map(({ sequence }) => sequence),
+      recovered?.pending.oldestUnwritten(9).map(({ sequence }) => sequence),
       [3n],
     );
   });

@@ -1,6 +1,6 @@
 import { limits } from "#batch/limits.ts";
 
-/** When a batch is large enough to be sent; the server's limits lie above. */
+/** The size at which a batch is sent; the server's limits are higher. */
 export interface BatchTarget {
   /** Default 500, at most 10,000. */
   readonly recordsMax?: number | undefined;
@@ -8,7 +8,7 @@ export interface BatchTarget {
   readonly bytesMax?: number | undefined;
 }
 
-/** What device, session, sequence and the framing of a batch take at most, rounded up. */
+/** Upper bound of the bytes for device, session, sequence and framing. */
 const headerBytesMax = 1_024;
 
 /** The largest encoded record that fits into a batch of its own. */
@@ -17,7 +17,7 @@ export const recordBytesMax = limits.batchBytesMax - headerBytesMax;
 /** A record's tag and length within its batch. */
 const framingBytes = 5;
 
-/** Gathers encoded records until they make a batch. Where it cuts depends on the records alone, never on time. */
+/** Gathers encoded records into a batch. Only the records decide where it cuts, never the time. */
 export class BatchBuilder {
   readonly #recordsMax: number;
   readonly #bytesMax: number;
@@ -43,7 +43,7 @@ export class BatchBuilder {
     return this.#records.length >= this.#recordsMax || this.#bytes >= this.#bytesMax;
   }
 
-  /** False: take what is there first. A record above the target still fits into an empty builder. */
+  /** False: take the batch first. A record above the target still fits into an empty builder. */
   fits(record: Uint8Array): boolean {
     if (this.#records.length === 0) return true;
     return !this.isFull && this.#bytes + record.byteLength + framingBytes <= this.#bytesMax;
@@ -60,7 +60,7 @@ export class BatchBuilder {
     this.#bytes += bytes;
   }
 
-  /** Hands out the records gathered and starts again. */
+  /** Returns the gathered records and starts the next batch. */
   take(): readonly Uint8Array[] {
     const records = this.#records;
     this.#records = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { assertSameBytes, device, sequencesOf } from "#client/testing/device.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { assertSameBytes, device, sequencesOf } from "#client/testing/test-device.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 const untilCommitted = { keepUntil: "committed", ackTimeoutMs: 2_000 } as const;
@@ -44,7 +44,7 @@ describe("a device that keeps batches until they are committed", () => {
     peer.tell({ committedThrough: 4n, epoch: 8n });
     await sender.stream.flush();
     assert.deepEqual(sender.committed, ["1", "2", "3", "4"]);
-    assert.deepEqual(sender.reconnects, []); // the end of a quiet stream is nothing to speak of
+    assert.deepEqual(sender.reconnects, []); // the end of an idle stream is no event
   });
 
   test("does not believe a stream that changes its epoch", async () => {
@@ -79,7 +79,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sequencesOf(peer).slice(0, 4), [1, 2, 3, 1]);
     assert.notEqual(peer.sessionCalls, 0);
     assertSameBytes(peer);
-    // A hole in the middle of the session does not keep what is stored behind it.
+    // A gap in the middle of the session does not retain the stored batches after it.
     peer.session = () => ({
       committedRanges: [
         { first: 1n, last: 1n },
@@ -110,7 +110,7 @@ describe("a device that keeps batches until they are committed", () => {
   test("makes the caller wait when too much is not committed", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
-    using sender = device({ ...untilCommitted, address: peer.address, keptBatchesMax: 2 });
+    using sender = device({ ...untilCommitted, address: peer.address, pendingBatchesMax: 2 });
     await sender.send("1");
     const second = sender.send("2");
     await waitFor("two acks", () => sender.acknowledged.length === 2);

@@ -1,29 +1,31 @@
-import type { IsCommitted, KeptBatch, KeptBatches } from "#client/stream/kept-batches.ts";
+import type { IsCommitted, PendingBatch, PendingBatches } from "#client/stream/pending-batches.ts";
 import type { GetSessionResponse, Progress } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { SequenceRange } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 export interface CommitTrackerOptions<Note> {
-  readonly kept: KeptBatches<Note>;
-  /** How often the server is asked while batches wait and nothing is heard. */
+  readonly pending: PendingBatches<Note>;
+  /** How often to poll the server while batches wait and no progress arrives. */
   readonly pollMs: number;
-  /** The same while progress cannot be believed. */
+  /** The same while progress is not trusted. */
   readonly doubtPollMs: number;
-  /** After so long without progress the oldest batches that wait are written again. */
+  /** After this long without progress the oldest waiting batches are resent. */
   readonly timeoutMs: number;
   readonly getSession: () => Promise<GetSessionResponse>;
-  readonly onCommitted: (batch: KeptBatch<Note>) => void;
-  /** Batches were settled, or are to be written again. */
+  readonly onCommitted: (batch: PendingBatch<Note>) => void;
+  /** Batches were settled or must be resent. */
   readonly onChange: () => void;
 }
 
 /**
- * Keeps accepted batches until the server says that they are committed. Each is remembered with the epoch of the link that
- * accepted it: a link with another epoch means that Redis may have lost it, so it is written again. However else a batch
- * got lost behind the server, it is written again after a while: first one, then two, … at most {@link againMax} at a
- * time, so that devices do not pile up copies while only PostgreSQL is unreachable.
+ * Keeps accepted batches until the server reports them as committed. Each batch remembers the epoch of
+ * the link that accepted it: another epoch means that Redis may have lost the batch, so it is resent.
+ * Batches that stay uncommitted for `timeoutMs` for any other reason are resent too: first one, then two,
+ * … at most {@link resendMax} at a time, so that devices do not pile up copies while only PostgreSQL is
+ * down.
  *
- * A session's name is no secret, so anybody may have declared its batches as dropped. Progress that counts other drops
- * than the device's own is not believed: the server is asked which batches are stored, and the others are kept.
+ * Session names are not secret, so another sender may declare a device's batches as dropped. Progress
+ * that counts other drops than the device's own is not trusted: the tracker then asks which batches are
+ * stored, and keeps the others.
  */
 export class CommitTracker<Note> {
   readonly #options: CommitTrackerOptions<Note>;
@@ -32,31 +34,31 @@ export class CommitTracker<Note> {
   #isInDoubt = false;
   #timer: NodeJS.Timeout | undefined;
   #progressAt = 0;
-  #again = 1;
+  #resendCount = 1;
   #closed = false;
 
   constructor(options: CommitTrackerOptions<Note>) {
     this.#options = options;
   }
 
-  /** A new link tells its epoch anew. */
+  /** A new link reports its own epoch. */
   connecting(): void {
     this.#epoch = undefined;
   }
 
-  accept(batch: KeptBatch<Note>): void {
-    this.#options.kept.accept(batch, this.#epoch);
+  accept(batch: PendingBatch<Note>): void {
+    this.#options.pending.accept(batch, this.#epoch);
     if (batch.sequence <= this.#committed) this.#settle(({ sequence }) => sequence <= this.#committed);
     if (this.#timer === undefined) this.#wait();
   }
 
   receive({ committedThrough, droppedCount, epoch }: Progress): void {
-    const { kept, onChange } = this.#options;
+    const { pending, onChange } = this.#options;
     this.#epoch = epoch;
-    this.#doubt(droppedCount !== kept.declaredUntil(committedThrough));
+    this.#doubt(droppedCount !== pending.declaredDropsUntil(committedThrough));
     if (!this.#isInDoubt && committedThrough > this.#committed) this.#committed = committedThrough;
     const settled = this.#settle(({ sequence }) => sequence <= this.#committed);
-    if (kept.writeOtherEpochsAgain(epoch) + settled > 0) onChange();
+    if (pending.writeOtherEpochsAgain(epoch) + settled > 0) onChange();
   }
 
   close(): void {
@@ -77,7 +79,7 @@ export class CommitTracker<Note> {
   }
 
   #settle(isCommitted: IsCommitted): number {
-    const committed = this.#options.kept.commit(isCommitted);
+    const committed = this.#options.pending.commit(isCommitted);
     for (const batch of committed) this.#options.onCommitted(batch);
     if (committed.length > 0) this.#progressAt = performance.now();
     return committed.length;
@@ -85,7 +87,7 @@ export class CommitTracker<Note> {
 
   #wait(): void {
     this.#progressAt = performance.now();
-    this.#again = 1;
+    this.#resendCount = 1;
     this.#restartTimer();
   }
 
@@ -93,43 +95,43 @@ export class CommitTracker<Note> {
     this.#timer = setTimeout(() => void this.#check(), this.#pollMs);
   }
 
-  /** Asks unless something was heard lately. */
+  /** Polls the server unless progress arrived recently. */
   async #check(): Promise<void> {
-    const { kept, getSession, timeoutMs, onChange } = this.#options;
+    const { pending, getSession, timeoutMs, onChange } = this.#options;
     const isSilent = () =>
       this.#isInDoubt || performance.now() - this.#progressAt >= Math.min(this.#pollMs, timeoutMs) - 1;
-    if (kept.acceptedCount > 0 && isSilent()) {
-      const state = await getSession().catch(() => undefined); // who cannot tell is asked again
+    if (pending.acceptedCount > 0 && isSilent()) {
+      const state = await getSession().catch(() => undefined); // an unavailable server is polled again
       if (this.#closed) return;
-      const settled = state ? this.#settle(settledBy(state)) : 0;
-      const isStuck = kept.acceptedCount > 0 && performance.now() - this.#progressAt >= timeoutMs;
-      if (isStuck) this.#writeAgain();
+      const settled = state ? this.#settle(isCommittedIn(state)) : 0;
+      const isStuck = pending.acceptedCount > 0 && performance.now() - this.#progressAt >= timeoutMs;
+      if (isStuck) this.#resendOldest();
       if (isStuck || settled > 0) onChange();
     }
-    if (kept.acceptedCount > 0) this.#restartTimer();
+    if (pending.acceptedCount > 0) this.#restartTimer();
     else this.#timer = undefined;
   }
 
-  #writeAgain(): void {
-    this.#options.kept.writeOldestAcceptedAgain(this.#again);
-    this.#again = Math.min(this.#again * 2, againMax);
+  #resendOldest(): void {
+    this.#options.pending.writeOldestAcceptedAgain(this.#resendCount);
+    this.#resendCount = Math.min(this.#resendCount * 2, resendMax);
     this.#progressAt = performance.now();
   }
 }
 
-/** As many as may be under way at once. */
-const againMax = 32;
+/** The maximum in flight. */
+const resendMax = 32;
 
 /**
- * Which batches of the session are settled, by what the server tells of it: batches that are stored, and the device's
- * declarations. What somebody declared as dropped is no reason to give up a batch.
+ * The committed batches according to GetSession: the stored ones, and the device's own declarations. A
+ * drop that another sender declared does not settle a batch.
  */
-function settledBy({ committedRanges, droppedRanges }: GetSessionResponse): IsCommitted {
+function isCommittedIn({ committedRanges, droppedRanges }: GetSessionResponse): IsCommitted {
   return ({ sequence, droppedUntil }) =>
-    committedRanges.some((range) => holds(range, sequence, droppedUntil ?? sequence)) ||
-    (droppedUntil !== undefined && droppedRanges.some((range) => holds(range, sequence, droppedUntil)));
+    committedRanges.some((range) => contains(range, sequence, droppedUntil ?? sequence)) ||
+    (droppedUntil !== undefined && droppedRanges.some((range) => contains(range, sequence, droppedUntil)));
 }
 
-function holds({ first, last }: SequenceRange, from: bigint, to: bigint): boolean {
+function contains({ first, last }: SequenceRange, from: bigint, to: bigint): boolean {
   return first <= from && to <= last;
 }

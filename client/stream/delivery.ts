@@ -1,53 +1,54 @@
 import { status } from "@grpc/grpc-js";
 import { CommitTracker } from "#client/stream/commit-tracker.ts";
 import type { DeviceStreamEvents, Settings } from "#client/stream/device-stream-options.ts";
-import type { KeptBatch, KeptBatches } from "#client/stream/kept-batches.ts";
 import { Pause } from "#client/stream/pause.ts";
-import { encodeDrop } from "#client/stream/record.ts";
+import type { PendingBatch, PendingBatches } from "#client/stream/pending-batches.ts";
+import { encodeDroppedBatches } from "#client/stream/record.ts";
 import type { Link, LinkEnd, SessionKey, Transport } from "#client/transports/transport.ts";
 import { fullJitterMs } from "#lib/backoff.ts";
 import type { Ack, BatchError, Progress } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 export interface DeliveryOptions<Note> {
   readonly session: SessionKey;
-  readonly kept: KeptBatches<Note>;
+  readonly pending: PendingBatches<Note>;
   readonly transport: Transport;
   readonly settings: Settings;
   readonly events: DeviceStreamEvents<Note>;
-  /** Fewer batches are kept than before, or {@link Delivery.failure} is set. */
+  /** Fewer batches are pending than before, or {@link Delivery.failure} is set. */
   readonly onChange: () => void;
 }
 
 /**
- * Brings the batches that are kept of one session to the server, and each to its end:
+ * Delivers the pending batches of one session and settles each:
  *
- *   unsent ──write──▶ under way ──ack───────────────▶ settled, or accepted until it is committed: see CommitTracker
+ *   unsent ──write──▶ in flight ──ack───────────────▶ settled, or accepted until it is committed: see CommitTracker
  *      ▲                  ├───────error 3───────────▶ settled: its number is declared as dropped
- *      ├──pause, in order─┼───────error 8, 14, or another that may pass
- *      └──backoff, in order───────link ended: all that was under way is unsent again
+ *      ├──pause, in order─┼───────error 8, 14, or another transient one
+ *      └──backoff, in order───────link ended: every batch in flight is unsent again
  *
- * Nothing is written during a pause. A link is opened when there is something to write or to hear, so one that ends while
- * nothing is kept (GOAWAY on an idle connection, a reload, an old stream) goes unnoticed. Any verdict is progress and
- * resets the backoff; without progress for `giveUpAfterMs` it fails, and what is kept stays kept.
+ * Nothing is written during a pause. A link is opened only to write a batch or to receive progress, so a
+ * link that ends while nothing is pending (GOAWAY on an idle connection, a reload, an old stream) goes
+ * unnoticed. Any final outcome is progress and resets the backoff; without progress for `giveUpAfterMs`
+ * the delivery fails, and pending batches stay pending.
  */
 export class Delivery<Note> {
   readonly #options: DeliveryOptions<Note>;
   readonly #commits: CommitTracker<Note> | undefined;
-  /** What is sent again after its ack, until it is committed, is not told of twice. */
-  readonly #acknowledged = new WeakSet<KeptBatch<Note>>();
-  #link: Link<KeptBatch<Note>> | undefined;
+  /** Batches acknowledged once: resending one until it is committed reports no second acknowledgement. */
+  readonly #acknowledged = new WeakSet<PendingBatch<Note>>();
+  #link: Link<PendingBatch<Note>> | undefined;
   readonly #pause = new Pause(() => this.pump());
   #failedAttempts = 0;
   #progressAt = performance.now();
-  /** Why nothing more is delivered. */
+  /** Why delivery stopped. */
   failure: string | undefined;
 
   constructor(options: DeliveryOptions<Note>) {
     this.#options = options;
-    const { kept, session, transport, settings, events } = options;
+    const { pending, session, transport, settings, events } = options;
     if (!settings.keepUntilCommitted) return;
     this.#commits = new CommitTracker({
-      kept,
+      pending,
       pollMs: transport.reportsProgress ? settings.commitTimeoutMs : settings.commitPollMs,
       doubtPollMs: settings.commitPollMs,
       timeoutMs: settings.commitTimeoutMs,
@@ -62,29 +63,29 @@ export class Delivery<Note> {
     });
   }
 
-  /** Time without anything to deliver is no time without progress: to be called when the first batch is kept. */
+  /** Restarts the clock of `giveUpAfterMs`; call it when the first batch becomes pending. */
   begin(): void {
     this.#progressAt = performance.now();
   }
 
-  /** Writes what is unsent, as far as the bounds of what is under way allow. */
+  /** Writes unsent batches up to the in-flight limits. */
   pump(): void {
     if (this.failure !== undefined || this.#pause.isOn) return;
-    const { kept, settings } = this.#options;
+    const { pending, settings } = this.#options;
     try {
-      for (let batch = kept.nextUnsent; batch !== undefined; batch = kept.nextUnsent) {
+      for (let batch = pending.nextUnsent; batch !== undefined; batch = pending.nextUnsent) {
         this.#link ??= this.#open();
-        const { awaitingCount, awaitingBytes } = this.#link;
-        if (awaitingCount >= settings.inFlightBatchesMax || awaitingBytes >= settings.inFlightBytesMax)
+        const { inFlightCount, inFlightBytes } = this.#link;
+        if (inFlightCount >= settings.inFlightBatchesMax || inFlightBytes >= settings.inFlightBytesMax)
           return;
-        kept.written();
+        pending.written();
         this.#link.write(batch);
       }
     } catch (error) {
       this.fail(`a batch cannot be read or written: ${(error as Error).message}`);
       return;
     }
-    if (kept.acceptedCount > 0) this.#link ??= this.#open(); // to hear what is committed
+    if (pending.acceptedCount > 0) this.#link ??= this.#open(); // to receive progress
   }
 
   fail(reason: string): void {
@@ -92,15 +93,15 @@ export class Delivery<Note> {
     this.failure = reason;
     this.#pause.cancel();
     this.#commits?.close();
-    if (this.#options.kept.count === 0) this.#link?.end();
+    if (this.#options.pending.count === 0) this.#link?.end();
     else this.#link?.cancel(reason);
     this.#options.onChange();
   }
 
-  #open(): Link<KeptBatch<Note>> {
+  #open(): Link<PendingBatch<Note>> {
     const { session, transport, settings } = this.#options;
     this.#commits?.connecting();
-    return transport.open<KeptBatch<Note>>({
+    return transport.open<PendingBatch<Note>>({
       ackTimeoutMs: settings.ackTimeoutMs,
       reportCommitted: this.#commits && session,
       onAck: (batch, ack) => this.#onAck(batch, ack),
@@ -109,7 +110,7 @@ export class Delivery<Note> {
     });
   }
 
-  #onAck(batch: KeptBatch<Note>, ack: Ack): void {
+  #onAck(batch: PendingBatch<Note>, ack: Ack): void {
     if (this.failure !== undefined) return;
     const { onChange } = this.#options;
     const { error } = ack;
@@ -129,29 +130,29 @@ export class Delivery<Note> {
     this.pump();
   }
 
-  #settle(batch: KeptBatch<Note>, ack: Ack): void {
-    const { kept, events } = this.#options;
-    // Of a declaration the caller has heard already, when its batches were refused or given up.
+  #settle(batch: PendingBatch<Note>, ack: Ack): void {
+    const { pending, events } = this.#options;
+    // The caller already knows about a declaration: its batches were refused or dropped.
     const isDeclaration = batch.droppedUntil !== undefined;
     if (ack.error) {
-      if (isDeclaration) kept.forget(batch);
+      if (isDeclaration) pending.forget(batch);
       else this.#declareRefused(batch, ack.error);
       if (!isDeclaration) events.onRefused?.(batch, ack.error);
       return;
     }
-    if (!this.#commits) kept.forget(batch);
+    if (!this.#commits) pending.forget(batch);
     if (!isDeclaration && !this.#acknowledged.has(batch)) events.onAcknowledged?.(batch, ack);
     if (!this.#commits) return;
     this.#acknowledged.add(batch);
     this.#commits.accept(batch);
   }
 
-  /** So that nobody takes its number for one that is still to come. */
-  #declareRefused(batch: KeptBatch<Note>, { message }: BatchError): void {
-    const { kept, session } = this.#options;
+  /** So that no consumer waits for its number. */
+  #declareRefused(batch: PendingBatch<Note>, { message }: BatchError): void {
+    const { pending, session } = this.#options;
     const { sequence } = batch;
-    const request = encodeDrop({ ...session, sequence }, sequence, `refused: ${message}`);
-    kept.replace([batch], { ...batch, request, byteLength: request.byteLength, droppedUntil: sequence });
+    const request = encodeDroppedBatches({ ...session, sequence }, sequence, `refused: ${message}`);
+    pending.replace([batch], { ...batch, request, byteLength: request.byteLength, droppedUntil: sequence });
   }
 
   #onProgress(progress: Progress): void {
@@ -160,24 +161,24 @@ export class Delivery<Note> {
     this.#commits?.receive(progress);
   }
 
-  /** The server wants this batch later; those behind it have answers of their own. */
-  #retry(batch: KeptBatch<Note>, error: BatchError): void {
-    const { kept, settings, events } = this.#options;
-    kept.writeAgain(batch);
+  /** The server asks to resend this batch later; batches after it get their own acks. */
+  #retry(batch: PendingBatch<Note>, error: BatchError): void {
+    const { pending, settings, events } = this.#options;
+    pending.writeAgain(batch);
     if (this.#hasGivenUp(error.message)) return;
     if (!this.#pause.isOn) this.#failedAttempts++;
-    const wanted = error.retryDelayMs || fullJitterMs(this.#failedAttempts, settings.backoff);
-    this.#pause.atLeast(Math.min(wanted, retryDelayMsMax));
+    const requestedMs = error.retryDelayMs || fullJitterMs(this.#failedAttempts, settings.backoff);
+    this.#pause.atLeast(Math.min(requestedMs, retryDelayMsMax));
     events.onDelayed?.(batch, error);
   }
 
   #onEnd(end: LinkEnd): void {
     this.#link = undefined;
-    const { kept, settings, events } = this.#options;
-    if (this.failure !== undefined || kept.count === 0) return;
-    kept.writeAllAgain();
-    // An old stream, or a server that goes, ended one on which everything had its answer.
-    const isQuiet = kept.acceptedCount === kept.count && this.#failedAttempts === 0;
+    const { pending, settings, events } = this.#options;
+    if (this.failure !== undefined || pending.count === 0) return;
+    pending.writeAllAgain();
+    // The server ended an idle stream, because of its age or a shutdown.
+    const isQuiet = pending.acceptedCount === pending.count && this.#failedAttempts === 0;
     if (isQuiet) this.#progressAt = performance.now();
     if (finalStatuses.has(end.code)) {
       this.fail(`the server refuses the stream: ${status[end.code]}: ${end.reason}`);
@@ -185,8 +186,8 @@ export class Delivery<Note> {
     }
     if (this.#hasGivenUp(end.reason)) return;
     const attempt = ++this.#failedAttempts;
-    const wanted = end.retryDelayMs ?? fullJitterMs(attempt, settings.backoff);
-    const delayMs = Math.min(Math.round(wanted), retryDelayMsMax);
+    const requestedMs = end.retryDelayMs ?? fullJitterMs(attempt, settings.backoff);
+    const delayMs = Math.min(Math.round(requestedMs), retryDelayMsMax);
     this.#pause.atLeast(delayMs);
     if (!isQuiet) events.onReconnect?.({ attempt, delayMs, reason: end.reason });
   }
@@ -199,10 +200,10 @@ export class Delivery<Note> {
   }
 }
 
-/** Longer than any sensible wish of a server, so that a wrong one cannot silence a device. */
+/** Above any sensible server delay, so that a wrong one cannot silence a device. */
 const retryDelayMsMax = 60_000;
 
-/** Trying again ends the same way until somebody changes something. */
+/** Retrying fails the same way until an operator changes something. */
 const finalStatuses: ReadonlySet<number> = new Set([
   status.INVALID_ARGUMENT,
   status.PERMISSION_DENIED,

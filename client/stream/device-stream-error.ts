@@ -1,6 +1,6 @@
-import type { SentBatch } from "#client/stream/kept-batches.ts";
+import type { SentBatch } from "#client/stream/pending-batches.ts";
 
-/** The stream failed for good. `unacknowledged` may or may not be stored: no verdict on them arrived. */
+/** The stream failed permanently. `unacknowledged` batches may or may not be stored. */
 export class DeviceStreamError<Note = unknown> extends Error {
   override readonly name = "DeviceStreamError";
   readonly unacknowledged: readonly SentBatch<Note>[];

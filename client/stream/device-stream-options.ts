@@ -1,95 +1,118 @@
 import type { ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { SpoolOptions } from "#client/spool/spool.ts";
 import type { DeviceStreamError } from "#client/stream/device-stream-error.ts";
-import type { SentBatch } from "#client/stream/kept-batches.ts";
+import type { SentBatch } from "#client/stream/pending-batches.ts";
 import type { Transport } from "#client/transports/transport.ts";
 import type { Backoff } from "#lib/backoff.ts";
 import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
-/** What happens, for the caller to see. Called synchronously; must not throw. */
+/** Events for the caller. Called synchronously; must not throw. */
 export interface DeviceStreamEvents<Note> {
-  /** On disk at the server. `ack.rejections` lists the first 100 records that were rejected, `ack.rejected` counts all. */
+  /**
+   * The batch is on disk at the server. `ack.rejections` lists the first 100 rejected records,
+   * `ack.rejected` counts all.
+   */
   readonly onAcknowledged?: (batch: SentBatch<Note>, ack: Ack) => void;
-  /** In PostgreSQL, where nothing that happens to Redis can reach it. Only with `keepUntil: "committed"`. */
+  /** The batch is in PostgreSQL and survives any loss of Redis. Only with `keepUntil: "committed"`. */
   readonly onCommitted?: (batch: SentBatch<Note>) => void;
-  /** The batch as a whole was refused: its number is declared as dropped, and the stream goes on. */
+  /** The whole batch was refused: its number is declared as dropped, and the stream continues. */
   readonly onRefused?: (batch: SentBatch<Note>, error: BatchError) => void;
-  /** The server wants the batch later, because it is overloaded or its Redis is unreachable; it is sent again. */
+  /** The server is overloaded or without Redis and asks for the batch later; it is resent. */
   readonly onDelayed?: (batch: SentBatch<Note>, error: BatchError) => void;
-  /** Given up because everything was full, with `onFull: "drop-oldest"`: never sent, and declared as dropped. */
+  /**
+   * The batch was never sent and is declared as dropped because the limit was reached, with `onFull:
+   * "drop-oldest"`.
+   */
   readonly onDropped?: (batch: SentBatch<Note>) => void;
   /**
-   * Acknowledged, not yet known as committed, and not kept any longer because everything was full, with
-   * `onFull: "drop-oldest"`: it is as safe as with `keepUntil: "accepted"`.
+   * The batch is acknowledged but not known to be committed, and is released because the limit was
+   * reached, with `onFull: "drop-oldest"`: it is as safe as with `keepUntil: "accepted"`.
    */
   readonly onReleased?: (batch: SentBatch<Note>) => void;
-  /** The connection was lost, or none could be made, while batches wait for their verdict. */
+  /** The connection was lost, or failed to open, while batches are pending. */
   readonly onReconnect?: (failure: { attempt: number; delayMs: number; reason: string }) => void;
-  /** The stream failed for good; every call from now on rejects with the same error. Not after `close()`. */
+  /**
+   * The stream failed permanently; every later call rejects with the same error. Not called after
+   * `close()`.
+   */
   readonly onFailed?: (error: DeviceStreamError<Note>) => void;
 }
 
 export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvents<Note> {
   readonly deviceId: string;
-  /** Default: random, as the protocol wants it: one session is one life of the device. */
+  /** Default: random, as the protocol expects: one session is one lifetime of the device. */
   readonly sessionId?: string | undefined;
   /** host:port; default 127.0.0.1:50051. */
   readonly address?: string | undefined;
   /** Default: without TLS. */
   readonly credentials?: ChannelCredentials | undefined;
   /**
-   * Shared by many devices of one process, in place of a connection of its own (`address` and `credentials`); from
-   * `openChannel`, closed by whoever opened it. A server allows 100 streams or so on one connection.
+   * A channel from `openChannel` shared by many devices of one process, instead of an own connection
+   * (`address` and `credentials`); its creator closes it. A server allows about 100 streams on one
+   * connection.
    */
   readonly channel?: Client | undefined;
-  /** Another way to the server than gRPC, in place of all three; closed by whoever made it. See ConnectTransport. */
+  /** Another transport than gRPC, instead of the three above; its creator closes it. See ConnectTransport. */
   readonly transport?: Transport | undefined;
   /**
-   * When a batch is forgotten. `accepted`, the default: when it is on disk in Redis. `committed`: when it is in
-   * PostgreSQL, a moment later; it then survives even the total loss of Redis, as long as what keeps it lives.
+   * When a batch is settled. `accepted`, the default: when it is on disk in Redis. `committed`: when it
+   * is in PostgreSQL, a moment later; it then survives even the total loss of Redis, as long as its
+   * keeper does.
    */
   readonly keepUntil?: "accepted" | "committed" | undefined;
   /**
-   * A folder in which what is kept survives the end of this process. The next process that opens it sends what it finds
-   * under the old session and numbers, and what is new under a session of its own. Default: only memory.
+   * A folder that keeps pending batches across processes. The next process that opens it sends the
+   * batches it finds under their old session and numbers, and new batches under its own session. Default:
+   * memory only.
    */
   readonly spool?: SpoolOptions | undefined;
-  /** What happens to batches that an earlier process left in the spool; their notes are gone. */
-  readonly earlier?: DeviceStreamEvents<undefined> | undefined;
-  /** A file of the spool was damaged, as when the power was cut while it was written; or the disk fails at the end. */
+  /** Events of batches that an earlier process left in the spool; they have no notes. */
+  readonly recovered?: DeviceStreamEvents<undefined> | undefined;
+  /**
+   * A file of the spool was damaged, for example by a power loss during a write; or the disk failed at
+   * the end.
+   */
   readonly onSpoolProblem?: ((problem: string) => void) | undefined;
   /**
-   * How much is kept, which is how long a device can do without its server. Default 1,024 batches and 64 MiB; with
-   * `keepUntil: "accepted"` in memory, as much as may be under way, unless the oldest are dropped.
+   * The limit of pending batches, which decides how long a device can work without its server. Default
+   * 1,024 batches and 64 MiB; in memory with `keepUntil: "accepted"`, the in-flight limits, unless the
+   * oldest are dropped.
    */
-  readonly keptBatchesMax?: number | undefined;
-  readonly keptBytesMax?: number | undefined;
+  readonly pendingBatchesMax?: number | undefined;
+  readonly pendingBytesMax?: number | undefined;
   /**
-   * What {@link DeviceStream.send} does at that bound. `wait`, the default: it makes the caller wait. `drop-oldest`: it
-   * gives up the oldest batches that were never sent, and tells the server so, with the reason "spool full".
+   * What {@link DeviceStream.send} does at that limit. `wait`, the default: it makes the caller wait.
+   * `drop-oldest`: it drops the oldest batches that were never sent and declares them to the server with
+   * the reason "spool full".
    */
   readonly onFull?: "wait" | "drop-oldest" | undefined;
-  /** With `keepUntil: "committed"`: after so long without progress the oldest are sent again; default 60 s. */
+  /**
+   * With `keepUntil: "committed"`: the oldest batches are resent after this long without progress;
+   * default 60 s.
+   */
   readonly commitTimeoutMs?: number | undefined;
-  /** The same, where the server does not tell but has to be asked: how often; default 2 s. */
+  /** The poll interval where the server does not report progress; default 2 s. */
   readonly commitPollMs?: number | undefined;
-  /** Batches under way at once; default and server's bound 32. */
+  /** Batches in flight; default and server's limit 32. */
   readonly inFlightBatchesMax?: number | undefined;
   /** The same in bytes; default 4 MiB. */
   readonly inFlightBytesMax?: number | undefined;
   /** How long batches wait without any acknowledgement before the connection counts as dead; default 30 s. */
   readonly ackTimeoutMs?: number | undefined;
-  /** How long to go on without any acknowledgement before the stream fails; default 5 min, with a spool forever. */
+  /**
+   * How long to continue without any acknowledgement before the stream fails; default 5 min, with a spool
+   * unlimited.
+   */
   readonly giveUpAfterMs?: number | undefined;
-  /** Between attempts; default up to 100 ms, doubling to up to 5 s, with full jitter. */
+  /** Delay between attempts; default up to 100 ms, doubling to up to 5 s, with full jitter. */
   readonly backoff?: Backoff | undefined;
 }
 
-/** The options that are numbers, with what holds where one is absent. */
+/** The options with their defaults applied. */
 export interface Settings {
   readonly keepUntilCommitted: boolean;
-  readonly keptBatchesMax: number;
-  readonly keptBytesMax: number;
+  readonly pendingBatchesMax: number;
+  readonly pendingBytesMax: number;
   readonly inFlightBatchesMax: number;
   readonly inFlightBytesMax: number;
   readonly ackTimeoutMs: number;
@@ -101,16 +124,16 @@ export interface Settings {
 
 const mebibyte = 1024 * 1024;
 
-/** Throws RangeError for a bound that is none. */
+/** Throws RangeError for a limit that is not positive. */
 export function readSettings(options: DeviceStreamOptions<never>): Settings {
   const inFlightBatchesMax = options.inFlightBatchesMax ?? 32;
   const inFlightBytesMax = options.inFlightBytesMax ?? 4 * mebibyte;
   const keepUntilCommitted = options.keepUntil === "committed";
-  const keepsMore = keepUntilCommitted || options.onFull === "drop-oldest" || options.spool !== undefined;
+  const buffersMore = keepUntilCommitted || options.onFull === "drop-oldest" || options.spool !== undefined;
   const settings = {
     keepUntilCommitted,
-    keptBatchesMax: options.keptBatchesMax ?? (keepsMore ? 1_024 : inFlightBatchesMax),
-    keptBytesMax: options.keptBytesMax ?? (keepsMore ? 64 * mebibyte : inFlightBytesMax),
+    pendingBatchesMax: options.pendingBatchesMax ?? (buffersMore ? 1_024 : inFlightBatchesMax),
+    pendingBytesMax: options.pendingBytesMax ?? (buffersMore ? 64 * mebibyte : inFlightBytesMax),
     inFlightBatchesMax,
     inFlightBytesMax,
     ackTimeoutMs: options.ackTimeoutMs ?? 30_000,

@@ -4,8 +4,8 @@ import { createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
-import { assertSameBytes, batchOf, device, names } from "#client/testing/device.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { assertSameBytes, batchOf, device, names } from "#client/testing/test-device.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 
 describe("a device stream", () => {
   test("numbers batches from 1 and tells of each acknowledgement in order", async () => {
@@ -161,7 +161,7 @@ describe("a device stream", () => {
     await sender.stream.send(batchOf("1"), "1");
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["1"]);
-    // Once, unless this machine is too busy to answer in time.
+    // Once, unless this machine is too busy to respond in time.
     assert.deepEqual([...new Set(sender.reconnects)], ["no acknowledgement within 500 ms"]);
   });
 
@@ -233,7 +233,8 @@ describe("a device stream", () => {
 test("survives GOAWAY on an idle connection and opens another for the next batch", async () => {
   const sessions: ServerHttp2Session[] = [];
   const ends: (() => void)[] = [];
-  // A bare HTTP/2 server, because it can do on an idle connection what Nginx does at `keepalive_timeout`.
+  // A bare HTTP/2 server, because it can send GOAWAY on an idle connection as Nginx does at
+  // `keepalive_timeout`.
   const server = createServer();
   server.on("session", (session) => sessions.push(session));
   server.on("stream", (stream) => {

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { Spool } from "#client/spool/spool.ts";
-import { openChannel } from "#client/stream/channel.ts";
 import { Delivery } from "#client/stream/delivery.ts";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
 import {
@@ -9,19 +8,20 @@ import {
   type Settings,
 } from "#client/stream/device-stream-options.ts";
 import { dropOldest } from "#client/stream/drop-oldest.ts";
-import { EarlierSessions } from "#client/stream/earlier-sessions.ts";
-import { KeptBatches, type SentBatch } from "#client/stream/kept-batches.ts";
+import { PendingBatches, type SentBatch } from "#client/stream/pending-batches.ts";
 import { encodeRequest } from "#client/stream/record.ts";
+import { RecoveredSessions } from "#client/stream/recovered-sessions.ts";
+import { openChannel } from "#client/transports/grpc-channel.ts";
 import { GrpcTransport } from "#client/transports/grpc-transport.ts";
 import type { SessionKey, Transport } from "#client/transports/transport.ts";
 import { withDeadline } from "#lib/deadline.ts";
 
-export type { SentBatch } from "#client/stream/kept-batches.ts";
+export type { SentBatch } from "#client/stream/pending-batches.ts";
 
 /**
- * The device's half of the promise: a batch is numbered and encoded once, kept until it is settled, and sent again
- * with the same bytes whenever that is in doubt, so that the server can tell a retry from a new batch.
- * What is kept lies in KeptBatches, and in a Spool if there is one; Delivery brings it to the server.
+ * The device's half of the delivery guarantee: a batch is numbered and encoded once, kept until it is
+ * settled, and resent with the same bytes whenever its outcome is unknown, so that the server recognises
+ * a retry. PendingBatches keeps the batches, in a Spool if there is one; Delivery sends them.
  */
 export class DeviceStream<Note = undefined> {
   readonly #session: SessionKey;
@@ -29,21 +29,21 @@ export class DeviceStream<Note = undefined> {
   readonly #settings: Settings;
   readonly #transport: Transport;
   readonly #spool: Spool | undefined;
-  readonly #kept: KeptBatches<Note>;
+  readonly #pending: PendingBatches<Note>;
   readonly #delivery: Delivery<Note>;
-  readonly #earlier: EarlierSessions | undefined;
+  readonly #recovered: RecoveredSessions | undefined;
   #sequence = 0n;
   #failure: DeviceStreamError<Note> | undefined;
   #changed = Promise.withResolvers<void>();
 
-  /** Throws SpoolError when there is a spool that cannot be used, RangeError for a bound that is none. */
+  /** Throws SpoolError when the spool cannot be used, RangeError for a limit that is not positive. */
   constructor(options: DeviceStreamOptions<Note>) {
     const { deviceId, sessionId = randomBytes(8).toString("hex"), transport, channel } = options;
     this.#session = { deviceId, sessionId };
     this.#options = options;
     this.#settings = readSettings(options);
-    if (options.spool) this.#spool = new Spool(options.spool, this.#session, this.#settings.keptBytesMax);
-    this.#kept = new KeptBatches<Note>(this.#spool?.journal);
+    if (options.spool) this.#spool = new Spool(options.spool, this.#session, this.#settings.pendingBytesMax);
+    this.#pending = new PendingBatches<Note>(this.#spool?.journal);
     this.#transport =
       transport ??
       new GrpcTransport(channel ?? openChannel(options.address, options.credentials), channel === undefined);
@@ -54,65 +54,72 @@ export class DeviceStream<Note = undefined> {
     };
     this.#delivery = new Delivery<Note>({
       session: this.#session,
-      kept: this.#kept,
+      pending: this.#pending,
       events: options,
       ...common,
     });
     if (!this.#spool) return;
     for (const problem of this.#spool.problems) options.onSpoolProblem?.(problem);
-    this.#earlier = new EarlierSessions(this.#spool.earlier, { events: options.earlier ?? {}, ...common });
+    this.#recovered = new RecoveredSessions(this.#spool.recovered, {
+      events: options.recovered ?? {},
+      ...common,
+    });
   }
 
   get sessionId(): string {
     return this.#session.sessionId;
   }
 
-  /** The number of the last batch that was taken; 0 before the first. */
+  /** The number of the last accepted `send()`; 0 before the first. */
   get lastSequence(): bigint {
     return this.#sequence;
   }
 
-  /** The batches that are kept: without a verdict yet or, with `keepUntil: "committed"`, not committed; by sequence. */
+  /**
+   * The pending batches in order of sequence: not acknowledged or, with `keepUntil: "committed"`, not
+   * committed.
+   */
   get unacknowledged(): readonly SentBatch<Note>[] {
-    return this.#kept.all;
+    return this.#pending.all;
   }
 
-  /** How many batches that an earlier process left in the spool are still to be settled. */
-  get earlierCount(): number {
-    return this.#earlier?.count ?? 0;
+  /** How many unsettled batches an earlier process left in the spool. */
+  get recoveredCount(): number {
+    return this.#recovered?.count ?? 0;
   }
 
   /**
-   * Gives the batch the next number and keeps it; resolves when there is room for another, which is the
-   * backpressure: await it before the next call. `records` come from `encodeRecord`, 1 to 10,000 of them, at most
-   * 1 MiB together. Rejects with {@link DeviceStreamError} once the stream has failed or is closed, and with the disk's
-   * error when the spool cannot take the batch: it then has no number and is not sent.
+   * Assigns the next number to the batch and keeps it; resolves when there is capacity for another. This
+   * is the backpressure: await it before the next call. `records` come from `encodeRecord`, 1 to 10,000
+   * of them, at most 1 MiB together. Rejects with {@link DeviceStreamError} once the stream failed or is
+   * closed, and with the disk's error when the spool cannot store the batch: the batch then has no number
+   * and is not sent.
    */
   async send(records: readonly Uint8Array[], note: Note): Promise<void> {
     if (this.#failure) throw this.#failure;
-    if (this.#kept.count >= 2 * this.#settings.keptBatchesMax) {
-      throw new Error(`${this.#kept.count} batches are waiting: await send() before the next call`);
+    if (this.#pending.count >= 2 * this.#settings.pendingBatchesMax) {
+      throw new Error(`${this.#pending.count} batches are waiting: await send() before the next call`);
     }
     const sequence = this.#sequence + 1n;
     const request = encodeRequest({ ...this.#session, sequence }, records);
-    if (this.#kept.count === 0) this.#delivery.begin();
+    if (this.#pending.count === 0) this.#delivery.begin();
     const { byteLength } = request;
-    this.#kept.add({ sequence, recordCount: records.length, note, request, byteLength });
+    this.#pending.add({ sequence, recordCount: records.length, note, request, byteLength });
     this.#sequence = sequence;
-    if (this.#options.onFull === "drop-oldest") this.#makeRoom();
+    if (this.#options.onFull === "drop-oldest") this.#dropOldest();
     this.#delivery.pump();
     if (this.#spool) await this.#spool.appended((reason) => this.#delivery.fail(reason));
-    if (this.#options.onFull !== "drop-oldest") await this.#until(() => this.#hasRoom());
+    if (this.#options.onFull !== "drop-oldest") await this.#until(() => this.#hasCapacity());
   }
 
-  /** Resolves when no batch is kept any more; with `deadlineMs`, rejects with DeadlineError beyond it. */
+  /** Resolves when no batch is pending; rejects with DeadlineError after `deadlineMs`, if given. */
   async flush(deadlineMs?: number): Promise<void> {
     const flushed = this.#until(() => this.#count === 0);
     if (deadlineMs === undefined) await flushed;
     else await withDeadline(`acknowledgement of ${this.#count} batches`, deadlineMs, flushed);
   }
 
-  /** Ends the stream and the connection. What is kept, and is in no spool, is gone: `flush()` first. */
+  /** Closes the stream and the connection. Pending batches that are in no spool are lost: `flush()` first. */
   close(): void {
     this.#fail("the stream is closed");
   }
@@ -122,23 +129,23 @@ export class DeviceStream<Note = undefined> {
   }
 
   get #count(): number {
-    return this.#kept.count + this.earlierCount;
+    return this.#pending.count + this.recoveredCount;
   }
 
   get #bytes(): number {
-    return this.#kept.bytes + (this.#earlier?.bytes ?? 0);
+    return this.#pending.bytes + (this.#recovered?.bytes ?? 0);
   }
 
-  #makeRoom(): void {
-    const { keptBatchesMax, keptBytesMax } = this.#settings;
-    const isOver = () => this.#count > keptBatchesMax || this.#bytes > keptBytesMax;
-    this.#earlier?.drop({ isOver, keptBatchesMax });
-    dropOldest(this.#kept, { session: this.#session, isOver, keptBatchesMax, events: this.#options });
+  #dropOldest(): void {
+    const { pendingBatchesMax, pendingBytesMax } = this.#settings;
+    const isOver = () => this.#count > pendingBatchesMax || this.#bytes > pendingBytesMax;
+    this.#recovered?.drop({ isOver, pendingBatchesMax });
+    dropOldest(this.#pending, { session: this.#session, isOver, pendingBatchesMax, events: this.#options });
   }
 
-  #hasRoom(): boolean {
-    const { keptBatchesMax, keptBytesMax } = this.#settings;
-    return this.#count < keptBatchesMax && this.#bytes < keptBytesMax;
+  #hasCapacity(): boolean {
+    const { pendingBatchesMax, pendingBytesMax } = this.#settings;
+    return this.#count < pendingBatchesMax && this.#bytes < pendingBytesMax;
   }
 
   async #until(condition: () => boolean): Promise<void> {
@@ -149,7 +156,7 @@ export class DeviceStream<Note = undefined> {
   }
 
   #onChange(): void {
-    const failure = this.#delivery.failure ?? this.#earlier?.failure;
+    const failure = this.#delivery.failure ?? this.#recovered?.failure;
     if (failure !== undefined && !this.#failure) {
       const error = this.#fail(failure);
       this.#options.onFailed?.(error);
@@ -161,9 +168,9 @@ export class DeviceStream<Note = undefined> {
 
   #fail(message: string): DeviceStreamError<Note> {
     if (this.#failure) return this.#failure;
-    this.#failure = new DeviceStreamError(message, this.#kept.all);
+    this.#failure = new DeviceStreamError(message, this.#pending.all);
     this.#delivery.fail(message);
-    this.#earlier?.end(message);
+    this.#recovered?.end(message);
     try {
       this.#spool?.[Symbol.dispose]();
     } catch (error) {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { assertSameBytes, device, names, sequencesOf } from "#client/testing/device.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { assertSameBytes, device, names, sequencesOf } from "#client/testing/test-device.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
-const bounds = { onFull: "drop-oldest", keptBatchesMax: 16, inFlightBatchesMax: 4 } as const;
+const bounds = { onFull: "drop-oldest", pendingBatchesMax: 16, inFlightBatchesMax: 4 } as const;
 
 describe("a device that drops the oldest when it is full", () => {
   test("never waits, declares what it gave up, and every number is accounted for", async () => {
@@ -13,7 +13,7 @@ describe("a device that drops the oldest when it is full", () => {
     using sender = device({ ...bounds, address: peer.address });
     for (const name of names) {
       await sender.send(name);
-      assert.ok(sender.stream.unacknowledged.length <= bounds.keptBatchesMax);
+      assert.ok(sender.stream.unacknowledged.length <= bounds.pendingBatchesMax);
     }
     await waitFor("attempts", () => sender.reconnects.length > 3);
     using _ = await peer.start();
@@ -39,7 +39,7 @@ describe("a device that drops the oldest when it is full", () => {
     await waitFor("four batches", () => peer.seen.length === 4);
     await sender.send(...names.slice(4, 50));
     assert.ok(names.slice(0, 4).every((name) => !sender.dropped.includes(name)));
-    assert.ok(sender.stream.unacknowledged.length <= bounds.keptBatchesMax + 1);
+    assert.ok(sender.stream.unacknowledged.length <= bounds.pendingBatchesMax + 1);
     assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4]);
     peer.answer = () => ({});
     peer.endStreams();
@@ -51,7 +51,12 @@ describe("a device that drops the oldest when it is full", () => {
   test("keeps to the bound in bytes", async () => {
     const peer = await new TestPeer().start();
     peer.kill();
-    using sender = device({ ...bounds, keptBatchesMax: 1_000, keptBytesMax: 100_000, address: peer.address });
+    using sender = device({
+      ...bounds,
+      pendingBatchesMax: 1_000,
+      pendingBytesMax: 100_000,
+      address: peer.address,
+    });
     for (let turn = 0; turn < 50; turn++) await sender.send(`${turn}`.padEnd(10_000, "x"));
     assert.ok(sender.dropped.length >= 40);
   });
@@ -74,7 +79,9 @@ describe("a device that drops the oldest when it is full", () => {
     for (const name of names) {
       await sender.send(name);
       await new Promise(setImmediate);
-      assert.ok(sender.stream.unacknowledged.length <= bounds.keptBatchesMax + bounds.inFlightBatchesMax + 1);
+      assert.ok(
+        sender.stream.unacknowledged.length <= bounds.pendingBatchesMax + bounds.inFlightBatchesMax + 1,
+      );
     }
     peer.answer = () => ({});
     await sender.stream.flush();

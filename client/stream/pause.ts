@@ -1,4 +1,4 @@
-/** A time in which nothing is written; `onEnd` is called when it is over. */
+/** A period during which nothing is written; calls `onEnd` afterwards. */
 export class Pause {
   readonly #onEnd: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -12,7 +12,7 @@ export class Pause {
     return this.#timer !== undefined;
   }
 
-  /** Lasts at least that long from now: a pause is made longer, never shorter. */
+  /** Lasts at least `ms` from now: a pause can only be extended. */
   atLeast(ms: number): void {
     const until = performance.now() + ms;
     if (this.isOn && this.#until >= until) return;

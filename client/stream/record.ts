@@ -7,19 +7,19 @@ import { LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 type RecordValues = Omit<AllFields<typeof LogRecordSchema>, "unreadable">;
 
 /**
- * One log record, as a device gives it to {@link encodeRecord}: log.proto says what each field may hold, and what its
+ * One log record for {@link encodeRecord}. log.proto defines what each field may contain and what its
  * absence means.
  */
 export interface DeviceRecord extends Partial<Omit<RecordValues, "message" | "attributes">> {
   /**
-   * The text. As bytes it travels untouched: what is not UTF-8 then reaches the server as it is and is refused
-   * there by name, where a string would long have been altered to U+FFFD.
+   * The text. Bytes are sent unchanged: the server then rejects invalid UTF-8 and names it, where a
+   * string would already contain U+FFFD.
    */
   readonly message: string | Uint8Array;
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** The bytes of a LogBatch on its way: StreamLogsRequest around LogBatch. */
+/** Identifies a batch: device, session and number. */
 export interface RequestHeader {
   readonly deviceId: string;
   readonly sessionId: string;
@@ -27,9 +27,9 @@ export interface RequestHeader {
 }
 
 /**
- * Encodes one record as fleetlog.v1.LogRecord, to the byte as protobuf-es would, with the attributes by name: the
- * server recognises a batch that is sent again in any order, and in this one without effort. (It sorts by bytes, which
- * for names beyond U+FFFF is another order than this.)
+ * Encodes one record as fleetlog.v1.LogRecord, byte for byte as protobuf-es would, with attributes sorted
+ * by name. The server recognises a resent batch in any attribute order, and in this one without extra
+ * work. (It sorts by bytes, a different order for names beyond U+FFFF.)
  */
 export function encodeRecord(record: DeviceRecord): Uint8Array {
   const writer = new BinaryWriter();
@@ -60,17 +60,17 @@ function writeAttributes(writer: BinaryWriter, number: number, attributes: Reado
 }
 
 /**
- * Encodes StreamLogsRequest { batch } that declares the batches from the header's number to `lastSequence` as dropped.
- * The reason is cut to what the server takes.
+ * Encodes StreamLogsRequest { batch } that declares the batches from the header's number to
+ * `lastSequence` as dropped. Cuts the reason to the server's limit.
  */
-export function encodeDrop(header: RequestHeader, lastSequence: bigint, reason: string): Buffer {
+export function encodeDroppedBatches(header: RequestHeader, lastSequence: bigint, reason: string): Buffer {
   const cut = Buffer.from(reason.replaceAll("\0", "")).subarray(0, 200).toString();
   const batch = { ...header, dropped: { lastSequence, reason: cut } };
   return Buffer.from(toBinary(StreamLogsRequestSchema, create(StreamLogsRequestSchema, { batch })));
 }
 
 /** Encodes StreamLogsRequest { report_committed }. */
-export function encodeWish(reportCommitted: Omit<RequestHeader, "sequence">): Buffer {
+export function encodeReportCommitted(reportCommitted: Omit<RequestHeader, "sequence">): Buffer {
   return Buffer.from(toBinary(StreamLogsRequestSchema, create(StreamLogsRequestSchema, { reportCommitted })));
 }
 

@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { SpoolError } from "#client/spool/spool.ts";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
-import { device, names } from "#client/testing/device.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { device, names } from "#client/testing/test-device.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 let folder = "";
@@ -31,9 +31,9 @@ async function endOf(child: ChildProcess): Promise<void> {
 describe("a device stream with a spool", () => {
   test("loses nothing and doubles nothing when its process is killed again and again", async (t) => {
     using peer = await new TestPeer().start();
-    const kept: string[] = [];
+    const pending: string[] = [];
     for (let life = 0; life < 4; life++) {
-      // Some batches get their answer and some never do, so the process is alive until it is killed.
+      // Some batches are acknowledged and some never are, so the process runs until it is killed.
       peer.answer = ({ sequence }) => (sequence % 3n === 0n ? "cut" : {});
       const child = spawn(
         process.execPath,
@@ -53,16 +53,16 @@ describe("a device stream with a spool", () => {
       await waitFor("20 batches", () => said.split("\n").length > 20);
       child.kill("SIGKILL");
       await endOf(child);
-      kept.push(...said.split("\n").slice(0, -1));
+      pending.push(...said.split("\n").slice(0, -1));
     }
     peer.answer = () => ({});
     using last = device({ address: peer.address, spool: { folder } });
     await last.stream.flush(20_000);
     const messages = arrived(peer);
     assert.equal(new Set(messages).size, messages.length, "a record has two identities");
-    const missing = kept.filter((message) => !messages.includes(message));
+    const missing = pending.filter((message) => !messages.includes(message));
     assert.deepEqual(missing, []);
-    assert.ok(kept.length >= 80);
+    assert.ok(pending.length >= 80);
     assert.deepEqual(readdirSync(folder), ["lock"]);
   });
 
@@ -77,10 +77,10 @@ describe("a device stream with a spool", () => {
     const before = peer.seen.splice(0).map(({ request }) => request);
     peer.answer = () => ({});
     using second = device({ address: peer.address, sessionId: "new", spool: { folder } });
-    assert.equal(second.stream.earlierCount, 2);
+    assert.equal(second.stream.recoveredCount, 2);
     await second.send("three");
     await second.stream.flush();
-    assert.equal(second.stream.earlierCount, 0);
+    assert.equal(second.stream.recoveredCount, 0);
     const requests = peer.seen.map(({ request }) => request.toString("latin1"));
     for (const request of before) assert.ok(requests.includes(request.toString("latin1")));
     assert.equal(requests.length, 3);
@@ -127,7 +127,7 @@ describe("a device stream with a spool", () => {
       address: peer.address,
       spool: { folder },
       onFull: "drop-oldest",
-      keptBatchesMax: 16,
+      pendingBatchesMax: 16,
       inFlightBatchesMax: 2,
     } as const;
     {
@@ -136,7 +136,7 @@ describe("a device stream with a spool", () => {
       assert.deepEqual(first.dropped, []);
     }
     const dropped: bigint[] = [];
-    using second = device({ ...options, earlier: { onDropped: ({ sequence }) => dropped.push(sequence) } });
+    using second = device({ ...options, recovered: { onDropped: ({ sequence }) => dropped.push(sequence) } });
     await second.send(...names.slice(16, 20));
     assert.deepEqual(second.dropped, []);
     assert.deepEqual(dropped.slice(0, 2), [3n, 4n]); // two were written, and may have arrived
@@ -178,7 +178,7 @@ describe("a device stream with a spool", () => {
       address: peer.address,
       spool: { folder },
       keepUntil: "committed",
-      earlier: { onCommitted: ({ sequence }) => committed.push(sequence) },
+      recovered: { onCommitted: ({ sequence }) => committed.push(sequence) },
     });
     await second.stream.flush();
     assert.deepEqual(committed, [2n]);

@@ -1,9 +1,9 @@
 import { follow } from "#client/follow/follow.ts";
 import type { SendOptions } from "#client/send/send.ts";
-import type { TestPeer } from "#client/testing/peer.ts";
+import type { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
-/** The messages the peer has taken in, each batch once, in the order of their coming. */
+/** The messages that the peer received, each batch once, in order of arrival. */
 export function messagesOf(peer: TestPeer): string[] {
   const batches = new Map(peer.seen.map(({ request, messages }) => [request.toString("latin1"), messages]));
   return [...batches.values()].flat();

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { StreamLogsRequestSchema, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
-/** What the other end does with a stream instead of serving it. */
+/** What the peer does with a stream instead of serving it. */
 export type Misdeed = (stream: ServerHttp2Stream) => void;
 
 export interface HostileBatch {
@@ -28,7 +28,7 @@ export class HostilePeer {
   async start(): Promise<this> {
     this.#server.on("session", (session) => {
       this.#sessions.add(session);
-      session.on("error", () => {}); // the other side of what we do to it
+      session.on("error", () => {}); // the client's own abort
       session.on("close", () => this.#sessions.delete(session));
     });
     this.#server.on("stream", (stream, { ":path": path }) => {

@@ -17,8 +17,9 @@ import {
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 
-// A program that writes numbered lines, now and then half a line, and rotates its file as logrotate does, in steps between
-// which anything may be killed. Arguments: path, seed, where in the file it writes. Ends at SIGTERM with the number of lines on stdout.
+// A program that writes numbered lines, sometimes partial ones, and rotates its file as logrotate does,
+// in steps between which any process may be killed. Arguments: path, seed. On SIGTERM it prints the
+// number of lines and exits.
 
 const [, , path = "", seed = "1"] = process.argv;
 const random = mulberry32(Number(seed));
@@ -83,7 +84,7 @@ function shift(): void {
 
 async function rename(): Promise<void> {
   renameSync(path, oldName(1));
-  await later(); // until it is told to open another one
+  await later(); // until it reopens the file
   write(torn);
   torn = "";
   closeSync(fd);

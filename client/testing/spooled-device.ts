@@ -1,5 +1,5 @@
-// A device in a process of its own, to be killed: sends 40 batches, says which ones it was promised to keep, and goes on
-// trying to get rid of them. node client/testing/spooled-device.ts FOLDER ADDRESS NAME
+// A device in its own process, to be killed: sends 40 batches, prints each one that the spool accepted,
+// and keeps delivering them. node client/testing/spooled-device.ts FOLDER ADDRESS NAME
 
 import { writeSync } from "node:fs";
 import { DeviceStream } from "#client/stream/device-stream.ts";
@@ -16,5 +16,5 @@ for (let turn = 1; turn <= 40; turn++) {
   const message = `${name}-${turn}`;
   await stream.send([encodeRecord({ message })], undefined);
   writeSync(1, `${message}\n`);
-  await new Promise(setImmediate); // so that answers are read
+  await new Promise(setImmediate); // so that acks are processed
 }

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { retryDelayMs } from "#client/stream/retry-info.ts";
+import { retryDelayMs } from "#client/transports/retry-info.ts";
 import type { Link, LinkOptions, Sendable } from "#client/transports/transport.ts";
 import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
@@ -9,8 +9,8 @@ import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_d
 export type Push<Batch> = (batch: Batch, signal: AbortSignal) => Promise<Ack | undefined>;
 
 /**
- * What stands for a stream where there is only one call per batch: as many calls at once as `callsMax`, begun in the order
- * in which batches are written. What the server says of a batch is its ack; when it says nothing, the link ends.
+ * A link over unary calls, one per batch: at most `callsMax` at once, started in the order in which
+ * batches are written. An error about the batch becomes its ack; any other error ends the link.
  */
 export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
   readonly #options: LinkOptions<Batch>;
@@ -20,7 +20,7 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
   readonly #aborted = new AbortController();
   #calls = 0;
   #ended = false;
-  awaitingBytes = 0;
+  inFlightBytes = 0;
 
   constructor(options: LinkOptions<Batch>, callsMax: number, push: Push<Batch>) {
     this.#options = options;
@@ -28,17 +28,17 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
     this.#push = push;
   }
 
-  get awaitingCount(): number {
+  get inFlightCount(): number {
     return this.#queue.length + this.#calls;
   }
 
   write(batch: Batch): void {
     this.#queue.push(batch);
-    this.awaitingBytes += batch.byteLength;
+    this.inFlightBytes += batch.byteLength;
     this.#callNext();
   }
 
-  /** There is nothing to end: each call ends by itself. */
+  /** Nothing to do: every call ends on its own. */
   end(): void {}
 
   cancel(reason: string): void {
@@ -60,9 +60,9 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
       ack = await this.#push(batch, this.#aborted.signal);
     } catch (error) {
       const failure = ConnectError.from(error);
-      ack = refusal(batch, failure);
+      ack = toErrorAck(batch, failure);
       if (!ack) {
-        this.#end(failure.code, failure.rawMessage || failure.message, retryDelayOf(failure));
+        this.#end(failure.code, failure.rawMessage || failure.message, readRetryDelayMs(failure));
         return;
       }
     }
@@ -75,7 +75,7 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
       return;
     }
     this.#calls--;
-    this.awaitingBytes -= batch.byteLength;
+    this.inFlightBytes -= batch.byteLength;
     this.#options.onAck(batch, ack);
     this.#callNext();
   }
@@ -88,21 +88,24 @@ export class ConnectLink<Batch extends Sendable> implements Link<Batch> {
   }
 }
 
-/** The Ack that a stream would have sent in the place of this error; undefined when the error is not about the batch. */
-function refusal({ sequence }: Sendable, failure: ConnectError): Ack | undefined {
-  const delayMs = retryDelayOf(failure);
-  const isVerdict = failure.code === Code.InvalidArgument;
-  const isLater = failure.code === Code.ResourceExhausted || failure.code === Code.Unavailable;
-  if (!isVerdict && !(isLater && delayMs !== undefined)) return undefined;
+/**
+ * Converts the error to the Ack that a stream would have sent; undefined when the error is not about the
+ * batch.
+ */
+function toErrorAck({ sequence }: Sendable, failure: ConnectError): Ack | undefined {
+  const delayMs = readRetryDelayMs(failure);
+  const isFinal = failure.code === Code.InvalidArgument;
+  const isRetryable = failure.code === Code.ResourceExhausted || failure.code === Code.Unavailable;
+  if (!isFinal && !(isRetryable && delayMs !== undefined)) return undefined;
   const [badRequest] = failure.findDetails(BadRequestSchema);
   const field = badRequest?.fieldViolations[0]?.field ?? "";
-  const waitMs = isVerdict ? 0 : Math.min(Math.ceil(delayMs ?? 0), uint32Max);
+  const waitMs = isFinal ? 0 : Math.min(Math.ceil(delayMs ?? 0), uint32Max);
   const error = { code: failure.code as number, field, message: failure.rawMessage, retryDelayMs: waitMs };
   return create(AckSchema, { sequence, error });
 }
 
 const uint32Max = 2 ** 32 - 1;
 
-function retryDelayOf(failure: ConnectError): number | undefined {
+function readRetryDelayMs(failure: ConnectError): number | undefined {
   return retryDelayMs(failure.findDetails(RetryInfoSchema)[0]);
 }

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
-import { device, names } from "#client/testing/device.ts";
+import { device, names } from "#client/testing/test-device.ts";
 import { ConnectTransport } from "#client/transports/connect-transport.ts";
 import {
   AckSchema,
@@ -23,14 +23,14 @@ interface Push {
   readonly body: Buffer;
 }
 
-/** Acks, answers with a body and a status of its own, or destroys the connection. */
+/** An ack, a response with its own status and body, or a destroyed connection. */
 type Answer =
   | MessageInitShape<typeof AckSchema>
   | { status: number; body: string | Buffer }
   | "cut"
   | "silence";
 
-/** The other end of PushLogs over HTTP/1.1: does what a test tells it. */
+/** A peer of PushLogs over HTTP/1.1 that behaves as the test demands. */
 class ConnectPeer {
   readonly seen: Push[] = [];
   answer: (push: Push) => Answer = () => ({});

@@ -17,22 +17,22 @@ export interface ConnectTransportOptions {
   readonly baseUrl: string;
   /** Calls at the same time, each on a connection of its own that is kept; default 4. */
   readonly callsMax?: number | undefined;
-  /** TLS, as node:https takes it. */
+  /** TLS options of node:https. */
   readonly tls?: Pick<AgentOptions, "ca" | "cert" | "key" | "servername"> | undefined;
 }
 
 /**
- * PushLogs, whose request is not decoded: a message that knows none of its fields keeps them as they are, so the bytes
- * that were kept are the bytes that are sent.
+ * PushLogs without decoding the request: a message type that knows no field keeps them all as unknown
+ * fields, so the stored bytes are sent unchanged.
  */
 const pushBytes: DescMethodUnary<typeof EmptySchema, typeof PushLogsResponseSchema> = {
   ...IngestService.method.pushLogs,
   input: EmptySchema,
 };
 
-/** Connect over HTTP/1.1, one batch per call: for where HTTP/2 does not get through. */
+/** Connect over HTTP/1.1, one batch per call, for networks that HTTP/2 does not cross. */
 export class ConnectTransport implements Transport, Disposable {
-  /** A call has one answer: how far a session is has to be asked. */
+  /** A call has one response, so progress must be polled. */
   readonly reportsProgress = false;
   readonly #agent: HttpAgent;
   readonly #rpc: RpcTransport;

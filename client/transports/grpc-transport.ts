@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
-import { Connection } from "#client/stream/connection.ts";
+import { GrpcLink } from "#client/transports/grpc-link.ts";
 import type { Link, LinkOptions, Sendable, SessionKey, Transport } from "#client/transports/transport.ts";
 import {
   GetSessionRequestSchema,
@@ -14,14 +14,14 @@ export class GrpcTransport implements Transport {
   readonly #client: Client;
   readonly #ownsClient: boolean;
 
-  /** `client` comes from `openChannel`; `ownsClient`: it is closed with the transport. */
+  /** `client` comes from `openChannel`; with `ownsClient` it is closed with the transport. */
   constructor(client: Client, ownsClient: boolean) {
     this.#client = client;
     this.#ownsClient = ownsClient;
   }
 
   open<Batch extends Sendable>(options: LinkOptions<Batch>): Link<Batch> {
-    return new Connection(this.#client, options);
+    return new GrpcLink(this.#client, options);
   }
 
   getSession(session: SessionKey, timeoutMs: number): Promise<GetSessionResponse> {

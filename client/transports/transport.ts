@@ -5,12 +5,15 @@ import type {
   SessionKey as SessionKeyMessage,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
-/** What a link needs to know of a batch. */
+/** The part of a batch that a link needs. */
 export interface Sendable {
   readonly sequence: bigint;
   /** Of {@link request}. */
   readonly byteLength: number;
-  /** The encoded StreamLogsRequest, which is a PushLogsRequest to the byte. May be read from a disk, and throw. */
+  /**
+   * The encoded StreamLogsRequest, which is byte for byte a PushLogsRequest. Reading it may touch the
+   * disk and throw.
+   */
   readonly request: Buffer;
 }
 
@@ -27,7 +30,7 @@ export interface LinkEnd {
 export interface LinkOptions<Batch extends Sendable> {
   /** How long the oldest batch may wait while no ack arrives at all, before the link counts as dead. */
   readonly ackTimeoutMs: number;
-  /** Asks to be told how far this session is committed, if this transport can. */
+  /** Requests progress of this session, if the transport supports it. */
   readonly reportCommitted?: SessionKey | undefined;
   readonly onAck: (batch: Batch, ack: Ack) => void;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -35,23 +38,23 @@ export interface LinkOptions<Batch extends Sendable> {
   readonly onEnd: (end: LinkEnd) => void;
 }
 
-/** A stream, or what stands for one: batches go in, and each has one ack, until the link ends. */
+/** A stream or its replacement: accepts batches and acknowledges each once, until the link ends. */
 export interface Link<Batch extends Sendable> {
-  readonly awaitingCount: number;
-  readonly awaitingBytes: number;
+  readonly inFlightCount: number;
+  readonly inFlightBytes: number;
   write(batch: Batch): void;
-  /** Says that nothing more will be written; the server then answers what it has and ends, or we do. */
+  /** Announces that nothing more is written; the server then acknowledges the rest and ends, or we do. */
   end(): void;
   cancel(reason: string): void;
 }
 
 /** A way to the server. */
 export interface Transport {
-  /** Whether a link tells Progress; otherwise the server has to be asked, by {@link getSession}. */
+  /** Whether a link reports Progress; otherwise poll {@link getSession}. */
   readonly reportsProgress: boolean;
   /** Connects when the first batch is written. */
   open<Batch extends Sendable>(options: LinkOptions<Batch>): Link<Batch>;
-  /** What of a session is in PostgreSQL; rejects when nobody can tell within the time. */
+  /** The committed part of a session; rejects when no server can tell in time. */
   getSession(session: SessionKey, timeoutMs: number): Promise<GetSessionResponse>;
   close(): void;
 }

@@ -3,16 +3,16 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { findPart, MissingPartError, type Part } from "#dev/binaries.ts";
+import { type Binary, findBinary, MissingBinaryError } from "#dev/binaries.ts";
 import { projectFolder } from "#dev/folders.ts";
 import { alerts, prometheusFolder } from "./monitoring-files.ts";
 
 // promtool comes with Prometheus. Where it can neither be found nor fetched, the rest is tested.
-const promtool = await findPart("prometheus").catch((error: unknown) => {
-  if (error instanceof MissingPartError) return error;
+const promtool = await findBinary("prometheus").catch((error: unknown) => {
+  if (error instanceof MissingBinaryError) return error;
   throw error;
 });
-const skip = promtool instanceof MissingPartError && `NOT RUN: ${promtool.message}`;
+const skip = promtool instanceof MissingBinaryError && `NOT RUN: ${promtool.message}`;
 
 describe("the alerts", () => {
   test("fire when they should, and only then", { skip }, () => {
@@ -48,7 +48,7 @@ describe("the alerts", () => {
 });
 
 function run(...args: readonly string[]): void {
-  const { command, env } = promtool as Part;
+  const { command, env } = promtool as Binary;
   const { status, stdout, stderr } = spawnSync(command, args, {
     cwd: prometheusFolder,
     encoding: "utf8",

@@ -7,10 +7,10 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { execa } from "execa";
 import { Redis } from "ioredis";
-import { findPart } from "#dev/binaries.ts";
+import { findBinary } from "#dev/binaries.ts";
 import { projectFolder } from "#dev/folders.ts";
 import { freePort } from "#dev/free-port.ts";
-import { keepRedisUsers, redisUserNames } from "#dev/redis-users.ts";
+import { ensureRedisUsers, redisUserNames } from "#dev/redis-users.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 // What Compose and Kubernetes start Redis with; the image's redis-server is the one of this machine.
@@ -20,8 +20,8 @@ const script = join(projectFolder, "deploy/redis/start-redis.sh");
 test("Redis starts with the users of users.acl, with passwords that only their hashes tell", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-redis-start-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const { passwords, aclFile } = await keepRedisUsers(folder);
-  const part = await findPart("redis");
+  const { passwords, aclFile } = await ensureRedisUsers(folder);
+  const part = await findBinary("redis");
   const port = await freePort();
   const variables = redisUserNames.map((name) => [`REDIS_${name.toUpperCase()}_PASSWORD`, passwords[name]]);
   const redis = spawn("/bin/sh", [script, "--port", String(port), "--dir", folder, "--save", ""], {

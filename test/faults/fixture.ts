@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { freePort, onFreePort } from "#dev/free-port.ts";
 import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { type RunningRedis, startRedis } from "#dev/redis.ts";
-import { asRedisUser, keepRedisUsers, type RedisUsers } from "#dev/redis-users.ts";
+import { asRedisUser, ensureRedisUsers, type RedisUsers } from "#dev/redis-users.ts";
 import { type RunningSystem, startSystem } from "#dev/system.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -80,7 +80,7 @@ export class Fixture {
       gatewayPostgres: await hop(postgres.port),
     };
     const throughHop = ({ port }: Hop) => Object.assign(new URL(postgres.url), { port: String(port) }).href;
-    const users = await keepRedisUsers(folder);
+    const users = await ensureRedisUsers(folder);
     const settings = { port: String(redisPort), ...redisSettings };
     const system = await onFreePort((httpPort) =>
       onFreePort((grpcPort) =>
@@ -157,7 +157,7 @@ export class Fixture {
 
   /** The users of the programs, for a Redis that takes the place of the one that there is. */
   redisUsers(): Promise<RedisUsers> {
-    return keepRedisUsers(this.folder);
+    return ensureRedisUsers(this.folder);
   }
 
   /** From now on this one is it; it listens where the other did. */

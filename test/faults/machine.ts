@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { Client } from "pg";
-import { findPart } from "#dev/binaries.ts";
+import { findBinary } from "#dev/binaries.ts";
 import { projectFolder } from "#dev/folders.ts";
 import type { Fixture } from "./fixture.ts";
 
@@ -20,7 +20,7 @@ export async function heading(
   const { rows } = await client.query<{ server_version: string }>("show server_version");
   await client.end();
   const redis = /redis_version:(\S+)/.exec(await fixture.redisAdmin.info("server"))?.[1];
-  const { command: nginx, env } = await findPart("nginx");
+  const { command: nginx, env } = await findBinary("nginx");
   const version = spawnSync(nginx, ["-v"], { encoding: "utf8", env: { ...process.env, ...env } }).stderr;
   return [
     `Machine: ${availableParallelism()} × ${cpus()[0]?.model.trim()}, ${memory} GiB, ${type()} ${release()}`,

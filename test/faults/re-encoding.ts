@@ -21,11 +21,11 @@ export function reEncodingTransport(random: Random, transport: Transport): Trans
         onAck: ({ kept }, ack) => options.onAck(kept, ack),
       });
       return {
-        get awaitingCount() {
-          return link.awaitingCount;
+        get inFlightCount() {
+          return link.inFlightCount;
         },
-        get awaitingBytes() {
-          return link.awaitingBytes;
+        get inFlightBytes() {
+          return link.inFlightBytes;
         },
         write(kept: Batch) {
           const request = reEncodeRequest(random, kept.request);

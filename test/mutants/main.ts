@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { Command } from "commander";
 import { execa } from "execa";
-import { partsFolder, projectFolder } from "#dev/folders.ts";
+import { binariesFolder, projectFolder } from "#dev/folders.ts";
 import { someOf } from "#lib/options.ts";
 import type { PageRow } from "../faults/page.ts";
 import { applyMutant } from "./apply.ts";
@@ -100,5 +100,5 @@ function copyProject(): void {
   });
   symlinkSync(join(projectFolder, "node_modules"), join(project, "node_modules"));
   mkdirSync(join(project, ".fleetlog"));
-  symlinkSync(partsFolder, join(project, ".fleetlog/parts"));
+  symlinkSync(binariesFolder, join(project, ".fleetlog/binaries"));
 }

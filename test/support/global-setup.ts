@@ -2,7 +2,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildPage } from "#dashboard/build.ts";
-import { findPart } from "#dev/binaries.ts";
+import { findBinary } from "#dev/binaries.ts";
 import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { ensureReader, parseRole } from "#postgres/reader-role.ts";
@@ -17,8 +17,8 @@ export async function globalSetup(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "postgres-"));
   const [running] = await Promise.all([
     startPostgres(folder, { shared_buffers: "64MB", max_connections: "200" }),
-    findPart("redis"),
-    findPart("nginx"),
+    findBinary("redis"),
+    findBinary("nginx"),
     buildPage(),
   ]);
   postgres = running;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { freePort } from "#dev/free-port.ts";
 import { type RunningRedis, startRedis } from "#dev/redis.ts";
-import { keepRedisUsers, type RedisUserName, type RedisUsers } from "#dev/redis-users.ts";
+import { ensureRedisUsers, type RedisUserName, type RedisUsers } from "#dev/redis-users.ts";
 import { waitFor } from "./wait-for.ts";
 
 const mastersCount = 3;
@@ -23,7 +23,7 @@ export class RedisCluster {
     await using started = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), "fleetlog-cluster-"));
     started.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-    const users = await keepRedisUsers(folder);
+    const users = await ensureRedisUsers(folder);
     const nodes: ClusterNode[] = [];
     for (let number = 1; number <= 2 * mastersCount; number += 1) {
       nodes.push(started.use(await ClusterNode.start(join(folder, `node-${number}`), users)));
@@ -39,10 +39,10 @@ export class RedisCluster {
   }
 
   /** What a program gets as REDIS_URL: three of the nodes. */
-  urlOf(user: RedisUserName): string {
+  urlFor(user: RedisUserName): string {
     return this.nodes
       .slice(0, mastersCount)
-      .map(({ server }) => server.urlOf(user))
+      .map(({ server }) => server.urlFor(user))
       .join(",");
   }
 

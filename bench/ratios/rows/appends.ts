@@ -6,7 +6,7 @@ import { scan } from "#batch/scan.ts";
 import { encodeBatch } from "#bench/path/batch-pool.ts";
 import type { RatioBench } from "#bench/ratios/ratio-bench.ts";
 import type { Readings, Row } from "#bench/ratios/row.ts";
-import { findPart } from "#dev/binaries.ts";
+import { findBinary } from "#dev/binaries.ts";
 import { StreamAppender } from "#stream/append.ts";
 import { commandConnection } from "#stream/connection.ts";
 
@@ -55,7 +55,7 @@ async function appender(bench: RatioBench): Promise<Readings> {
 
 async function redisBenchmark(bench: RatioBench): Promise<Readings> {
   const { system } = await bench.system({ consumer: false });
-  const part = await findPart("redis");
+  const part = await findBinary("redis");
   const pool = bench.pool(recordsPerBatch);
   const bytes = Math.round(pool.reduce((sum, batch) => sum + batch.length, 0) / pool.length);
   const key = "bench:appends";

@@ -6,17 +6,17 @@ export function openChannel(
   security: ChannelCredentials = credentials.createInsecure(),
 ): Client {
   return new Client(address, security, {
-    // The attempts are the caller's to space: the channel's own waits (up to 2 min) would add to them.
+    // The caller spaces the attempts; the channel's own waits (up to 2 min) would add to them.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1_000,
-    // A connection per device, so that one device's trouble is not another's, and no retries below ours.
+    // One connection per device, so that devices do not affect each other, and no retries below ours.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.enable_retries": 0,
-    // A proxy named in http_proxy cannot reach the loopback address that is meant here.
+    // A proxy from http_proxy cannot reach this machine's loopback address.
     "grpc.enable_http_proxy": isLoopback(address) ? 0 : 1,
-    // A TXT look-up for a service config would keep a process alive for 30 s where DNS does not answer.
+    // A TXT lookup for a service config would keep a process alive for 30 s when DNS does not respond.
     "grpc.service_config_disable_resolution": 1,
-    // Finds a peer that vanished without a word, as when the power or the link is cut.
+    // Detects a peer that vanished silently, for example by a power loss.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
     // An Ack that rejects each of 10,000 records, with reasons.

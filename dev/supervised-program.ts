@@ -1,8 +1,8 @@
-import { Kept } from "./kept.ts";
 import { type ProgramOptions, type RunningProgram, startProgram } from "./programs.ts";
+import { SupervisedProcess } from "./supervised-process.ts";
 
 /** One of our programs, see {@link Kept}. */
-export class ManagedProgram extends Kept<RunningProgram> {
+export class ManagedProgram extends SupervisedProcess<RunningProgram> {
   /** More environment for its next starts. */
   env: Readonly<Record<string, string>> = {};
 

@@ -4,15 +4,15 @@ import type { Metadata } from "@grpc/grpc-js";
 import { type RetryInfo, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
 
-/** What a RetryInfo asks for; undefined when it asks for nothing sensible. */
+/** The delay of a RetryInfo; undefined when it is missing or not positive. */
 export function retryDelayMs(info: RetryInfo | undefined): number | undefined {
   if (!info?.retryDelay) return undefined;
   const ms = Number(info.retryDelay.seconds) * 1_000 + info.retryDelay.nanos / 1_000_000;
   return ms > 0 ? ms : undefined;
 }
 
-/** How long the status of a gRPC call asks to wait; undefined when it does not say so, or not legibly. */
-export function retryDelayMsOf(trailers: Metadata): number | undefined {
+/** The retry delay in the status of a gRPC call; undefined when it is missing or malformed. */
+export function readRetryDelayMs(trailers: Metadata): number | undefined {
   const [details] = trailers.get("grpc-status-details-bin");
   if (!(details instanceof Uint8Array)) return undefined;
   try {
@@ -21,7 +21,7 @@ export function retryDelayMsOf(trailers: Metadata): number | undefined {
       if (info) return retryDelayMs(info);
     }
   } catch {
-    // Details are a courtesy: without them we wait as long as we think right.
+    // Details are optional: without them we use our own backoff.
   }
   return undefined;
 }

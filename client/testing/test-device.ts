@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DeviceStream } from "#client/stream/device-stream.ts";
 import type { DeviceStreamOptions } from "#client/stream/device-stream-options.ts";
 import { encodeRecord } from "#client/stream/record.ts";
-import type { TestPeer } from "#client/testing/peer.ts";
+import type { TestPeer } from "#client/testing/test-peer.ts";
 
 export const batchOf = (...messages: string[]) => messages.map((message) => encodeRecord({ message }));
 
@@ -10,7 +10,7 @@ export const names = Array.from({ length: 100 }, (_, index) => `batch-${index + 
 
 export type TestDevice = ReturnType<typeof device>;
 
-/** A device and what it was told. */
+/** A device and the events it received. */
 export function device(options: Partial<DeviceStreamOptions<string>>) {
   const acknowledged: string[] = [];
   const committed: string[] = [];

@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { limits } from "#batch/limits.ts";
-import { device, names } from "#client/testing/device.ts";
-import { TestPeer } from "#client/testing/peer.ts";
-import { StoredLogs } from "#client/testing/stored.ts";
+import { StoredLogs } from "#client/testing/stored-logs.ts";
+import { device, names } from "#client/testing/test-device.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
-// The names of devices and sessions are no secret: whoever reaches a port can declare another's batches as dropped.
+// The names of devices and sessions are not secret: anyone who reaches a port can declare another
+// device's batches as dropped.
 
 let system: TestSystem;
 let stored: StoredLogs;
@@ -36,7 +37,10 @@ const call = async (method: string, message: object) => {
   return { status: response.status, body: (await response.json()) as { droppedRanges?: unknown[] } };
 };
 
-/** Anybody's declaration for a session, as far as it can reach, and until PostgreSQL has it. */
+/**
+ * Declares batches of another sender's session as dropped, as far as possible, and waits until PostgreSQL
+ * has it.
+ */
 async function declareDropped(deviceId: string, sessionId: string, sequence = 1n): Promise<void> {
   const dropped = {
     lastSequence: String(sequence + limits.droppedBatchesMax - 1n),
@@ -50,7 +54,10 @@ async function declareDropped(deviceId: string, sessionId: string, sequence = 1n
   });
 }
 
-/** Anybody's batches under the first numbers of a session, each with a record, and until PostgreSQL has them. */
+/**
+ * Sends batches under the first numbers of another sender's session, one record each, and waits until
+ * PostgreSQL has them.
+ */
 async function sendInTheNameOf(deviceId: string, sessionId: string, count: number): Promise<void> {
   for (let sequence = 1; sequence <= count; sequence += 1) {
     const batch = { deviceId, sessionId, sequence: String(sequence), records: [{ message: "foreign" }] };
@@ -59,7 +66,7 @@ async function sendInTheNameOf(deviceId: string, sessionId: string, count: numbe
   await stored.recordsOf(deviceId, count);
 }
 
-/** The messages of a device, each stored once. */
+/** Asserts that each message of a device is stored once. */
 async function assertStored(deviceId: string, messages: readonly string[]): Promise<void> {
   const records = await stored.recordsOf(deviceId, messages.length);
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());

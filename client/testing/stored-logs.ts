@@ -1,7 +1,7 @@
 import { Pool } from "pg";
 import { waitFor } from "#test/support/wait-for.ts";
 
-/** What one device has in PostgreSQL, in the order in which it was sent. */
+/** The records of one device in PostgreSQL, in the order in which they were sent. */
 export interface StoredRecord {
   readonly message: string;
   readonly severity: number;
@@ -9,7 +9,7 @@ export interface StoredRecord {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** Reads what was stored; the consumer stores a moment after the acknowledgement, hence the waiting. */
+/** Reads stored records; the consumer stores them shortly after the acknowledgement, so it waits for them. */
 export class StoredLogs {
   readonly #pool: Pool;
 

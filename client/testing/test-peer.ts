@@ -16,7 +16,7 @@ import {
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { Dropped } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-/** What a {@link TestPeer} does with a batch: answers it, says nothing, or cuts the stream instead. */
+/** How a {@link TestPeer} treats a batch: acknowledges it, stays silent, or cuts the stream. */
 export type Answer = MessageInitShape<typeof AckSchema> | "silence" | "cut";
 
 export interface SeenBatch {
@@ -28,20 +28,20 @@ export interface SeenBatch {
   readonly request: Buffer;
 }
 
-/** How far a test says that a session is committed. */
+/** The progress that a test reports. */
 export type ProgressInit = MessageInitShape<typeof ProgressSchema>;
 
 /**
- * The other end of StreamLogs, speaking the real protocol on a real socket but doing what a test tells it, for the
- * cases that the real server shows only by chance: a stream cut between two acks, errors, silence.
+ * A peer of StreamLogs that speaks the real protocol on a real socket and behaves as the test demands,
+ * for cases that the real server shows only by chance: a stream cut between two acks, errors, silence.
  */
 export class TestPeer {
   readonly seen: SeenBatch[] = [];
   /** By default everything is acknowledged. */
   answer: (batch: SeenBatch) => Answer = () => ({});
-  /** What a stream is told that asks for progress, at once; nothing by default. */
+  /** The progress sent immediately to a stream that asks for it; none by default. */
   progress: ((stream: number) => ProgressInit) | undefined;
-  /** What GetSession answers; UNAVAILABLE by default. */
+  /** The response of GetSession; UNAVAILABLE by default. */
   session: (() => MessageInitShape<typeof GetSessionResponseSchema>) | undefined;
   streams = 0;
   sessionCalls = 0;
@@ -97,12 +97,12 @@ export class TestPeer {
     this.#server.drain(this.address, graceMs);
   }
 
-  /** Tells every stream that is open. */
+  /** Sends progress to every open stream. */
   tell(progress: ProgressInit): void {
     for (const call of this.#calls) this.#write(call, { progress });
   }
 
-  /** Ends every stream as a server does when it is old: with UNAVAILABLE, the connection staying open. */
+  /** Ends every stream as a server does with an old one: with UNAVAILABLE, keeping the connection open. */
   endStreams(): void {
     for (const call of this.#calls) call.emit("error", { code: status.UNAVAILABLE, details: "too old" });
   }
@@ -114,7 +114,7 @@ export class TestPeer {
   #serve(call: ServerDuplexStream<Buffer, Buffer>): void {
     const stream = this.streams++;
     let cut = false;
-    call.on("error", () => {}); // the client went away: the next stream is what the test looks at
+    call.on("error", () => {}); // the client disconnected: the test observes the next stream
     this.#calls.add(call);
     call.on("close", () => this.#calls.delete(call));
     call.on("data", (request: Buffer) => {

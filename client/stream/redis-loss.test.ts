@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Redis } from "ioredis";
-import { batchOf, device, type TestDevice } from "#client/testing/device.ts";
-import { StoredLogs } from "#client/testing/stored.ts";
+import { StoredLogs } from "#client/testing/stored-logs.ts";
+import { batchOf, device, type TestDevice } from "#client/testing/test-device.ts";
 import { ConnectTransport } from "#client/transports/connect-transport.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -37,7 +37,10 @@ async function assertStoredOnce(deviceId: string, messages: readonly string[]): 
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());
 }
 
-/** All that Redis has, between one ack and its commit: the consumer, which would have stored it, is down. */
+/**
+ * Loses all data of Redis between an ack and its commit, while the consumer that would have stored it is
+ * stopped.
+ */
 async function loseEverything(sender: TestDevice, messages: readonly string[]): Promise<void> {
   await system.consumer.stop();
   await sender.send(...messages);

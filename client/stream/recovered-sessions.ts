@@ -1,22 +1,23 @@
-import type { EarlierSession } from "#client/spool/load-run.ts";
+import type { RecoveredSession } from "#client/spool/recover-session.ts";
 import { Delivery, type DeliveryOptions } from "#client/stream/delivery.ts";
 import { type DropOptions, dropOldest } from "#client/stream/drop-oldest.ts";
 
 /**
- * Brings what earlier processes left in a spool to the server, one session after the other and each as it was: the same
- * bytes under the same session and numbers. All of it, whatever the server has of the session already: anybody may have
- * sent batches in its name, and only an ack for these bytes says that it has them. What is stored is recognised.
+ * Delivers the batches that earlier processes left in a spool, one session after the other, with the same
+ * bytes under the same session and numbers. It sends all of them whatever the server already has of the
+ * session: another sender may have sent batches in its name, and only an ack for these bytes proves that
+ * they arrived. The server recognises stored ones.
  */
-export class EarlierSessions {
-  readonly #options: Omit<DeliveryOptions<undefined>, "session" | "kept">;
-  #left: readonly EarlierSession[];
+export class RecoveredSessions {
+  readonly #options: Omit<DeliveryOptions<undefined>, "session" | "pending">;
+  #left: readonly RecoveredSession[];
   #delivery: Delivery<undefined> | undefined;
   #ended = false;
   #failure: string | undefined;
 
   constructor(
-    sessions: readonly EarlierSession[],
-    options: Omit<DeliveryOptions<undefined>, "session" | "kept">,
+    sessions: readonly RecoveredSession[],
+    options: Omit<DeliveryOptions<undefined>, "session" | "pending">,
   ) {
     this.#left = sessions;
     this.#options = options;
@@ -25,11 +26,11 @@ export class EarlierSessions {
 
   /** Batches that are not settled yet. */
   get count(): number {
-    return this.#left.reduce((sum, { kept }) => sum + kept.count, 0);
+    return this.#left.reduce((sum, { pending }) => sum + pending.count, 0);
   }
 
   get bytes(): number {
-    return this.#left.reduce((sum, { kept }) => sum + kept.bytes, 0);
+    return this.#left.reduce((sum, { pending }) => sum + pending.bytes, 0);
   }
 
   get failure(): string | undefined {
@@ -39,7 +40,7 @@ export class EarlierSessions {
   /** See {@link dropOldest}. */
   drop(options: Omit<DropOptions<undefined>, "session" | "events">): void {
     const { events } = this.#options;
-    for (const { kept, session } of this.#left) dropOldest(kept, { ...options, session, events });
+    for (const { pending, session } of this.#left) dropOldest(pending, { ...options, session, events });
     this.#delivery?.pump();
   }
 
@@ -51,19 +52,19 @@ export class EarlierSessions {
   #next(): void {
     const [first] = this.#left;
     if (!first) return;
-    const { session, kept } = first;
+    const { session, pending } = first;
     this.#delivery = new Delivery<undefined>({
       ...this.#options,
       session,
-      kept,
+      pending,
       onChange: () => this.#onChange(first),
     });
     this.#delivery.pump();
     this.#onChange(first);
   }
 
-  #onChange({ kept, journal }: EarlierSession): void {
-    if (kept.count === 0 && this.#left[0]?.kept === kept && !this.#ended) {
+  #onChange({ pending, journal }: RecoveredSession): void {
+    if (pending.count === 0 && this.#left[0]?.pending === pending && !this.#ended) {
       this.#left = this.#left.slice(1);
       const done = this.#delivery;
       this.#delivery = undefined;

@@ -9,7 +9,7 @@ export class AptFetchError extends Error {
 }
 
 /** Which Debian or Ubuntu package holds a library that Redis or Nginx may need. */
-const packageOfLibrary: Readonly<Record<string, string>> = {
+const packageByLibrary: Readonly<Record<string, string>> = {
   "libjemalloc.so.2": "libjemalloc2",
   "liblzf.so.1": "liblzf1",
   "liblua5.1.so.0": "liblua5.1-0",
@@ -47,7 +47,7 @@ export async function fetchFromApt(
     for (let round = 0; round < 3; round += 1) {
       const libraries = missing(root);
       if (libraries.length === 0) break;
-      const more = new Set(libraries.map((library) => packageOfLibrary[library] ?? unknownLibrary(library)));
+      const more = new Set(libraries.map((library) => packageByLibrary[library] ?? unknownLibrary(library)));
       Object.assign(versions, await fetchInto([...more], stage, root, isRenewal));
     }
     await writeFile(
@@ -81,14 +81,14 @@ async function fetchInto(
     done = await download(own);
   }
   if (done.failed)
-    throw new AptFetchError(`apt-get download ${packages.join(" ")}: ${reasonOf(done.stderr)}`);
+    throw new AptFetchError(`apt-get download ${packages.join(" ")}: ${parseAptError(done.stderr)}`);
   const versions: Record<string, string> = {};
   for (const file of (await readdir(debs)).filter((name) => name.endsWith(".deb"))) {
     // name_version_architecture.deb, the version's colon as %3a
     const [name = "", version = ""] = file.split("_");
     versions[name] = decodeURIComponent(version);
     const unpacked = await execa("dpkg", ["-x", join(debs, file), root], { reject: false });
-    if (unpacked.failed) throw new AptFetchError(`dpkg -x ${file}: ${reasonOf(unpacked.stderr)}`);
+    if (unpacked.failed) throw new AptFetchError(`dpkg -x ${file}: ${parseAptError(unpacked.stderr)}`);
   }
   return versions;
 }
@@ -111,6 +111,6 @@ function unknownLibrary(library: string): never {
   throw new AptFetchError(`the library ${library} is missing`);
 }
 
-function reasonOf(stderr: string): string {
+function parseAptError(stderr: string): string {
   return stderr.split("\n").find((line) => line.startsWith("E:")) ?? stderr.trim().split("\n").at(-1) ?? "";
 }

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { type SendOptions, send } from "#client/send/send.ts";
 
-/** Runs `fleetlog send` inside the test and gathers what it says. */
+/** Runs `fleetlog send` inside the test and collects its output. */
 export async function runSend(
   options: Partial<SendOptions>,
   {

@@ -1,24 +1,24 @@
-import { readdirSync, renameSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import type { Frame } from "#client/spool/frames.ts";
-import { type PlacedFrame, Segment } from "#client/spool/segment.ts";
+import { type Frame, readFrame } from "#client/spool/frames.ts";
+import { type LocatedFrame, Segment } from "#client/spool/segment.ts";
 import { SessionJournal, segmentBytesMax } from "#client/spool/session-journal.ts";
-import { type KeptBatch, KeptBatches } from "#client/stream/kept-batches.ts";
+import { type PendingBatch, PendingBatches } from "#client/stream/pending-batches.ts";
 import type { SessionKey } from "#client/transports/transport.ts";
 
-/** What an earlier process has left, by session. */
-export interface EarlierSession {
+/** A session that an earlier process left in the spool. */
+export interface RecoveredSession {
   readonly session: SessionKey;
-  readonly kept: KeptBatches<undefined>;
+  readonly pending: PendingBatches<undefined>;
   readonly journal: SessionJournal;
 }
 
 /** The path of a run's files, up to their number. */
-export function prefixOf(folder: string, run: number): string {
+export function filePrefix(folder: string, run: number): string {
   return join(folder, `${String(run).padStart(8, "0")}-`);
 }
 
-/** The names of the files of each run, both rising. */
+/** The file names of each run, both ascending. */
 export function filesByRun(folder: string): Map<number, string[]> {
   const runs = new Map<number, string[]>();
   for (const name of readdirSync(folder).sort()) {
@@ -31,18 +31,18 @@ export function filesByRun(folder: string): Map<number, string[]> {
   return runs;
 }
 
-/** What is still kept of a run. Nothing, and the files are gone, when all of the run is settled. */
-export function loadRun(
+/** Recovers the unsettled batches of a run. Returns nothing, and removes the files, when all are settled. */
+export function recoverSession(
   folder: string,
   run: number,
   names: readonly string[],
   problems: string[],
-): EarlierSession[] {
+): RecoveredSession[] {
   const files = names.flatMap((name) => {
     const { segment, frames, cutBytes } = Segment.load(join(folder, name));
     const isWhole = frames[0]?.frame.kind === "session";
     if (cutBytes > 0 && isWhole) {
-      // At the end of the last file it is what a loss of power leaves: a batch that nobody was promised.
+      // A power loss leaves this at the end of the last file: a batch that no caller was promised.
       problems.push(
         `${name}: ${cutBytes} bytes after ${frames.length} frames are an incomplete frame and were truncated`,
       );
@@ -61,24 +61,39 @@ export function loadRun(
   const journal = new SessionJournal(
     { deviceId, sessionId },
     {
-      prefix: prefixOf(folder, run),
+      prefix: filePrefix(folder, run),
       nextNumber: Number(names.at(-1)?.slice(9, 17)) + 1,
       bytesMax: Number.POSITIVE_INFINITY,
     },
   );
   for (const { segment } of files) journal.adopt(segment);
-  const kept = restore(journal, files);
-  if (kept.count === 0) journal.remove();
-  else journal.compact(2 * kept.bytes + segmentBytesMax);
-  return kept.count === 0 ? [] : [{ session: journal.session, kept, journal }];
+  const pending = restore(journal, files);
+  if (pending.count === 0) journal.remove();
+  else journal.compact(2 * pending.bytes + segmentBytesMax);
+  return pending.count === 0 ? [] : [{ session: journal.session, pending, journal }];
+}
+
+/** Whether the spool ever held the whole batch: the batch itself or its settled mark is there. */
+export function hasBatch(folder: string, sessionId: string, sequence: bigint): boolean {
+  const files = [...filesByRun(folder).values()].flat();
+  return files.some((name) => {
+    const bytes = readFileSync(join(folder, name));
+    let isOfSession = false;
+    for (let next = readFrame(bytes, 0); next !== undefined; next = readFrame(bytes, next.end)) {
+      const { frame } = next;
+      if (frame.kind === "session") isOfSession = frame.sessionId === sessionId;
+      else if (isOfSession && frame.kind !== "written" && frame.sequence === sequence) return true;
+    }
+    return false;
+  });
 }
 
 type BatchFrame = Frame & { kind: "batch" };
 
 function restore(
   journal: SessionJournal,
-  files: readonly { segment: Segment; frames: readonly PlacedFrame[] }[],
-): KeptBatches<undefined> {
+  files: readonly { segment: Segment; frames: readonly LocatedFrame[] }[],
+): PendingBatches<undefined> {
   const batches = new Map<bigint, { segment: Segment; frame: BatchFrame; offset: number }>();
   let written = 0n;
   for (const { segment, frames } of files) {
@@ -93,14 +108,14 @@ function restore(
       }
     }
   }
-  const kept = new KeptBatches<undefined>(journal);
+  const pending = new PendingBatches<undefined>(journal);
   for (const { segment, frame, offset } of [...batches.values()].sort(bySequence)) {
     const { recordCount, droppedUntil } = frame;
     const fields = { recordCount, droppedUntil, note: undefined };
-    const batch: KeptBatch<undefined> = Object.assign(journal.restore(segment, frame, offset), fields);
-    kept.restore(batch, frame.sequence <= written);
+    const batch: PendingBatch<undefined> = Object.assign(journal.restore(segment, frame, offset), fields);
+    pending.restore(batch, frame.sequence <= written);
   }
-  return kept;
+  return pending;
 }
 
 function bySequence({ frame: a }: { frame: BatchFrame }, { frame: b }: { frame: BatchFrame }): number {

@@ -3,9 +3,9 @@ import { constants } from "node:http2";
 import { describe, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import { device, names } from "#client/testing/device.ts";
 import { answer, beginAnswer, framed, HostilePeer, type Misdeed } from "#client/testing/hostile-peer.ts";
-import { TestPeer } from "#client/testing/peer.ts";
+import { device, names } from "#client/testing/test-device.ts";
+import { TestPeer } from "#client/testing/test-peer.ts";
 import { RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -27,7 +27,7 @@ function retryInfo(seconds: bigint, nanos = 0): string {
   return Buffer.from(status).toString("base64");
 }
 
-/** Begins an answer, and does something once the first batch is there. */
+/** Starts a response, and misbehaves once the first batch arrived. */
 const afterBatch =
   (peer: HostilePeer, act: (stream: Parameters<Misdeed>[0], sequence: bigint) => void): Misdeed =>
   (stream) => {

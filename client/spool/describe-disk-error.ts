@@ -1,5 +1,5 @@
-/** What a user can do something about, in words. */
-export function diskProblem(error: unknown): string {
+/** Describes a file system error in words that a user can act on. */
+export function describeDiskError(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return problems[code ?? ""] ?? message;
 }

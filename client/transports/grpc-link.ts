@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Client, ClientDuplexStream, StatusObject } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
-import { encodeWish } from "#client/stream/record.ts";
-import { retryDelayMsOf } from "#client/stream/retry-info.ts";
+import { encodeReportCommitted } from "#client/stream/record.ts";
+import { readRetryDelayMs } from "#client/transports/retry-info.ts";
 import type { Link, LinkOptions, Sendable } from "#client/transports/transport.ts";
 import {
   type Ack,
@@ -12,14 +12,14 @@ import {
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /**
- * One StreamLogs call, from its opening to its end. The server answers every batch once and in the order in
- * which they were written; an answer out of order, or none for too long, ends the call.
+ * One StreamLogs call from start to end. The server acknowledges every batch once and in the order
+ * written; an ack out of order, or none for too long, ends the call.
  */
-export class Connection<Batch extends Sendable> implements Link<Batch> {
+export class GrpcLink<Batch extends Sendable> implements Link<Batch> {
   readonly #call: ClientDuplexStream<Buffer, StreamLogsResponse>;
   readonly #options: LinkOptions<Batch>;
-  readonly #awaiting: Batch[] = [];
-  #awaitingBytes = 0;
+  readonly #inFlight: Batch[] = [];
+  #inFlightBytes = 0;
   #epoch: bigint | undefined;
   #ackTimer: NodeJS.Timeout | undefined;
   /** Our own reason for cancelling, which the status CANCELLED would hide. */
@@ -45,26 +45,26 @@ export class Connection<Batch extends Sendable> implements Link<Batch> {
       this.#readEnded = true;
       this.#finish();
     });
-    if (options.reportCommitted) this.#call.write(encodeWish(options.reportCommitted));
+    if (options.reportCommitted) this.#call.write(encodeReportCommitted(options.reportCommitted));
   }
 
-  get awaitingCount(): number {
-    return this.#awaiting.length;
+  get inFlightCount(): number {
+    return this.#inFlight.length;
   }
 
-  get awaitingBytes(): number {
-    return this.#awaitingBytes;
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
   }
 
   write(batch: Batch): void {
     const { request } = batch;
-    this.#awaiting.push(batch);
-    this.#awaitingBytes += batch.byteLength;
-    if (this.#awaiting.length === 1) this.#restartAckTimer();
+    this.#inFlight.push(batch);
+    this.#inFlightBytes += batch.byteLength;
+    if (this.#inFlight.length === 1) this.#restartAckTimer();
     this.#call.write(request);
   }
 
-  /** Says that nothing more will be written; the server then answers what it has and ends the call, or we do. */
+  /** Half-closes the call; the server then acknowledges the rest and ends the call, or we cancel it. */
   end(): void {
     this.#call.end();
     setTimeout(() => this.cancel("the server did not end the stream"), endTimeoutMs).unref();
@@ -89,20 +89,20 @@ export class Connection<Batch extends Sendable> implements Link<Batch> {
   }
 
   #receiveAck(ack: Ack): void {
-    const batch = this.#awaiting[0];
-    if (batch === undefined || !answers(ack, batch)) {
+    const batch = this.#inFlight[0];
+    if (batch === undefined || !acknowledges(ack, batch)) {
       this.cancel(`the server acknowledged batch ${ack.sequence}, expected ${batch?.sequence ?? "none"}`);
       return;
     }
-    this.#awaiting.shift();
-    this.#awaitingBytes -= batch.byteLength;
+    this.#inFlight.shift();
+    this.#inFlightBytes -= batch.byteLength;
     this.#restartAckTimer();
     this.#options.onAck(batch, ack);
   }
 
   #restartAckTimer(): void {
     clearTimeout(this.#ackTimer);
-    if (this.#awaiting.length === 0) return;
+    if (this.#inFlight.length === 0) return;
     const { ackTimeoutMs } = this.#options;
     this.#ackTimer = setTimeout(
       () => this.cancel(`no acknowledgement within ${ackTimeoutMs} ms`),
@@ -110,7 +110,7 @@ export class Connection<Batch extends Sendable> implements Link<Batch> {
     );
   }
 
-  /** The status can overtake answers that are still buffered: the end is when both are through. */
+  /** The status can overtake buffered acks: the call ends when both are processed. */
   #finish(): void {
     if (this.#status === undefined || !this.#readEnded || this.#ended) return;
     this.#ended = true;
@@ -119,14 +119,14 @@ export class Connection<Batch extends Sendable> implements Link<Batch> {
     this.#options.onEnd({
       code: this.#cancelReason === undefined ? code : status.UNAVAILABLE,
       reason: this.#cancelReason ?? (details || `the server ended the stream with status ${status[code]}`),
-      retryDelayMs: retryDelayMsOf(metadata),
+      retryDelayMs: readRetryDelayMs(metadata),
     });
   }
 }
 
 const endTimeoutMs = 1_000;
 
-/** A batch that the server could not read far enough to find its sequence is refused as number 0. */
-function answers(ack: Ack, batch: Sendable): boolean {
+/** A batch whose sequence the server could not read is refused as number 0. */
+function acknowledges(ack: Ack, batch: Sendable): boolean {
   return ack.sequence === batch.sequence || (ack.sequence === 0n && ack.error !== undefined);
 }
