@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION public.bounded_ranges(ranges int8multirange)
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN CASE WHEN (pg_column_size(ranges) <= 32768) THEN ranges ELSE (SELECT range_agg(lowest.range) AS range_agg FROM (SELECT unnest(bounded_ranges.ranges) AS range LIMIT 1000) lowest) END;
-comment on function bounded_ranges(int8multirange) is 'The same ranges, or the lowest 1,000 of them when they are many.';
+comment on function bounded_ranges(int8multirange) is 'The same ranges, or the lowest 1,000 of them.';
 
 CREATE OR REPLACE FUNCTION public.contiguous_until(ranges int8multirange)
  RETURNS bigint
@@ -51,7 +51,7 @@ CREATE OR REPLACE FUNCTION public.time_from_micros(micros bigint)
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN (('1970-01-01 00:00:00+00'::timestamp with time zone + (((micros / 1000000))::double precision * '00:00:01'::interval)) + (((micros % (1000000)::bigint))::double precision * '00:00:00.000001'::interval));
-comment on function time_from_micros(bigint) is 'The moment so many microseconds after 1970, exactly.';
+comment on function time_from_micros(bigint) is 'The time this many microseconds after 1970, exactly.';
 
 create table batches (
   id bigint not null,
@@ -69,19 +69,19 @@ create table batches (
   constraint batches_device_key_session_id_sequence_digest_key UNIQUE (device_key, session_id, sequence, digest),
   constraint batches_pkey PRIMARY KEY (id)
 ) with (autovacuum_vacuum_scale_factor=0.05, autovacuum_vacuum_insert_scale_factor=0.05, autovacuum_freeze_min_age=0);
-comment on table batches is 'The ledger of what is stored, and the index of the records: one row per batch. Not partitioned, because a retry after midnight must still meet its twin.';
+comment on table batches is 'The ledger of stored batches and the index of their records, one row per batch. Not partitioned: a retry after midnight must still find its first copy.';
 comment on column batches.id is 'Milliseconds of received_at << 20 | batch_counter. Rises with the time of arrival; records are partitioned by it.';
-comment on column batches.received_at is 'When a server first had the batch; stamped once.';
-comment on column batches.first_time is 'The earliest time of its records; received_at if it has none.';
-comment on column batches.last_time is 'The latest time of its records; received_at if it has none.';
+comment on column batches.received_at is 'When a server first received the batch; set once.';
+comment on column batches.first_time is 'The earliest time of its records; received_at without records.';
+comment on column batches.last_time is 'The latest time of its records; received_at without records.';
 comment on column batches.sequence is 'The number of the batch in its session, from 1.';
 comment on column batches.device_key is 'devices.key';
 comment on column batches.record_count is 'Records stored in records.';
-comment on column batches.rejected_count is 'Records refused and kept in dead_letters.';
-comment on column batches.severities is 'Which severities its records have: bit s is set when one has severity s.';
+comment on column batches.rejected_count is 'Records rejected and kept in dead_letters.';
+comment on column batches.severities is 'The severities of its records as bits: bit s is set when a record has severity s.';
 comment on column batches.bytes is 'Length of the batch as sent.';
-comment on column batches.session_id is 'The boot of the device; begins with ~ when a server named it for a sender without state.';
-comment on column batches.digest is 'First 16 bytes of the SHA-256 of the batch in its canonical form: tells a retry, however it is encoded, from another batch under the same number.';
+comment on column batches.session_id is 'The boot of the device. Starts with ~ when a server assigned it to a sender without state.';
+comment on column batches.digest is 'First 16 bytes of the SHA-256 of the batch in its canonical form. Equal digests mean a retry, however it is encoded; another digest under the same number means another batch.';
 
 create table dead_letters (
   id bigint generated always as identity not null,
@@ -103,24 +103,24 @@ create table dead_letters (
   minute timestamp with time zone,
   constraint dead_letters_pkey PRIMARY KEY (id)
 );
-comment on table dead_letters is 'What could not be stored, with the reason: single records (idx is set), whole batches and entries of the stream that are no batch (entry is set), and letters that stand for many records (neither is set).';
-comment on column dead_letters.id is 'Rises with the time.';
-comment on column dead_letters.at is 'When it was put here.';
-comment on column dead_letters.received_at is 'When a server had the batch; NULL if the entry does not say.';
-comment on column dead_letters.device_id is 'Who sent it; NULL if the entry does not say.';
+comment on table dead_letters is 'Everything that could not be stored, with the reason: single records (idx is set), whole batches and malformed stream entries (entry is set), and summaries of several records (neither is set).';
+comment on column dead_letters.id is 'Rises with time.';
+comment on column dead_letters.at is 'When it was stored here.';
+comment on column dead_letters.received_at is 'When a server received the batch; NULL if the entry has no time.';
+comment on column dead_letters.device_id is 'The sender; NULL if the entry has none.';
 comment on column dead_letters.session_id is 'batches.session_id';
 comment on column dead_letters.sequence is 'batches.sequence';
-comment on column dead_letters.idx is 'The place of the record in its batch, from 0; NULL when this is a whole batch or entry, or stands for many records.';
-comment on column dead_letters.reason is 'What is wrong, with the value and the limit.';
-comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, cut at 64 KiB; what a server had acknowledged and PostgreSQL refused is not cut. Of a letter that stands for the other records of a batch: these records, as the records of a LogBatch, as many as fit.';
-comment on column dead_letters.raw_bytes is 'Their length before the cut.';
-comment on column dead_letters.entry is 'Stream and id of the entry, when the whole batch is here and not in batches.';
-comment on column dead_letters.replayed_at is 'When what it holds was stored after all; set in the transaction that stored it. NULL: it was not.';
-comment on column dead_letters.replayed_batch is 'batches.id of the batch as which it is stored.';
-comment on column dead_letters.digest is 'batches.digest of a batch that PostgreSQL refused as a whole; NULL of all others.';
-comment on column dead_letters.record_count is 'How many records it stands for; 1 unless neither idx nor entry is set. sum(record_count) over the records equals devices.dead_letter_count.';
-comment on column dead_letters.is_json is 'raw is a record as JSON text, as it was sent.';
-comment on column dead_letters.minute is 'Start of the minute in which a consumer counted these records of the device and kept none of them but the first; NULL for every other letter.';
+comment on column dead_letters.idx is 'Index of the record in its batch, from 0; NULL for a whole batch or entry and for a summary.';
+comment on column dead_letters.reason is 'The problem, with the value and the limit.';
+comment on column dead_letters.raw is 'The bytes of the record, batch or entry as sent, truncated to 64 KiB; acknowledged data that PostgreSQL refused is never truncated. Of a summary: the records as a LogBatch, as many as fit.';
+comment on column dead_letters.raw_bytes is 'Length before truncation.';
+comment on column dead_letters.entry is 'Stream and id of the entry, for a whole batch that is here instead of in batches.';
+comment on column dead_letters.replayed_at is 'When a replay stored its content, set in the same transaction; NULL: not replayed.';
+comment on column dead_letters.replayed_batch is 'batches.id of the batch that the replay stored.';
+comment on column dead_letters.digest is 'batches.digest of a batch that PostgreSQL refused as a whole; NULL otherwise.';
+comment on column dead_letters.record_count is 'The number of records it covers: 1, except for summaries. sum(record_count) over the records equals devices.dead_letter_count.';
+comment on column dead_letters.is_json is 'True when raw is a record as JSON text, as sent.';
+comment on column dead_letters.minute is 'Of a summary of records above the rate limit of their device: the minute in which they were counted; NULL otherwise.';
 
 create table device_statistics (
   hour timestamp with time zone not null,
@@ -132,13 +132,13 @@ create table device_statistics (
   bytes bigint not null,
   constraint device_statistics_pkey PRIMARY KEY (device_key, hour)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
-comment on table device_statistics is 'What each device sent per hour of arrival (received_at), whatever its clock says.';
+comment on table device_statistics is 'What each device sent per hour of arrival (received_at), independent of its clock.';
 comment on column device_statistics.hour is 'Start of the hour of batches.received_at.';
 comment on column device_statistics.device_key is 'devices.key';
 comment on column device_statistics.batch_count is 'Stored batches.';
 comment on column device_statistics.record_count is 'Stored records.';
 comment on column device_statistics.error_count is 'Stored records of severity 17 (ERROR) and above.';
-comment on column device_statistics.dead_letter_count is 'Records refused and kept in dead_letters.';
+comment on column device_statistics.dead_letter_count is 'Records rejected and kept in dead_letters.';
 comment on column device_statistics.bytes is 'Length of the batches as sent.';
 
 create table devices (
@@ -156,16 +156,16 @@ create table devices (
   constraint devices_pkey PRIMARY KEY (key)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
 comment on table devices is 'One row per device that ever sent a batch. The counts change in the transaction that stores the records, so they are exact.';
-comment on column devices.key is 'Stands for the device in every other table.';
-comment on column devices.device_id is 'The name the device gives itself: 1 to 128 of A-Z a-z 0-9 . _ : -';
+comment on column devices.key is 'Identifies the device in every other table.';
+comment on column devices.device_id is 'The identifier that the device sends: 1 to 128 of A-Z a-z 0-9 . _ : -';
 comment on column devices.first_seen is 'received_at of its earliest batch.';
 comment on column devices.last_seen is 'received_at of its latest batch.';
 comment on column devices.batch_count is 'Stored batches.';
 comment on column devices.record_count is 'Stored records.';
 comment on column devices.error_count is 'Stored records of severity 17 (ERROR) and above.';
-comment on column devices.dead_letter_count is 'Records refused and kept in dead_letters.';
-comment on column devices.attributes is 'What else is known of the device, such as its firmware; written by operators.';
-comment on column devices.clock_offset_micros is 'By how many microseconds the latest time of the records of its last batch is after the received_at of that; negative: before. NULL: not known.';
+comment on column devices.dead_letter_count is 'Records rejected and kept in dead_letters.';
+comment on column devices.attributes is 'Further facts about the device, such as its firmware; written by operators.';
+comment on column devices.clock_offset_micros is 'Latest record time of its last batch minus the received_at of that batch, in microseconds; NULL: not known.';
 
 create table drops (
   batch_id bigint not null,
@@ -177,14 +177,14 @@ create table drops (
   received_at timestamp with time zone not null,
   constraint drops_pkey PRIMARY KEY (batch_id)
 );
-comment on table drops is 'What devices declared as lost: batches of a session that will never come.';
-comment on column drops.batch_id is 'batches.id of the batch that said so; rises with the time.';
+comment on table drops is 'Batches that devices declared as dropped: they will never arrive.';
+comment on column drops.batch_id is 'batches.id of the batch with the declaration; rises with time.';
 comment on column drops.device_key is 'devices.key';
 comment on column drops.session_id is 'batches.session_id';
-comment on column drops.first_sequence is 'The first missing batch.';
-comment on column drops.last_sequence is 'The last missing batch.';
-comment on column drops.reason is 'Why, in the words of the device.';
-comment on column drops.received_at is 'When a server was told.';
+comment on column drops.first_sequence is 'The first dropped batch.';
+comment on column drops.last_sequence is 'The last dropped batch.';
+comment on column drops.reason is 'The reason that the device gave.';
+comment on column drops.received_at is 'When a server received the declaration.';
 
 create table incidents (
   id bigint generated always as identity not null,
@@ -194,12 +194,12 @@ create table incidents (
   details jsonb not null,
   constraint incidents_pkey PRIMARY KEY (id)
 );
-comment on table incidents is 'What an operator should look at: something is not as it should be, and may be lost.';
-comment on column incidents.id is 'Rises with the time.';
-comment on column incidents.at is 'When it was noticed.';
+comment on table incidents is 'Events for an operator to check: data may be lost, or a device misbehaves.';
+comment on column incidents.id is 'Rises with time.';
+comment on column incidents.at is 'When it was detected.';
 comment on column incidents.kind is 'sequence_reused: a device sent two different batches under one session and sequence; both are stored. clock_ahead: records of a device are dated more than ten minutes after they were received; once per device and day (UTC). group_lost: a consumer group was destroyed; nothing is lost. stream_rewound: Redis came back on an older copy of its data. stream_lost: a stream was deleted. entries_lost: batches that were acknowledged and are neither stored nor in Redis.';
 comment on column incidents.device_key is 'devices.key';
-comment on column incidents.details is 'What the kind needs to be followed up.';
+comment on column incidents.details is 'Data to follow it up; its keys depend on the kind.';
 
 create table log_statistics (
   minute timestamp with time zone not null,
@@ -210,7 +210,7 @@ create table log_statistics (
 comment on table log_statistics is 'Stored records of the whole fleet per minute of their time and severity; equals count(*) over records.';
 comment on column log_statistics.minute is 'Start of the minute of records.time.';
 comment on column log_statistics.severity is 'records.severity';
-comment on column log_statistics.record_count is 'How many.';
+comment on column log_statistics.record_count is 'Number of records.';
 
 create table records (
   batch_id bigint not null,
@@ -223,12 +223,12 @@ create table records (
 ) partition by RANGE (batch_id);
 comment on table records is 'One row per log record. Found through its batch: choose rows of batches first, then join on batch_id. Partitions are days of arrival (UTC), named records_YYYYMMDD.';
 comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
-comment on column records."time" is 'When it happened by the clock of the device; received_at of the batch if the device gave none.';
-comment on column records.idx is 'Its place in the batch as sent, from 0.';
+comment on column records."time" is 'When it happened by the clock of the device; received_at of the batch if the device sent none.';
+comment on column records.idx is 'Index in the batch as sent, from 0.';
 comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
-comment on column records.logger is 'The part of the device that speaks; empty if unknown.';
+comment on column records.logger is 'The component that logged it; empty if unknown.';
 comment on column records.message is 'The text.';
-comment on column records.attributes is 'What else is known, by name; NULL when nothing is.';
+comment on column records.attributes is 'Further fields by name; NULL without any.';
 
 create table records_default partition of records (
   batch_id bigint not null,
@@ -239,7 +239,7 @@ create table records_default partition of records (
   message text not null,
   attributes jsonb
 );
-comment on table records_default is 'Catches records of days that have no partition of their own, such as a day long past.';
+comment on table records_default is 'Records of days without a partition of their own, such as a day long past.';
 
 create table retention_clock (
   only_row boolean not null default true,
@@ -247,7 +247,7 @@ create table retention_clock (
   constraint retention_clock_only_row_check CHECK (only_row),
   constraint retention_clock_pkey PRIMARY KEY (only_row)
 );
-comment on table retention_clock is 'One row: when retention last had nothing to ask. A clock that jumped since then is noticed by it.';
+comment on table retention_clock is 'One row: when retention last ran without having to ask. Shows a clock that jumped.';
 comment on column retention_clock.only_row is 'Always true.';
 comment on column retention_clock.checked_at is 'By the clock of PostgreSQL.';
 
@@ -260,13 +260,13 @@ create table retention_requests (
   done_at timestamp with time zone,
   constraint retention_requests_pkey PRIMARY KEY (id)
 );
-comment on table retention_requests is 'What consumers would remove as too old and do not without a confirmation (fleetlog retention confirm). At most one is open.';
-comment on column retention_requests.id is 'What is confirmed.';
-comment on column retention_requests.asked_at is 'When a consumer asked, by the clock of PostgreSQL.';
-comment on column retention_requests.reasons is 'Why it asks.';
+comment on table retention_requests is 'Removals that wait for a confirmation (fleetlog retention confirm). At most one is open.';
+comment on column retention_requests.id is 'The number to confirm.';
+comment on column retention_requests.asked_at is 'When a consumer made the request, by the clock of PostgreSQL.';
+comment on column retention_requests.reasons is 'Why a confirmation is needed.';
 comment on column retention_requests.plan is 'A list of {table, days, rows, bytes}: exactly what a confirmation allows.';
-comment on column retention_requests.confirmed_at is 'When it was confirmed; NULL: it waits.';
-comment on column retention_requests.done_at is 'When all of it was removed, or nothing of it was left to remove.';
+comment on column retention_requests.confirmed_at is 'When it was confirmed; NULL: not yet.';
+comment on column retention_requests.done_at is 'When all of it was removed.';
 
 create table sessions (
   device_key integer not null,
@@ -279,15 +279,15 @@ create table sessions (
   record_count bigint not null default 0,
   constraint sessions_pkey PRIMARY KEY (device_key, session_id)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
-comment on table sessions is 'Which batches of each session are settled, and how many there are; changes in the transaction that stores them.';
+comment on table sessions is 'The settled batches of each session and their number, changed in the transaction that stores them.';
 comment on column sessions.device_key is 'devices.key';
 comment on column sessions.session_id is 'batches.session_id';
-comment on column sessions.received is 'Sequences that are in batches, or as a whole in dead_letters because PostgreSQL refused them. Empty when a server named the session.';
+comment on column sessions.received is 'Sequences in batches, or as a whole in dead_letters because PostgreSQL refused them. Empty when a server assigned the session.';
 comment on column sessions.dropped is 'Sequences that the device declared as dropped.';
 comment on column sessions.first_received_at is 'received_at of its earliest batch.';
 comment on column sessions.last_received_at is 'received_at of its latest batch.';
-comment on column sessions.batch_count is 'Batches that were stored, declarations of drops among them.';
-comment on column sessions.record_count is 'Records that were stored.';
+comment on column sessions.batch_count is 'Stored batches, including declarations of drops.';
+comment on column sessions.record_count is 'Stored records.';
 
 create table stream_positions (
   shard integer not null,
@@ -300,15 +300,15 @@ create table stream_positions (
   at timestamp with time zone not null default now(),
   constraint stream_positions_pkey PRIMARY KEY (shard)
 );
-comment on table stream_positions is 'How far the stream of each shard in Redis was when a consumer last looked, every 2 s while it changes.';
+comment on table stream_positions is 'The position of each shard''s stream in Redis at the last check, every 2 s while it changes.';
 comment on column stream_positions.shard is 'The number of the shard.';
-comment on column stream_positions.process is 'The process of Redis that held it, and its replication history.';
-comment on column stream_positions.epoch is 'Another one when the stream or its consumer group was created again.';
-comment on column stream_positions.last_id is 'The id of the newest entry; 0-0: there was none.';
-comment on column stream_positions.entries_added is 'How many were ever added.';
-comment on column stream_positions.stored_before is 'All entries before this one were stored.';
-comment on column stream_positions.waiting is 'Entries that were not stored yet, at most.';
-comment on column stream_positions.at is 'When that was.';
+comment on column stream_positions.process is 'The Redis process that served it, and its replication history.';
+comment on column stream_positions.epoch is 'Changes when the stream or its consumer group is created again.';
+comment on column stream_positions.last_id is 'Id of the newest entry; 0-0 without entries.';
+comment on column stream_positions.entries_added is 'Number of entries ever added.';
+comment on column stream_positions.stored_before is 'All entries before this id are stored.';
+comment on column stream_positions.waiting is 'Entries not yet stored, at most.';
+comment on column stream_positions.at is 'When it was checked.';
 
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time, id);
