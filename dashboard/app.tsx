@@ -1,4 +1,4 @@
-import { message } from "./components/copy.ts";
+import { toast } from "./components/copy.ts";
 import { Header } from "./components/header.tsx";
 import { Help, showHelp } from "./components/help.tsx";
 import { useShortcuts } from "./components/shortcuts.ts";
@@ -8,7 +8,7 @@ import { DocsPage } from "./docs/docs-page.tsx";
 import { ExplorePage } from "./explore/explore-page.tsx";
 import { HealthPage } from "./health/health-page.tsx";
 import { LivePage } from "./live/live-page.tsx";
-import { change, hrefOf, place, view } from "./state/location.ts";
+import { change, route, toHref, view } from "./state/location.ts";
 import { nextTheme } from "./state/theme.ts";
 
 export function App() {
@@ -24,10 +24,10 @@ export function App() {
   return (
     <>
       <Header />
-      <Content path={place.value.path} />
+      <Content path={route.value.path} />
       <Help />
-      <div class="toast" role="status" hidden={message.value === ""}>
-        {message.value}
+      <div class="toast" role="status" hidden={toast.value === ""}>
+        {toast.value}
       </div>
     </>
   );
@@ -46,7 +46,7 @@ function Content({ path }: { path: string }) {
     <main class="page">
       <div class="notice">
         <h1>There is nothing at {path}</h1>
-        <a class="button primary" href={hrefOf({}, "/")}>
+        <a class="button primary" href={toHref({}, "/")}>
           Explore the logs
         </a>
       </div>

@@ -5,21 +5,21 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
 
-const pageFolder = dirname(fileURLToPath(import.meta.url));
-const projectFolder = dirname(pageFolder);
-const distFolder = join(pageFolder, "dist");
+const dashboardFolder = dirname(fileURLToPath(import.meta.url));
+const projectFolder = dirname(dashboardFolder);
+const distFolder = join(dashboardFolder, "dist");
 
 /**
  * Builds the page into dashboard/dist, each file with its gzipped twin, unless what lies there is made of the same
  * sources. Returns whether it built. Several processes may call it at once: the folder is replaced as a whole.
  */
-export async function buildPage(): Promise<boolean> {
-  const wanted = digestOfSources();
+export async function buildDashboard(): Promise<boolean> {
+  const wanted = hashSources();
   if (builtFrom() === wanted) return false;
   const fresh = `${distFolder}-${process.pid}`;
   try {
     await build({
-      root: pageFolder,
+      root: dashboardFolder,
       logLevel: "warn",
       configFile: false,
       build: {
@@ -54,7 +54,7 @@ function builtFrom(): string | undefined {
   return existsSync(file) ? readFileSync(file, "utf8") : undefined;
 }
 
-function digestOfSources(): string {
+function hashSources(): string {
   const hash = createHash("sha256");
   const sources = globSync(
     ["dashboard/**/*.{ts,tsx,css,html,svg,json}", "proto/gen/**/*.ts", "package-lock.json"],
@@ -68,5 +68,5 @@ function digestOfSources(): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log((await buildPage()) ? "dashboard/dist is built" : "dashboard/dist is current");
+  console.log((await buildDashboard()) ? "dashboard/dist is built" : "dashboard/dist is current");
 }

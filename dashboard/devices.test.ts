@@ -40,12 +40,12 @@ test("the table of devices tells how fast each sends", { skip: noBrowser }, asyn
   await using browser = await startBrowser();
   const { page, problems } = await browser.open(fleet.url);
   await page.goto("/devices");
-  const rateOf = async (device: string) =>
+  const readRate = async (device: string) =>
     await page.getByRole("row", { name: device }).getByRole("cell").nth(5).textContent();
   await page.getByRole("row", { name: "pump-7" }).waitFor();
   assert.equal(await page.getByRole("columnheader").nth(5).textContent(), "Rate");
-  assert.match((await rateOf("pump-7")) ?? "", /^[12],\d{3} \/s$/);
-  assert.equal(await rateOf("sensor-1"), "–");
+  assert.match((await readRate("pump-7")) ?? "", /^[12],\d{3} \/s$/);
+  assert.equal(await readRate("sensor-1"), "–");
   assert.deepEqual(problems, []);
 });
 

@@ -2,7 +2,7 @@ import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
 import { createServer, isIP, isIPv6 } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { buildPage } from "#dashboard/build.ts";
+import { buildDashboard } from "#dashboard/build.ts";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { integer, listenAddress, readEnv } from "#lib/config.ts";
 import type { TlsSettings } from "#nginx/render.ts";
@@ -82,7 +82,7 @@ async function run(): Promise<void> {
   print("Starting Fleetlog");
   const startedAt = performance.now();
   const step = interruptible(stepPrinter(print));
-  await step("Page", buildPage, (built) => (built ? "built" : "built before"));
+  await step("Dashboard", buildDashboard, (built) => (built ? "built" : "built before"));
   const system = await startSystem({
     folder: stateFolder,
     httpListen: `${urlHost}:${httpPort}`,

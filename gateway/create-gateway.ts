@@ -22,7 +22,7 @@ import { createGatewayListener, type PlainHandler } from "./http/gateway-server.
 import { createRpcHandlers } from "./http/rpc-handlers.ts";
 import { createOpenapiHandler } from "./openapi/serve-openapi.ts";
 import { createLagReader } from "./query/lag-reader.ts";
-import { Reader, type ReaderOptions } from "./query/read-pool.ts";
+import { ReadPool, type ReadPoolOptions } from "./query/read-pool.ts";
 import { createRestHandlers } from "./rest/rest-handlers.ts";
 import { createQueryService } from "./rpc/query-service.ts";
 import { createTailSources, type TailOptions } from "./tail/create-tail-sources.ts";
@@ -31,7 +31,7 @@ import { createTailEventsHandler } from "./tail/server-sent-events.ts";
 export interface GatewayOptions {
   /** Where to read right now. */
   readonly choosePool: () => Pool;
-  readonly options: ReaderOptions;
+  readonly options: ReadPoolOptions;
   /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
   readonly redis: StreamRedis | undefined;
   /** Another connection, for reads of the stream that wait; undefined: there is no live tail. */
@@ -51,7 +51,7 @@ export interface GatewayOptions {
 /** Puts the gateway together; nothing listens yet. `closeTails` ends what would never end by itself. */
 export function createGateway(options: GatewayOptions): {
   listener: HttpListener;
-  reader: Reader;
+  readPool: ReadPool;
   closeTails: () => void;
 } {
   const { choosePool, readiness, registry, logger, redis, shards } = options;
@@ -62,7 +62,7 @@ export function createGateway(options: GatewayOptions): {
     buckets: latencyBuckets,
     registers: [registry],
   });
-  const cacheAnswersTotal = new Counter({
+  const cacheRequestsTotal = new Counter({
     name: "fleetlog_cache_requests_total",
     help: "Calls by cache result: hit (cached, or shared with an identical call in flight) or miss",
     labelNames: ["method", "result"],
@@ -70,14 +70,14 @@ export function createGateway(options: GatewayOptions): {
   });
   const refused = createRefusedCallsCounter(registry);
   const nameClient = createClientNamer(options.trustedProxies);
-  const reader = new Reader(choosePool, options.options, { seconds: querySeconds, refused });
-  const tails = createTailSources(options, reader, refused);
+  const readPool = new ReadPool(choosePool, options.options, { seconds: querySeconds, refused });
+  const tails = createTailSources(options, readPool, refused);
   const readLag = redis && createLagReader(redis, allShards(shards));
-  const service = createQueryService({ reader, readLag, tails });
+  const service = createQueryService({ readPool, readLag, tails });
   const startRpc = createRpcMetrics(registry);
   const rpc = createRpcHandlers((router) => router.service(QueryService, service), {
     startRpc,
-    cache: createCacheInterceptor(redis && new RedisResponseCache(redis, logger), cacheAnswersTotal),
+    cache: createCacheInterceptor(redis && new RedisResponseCache(redis, logger), cacheRequestsTotal),
     logger,
   });
   const rest = createRestHandlers(rpc);
@@ -87,14 +87,14 @@ export function createGateway(options: GatewayOptions): {
     page: createDashboardHandler(pageFolder),
     rpc,
     nameClient,
-    kept: new ResponseCache(startRpc, cacheAnswersTotal),
+    kept: new ResponseCache(startRpc, cacheRequestsTotal),
     rest: {
       paths: [...rest.paths, tailPath],
       find: (path: string) => (path === tailPath ? tail : rest.find(path)),
     },
     plain: new Map<string, PlainHandler>([
       ["/openapi.json", createOpenapiHandler()],
-      ["/v1/export", createExportHandler({ ...options, reader, nameClient, refused })],
+      ["/v1/export", createExportHandler({ ...options, readPool, nameClient, refused })],
     ]),
   };
   const listener = createGatewayListener(
@@ -103,7 +103,7 @@ export function createGateway(options: GatewayOptions): {
     createHostCheck(options.allowedHosts),
     logger,
   );
-  return { listener, reader, closeTails: () => tails?.hub.close() };
+  return { listener, readPool, closeTails: () => tails?.hub.close() };
 }
 
 const tailPath = "/v1/tail";

@@ -18,7 +18,7 @@ test("says where it listens, becomes ready, and on SIGTERM answers what it has b
   const pool = openPool(database.url);
   const child = startMain({ DATABASE_URL: database.url, HTTP_LISTEN: "127.0.0.1:0" });
   try {
-    const url = `http://${await addressOf(child)}`;
+    const url = `http://${await readAddress(child)}`;
     await waitFor("to be ready", async () => (await fetch(`${url}/readyz`)).ok);
 
     const client = await pool.connect();
@@ -66,7 +66,7 @@ function startMain(env: Record<string, string>): ChildProcess {
 }
 
 /** The address of the line that every program logs when it listens. */
-async function addressOf(child: ChildProcess): Promise<string> {
+async function readAddress(child: ChildProcess): Promise<string> {
   assert.ok(child.stdout);
   for await (const line of createInterface({ input: child.stdout })) {
     const said = JSON.parse(line) as { msg: string; http: string };

@@ -46,7 +46,7 @@ await runProgram(logger, async (program) => {
     program.onStop("redis", 100, () => opened?.disconnect());
     return opened;
   });
-  const { listener, reader, closeTails } = createGateway({
+  const { listener, readPool, closeTails } = createGateway({
     choosePool: () => replica?.pool ?? primary,
     redis,
     tailRedis,
@@ -65,7 +65,7 @@ await runProgram(logger, async (program) => {
   program.onStop("tails", 100, closeTails);
   const http = await listen(listener.server, config.listen);
   const stopping = new AbortController();
-  const watching = watchDatabase(reader, readiness, stopping.signal);
+  const watching = watchDatabase(readPool, readiness, stopping.signal);
   program.onStop("readiness", 800, async () => {
     stopping.abort();
     await watching;
@@ -77,7 +77,7 @@ await runProgram(logger, async (program) => {
     const watch = new ReplicaWatch({
       primary,
       replica: openPool(replicaUrl),
-      lookAt: { primary: openPool(config.databaseUrl, 1), replica: openPool(replicaUrl, 1) },
+      pollPools: { primary: openPool(config.databaseUrl, 1), replica: openPool(replicaUrl, 1) },
       lagMsMax: config.replicaLagMsMax,
       registry,
       logger,

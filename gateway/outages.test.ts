@@ -146,7 +146,7 @@ test("is ready once PostgreSQL answers and the migrations have run", async () =>
   await using gateway = await startGateway(database.url);
   const readiness = new Readiness(["database"]);
   const stopping = new AbortController();
-  const watching = watchDatabase(gateway.reader, readiness, stopping.signal);
+  const watching = watchDatabase(gateway.readPool, readiness, stopping.signal);
   await waitFor("the reason", () => readiness.reasons[0] === 'database: relation "records" does not exist');
   await migrateToLatest(database.url);
   await waitFor("to be ready", () => readiness.isReady);

@@ -62,7 +62,7 @@ test("an export arrives through Nginx whole, and gzipped for who takes gzip", as
 test("what the client does not take Nginx does not take either, and what is broken off looks like it", async (t) => {
   const registry = createRegistry("test");
   const handle = createExportHandler({
-    reader: gateway.reader,
+    readPool: gateway.readPool,
     exportsMax: 1,
     stalledMsMax: 1000,
     nameClient: () => "client",

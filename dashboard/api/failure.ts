@@ -8,11 +8,11 @@ export interface Failure {
 }
 
 /** Undefined when the page itself gave the request up. */
-export function failureOf(error: unknown): Failure | undefined {
+export function toFailure(error: unknown): Failure | undefined {
   const { code, rawMessage } = ConnectError.from(error);
   if (code === Code.Canceled || (error instanceof DOMException && error.name === "AbortError"))
     return undefined;
-  return { title: titles.get(code) ?? "The gateway is unreachable", ...adviceOf(code, rawMessage) };
+  return { title: titles.get(code) ?? "The gateway is unreachable", ...toAdvice(code, rawMessage) };
 }
 
 const titles = new Map([
@@ -24,7 +24,7 @@ const titles = new Map([
   [Code.Unavailable, "Temporarily unavailable"],
 ]);
 
-function adviceOf(code: Code, message: string): Pick<Failure, "detail" | "canRetry"> {
+function toAdvice(code: Code, message: string): Pick<Failure, "detail" | "canRetry"> {
   if (code === Code.InvalidArgument || code === Code.NotFound || code === Code.Unimplemented) {
     return { detail: message, canRetry: false };
   }

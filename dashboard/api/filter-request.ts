@@ -2,15 +2,15 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { LogFilter as FilterMessage } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { parseSearchText } from "../state/search-text.ts";
-import { severitiesOf } from "../state/severity-level.ts";
+import { listSeverities } from "../state/severity-level.ts";
 import { type Micros, resolveRange, type TimeRange } from "../state/time-range.ts";
 import type { AttributeFilter, LogFilter } from "../state/view.ts";
-import { timestampOf } from "./timestamp.ts";
+import { toTimestamp } from "./timestamp.ts";
 
 /** What every request about stored records has: the filter and the time range. */
 export function filterRequest(filter: LogFilter, range: TimeRange, now: Micros) {
   const { from, to } = resolveRange(range, now);
-  return { filter: filterMessage(filter), startTime: timestampOf(from), endTime: timestampOf(to) };
+  return { filter: filterMessage(filter), startTime: toTimestamp(from), endTime: toTimestamp(to) };
 }
 
 /** Every field of the message: one that is new does not compile until it is here. */
@@ -22,17 +22,17 @@ export function filterMessage(filter: LogFilter) {
     excludedDeviceIds: [...filter.excludedDevices],
     sessionId: filter.session,
     minSeverity: (filter.minLevel?.from ?? 0) as Severity,
-    severities: filter.levels.flatMap(severitiesOf) as Severity[],
+    severities: filter.levels.flatMap(listSeverities) as Severity[],
     text,
     words,
     excludedText,
     loggerPrefix: filter.logger,
     excludedLoggerPrefixes: [...filter.excludedLoggers],
-    attributes: filter.attributes.map(conditionOf),
-    excludedAttributes: filter.excludedAttributes.map(conditionOf),
+    attributes: filter.attributes.map(toCondition),
+    excludedAttributes: filter.excludedAttributes.map(toCondition),
   } satisfies Record<Exclude<keyof FilterMessage, keyof Message>, unknown>;
 }
 
-function conditionOf({ name, value }: AttributeFilter) {
+function toCondition({ name, value }: AttributeFilter) {
   return value === undefined ? { name } : { name, value };
 }

@@ -1,12 +1,12 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Micros } from "../state/time-range.ts";
 
-export function microsOf(timestamp: Timestamp | undefined): Micros | undefined {
+export function toMicros(timestamp: Timestamp | undefined): Micros | undefined {
   return timestamp && Number(timestamp.seconds) * 1e6 + Math.floor(timestamp.nanos / 1000);
 }
 
 /** The fields of a Timestamp, which is all that a request needs. */
-export function timestampOf(micros: Micros | undefined) {
+export function toTimestamp(micros: Micros | undefined) {
   if (micros === undefined) return undefined;
   const seconds = Math.floor(micros / 1e6);
   return { seconds: BigInt(seconds), nanos: (micros - seconds * 1e6) * 1000 };

@@ -23,7 +23,7 @@ export function splitAnsi(message: string): readonly TextPiece[] {
     const [whole, sgr, control] = found;
     plain(found.index);
     if (sgr !== undefined) styles = nextStyles(styles, sgr);
-    else if (control !== undefined) pieces.push({ text: nameOf(control), styles, isControl: true });
+    else if (control !== undefined) pieces.push({ text: characterName(control), styles, isControl: true });
     from = found.index + whole.length;
   }
   plain(message.length);
@@ -80,7 +80,7 @@ function nextStyles(styles: readonly string[], parameters: string): readonly str
   return next;
 }
 
-function nameOf(character: string): string {
+function characterName(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   if (code < 0x80) return `\\x${code.toString(16).padStart(2, "0")}`;
   return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;

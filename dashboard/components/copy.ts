@@ -1,19 +1,19 @@
 import { signal } from "@preact/signals";
 
 /** What the page says for a moment: "Copied". */
-export const message = signal("");
+export const toast = signal("");
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-function say(text: string): void {
-  message.value = text;
+function showToast(text: string): void {
+  toast.value = text;
   clearTimeout(timer);
   timer = setTimeout(() => {
-    message.value = "";
+    toast.value = "";
   }, 2500);
 }
 
 export async function copy(what: string, text: string): Promise<void> {
-  say((await writeToClipboard(text)) ? `${what} copied` : "The browser blocks copying");
+  showToast((await writeToClipboard(text)) ? `${what} copied` : "The browser blocks copying");
 }
 
 /** The clipboard of today wants https or localhost; the old way works everywhere else. */

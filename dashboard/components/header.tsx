@@ -1,9 +1,9 @@
-import { change, hrefOf, place, refresh, view } from "../state/location.ts";
+import { change, refresh, route, toHref, view } from "../state/location.ts";
 import { nextTheme, theme } from "../state/theme.ts";
 import { showHelp } from "./help.tsx";
 import { RangePicker } from "./range-picker.tsx";
 
-const places = [
+const pages = [
   { path: "/", name: "Explore" },
   { path: "/live", name: "Live" },
   { path: "/devices", name: "Devices" },
@@ -13,7 +13,7 @@ const places = [
 
 export function Header() {
   const { utc } = view.value;
-  const { path } = place.value;
+  const { path } = route.value;
   return (
     <header class="header">
       <a class="brand" href="/">
@@ -24,10 +24,10 @@ export function Header() {
         Fleetlog
       </a>
       <nav aria-label="Pages">
-        {places.map(({ path: target, name }) => {
+        {pages.map(({ path: target, name }) => {
           const isHere = target === "/" ? path === "/" : path.startsWith(target);
           return (
-            <a key={target} href={hrefOf({ open: "" }, target)} aria-current={isHere ? "page" : undefined}>
+            <a key={target} href={toHref({ open: "" }, target)} aria-current={isHere ? "page" : undefined}>
               {name}
             </a>
           );

@@ -1,9 +1,9 @@
 import { toJson } from "@bufbuild/protobuf";
 import type { ComponentChild } from "preact";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
+import { toMicros } from "../api/timestamp.ts";
 import { type FieldValue, filterFor, filterOut } from "../state/filter-actions.ts";
-import { change, hrefOf, view } from "../state/location.ts";
+import { change, toHref, view } from "../state/location.ts";
 import { severityLabel } from "../state/severity-level.ts";
 import { durationText, fullTime } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
@@ -14,8 +14,8 @@ import { LogText } from "./log-text.tsx";
 /** All that is known of one record, and what can be done with it. */
 export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly string[] }) {
   const { utc } = view.value;
-  const time = microsOf(entry.time) ?? 0;
-  const received = microsOf(entry.receivedAt) ?? 0;
+  const time = toMicros(entry.time) ?? 0;
+  const received = toMicros(entry.receivedAt) ?? 0;
   const key = logKey(entry);
   const around = {
     ...noFilter,
@@ -23,7 +23,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
     range: { from: time - 60e6, to: time + 60e6 },
     open: key,
   };
-  const link = hrefOf({ range: { from: time - 3600e6, to: time + 1 }, oldestFirst: false, open: key }, "/");
+  const link = toHref({ range: { from: time - 3600e6, to: time + 1 }, oldestFirst: false, open: key }, "/");
   return (
     <div class="detail">
       <div class="detail-actions">
@@ -36,10 +36,10 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
         <button type="button" onClick={() => void copy("Link", window.location.origin + link)}>
           Copy link
         </button>
-        <a class="button" href={hrefOf(around, "/")}>
+        <a class="button" href={toHref(around, "/")}>
           One minute around it
         </a>
-        <a class="button" href={hrefOf({ open: "" }, `/devices/${entry.deviceId}`)}>
+        <a class="button" href={toHref({ open: "" }, `/devices/${entry.deviceId}`)}>
           Device
         </a>
       </div>

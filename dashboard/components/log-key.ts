@@ -1,5 +1,5 @@
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
+import { toMicros } from "../api/timestamp.ts";
 
 const keys = new WeakMap<LogEntry, string>();
 
@@ -8,7 +8,7 @@ export function logKey(entry: LogEntry): string {
   const known = keys.get(entry);
   if (known !== undefined) return known;
   const { deviceId, sessionId, sequence, index } = entry;
-  const key = [deviceId, sessionId, sequence, index, microsOf(entry.receivedAt) ?? 0].join("/");
+  const key = [deviceId, sessionId, sequence, index, toMicros(entry.receivedAt) ?? 0].join("/");
   keys.set(entry, key);
   return key;
 }

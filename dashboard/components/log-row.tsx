@@ -1,6 +1,6 @@
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
-import { levelOf, severityLabel } from "../state/severity-level.ts";
+import { toMicros } from "../api/timestamp.ts";
+import { severityLabel, toLevel } from "../state/severity-level.ts";
 import { timeText } from "../state/time-text.ts";
 import { LogText } from "./log-text.tsx";
 
@@ -28,8 +28,8 @@ export function LogRow({
   isCurrent,
   onToggle,
 }: Props) {
-  const { date, time } = timeText(microsOf(entry.time) ?? 0, utc);
-  const level = levelOf(entry.severity);
+  const { date, time } = timeText(toMicros(entry.time) ?? 0, utc);
+  const level = toLevel(entry.severity);
   const rest = Object.entries(entry.attributes).filter(([name]) => !columns.includes(name));
   return (
     <div

@@ -1,9 +1,9 @@
 import type { ComponentChild } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
+import { toMicros } from "../api/timestamp.ts";
 import { change, view } from "../state/location.ts";
-import { marksOf, parseSearchText } from "../state/search-text.ts";
+import { listMarks, parseSearchText } from "../state/search-text.ts";
 import { timeText } from "../state/time-text.ts";
 import { LogDetail } from "./log-detail.tsx";
 import { logKey } from "./log-key.ts";
@@ -40,8 +40,8 @@ export function LogTable({
   const list = useRef<VirtualListHandle>(null);
   const [current, setCurrent] = useState("");
   const keys = useMemo(() => rows.map(logKey), [rows]);
-  const marks = useMemo(() => marksOf(parseSearchText(search)), [search]);
-  const widths = useMemo(() => widthsOf(rows, columns), [rows, columns]);
+  const marks = useMemo(() => listMarks(parseSearchText(search)), [search]);
+  const widths = useMemo(() => columnWidths(rows, columns), [rows, columns]);
   const showsDate = useMemo(() => !areOfOneDay(rows, utc), [rows, utc]);
   const showsYear = useMemo(() => rows.some((entry) => !isOfThisYear(entry)), [rows]);
   const isNarrow = useMemo(() => window.matchMedia("(max-width: 720px)"), []).matches;
@@ -171,7 +171,7 @@ export function LogTable({
 }
 
 /** In characters: as wide as the widest of the first rows, within reason. */
-function widthsOf(rows: readonly LogEntry[], columns: readonly string[]) {
+function columnWidths(rows: readonly LogEntry[], columns: readonly string[]) {
   const widest = (textOf: (entry: LogEntry) => string, least: number, most: number) =>
     Math.min(
       most,
@@ -187,11 +187,11 @@ function widthsOf(rows: readonly LogEntry[], columns: readonly string[]) {
 }
 
 function isOfThisYear(entry: LogEntry): boolean {
-  return new Date((microsOf(entry.time) ?? 0) / 1000).getFullYear() === new Date().getFullYear();
+  return new Date((toMicros(entry.time) ?? 0) / 1000).getFullYear() === new Date().getFullYear();
 }
 
 function areOfOneDay(rows: readonly LogEntry[], utc: boolean): boolean {
   const [first, last] = [rows[0], rows.at(-1)];
-  const dayOf = (entry: LogEntry | undefined) => timeText(microsOf(entry?.time) ?? 0, utc).date;
-  return dayOf(first) === dayOf(last) && dayOf(first) === timeText(Date.now() * 1000, utc).date;
+  const formatDay = (entry: LogEntry | undefined) => timeText(toMicros(entry?.time) ?? 0, utc).date;
+  return formatDay(first) === formatDay(last) && formatDay(first) === timeText(Date.now() * 1000, utc).date;
 }

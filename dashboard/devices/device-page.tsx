@@ -2,18 +2,18 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Device, GetDeviceResponse, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
 import { filterRequest } from "../api/filter-request.ts";
-import { microsOf } from "../api/timestamp.ts";
-import { useAnswer } from "../api/use-answer.ts";
+import { toMicros } from "../api/timestamp.ts";
+import { useQuery } from "../api/use-query.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
 import { Figure } from "../components/figure.tsx";
 import { LogTable } from "../components/log-table.tsx";
 import { useShortcuts } from "../components/shortcuts.ts";
 import { Histogram } from "../explore/histogram.tsx";
 import { LogPages } from "../explore/log-pages.ts";
-import { hrefOf, refresh, refreshes, view } from "../state/location.ts";
+import { refresh, refreshes, toHref, view } from "../state/location.ts";
 import { byteRateText, countText, durationText, fullTime, nowMicros, rateText } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
-import { notesOf } from "./devices-page.tsx";
+import { formatAttributes } from "./devices-page.tsx";
 import { SessionTable } from "./session-table.tsx";
 
 /** One device: how much it sent, how completely, and its last records. */
@@ -23,7 +23,7 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
   const ask = `${deviceId} ${JSON.stringify(range)} ${refreshes.value}`;
   const [pagesOfSessions, setPagesOfSessions] = useState(1);
   useEffect(() => setPagesOfSessions(1), [deviceId]);
-  const { value, failure, again } = useAnswer(
+  const { value, failure, again } = useQuery(
     `${deviceId} ${pagesOfSessions} ${refreshes.value}`,
     (signal) => getDevice(deviceId, pagesOfSessions, signal),
     { refreshMs: 15_000 },
@@ -45,10 +45,10 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
     <main class="page page-device">
       <div class="title-bar">
         <h1>{deviceId}</h1>
-        <a class="button" href={hrefOf({ ...noFilter, devices: [deviceId], open: "" }, "/")}>
+        <a class="button" href={toHref({ ...noFilter, devices: [deviceId], open: "" }, "/")}>
           Explore its logs
         </a>
-        <a class="button" href={hrefOf({ ...noFilter, devices: [deviceId], open: "" }, "/live")}>
+        <a class="button" href={toHref({ ...noFilter, devices: [deviceId], open: "" }, "/live")}>
           Follow it live
         </a>
       </div>
@@ -88,10 +88,10 @@ async function getDevice(deviceId: string, pages: number, signal: AbortSignal): 
 function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: GetDeviceResponse }) {
   if (device === undefined) return null;
   const { utc } = view.value;
-  const [first, last] = [microsOf(device.firstSeen) ?? 0, microsOf(device.lastSeen) ?? 0];
+  const [first, last] = [toMicros(device.firstSeen) ?? 0, toMicros(device.lastSeen) ?? 0];
   const missing = sessions.reduce((sum, { missingCount }) => sum + missingCount, 0n);
   const dropped = sessions.reduce((sum, { droppedCount }) => sum + droppedCount, 0n);
-  const notes = notesOf(device);
+  const notes = formatAttributes(device);
   return (
     <dl class="figures">
       <Figure name="Last seen" note={fullTime(last, utc).slice(0, 19)}>
@@ -122,7 +122,7 @@ function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: G
       <Figure name="Rejected records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">
         {countText(device.deadLetterCount)}
       </Figure>
-      <ClockFigure device={device} latestMicros={microsOf(latestTime) ?? 0} />
+      <ClockFigure device={device} latestMicros={toMicros(latestTime) ?? 0} />
       {notes !== "" && <Figure name="Notes">{notes}</Figure>}
     </dl>
   );
@@ -137,7 +137,7 @@ function ClockFigure({ device, latestMicros }: { device: Device; latestMicros: n
   if (Math.abs(seconds) < shownOffsetSeconds && !isFuture) return null;
   const text = `${durationText(Math.abs(seconds))} ${seconds < 0 ? "behind" : "ahead"}`;
   const range = { from: Math.max(futureMicros, latestMicros - chartMicrosMax), to: latestMicros + 1e6 };
-  const href = hrefOf({ ...noFilter, devices: [device.deviceId], range, open: "" }, "/");
+  const href = toHref({ ...noFilter, devices: [device.deviceId], range, open: "" }, "/");
   return (
     <Figure
       name="Clock"

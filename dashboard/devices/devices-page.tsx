@@ -1,12 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
 import { type Device, DeviceOrder } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
-import { microsOf } from "../api/timestamp.ts";
-import { useAnswer } from "../api/use-answer.ts";
+import { toMicros } from "../api/timestamp.ts";
+import { useQuery } from "../api/use-query.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
 import { useShortcuts } from "../components/shortcuts.ts";
 import { FirstLog } from "../explore/first-log.tsx";
-import { change, hrefOf, refresh, refreshes, view } from "../state/location.ts";
+import { change, refresh, refreshes, toHref, view } from "../state/location.ts";
 import { byteRateText, countText, durationText, fullTime, nowMicros, rateText } from "../state/time-text.ts";
 import { SearchField } from "./search-field.tsx";
 
@@ -35,15 +35,15 @@ export function DevicesPage() {
   const { deviceSearch, deviceOrder, silent } = view.value;
   const name = deviceOrder.replace(/^-/, "");
   const by: OrderName = name in orders ? (name as OrderName) : "seen";
-  const isTurned = deviceOrder.startsWith("-");
+  const isReversed = deviceOrder.startsWith("-");
   const silentSeconds = silences.find(([name]) => name === silent)?.[2] ?? 0;
-  const question = `${deviceSearch} ${deviceOrder} ${silent}`;
+  const queryKey = `${deviceSearch} ${deviceOrder} ${silent}`;
   const [pages, setPages] = useState(1);
-  useEffect(() => setPages(1), [question]);
+  useEffect(() => setPages(1), [queryKey]);
   useShortcuts({ r: refresh });
 
-  const { value, failure, isLoading, again } = useAnswer(
-    `${question} ${pages} ${refreshes.value}`,
+  const { value, failure, isLoading, again } = useQuery(
+    `${queryKey} ${pages} ${refreshes.value}`,
     async (signal) => {
       const devices: Device[] = [];
       let pageToken = "";
@@ -53,7 +53,7 @@ export function DevicesPage() {
             search: deviceSearch,
             ...(silentSeconds > 0 ? { silentFor: { seconds: BigInt(silentSeconds) } } : {}),
             order: orders[by].order,
-            descending: orders[by].descends !== isTurned,
+            descending: orders[by].descends !== isReversed,
             pageSize,
             pageToken,
           },
@@ -110,7 +110,7 @@ export function DevicesPage() {
             <thead>
               <tr>
                 {(Object.keys(orders) as OrderName[]).map((name) => (
-                  <SortableHead key={name} name={name} by={by} isTurned={isTurned} />
+                  <SortableHead key={name} name={name} by={by} isTurned={isReversed} />
                 ))}
                 <th scope="col" class="number" title="Records received in the current and previous hour">
                   Rate
@@ -167,13 +167,13 @@ function SortableHead({ name, by, isTurned }: { name: OrderName; by: OrderName; 
 
 function DeviceRow({ device }: { device: Device }) {
   const { utc } = view.value;
-  const lastSeen = microsOf(device.lastSeen) ?? 0;
+  const lastSeen = toMicros(device.lastSeen) ?? 0;
   const silentSeconds = Math.max(0, (nowMicros() - lastSeen) / 1e6);
   const state = silentSeconds < 300 ? "awake" : silentSeconds < 86_400 ? "quiet" : "silent";
   return (
     <tr>
       <td>
-        <a href={hrefOf({ open: "" }, `/devices/${device.deviceId}`)}>{device.deviceId}</a>
+        <a href={toHref({ open: "" }, `/devices/${device.deviceId}`)}>{device.deviceId}</a>
       </td>
       <td title={fullTime(lastSeen, utc)}>
         <span class={`dot ${state}`} /> {durationText(silentSeconds)} ago
@@ -195,12 +195,12 @@ function DeviceRow({ device }: { device: Device }) {
       <td class={`number${device.deadLetterCount > 0n ? " bad" : ""}`}>
         {countText(device.deadLetterCount)}
       </td>
-      <td class="notes">{notesOf(device)}</td>
+      <td class="notes">{formatAttributes(device)}</td>
     </tr>
   );
 }
 
-export function notesOf({ attributes = {} }: Device): string {
+export function formatAttributes({ attributes = {} }: Device): string {
   return Object.entries(attributes)
     .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");

@@ -22,7 +22,7 @@ export function SessionRanges({ session }: { session: Session }) {
       <title>{`${rangeText(range)} ${name}${range.reason ? `: ${range.reason}` : ""}`}</title>
     </rect>
   );
-  const words = wordsOf(session, last);
+  const words = describeSession(session, last);
   return (
     <>
       <svg
@@ -67,7 +67,7 @@ interface Shape {
   readonly widthMin: number;
 }
 
-function wordsOf({ holes, dropped, missingCount, droppedCount }: Session, last: number): string[] {
+function describeSession({ holes, dropped, missingCount, droppedCount }: Session, last: number): string[] {
   const words: string[] = [];
   if (missingCount > 0n) {
     words.push(`missing ${countText(missingCount)} of ${countText(last)}: ${listText(holes.map(rangeText))}`);

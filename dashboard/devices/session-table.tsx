@@ -1,6 +1,6 @@
 import type { GetDeviceResponse, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
-import { hrefOf, view } from "../state/location.ts";
+import { toMicros } from "../api/timestamp.ts";
+import { toHref, view } from "../state/location.ts";
 import { countText, timeText } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
 import { RangesLegend, SessionRanges } from "./session-ranges.tsx";
@@ -63,7 +63,7 @@ export function SessionTable({ answer, deviceId, onMore }: Props) {
 
 function SessionRow({ session, deviceId }: { session: Session; deviceId: string }) {
   const { utc } = view.value;
-  const [first, last] = [microsOf(session.firstReceivedAt) ?? 0, microsOf(session.lastReceivedAt) ?? 0];
+  const [first, last] = [toMicros(session.firstReceivedAt) ?? 0, toMicros(session.lastReceivedAt) ?? 0];
   const { date, time } = timeText(first, utc, 0);
   const end = timeText(last, utc, 0);
   const range = { from: first - 60e6, to: last + 60e6 };
@@ -71,7 +71,7 @@ function SessionRow({ session, deviceId }: { session: Session; deviceId: string 
     <tr>
       <td>
         <a
-          href={hrefOf(
+          href={toHref(
             { ...noFilter, devices: [deviceId], session: session.sessionId, range, open: "" },
             "/",
           )}

@@ -1,10 +1,10 @@
-import { useAnswer } from "../api/use-answer.ts";
+import { useQuery } from "../api/use-query.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
-import { limitText, nameOf, type OpenApi, type Operation, type Schema } from "./openapi.ts";
+import { limitText, type OpenApi, type Operation, type Schema, schemaName } from "./openapi.ts";
 
 /** The plain HTTP interface, out of openapi.json. */
 export function DocsPage() {
-  const { value, failure } = useAnswer("openapi", readDocument);
+  const { value, failure } = useQuery("openapi", readDocument);
   return (
     <main class="page page-docs">
       <h1>The HTTP API</h1>
@@ -130,7 +130,7 @@ function Type({ name, schema }: { name: string; schema: Schema }) {
 
 function TypeName({ schema }: { schema: Schema }) {
   const { type = "", format, items, additionalProperties } = schema;
-  if (schema.$ref !== undefined) return <a href={`#type-${nameOf(schema)}`}>{nameOf(schema)}</a>;
+  if (schema.$ref !== undefined) return <a href={`#type-${schemaName(schema)}`}>{schemaName(schema)}</a>;
   if (items !== undefined) {
     return (
       <>

@@ -10,7 +10,7 @@ export interface Operation {
   readonly summary: string;
   readonly description: string;
   readonly parameters: readonly Parameter[];
-  readonly responses: Readonly<Record<string, Answer>>;
+  readonly responses: Readonly<Record<string, ResponseSpec>>;
 }
 
 interface Parameter {
@@ -20,7 +20,7 @@ interface Parameter {
   readonly schema: Schema;
 }
 
-interface Answer {
+interface ResponseSpec {
   readonly description: string;
   readonly content: Readonly<Record<string, { readonly schema: Schema }>>;
 }
@@ -42,7 +42,7 @@ export interface Schema {
 }
 
 /** The name of the schema that is referred to. */
-export function nameOf({ $ref = "" }: Schema): string {
+export function schemaName({ $ref = "" }: Schema): string {
   return $ref.slice($ref.lastIndexOf("/") + 1);
 }
 

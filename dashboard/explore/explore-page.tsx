@@ -1,6 +1,6 @@
 import { useEffect, useMemo } from "preact/hooks";
 import { filterRequest } from "../api/filter-request.ts";
-import { microsOf } from "../api/timestamp.ts";
+import { toMicros } from "../api/timestamp.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
 import { LogTable } from "../components/log-table.tsx";
 import { useShortcuts } from "../components/shortcuts.ts";
@@ -75,7 +75,7 @@ function Foot({ pages }: { pages: LogPages }) {
   const { utc, oldestFirst, range } = view.value;
   const status = pages.status.value;
   const failure = pages.failure.value;
-  const last = microsOf(pages.rows.value.at(-1)?.time) ?? 0;
+  const last = toMicros(pages.rows.value.at(-1)?.time) ?? 0;
   const { date, time } = timeText(last, utc);
   const goOn = () => {
     const bounds = "lastSeconds" in range ? { from: undefined, to: undefined } : range;

@@ -11,13 +11,13 @@ export function exportAddress(asked: Asked, format: string): string {
   const { filter, ...others } = toJson(ListLogsRequestSchema, request) as JsonObject;
   const parameters = new URLSearchParams({ format });
   for (const [name, value] of Object.entries({ ...(filter as JsonObject), ...others })) {
-    for (const one of Array.isArray(value) ? value : [value]) parameters.append(name, parameterOf(one));
+    for (const one of Array.isArray(value) ? value : [value]) parameters.append(name, toParameter(one));
   }
   return `/v1/export?${parameters}`;
 }
 
 /** A number, a text, true, or an attribute, which is the only message among the conditions. */
-function parameterOf(value: JsonValue): string {
+function toParameter(value: JsonValue): string {
   if (typeof value !== "object") return String(value);
   const { name, value: expected } = value as { name: string; value?: string };
   return writeAttribute({ name, value: expected });

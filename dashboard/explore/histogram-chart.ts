@@ -33,9 +33,9 @@ export function drawChart(
       levels.slice(place).reduce((sum, level) => sum + (data.counts[level]?.[bucket] ?? 0), 0),
     ),
   );
-  const gridColor = colorOf(element, "--line");
-  const textColor = colorOf(element, "--dim");
-  const dateOf = (seconds: number) =>
+  const gridColor = readColor(element, "--line");
+  const textColor = readColor(element, "--dim");
+  const toDate = (seconds: number) =>
     utc ? uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000);
   const axis = { stroke: textColor, font: "11px system-ui, sans-serif", ticks: { show: false } };
   const chart = new uPlot(
@@ -44,7 +44,7 @@ export function drawChart(
       height: element.clientHeight,
       padding: [6, 8, 0, 0],
       legend: { show: false },
-      tzDate: dateOf,
+      tzDate: toDate,
       scales: {
         x: { time: true, range: [data.from / 1e6, data.to / 1e6] },
         y: { range: (_chart, _min, max) => [0, Math.max(max, 1) * 1.05] },
@@ -55,7 +55,7 @@ export function drawChart(
           grid: { show: false },
           size: 22,
           gap: 3,
-          values: (_chart, splits, _axis, _space, step) => timeLabels(splits.map(dateOf), step),
+          values: (_chart, splits, _axis, _space, step) => timeLabels(splits.map(toDate), step),
         },
         {
           ...axis,
@@ -75,7 +75,7 @@ export function drawChart(
       series: [
         {},
         ...levels.map((level) => ({
-          fill: colorOf(element, `--bar-${severityLevels[level]?.name ?? "none"}`),
+          fill: readColor(element, `--bar-${severityLevels[level]?.name ?? "none"}`),
           width: 0,
           points: { show: false },
           paths: uPlot.paths.bars?.({ size: [0.92, 60], align: 1 }) ?? (() => null),
@@ -114,7 +114,7 @@ function bucketAt(chart: uPlot, { starts, bucketSeconds }: ChartData): number | 
 }
 
 /** A canvas knows no custom properties: the browser resolves them on an element. */
-function colorOf(element: HTMLElement, property: string): string {
+function readColor(element: HTMLElement, property: string): string {
   element.style.color = `var(${property})`;
   const { color } = getComputedStyle(element);
   element.style.color = "";

@@ -2,8 +2,8 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { CountMethod, type GetHistogramResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
 import { filterRequest } from "../api/filter-request.ts";
-import { microsOf, timestampOf } from "../api/timestamp.ts";
-import { useAnswer } from "../api/use-answer.ts";
+import { toMicros, toTimestamp } from "../api/timestamp.ts";
+import { useQuery } from "../api/use-query.ts";
 import { passes, toggledLevel } from "../state/filter-actions.ts";
 import { change } from "../state/location.ts";
 import { type SeverityLevel, severityLevels } from "../state/severity-level.ts";
@@ -11,7 +11,7 @@ import { isDark } from "../state/theme.ts";
 import type { Micros } from "../state/time-range.ts";
 import { countText, durationText, nowMicros, timeText } from "../state/time-text.ts";
 import type { View } from "../state/view.ts";
-import { chartDataOf } from "./chart-data.ts";
+import { toChartData } from "./chart-data.ts";
 import { drawChart } from "./histogram-chart.ts";
 
 /** How many records there are by time and severity; dragging over it zooms. */
@@ -19,8 +19,8 @@ export function Histogram({ filter, ask }: { filter: View; ask: string }) {
   const { utc } = filter;
   const element = useRef<HTMLDivElement>(null);
   const [hovered, setHovered] = useState<number>();
-  const { value, failure, isLoading } = useAnswer(ask, (signal) => countLogs(filter, signal));
-  const data = useMemo(() => value && chartDataOf(value, endOf(filter)), [value]);
+  const { value, failure, isLoading } = useQuery(ask, (signal) => countLogs(filter, signal));
+  const data = useMemo(() => value && toChartData(value, rangeEnd(filter)), [value]);
   const dark = isDark.value;
   useEffect(() => {
     if (element.current === null || data === undefined || data.starts.length === 0) return;
@@ -96,13 +96,13 @@ async function countLogs(filter: View, signal: AbortSignal): Promise<GetHistogra
   let startTime = request.startTime;
   if (startTime === undefined) {
     const { logs } = await query.listLogs({ ...request, oldestFirst: true, pageSize: 1 }, options);
-    startTime = timestampOf(microsOf(logs[0]?.time));
+    startTime = toTimestamp(toMicros(logs[0]?.time));
   }
   return await query.getHistogram({ ...request, startTime, bucketsMax }, options);
 }
 
 /** A range without an end is counted some minutes ahead, for clocks that are: seldom is there anything. */
-function endOf({ range }: View): Micros | undefined {
+function rangeEnd({ range }: View): Micros | undefined {
   return "lastSeconds" in range || range.to === undefined ? nowMicros() : undefined;
 }
 

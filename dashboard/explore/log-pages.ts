@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
-import { type Failure, failureOf } from "../api/failure.ts";
+import { type Failure, toFailure } from "../api/failure.ts";
 import type { filterRequest } from "../api/filter-request.ts";
 
 /** Beyond this many rows the browser would feel it: the reader continues from the last one. */
@@ -54,7 +54,7 @@ export class LogPages {
       this.status.value = nextPageToken === "" ? "end" : this.rows.value.length >= rowsMax ? "full" : "more";
     } catch (error) {
       if (this.#abort.signal.aborted) return;
-      this.failure.value = failureOf(error);
+      this.failure.value = toFailure(error);
       this.status.value = "failed";
     }
   }

@@ -1,7 +1,7 @@
 import { query } from "../api/client.ts";
 import { filterRequest } from "../api/filter-request.ts";
-import { microsOf } from "../api/timestamp.ts";
-import { useAnswer } from "../api/use-answer.ts";
+import { toMicros } from "../api/timestamp.ts";
+import { useQuery } from "../api/use-query.ts";
 import { change } from "../state/location.ts";
 import { allTime } from "../state/time-range.ts";
 import { fullTime, nowMicros } from "../state/time-text.ts";
@@ -10,7 +10,7 @@ import { FirstLog } from "./first-log.tsx";
 
 /** Nothing matches: says what would. */
 export function NothingFound({ filter }: { filter: View }) {
-  const { value } = useAnswer(writeView(filter).toString(), async (signal) => {
+  const { value } = useQuery(writeView(filter).toString(), async (signal) => {
     const options = { signal, timeoutMs: 10_000 };
     const request = filterRequest(filter, allTime, nowMicros());
     // The newest of any time matches already when there is nothing at all.
@@ -18,7 +18,7 @@ export function NothingFound({ filter }: { filter: View }) {
       query.listLogs({ ...request, pageSize: 1 }, options).catch(() => undefined),
       query.listLogs({ pageSize: 1 }, options),
     ]);
-    return { newest: microsOf(newest?.logs[0]?.time), isEmpty: any.logs.length === 0 };
+    return { newest: toMicros(newest?.logs[0]?.time), isEmpty: any.logs.length === 0 };
   });
   if (value?.isEmpty) return <FirstLog />;
   const newest = value?.newest;

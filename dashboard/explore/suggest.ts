@@ -13,7 +13,9 @@ export async function suggestDevices(
   typed: string,
   signal: AbortSignal,
 ): Promise<readonly Suggestion[]> {
-  const found = await valuesOf({ ...view, devices: [] }, Field.DEVICE_ID, "", typed, signal).catch(() => []);
+  const found = await listValues({ ...view, devices: [] }, Field.DEVICE_ID, "", typed, signal).catch(
+    () => [],
+  );
   if (found.length > 0) return found;
   const { devices } = await query.listDevices({ search: typed, pageSize: suggestionsMax }, { signal });
   return devices.map(({ deviceId }) => ({ value: deviceId }));
@@ -24,7 +26,7 @@ export async function suggestLoggers(
   typed: string,
   signal: AbortSignal,
 ): Promise<readonly Suggestion[]> {
-  const found = await valuesOf({ ...view, logger: "" }, Field.LOGGER, "", typed, signal);
+  const found = await listValues({ ...view, logger: "" }, Field.LOGGER, "", typed, signal);
   return found.filter(({ value }) => value !== "");
 }
 
@@ -36,17 +38,17 @@ export async function suggestAttributes(
 ): Promise<readonly Suggestion[]> {
   const { name, value } = readAttribute(typed);
   if (value === undefined) {
-    const names = await valuesOf(view, Field.ATTRIBUTE_NAME, "", name, signal);
+    const names = await listValues(view, Field.ATTRIBUTE_NAME, "", name, signal);
     return names.map(({ value, count }) => ({
       value: `${writeAttribute({ name: value, value: undefined })}=`,
       count,
     }));
   }
-  const values = await valuesOf(view, Field.ATTRIBUTE, name, value, signal);
+  const values = await listValues(view, Field.ATTRIBUTE, name, value, signal);
   return values.map(({ value, count }) => ({ value: writeAttribute({ name, value }), count }));
 }
 
-async function valuesOf(
+async function listValues(
   view: View,
   field: Field,
   attribute: string,

@@ -1,11 +1,15 @@
 import type { DeadLetter, ListDeadLettersResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
-import type { Answer } from "../api/use-answer.ts";
-import { hrefOf, view } from "../state/location.ts";
+import { toMicros } from "../api/timestamp.ts";
+import type { QueryState } from "../api/use-query.ts";
+import { toHref, view } from "../state/location.ts";
 import { countText, timeText } from "../state/time-text.ts";
 
 /** What could not be stored, and why. */
-export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer<ListDeadLettersResponse> }) {
+export function DeadLetterTable({
+  answer: { value, failure },
+}: {
+  answer: QueryState<ListDeadLettersResponse>;
+}) {
   const letters = value?.deadLetters ?? [];
   return (
     <section>
@@ -51,7 +55,7 @@ export function DeadLetterTable({ answer: { value, failure } }: { answer: Answer
 }
 
 function DeadLetterRow({ letter }: { letter: DeadLetter }) {
-  const { date, time } = timeText(microsOf(letter.time) ?? 0, view.value.utc, 0);
+  const { date, time } = timeText(toMicros(letter.time) ?? 0, view.value.utc, 0);
   return (
     <tr>
       <td class="nowrap">
@@ -61,7 +65,7 @@ function DeadLetterRow({ letter }: { letter: DeadLetter }) {
         {letter.deviceId === "" ? (
           "–"
         ) : (
-          <a href={hrefOf({}, `/devices/${letter.deviceId}`)}>{letter.deviceId}</a>
+          <a href={toHref({}, `/devices/${letter.deviceId}`)}>{letter.deviceId}</a>
         )}
       </td>
       <td class="nowrap">
@@ -90,7 +94,7 @@ function DeadLetterRow({ letter }: { letter: DeadLetter }) {
 
 /** When it was stored after all, and as which batch. */
 function ReplayTime({ letter: { replayedAt, replayedBatchId } }: { letter: DeadLetter }) {
-  const micros = microsOf(replayedAt);
+  const micros = toMicros(replayedAt);
   if (micros === undefined) return "no";
   const { date, time } = timeText(micros, view.value.utc, 0);
   return (

@@ -1,6 +1,6 @@
 import { query } from "../api/client.ts";
-import { microsOf, timestampOf } from "../api/timestamp.ts";
-import { useAnswer } from "../api/use-answer.ts";
+import { toMicros, toTimestamp } from "../api/timestamp.ts";
+import { useQuery } from "../api/use-query.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
 import { useShortcuts } from "../components/shortcuts.ts";
 import { Histogram } from "../explore/histogram.tsx";
@@ -21,10 +21,10 @@ export function HealthPage() {
   useShortcuts({ r: refresh });
   const bounds = () => {
     const { from, to } = resolveRange(range, nowMicros());
-    return { startTime: timestampOf(from), endTime: timestampOf(to) };
+    return { startTime: toTimestamp(from), endTime: toTimestamp(to) };
   };
   const refreshMs = "lastSeconds" in range ? 10_000 : 0;
-  const statistics = useAnswer(
+  const statistics = useQuery(
     ask,
     async (signal) => {
       const { startTime, endTime } = bounds();
@@ -36,12 +36,12 @@ export function HealthPage() {
     },
     { refreshMs },
   );
-  const letters = useAnswer(
+  const letters = useQuery(
     ask,
     (signal) => query.listDeadLetters({ ...bounds(), pageSize: 50 }, { signal, timeoutMs: 10_000 }),
     { refreshMs },
   );
-  const incidents = useAnswer(
+  const incidents = useQuery(
     ask,
     (signal) => query.listIncidents({ ...bounds(), pageSize: 50 }, { signal, timeoutMs: 10_000 }),
     { refreshMs },
@@ -65,5 +65,5 @@ export function HealthPage() {
 /** All time begins with the first record. */
 async function firstTime(signal: AbortSignal) {
   const { logs } = await query.listLogs({ oldestFirst: true, pageSize: 1 }, { signal, timeoutMs: 10_000 });
-  return timestampOf(microsOf(logs[0]?.time));
+  return toTimestamp(toMicros(logs[0]?.time));
 }

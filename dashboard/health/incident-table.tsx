@@ -1,11 +1,11 @@
 import type { ListIncidentsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { microsOf } from "../api/timestamp.ts";
-import type { Answer } from "../api/use-answer.ts";
-import { hrefOf, view } from "../state/location.ts";
+import { toMicros } from "../api/timestamp.ts";
+import type { QueryState } from "../api/use-query.ts";
+import { toHref, view } from "../state/location.ts";
 import { timeText } from "../state/time-text.ts";
 
 /** What an operator should look at. */
-export function IncidentTable({ answer: { value, failure } }: { answer: Answer<ListIncidentsResponse> }) {
+export function IncidentTable({ answer: { value, failure } }: { answer: QueryState<ListIncidentsResponse> }) {
   const incidents = value?.incidents ?? [];
   return (
     <section>
@@ -27,7 +27,7 @@ export function IncidentTable({ answer: { value, failure } }: { answer: Answer<L
             </thead>
             <tbody>
               {incidents.map(({ id, time, kind, deviceId, details }) => {
-                const text = timeText(microsOf(time) ?? 0, view.value.utc, 0);
+                const text = timeText(toMicros(time) ?? 0, view.value.utc, 0);
                 return (
                   <tr key={String(id)}>
                     <td class="nowrap">
@@ -35,7 +35,7 @@ export function IncidentTable({ answer: { value, failure } }: { answer: Answer<L
                     </td>
                     <td>{kind.replaceAll("_", " ")}</td>
                     <td>
-                      {deviceId === "" ? "–" : <a href={hrefOf({}, `/devices/${deviceId}`)}>{deviceId}</a>}
+                      {deviceId === "" ? "–" : <a href={toHref({}, `/devices/${deviceId}`)}>{deviceId}</a>}
                     </td>
                     <td class="wide">
                       <bdi>{details === undefined ? "" : JSON.stringify(details)}</bdi>

@@ -8,7 +8,7 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
   if (statistics === undefined) return <p class="chart-note">Loading …</p>;
   const { lag } = statistics;
   const waiting = (lag?.undeliveredBatchCount ?? 0n) + (lag?.pendingBatchCount ?? 0n);
-  const age = waiting > 0n ? secondsOf(lag?.oldestAge) : undefined;
+  const age = waiting > 0n ? toSeconds(lag?.oldestAge) : undefined;
   const errors = statistics.severities
     .filter(({ severity }) => severity >= 17)
     .reduce((sum, { recordCount }) => sum + recordCount, 0n);
@@ -49,7 +49,7 @@ export function IngestFigures({ statistics }: { statistics: GetStatisticsRespons
   );
 }
 
-function secondsOf(duration: Duration | undefined): number | undefined {
+function toSeconds(duration: Duration | undefined): number | undefined {
   return duration && Number(duration.seconds) + duration.nanos / 1e9;
 }
 

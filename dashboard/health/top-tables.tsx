@@ -1,6 +1,6 @@
 import type { GetStatisticsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { LogText } from "../components/log-text.tsx";
-import { hrefOf } from "../state/location.ts";
+import { toHref } from "../state/location.ts";
 import { levelNamed } from "../state/severity-level.ts";
 import { countText } from "../state/time-text.ts";
 import { noFilter, type View } from "../state/view.ts";
@@ -37,7 +37,7 @@ export function TopTables({ statistics }: { statistics: GetStatisticsResponse })
           name: value,
           count: recordCount,
           note: "",
-          filter: { search: wordsOf(value), minLevel: levelNamed("error") },
+          filter: { search: fixedWords(value), minLevel: levelNamed("error") },
         }))}
       />
     </div>
@@ -62,7 +62,7 @@ function Top({ title, note = "", rows, isWide = false }: TopProps) {
       <ol>
         {rows.map(({ name, count, note, filter }) => (
           <li key={name}>
-            <a href={hrefOf({ ...noFilter, ...filter, open: "" }, "/")}>
+            <a href={toHref({ ...noFilter, ...filter, open: "" }, "/")}>
               <LogText text={name} marks={[]} />
             </a>
             <span class="note">{note}</span>
@@ -83,7 +83,7 @@ interface TopProps {
 }
 
 /** Words that find what a pattern was made of: the longest of those that no number or id is a part of. */
-function wordsOf(pattern: string): string {
+function fixedWords(pattern: string): string {
   return pattern
     .split(/\s+/)
     .filter((word) => /^[\p{L}][\p{L}_.:]{2,}$/u.test(word))

@@ -5,7 +5,7 @@ import { logKey } from "../components/log-key.ts";
 import { LogTable } from "../components/log-table.tsx";
 import { useShortcuts } from "../components/shortcuts.ts";
 import { FilterBar } from "../explore/filter-bar.tsx";
-import { change, hrefOf, view } from "../state/location.ts";
+import { change, toHref, view } from "../state/location.ts";
 import { countText } from "../state/time-text.ts";
 import { type LiveNote, type LiveState, LiveTail, rowsMax } from "./live-tail.ts";
 
@@ -43,7 +43,7 @@ export function LivePage() {
       <FilterBar />
       <div class="toolbar">
         <span class="status">
-          <span class={dotOf(isPaused, tail.state.value)} />{" "}
+          <span class={dotClass(isPaused, tail.state.value)} />{" "}
           <span role="status">{isPaused ? "Paused" : stateText[tail.state.value]}</span>
           {isPaused && waiting > 0 && `: ${waitingText(waiting)}`}
           {!isPaused && rows.length > 0 && `, ${countText(rows.length)} records here`}
@@ -115,7 +115,7 @@ function Note({ note }: { note: LiveNote | undefined }) {
 function NoteText({ note: { text, range } }: { note: LiveNote }) {
   return (
     <>
-      {text} {range && <a href={hrefOf({ range, open: "" }, "/")}>Explore that time</a>}
+      {text} {range && <a href={toHref({ range, open: "" }, "/")}>Explore that time</a>}
     </>
   );
 }
@@ -128,7 +128,7 @@ const stateText = {
   failed: "Stopped",
 };
 
-function dotOf(isPaused: boolean, state: LiveState): string {
+function dotClass(isPaused: boolean, state: LiveState): string {
   if (state === "failed") return "dot silent";
   return isPaused || state !== "following" ? "dot quiet" : "dot";
 }

@@ -2,9 +2,9 @@ import { signal } from "@preact/signals";
 import type { LogEntry, TailLogsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { TailState } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { query } from "../api/client.ts";
-import { type Failure, failureOf } from "../api/failure.ts";
+import { type Failure, toFailure } from "../api/failure.ts";
 import type { filterMessage } from "../api/filter-request.ts";
-import { microsOf } from "../api/timestamp.ts";
+import { toMicros } from "../api/timestamp.ts";
 import { logKey } from "../components/log-key.ts";
 import type { Micros } from "../state/time-range.ts";
 
@@ -79,7 +79,7 @@ export class LiveTail {
         await this.#listen();
       } catch (error) {
         if (this.#closed.signal.aborted) return;
-        this.failure.value = failureOf(error);
+        this.failure.value = toFailure(error);
         if (this.failure.value?.canRetry === false) {
           this.state.value = "failed";
           return;
@@ -135,7 +135,7 @@ export class LiveTail {
         break;
       }
       case "gap": {
-        const [from, to] = [microsOf(event.value.startTime), microsOf(event.value.endTime)];
+        const [from, to] = [toMicros(event.value.startTime), toMicros(event.value.endTime)];
         this.#incoming.push({
           text: `Records may be missing here: ${event.value.reason}.`,
           range: { from, to },

@@ -1,4 +1,4 @@
-import { levelOf, type SeverityLevel, severityLevels } from "./severity-level.ts";
+import { type SeverityLevel, severityLevels, toLevel } from "./severity-level.ts";
 import type { AttributeFilter, LogFilter } from "./view.ts";
 
 /** A field of a record, with its value, that a filter can be made of. */
@@ -17,7 +17,7 @@ export function filterFor(filter: LogFilter, field: FieldValue): Partial<LogFilt
     case "session":
       return { session: field.value };
     case "severity":
-      return { levels: [levelOf(field.value)], minLevel: undefined };
+      return { levels: [toLevel(field.value)], minLevel: undefined };
     case "attribute":
       return {
         attributes: [...withoutAttribute(filter.attributes, field), attributeOf(field)],
@@ -43,7 +43,7 @@ export function filterOut(filter: LogFilter, field: FieldValue): Partial<LogFilt
     case "session":
       return undefined;
     case "severity":
-      return { levels: toggledLevel(filter, levelOf(field.value)), minLevel: undefined };
+      return { levels: toggledLevel(filter, toLevel(field.value)), minLevel: undefined };
     case "attribute":
       return {
         excludedAttributes: [...withoutAttribute(filter.excludedAttributes, field), attributeOf(field)],

@@ -2,8 +2,8 @@ import { computed, signal } from "@preact/signals";
 import { readView, type View, writeView } from "./view.ts";
 
 /** Where the page is: the one source of what is shown. */
-export const place = signal(placeOf(window.location));
-export const view = computed(() => readView(new URLSearchParams(place.value.search)));
+export const route = signal(toRoute(window.location));
+export const view = computed(() => readView(new URLSearchParams(route.value.search)));
 
 /** Goes up when what is shown is to be asked for again. */
 export const refreshes = signal(0);
@@ -13,20 +13,20 @@ export function refresh(): void {
 }
 
 window.addEventListener("popstate", () => {
-  place.value = placeOf(window.location);
+  route.value = toRoute(window.location);
 });
 
 /** Changes what is given and keeps the rest. A step back leads to what was before, except after `replace`. */
-export function change(changes: Partial<View>, { replace = false, path = place.value.path } = {}): void {
-  const href = hrefOf(changes, path);
-  if (href === place.value.path + place.value.search) return;
+export function change(changes: Partial<View>, { replace = false, path = route.value.path } = {}): void {
+  const href = toHref(changes, path);
+  if (href === route.value.path + route.value.search) return;
   if (replace) window.history.replaceState(null, "", href);
   else window.history.pushState(null, "", href);
-  place.value = placeOf(window.location);
+  route.value = toRoute(window.location);
 }
 
 /** The address of the page with these changes, for links. */
-export function hrefOf(changes: Partial<View>, path = place.value.path): string {
+export function toHref(changes: Partial<View>, path = route.value.path): string {
   const parameters = writeView({ ...view.value, ...changes }).toString();
   return parameters === "" ? path : `${path}?${parameters}`;
 }
@@ -54,7 +54,7 @@ export function followLinks(event: MouseEvent): void {
   if (!isPagePath(link.pathname)) return;
   event.preventDefault();
   window.history.pushState(null, "", link.href);
-  place.value = placeOf(window.location);
+  route.value = toRoute(window.location);
   window.scrollTo(0, 0);
 }
 
@@ -62,6 +62,6 @@ function isPagePath(path: string): boolean {
   return path === "/" || /^\/(live|devices|health|docs)(\/|$)/.test(path);
 }
 
-function placeOf({ pathname, search }: Location): { readonly path: string; readonly search: string } {
+function toRoute({ pathname, search }: Location): { readonly path: string; readonly search: string } {
   return { path: pathname, search };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { marksOf, parseSearchText } from "./search-text.ts";
+import { listMarks, parseSearchText } from "./search-text.ts";
 
 test("what is typed into the search box becomes words, a phrase and what must not be there", () => {
   for (const [typed, words, text, excludedText] of [
@@ -22,5 +22,5 @@ test("what is typed into the search box becomes words, a phrase and what must no
 });
 
 test("the phrase and each word are marked", () => {
-  assert.deepEqual(marksOf(parseSearchText('a b "c d" -e')), ["c d", "a", "b"]);
+  assert.deepEqual(listMarks(parseSearchText('a b "c d" -e')), ["c d", "a", "b"]);
 });

@@ -28,6 +28,6 @@ export function parseSearchText(typed: string): SearchText {
 }
 
 /** What is worth marking in a message that was found. */
-export function marksOf({ text, words }: SearchText): string[] {
+export function listMarks({ text, words }: SearchText): string[] {
   return [text, ...words.split(" ")].filter((mark) => mark !== "");
 }

@@ -20,7 +20,7 @@ export const severityLevels: readonly SeverityLevel[] = [
   { name: "fatal", label: "FATAL", from: 21, to: 24 },
 ];
 
-export function levelOf(severity: number): SeverityLevel {
+export function toLevel(severity: number): SeverityLevel {
   return severityLevels.find(({ from, to }) => severity >= from && severity <= to) ?? none;
 }
 
@@ -30,11 +30,11 @@ export function levelNamed(name: string | null): SeverityLevel | undefined {
 
 /** "ERROR2" for the second degree of ERROR. */
 export function severityLabel(severity: number): string {
-  const level = levelOf(severity);
+  const level = toLevel(severity);
   const degree = severity - level.from + 1;
   return degree > 1 ? `${level.label}${degree}` : level.label;
 }
 
-export function severitiesOf({ from, to }: SeverityLevel): number[] {
+export function listSeverities({ from, to }: SeverityLevel): number[] {
   return Array.from({ length: to - from + 1 }, (_, degree) => from + degree);
 }

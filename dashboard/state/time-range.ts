@@ -38,7 +38,7 @@ export function readRange(parameters: URLSearchParams): TimeRange {
   const name = parameters.get("range");
   if (name === "all") return allTime;
   const found = /^(\d{1,6})([smhd])$/.exec(name ?? "");
-  if (found) return { lastSeconds: Number(found[1]) * (secondsOf[found[2] ?? ""] ?? 1) };
+  if (found) return { lastSeconds: Number(found[1]) * (secondsPerUnit[found[2] ?? ""] ?? 1) };
   const [from, to] = [parseTime(parameters.get("from")), parseTime(parameters.get("to"))];
   return from === undefined && to === undefined ? defaultRange : { from, to };
 }
@@ -72,10 +72,10 @@ export function rfc3339(micros: Micros): string {
 
 function shortDuration(seconds: number): string {
   for (const unit of ["d", "h", "m"]) {
-    const size = secondsOf[unit] ?? 1;
+    const size = secondsPerUnit[unit] ?? 1;
     if (seconds % size === 0 && (unit !== "d" || seconds > size)) return `${seconds / size}${unit}`;
   }
   return `${seconds}s`;
 }
 
-const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const secondsPerUnit: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };

@@ -24,7 +24,7 @@ after(async () => {
 const closed = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
 
 /** From Redis, once that has been reached at all: the first calls may come before the connection. */
-async function cachedAnswer(path: string) {
+async function waitForHit(path: string) {
   return await waitFor(`${path} to be cached`, async () => {
     const answer = await gateway.get(path, inOtherWords());
     return answer.headers.get("x-cache") === "hit" && answer;
@@ -41,7 +41,7 @@ let words = 0;
 test("the same question is answered from the cache, over each transport, for 5 min when its range is over", async () => {
   const first = await gateway.get(`/v1/logs?${closed}&text=first`);
   assert.equal(first.headers.get("x-cache"), "miss");
-  const answer = await cachedAnswer(`/v1/logs?${closed}`);
+  const answer = await waitForHit(`/v1/logs?${closed}`);
   assert.equal(answer.headers.get("cache-control"), "private, max-age=300");
   assert.equal(answer.body.logs.length, 4);
   const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T01:00:00Z" };
@@ -49,7 +49,7 @@ test("the same question is answered from the cache, over each transport, for 5 m
   assert.equal(connect.headers.get("x-cache"), "hit");
   assert.equal(connect.headers.get("content-type"), "application/json");
   assert.deepEqual(connect.body, answer.body);
-  const open = await cachedAnswer("/v1/devices");
+  const open = await waitForHit("/v1/devices");
   assert.equal(open.headers.get("cache-control"), "private, max-age=1");
 
   const redis = new Redis(redisServer.url);
@@ -63,7 +63,7 @@ test("the same question is answered from the cache, over each transport, for 5 m
 });
 
 test("another method is another question, whatever it asks for", async () => {
-  const incidents = await cachedAnswer(`/v1/incidents?${closed}`);
+  const incidents = await waitForHit(`/v1/incidents?${closed}`);
   assert.deepEqual(incidents.body.incidents, []);
   const letters = await gateway.get(`/v1/dead-letters?${closed}`, inOtherWords());
   assert.equal(letters.headers.get("x-cache"), "miss");
@@ -76,7 +76,7 @@ async function countHits(): Promise<number> {
 }
 
 test("gRPC and gRPC-Web read an answer from the cache, its status with it", async () => {
-  await cachedAnswer(`/v1/logs?${closed}`);
+  await waitForHit(`/v1/logs?${closed}`);
   for (const transport of [
     createGrpcTransport({ baseUrl: gateway.url }),
     createGrpcWebTransport({ baseUrl: gateway.url, httpVersion: "1.1" }),
@@ -96,7 +96,7 @@ test("gRPC and gRPC-Web read an answer from the cache, its status with it", asyn
 
 test("the same words get the same bytes, compressed or not, and are counted; other words for it come from Redis", async () => {
   const path = `/v1/logs?${closed}&page_size=3`;
-  const plain = await cachedAnswer(path);
+  const plain = await waitForHit(path);
   const before = await countHits();
   const gzipped = { headers: { "accept-encoding": "gzip" } };
   const bodies: string[] = [];
@@ -127,7 +127,7 @@ test("the same words get the same bytes, compressed or not, and are counted; oth
 
 test("an answer is gone when its time is over, from wherever it came", async () => {
   const path = "/v1/logs?page_size=2";
-  const first = await cachedAnswer(path);
+  const first = await waitForHit(path);
   assert.equal(first.headers.get("cache-control"), "private, max-age=1");
   await waitFor("the answer to grow old", async () => {
     const answer = await gateway.get(path);
@@ -191,7 +191,7 @@ test("a Redis that hangs or is gone slows the answer and breaks nothing", async 
   } finally {
     process.kill(redisServer.pid, "SIGCONT");
   }
-  await cachedAnswer(path);
+  await waitForHit(path);
   process.kill(redisServer.pid, "SIGKILL");
   const gone = await waitFor("the cache to be missed", async () => {
     const answer = await gateway.get(path, inOtherWords());

@@ -27,14 +27,14 @@ export class RedisResponseCache {
 
   async get(name: string): Promise<StoredResponse | undefined> {
     const value = await this.#send(() => this.#redis.getBuffer(cacheKey(name)));
-    if (!value || value.byteLength < answerAt) return undefined;
-    return { bytes: value.subarray(answerAt), untilMs: value.readDoubleBE(0) };
+    if (!value || value.byteLength < responseOffset) return undefined;
+    return { bytes: value.subarray(responseOffset), untilMs: value.readDoubleBE(0) };
   }
 
   /** Does not wait for Redis. */
   set(name: string, answer: Uint8Array, lifetimeMs: number): void {
-    if (answer.byteLength > answerBytesMax) return;
-    const until = Buffer.alloc(answerAt);
+    if (answer.byteLength > responseBytesMax) return;
+    const until = Buffer.alloc(responseOffset);
     until.writeDoubleBE(Date.now() + lifetimeMs);
     void this.#send(() => this.#redis.set(cacheKey(name), Buffer.concat([until, answer]), "PX", lifetimeMs));
   }
@@ -42,7 +42,7 @@ export class RedisResponseCache {
   async #send<T>(command: () => Promise<T>): Promise<T | undefined> {
     if (performance.now() < this.#restUntilMs) return undefined;
     try {
-      return await withDeadline("the cache", answerWithinMs, command());
+      return await withDeadline("the cache", timeoutMs, command());
     } catch (error) {
       this.#restUntilMs = performance.now() + restMs;
       this.#logger.debug({ err: error }, "cache unavailable, bypassing it for a while");
@@ -56,8 +56,8 @@ function cacheKey(name: string): string {
 }
 
 /** Before it lies the time until which it counts, a double. */
-const answerAt = 8;
+const responseOffset = 8;
 /** What a reader may lose by asking a Redis that hangs. */
-const answerWithinMs = 100;
+const timeoutMs = 100;
 const restMs = 1000;
-const answerBytesMax = 1024 * 1024;
+const responseBytesMax = 1024 * 1024;

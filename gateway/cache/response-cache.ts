@@ -49,7 +49,7 @@ export class ResponseCache {
     if (method.methodKind !== "unary") return undefined;
     if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return undefined;
     const isGet = request.method === "GET";
-    if (!isGet && !(Number(headers["content-length"]) <= questionBytesMax)) return undefined;
+    if (!isGet && !(Number(headers["content-length"]) <= requestBytesMax)) return undefined;
     const body = isGet ? new Uint8Array() : Buffer.concat(await request.toArray());
     const words = [request.method, request.url, ...headersThatCount.map((name) => headers[name] ?? "")];
     const name = hash("sha256", Buffer.concat([Buffer.from(`${words.join("\0")}\0`), body]), "base64url");
@@ -89,7 +89,7 @@ const headersThatCount = [
   "connect-protocol-version",
   "connect-timeout-ms",
 ];
-const questionBytesMax = 64 * 1024;
+const requestBytesMax = 64 * 1024;
 const keptBytesMax = 32 * 1024 * 1024;
 const answerBytesMax = 1024 * 1024;
 /** Headers, key and bookkeeping of an answer. */

@@ -24,7 +24,7 @@ test("a page of a device with 200,000 sessions costs as much as one of a device 
     await fill(pool, "small", 200);
     await fill(pool, "large", 200_000);
     await pool.query("vacuum analyze");
-    const costOf = async (deviceId: string, after: SessionPosition | undefined) => {
+    const measureCost = async (deviceId: string, after: SessionPosition | undefined) => {
       seen.length = 0;
       const found = await readDevice(db, deviceId, { after, sessionsMax });
       assert.equal(found?.sessions.length, sessionsMax);
@@ -32,9 +32,9 @@ test("a page of a device with 200,000 sessions costs as much as one of a device 
       const last = { sessionId: session_id, firstReceivedMicros: BigInt(first_received_micros) };
       return { last, sessionCount: found.sessionCount, ...(await measure(pool, seen)) };
     };
-    const small = await costOf("small", undefined);
-    const first = await costOf("large", undefined);
-    const second = await costOf("large", first.last);
+    const small = await measureCost("small", undefined);
+    const first = await measureCost("large", undefined);
+    const second = await measureCost("large", first.last);
     assert.deepEqual([small.sessionCount, first.sessionCount], [200, 1000]);
     for (const { rows, buffers } of [first, second]) {
       // The count of sessions goes to 1,000, and the ways down the trees are a little longer.
@@ -80,16 +80,16 @@ interface Plan {
 /** What the statements read together: rows of all steps of their plans, and buffers. */
 async function measure(pool: Pool, statements: readonly CompiledQuery[]) {
   let [rows, buffers] = [0, 0];
-  const rowsOf = (plan: Plan): number =>
+  const countRows = (plan: Plan): number =>
     plan["Actual Rows"] * plan["Actual Loops"] +
-    (plan.Plans ?? []).reduce((sum, part) => sum + rowsOf(part), 0);
+    (plan.Plans ?? []).reduce((sum, part) => sum + countRows(part), 0);
   for (const { sql, parameters } of statements.slice()) {
     const { rows: found } = await pool.query<{ "QUERY PLAN": { Plan: Plan }[] }>(
       `explain (analyze, buffers, format json) ${sql}`,
       [...parameters],
     );
     const [{ Plan: plan } = assert.fail("no plan")] = found[0]?.["QUERY PLAN"] ?? [];
-    rows += rowsOf(plan);
+    rows += countRows(plan);
     buffers += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
   }
   return { rows, buffers };

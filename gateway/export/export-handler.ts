@@ -13,7 +13,7 @@ import { sendError } from "../http/send-error.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 import { csvHeader, csvLine } from "./csv.ts";
 import { exportPages } from "./export-pages.ts";
 import { type ExportFormat, type ExportRequest, readExportRequest } from "./export-request.ts";
@@ -27,7 +27,7 @@ import { ndjsonLine } from "./ndjson.ts";
  */
 
 export interface ExportOptions {
-  readonly reader: Reader;
+  readonly readPool: ReadPool;
   /** How many exports may run at once, of which one client gets half. Each uses one connection to PostgreSQL at a time. */
   readonly exportsMax: number;
   /** Who takes nothing for so long is cut off. */
@@ -93,12 +93,12 @@ interface Sending {
 /** Returns how many records were sent. */
 async function send(
   { filter, order, format }: ExportRequest,
-  { reader, stalledMsMax = 60_000 }: ExportOptions,
+  { readPool, stalledMsMax = 60_000 }: ExportOptions,
   { client, leaving, request, response }: Sending,
 ): Promise<number> {
   let count = 0;
   const caller = { client, signal: leaving.signal };
-  const pages = exportPages(reader, endedFilter(filter, reader.nowMicros()), order, caller);
+  const pages = exportPages(readPool, endedFilter(filter, readPool.nowMicros()), order, caller);
   const first = await pages.next();
   async function* chunks() {
     if (format === "csv") yield csvHeader;

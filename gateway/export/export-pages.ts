@@ -10,7 +10,7 @@ import type { LogFilter } from "../logs/log-filter.ts";
 import type { LogOrder, LogPosition } from "../logs/log-order.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
-import { QueryTimeoutError, type Reader } from "../query/read-pool.ts";
+import { QueryTimeoutError, type ReadPool } from "../query/read-pool.ts";
 
 export interface PagesOptions {
   /** At most so many records in hand. */
@@ -31,14 +31,14 @@ const pagesOptions: PagesOptions = { pageSize: 20_000, patienceMs: 1000 };
  * read smaller.
  */
 export async function* exportPages(
-  reader: Reader,
+  readPool: ReadPool,
   filter: LogFilter,
   order: LogOrder,
   caller: Caller,
   options: PagesOptions = pagesOptions,
 ): AsyncGenerator<readonly FoundLog[]> {
   const read = <T>(work: (db: Kysely<Database>) => Promise<T>) =>
-    reader.read("export", caller, work, { isHeavy: true });
+    readPool.read("export", caller, work, { isHeavy: true });
   const { signal } = caller;
   let { pageSize } = options;
   let start: Start | undefined;
@@ -49,7 +49,7 @@ export async function* exportPages(
       start ??= await read(readStart);
       const { batchIdMax, lsn } = start;
       // Many batches reach across the place where a page begins: they are read in one step rather than in ten.
-      const wish = {
+      const pageRequest = {
         order,
         after,
         pageSize,
@@ -59,7 +59,7 @@ export async function* exportPages(
       };
       const page = await read(async (db) => {
         await assertNotBefore(db, lsn);
-        return await findLogs(db, filter, wish);
+        return await findLogs(db, filter, pageRequest);
       });
       failures = 0;
       yield page.logs;

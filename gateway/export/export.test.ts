@@ -254,7 +254,7 @@ describe("of more than fits into what lies between gateway and client", () => {
   test("what is refused is counted and not logged, however often a caller tries", async () => {
     const logged: string[] = [];
     const handle = createExportHandler({
-      reader: gateway.reader,
+      readPool: gateway.readPool,
       exportsMax: 0,
       nameClient: () => "client",
       refused: createRefusedCallsCounter(createRegistry("refused")),
@@ -281,7 +281,7 @@ describe("of more than fits into what lies between gateway and client", () => {
   test("a client that takes nothing is cut off", async () => {
     const registry = createRegistry("test");
     const handle = createExportHandler({
-      reader: gateway.reader,
+      readPool: gateway.readPool,
       exportsMax: 1,
       stalledMsMax: 100,
       nameClient: () => "client",

@@ -37,7 +37,7 @@ test("a client that takes all tails it can leaves some for the first of each oth
   assert.deepEqual((await tails("192.0.2.1", 20)).filter((status) => status === 200).length, 4);
   assert.deepEqual(await tails("192.0.2.2", 1), [200]);
   assert.deepEqual(await tails("2001:db8::1", 1), [200]);
-  assert.match(await metricOf(gateway, 'limit="tails"'), / 16$/);
+  assert.match(await readMetric(gateway, 'limit="tails"'), / 16$/);
 });
 
 test("a client that takes all exports it can leaves one for another, and gets its own back", async (t) => {
@@ -45,13 +45,13 @@ test("a client that takes all exports it can leaves one for another, and gets it
   await using lock = await lockTable(gateway, "records");
   const waiting = times(2, () => call(t, gateway, "192.0.2.1", "/v1/export?device_id=host-1"));
   await waitFor("two exports to run", async () =>
-    (await metricOf(gateway, "fleetlog_exports_running")).endsWith(" 2") ? true : undefined,
+    (await readMetric(gateway, "fleetlog_exports_running")).endsWith(" 2") ? true : undefined,
   );
   const refused = await statuses(times(3, () => call(t, gateway, "192.0.2.1", "/v1/export")));
   assert.deepEqual(refused, [429, 429, 429]);
   const other = call(t, gateway, "192.0.2.2", "/v1/export?device_id=host-1");
   await waitFor("the export of the other", async () =>
-    (await metricOf(gateway, "fleetlog_exports_running")).endsWith(" 3") ? true : undefined,
+    (await readMetric(gateway, "fleetlog_exports_running")).endsWith(" 3") ? true : undefined,
   );
   await lock.release();
   assert.deepEqual(await statuses([...waiting, other]), [200, 200, 200]);
@@ -139,7 +139,7 @@ async function lockTable(gateway: Gateway, table: string) {
 }
 
 /** The last line of the metrics that has this in it. */
-async function metricOf(gateway: Gateway, part: string): Promise<string> {
+async function readMetric(gateway: Gateway, part: string): Promise<string> {
   const text = await (await fetch(`${gateway.url}/metrics`)).text();
   return text.split("\n").findLast((line) => line.includes(part)) ?? "";
 }

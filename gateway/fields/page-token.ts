@@ -8,16 +8,16 @@ import { InvalidFieldError, show } from "./invalid-field.ts";
  */
 
 /** Where the page before ended: the sort key of its last row, each part without spaces. */
-export type Position = readonly string[];
+export type SortKeyValues = readonly string[];
 
 /** `query` is everything that decides which rows there are and in what order; not the page size. */
-export function encodePageToken(query: string, position: Position): string {
+export function encodePageToken(query: string, position: SortKeyValues): string {
   const body = Buffer.concat([sha256(query).subarray(0, 8), Buffer.from(position.join(" "))]);
   return Buffer.concat([sha256(body).subarray(0, 4), body]).toString("base64url");
 }
 
 /** The position inside `token`; undefined for the empty token, the first page. */
-export function decodePageToken(query: string, token: string): Position | undefined {
+export function decodePageToken(query: string, token: string): SortKeyValues | undefined {
   if (token === "") return undefined;
   const bytes = tokenForm.test(token) ? Buffer.from(token, "base64url") : Buffer.alloc(0);
   const body = bytes.subarray(4);

@@ -34,12 +34,12 @@ export const dayMicros = 24n * hourMicros;
 const aheadMicros = 10n * minuteMicros;
 
 /** The start of the stretch of `widthMicros` that holds `micros`; stretches begin at 1970. */
-export function startOf(micros: bigint, widthMicros: bigint): bigint {
+export function floorTime(micros: bigint, widthMicros: bigint): bigint {
   return micros - (((micros % widthMicros) + widthMicros) % widthMicros);
 }
 
 export function endOfMinute(micros: bigint): bigint {
-  return startOf(micros, minuteMicros) + minuteMicros;
+  return floorTime(micros, minuteMicros) + minuteMicros;
 }
 
 function earliest(a: bigint, b: bigint): bigint {

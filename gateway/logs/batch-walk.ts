@@ -22,7 +22,7 @@ export interface Walk {
   readonly walkedRecordsMax?: number;
   readonly matchesMax?: number;
   /** False: throws an ExpensiveQueryError where a cheap query would become an expensive one. */
-  readonly hasTurn?: boolean;
+  readonly hasPermit?: boolean;
   /** Not given: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;
   readonly batchIdMax?: bigint | undefined;
@@ -50,7 +50,7 @@ export interface WalkedChunk {
  * batches come by one statement, and as those across the edge are seldom many, as one chunk.
  */
 export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGenerator<WalkedChunk> {
-  const { filter, order, edgeMicros, recordsWanted, hasTurn = true, batchIdMax } = walk;
+  const { filter, order, edgeMicros, recordsWanted, hasPermit = true, batchIdMax } = walk;
   const devices = await findDevices(db, filter, walk.deviceKeys);
   if (devices === "none") return;
   const wanted = { filter, devices, order, batchIdMax };
@@ -59,7 +59,7 @@ export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGener
   const below = cursors.pop() as PartCursor; // every walk has it
   const [, long] = cursors;
   // Of a device with a clock that jumps there may be very many: 100,000 take seconds.
-  if (!hasTurn && long?.mayHaveMore)
+  if (!hasPermit && long?.mayHaveMore)
     throw new ExpensiveQueryError("many long batches overlap the page boundary");
   let held: readonly WalkedBatch[] = [];
   for (const across of cursors) held = yield* walkWhole(across, held, walk);

@@ -1,9 +1,9 @@
-import { startOf, type TimeRange } from "../fields/time-range.ts";
+import { floorTime, type TimeRange } from "../fields/time-range.ts";
 
 /** The smallest handy width, in microseconds, that cuts the range into at most `bucketsMax` buckets. */
 export function bucketWidth({ startMicros, endMicros }: TimeRange, bucketsMax: number): bigint {
   const isWideEnough = (width: bigint) =>
-    (endMicros - startOf(startMicros, width) + width - 1n) / width <= BigInt(bucketsMax);
+    (endMicros - floorTime(startMicros, width) + width - 1n) / width <= BigInt(bucketsMax);
   for (const seconds of widthsSeconds) {
     if (isWideEnough(seconds * second)) return seconds * second;
   }

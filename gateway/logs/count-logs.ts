@@ -2,7 +2,7 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { CountMethod } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
-import { minuteMicros, startOf, type TimeRange } from "../fields/time-range.ts";
+import { floorTime, minuteMicros, type TimeRange } from "../fields/time-range.ts";
 import { isLong } from "./batch-walk.ts";
 import { type ChosenDevices, findDevices } from "./find-devices.ts";
 import { isCounted, type LogFilter, severityNumbers } from "./log-filter.ts";
@@ -36,8 +36,8 @@ export async function countLogs(
   filter: RangeFilter,
   widthMicros: bigint,
 ): Promise<LogCount> {
-  const firstMinute = startOf(filter.startMicros + minuteMicros - 1n, minuteMicros);
-  const endMinute = startOf(filter.endMicros, minuteMicros);
+  const firstMinute = floorTime(filter.startMicros + minuteMicros - 1n, minuteMicros);
+  const endMinute = floorTime(filter.endMicros, minuteMicros);
   if (!isCounted(filter) || widthMicros % minuteMicros !== 0n || firstMinute >= endMinute) {
     return await countRecords(db, filter, widthMicros);
   }
@@ -62,7 +62,7 @@ async function readStatistics(
   widthMicros: bigint,
 ): Promise<BucketCount[]> {
   const { rows } = await sql<CountRow>`
-    select ${bucketOf("minute", widthMicros)} as start_micros, severity, sum(record_count)::int8 as count
+    select ${selectBucket("minute", widthMicros)} as start_micros, severity, sum(record_count)::int8 as count
     from log_statistics
     where minute >= ${timestamptz(startMicros)} and minute < ${timestamptz(endMicros)}
       and severity = any(${severityNumbers(severities)}::int2[])
@@ -79,7 +79,7 @@ async function countRecords(
   if (filter.startMicros >= filter.endMicros) return nothing;
   const devices = await findDevices(db, filter);
   if (devices === "none") return nothing;
-  const where = allOf(batchesOf(filter, devices));
+  const where = allOf(batchesInRange(filter, devices));
   const { rows: sums } = await sql<SumRow>`
     select coalesce(sum(record_count), 0)::int8 as records, count(*) as batches, min(id) as first_id, max(id) as last_id
     from batches where ${where}`.execute(db);
@@ -95,7 +95,7 @@ async function countRecords(
   // An array, so that the plan is a walk along the index on batch_id whatever the planner believes of the batches. Its
   // ends are written out, so that whole partitions are left out.
   const { rows } = await sql<CountRow>`
-    select ${bucketOf("time", widthMicros)} as start_micros, severity, count(*) as count
+    select ${selectBucket("time", widthMicros)} as start_micros, severity, count(*) as count
     from records
     where batch_id = any ((select array_agg(id order by id) from batches where ${where} and ${chosen})::int8[])
       and batch_id >= ${sum.first_id}::int8 and batch_id <= ${sum.last_id}::int8
@@ -109,7 +109,7 @@ async function countRecords(
 }
 
 /** Batches with a record in the range: all but the long ones end within ten minutes of it. */
-function batchesOf(filter: RangeFilter, { keys, excludedKeys }: ChosenDevices): Condition[] {
+function batchesInRange(filter: RangeFilter, { keys, excludedKeys }: ChosenDevices): Condition[] {
   const end = timestamptz(filter.endMicros);
   const conditions: Condition[] = [
     sql`(last_time < ${end} + interval '10 minutes' or ${isLong})`,
@@ -120,7 +120,7 @@ function batchesOf(filter: RangeFilter, { keys, excludedKeys }: ChosenDevices): 
   return conditions;
 }
 
-function bucketOf(column: "minute" | "time", widthMicros: bigint) {
+function selectBucket(column: "minute" | "time", widthMicros: bigint) {
   const width = sql`${`${widthMicros / 1_000_000n} seconds`}::interval`;
   return selectMicros(sql`date_bin(${width}, ${sql.ref(column)}, timestamptz 'epoch')`);
 }

@@ -78,7 +78,7 @@ function event(sql: string, ...parameters: unknown[]): LogEvent {
 
 async function explain(statements: readonly LogEvent[]) {
   const { signal } = new AbortController();
-  return await gateway.reader.read("test", { client: "test", signal }, (db) =>
+  return await gateway.readPool.read("test", { client: "test", signal }, (db) =>
     explainStatements(db, statements),
   );
 }
@@ -121,7 +121,7 @@ test("an explanation is bounded, however many statements, however long what they
 test("explaining ends with the time that a query may take", async () => {
   await using hasty = await startWithTwoHosts({ queryTimeoutMs: 200 });
   const { signal } = new AbortController();
-  const asleep = hasty.reader.read("test", { client: "test", signal }, (db) =>
+  const asleep = hasty.readPool.read("test", { client: "test", signal }, (db) =>
     explainStatements(db, [event("select pg_sleep(60)")]),
   );
   await assert.rejects(asleep, ({ name, code }: Error & { code?: string }) => {

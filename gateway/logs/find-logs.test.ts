@@ -136,9 +136,9 @@ test("what is large within one batch comes in several pages too", async () => {
   }));
   await seed(pool, [{ deviceId: "one-batch", receivedMicros: start, records }]);
   const filter = { ...everything, deviceIds: ["one-batch"] };
-  const wish = { order: oldestFirst, pageSize: 1000 };
-  const first = await findLogs(db, filter, { ...wish, after: undefined });
-  const second = await findLogs(db, filter, { ...wish, after: first.next });
+  const request = { order: oldestFirst, pageSize: 1000 };
+  const first = await findLogs(db, filter, { ...request, after: undefined });
+  const second = await findLogs(db, filter, { ...request, after: first.next });
   assert.deepEqual([first.logs.length, second.logs.length, second.next], [66, 34, undefined]);
 });
 
@@ -149,10 +149,10 @@ test("an attribute is found whatever characters it has", async () => {
     attributes: Object.fromEntries([[text, text]]),
   }));
   await seed(pool, [{ deviceId: "odd", receivedMicros: start, records }]);
-  const wish = { order: oldestFirst, after: undefined, pageSize: 100 };
+  const request = { order: oldestFirst, after: undefined, pageSize: 100 };
   for (const [index, value] of odd.entries()) {
     const filter = { ...everything, deviceIds: ["odd"], attributes: [{ name: value, value }] };
-    const { logs } = await findLogs(db, filter, wish);
+    const { logs } = await findLogs(db, filter, request);
     assert.deepEqual([logs.length, logs[0]?.index], [1, index], value);
   }
 });
@@ -165,8 +165,8 @@ test("a key that is remembered for another device shows nothing of that device",
   ]);
   const { rows } = await pool.query<{ key: number }>("select key from devices where device_id = 'yours'");
   const deviceKeys = createDeviceKeys();
-  const wish = { order: newestFirst, after: undefined, pageSize: 100, deviceKeys };
-  const ofMine = async () => (await findLogs(db, { ...everything, deviceIds: ["mine"] }, wish)).logs;
+  const request = { order: newestFirst, after: undefined, pageSize: 100, deviceKeys };
+  const ofMine = async () => (await findLogs(db, { ...everything, deviceIds: ["mine"] }, request)).logs;
   assert.deepEqual(
     (await ofMine()).map(({ batch }) => batch.device_id),
     ["mine"],

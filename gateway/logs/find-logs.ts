@@ -3,11 +3,11 @@ import type { Database } from "#postgres/tables.ts";
 import { walkBatches } from "./batch-walk.ts";
 import type { DeviceKeys } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
-import { comparePositions, isEarlierPlace, type LogOrder, type LogPosition } from "./log-order.ts";
+import { comparePositions, isListedBefore, type LogOrder, type LogPosition } from "./log-order.ts";
 import { type FoundLog, readRecords } from "./read-records.ts";
 
 /** Which of the matching records make a page. */
-export interface PageWish {
+export interface PageRequest {
   readonly order: LogOrder;
   /** The last record of the page before. */
   readonly after: LogPosition | undefined;
@@ -23,7 +23,7 @@ export interface PageWish {
   /** So many matches of one look into them are no longer rare. */
   readonly matchesMax?: number;
   /** False: throws an ExpensiveQueryError rather than to become expensive. */
-  readonly hasTurn?: boolean;
+  readonly hasPermit?: boolean;
   readonly deviceKeys?: DeviceKeys;
   /** Only batches up to this id: those that were stored when it was the highest. Not given: all. */
   readonly batchIdMax?: bigint | undefined;
@@ -56,28 +56,32 @@ export interface LogPage {
  * A row that arrives between two pages is listed if its place is still ahead, and missed if it was passed, as happens
  * to a device whose clock is behind; a row that was there before the first page is listed exactly once.
  */
-export async function findLogs(db: Kysely<Database>, filter: LogFilter, wish: PageWish): Promise<LogPage> {
-  const { order, after, pageSize, bytesMax = pageBytesMax, patienceMs = Number.POSITIVE_INFINITY } = wish;
+export async function findLogs(
+  db: Kysely<Database>,
+  filter: LogFilter,
+  request: PageRequest,
+): Promise<LogPage> {
+  const { order, after, pageSize, bytesMax = pageBytesMax, patienceMs = Number.POSITIVE_INFINITY } = request;
   const patientUntilMs = performance.now() + patienceMs;
   const edgeMicros = after?.timeMicros ?? firstMicros(filter, order);
   let held: readonly FoundLog[] = [];
   let limit = pageSize + 1;
-  let stepRecords = wish.firstStepRecords ?? limit;
+  let stepRecords = request.firstStepRecords ?? limit;
   const walkedRecordsMax = filter.deviceIds.length > 0 ? ofDevicesRecordsMax : ofAllRecordsMax;
-  const walk = { walkedRecordsMax, ...wish, filter, edgeMicros, recordsWanted: () => stepRecords };
+  const walk = { walkedRecordsMax, ...request, filter, edgeMicros, recordsWanted: () => stepRecords };
   for await (const chunk of walkBatches(db, walk)) {
     const last = held.length === limit ? held.at(-1) : undefined;
     const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
     const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);
     held = takeBytes(best, bytesMax);
     // Also when nothing was taken away here: what is beyond was not even sent.
-    if (bytesOf(held) > bytesMax) limit = held.length;
+    if (sumBytes(held) > bytesMax) limit = held.length;
     const lastHeld = held.at(-1);
     if (chunk.frontierMicros === undefined) break;
     if (
       held.length === limit &&
       lastHeld &&
-      isEarlierPlace(order, lastHeld.timeMicros, chunk.frontierMicros)
+      isListedBefore(order, lastHeld.timeMicros, chunk.frontierMicros)
     ) {
       break;
     }
@@ -94,7 +98,7 @@ export async function findLogs(db: Kysely<Database>, filter: LogFilter, wish: Pa
 /** What certainly comes before the frontier. The next page begins there, before every record of that time. */
 function pageUpTo(order: LogOrder, frontierMicros: bigint, held: readonly FoundLog[]): LogPage {
   return {
-    logs: held.filter(({ timeMicros }) => isEarlierPlace(order, timeMicros, frontierMicros)),
+    logs: held.filter(({ timeMicros }) => isListedBefore(order, timeMicros, frontierMicros)),
     next: order.isOldestFirst
       ? { timeMicros: frontierMicros, batchId: 0n, index: -1 }
       : { timeMicros: frontierMicros, batchId: 2n ** 63n - 1n, index: 2 ** 31 - 1 },
@@ -117,7 +121,7 @@ function takeBytes(logs: readonly FoundLog[], bytesMax: number): readonly FoundL
   return logs;
 }
 
-function bytesOf(logs: readonly FoundLog[]): number {
+function sumBytes(logs: readonly FoundLog[]): number {
   return logs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 

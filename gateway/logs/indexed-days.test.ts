@@ -78,11 +78,11 @@ describe("over days with indexes, without, and dropped ones", () => {
         const all = await bruteForce(pool, filter, order);
         const pageSize = 1 + upTo(random() < 0.5 ? 20 : 400);
         const begin = random() < 0.5 ? 0 : upTo(all.length);
-        const wish = { order, pageSize, walkedRecordsMax: upTo(300), matchesMax: upTo(1000) };
+        const request = { order, pageSize, walkedRecordsMax: upTo(300), matchesMax: upTo(1000) };
         const found: LogPosition[] = [];
         let after = begin === 0 ? undefined : positionOf(all[begin - 1] as string);
         for (let pages = 0; pages < 4; pages++) {
-          const page = await findLogs(db, filter, { ...wish, after });
+          const page = await findLogs(db, filter, { ...request, after });
           found.push(...page.logs);
           if (page.next === undefined) break;
           after = page.next;
@@ -91,7 +91,7 @@ describe("over days with indexes, without, and dropped ones", () => {
         assert.deepEqual(
           found.map(placeOf),
           expected,
-          JSON.stringify({ round, ...wish, ...described(filter) }),
+          JSON.stringify({ round, ...request, ...described(filter) }),
         );
       }
     });

@@ -6,7 +6,7 @@ import { allOf, indexesFor, recordConditions } from "./record-conditions.ts";
 import {
   compareBatches,
   type IdRange,
-  selectBatchesOf,
+  selectBatchesById,
   type WalkedBatch,
   type Wanted,
 } from "./select-batches.ts";
@@ -54,7 +54,7 @@ export class IndexedDays {
       const days = this.#ahead.splice(0, Math.max(reached, this.#daysPerLook));
       const ids = await this.#look(days);
       if (ids === "many") continue;
-      this.#waiting.push(...(await selectBatchesOf(this.#db, this.#wanted, ids)));
+      this.#waiting.push(...(await selectBatchesById(this.#db, this.#wanted, ids)));
       this.#covered.push(...days);
       this.#daysPerLook = Math.min(this.#daysPerLook * 2, daysPerLookMax);
     }

@@ -46,7 +46,7 @@ export function comparePositions(order: LogOrder): (a: LogPosition, b: LogPositi
 }
 
 /** Whether a record of time `a` is certainly listed before one of time `b`. */
-export function isEarlierPlace(order: LogOrder, a: bigint, b: bigint): boolean {
+export function isListedBefore(order: LogOrder, a: bigint, b: bigint): boolean {
   return order.isOldestFirst ? a < b : a > b;
 }
 

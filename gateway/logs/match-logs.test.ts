@@ -58,9 +58,9 @@ test("lets through exactly the records that SQL finds, by every condition alone 
   await pool.end();
   await using gateway = await startGateway(database.url);
   const find = (filter: LogFilter) =>
-    gateway.reader.read("test", { client: "test", signal: AbortSignal.timeout(30_000) }, async (db) => {
-      const wish = { order: oldestFirst, after: undefined, pageSize: 1000 };
-      return (await findLogs(db, filter, wish)).logs.map(toLogEntry);
+    gateway.readPool.read("test", { client: "test", signal: AbortSignal.timeout(30_000) }, async (db) => {
+      const request = { order: oldestFirst, after: undefined, pageSize: 1000 };
+      return (await findLogs(db, filter, request)).logs.map(toLogEntry);
     });
   const all = await find(everything);
   assert.equal(all.length, 300);

@@ -29,14 +29,14 @@ test("the last 100 records of a device touch a few index entries, not the table"
     const newestMicros = await fill(pool);
     const filter = { ...everything, deviceIds: ["device-7"] };
     const deviceKeys = createDeviceKeys();
-    const wish = { order: newestFirst, pageSize: 100, deviceKeys };
-    assert.equal((await findLogs(db, filter, { ...wish, after: undefined })).logs.length, 100);
+    const request = { order: newestFirst, pageSize: 100, deviceKeys };
+    assert.equal((await findLogs(db, filter, { ...request, after: undefined })).logs.length, 100);
     assert.equal(seen.length, 3, "one statement for the device, one for its batches, one for their records");
     await assertCheap(pool, seen, "batches_of_device", 200);
 
     seen.length = 0;
     const after = { timeMicros: newestMicros - 500n * minute, batchId: 0n, index: 0 };
-    assert.equal((await findLogs(db, filter, { ...wish, after })).logs.length, 100);
+    assert.equal((await findLogs(db, filter, { ...request, after })).logs.length, 100);
     assert.equal(
       seen.length,
       2,
@@ -76,8 +76,8 @@ test("a rare text in days that are over is found by their indexes, and no day is
     await pool.query("vacuum analyze");
     seen.length = 0;
     const filter = { ...everything, texts: ["Brownout"] };
-    const wish = { order: newestFirst, after: undefined, pageSize: 100, walkedRecordsMax: 1000 };
-    const { logs } = await findLogs(db, filter, wish);
+    const request = { order: newestFirst, after: undefined, pageSize: 100, walkedRecordsMax: 1000 };
+    const { logs } = await findLogs(db, filter, request);
     assert.ok(logs.length >= 2 && logs.length < 20, String(logs.length));
     await assertCheap(pool, seen, "records_20260301_by_text", 3000);
   } finally {

@@ -116,7 +116,7 @@ function ascending(a: WalkedBatch, b: WalkedBatch): number {
 }
 
 /** Those of the batches `ids` that are wanted, in any order. */
-export async function selectBatchesOf(
+export async function selectBatchesById(
   db: Kysely<Database>,
   wanted: Wanted,
   ids: readonly string[],

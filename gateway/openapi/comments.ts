@@ -4,7 +4,7 @@ import type { DescEnumValue, DescField, DescMessage, DescMethod, DescService } f
 export function readComment(
   desc: DescService | DescMethod | DescMessage | DescField | DescEnumValue,
 ): string {
-  const path = pathOf(desc);
+  const path = descriptorPath(desc);
   const { file } = "parent" in desc && desc.parent ? (desc.parent as DescMessage) : (desc as DescMessage);
   const location = file.proto.sourceCodeInfo?.location.find(
     (one) => one.path.length === path.length && one.path.every((step, index) => step === path[index]),
@@ -13,12 +13,12 @@ export function readComment(
 }
 
 /** Field numbers of descriptor.proto, and places in its lists. */
-function pathOf(desc: Parameters<typeof readComment>[0]): readonly number[] {
+function descriptorPath(desc: Parameters<typeof readComment>[0]): readonly number[] {
   switch (desc.kind) {
     case "message":
       return [4, desc.file.proto.messageType.indexOf(desc.proto)];
     case "field":
-      return [...pathOf(desc.parent), 2, desc.parent.proto.field.indexOf(desc.proto)];
+      return [...descriptorPath(desc.parent), 2, desc.parent.proto.field.indexOf(desc.proto)];
     case "enum_value":
       return [
         5,

@@ -19,7 +19,7 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
   const paths: [string, Schema][] = restRoutes.map(({ path, method }) => {
     const described = service.method[method.localName];
     if (described === undefined) throw new Error(`no ${method.toString()}`);
-    return [path, { get: operationOf(described, path, schemas) }];
+    return [path, { get: createOperation(described, path, schemas) }];
   });
   paths.push(["/v1/export", { get: exportOperation(listLogs.input, schemas) }]);
   paths.push(["/v1/tail", { get: tailOperation(tailLogs, schemas) }]);
@@ -44,12 +44,12 @@ export function createDocument(registry: FileRegistry, version: string): Schema 
   };
 }
 
-function operationOf(method: DescMethod, path: string, schemas: Schemas): Schema {
+function createOperation(method: DescMethod, path: string, schemas: Schemas): Schema {
   const comment = readComment(method).replace(/\s*Also GET [^ ]+$/, "");
   return {
     operationId: method.localName,
     tags: ["query"],
-    summary: summaryOf(comment),
+    summary: firstSentence(comment),
     description: `${comment} The same as the RPC \`${method.parent.typeName}/${method.name}\`.`,
     parameters: toParameters(method.input, schemas, { path }),
     responses: {
@@ -63,7 +63,7 @@ function operationOf(method: DescMethod, path: string, schemas: Schemas): Schema
 }
 
 function tailOperation(method: DescMethod, schemas: Schemas): Schema {
-  const operation = operationOf(method, "/v1/tail", schemas);
+  const operation = createOperation(method, "/v1/tail", schemas);
   schemas.ofMessage(method.output);
   const description = `Server-Sent Events; the data of each is a ${method.output.name} in JSON.`;
   const content = { "text/event-stream": { schema: { type: "string", description } } };
@@ -77,7 +77,7 @@ function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
   return {
     operationId: "exportLogs",
     tags: ["query"],
-    summary: summaryOf(comment),
+    summary: firstSentence(comment),
     description: comment,
     parameters: [
       {
@@ -105,6 +105,6 @@ function exportOperation(listLogs: DescMessage, schemas: Schemas): Schema {
   };
 }
 
-function summaryOf(comment: string): string {
+function firstSentence(comment: string): string {
   return (comment.split(/[.:](?= |$)/, 1)[0] ?? "").trim();
 }

@@ -16,7 +16,7 @@ export type LagReader = () => Promise<Lag | undefined>;
 export function createLagReader(redis: StreamRedis, shards: readonly number[]): LagReader {
   return async () => {
     try {
-      const lags = await withDeadline("the lag", answerWithinMs, readLag(redis, shards));
+      const lags = await withDeadline("the lag", timeoutMs, readLag(redis, shards));
       return {
         undelivered: lags.reduce((sum, { undelivered }) => sum + undelivered.atMost, 0),
         pending: lags.reduce((sum, { pendingEntries }) => sum + pendingEntries, 0),
@@ -29,4 +29,4 @@ export function createLagReader(redis: StreamRedis, shards: readonly number[]): 
   };
 }
 
-const answerWithinMs = 500;
+const timeoutMs = 500;

@@ -10,7 +10,7 @@ export class QueryTimeoutError extends Error {
   override readonly name = "QueryTimeoutError";
 }
 
-export interface ReaderOptions {
+export interface ReadPoolOptions {
   readonly connectionsMax: number;
   /** How long one RPC may take in PostgreSQL, over all its statements. */
   readonly queryTimeoutMs: number;
@@ -28,7 +28,7 @@ export interface ReadOptions {
 
 /**
  * What the sessions of the gateway's pool are set to. PostgreSQL looks every 200 ms whether the client of a running
- * statement is still there, and stops when it is gone: that is how {@link Reader.read} cancels, without a second
+ * statement is still there, and stops when it is gone: that is how {@link ReadPool.read} cancels, without a second
  * connection, and what ends the statements of a gateway that died.
  */
 export const readSettings = {
@@ -41,28 +41,28 @@ export const readSettings = {
 };
 
 /** May throw a {@link ExpensiveQueryError} while it has no turn among the expensive ones. */
-type Work<T> = (db: Kysely<Database>, hasTurn: boolean) => Promise<T>;
+type Work<T> = (db: Kysely<Database>, hasPermit: boolean) => Promise<T>;
 
 /** Runs what an RPC reads on one connection of a pool. */
-export class Reader {
+export class ReadPool {
   readonly #choosePool: () => Pool;
-  readonly #options: ReaderOptions;
+  readonly #options: ReadPoolOptions;
   readonly #seconds: Histogram<"query">;
-  readonly #heavyLane: Semaphore;
-  readonly #connectionLane: Semaphore;
+  readonly #heavySemaphore: Semaphore;
+  readonly #connectionSemaphore: Semaphore;
   #clockAheadMicros = 0n;
 
   /** `choosePool` says for each read where to read. */
   constructor(
     choosePool: () => Pool,
-    options: ReaderOptions,
+    options: ReadPoolOptions,
     { seconds, refused }: { readonly seconds: Histogram<"query">; readonly refused: Counter<"limit"> },
   ) {
     this.#choosePool = choosePool;
     this.#options = options;
     this.#seconds = seconds;
     const { heavyQueriesMax, connectionsMax, queryTimeoutMs } = options;
-    this.#heavyLane = new Semaphore({
+    this.#heavySemaphore = new Semaphore({
       name: "expensive queries",
       concurrencyMax: heavyQueriesMax,
       waitingMax: heavyQueriesMax * waitingPerHeavyMax,
@@ -70,7 +70,7 @@ export class Reader {
       waitMsMax: 2 * queryTimeoutMs,
       refused,
     });
-    this.#connectionLane = new Semaphore({
+    this.#connectionSemaphore = new Semaphore({
       name: "queries",
       concurrencyMax: connectionsMax,
       waitingMax: connectionsMax * waitingPerConnectionMax,
@@ -105,21 +105,26 @@ export class Reader {
   ): Promise<T> {
     const stopTimer = this.#seconds.startTimer({ query: name });
     try {
-      return await this.#inTurn(caller, isHeavy, work, log);
+      return await this.#readWithPermits(caller, isHeavy, work, log);
     } catch (error) {
       if (isHeavy || !(error instanceof ExpensiveQueryError)) throw error;
-      return await this.#inTurn(caller, true, work, log);
+      return await this.#readWithPermits(caller, true, work, log);
     } finally {
       stopTimer();
     }
   }
 
-  async #inTurn<T>(caller: Caller, isHeavy: boolean, work: Work<T>, log: ReadOptions["log"]): Promise<T> {
+  async #readWithPermits<T>(
+    caller: Caller,
+    isHeavy: boolean,
+    work: Work<T>,
+    log: ReadOptions["log"],
+  ): Promise<T> {
     const leaves: (() => void)[] = [];
     try {
-      if (isHeavy) leaves.push(await this.#heavyLane.acquire(caller));
-      leaves.push(await this.#connectionLane.acquire(caller));
-      return await this.#read(caller.signal, (client) => work(kyselyOf(client, log), isHeavy));
+      if (isHeavy) leaves.push(await this.#heavySemaphore.acquire(caller));
+      leaves.push(await this.#connectionSemaphore.acquire(caller));
+      return await this.#read(caller.signal, (client) => work(createKysely(client, log), isHeavy));
     } finally {
       for (const leave of leaves) leave();
     }
@@ -157,7 +162,7 @@ export class Reader {
 }
 
 /** Kysely over one connection that somebody else releases. */
-function kyselyOf(client: PoolClient, log: ((event: LogEvent) => void) | undefined): Kysely<Database> {
+function createKysely(client: PoolClient, log: ((event: LogEvent) => void) | undefined): Kysely<Database> {
   const lent = { query: client.query.bind(client), release() {} } as unknown as PoolClient;
   const pool = { connect: async () => lent, end: async () => {}, options: {} };
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) });

@@ -7,7 +7,7 @@ export interface ReplicaWatchOptions {
   readonly primary: Pool;
   readonly replica: Pool;
   /** For looking, one connection each, which no query can keep busy. */
-  readonly lookAt: { readonly primary: Pool; readonly replica: Pool };
+  readonly pollPools: { readonly primary: Pool; readonly replica: Pool };
   /** A replica that is further behind is not read from. */
   readonly lagMsMax: number;
   readonly registry: Registry;
@@ -20,7 +20,7 @@ interface Sample {
   readonly lsn: bigint;
 }
 
-const lookIntervalMs = 500;
+const pollIntervalMs = 500;
 
 /** Ten minutes: a replica further behind than that is behind by at least that. */
 const samplesMax = 1_200;
@@ -42,7 +42,7 @@ export class ReplicaWatch {
   readonly #lagSeconds: Gauge;
   readonly #isRead: Gauge;
   readonly #timer: NodeJS.Timeout;
-  #looking = false;
+  #isPolling = false;
   #reason: string | undefined = "the replica has not been checked yet";
 
   constructor(options: ReplicaWatchOptions) {
@@ -58,8 +58,8 @@ export class ReplicaWatch {
       help: "1 while queries read from the replica, 0 while they read from the primary",
       registers,
     });
-    this.#timer = setInterval(() => void this.#look(), lookIntervalMs);
-    void this.#look();
+    this.#timer = setInterval(() => void this.#poll(), pollIntervalMs);
+    void this.#poll();
   }
 
   /** Where to read right now. */
@@ -71,25 +71,26 @@ export class ReplicaWatch {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
-    const { lookAt, lagMsMax } = this.#options;
-    const written = await lsnOf(lookAt.primary, writtenSql);
+  async #poll(): Promise<void> {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    const { pollPools: lookAt, lagMsMax } = this.#options;
+    const written = await readLsn(lookAt.primary, writtenSql);
     const atMs = performance.now();
-    const replayed = await lsnOf(lookAt.replica, replayedSql);
-    this.#looking = false;
+    const replayed = await readLsn(lookAt.replica, replayedSql);
+    this.#isPolling = false;
 
-    if (written instanceof Error && !(replayed instanceof Error)) return this.#say(undefined, Number.NaN);
+    if (written instanceof Error && !(replayed instanceof Error))
+      return this.#setReason(undefined, Number.NaN);
     if (written instanceof Error)
-      return this.#say(`neither database is reachable: ${written.message}`, Number.NaN);
+      return this.#setReason(`neither database is reachable: ${written.message}`, Number.NaN);
     this.#samples.push({ atMs, lsn: written });
     if (this.#samples.length > samplesMax) this.#samples.shift();
     if (replayed instanceof Error) {
-      return this.#say(`the replica is unreachable: ${replayed.message}`, Number.NaN);
+      return this.#setReason(`the replica is unreachable: ${replayed.message}`, Number.NaN);
     }
     const lagMs = this.#lagMs(replayed);
-    this.#say(lagMs > lagMsMax ? `the replica is ${Math.round(lagMs)} ms behind` : undefined, lagMs);
+    this.#setReason(lagMs > lagMsMax ? `the replica is ${Math.round(lagMs)} ms behind` : undefined, lagMs);
   }
 
   #lagMs(replayed: bigint): number {
@@ -98,7 +99,7 @@ export class ReplicaWatch {
     return reached === this.#samples.at(-1) ? 0 : performance.now() - reached.atMs;
   }
 
-  #say(reason: string | undefined, lagMs: number): void {
+  #setReason(reason: string | undefined, lagMs: number): void {
     const { logger } = this.#options;
     this.#lagSeconds.set(lagMs / 1000);
     this.#isRead.set(reason === undefined ? 1 : 0);
@@ -110,7 +111,7 @@ export class ReplicaWatch {
   }
 }
 
-async function lsnOf(pool: Pool, statement: string): Promise<bigint | Error> {
+async function readLsn(pool: Pool, statement: string): Promise<bigint | Error> {
   try {
     const { rows } = await pool.query<{ lsn: string }>(statement);
     return BigInt(rows[0]!.lsn);

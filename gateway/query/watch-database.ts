@@ -2,21 +2,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import type { Readiness } from "#lib/readiness.ts";
 import { selectMicros } from "../fields/time.ts";
-import type { Reader } from "./read-pool.ts";
+import type { ReadPool } from "./read-pool.ts";
 
 /**
  * Keeps the part "database" of the readiness current until `signal` aborts: ready while PostgreSQL answers and has
- * the tables and columns that the queries read, which a migration that did not run yet has not. Also tells the reader what
+ * the tables and columns that the queries read, which a migration that did not run yet has not. Also tells the read pool what
  * time it is there: a gateway whose own clock is behind would leave out the newest records.
  */
 export async function watchDatabase(
-  reader: Reader,
+  readPool: ReadPool,
   readiness: Readiness,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await reader.read("ready", { client: "gateway", signal }, async (db) => {
+      await readPool.read("ready", { client: "gateway", signal }, async (db) => {
         await db
           .selectFrom("records")
           .innerJoin("batches", "batches.id", "records.batch_id")
@@ -26,7 +26,7 @@ export async function watchDatabase(
           .execute();
         const { rows } = await sql<{ micros: string }>`
           select ${selectMicros(sql`clock_timestamp()`)} as micros`.execute(db);
-        if (rows[0] !== undefined) reader.setClock(BigInt(rows[0].micros));
+        if (rows[0] !== undefined) readPool.setClock(BigInt(rows[0].micros));
       });
       readiness.ready("database");
     } catch (error) {

@@ -19,26 +19,26 @@ export interface RestHandlers {
  * of compression, deadlines, metrics and errors.
  */
 export function createRestHandlers(rpcHandlers: RpcHandlers): RestHandlers {
-  const served = restRoutes.map((route) => ({ route, rpc: rpcOf(route, rpcHandlers) }));
+  const served = restRoutes.map((route) => ({ route, rpc: findRpc(route, rpcHandlers) }));
   return {
     paths: restRoutes.map(({ path }) => path),
     find: (path) => {
       for (const { route, rpc } of served) {
         const fields = matchPath(route, path);
-        if (fields !== undefined) return handlerOf(route, rpc, fields);
+        if (fields !== undefined) return createRestHandler(route, rpc, fields);
       }
       return undefined;
     },
   };
 }
 
-function rpcOf({ path, method }: RestRoute, rpcHandlers: RpcHandlers): UniversalHandler {
+function findRpc({ path, method }: RestRoute, rpcHandlers: RpcHandlers): UniversalHandler {
   const rpc = rpcHandlers.get(rpcPath(method.parent, method.name));
   if (rpc === undefined) throw new Error(`${path}: nothing serves ${method.toString()}`);
   return rpc;
 }
 
-function handlerOf(
+function createRestHandler(
   { method }: RestRoute,
   rpc: UniversalHandler,
   fields: ReadonlyMap<string, string>,

@@ -5,7 +5,7 @@ import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { LogFilterSchema, QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { type Answer, queryOf } from "../testing/http-client.ts";
+import { type HttpResponse, toQueryString } from "../testing/http-client.ts";
 import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
@@ -45,7 +45,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
   for (const [field, value, said] of mistakes) {
     test(`${field}=${JSON.stringify(value).slice(0, 40)}`, async () => {
       const answers = [
-        await gateway.get(`/v1/logs?${queryOf({ [field]: String(value) })}`),
+        await gateway.get(`/v1/logs?${toQueryString({ [field]: String(value) })}`),
         await gateway.post(listLogsPath, requestWith(field, value)),
       ];
       for (const answer of answers) assertInvalid(answer, field, said);
@@ -100,7 +100,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
   test("end before start", async () => {
     const range = { start_time: "2026-01-02T00:00:00Z", end_time: "2026-01-01T00:00:00Z" };
     const said = /^end_time: 2026-01-01T00:00:00.000000Z is before start_time 2026-01-02T00:00:00.000000Z/;
-    assertInvalid(await gateway.get(`/v1/logs?${queryOf(range)}`), "end_time", said);
+    assertInvalid(await gateway.get(`/v1/logs?${toQueryString(range)}`), "end_time", said);
     assertInvalid(await gateway.post(listLogsPath, range), "end_time", said);
   });
 
@@ -174,7 +174,7 @@ function requestWith(field: string, value: unknown): object {
   return isCondition ? { filter: { [field]: value } } : { [field]: value };
 }
 
-function assertInvalid({ status, body }: Answer, field: string, said: RegExp): void {
+function assertInvalid({ status, body }: HttpResponse, field: string, said: RegExp): void {
   assert.equal(status, 400, JSON.stringify(body));
   assert.equal(body.code, "invalid_argument");
   assert.match(body.message, said);

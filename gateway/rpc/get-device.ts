@@ -7,31 +7,31 @@ import { readDevice } from "../devices/read-device.ts";
 import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readCount } from "../fields/page-size.ts";
-import { decodePageToken, encodePageToken, type Position } from "../fields/page-token.ts";
+import { decodePageToken, encodePageToken, type SortKeyValues } from "../fields/page-token.ts";
 import { timestampFromMicros } from "../fields/time.ts";
 import { readDeviceId, sessionIdForm } from "../logs/read-log-filter.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 
 /** Tells one device, and by its sessions' numbers what of it is missing. Reads no more than a page, whatever it sent. */
-export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["getDevice"] {
+export function getDevice(readPool: ReadPool): ServiceImpl<typeof QueryService>["getDevice"] {
   return async (request, context) => {
     const deviceId = readDeviceId("device_id", request.deviceId);
     const sessionsMax = readCount("sessions_max", request.sessionsMax, { ifZero: 20, max: 100 });
     const query = `GetDevice ${deviceId}`;
-    const after = readPosition(decodePageToken(query, request.pageToken));
-    const found = await reader.read("get_device", readCaller(context), (db) =>
+    const after = parseSessionPosition(decodePageToken(query, request.pageToken));
+    const found = await readPool.read("get_device", readCaller(context), (db) =>
       readDevice(db, deviceId, { after, sessionsMax }),
     );
     if (found === undefined) {
       throw new ConnectError(`device_id: device ${deviceId} not found`, Code.NotFound);
     }
     const { last, latestMicros } = found;
-    const dropsOf = Map.groupBy(found.drops, (drop) => drop.session_id);
+    const dropsBySession = Map.groupBy(found.drops, (drop) => drop.session_id);
     return create(GetDeviceResponseSchema, {
       device: toDevice(found.device),
       sessions: found.sessions.map((session) => ({
         ...toSession(session),
-        dropped: dropsOf.get(session.session_id)?.map(toDropped) ?? [],
+        dropped: dropsBySession.get(session.session_id)?.map(toDropped) ?? [],
       })),
       sessionCount: BigInt(found.sessionCount),
       nextPageToken:
@@ -42,7 +42,7 @@ export function getDevice(reader: Reader): ServiceImpl<typeof QueryService>["get
 }
 
 /** A token can be forged. */
-function readPosition(position: Position | undefined): SessionPosition | undefined {
+function parseSessionPosition(position: SortKeyValues | undefined): SessionPosition | undefined {
   if (position === undefined) return undefined;
   const [micros = "", sessionId = "", ...more] = position;
   if (!/^-?\d{1,17}$/.test(micros) || !sessionIdForm.test(sessionId) || more.length > 0) {

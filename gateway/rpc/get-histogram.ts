@@ -10,19 +10,19 @@ import { dayMicros, readClosedRange } from "../fields/time-range.ts";
 import { bucketWidth } from "../logs/bucket-width.ts";
 import { type BucketCount, countLogs } from "../logs/count-logs.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 
 /** Counts records by time and severity. */
-export function getHistogram(reader: Reader): ServiceImpl<typeof QueryService>["getHistogram"] {
+export function getHistogram(readPool: ReadPool): ServiceImpl<typeof QueryService>["getHistogram"] {
   return async (request, context) => {
-    const range = readClosedRange(request, dayMicros, reader.nowMicros());
+    const range = readClosedRange(request, dayMicros, readPool.nowMicros());
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
       throw new InvalidFieldError("end_time", `expected at most ${rangeDaysMax} days after start_time`);
     }
     const bucketsMax = readCount("buckets_max", request.bucketsMax, { ifZero: 100, max: 1000 });
     const filter = { ...readLogFilter(request), ...range };
     const width = bucketWidth(range, bucketsMax);
-    const { counts, method, sampleDivisor } = await reader.read(
+    const { counts, method, sampleDivisor } = await readPool.read(
       "get_histogram",
       readCaller(context),
       (db) => countLogs(db, filter, width),

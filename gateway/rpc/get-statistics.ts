@@ -12,10 +12,10 @@ import { timestampFromMicros, timestamptz } from "../fields/time.ts";
 import {
   dayMicros,
   endOfMinute,
+  floorTime,
   hourMicros,
   minuteMicros,
   readClosedRange,
-  startOf,
   type TimeRange,
 } from "../fields/time-range.ts";
 import { countLogs } from "../logs/count-logs.ts";
@@ -23,22 +23,22 @@ import { everything, type LogFilter, severitiesFrom } from "../logs/log-filter.t
 import { allOf, recordConditions } from "../logs/record-conditions.ts";
 import { sampleBatches } from "../logs/sample-batches.ts";
 import type { LagReader } from "../query/lag-reader.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 
 /** Sums up the fleet. */
 export function getStatistics(
-  reader: Reader,
+  readPool: ReadPool,
   readLag: LagReader | undefined,
 ): ServiceImpl<typeof QueryService>["getStatistics"] {
   return async (request, context) => {
-    const nowMicros = reader.nowMicros();
+    const nowMicros = readPool.nowMicros();
     const range = readClosedRange(request, hourMicros, nowMicros);
     const topMax = readCount("top_max", request.topMax, { ifZero: 10, max: 100 });
     if (range.endMicros - range.startMicros > rangeDaysMax * dayMicros) {
       throw new InvalidFieldError("end_time", `expected at most ${rangeDaysMax} days after start_time`);
     }
     const lag = readLag?.();
-    const found = await reader.read(
+    const found = await readPool.read(
       "get_statistics",
       readCaller(context),
       (db) => summarise(db, range, topMax),
@@ -91,7 +91,7 @@ function pastSeconds({ startMicros, endMicros }: TimeRange, nowMicros: bigint): 
 
 async function summarise(db: Kysely<Database>, range: TimeRange, topMax: number) {
   const all = { ...everything, ...range };
-  const width = startOf(range.endMicros - range.startMicros, minuteMicros) + 2n * minuteMicros;
+  const width = floorTime(range.endMicros - range.startMicros, minuteMicros) + 2n * minuteMicros;
   const { counts } = await countLogs(db, all, width);
   const bySeverity = Map.groupBy(counts, ({ severity }) => severity);
   return {
@@ -142,7 +142,7 @@ async function topPatterns(db: Kysely<Database>, filter: LogFilter, limit: numbe
   const { rows } = await sql<SampledValue>`
     select pattern as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
     from (
-      select regexp_replace(left(message, 200), ${changingParts}, '#', 'gi') as pattern
+      select regexp_replace(left(message, 200), ${variablePattern}, '#', 'gi') as pattern
       from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
       limit ${foldedMessagesMax}
     ) as folded
@@ -168,7 +168,7 @@ function toValueCount({ value, count }: SampledValue) {
 }
 
 /** UUIDs, hexadecimal numbers with and without 0x, and decimal ones with what joins their parts. */
-const changingParts = String.raw`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|\m(?=[a-f]*[0-9])[0-9a-f]{6,}\M|[0-9]+([.:,][0-9]+)*`;
+const variablePattern = String.raw`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|\m(?=[a-f]*[0-9])[0-9a-f]{6,}\M|[0-9]+([.:,][0-9]+)*`;
 const sampledRecordsMax = 50_000;
 const foldedMessagesMax = 20_000;
 const rangeDaysMax = 3660n;

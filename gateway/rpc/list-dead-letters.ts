@@ -3,24 +3,24 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { sql } from "kysely";
 import { ListDeadLettersResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { readCaller } from "../fairness/caller.ts";
-import { readIdPosition, readTimedFilter } from "../fields/id-pages.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { encodePageToken } from "../fields/page-token.ts";
 import { selectMicros, timestampFromMicros } from "../fields/time.ts";
 import { allOf, type Condition } from "../logs/record-conditions.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
+import { readAfterId, readTimedFilter } from "./id-pages.ts";
 
 /** Lists dead letters, newest first; rows that arrive between two pages are newer than both. */
-export function listDeadLetters(reader: Reader): ServiceImpl<typeof QueryService>["listDeadLetters"] {
+export function listDeadLetters(readPool: ReadPool): ServiceImpl<typeof QueryService>["listDeadLetters"] {
   return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const { deviceId, conditions, description } = readTimedFilter(request);
     const query = `ListDeadLetters ${description}`;
-    const after = readIdPosition(query, request.pageToken);
+    const after = readAfterId(query, request.pageToken);
     const where: Condition[] = [...conditions];
     if (deviceId !== undefined) where.push(sql`device_id = ${deviceId}`);
     if (after !== undefined) where.push(sql`id < ${after}::int8`);
-    const { rows } = await reader.read(
+    const { rows } = await readPool.read(
       "list_dead_letters",
       readCaller(context),
       (db) =>

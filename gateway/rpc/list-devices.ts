@@ -12,29 +12,29 @@ import { type DeviceRow, deviceColumns, deviceDay, errorRatio, toDevice } from "
 import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
-import { decodePageToken, encodePageToken, type Position } from "../fields/page-token.ts";
+import { decodePageToken, encodePageToken, type SortKeyValues } from "../fields/page-token.ts";
 import { deviceIdForm, readText } from "../logs/read-log-filter.ts";
 import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 
 /**
  * Lists devices. A device that appears or changes its place between two pages is listed if its place is still ahead.
  */
-export function listDevices(reader: Reader): ServiceImpl<typeof QueryService>["listDevices"] {
+export function listDevices(readPool: ReadPool): ServiceImpl<typeof QueryService>["listDevices"] {
   return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const selection = {
       search: readText("search", request.search),
       silentMs: request.silentFor && readSilence(request.silentFor),
-      sortKey: sortKeyOf(request.order),
+      sortKey: toSortKey(request.order),
       isDescending: request.descending,
     };
     const query = JSON.stringify([
       "ListDevices",
       { ...selection, sortKey: request.order || DeviceOrder.DEVICE_ID },
     ]);
-    const after = readPosition(decodePageToken(query, request.pageToken), selection.sortKey);
-    const found = await reader.read(
+    const after = parseSortKeyValues(decodePageToken(query, request.pageToken), selection.sortKey);
+    const found = await readPool.read(
       "list_devices",
       readCaller(context),
       (db) => selectDevices(db, selection, after, pageSize + 1),
@@ -64,7 +64,7 @@ interface Selection {
 async function selectDevices(
   db: Kysely<Database>,
   { search, silentMs, sortKey, isDescending }: Selection,
-  after: Position | undefined,
+  after: SortKeyValues | undefined,
   limit: number,
 ) {
   const direction = sql.raw(isDescending ? "desc" : "asc");
@@ -99,7 +99,7 @@ interface SortKey {
 }
 
 /** Each comes back from its text as the same value, for the next page to begin there. */
-function sortKeyOf(order: DeviceOrder): SortKey {
+function toSortKey(order: DeviceOrder): SortKey {
   switch (order) {
     case DeviceOrder.UNSPECIFIED:
     case DeviceOrder.DEVICE_ID:
@@ -124,7 +124,10 @@ function readSilence(duration: Duration): number {
 }
 
 /** A token can be forged: what comes out of it must be what PostgreSQL takes for a value of the key. */
-function readPosition(position: Position | undefined, { type }: SortKey): Position | undefined {
+function parseSortKeyValues(
+  position: SortKeyValues | undefined,
+  { type }: SortKey,
+): SortKeyValues | undefined {
   if (position === undefined) return undefined;
   const [value = "", deviceId = "", ...more] = position;
   if (!sortKeyForms[type].test(value) || !deviceIdForm.test(deviceId) || more.length > 0) {

@@ -16,19 +16,19 @@ import type { LogFilter } from "../logs/log-filter.ts";
 import { readLogFilter, readText } from "../logs/read-log-filter.ts";
 import { allOf, containsText, recordConditions } from "../logs/record-conditions.ts";
 import { sampleBatches } from "../logs/sample-batches.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 
 /** Lists the values of a field in the newest matching records: a sample is enough to choose a filter from. */
-export function listFieldValues(reader: Reader): ServiceImpl<typeof QueryService>["listFieldValues"] {
+export function listFieldValues(readPool: ReadPool): ServiceImpl<typeof QueryService>["listFieldValues"] {
   return async (request, context) => {
     const search = readText("search", request.search);
     const limit = readPageSize(request.pageSize);
     const filter = {
       ...readLogFilter(request),
-      ...readClosedRange(request, dayMicros, reader.nowMicros()),
+      ...readClosedRange(request, dayMicros, readPool.nowMicros()),
     };
-    const value = valueOf(request);
-    const found = await reader.read(
+    const value = selectValue(request);
+    const found = await readPool.read(
       "list_field_values",
       readCaller(context),
       (db) => selectValues(db, filter, { value, search, limit }),
@@ -63,7 +63,7 @@ async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, se
   return rows;
 }
 
-function valueOf({ field, attribute }: ListFieldValuesRequest): RawBuilder<string> {
+function selectValue({ field, attribute }: ListFieldValuesRequest): RawBuilder<string> {
   if (field !== Field.ATTRIBUTE && attribute !== "") {
     throw new InvalidFieldError("attribute", "expected only with field = FIELD_ATTRIBUTE");
   }

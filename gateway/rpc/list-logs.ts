@@ -14,31 +14,35 @@ import { toLogEntry } from "../logs/log-entry.ts";
 import { isExpensive } from "../logs/log-filter.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "../logs/log-order.ts";
 import { describeFilter, readLogFilter } from "../logs/read-log-filter.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 
 /** Lists records by time. A page of large records is short: the token, not the length, says it is the last. */
-export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["listLogs"] {
+export function listLogs(readPool: ReadPool): ServiceImpl<typeof QueryService>["listLogs"] {
   const deviceKeys = createDeviceKeys();
   return async (request, context) => {
     const pageSize = readPageSize(request.pageSize);
     const asked = readLogFilter(request);
     const order = request.oldestFirst ? oldestFirst : newestFirst;
     const query = `ListLogs ${order.direction} ${describeFilter(asked)}`;
-    const place = readPlace(decodePageToken(query, request.pageToken));
+    const place = readPageToken(decodePageToken(query, request.pageToken));
     const after = place?.after;
     // All pages end where the first one did.
     const filter =
       asked.endMicros === undefined && place !== undefined
         ? { ...asked, endMicros: place.endMicros }
-        : endedFilter(asked, reader.nowMicros());
+        : endedFilter(asked, readPool.nowMicros());
     const statements: LogEvent[] = [];
-    const { page, explanation } = await reader.read(
+    const { page, explanation } = await readPool.read(
       "list_logs",
       readCaller(context),
-      async (db, hasTurn) => {
-        const wish = { order, after, pageSize, hasTurn };
+      async (db, hasPermit) => {
+        const pageRequest = { order, after, pageSize, hasPermit };
         // Who wants to know what is done is told of all that has to be done.
-        const page = await findLogs(db, filter, request.explain ? wish : { ...wish, deviceKeys });
+        const page = await findLogs(
+          db,
+          filter,
+          request.explain ? pageRequest : { ...pageRequest, deviceKeys },
+        );
         return {
           page,
           explanation: request.explain ? await explainStatements(db, [...statements]) : undefined,
@@ -67,7 +71,7 @@ export function listLogs(reader: Reader): ServiceImpl<typeof QueryService>["list
 }
 
 /** The checksum of a token can be forged, so what comes out of it is not trusted to be numbers. */
-function readPlace(
+function readPageToken(
   position: readonly string[] | undefined,
 ): { after: LogPosition; endMicros: bigint } | undefined {
   if (position === undefined) return undefined;

@@ -1,7 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { LagReader } from "../query/lag-reader.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 import { type TailSources, tailLogs } from "../tail/tail-logs.ts";
 import { getDevice } from "./get-device.ts";
 import { getHistogram } from "./get-histogram.ts";
@@ -14,7 +14,7 @@ import { listLogs } from "./list-logs.ts";
 
 /** What the RPCs read from. */
 export interface Sources {
-  readonly reader: Reader;
+  readonly readPool: ReadPool;
   /** Undefined: there is no Redis to ask. */
   readonly readLag: LagReader | undefined;
   /** Undefined: there is no Redis to follow. */
@@ -22,16 +22,16 @@ export interface Sources {
 }
 
 /** Every RPC of the service: one that is new in the contract does not compile until it is here. */
-export function createQueryService({ reader, readLag, tails }: Sources) {
+export function createQueryService({ readPool, readLag, tails }: Sources) {
   return {
-    listLogs: listLogs(reader),
+    listLogs: listLogs(readPool),
     tailLogs: tailLogs(tails),
-    getHistogram: getHistogram(reader),
-    getStatistics: getStatistics(reader, readLag),
-    listFieldValues: listFieldValues(reader),
-    listDevices: listDevices(reader),
-    getDevice: getDevice(reader),
-    listDeadLetters: listDeadLetters(reader),
-    listIncidents: listIncidents(reader),
+    getHistogram: getHistogram(readPool),
+    getStatistics: getStatistics(readPool, readLag),
+    listFieldValues: listFieldValues(readPool),
+    listDevices: listDevices(readPool),
+    getDevice: getDevice(readPool),
+    listDeadLetters: listDeadLetters(readPool),
+    listIncidents: listIncidents(readPool),
   } satisfies ServiceImpl<typeof QueryService>;
 }

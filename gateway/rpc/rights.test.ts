@@ -42,7 +42,7 @@ test("every RPC and the export read by the gateway's own role, which may write n
   const records = await (await fetch(`${gateway.url}/v1/export?device_id=host-1`)).text();
   assert.equal(records.trim().split("\n").length, 3);
 
-  await gateway.reader.read("rights", { client: "test", signal: t.signal }, async (db) => {
+  await gateway.readPool.read("rights", { client: "test", signal: t.signal }, async (db) => {
     const { rows } = await sql`select current_user::text as name`.execute(db);
     assert.deepEqual(rows, [{ name: "fleetlog_gateway" }]);
     await sql`set default_transaction_read_only = off`.execute(db);

@@ -2,7 +2,7 @@ import type { Logger } from "#lib/logger.ts";
 import type { Counter, Registry } from "#lib/metrics.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { Shares } from "../fairness/shares.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 import { TailHub } from "./tail-hub.ts";
 import type { TailSources } from "./tail-logs.ts";
 import { createTailMetrics } from "./tail-metrics.ts";
@@ -31,7 +31,7 @@ export interface TailSourcesOptions {
 /** What live tails are made of; undefined without Redis. */
 export function createTailSources(
   { redis, tailRedis, shards, tails, registry, logger }: TailSourcesOptions,
-  reader: Reader,
+  readPool: ReadPool,
   refused: Counter<"limit">,
 ): TailSources | undefined {
   if (redis === undefined || tailRedis === undefined) return undefined;
@@ -41,7 +41,7 @@ export function createTailSources(
   const hub = new TailHub({ redis, waitingRedis: tailRedis, shards, ...limits, metrics, logger });
   return {
     hub,
-    reader,
+    readPool,
     redis,
     heartbeatMs,
     replicaLagMsMax,

@@ -12,8 +12,8 @@ import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 const future = (message: string) => [{ message, timeUnixNano: 2n ** 64n - 1n }];
 /** A millisecond apart, so that their order does not hang on how fast the test is. */
 const startedMs = Date.now();
-const microsOf = (n: number) => BigInt(startedMs + n) * 1000n;
-const records = (n: number) => [{ message: String(n), timeUnixNano: microsOf(n) * 1000n }];
+const toMicros = (n: number) => BigInt(startedMs + n) * 1000n;
+const records = (n: number) => [{ message: String(n), timeUnixNano: toMicros(n) * 1000n }];
 
 async function start(t: TestContext) {
   const fixture = await startTailedGateway(t);
@@ -48,9 +48,9 @@ async function store(
 
 test("the last records are the newest of what is stored and of what waits, by time, each once", async (t) => {
   const { gateway, append, pool } = await start(t);
-  for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n), microsOf(n));
+  for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n), toMicros(n));
   await append("a", 4, records(4));
-  await store(pool, await append("b", 5, records(5)), "5", microsOf(5)); // and its ack was not read yet
+  await store(pool, await append("b", 5, records(5)), "5", toMicros(5)); // and its ack was not read yet
   await append("b", 6, records(6));
   await append("c", 7, [{ message: "of a clock that is behind", timeUnixNano: 1n }]);
   const all = follow(t, gateway.url, { last: 100 });

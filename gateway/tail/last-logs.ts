@@ -10,7 +10,7 @@ import { toLogEntry } from "../logs/log-entry.ts";
 import { isExpensive, type LogFilter } from "../logs/log-filter.ts";
 import { newestFirst } from "../logs/log-order.ts";
 import { matchLogs, microsOf } from "../logs/match-logs.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 import { committedBefore } from "./committed-before.ts";
 import { toGap } from "./missed.ts";
 import { type Shown, shownKey } from "./tail.ts";
@@ -47,14 +47,14 @@ export interface LastLogs {
  * the records that were shown, and leaves them out.
  */
 export async function readLastLogs(
-  { reader, redis }: { readonly reader: Reader; readonly redis: StreamRedis },
+  { readPool, redis }: { readonly readPool: ReadPool; readonly redis: StreamRedis },
   { filter, count, slots, coveredAfter, replicaLagMsMax, caller }: LastLogsRequest,
 ): Promise<LastLogs> {
   const committed = await Promise.all(coveredAfter.map((_, shard) => committedBefore(redis, shard)));
-  const stored = await reader.read(
+  const stored = await readPool.read(
     "tail_logs",
     caller,
-    (db, hasTurn) => findStored(db, filter, { count, hasTurn }),
+    (db, hasPermit) => findStored(db, filter, { count, hasPermit }),
     {
       isHeavy: isExpensive(filter),
     },
@@ -95,13 +95,13 @@ export async function readLastLogs(
 async function findStored(
   db: Kysely<Database>,
   filter: LogFilter,
-  { count, hasTurn }: { readonly count: number; readonly hasTurn: boolean },
+  { count, hasPermit }: { readonly count: number; readonly hasPermit: boolean },
 ) {
   const { logs } = await findLogs(db, filter, {
     order: newestFirst,
     after: undefined,
     pageSize: count,
-    hasTurn,
+    hasPermit,
   });
   const ids = [...new Set(logs.map(({ batch }) => batch.id))];
   const { rows } = await sql<{ id: string; digest: Buffer }>`

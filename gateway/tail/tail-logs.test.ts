@@ -109,9 +109,9 @@ test("200 tails cost one read of the stream, and each has every record", async (
   await Promise.all(tails.map((tail, i) => tail.untilCount(i % 2 ? 20 : 40)));
   assert.ok(tails.every((tail, i) => tail.logs().length === (i % 2 ? 20 : 40)));
   const metrics = await gateway.registry.getMetricsAsJSON();
-  const valueOf = (name: string) => metrics.find((metric) => metric.name === name)?.values[0]?.value;
-  assert.equal(valueOf("fleetlog_tail_batches_read_total"), 20);
-  assert.equal(valueOf("fleetlog_tails_open"), 200);
+  const readValue = (name: string) => metrics.find((metric) => metric.name === name)?.values[0]?.value;
+  assert.equal(readValue("fleetlog_tail_batches_read_total"), 20);
+  assert.equal(readValue("fleetlog_tails_open"), 200);
   await Promise.all(tails.map((tail) => tail.stop()));
   const open = gateway.registry.getSingleMetric("fleetlog_tails_open");
   await waitFor("all to be let go", async () => (await open?.get())?.values[0]?.value === 0);

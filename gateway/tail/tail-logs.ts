@@ -17,7 +17,7 @@ import { timestampFromMicros } from "../fields/time.ts";
 import { endedFilter } from "../fields/time-range.ts";
 import { readLogFilter } from "../logs/read-log-filter.ts";
 import { retryLater } from "../query/error-mapping.ts";
-import type { Reader } from "../query/read-pool.ts";
+import type { ReadPool } from "../query/read-pool.ts";
 import { CatchUp } from "./catch-up.ts";
 import { readLastLogs } from "./last-logs.ts";
 import { findMissed, toGap } from "./missed.ts";
@@ -29,7 +29,7 @@ import type { TailMetrics } from "./tail-metrics.ts";
 /** What tails are made of. */
 export interface TailSources {
   readonly hub: TailHub;
-  readonly reader: Reader;
+  readonly readPool: ReadPool;
   /** For short questions. */
   readonly redis: StreamRedis;
   readonly heartbeatMs: number;
@@ -114,7 +114,7 @@ async function* beginning(
   // While PostgreSQL is asked, the tail may lose what it has not taken: that is told later, and is not known yet.
   const at = [...tail.positions];
   const lastLogs = await readLastLogs(sources, {
-    filter: endedFilter(tail.filter, sources.reader.nowMicros()),
+    filter: endedFilter(tail.filter, sources.readPool.nowMicros()),
     count: last,
     slots,
     coveredAfter,

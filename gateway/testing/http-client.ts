@@ -1,5 +1,5 @@
 /** An answer in JSON; which of the fields are there is what the tests look at. */
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: {
@@ -22,9 +22,9 @@ export interface Answer {
 
 /** `get` with parameters, and `post` of JSON or of what has another content type. */
 export function createHttpClient(baseUrl: string) {
-  async function get(path: string, init?: RequestInit): Promise<Answer> {
+  async function get(path: string, init?: RequestInit): Promise<HttpResponse> {
     const response = await fetch(baseUrl + path, init);
-    const body = (await response.json()) as Answer["body"];
+    const body = (await response.json()) as HttpResponse["body"];
     return { status: response.status, headers: response.headers, body };
   }
   return {
@@ -42,6 +42,6 @@ export function createHttpClient(baseUrl: string) {
 }
 
 /** The parameters as a query string. */
-export function queryOf(parameters: Readonly<Record<string, string>>): string {
+export function toQueryString(parameters: Readonly<Record<string, string>>): string {
   return new URLSearchParams(parameters).toString();
 }

@@ -45,7 +45,7 @@ export async function startGateway(
     return opened;
   });
   const registry = createRegistry("gateway");
-  const { listener, reader, closeTails } = createGateway({
+  const { listener, readPool, closeTails } = createGateway({
     choosePool: () => pool,
     redis,
     tailRedis,
@@ -65,7 +65,7 @@ export async function startGateway(
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    reader,
+    readPool,
     registry,
     async [Symbol.asyncDispose]() {
       closeTails();

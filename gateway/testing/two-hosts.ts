@@ -34,7 +34,7 @@ export async function startWithTwoHosts(options?: Parameters<typeof startGateway
   return {
     url: gateway.url,
     port: gateway.port,
-    reader: gateway.reader,
+    readPool: gateway.readPool,
     databaseUrl: database.url,
     async seed(batches: readonly SeedBatch[]) {
       const pool = openPool(database.url);

@@ -1,7 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildPage } from "#dashboard/build.ts";
+import { buildDashboard } from "#dashboard/build.ts";
 import { findBinary } from "#dev/binaries.ts";
 import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
@@ -19,7 +19,7 @@ export async function globalSetup(): Promise<void> {
     startPostgres(folder, { shared_buffers: "64MB", max_connections: "200" }),
     findBinary("redis"),
     findBinary("nginx"),
-    buildPage(),
+    buildDashboard(),
   ]);
   postgres = running;
   await migrateToLatest(running.url);

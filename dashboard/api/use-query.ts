@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Failure, failureOf } from "./failure.ts";
+import { type Failure, toFailure } from "./failure.ts";
 
-export interface Answer<T> {
+export interface QueryState<T> {
   /** The last good answer; stays while the next one is on its way. */
   readonly value: T | undefined;
   readonly failure: Failure | undefined;
@@ -9,23 +9,27 @@ export interface Answer<T> {
 }
 
 /** Asks whenever `key` changes, gives up what was asked before, and every `refreshMs` asks again while the page is seen. */
-export function useAnswer<T>(
+export function useQuery<T>(
   key: string,
-  ask: (signal: AbortSignal) => Promise<T>,
+  load: (signal: AbortSignal) => Promise<T>,
   { refreshMs = 0 } = {},
-): Answer<T> & { again: () => void } {
-  const [answer, setAnswer] = useState<Answer<T>>({ value: undefined, failure: undefined, isLoading: true });
+): QueryState<T> & { again: () => void } {
+  const [state, setState] = useState<QueryState<T>>({
+    value: undefined,
+    failure: undefined,
+    isLoading: true,
+  });
   const [round, setRound] = useState(0);
-  const asked = useRef(ask);
-  asked.current = ask;
+  const latestLoad = useRef(load);
+  latestLoad.current = load;
   useEffect(() => {
     const abort = new AbortController();
-    setAnswer((before) => ({ ...before, isLoading: true }));
-    asked.current(abort.signal).then(
-      (value) => !abort.signal.aborted && setAnswer({ value, failure: undefined, isLoading: false }),
+    setState((before) => ({ ...before, isLoading: true }));
+    latestLoad.current(abort.signal).then(
+      (value) => !abort.signal.aborted && setState({ value, failure: undefined, isLoading: false }),
       (error: unknown) => {
         if (abort.signal.aborted) return;
-        setAnswer((before) => ({ value: before.value, failure: failureOf(error), isLoading: false }));
+        setState((before) => ({ value: before.value, failure: toFailure(error), isLoading: false }));
       },
     );
     return () => abort.abort();
@@ -35,5 +39,5 @@ export function useAnswer<T>(
     const timer = setInterval(() => !document.hidden && setRound((round) => round + 1), refreshMs);
     return () => clearInterval(timer);
   }, [refreshMs]);
-  return { ...answer, again: () => setRound(round + 1) };
+  return { ...state, again: () => setRound(round + 1) };
 }

@@ -1,9 +1,9 @@
 import { sql } from "kysely";
+import { InvalidFieldError } from "../fields/invalid-field.ts";
+import { decodePageToken } from "../fields/page-token.ts";
+import { timestamptz } from "../fields/time.ts";
 import { readDeviceId, readTimeRange, type TimeFields } from "../logs/read-log-filter.ts";
 import type { Condition } from "../logs/record-conditions.ts";
-import { InvalidFieldError } from "./invalid-field.ts";
-import { decodePageToken } from "./page-token.ts";
-import { timestamptz } from "./time.ts";
 
 /*
  * Tables whose rows have an id that rises with the time `at`: dead_letters and incidents.
@@ -20,7 +20,7 @@ export function readTimedFilter(request: TimeFields & { readonly deviceId: strin
 }
 
 /** The id of the last row of the page before. */
-export function readIdPosition(query: string, token: string): string | undefined {
+export function readAfterId(query: string, token: string): string | undefined {
   const [id, ...more] = decodePageToken(query, token) ?? [];
   if (id === undefined) return undefined;
   if (/^\d{1,18}$/.test(id) && more.length === 0) return id;
