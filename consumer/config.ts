@@ -14,6 +14,7 @@ import {
   word,
 } from "#lib/config.ts";
 import type { PartitionIndex } from "#postgres/partition-indexes.ts";
+import { streamShards } from "#stream/settings.ts";
 import { readRetentionDays, retentionShape } from "./maintenance/retention-days.ts";
 
 export type Config = ReturnType<typeof readConfig>;
@@ -23,25 +24,25 @@ export function readConfig(env: Env) {
   const values = readEnv(
     {
       LOG_LEVEL: logLevel,
-      ADMIN_LISTEN: listenAddress().default({ host: "127.0.0.1", port: 0 }),
+      ADMIN_LISTEN: listenAddress().prefault("127.0.0.1:0"),
       ALLOWED_HOSTS: allowedHosts(),
       DATABASE_URL: url(["postgres", "postgresql"]),
       REDIS_URL: urls(["redis", "rediss"]),
-      STREAM_SHARDS: integer(1, 1024).default(4),
+      STREAM_SHARDS: streamShards,
       CONSUMER_NAME: z
         .string()
         .regex(/^[A-Za-z0-9._:-]{1,128}$/, "expected 1 to 128 of A-Z a-z 0-9 . _ : -")
-        .default(`${hostname()}-${process.pid}`),
-      FLUSH_RECORDS_MAX: integer(limits.recordsMax, 1_000_000).default(20_000),
-      FLUSH_BYTES_MAX: integer(limits.batchBytesMax, 64 << 20).default(4 << 20),
-      FLUSH_INTERVAL_MS: integer(1, 10_000).default(100),
-      STATEMENT_TIMEOUT_MS: integer(1_000, 600_000).default(30_000),
-      RECLAIM_IDLE_MS: integer(3_000, 3_600_000).default(90_000),
-      DRAIN_TIMEOUT_MS: integer(0, 8_000).default(7_000),
-      TAIL_WINDOW_MS: integer(0, 86_400_000).default(60_000),
+        .prefault(`${hostname()}-${process.pid}`),
+      FLUSH_RECORDS_MAX: integer(limits.recordsMax, 1_000_000).prefault("20000"),
+      FLUSH_BYTES_MAX: integer(limits.batchBytesMax, 64 << 20).prefault(String(4 << 20)),
+      FLUSH_INTERVAL_MS: integer(1, 10_000).prefault("100"),
+      STATEMENT_TIMEOUT_MS: integer(1_000, 600_000).prefault("30000"),
+      RECLAIM_IDLE_MS: integer(3_000, 3_600_000).prefault("90000"),
+      DRAIN_TIMEOUT_MS: integer(0, 8_000).prefault("7000"),
+      TAIL_WINDOW_MS: integer(0, 86_400_000).prefault("60000"),
       ...retentionShape,
-      CLOSED_DAY_INDEXES: word("all", "text", "attributes", "none").default("all"),
-      INDEX_MEMORY_MEBIBYTES: integer(8, 16_384).default(128),
+      CLOSED_DAY_INDEXES: word("all", "text", "attributes", "none").prefault("all"),
+      INDEX_MEMORY_MEBIBYTES: integer(8, 16_384).prefault("128"),
     },
     env,
   );

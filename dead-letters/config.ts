@@ -1,4 +1,5 @@
-import { type Env, integer, readEnv, url, urls } from "#lib/config.ts";
+import { type Env, readEnv, url, urls } from "#lib/config.ts";
+import { streamShards } from "#stream/settings.ts";
 
 /** What an operator's command needs: the consumer's own variables. Throws a ConfigError that lists every problem. */
 export function readConfig(env: Env) {
@@ -6,7 +7,7 @@ export function readConfig(env: Env) {
     {
       DATABASE_URL: url(["postgres", "postgresql"]),
       REDIS_URL: urls(["redis", "rediss"]).optional(),
-      STREAM_SHARDS: integer(1, 1024).default(4),
+      STREAM_SHARDS: streamShards,
     },
     env,
   );

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
+import { streamShards } from "#stream/settings.ts";
 import { isProxyRange } from "./http/client-name.ts";
 
 /** What the gateway is told by its environment. Throws one `ConfigError` that lists every bad variable. */
@@ -20,7 +21,7 @@ export function readConfig(env: Env) {
       CORS_ORIGINS: origins().optional(),
       EXPORTS_MAX: integer(0, 100).prefault("4"),
       REDIS_URL: urls(["redis", "rediss"]).optional(),
-      STREAM_SHARDS: integer(1, 1024).prefault("4"),
+      STREAM_SHARDS: streamShards,
       TAIL_WINDOW_MS: integer(0, 86_400_000).prefault("60000"),
       TAILS_MAX: integer(1, 100_000).prefault("500"),
     },

@@ -97,7 +97,7 @@ export function word<const Word extends string>(...words: readonly [Word, ...Wor
 }
 
 /** The log level every program reads from `LOG_LEVEL`. */
-export const logLevel = word("fatal", "error", "warn", "info", "debug", "trace", "silent").default("info");
+export const logLevel = word("fatal", "error", "warn", "info", "debug", "trace", "silent").prefault("info");
 
 /** Never prints the password inside a URL. */
 function show(value: string | undefined): string {

@@ -1,5 +1,6 @@
 import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, urls, word } from "#lib/config.ts";
+import { streamShards } from "#stream/settings.ts";
 
 const mebibyte = 1024 * 1024;
 
@@ -13,13 +14,13 @@ export function readConfig(env: Env) {
       HTTP_LISTEN: listenAddress().prefault("127.0.0.1:8081"),
       ALLOWED_HOSTS: allowedHosts(),
       REDIS_URL: urls(["redis", "rediss"]).prefault("redis://127.0.0.1:6379"),
-      STREAM_SHARDS: integer(1, 1_024).prefault("4"),
+      STREAM_SHARDS: streamShards,
       REDIS_MEMORY_PERCENT_MAX: integer(20, 99).prefault("80"),
       BACKLOG_ENTRIES_MAX: integer(100, 1_000_000_000).prefault("2000000"),
       STREAM_AGE_SECONDS_MAX: integer(1, 86_400).prefault("3600"),
       CLOCK_SKEW_SECONDS_MAX: integer(1, 3_600).prefault("60"),
       HEARTBEAT_SECONDS: integer(1, 3_600).prefault("30"),
-      GRPC_FAST_PATH: word("on", "off").default("on"),
+      GRPC_FAST_PATH: word("on", "off").prefault("on"),
       IN_FLIGHT_MEBIBYTES_MAX: integer(8, 4_096).prefault("128"),
     },
     env,

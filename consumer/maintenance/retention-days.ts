@@ -13,7 +13,7 @@ export interface RetentionDays {
 const days = () => integer(0, 36_500);
 
 export const retentionShape = {
-  RETENTION_DAYS: days().default(0),
+  RETENTION_DAYS: days().prefault("0"),
   LEDGER_RETENTION_DAYS: days().optional(),
   STATISTICS_RETENTION_DAYS: days().optional(),
   DEAD_LETTER_RETENTION_DAYS: days().optional(),
