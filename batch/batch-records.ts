@@ -56,7 +56,10 @@ export function decodeRecord(bytes: Buffer, fields: RecordFields): DecodedRecord
     timeUnixNano: (BigInt(fields.timeHigh >>> 0) << 32n) | BigInt(fields.timeLow >>> 0),
     severity: fields.severity as Severity,
     attributes: decodeAttributes(bytes, fields),
-    ...stringValues((field) => bytes.toString("utf8", fields.startOf(field), fields.endOf(field))),
+    ...stringValues((field) => {
+      const [start, end] = [fields.startOf(field), fields.endOf(field)];
+      return field.isId ? bytes.subarray(start, end) : bytes.toString("utf8", start, end);
+    }),
   };
 }
 

@@ -5,6 +5,9 @@ import { rareStringFields } from "./string-fields.ts";
 // that many bytes, or -1 for NULL. All numbers are big-endian.
 // https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS
 
+const bytea = 17;
+const text = 25;
+
 /** The columns of a row, in the order in which they are written. */
 export const copyColumns: readonly string[] = [
   "batch_id",
@@ -14,7 +17,7 @@ export const copyColumns: readonly string[] = [
   "logger",
   "message",
   "attributes",
-  ...rareStringFields.map(({ name }) => name),
+  "extra",
 ];
 
 /** The statement that takes what `CopyRows` writes. */
@@ -25,8 +28,15 @@ export const copyHeader = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "lat
 
 export const copyTrailer = Buffer.from([0xff, 0xff]);
 
-/** A row besides its texts: column count, a length for each, the four numbers, and jsonb's version and braces. */
-export const rowOverheadBytes = 2 + copyColumns.length * 4 + (8 + 4 + 8 + 2) + 3;
+/**
+ * The types of the attributes of record_extra, by their fixed numbers in pg_type: a composite value is the number of its
+ * attributes and, for each, its type, a length and that many bytes, or -1 for NULL.
+ */
+export const extraTypes: readonly number[] = rareStringFields.map(({ isId }) => (isId ? bytea : text));
+
+/** A row besides its texts: column count, a length for each, the four numbers, jsonb's version and braces, and extra's. */
+export const rowOverheadBytes =
+  2 + copyColumns.length * 4 + (8 + 4 + 8 + 2) + 3 + (4 + 8 * extraTypes.length);
 
 /**
  * The most bytes that `records` records make as a COPY when their batches have `wireBytes` bytes: the worst of them

@@ -16,6 +16,9 @@ test("writes a record as a row, its time cut off to microseconds", () => {
     logger: "net.wifi",
     message: "größe\t\\.\n",
     attributes: [["code", '"7"']],
+    traceId: Buffer.from("0af7651916cd43dd8448eb211c80319c", "hex"),
+    spanId: Buffer.from("00f067aa0ba902b7", "hex"),
+    eventName: "device.boot",
   });
   assert.deepEqual(row, {
     batchId: String(2n ** 60n + 5n),
@@ -25,7 +28,23 @@ test("writes a record as a row, its time cut off to microseconds", () => {
     logger: "net.wifi",
     message: "größe\t\\.\n",
     attributes: [["code", '"7"']],
+    traceId: "0af7651916cd43dd8448eb211c80319c",
+    spanId: "00f067aa0ba902b7",
+    eventName: "device.boot",
   });
+});
+
+test("writes ids and the name of an event as NULL where a record has none, also behind one that has all", () => {
+  const full = {
+    traceId: Buffer.alloc(16, 1),
+    spanId: Buffer.alloc(8, 2),
+    eventName: "boot",
+  };
+  const rows = rowsOf(full, {}, { traceId: Buffer.alloc(16), spanId: Buffer.alloc(0), eventName: "" }, full);
+  const found = rows.map(({ traceId, spanId, eventName }) => [traceId, spanId, eventName]);
+  const all = ["01".repeat(16), "02".repeat(8), "boot"];
+  const none = [null, null, null];
+  assert.deepEqual(found, [all, none, none, all]);
 });
 
 test("keeps every time that 64 bits of nanoseconds can say, to the microsecond", () => {

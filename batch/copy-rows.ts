@@ -1,16 +1,14 @@
-import { copyColumns, copyHeader, copyTrailer, rowOverheadBytes } from "./copy-format.ts";
+import { copyColumns, copyHeader, copyTrailer, extraTypes, rowOverheadBytes } from "./copy-format.ts";
 import { jsonBytesPerByteMax, writeJsonString } from "./json-bytes.ts";
 import { batchTags } from "./log-tags.ts";
 import type { RareFields } from "./rare-fields.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordStatistics } from "./record-statistics.ts";
 import type { ScannedBatch } from "./scan.ts";
-import { rareStringFields } from "./string-fields.ts";
 import { Timestamp } from "./timestamp.ts";
 import { WireReader } from "./wire-reader.ts";
 
 const columnCount = copyColumns.length;
-const rareCount = rareStringFields.length;
 
 /** Up to this length a loop copies faster than a native call, which costs about 40 ns whatever the length. */
 const loopBytesMax = 32;
@@ -126,8 +124,7 @@ export class CopyRows {
     end = this.#writeBytes(end, bytes, record.messageStart, record.messageEnd);
     end = record.attributeCount === 0 ? this.#writeNull(end) : this.#writeAttributes(end, bytes);
     const { rare } = record;
-    this.#position =
-      rare === undefined ? this.#writeNulls(end, rareCount) : this.#writeRare(end, bytes, rare);
+    this.#position = rare === undefined ? this.#writeNull(end) : this.#writeExtra(end, bytes, rare);
     this.#rowCount += 1;
     this.statistics.add(this.#time.minute, record.severity);
   }
@@ -137,19 +134,20 @@ export class CopyRows {
     return position + 4;
   }
 
-  #writeNulls(position: number, count: number): number {
-    const end = position + 4 * count;
-    for (let at = position; at < end; at += 4) this.#view.setInt32(at, -1);
-    return end;
-  }
-
-  #writeRare(position: number, bytes: Buffer, { bounds }: RareFields): number {
-    let to = position;
-    for (let at = 0; at < bounds.length; at += 2) {
-      const [start, end] = [bounds[at]!, bounds[at + 1]!];
-      to = start === end ? this.#writeNull(to) : this.#writeBytes(to, bytes, start, end);
+  /** A record_extra; NULL when nothing is in it. */
+  #writeExtra(position: number, bytes: Buffer, { bounds }: RareFields): number {
+    const view = this.#view;
+    view.setInt32(position + 4, extraTypes.length);
+    let to = position + 8;
+    let isNull = true;
+    for (let index = 0; index < extraTypes.length; index++) {
+      const [start, end] = [bounds[2 * index]!, bounds[2 * index + 1]!];
+      view.setInt32(to, extraTypes[index]!);
+      if (start < end) isNull = false;
+      to = start < end ? this.#writeBytes(to + 4, bytes, start, end) : this.#writeNull(to + 4);
     }
-    return to;
+    view.setInt32(position, to - position - 4);
+    return isNull ? this.#writeNull(position) : to;
   }
 
   #writeBytes(position: number, bytes: Buffer, start: number, end: number): number {

@@ -171,7 +171,9 @@ async function storedRows(): Promise<Row[]> {
   const { rows } = await client.query(`
     SELECT batch_id, idx, (extract(epoch FROM time) * 1000000)::bigint AS micros, severity, logger, message,
       -- As pairs, for the reason given in testing/read-copy.ts.
-      (SELECT json_agg(json_build_array(key, value)) FROM jsonb_each_text(attributes)) AS attributes
+      (SELECT json_agg(json_build_array(key, value)) FROM jsonb_each_text(attributes)) AS attributes,
+      encode((extra).trace_id, 'hex') AS trace_id, encode((extra).span_id, 'hex') AS span_id,
+      (extra).event_name
     FROM records ORDER BY batch_id, idx`);
   return rows.map((row) => ({
     batchId: row.batch_id,
@@ -181,6 +183,9 @@ async function storedRows(): Promise<Row[]> {
     logger: row.logger,
     message: row.message,
     attributes: row.attributes && sortedByName(row.attributes),
+    traceId: row.trace_id,
+    spanId: row.span_id,
+    eventName: row.event_name,
   }));
 }
 

@@ -24,6 +24,11 @@ import { attribute, bytesField, encodeBatch, encodeRecord } from "./testing/wire
 
 const text = (maxLength: number) =>
   fc.string({ unit: "binary", maxLength }).filter((value) => !value.includes("\0"));
+const id = (bytes: number) =>
+  fc.oneof(
+    fc.constant(new Uint8Array()),
+    fc.uint8Array({ minLength: bytes, maxLength: bytes }).filter((value) => value.some((byte) => byte > 0)),
+  );
 const meaningOfRecord: fc.Arbitrary<RecordMeaning> = fc.record({
   timeUnixNano: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
   severity: fc.nat({ max: limits.severityMax }),
@@ -39,6 +44,9 @@ const meaningOfRecord: fc.Arbitrary<RecordMeaning> = fc.record({
       maxLength: 12,
     },
   ),
+  traceId: id(limits.traceIdBytes),
+  spanId: id(limits.spanIdBytes),
+  eventName: text(8),
 });
 const sequence = fc.oneof(fc.bigInt({ min: 1n, max: 300n }), fc.bigInt({ min: 1n, max: limits.sequenceMax }));
 const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
@@ -183,6 +191,34 @@ describe("the digest of a batch", () => {
   });
 });
 
+test("a record without ids and event has the digest that it had before there were any", () => {
+  const bytes = encodeBatch({
+    records: [
+      encodeRecord({
+        severity: 9,
+        logger: "net",
+        message: "up",
+        attributes: [
+          ["b", "2"],
+          ["a", "1"],
+        ],
+      }),
+    ],
+  });
+  assert.equal(digest(scan(bytes)).toString("hex"), "93b520958e7a2a51ff2b65e1037dc393");
+  const zeros = encodeRecord({
+    message: "m",
+    traceId: Buffer.alloc(16),
+    spanId: Buffer.alloc(8),
+    eventName: "",
+  });
+  const none = encodeRecord({ message: "m" });
+  assert.deepEqual(
+    digest(scan(encodeBatch({ records: [zeros] }))),
+    digest(scan(encodeBatch({ records: [none] }))),
+  );
+});
+
 describe("the canonical form", () => {
   test("is canonical itself, and means what the batch means", () => {
     fc.assert(
@@ -275,9 +311,7 @@ function changeOne(batch: BatchMeaning, other: BatchMeaning, which: number): Bat
 /** By protobuf-es; undefined where it refuses one of them for a text that is not UTF-8. */
 function decodeEqual(first: Uint8Array, second: Uint8Array): boolean | undefined {
   try {
-    const [one, other] = [first, second].map((bytes) =>
-      fromBinary(LogBatchSchema, bytes, { readUnknownFields: false }),
-    );
+    const [one, other] = [first, second].map(decodeBatch);
     return equals(LogBatchSchema, one!, other!);
   } catch (error) {
     if (isEncodingError(error)) return undefined;
@@ -285,10 +319,20 @@ function decodeEqual(first: Uint8Array, second: Uint8Array): boolean | undefined
   }
 }
 
+/** An id of nothing but zeros is none. */
+function decodeBatch(bytes: Uint8Array): LogBatch {
+  const batch = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
+  for (const record of batch.records) {
+    if (record.traceId.length === 16 && !record.traceId.some(Boolean)) record.traceId = new Uint8Array();
+    if (record.spanId.length === 8 && !record.spanId.some(Boolean)) record.spanId = new Uint8Array();
+  }
+  return batch;
+}
+
 /** As {@link decodeEqual}, where a declaration without an end ends with its own number. */
 function meanSame(first: Uint8Array, second: Uint8Array): boolean {
   const [one, other] = [first, second].map((bytes) => {
-    const batch = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
+    const batch = decodeBatch(bytes);
     if (batch.dropped) batch.dropped.lastSequence ||= batch.sequence;
     return batch;
   });

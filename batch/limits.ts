@@ -4,6 +4,10 @@ export const limits = {
   recordsMax: 10_000,
   messageBytesMax: 65_536,
   loggerBytesMax: 256,
+  eventNameBytesMax: 256,
+  /** The exact length of an id, or none. */
+  traceIdBytes: 16,
+  spanIdBytes: 8,
   attributesMax: 64,
   attributeKeyBytesMax: 128,
   attributeValueBytesMax: 8_192,

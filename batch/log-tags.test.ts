@@ -19,7 +19,7 @@ const messages: [schema: DescMessage, tags: Readonly<Record<string, number>>, hi
 for (const [schema, tags, highest] of messages) {
   test(`has the tags that protobuf-es writes before the fields of a ${schema.name}, each of one byte`, () => {
     for (const field of schema.fields) {
-      const [tag] = toBinary(schema, create(schema, { [field.localName]: sampleOf(field) }));
+      const [tag] = toBinary(schema, create(schema, { [field.localName]: makeSample(field) }));
       assert.equal(tags[field.localName], tag, field.name);
       assert.ok(field.number <= highest && tag! < 128, field.name);
     }
@@ -27,7 +27,7 @@ for (const [schema, tags, highest] of messages) {
   });
 }
 
-function sampleOf({ fieldKind, scalar, message }: DescField): unknown {
+function makeSample({ fieldKind, scalar, message }: DescField): unknown {
   if (fieldKind === "message") return create(message);
   if (fieldKind === "list") return [{}];
   if (fieldKind === "map") return { name: "value" };

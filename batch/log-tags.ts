@@ -10,10 +10,10 @@ import { wireType } from "./wire-reader.ts";
 
 // The tags of log.proto as they are on the wire: field number × 8 + wire type.
 
-export const batchTags = tagsOf(LogBatchSchema);
-export const droppedTags = tagsOf(DroppedSchema);
-export const recordTags = tagsOf(LogRecordSchema);
-export const unreadableTags = tagsOf(UnreadableRecordSchema);
+export const batchTags = listTags(LogBatchSchema);
+export const droppedTags = listTags(DroppedSchema);
+export const recordTags = listTags(LogRecordSchema);
+export const unreadableTags = listTags(UnreadableRecordSchema);
 
 /** An entry of map<string, string> is a message of its own. */
 export const attributeTags = { key: 1 * 8 + wireType.bytes, value: 2 * 8 + wireType.bytes } as const;
@@ -27,12 +27,12 @@ export const knownFieldMax = {
   unreadable: highestNumber(UnreadableRecordSchema),
 } as const;
 
-function tagsOf<Desc extends DescMessage>({ fields }: Desc): Readonly<Record<FieldName<Desc>, number>> {
-  const tags = fields.map((field) => [field.localName, field.number * 8 + wireTypeOf(field)] as const);
+function listTags<Desc extends DescMessage>({ fields }: Desc): Readonly<Record<FieldName<Desc>, number>> {
+  const tags = fields.map((field) => [field.localName, field.number * 8 + toWireType(field)] as const);
   return Object.fromEntries(tags) as Record<FieldName<Desc>, number>;
 }
 
-function wireTypeOf({ fieldKind, scalar }: DescField): number {
+function toWireType({ fieldKind, scalar }: DescField): number {
   if (fieldKind === "enum") return wireType.varint;
   if (scalar === ScalarType.UINT64 || scalar === ScalarType.UINT32) return wireType.varint;
   return scalar === ScalarType.FIXED64 ? wireType.fixed64 : wireType.bytes;

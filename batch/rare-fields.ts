@@ -36,6 +36,11 @@ export class RareFields {
     if (size === 0) reader.isCanonical = false;
     this.bounds[2 * at] = reader.position;
     this.bounds[2 * at + 1] = reader.position += size;
+    const { isId, bytesMax } = rareStringFields[at]!;
+    if (isId && size === bytesMax && isZero(reader.bytes, reader.position - size, reader.position)) {
+      reader.isCanonical = false;
+      this.bounds[2 * at] = this.bounds[2 * at + 1] = 0;
+    }
   }
 
   startOf(field: StringField): number {
@@ -70,4 +75,9 @@ export class RareFields {
     this.unreadable = found;
     reader.end = recordEnd;
   }
+}
+
+function isZero(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] !== 0) return false;
+  return true;
 }

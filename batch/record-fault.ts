@@ -24,10 +24,16 @@ export function recordFault(text: DataView, record: RecordFields): string | unde
 
 function rareFault(text: DataView, rare: RareFields): string | undefined {
   for (const field of rareStringFields) {
-    const fault = textFault(text, rare.startOf(field), rare.endOf(field), field.bytesMax);
+    const check = field.isId ? idFault : textFault;
+    const fault = check(text, rare.startOf(field), rare.endOf(field), field.bytesMax);
     if (fault !== undefined) return `${field.name} ${fault}`;
   }
   return undefined;
+}
+
+function idFault(_: DataView, start: number, end: number, bytes: number): string | undefined {
+  const length = end - start;
+  return length === 0 || length === bytes ? undefined : `is ${length} bytes long, expected ${bytes}, or none`;
 }
 
 function attributesFault(text: DataView, record: RecordFields): string | undefined {

@@ -204,6 +204,21 @@ test("rejects a single record, naming field, problem and limit", async (t) => {
       "logger is 257 bytes long, the limit is 256",
     ],
     [
+      "a trace id of 15 bytes",
+      encodeRecord({ traceId: Buffer.alloc(15, 1) }),
+      "trace_id is 15 bytes long, expected 16, or none",
+    ],
+    [
+      "a trace id of 17 zeros",
+      encodeRecord({ traceId: Buffer.alloc(17) }),
+      "trace_id is 17 bytes long, expected 16, or none",
+    ],
+    [
+      "a long name of an event",
+      encodeRecord({ eventName: "e".repeat(257) }),
+      "event_name is 257 bytes long, the limit is 256",
+    ],
+    [
       "a long message",
       encodeRecord({ message: "m".repeat(65_537) }),
       "message is 65537 bytes long, the limit is 65536",
@@ -311,6 +326,12 @@ test("accepts what is just within the limits of a record", async (t) => {
     ["severity 24", encodeRecord({ severity: 24 })],
     ["severity 2^32 + 9, which is 9 to an int32", encodeRecord({ severity: 2n ** 32n + 9n })],
     ["a logger of 256 bytes", encodeRecord({ logger: "l".repeat(256) })],
+    [
+      "ids that are no UTF-8",
+      encodeRecord({ traceId: Buffer.alloc(16, 0xff), spanId: Buffer.from("\0".repeat(7) + "x") }),
+    ],
+    ["ids of nothing but zeros", encodeRecord({ traceId: Buffer.alloc(16), spanId: Buffer.alloc(8) })],
+    ["an event's name of 256 bytes", encodeRecord({ eventName: "e".repeat(256) })],
     ["a message of 64 KiB", encodeRecord({ message: "ü".repeat(32_768) })],
     ["U+10FFFF", encodeRecord({ message: "\u{10ffff}" })],
     ["64 attributes", encodeRecord({ attributes: attributeList(64) })],
@@ -322,7 +343,14 @@ test("accepts what is just within the limits of a record", async (t) => {
     ["a bad message followed by a good one", Buffer.concat([bytesField(4, "\0"), bytesField(4, "good")])],
     [
       "unknown fields and groups",
-      Buffer.concat([varintField(9, -1n), bytesField(99, "x"), tag(7, 3), tag(8, 3), tag(8, 4), tag(7, 4)]),
+      Buffer.concat([
+        varintField(19, -1n),
+        bytesField(99, "x"),
+        tag(17, 3),
+        tag(8, 3),
+        tag(8, 4),
+        tag(17, 4),
+      ]),
     ],
   ];
   for (const [title, record] of cases) {

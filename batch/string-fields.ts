@@ -1,3 +1,4 @@
+import { ScalarType } from "@bufbuild/protobuf";
 import type { FieldName } from "#proto/all-fields.ts";
 import { type LogRecord, LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { limits } from "./limits.ts";
@@ -16,31 +17,37 @@ interface Limit {
   readonly bytesMax: number;
 }
 
-/** A new field of log.proto does not compile until its limit is here. Its column in `records` has the same name. */
+/** A new field of log.proto does not compile until its limit is here. */
 const limitOf: Readonly<Record<StringFieldName, Limit>> = {
   logger: { bytesMax: limits.loggerBytesMax },
   message: { bytesMax: limits.messageBytesMax },
+  traceId: { bytesMax: limits.traceIdBytes },
+  spanId: { bytesMax: limits.spanIdBytes },
+  eventName: { bytesMax: limits.eventNameBytesMax },
 };
 
 export interface StringField {
   readonly localName: StringFieldName;
-  /** In log.proto, and as a column. */
+  /** In log.proto, and in `records`. */
   readonly name: string;
   readonly jsonName: string;
   readonly number: number;
   readonly tag: number;
   readonly bytesMax: number;
+  /** A bytes field is an id: it has exactly `bytesMax` bytes, and is absent when all of them are 0. */
+  readonly isId: boolean;
 }
 
 /** By rising number: all that reads, checks, stores or repairs a record walks over these. */
 export const stringFields: readonly StringField[] = LogRecordSchema.fields
   .filter(({ localName }) => localName in limitOf)
-  .map(({ localName, name, jsonName, number }) => {
+  .map(({ localName, name, jsonName, number, scalar }) => {
     const field = localName as StringFieldName;
-    return { localName: field, name, jsonName, number, tag: recordTags[field], ...limitOf[field] };
+    const isId = scalar === ScalarType.BYTES;
+    return { localName: field, name, jsonName, number, tag: recordTags[field], isId, ...limitOf[field] };
   });
 
-/** All but the two that nearly every record has. Their columns are NULL where a record has none. */
+/** All but the two that nearly every record has: the attributes of `records.extra`, in their order. */
 export const rareStringFields = stringFields.filter(
   ({ localName }) => localName !== "logger" && localName !== "message",
 );

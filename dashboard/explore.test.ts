@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { waitFor } from "#test/support/wait-for.ts";
 import { noBrowser, startBrowser, type TestPage } from "./testing/browser.ts";
-import { sampleBatches, sampleHour, startFleet } from "./testing/fleet.ts";
+import { sampleBatches, sampleHour, sampleTrace, startFleet } from "./testing/fleet.ts";
 
 const rows = (page: TestPage["page"]) => page.locator(".rows .row");
 
@@ -110,6 +110,21 @@ describe("Explore", { skip: noBrowser }, () => {
       await detail.getByText("stator").waitFor();
       await page.keyboard.press("Escape");
       await detail.waitFor({ state: "detached" });
+    }));
+
+  test("shows the trace of a record, and leads from it to all records of the trace", () =>
+    visit(`/?${sampleHour}&logger=motor`, async (page) => {
+      await firstRow(page, "winding too hot");
+      await page.keyboard.press("j");
+      await page.keyboard.press("Enter");
+      const detail = page.locator(".detail");
+      await detail.getByText(sampleTrace.spanId).waitFor();
+      await detail.getByText(sampleTrace.eventName).waitFor();
+      await detail.getByRole("link", { name: sampleTrace.traceId }).click();
+      await page.getByText("1 record", { exact: true }).waitFor();
+      await page.getByText(`trace: ${sampleTrace.traceId}`).waitFor();
+      const found = new URL(page.url()).searchParams;
+      assert.deepEqual([found.get("trace"), found.get("logger")], [sampleTrace.traceId, null]);
     }));
 
   test("zooms into the chart by dragging, and out by going back", () =>

@@ -1,4 +1,5 @@
 import { readSeverity, readTime } from "#batch/json/json-numbers.ts";
+import { readId } from "#batch/json/read-id.ts";
 import { type StringFieldName, stringFields } from "#batch/string-fields.ts";
 import type { LooseRecord } from "./read-loosely.ts";
 
@@ -40,6 +41,10 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
       const severity = readSeverity(text, 0, text.length, wide);
       if (severity === undefined) repairs.push(`severity: was ${text.toString().slice(0, 40)}`);
       else record.severity = severity;
+    } else if (string?.isId) {
+      const id = readId(text.toString(), string.bytesMax);
+      if (id === undefined) repairs.push(`${string.name}: was ${text.toString().slice(0, 40)}`);
+      else record.strings.set(string.localName, id);
     } else if (string) {
       record.strings.set(string.localName, text);
       if (typeof value !== "string") repairs.push(`${string.name}: was not a string`);

@@ -4,6 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { scan } from "#batch/scan.ts";
 import { attribute, bytesField, encodeRecord } from "#batch/testing/wire.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { readJsonRecord } from "./read-json-record.ts";
 import { marks, repairRecord } from "./repair-record.ts";
 
 const marked = { deadLetter: "7", origin: "boot-1 3 0" };
@@ -46,6 +47,18 @@ const cases: [what: string, bytes: Uint8Array, repairs: string[], message: strin
     "m",
   ],
   [
+    "an id of another length",
+    encodeRecord({ message: "m", traceId: Buffer.alloc(15, 1) }),
+    ["trace_id: 15 bytes, expected 16, are left out"],
+    "m",
+  ],
+  [
+    "a name of an event that is too long",
+    encodeRecord({ message: "m", eventName: "e".repeat(300) }),
+    ["event_name: truncated from 300 bytes"],
+    "m",
+  ],
+  [
     "the beginning of a record",
     bytesField(4, "cut off").subarray(0, 5),
     ["only the first 5 bytes were kept"],
@@ -71,13 +84,29 @@ for (const [what, bytes, repairs, message] of cases) {
 test("keeps what is well, and gives a time where there is none", () => {
   const own = attribute("__proto__", "kept");
   const { record } = repair(
-    Buffer.concat([encodeRecord({ message: "\0", severity: 17, logger: "net" }), own]),
+    Buffer.concat([
+      encodeRecord({ message: "\0", severity: 17, logger: "net" }),
+      own,
+      encodeRecord({ traceId: Buffer.alloc(16, 1), spanId: Buffer.alloc(8, 2), eventName: "boot" }),
+    ]),
   );
+  assert.deepEqual([record.traceId[15], record.spanId[7], record.eventName], [1, 2, "boot"]);
   assert.deepEqual([record.severity, record.logger], [17, "net"]);
   assert.equal(record.timeUnixNano, BigInt(receivedAtMicros) * 1000n);
   assert.equal(Object.getOwnPropertyDescriptor(record.attributes, "__proto__")?.value, "kept");
   const timed = repair(encodeRecord({ message: "\0", timeUnixNano: 5_000n }));
   assert.equal(timed.record.timeUnixNano, 5_000n);
+});
+
+const json = (traceId: string) => Buffer.from(`{"message":"m","traceId":"${traceId}","severity":"LOUD"}`);
+
+test("takes ids from JSON in hex and in base64, and leaves out what is none", () => {
+  for (const text of ["01".repeat(16), Buffer.alloc(16, 1).toString("base64")]) {
+    const { record, repairs } = repairRecord(readJsonRecord(json(text)), receivedAtMicros, marked);
+    assert.deepEqual([record.traceId.length, record.traceId[0], repairs], [16, 1, ["severity: was LOUD"]]);
+  }
+  const { record, repairs } = repairRecord(readJsonRecord(json("7")), receivedAtMicros, marked);
+  assert.deepEqual([record.traceId.length, repairs], [0, ["trace_id: was 7", "severity: was LOUD"]]);
 });
 
 test("throws for what is no record", () => {

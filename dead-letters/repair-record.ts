@@ -56,9 +56,13 @@ export function repairRecord(
     const key = repaired("attributes: a name", name, limits.attributeKeyBytesMax);
     attributes[key] = repaired(`attributes[${JSON.stringify(key)}]`, value, limits.attributeValueBytesMax);
   }
-  const strings = stringValues(({ localName, name, bytesMax }) =>
-    repaired(name, loose.strings.get(localName) ?? none, bytesMax),
-  );
+  const strings = stringValues(({ localName, name, bytesMax, isId }) => {
+    const sent = loose.strings.get(localName) ?? none;
+    if (!isId) return repaired(name, sent, bytesMax);
+    if (sent.length === 0 || sent.length === bytesMax) return sent;
+    repairs.push(`${name}: ${sent.length} bytes, expected ${bytesMax}, are left out`);
+    return none;
+  });
   attributes[marks.deadLetter] = marked.deadLetter;
   attributes[marks.origin] = marked.origin;
   if (repairs.length > 0) {

@@ -13,8 +13,9 @@ curl --silent --show-error --fail-with-body --max-time 10 "$url/fleetlog.v1.Inge
     "batch": {
       "deviceId": "example-curl",
       "records": [
-        {"severity": "SEVERITY_INFO", "logger": "example", "message": "hello from curl"},
-        {"severity": "SEVERITY_WARN", "message": "low on coffee", "attributes": {"cups": "0"}}
+        {"severity": "SEVERITY_INFO", "logger": "example", "message": "hello from curl", "eventName": "example.hello"},
+        {"severity": "SEVERITY_WARN", "message": "low on coffee", "attributes": {"cups": "0"},
+         "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7"}
       ]
     }
   }'

@@ -9,7 +9,7 @@ import type { Database } from "./tables.ts";
 /** The schema `public`, one statement a paragraph, in an order that does not change between two runs. */
 export async function dumpSchema(db: Kysely<Database>): Promise<string> {
   const parts: string[] = [];
-  for (const query of [extensions, sequences, functions, tables, indexes, views]) {
+  for (const query of [extensions, sequences, types, functions, tables, indexes, views]) {
     const { rows } = await query.execute(db);
     parts.push(...rows.map(({ text }) => text));
   }
@@ -32,6 +32,15 @@ const sequences = sql<{ text: string }>`
     as text
   from pg_sequence join pg_class class on class.oid = seqrelid
   where ${ours} and not exists (select from pg_depend where objid = class.oid and deptype in ('i', 'a'))
+  order by class.relname`;
+
+const types = sql<{ text: string }>`
+  select format(E'create type %s as (\n%s\n);', class.relname,
+      (select string_agg(format('  %I %s', attname, format_type(atttypid, atttypmod)), E',\n' order by attnum)
+      from pg_attribute where attrelid = class.oid and attnum > 0 and not attisdropped))
+    || coalesce(format(E'\ncomment on type %s is %L;', class.relname, obj_description(class.reltype, 'pg_type')), '')
+    as text
+  from pg_class class where class.relkind = 'c' and ${ours}
   order by class.relname`;
 
 const functions = sql<{ text: string }>`

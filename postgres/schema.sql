@@ -3,6 +3,13 @@ create extension pg_trgm;
 create sequence batch_counter as integer minvalue 0 maxvalue 1048575 cycle;
 comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter for all consumers, so that batches of the same millisecond get different ids.';
 
+create type record_extra as (
+  trace_id bytea,
+  span_id bytea,
+  event_name text
+);
+comment on type record_extra is 'What few records have: the trace (16 bytes), the span within it (8 bytes), and what kind of event it is; NULL for none.';
+
 CREATE OR REPLACE FUNCTION public.bounded_ranges(ranges int8multirange)
  RETURNS int8multirange
  LANGUAGE sql
@@ -219,7 +226,8 @@ create table records (
   severity smallint not null,
   logger text not null,
   message text not null,
-  attributes jsonb
+  attributes jsonb,
+  extra record_extra
 ) partition by RANGE (batch_id);
 comment on table records is 'One row per log record. Found through its batch: choose rows of batches first, then join on batch_id. Partitions are days of arrival (UTC), named records_YYYYMMDD.';
 comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
@@ -229,6 +237,7 @@ comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 
 comment on column records.logger is 'The component that logged it; empty if unknown.';
 comment on column records.message is 'The text.';
 comment on column records.attributes is 'Further fields by name; NULL without any.';
+comment on column records.extra is 'What few records have: trace_id, span_id, event_name; NULL when it has none of it.';
 
 create table records_default partition of records (
   batch_id bigint not null,
@@ -237,7 +246,8 @@ create table records_default partition of records (
   severity smallint not null,
   logger text not null,
   message text not null,
-  attributes jsonb
+  attributes jsonb,
+  extra record_extra
 );
 comment on table records_default is 'Records of days without a partition of their own, such as a day long past.';
 
@@ -345,7 +355,10 @@ create view logs as
     records.severity,
     records.logger,
     records.message,
-    COALESCE(records.attributes, '{}'::jsonb) AS attributes
+    COALESCE(records.attributes, '{}'::jsonb) AS attributes,
+    (records.extra).trace_id AS trace_id,
+    (records.extra).span_id AS span_id,
+    (records.extra).event_name AS event_name
    FROM records
      JOIN batches ON batches.id = records.batch_id
      JOIN devices ON devices.key = batches.device_key;

@@ -62,6 +62,8 @@ interface RecordsTable {
   logger: string;
   message: string;
   attributes: JSONColumnType<Readonly<Record<string, string>>> | null;
+  /** A record_extra, as text. */
+  extra: string | null;
 }
 
 interface LogsView {
@@ -75,6 +77,9 @@ interface LogsView {
   logger: string;
   message: string;
   attributes: JSONColumnType<Readonly<Record<string, string>>>;
+  trace_id: Buffer | null;
+  span_id: Buffer | null;
+  event_name: string | null;
 }
 
 interface LogStatisticsTable {

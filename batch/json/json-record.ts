@@ -1,26 +1,29 @@
 import { limits } from "../limits.ts";
 import { attributeTags, recordTags } from "../log-tags.ts";
+import { stringFields } from "../string-fields.ts";
 import { FieldNames } from "./field-names.ts";
 import { findField, shortText } from "./json-fields.ts";
 import { type JsonKind, jsonKind } from "./json-kind.ts";
 import { readSeverity, readTime, type Wide } from "./json-numbers.ts";
 import type { JsonReader } from "./json-reader.ts";
+import { readId } from "./read-id.ts";
 import { describeProblem, type JsonValue, type Problem, type RecordValues } from "./record-problem.ts";
 import type { JsonText, WireWriter } from "./wire-writer.ts";
 
-const field = { time: 1, severity: 2, logger: 3, message: 4, attributes: 5 } as const;
-type Field = (typeof field)[keyof typeof field];
+const field = { time: 1, severity: 2, attributes: 3, firstString: 4 } as const;
 
-const names = new FieldNames<Field>({
+const names = new FieldNames<number>({
   time_unix_nano: field.time,
   severity: field.severity,
-  logger: field.logger,
-  message: field.message,
   attributes: field.attributes,
+  ...Object.fromEntries(stringFields.map(({ name }, index) => [name, field.firstString + index])),
 });
+const beforeAttributes = stringFields.filter(({ tag }) => tag < recordTags.attributes).length;
 
 /** Numbers for each attribute: start and end of its name, start and end of its value, and whether each is plain. */
 const boundsEach = 6;
+/** More than any id has, in hex. */
+const idCharactersMax = 64;
 /** A tag, two lengths, a fixed64, each rounded up: what a field can take on the wire beside its text. */
 const fieldBytesMax = 24;
 
@@ -35,10 +38,11 @@ export class JsonRecord {
   readonly #values: RecordValues = {
     time: emptyValue(),
     severity: emptyValue(),
-    logger: emptyValue(),
-    message: emptyValue(),
     attributes: emptyValue(),
+    strings: stringFields.map(emptyValue),
   };
+  /** Of {@link stringFields}, those that are ids. */
+  readonly #ids: (Buffer | undefined)[] = stringFields.map(() => undefined);
   readonly #time: Wide = { high: 0, low: 0 };
   readonly #wide: Wide = { high: 0, low: 0 };
   #severity = 0;
@@ -78,8 +82,9 @@ export class JsonRecord {
 
   /** More than this the record does not take on the wire. */
   get bytesMax(): number {
-    const texts = lengthOf(this.#values.logger) + lengthOf(this.#values.message) + this.#attributeBytes;
-    return texts + fieldBytesMax * (5 + 2 * this.#attributeCount);
+    let texts = this.#attributeBytes;
+    for (const value of this.#values.strings) texts += lengthOf(value);
+    return texts + fieldBytesMax * (3 + stringFields.length + 2 * this.#attributeCount);
   }
 
   /** Writes the fields in the order of log.proto, as every protobuf library does. */
@@ -93,9 +98,22 @@ export class JsonRecord {
       writer.varint(recordTags.severity);
       writer.varint64(this.#severity < 0 ? 0xffff_ffff : 0, this.#severity >>> 0);
     }
-    const { logger, message } = this.#values;
-    if (lengthOf(logger) > 0) writer.text(recordTags.logger, reader, logger);
-    if (lengthOf(message) > 0) writer.text(recordTags.message, reader, message);
+    for (let index = 0; index < beforeAttributes; index++) this.#writeString(writer, reader, index);
+    this.#writeAttributes(writer, reader);
+    for (let index = beforeAttributes; index < stringFields.length; index++) {
+      this.#writeString(writer, reader, index);
+    }
+  }
+
+  #writeString(writer: WireWriter, reader: JsonReader, index: number): void {
+    const value = this.#values.strings[index]!;
+    if (lengthOf(value) === 0) return;
+    const { tag, isId } = stringFields[index]!;
+    if (isId) writer.field(tag, this.#ids[index]!);
+    else writer.text(tag, reader, value);
+  }
+
+  #writeAttributes(writer: WireWriter, reader: JsonReader): void {
     const bounds = this.#attributes;
     for (let at = 0; at < boundsEach * this.#attributeCount; at += boundsEach) {
       const key = { start: bounds[at]!, end: bounds[at + 1]!, isPlain: bounds[at + 2] === 1 };
@@ -109,10 +127,12 @@ export class JsonRecord {
   }
 
   #clear(): void {
-    const { time, severity, logger, message, attributes } = this.#values;
-    time.kind = severity.kind = logger.kind = message.kind = attributes.kind = 0;
-    logger.end = logger.start;
-    message.end = message.start;
+    const { time, severity, attributes, strings } = this.#values;
+    time.kind = severity.kind = attributes.kind = 0;
+    for (const value of strings) {
+      value.kind = 0;
+      value.end = value.start;
+    }
     this.unknownFields = 0;
     this.#time.high = this.#time.low = 0;
     this.#severity = 0;
@@ -120,11 +140,10 @@ export class JsonRecord {
     this.#attributeProblem = undefined;
   }
 
-  #valueOf(which: Exclude<Field, typeof field.attributes>): JsonValue {
-    const { time, severity, logger, message } = this.#values;
+  #valueOf(which: number): JsonValue {
+    const { time, severity, strings } = this.#values;
     if (which === field.time) return time;
-    if (which === field.severity) return severity;
-    return which === field.logger ? logger : message;
+    return which === field.severity ? severity : strings[which - field.firstString]!;
   }
 
   #readValue(reader: JsonReader, kind: JsonKind, value: JsonValue): void {
@@ -154,7 +173,7 @@ export class JsonRecord {
   }
 
   #findProblem({ bytes }: JsonReader): Problem | undefined {
-    const { time, severity, logger, message } = this.#values;
+    const { time, severity, strings } = this.#values;
     if (time.kind !== 0) {
       const text = hasText(time) ? shortText(bytes, time) : undefined;
       if (!text || !readTime(text.bytes, text.start, text.end, this.#time)) return { field: "time" };
@@ -165,9 +184,22 @@ export class JsonRecord {
       if (number === undefined) return { field: "severity" };
       this.#severity = number;
     }
-    if (logger.kind !== 0 && logger.kind !== jsonKind.string) return { field: "logger" };
-    if (message.kind !== 0 && message.kind !== jsonKind.string) return { field: "message" };
+    for (let index = 0; index < strings.length; index++) {
+      const value = strings[index]!;
+      if (value.kind !== 0 && !this.#isString(bytes, value, index)) return { field: "string", index };
+    }
     return this.#attributeProblem;
+  }
+
+  #isString(bytes: Buffer, value: JsonValue, index: number): boolean {
+    if (value.kind !== jsonKind.string) return false;
+    const { isId, bytesMax } = stringFields[index]!;
+    if (!isId) return true;
+    const text = shortText(bytes, value);
+    if (text.end - text.start > idCharactersMax) return false;
+    const id = readId(text.bytes.toString("latin1", text.start, text.end), bytesMax);
+    this.#ids[index] = id;
+    return id !== undefined;
   }
 
   /** Its name was read last. Numbers, true and false are stored as the text that they are in JSON. */

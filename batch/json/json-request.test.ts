@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { LogBatchSchema, type LogRecord } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { digest } from "../digest.ts";
 import { limits } from "../limits.ts";
 import { rejectedBytes, scan } from "../scan.ts";
 import { readJsonRequest } from "./json-request.ts";
@@ -74,6 +75,31 @@ describe("reads what senders mean:", () => {
     });
   }
 
+  const traceId = Buffer.from("0af7651916cd43dd8448eb211c80319c", "hex");
+  const spanId = Buffer.from("fbeff0f7aa0ba9ff", "hex");
+  for (const [form, trace, span] of [
+    ["hex", traceId.toString("hex"), spanId.toString("hex")],
+    ["hex in capitals", traceId.toString("hex").toUpperCase(), spanId.toString("hex").toUpperCase()],
+    ["base64", traceId.toString("base64"), spanId.toString("base64")],
+    ["base64 for URLs, without padding", traceId.toString("base64url"), spanId.toString("base64url")],
+    ["escapes", "\\u0030af7651916cd43dd8448eb211c80319c", "fbeff0f7aa0ba9f\\u0066"],
+  ] as const) {
+    test(`ids in ${form}`, () => {
+      const record = recordOf(`{"traceId":"${trace}","span_id":"${span}","eventName":"boot"}`);
+      assert.deepEqual([Buffer.from(record.traceId), Buffer.from(record.spanId)], [traceId, spanId]);
+      assert.equal(record.eventName, "boot");
+    });
+  }
+
+  test("no id as none: empty, null or all zeros", () => {
+    for (const none of ['""', "null", `"${"0".repeat(32)}"`, '"AAAAAAAAAAAAAAAAAAAAAA=="']) {
+      const request = requestOf(`{"message":"m","traceId":${none}}`);
+      const plain = requestOf('{"message":"m"}');
+      const [given, absent] = [request, plain].map((json) => digest(scan(readJsonRequest(json).batch!)));
+      assert.deepEqual(given, absent, none);
+    }
+  });
+
   test("a lone surrogate as U+FFFD, counted, wherever it stands", () => {
     const cut = '"\\ud83d x \\ude00\\ud83d\\u0041 \\ud83d"';
     const request = requestOf(`{"message":${cut},"attributes":{${cut}:${cut}}}`);
@@ -138,6 +164,15 @@ describe("rejects a record alone, with its text, for", () => {
     ['{"message":42}', /^message is "42", expected a string$/],
     ['{"message":{"text":"x"}}', /^message is/],
     ['{"logger":["x"]}', /^logger is/],
+    ['{"traceId":"0af7"}', /^trace_id is "0af7", expected 32 hex digits, or 16 bytes in base64$/],
+    [`{"traceId":"${"g".repeat(32)}"}`, /^trace_id is "g+", expected 32 hex/],
+    [`{"trace_id":"${"A".repeat(4000)}"}`, /^trace_id is "A+"…, expected 32 hex/],
+    ['{"traceId":7}', /^trace_id is "7", expected 32 hex/],
+    [
+      '{"spanId":"0af7651916cd43dd8448eb211c80319c"}',
+      /^span_id is "0af.*", expected 16 hex digits, or 8 bytes/,
+    ],
+    ['{"eventName":1}', /^event_name is "1", expected a string$/],
     ['{"attributes":["x"]}', /^attributes is/],
     ['{"attributes":{"a":{"b":1}}}', /^attributes\["a"\] is an object, expected a string/],
     [`{"attributes":{${Array.from({ length: 65 }, (_, n) => `"k${n}":1`).join()}}}`, /has 65 entries.*64$/],

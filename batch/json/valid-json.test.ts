@@ -15,6 +15,9 @@ const name = fc.string({
   maxLength: 20,
 });
 
+const id = (bytes: number) =>
+  fc.oneof(fc.constant(new Uint8Array()), fc.uint8Array({ minLength: bytes, maxLength: bytes }));
+
 const batches = fc
   .record({
     deviceId: name,
@@ -26,6 +29,9 @@ const batches = fc
         severity: fc.integer({ min: 0, max: 24 }).map((number) => number as Severity),
         logger: text,
         message: text,
+        traceId: id(16),
+        spanId: id(8),
+        eventName: text,
         attributes: fc.dictionary(
           text.filter((key) => key !== "" && key !== "__proto__"),
           text,

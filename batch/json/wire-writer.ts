@@ -90,6 +90,13 @@ export class WireWriter {
     this.close(content, end - start);
   }
 
+  /** A bytes field. */
+  field(tag: number, value: Buffer): void {
+    this.varint(tag);
+    this.varint(value.length);
+    this.raw(value, 0, value.length);
+  }
+
   raw(from: Buffer, start: number, end: number): void {
     const { bytes } = this;
     if (end - start > loopBytesMax) {

@@ -42,10 +42,20 @@ function randomRecord(random: Random): Buffer {
     if (random.chance(0.5)) {
       fields.push(...random.list(8, () => lengthPrefixed(random, 5, randomAttribute(random))));
     }
-    if (random.chance(0.1)) fields.push(unknownField(random, 7));
+    if (random.chance(0.3)) fields.push(lengthPrefixed(random, 7, randomId(random, 16)));
+    if (random.chance(0.3)) fields.push(lengthPrefixed(random, 8, randomId(random, 8)));
+    if (random.chance(0.2)) fields.push(lengthPrefixed(random, 9, text(3)));
+    if (random.chance(0.1)) fields.push(unknownField(random, 10));
   }
   if (random.chance(0.02)) fields.push(unfitAttribute(random));
   return Buffer.concat(random.chance(0.3) ? random.shuffle(fields) : fields);
+}
+
+/** Mostly an id; none, in both ways to say so; seldom of another length. */
+function randomId(random: Random, size: number): Buffer {
+  if (random.chance(0.01)) return Buffer.alloc(random.pick([1, size - 1, size + 1]), random.below(2));
+  if (random.chance(0.2)) return Buffer.alloc(random.pick([0, size]));
+  return Buffer.from(Array.from({ length: size }, () => random.below(256)));
 }
 
 function randomTime(random: Random): bigint {

@@ -20,6 +20,9 @@ export interface RecordMeaning {
   readonly message: string;
   /** Names are distinct. */
   readonly attributes: readonly (readonly [key: string, value: string])[];
+  readonly traceId: Uint8Array;
+  readonly spanId: Uint8Array;
+  readonly eventName: string;
 }
 
 /** How far an encoding may go. "tame": as generated clients do, which only order attributes as they like. */
@@ -62,7 +65,8 @@ class Encoder {
     this.#isWild = isWild;
   }
 
-  record({ timeUnixNano, severity, logger, message, attributes }: RecordMeaning): Buffer {
+  record(record: RecordMeaning): Buffer {
+    const { timeUnixNano, severity, logger, message, attributes, traceId, spanId, eventName } = record;
     const strands = attributes.map(([key, value]) => this.#attribute(key, value));
     return this.message(knownFieldMax.record, [
       this.#fixed64(1, timeUnixNano),
@@ -71,6 +75,9 @@ class Encoder {
       this.text(3, logger),
       this.text(4, message),
       ...this.#random.shuffle(strands),
+      this.id(7, traceId),
+      this.id(8, spanId),
+      this.text(9, eventName),
     ]);
   }
 
@@ -79,6 +86,15 @@ class Encoder {
     const last = value !== "" || this.#sometimes(0.3) ? [this.bytes(field, Buffer.from(value))] : [];
     if (last.length === 0) return last;
     return this.#sometimes(0.1) ? [this.bytes(field, Buffer.from("another")), ...last] : last;
+  }
+
+  /** An id: none is left out, explicitly empty, or all zeros; given more than once, and the last one counts. */
+  id(field: number, value: Uint8Array): Strand {
+    const size = field === 7 ? 16 : 8;
+    const none = this.#sometimes(0.2) ? [Buffer.alloc(this.#random.pick([0, size]))] : [];
+    const last = value.length > 0 ? [value] : none;
+    const before = last.length > 0 && this.#sometimes(0.1) ? [Buffer.alloc(size, 5)] : [];
+    return [...before, ...last].map((id) => this.bytes(field, id));
   }
 
   number(field: number, value: bigint): Strand {

@@ -22,7 +22,8 @@ export function readCopy(bytes: Buffer): Row[] {
     position += 2;
     if (columnCount === -1) break;
     assert.equal(columnCount, copyColumns.length);
-    const [batchId, idx, time, severity, logger, message, attributes] = copyColumns.map(column);
+    const [batchId, idx, time, severity, logger, message, attributes, extra] = copyColumns.map(column);
+    const [traceId, spanId, eventName] = readExtra(extra ?? null);
     assert.deepEqual([batchId?.length, idx?.length, time?.length, severity?.length], [8, 4, 8, 2]);
     rows.push({
       batchId: String(batchId!.readBigInt64BE()),
@@ -32,10 +33,32 @@ export function readCopy(bytes: Buffer): Row[] {
       logger: logger!.toString(),
       message: message!.toString(),
       attributes: attributes ? readJsonb(attributes) : null,
+      traceId: traceId?.toString("hex") ?? null,
+      spanId: spanId?.toString("hex") ?? null,
+      eventName: eventName?.toString() ?? null,
     });
   }
   assert.equal(position, bytes.length);
   return rows;
+}
+
+/** A composite value: how many attributes, and of each its type, a length and the bytes. */
+function readExtra(bytes: Buffer | null): (Buffer | null)[] {
+  if (bytes === null) return [null, null, null];
+  assert.equal(bytes.readInt32BE(), 3);
+  let position = 4;
+  const values = [17, 17, 25].map((type) => {
+    assert.equal(bytes.readInt32BE(position), type);
+    const length = bytes.readInt32BE(position + 4);
+    position += 8 + Math.max(length, 0);
+    return length === -1 ? null : bytes.subarray(position - length, position);
+  });
+  assert.equal(position, bytes.length);
+  assert.ok(
+    values.some((value) => value !== null),
+    "nothing in it is NULL",
+  );
+  return values;
 }
 
 /**

@@ -13,6 +13,10 @@ export interface Row {
   readonly message: string;
   /** By name; null when there are none. */
   readonly attributes: readonly (readonly [key: string, value: string])[] | null;
+  /** In hex. */
+  readonly traceId: string | null;
+  readonly spanId: string | null;
+  readonly eventName: string | null;
 }
 
 /** Attributes in an order that does not depend on who keeps them. */
@@ -38,6 +42,9 @@ export function expectedRow(
     record.severity <= limits.severityMax &&
     fits(record.logger, limits.loggerBytesMax) &&
     fits(record.message, limits.messageBytesMax) &&
+    fits(record.eventName, limits.eventNameBytesMax) &&
+    [0, 16].includes(record.traceId.length) &&
+    [0, 8].includes(record.spanId.length) &&
     attributes.length <= limits.attributesMax &&
     attributes.every(([key]) => key !== "" && fits(key, limits.attributeKeyBytesMax)) &&
     attributes.every(([, value]) => fits(value, limits.attributeValueBytesMax));
@@ -51,7 +58,14 @@ export function expectedRow(
     logger: record.logger,
     message: record.message,
     attributes: attributes.length === 0 ? null : attributes,
+    traceId: idOf(record.traceId),
+    spanId: idOf(record.spanId),
+    eventName: record.eventName || null,
   };
+}
+
+function idOf(id: Uint8Array): string | null {
+  return id.some((byte) => byte !== 0) ? Buffer.from(id).toString("hex") : null;
 }
 
 function decode(encoded: Uint8Array) {

@@ -38,6 +38,9 @@ export interface RecordParts {
   readonly logger?: Text;
   readonly message?: Text;
   readonly attributes?: readonly (readonly [key: Text, value: Text])[];
+  readonly traceId?: Uint8Array;
+  readonly spanId?: Uint8Array;
+  readonly eventName?: Text;
 }
 
 export function attribute(key: Text, value: Text): Buffer {
@@ -52,6 +55,9 @@ export function encodeRecord(parts: RecordParts): Buffer {
     ...(parts.logger === undefined ? [] : [bytesField(3, parts.logger)]),
     ...(parts.message === undefined ? [] : [bytesField(4, parts.message)]),
     ...(parts.attributes ?? []).map(([key, value]) => attribute(key, value)),
+    ...(parts.traceId === undefined ? [] : [bytesField(7, parts.traceId)]),
+    ...(parts.spanId === undefined ? [] : [bytesField(8, parts.spanId)]),
+    ...(parts.eventName === undefined ? [] : [bytesField(9, parts.eventName)]),
   ]);
 }
 

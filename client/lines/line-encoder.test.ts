@@ -21,6 +21,34 @@ test("a record is the line, with its place, time and severity", () => {
   assert.deepEqual(record.attributes, { file: "app.log", line: "1" });
 });
 
+test("JSON and logfmt give a record its trace, its span and the name of its event, by their usual names", () => {
+  const trace = "0af7651916cd43dd8448eb211c80319c";
+  const span = "00f067aa0ba902b7";
+  const lines = [
+    `{"trace_id":"${trace}","span_id":"${span}","event_name":"boot","msg":"m"}`,
+    `{"traceId":"${trace.toUpperCase()}","spanId":"${span}","eventName":"boot"}`,
+    `{"trace.id":"${trace}","span.id":"${span}","event.name":"boot"}`,
+    `level=info trace_id=${trace} span_id=${span} event_name=boot msg="m"`,
+    `started request trace_id=${trace} span_id=${span} event_name=boot`,
+  ];
+  for (const [index, record] of recordsOf(lines).entries()) {
+    const { traceId, spanId, eventName, message } = record;
+    const ids = [traceId, spanId].map((id) => Buffer.from(id).toString("hex"));
+    assert.deepEqual([...ids, eventName, message], [trace, span, "boot", lines[index]]);
+  }
+});
+
+test("what is no trace stays in the message alone", () => {
+  const lines = [
+    '{"trace_id":"7","span_id":7,"event_name":""}',
+    `{"trace_id":"${"0".repeat(32)}","span_id":"${"0".repeat(16)}","event_name":"${"x".repeat(257)}"}`,
+    "level=info trace_id=- span_id=",
+  ];
+  for (const { traceId, spanId, eventName } of recordsOf(lines)) {
+    assert.deepEqual([traceId.length, spanId.length, eventName], [0, 0, ""]);
+  }
+});
+
 test("in a file a line without a time takes the last one seen, and none before any was seen", () => {
   const [first, second, third] = recordsOf(["starts", "2026-11-01T12:34:56Z ERROR boom", "and goes on"]);
   assert.equal(first?.timeUnixNano, 0n);

@@ -1,5 +1,6 @@
 import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
 import { readLineSeverity } from "#client/lines/line-severity.ts";
+import type { LineTrace } from "#client/lines/line-trace.ts";
 import { type LineHead, TimeReader, type TimeReaderOptions } from "#client/lines/time-reader.ts";
 import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
@@ -34,6 +35,7 @@ export interface ReadRecord {
   /** Which format its time has; "": it has none of its own. */
   readonly timeFormat: string;
   readonly severity: Severity;
+  readonly trace: LineTrace;
   readonly message: Buffer;
   readonly firstLine: number;
   readonly lastLine: number;
@@ -108,6 +110,7 @@ export class LineEncoder {
       timeUnixNano: head.time ?? inherited,
       timeFormat: head.format,
       severity: severity ?? readLineSeverity(text, head.end, head.structured) ?? unsaid(isTrace),
+      trace: head.structured?.trace ?? {},
       message: joined(lines),
       firstLine: first.number,
       lastLine: lines.at(-1)?.number ?? first.number,
@@ -122,6 +125,7 @@ export class LineEncoder {
       timeUnixNano: record.timeUnixNano,
       severity: record.severity,
       ...(logger === undefined ? {} : { logger }),
+      ...record.trace,
       message: record.message,
       attributes: {
         file,

@@ -1,9 +1,12 @@
-/** The fields of a line that is a JSON object or logfmt, as far as they say when it happened and how bad it is. */
+import { type LineTrace, readLineTrace } from "#client/lines/line-trace.ts";
+
+/** The fields of a line that is a JSON object or logfmt, as far as they are fields of a record. */
 export interface StructuredLine {
   readonly isJson: boolean;
   /** What may be its time, by the names that usually say it; the first that is a time counts. */
   readonly times: readonly (string | number)[];
   readonly level: string | number | undefined;
+  readonly trace: LineTrace;
 }
 
 const timeNames = [
@@ -46,7 +49,7 @@ const jsonStart = new RegExp(`^${prefix}(?=\\{)`);
 const logfmtStart = new RegExp(`^${prefix}[A-Za-z_@][\\w.@]*=`);
 const prefixBytesMax = 64;
 
-/** Undefined: the line is neither JSON nor logfmt that names a time or a level. */
+/** Undefined: the line is neither JSON nor logfmt that names a time, a level or a trace. */
 export function readStructuredLine(line: Buffer): StructuredLine | undefined {
   const brace = line.indexOf(0x7b /* { */);
   if (brace === 0) return readJson(line);
@@ -63,7 +66,9 @@ export function readStructuredLine(line: Buffer): StructuredLine | undefined {
   const isLogfmt = logfmtStart.test(head);
   const times = isLogfmt ? valuesOf(fields, timeNames) : [];
   const [level] = valuesOf(fields, isLogfmt ? levelNames : levelNamesInText);
-  return times.length === 0 && level === undefined ? undefined : { isJson: false, times, level };
+  const trace = readLineTrace(fields);
+  const isPlain = times.length === 0 && level === undefined && Object.keys(trace).length === 0;
+  return isPlain ? undefined : { isJson: false, times, level, trace };
 }
 
 function readJson(line: Buffer): StructuredLine | undefined {
@@ -77,7 +82,8 @@ function readJson(line: Buffer): StructuredLine | undefined {
   }
   const fields = new Map(Object.entries(value as object));
   const [level] = valuesOf(fields, levelNames);
-  return { isJson: true, times: valuesOf(fields, timeNames).map((time) => exact(time, text)), level };
+  const times = valuesOf(fields, timeNames).map((time) => exact(time, text));
+  return { isJson: true, times, level, trace: readLineTrace(fields) };
 }
 
 /** Nanoseconds since 1970 are more than a number in JavaScript holds exactly: their digits are in the text. */

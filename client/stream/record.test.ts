@@ -13,6 +13,9 @@ const anyRecord = fc.record({
   severity: fc.constantFrom(Severity.UNSPECIFIED, Severity.INFO, Severity.FATAL4),
   logger: anyText,
   message: anyText,
+  traceId: fc.uint8Array({ maxLength: 16 }),
+  spanId: fc.uint8Array({ maxLength: 8 }),
+  eventName: anyText,
   attributes: fc.dictionary(anyText, anyText, { noNullPrototype: true }),
 });
 

@@ -61,7 +61,8 @@ test("stores batches with their records, times to the microsecond, and the count
   ]);
   assert.deepEqual(
     await fixture.rows(`select to_char(time at time zone 'utc', 'HH24:MI:SS.US') as time, device_id, session_id,
-      sequence, idx, severity, logger, message, attributes from logs where sequence = 1 and idx = 3`),
+      sequence, idx, severity, logger, message, attributes,
+      encode(trace_id, 'hex') as trace_id, encode(span_id, 'hex') as span_id, event_name from logs where sequence = 1 and idx = 3`),
     [
       {
         time: "00:00:02.500000",
@@ -73,6 +74,9 @@ test("stores batches with their records, times to the microsecond, and the count
         logger: "test",
         message: "hello 3",
         attributes: {},
+        trace_id: "0af7651916cd43dd8448eb211c80319c",
+        span_id: null,
+        event_name: "test.event",
       },
     ],
   );

@@ -58,6 +58,8 @@ export function records(count: number, message = "hello"): readonly RecordInit[]
     severity: [Severity.INFO, Severity.WARN, Severity.ERROR][index % 3]!,
     logger: "test",
     message: `${message} ${index}`,
+    traceId: Buffer.from("0af7651916cd43dd8448eb211c80319c", "hex"),
+    eventName: "test.event",
   }));
 }
 

@@ -30,6 +30,7 @@ export function filterMessage(filter: LogFilter) {
     excludedLoggerPrefixes: [...filter.excludedLoggers],
     attributes: filter.attributes.map(toCondition),
     excludedAttributes: filter.excludedAttributes.map(toCondition),
+    traceId: filter.trace,
   } satisfies Record<Exclude<keyof FilterMessage, keyof Message>, unknown>;
 }
 

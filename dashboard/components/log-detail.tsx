@@ -1,4 +1,4 @@
-import { toJson } from "@bufbuild/protobuf";
+import { ScalarType, toJson } from "@bufbuild/protobuf";
 import type { ComponentChild } from "preact";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { toMicros } from "../api/timestamp.ts";
@@ -69,6 +69,23 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
           <Field name="batch" note={`record ${entry.index} of the batch, from 0`}>
             {String(entry.sequence)}
           </Field>
+          {otherTexts.map(({ localName, name }) => {
+            const text = entry[localName as keyof LogEntry] as string;
+            return text === "" ? null : (
+              <Field key={name} name={name.replaceAll("_", " ")}>
+                {localName === "traceId" ? (
+                  <a
+                    title="All records of this trace"
+                    href={toHref({ ...noFilter, trace: text, open: "" }, "/")}
+                  >
+                    {text}
+                  </a>
+                ) : (
+                  text
+                )}
+              </Field>
+            );
+          })}
           {Object.entries(entry.attributes)
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([name, value]) => (
@@ -81,6 +98,13 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
     </div>
   );
 }
+
+/** What a record may also say: a row each, where it does. */
+const shownAbove = new Set(["deviceId", "sessionId", "logger", "message"]);
+const otherTexts = LogEntrySchema.fields.filter(
+  ({ fieldKind, scalar, localName }) =>
+    fieldKind === "scalar" && scalar === ScalarType.STRING && !shownAbove.has(localName),
+);
 
 interface FieldProps {
   readonly name: string;

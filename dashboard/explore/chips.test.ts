@@ -5,7 +5,7 @@ import { listChips } from "./chips.ts";
 
 const view = readView(
   new URLSearchParams(
-    "device=a&device=b&-device=c&severity=info&level=warn&level=fatal&logger=net&-logger=x&q=one&attribute=unit%3D1&attribute=zone&-attribute=e%3Df&session=s",
+    "device=a&device=b&-device=c&severity=info&level=warn&level=fatal&logger=net&-logger=x&q=one&attribute=unit%3D1&attribute=zone&-attribute=e%3Df&session=s&trace=0af7",
   ),
 );
 const names = Object.keys(noFilter) as (keyof LogFilter)[];
@@ -27,6 +27,7 @@ test("every condition has a chip for each of its values, or a control of its own
     attributes: ["unit: 1", "zone: undefined"],
     excludedAttributes: ["not e: f"],
     session: ["session: s"],
+    trace: ["trace: 0af7"],
   });
 });
 

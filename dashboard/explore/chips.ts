@@ -17,6 +17,7 @@ const chipsByCondition: { readonly [Name in keyof LogFilter]: ListChips } = {
   devices: chipPerValue("devices", (device) => ["device", device]),
   excludedDevices: chipPerValue("excludedDevices", (device) => ["device", device], true),
   session: singleChip("session", (session) => ["session", session]),
+  trace: singleChip("trace", (trace) => ["trace", trace]),
   minLevel: shownElsewhere, // by its select
   levels: singleChip("levels", (levels) => ["levels", levels.map(({ label }) => label).join(" ")]),
   logger: singleChip("logger", (logger) => ["logger", `${logger}…`]),

@@ -9,7 +9,7 @@ import { exportAddress } from "./export-address.ts";
 
 const view = readView(
   new URLSearchParams(
-    "from=2026-01-10T11:00:00.000001Z&to=2026-01-10T12:00:00Z&device=a&-device=b&-device=c&severity=info&level=none&level=warn&level=fatal&logger=net&-logger=x&q=one%20%22a%20b%22%20-no&attribute=a%5C%3Db%3Dc&attribute=d&attribute=f%3D&-attribute=e%3Df&session=s",
+    "from=2026-01-10T11:00:00.000001Z&to=2026-01-10T12:00:00Z&device=a&-device=b&-device=c&severity=info&level=none&level=warn&level=fatal&logger=net&-logger=x&q=one%20%22a%20b%22%20-no&attribute=a%5C%3Db%3Dc&attribute=d&attribute=f%3D&-attribute=e%3Df&session=s&trace=0af7651916cd43dd8448eb211c80319c",
   ),
 );
 

@@ -42,6 +42,7 @@ test("every view survives the way through an address", () => {
     attributes,
     excludedAttributes: attributes,
     session: fc.string(),
+    trace: fc.string(),
     oldestFirst: fc.boolean(),
     utc: fc.boolean(),
     wrap: fc.boolean(),

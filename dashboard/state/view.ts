@@ -20,6 +20,8 @@ export interface LogFilter {
   readonly attributes: readonly AttributeFilter[];
   readonly excludedAttributes: readonly AttributeFilter[];
   readonly session: string;
+  /** In hex. */
+  readonly trace: string;
 }
 
 /** All that can be seen of the page, but for the place it is at: what the URL holds. */
@@ -60,6 +62,7 @@ const inAddress: { readonly [Name in keyof View]: Parameter<View[Name]> } = {
   attributes: list("attribute", readAttribute, writeAttribute),
   excludedAttributes: list("-attribute", readAttribute, writeAttribute),
   session: text("session"),
+  trace: text("trace"),
   oldestFirst: flag("order", "oldest"),
   utc: flag("tz", "utc"),
   wrap: flag("wrap", "1"),
@@ -134,6 +137,7 @@ export const noFilter: LogFilter = {
   attributes: [],
   excludedAttributes: [],
   session: "",
+  trace: "",
 };
 
 export function hasFilter(filter: LogFilter): boolean {

@@ -36,6 +36,12 @@ async function countAll(pool: Pool): Promise<void> {
     select count(*) from logs where logs.device_id = devices.device_id and severity >= 17)`);
 }
 
+export const sampleTrace = {
+  traceId: "0af7651916cd43dd8448eb211c80319c",
+  spanId: "00f067aa0ba902b7",
+  eventName: "motor.overheated",
+};
+
 /** The same 1,300 records in every run: two sensors and a pump over one hour, the last at noon. */
 export function sampleBatches(): SeedBatch[] {
   const batches: SeedBatch[] = [];
@@ -60,6 +66,7 @@ export function sampleBatches(): SeedBatch[] {
         logger: "motor.control",
         message: "winding too hot: 131 C",
         attributes: { part: "stator", firmware: "2.4.1" },
+        ...sampleTrace,
       },
     ],
   });

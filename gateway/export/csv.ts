@@ -10,7 +10,7 @@ import { severityName } from "../logs/severity-name.ts";
  * to be or not, for some programs also take a semicolon or a tab for the end of a cell.
  */
 
-const columns = LogEntrySchema.fields.map((field) => ({ name: field.name, write: columnOf(field) }));
+const columns = LogEntrySchema.fields.map((field) => ({ name: field.name, write: toColumn(field) }));
 
 export const csvHeader = `${columns.map(({ name }) => name).join(",")}\r\n`;
 
@@ -19,7 +19,7 @@ export function csvLine(log: LogEntry): string {
   return `${columns.map(({ write }) => write(log)).join(",")}\r\n`;
 }
 
-function columnOf(field: DescField): (log: LogEntry) => string {
+function toColumn(field: DescField): (log: LogEntry) => string {
   const name = field.localName as keyof LogEntry;
   if (field.fieldKind === "message") return (log) => showMicros(microsOf(log[name] as Timestamp | undefined));
   if (field.fieldKind === "enum") return (log) => severityName(log[name] as number);

@@ -16,6 +16,7 @@ import { createExportHandler } from "./export-handler.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 let pool: Pool;
+const traceId = "0af7651916cd43dd8448eb211c80319c";
 before(async () => {
   gateway = await startWithTwoHosts();
   pool = openPool(gateway.databaseUrl);
@@ -30,6 +31,7 @@ before(async () => {
           logger: message,
           message,
           attributes: { [`=${message}`]: message, __proto__x: "y" },
+          ...(index % 2 === 0 && { traceId, spanId: "00f067aa0ba902b7", eventName: message }),
         }),
       ),
     },
@@ -65,6 +67,7 @@ test("the lines of NDJSON are the records of ListLogs, in either order, under an
     "text=down",
     "device_id=nobody",
     "severities=ERROR&attributes=none",
+    `trace_id=${traceId.toUpperCase()}`,
   ]) {
     const text = await exported(`${query}&format=ndjson`);
     const lines = text.split("\n").slice(0, -1);
@@ -76,6 +79,7 @@ test("the lines of NDJSON are the records of ListLogs, in either order, under an
     assert.ok(text === "" || text.endsWith("\n"));
   }
   assert.equal((await listed("")).length, 14);
+  assert.equal((await listed(`trace_id=${traceId}`)).length, 5);
 });
 
 test("CSV has the same records, and no cell that a spreadsheet takes for a formula", async () => {
@@ -93,6 +97,9 @@ test("CSV has the same records, and no cell that a spreadsheet takes for a formu
     "logger",
     "message",
     "attributes",
+    "trace_id",
+    "span_id",
+    "event_name",
   ]);
   assert.equal(rows.length, records.length);
   for (const [place, record] of records.entries()) {
@@ -112,6 +119,7 @@ test("CSV has the same records, and no cell that a spreadsheet takes for a formu
           String(record[name]),
         ),
         JSON.stringify(record.attributes),
+        ...["traceId", "spanId", "eventName"].map((name) => String(record[name])),
       ],
     );
     for (const cell of row) assert.doesNotMatch(cell, /^[=+\-@\t\r]/);

@@ -42,6 +42,8 @@ interface TestLog {
   readonly logger: string;
   readonly message: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** In hex; "": none. */
+  readonly traceId: string;
 }
 
 const random = seededRandom(42);
@@ -53,6 +55,7 @@ const devices = ["pump-1", "pump-2", "valve", "fan"];
 const sessions = ["boot-1", "boot-2"];
 const loggers = ["", "net", "net.wifi", "net.eth", "disk"];
 const words = ["link", "LINK", "down", "Ärger", "100%", "a_b", "eth0"];
+const traces = ["0af7651916cd43dd8448eb211c80319c", "ab".repeat(16)];
 const attributeNames = ["unit", "a=b", "zone\\1"];
 const severity = () => upTo(25) as Severity;
 const attribute = () =>
@@ -68,7 +71,7 @@ const samples: { readonly [Name in keyof LogFilterFields]: () => Conditions & Pi
     deviceIds: () => ({ deviceIds: someOf(devices) }),
     excludedDeviceIds: () => ({ excludedDeviceIds: someOf(devices) }),
     sessionId: () => ({ sessionId: oneOf(sessions), deviceIds: [oneOf(devices)] }),
-    minSeverity: () => ({ minSeverity: severity() }),
+    minSeverity: () => ({ minSeverity: (1 + upTo(24)) as Severity }),
     severities: () => ({ severities: [severity(), severity(), severity()] }),
     text: () => ({ text: oneOf(["link d", "LINK", "ärger", "0%", "a_b", "h0 "]) }),
     words: () => ({ words: someOf(words).join(" ") }),
@@ -76,6 +79,7 @@ const samples: { readonly [Name in keyof LogFilterFields]: () => Conditions & Pi
     loggerPrefix: () => ({ loggerPrefix: oneOf(["net", "net.", "d"]) }),
     excludedLoggerPrefixes: () => ({ excludedLoggerPrefixes: someOf(["net.", "disk", "net"]) }),
     attributes: () => ({ attributes: [attribute()] }),
+    traceId: () => ({ traceId: oneOf([...traces, "AB".repeat(16)]) }),
     excludedAttributes: () => ({ excludedAttributes: [attribute(), attribute()] }),
   };
 
@@ -99,6 +103,7 @@ const isMet: {
   loggerPrefix: (prefix, { logger }) => logger.startsWith(prefix),
   excludedLoggerPrefixes: (prefixes, { logger }) => !prefixes.some((prefix) => logger.startsWith(prefix)),
   attributes: (wanted, log) => wanted.every((one) => has(log, one)),
+  traceId: (id, { traceId }) => id.toLowerCase() === traceId,
   excludedAttributes: (unwanted, log) => !unwanted.some((one) => has(log, one)),
 };
 
@@ -218,8 +223,9 @@ async function startWithLogs(t: TestContext) {
     append: async () => {
       for (const [sequence, records] of batches) {
         const { deviceId, sessionId } = batchOf(records);
-        const sent = records.map(({ timeMicros, ...log }) => ({
+        const sent = records.map(({ timeMicros, traceId, ...log }) => ({
           ...log,
+          traceId: Buffer.from(traceId, "hex"),
           severity: log.severity as Severity,
           timeUnixNano: timeMicros * 1000n,
         }));
@@ -251,6 +257,7 @@ function randomLogs(): readonly TestLog[] {
       attributes: Object.fromEntries(
         attributeNames.filter(() => random() < 0.5).map((name) => [name, oneOf(["1", "2", ""])]),
       ),
+      traceId: oneOf(["", ...traces]),
     }));
   }).flat();
 }

@@ -23,6 +23,9 @@ export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEn
     logger: record.logger,
     message: record.message,
     attributes: record.attributes,
+    traceId: Buffer.from(record.traceId).toString("hex"),
+    spanId: Buffer.from(record.spanId).toString("hex"),
+    eventName: record.eventName,
   } satisfies AllFields<typeof LogEntrySchema>);
 }
 

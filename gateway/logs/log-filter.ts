@@ -14,6 +14,8 @@ export interface LogFilter {
   readonly endMicros: bigint | undefined;
   /** Bit s is set when severity s is wanted. */
   readonly severities: number;
+  /** In lower-case hex. */
+  readonly traceId: string | undefined;
   /** Any logger begins with the empty prefix. */
   readonly loggerPrefix: string;
   readonly excludedLoggerPrefixes: readonly string[];
@@ -43,6 +45,7 @@ export const everything: LogFilter = Object.freeze({
   startMicros: undefined,
   endMicros: undefined,
   severities: anySeverity,
+  traceId: undefined,
   loggerPrefix: "",
   excludedLoggerPrefixes: [],
   attributes: [],
@@ -73,6 +76,7 @@ const traits: Readonly<Record<ConditionName, Traits>> = {
   startMicros: { isCounted: true, isCheap: true },
   endMicros: { isCounted: true, isCheap: true },
   severities: { isCounted: true, isCheap: false },
+  traceId: { isCounted: false, isCheap: false },
   loggerPrefix: { isCounted: false, isCheap: false },
   excludedLoggerPrefixes: { isCounted: false, isCheap: false },
   attributes: { isCounted: false, isCheap: false },

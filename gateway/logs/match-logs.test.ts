@@ -51,6 +51,7 @@ test("lets through exactly the records that SQL finds, by every condition alone 
           logger: oneOf(loggers),
           message: Array.from({ length: 3 }, () => oneOf(words)).join(oneOf([" ", ""])),
           attributes: Object.fromEntries(someOf(names, 0.4).map((name) => [name, oneOf(values)])),
+          ...(random() < 0.7 && { traceId: oneOf(traces) }),
         })),
       },
     ]);
@@ -81,6 +82,8 @@ test("lets through exactly the records that SQL finds, by every condition alone 
   assert.ok(found > 1000, "the filters find something");
 });
 
+const traces = ["0af7651916cd43dd8448eb211c80319c", "ff".repeat(16)];
+
 const attribute = () => ({ name: oneOf(names), value: oneOf([undefined, ...values]) });
 
 function* filters(): Generator<LogFilter> {
@@ -96,6 +99,7 @@ function* filters(): Generator<LogFilter> {
       deviceIds: may(deviceIds, []),
       excludedDeviceIds: may([oneOf(devices)], []),
       sessionId: may<string | undefined>("s1", undefined),
+      traceId: may<string | undefined>(oneOf(traces), undefined),
       severities: may(Math.floor(random() * anySeverity), anySeverity),
       startMicros: may<bigint | undefined>(start + BigInt(Math.floor(random() * 100)), undefined),
       endMicros: may<bigint | undefined>(start + 100n + BigInt(Math.floor(random() * 200)), undefined),

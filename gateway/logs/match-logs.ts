@@ -32,6 +32,7 @@ const inMemory: { readonly [Name in ConditionName]: InMemory<NonNullable<LogFilt
       (severities & wanted) === 0 ? "none" : (severities & ~wanted) === 0 ? "all" : "some",
     ofRecord: (wanted) => (log) => (wanted & (1 << log.severity)) !== 0,
   },
+  traceId: { ofRecord: (traceId) => (log) => log.traceId === traceId },
   loggerPrefix: { ofRecord: (prefix) => (log) => log.logger.startsWith(prefix) },
   excludedLoggerPrefixes: {
     ofRecord: (prefixes) => (log) => !prefixes.some((prefix) => log.logger.startsWith(prefix)),

@@ -45,6 +45,7 @@ function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof TimeRang
     excludedLoggerPrefixes,
     attributes,
     excludedAttributes,
+    traceId,
     ...unread
   } = fields;
   unread satisfies Record<string, never>; // a new field of LogFilter does not compile until it is read here
@@ -55,6 +56,7 @@ function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof TimeRang
     excludedDeviceIds: readDeviceIds("excluded_device_ids", excludedDeviceIds),
     sessionId: readSessionId(sessionId, devices),
     severities: severitiesFrom(readSeverity("min_severity", minSeverity)) & readSeverities(severities),
+    traceId: readTraceId(traceId),
     loggerPrefix: readText("logger_prefix", loggerPrefix),
     excludedLoggerPrefixes: atMost("excluded_logger_prefixes", excludedLoggerPrefixes, conditionsMax).map(
       (prefix) => readText("excluded_logger_prefixes", prefix, 1),
@@ -134,6 +136,13 @@ function readSeverity(field: string, severity: number): number {
   throw new InvalidFieldError(field, `${severity}, expected 0 to ${limits.severityMax}`);
 }
 
+/** All zeros is no trace, so no record has it. */
+function readTraceId(traceId: string): string | undefined {
+  if (traceId === "") return undefined;
+  if (traceIdForm.test(traceId)) return traceId.toLowerCase();
+  throw new InvalidFieldError("trace_id", `${show(traceId)}, expected 32 hex digits, not all zeros`);
+}
+
 function readPhrase(field: string, text: string): string[] {
   return text === "" ? [] : [readText(field, text)];
 }
@@ -170,6 +179,7 @@ function atMost<T>(field: string, values: readonly T[], max: number): readonly T
 
 export const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);
 export const sessionIdForm = new RegExp(`^~?[A-Za-z0-9._:-]{1,${limits.sessionIdBytesMax}}$`);
+export const traceIdForm = /^(?!0{32}$)[0-9A-Fa-f]{32}$/;
 /** Counted as JavaScript counts: most emoji are two. */
 export const textCharactersMax = 256;
 export const devicesMax = 100;

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { DecodedRecord } from "#batch/batch-records.ts";
-import { stringFields, stringValues } from "#batch/string-fields.ts";
+import { rareStringFields, stringFields, stringValues } from "#batch/string-fields.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
@@ -84,14 +84,24 @@ export async function readRecords(
     record: {
       severity: row.severity,
       attributes: row.attributes === null ? {} : toAttributes(row.attributes),
-      ...stringValues(({ name }) => row[name as keyof Row] as string),
+      ...stringValues(({ name, isId }) => valueIn(row, name) ?? (isId ? noId : "")),
     },
   }));
 }
 
-const stringColumns = sql.join(stringFields.map(({ name }) => sql.ref(name)));
+const stringColumns = sql.join(
+  stringFields.map((field) =>
+    rareStringFields.includes(field) ? sql`(extra).${sql.ref(field.name)}` : sql.ref(field.name),
+  ),
+);
 
-/** And the columns of {@link stringFields}. */
+const noId = new Uint8Array();
+
+function valueIn(row: Row, column: string): string | Buffer | null {
+  return row[column as keyof Row] as string | Buffer | null;
+}
+
+/** And the columns of {@link stringFields}, NULL where the record has none. */
 interface Row {
   readonly batch_id: string;
   readonly idx: number;

@@ -44,6 +44,7 @@ const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Nam
   excludedTexts: {
     ofRecord: (texts, hasText) => texts.map((text) => sql`not ${hasText(sql`message`, text)}`),
   },
+  traceId: { ofRecord: (traceId) => [sql`(extra).trace_id = ${`\\x${traceId}`}::bytea`] },
   loggerPrefix: { ofRecord: (prefix) => [sql`starts_with(logger, ${prefix})`] },
   excludedLoggerPrefixes: {
     ofRecord: (prefixes) => prefixes.map((prefix) => sql`not starts_with(logger, ${prefix})`),

@@ -188,7 +188,8 @@ function edgesOf({ name, schema }: Parameter): [within: string[], beyond: string
   const { maximum, maxLength, pattern } = one;
   if (maximum !== undefined) edges.push([[String(maximum)], [String(maximum + 1)]]);
   if (maxLength !== undefined) edges.push([["x".repeat(maxLength)], ["x".repeat(maxLength + 1)]]);
-  if (pattern !== undefined && name !== "silent_for") edges.push([["a.b-1"], ["a b"]]);
+  if (pattern !== undefined && name !== "silent_for")
+    edges.push([[name === "trace_id" ? "ab".repeat(16) : "a.b-1"], ["a b"]]);
   const { maxItems } = schema;
   if (maxItems !== undefined) {
     const values = Array.from({ length: maxItems + 1 }, (_, index) => `v${index}`);

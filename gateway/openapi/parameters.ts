@@ -7,6 +7,7 @@ import {
   type LogFilterFields,
   sessionIdForm,
   textCharactersMax,
+  traceIdForm,
 } from "../logs/read-log-filter.ts";
 import { queryParameters } from "../rest/query-parameters.ts";
 import { readComment } from "./comments.ts";
@@ -67,6 +68,7 @@ const filterLimits: Readonly<Record<keyof LogFilterFields, Schema>> = {
   excludedLoggerPrefixes: { ...text, minLength: 1, maxItems: conditionsMax },
   attributes: { maxItems: conditionsMax },
   excludedAttributes: { maxItems: conditionsMax },
+  traceId: { pattern: traceIdForm.source },
 };
 
 /** The same in every request. */

@@ -20,6 +20,9 @@ describe("a record in JSON", () => {
     logger: "",
     message: "",
     attributes: {},
+    traceId: "",
+    spanId: "",
+    eventName: "",
   };
 
   test("has microseconds, int64 as strings and every zero value, alike over REST and Connect", async () => {

@@ -34,6 +34,7 @@ export function randomBatches(
         ...(random() < 0.5 && {
           attributes: { unit: `u${upTo(3)}`, ...(random() < 0.5 && { "a=b": "\\" }) },
         }),
+        ...(random() < 0.5 && { traceId: traces[upTo(2)] as string }),
         message: ["Disk full", "100% of disk_a", "100 of disk-a", "ÄRGER am c:\\temp", "ok"][
           upTo(5)
         ] as string,
@@ -41,6 +42,8 @@ export function randomBatches(
     };
   });
 }
+
+const traces = ["0af7651916cd43dd8448eb211c80319c", "ff".repeat(16)];
 
 /** All kinds of conditions, alone and together, also such that nothing fulfils. */
 export function randomFilter(
@@ -60,6 +63,7 @@ export function randomFilter(
     severities: random() < 0.5 ? everything.severities : upTo(everything.severities),
     startMicros,
     endMicros,
+    traceId: some(0.1, ...traces)[0],
     texts: [...some(0.3, "DISK", "100%", "k_a", "ärger", "c:\\t", "nothing"), ...some(0.2, "AM", "o")],
     excludedTexts: some(0.2, "full", "ÄR"),
     loggerPrefix: some(0.2, "net", "net.", "x")[0] ?? "",
@@ -94,6 +98,7 @@ export async function bruteForce(
        and not exists (select from unnest($10::text[]) prefix where left(logger, length(prefix)) = prefix)
        and not exists (select from jsonb_array_elements($11) wanted where (${has}) is not true)
        and not exists (select from jsonb_array_elements($12) wanted where (${has}) is true)
+       and ($13::text is null or (extra).trace_id = decode($13, 'hex'))
      order by time ${direction}, batch_id ${direction}, idx ${direction}`,
     [
       filter.deviceIds,
@@ -108,6 +113,7 @@ export async function bruteForce(
       filter.excludedLoggerPrefixes,
       JSON.stringify(filter.attributes),
       JSON.stringify(filter.excludedAttributes),
+      filter.traceId ?? null,
     ],
   );
   return rows.map((row) => row.place);

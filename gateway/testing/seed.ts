@@ -16,6 +16,10 @@ export interface SeedRecord {
   readonly logger?: string;
   readonly message?: string;
   readonly attributes?: Readonly<Record<string, string>>;
+  /** In hex. */
+  readonly traceId?: string;
+  readonly spanId?: string;
+  readonly eventName?: string;
 }
 
 let sequence = 0;
@@ -71,10 +75,12 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
         from jsonb_array_elements($9::jsonb) as record group by 1, 2
         on conflict (minute, severity) do update set record_count = stored.record_count + excluded.record_count
       )
-      insert into records (batch_id, idx, time, severity, logger, message, attributes)
+      insert into records (batch_id, idx, time, severity, logger, message, attributes, extra)
       select id, record.ordinality - 1, ${micros("(record.value ->> 'time')::int8")},
         (record.value ->> 'severity')::int2, record.value ->> 'logger', record.value ->> 'message',
-        nullif(record.value -> 'attributes', 'null'::jsonb)
+        nullif(record.value -> 'attributes', 'null'::jsonb),
+        nullif(row(decode(record.value ->> 'traceId', 'hex'), decode(record.value ->> 'spanId', 'hex'),
+          record.value ->> 'eventName')::record_extra, row(null, null, null)::record_extra)
       from batch, jsonb_array_elements($9::jsonb) with ordinality as record`,
       [
         batch.deviceId,
@@ -92,6 +98,9 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
             logger: record.logger ?? "",
             message: record.message ?? "",
             attributes: record.attributes ?? null,
+            traceId: record.traceId || null,
+            spanId: record.spanId || null,
+            eventName: record.eventName || null,
           })),
         ),
         batch.records.filter(({ severity = 0 }) => severity >= 17).length,
