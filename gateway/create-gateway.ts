@@ -6,6 +6,7 @@ import type { Logger } from "#lib/logger.ts";
 import { Counter, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { createAdmission } from "#rpc/admission.ts";
 import { createRpcMetrics } from "#rpc/call-metrics.ts";
 import type { HttpListener } from "#rpc/http-listener.ts";
 import type { StreamRedis } from "#stream/connection.ts";
@@ -86,7 +87,6 @@ export function createGateway(options: GatewayOptions): {
     admin: createAdminHandler(readiness, registry),
     page: createDashboardHandler(pageFolder),
     rpc,
-    nameClient,
     kept: new ResponseCache(startRpc, cacheRequestsTotal),
     rest: {
       paths: [...rest.paths, tailPath],
@@ -94,15 +94,16 @@ export function createGateway(options: GatewayOptions): {
     },
     plain: new Map<string, PlainHandler>([
       ["/openapi.json", createOpenapiHandler()],
-      ["/v1/export", createExportHandler({ ...options, readPool, nameClient, refused })],
+      ["/v1/export", createExportHandler({ ...options, readPool, refused })],
     ]),
   };
-  const listener = createGatewayListener(
-    handlers,
-    createCors(options.corsOrigins),
-    createHostCheck(options.allowedHosts),
+  const listener = createGatewayListener(handlers, {
+    admit: createAdmission(createHostCheck(options.allowedHosts), (request) => ({
+      client: nameClient(request),
+    })),
+    cors: createCors(options.corsOrigins),
     logger,
-  );
+  });
   return { listener, readPool, closeTails: () => tails?.hub.close() };
 }
 

@@ -1,9 +1,8 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Server as NetServer } from "node:net";
 import { createHostCheck, type HostCheck } from "./allowed-hosts.ts";
 import type { Registry } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
-import { refuseRequest } from "./refuse-request.ts";
 
 /**
  * Answers what operators and probes ask of every program:
@@ -40,10 +39,16 @@ export function createAdminServer(
 ): Server {
   const handle = createAdminHandler(readiness, registry);
   return createServer((request, response) => {
-    const refusal = checkHost(request);
-    if (refusal !== undefined) refuseRequest(request, response, refusal);
-    else if (!handle(request, response)) refuseRequest(request, response, unknownPath);
+    const problem = checkHost(request);
+    if (problem !== undefined) sendError(response, 421, "permission_denied", problem);
+    else if (!handle(request, response)) sendError(response, 404, "not_found", knownPaths);
   });
+}
+
+/** In the JSON of all errors here. */
+function sendError(response: ServerResponse, status: number, code: string, message: string): void {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify({ code, message, details: [] }));
 }
 
 /** Listens and returns the real address; port 0 takes a free one. */
@@ -62,9 +67,4 @@ export async function listen(
 }
 
 const plainText = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
-const unknownPath = {
-  httpStatus: 404,
-  code: "not_found",
-  grpcStatus: 12,
-  message: "not found: use /livez, /readyz or /metrics",
-};
+const knownPaths = "not found: use /livez, /readyz or /metrics";

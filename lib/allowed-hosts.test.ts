@@ -57,7 +57,7 @@ describe("a host is refused", () => {
 
 test("a request needs a host, and all that it names must be allowed", () => {
   const check = createHostCheck([]);
-  assert.match(check({ rawHeaders: ["Accept", "*/*"] })?.message ?? "", /has no host/);
+  assert.match(check({ rawHeaders: ["Accept", "*/*"] }) ?? "", /has no host/);
   assert.equal(check({ rawHeaders: ["HOST", "localhost"] }), undefined);
   assert.equal(check({ rawHeaders: [":authority", "[::1]:1", "x", "y"] }), undefined);
   for (const rawHeaders of [
@@ -65,9 +65,7 @@ test("a request needs a host, and all that it names must be allowed", () => {
     ["host", "evil.example", "Host", "localhost"],
     [":authority", "localhost", "host", "evil.example"],
   ]) {
-    const refusal = check({ rawHeaders });
-    assert.equal(refusal?.httpStatus, 421);
-    assert.match(refusal?.message ?? "", /"evil.example".*ALLOWED_HOSTS/);
+    assert.match(check({ rawHeaders }) ?? "", /"evil.example".*ALLOWED_HOSTS/);
   }
 });
 

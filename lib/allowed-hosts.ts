@@ -1,8 +1,5 @@
-import type { IncomingMessage } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
 import { isIP } from "node:net";
 import { z } from "zod";
-import type { RequestRefusal } from "./refuse-request.ts";
 
 /*
  * DNS rebinding: a page of evil.example makes its own name point to 127.0.0.1 or to another address behind a firewall,
@@ -12,9 +9,7 @@ import type { RequestRefusal } from "./refuse-request.ts";
  */
 
 /** Why the request is not for this listener; undefined: it is. */
-export type HostCheck = (
-  request: Pick<IncomingMessage | Http2ServerRequest, "rawHeaders">,
-) => RequestRefusal | undefined;
+export type HostCheck = (request: { readonly rawHeaders: readonly string[] }) => string | undefined;
 
 /**
  * Allows localhost, every IP address and `allowed`: names, "*.example.org" for all names below, "*" for any host. Takes
@@ -59,9 +54,8 @@ export function allowedHosts() {
     .prefault("localhost");
 }
 
-function misdirected(problem: string): RequestRefusal {
-  const message = `${problem}: expected localhost, an IP address, or a name listed in ALLOWED_HOSTS`;
-  return { httpStatus: 421, code: "permission_denied", grpcStatus: 7, message };
+function misdirected(problem: string): string {
+  return `${problem}: expected localhost, an IP address, or a name listed in ALLOWED_HOSTS`;
 }
 
 function lowerCase(text: string): string {

@@ -13,7 +13,10 @@ import {
 } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { type Admit, type Caller } from "./admission.ts";
 import { keepAlive } from "./keep-alive.ts";
+import { sendError } from "./send-error.ts";
+import type { NodeRequest, NodeResponse } from "./serve-call.ts";
 
 /** HTTP/1.1 and HTTP/2 without TLS on one port. */
 export interface HttpListener {
@@ -35,6 +38,8 @@ const firstByteTimeoutMs = 10_000;
 const idleGraceMs = 1_000;
 
 export interface HttpListenerOptions {
+  /** Asked before every request. */
+  readonly admit: Admit;
   readonly http1?: ServerOptions;
   /** Answers what HTTP/1.1 could not read; the connection is ended without an answer unless set. */
   readonly onClientError?: (error: NodeJS.ErrnoException, socket: Duplex) => void;
@@ -51,10 +56,11 @@ export interface HttpListenerOptions {
  */
 export function createHttpListener(
   onRequest: {
-    readonly http1: (request: IncomingMessage, response: ServerResponse) => void;
-    readonly http2: (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+    readonly http1: (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;
+    readonly http2: (request: Http2ServerRequest, response: Http2ServerResponse, caller: Caller) => void;
   },
   {
+    admit,
     http1: http1Options = {},
     onClientError,
     windowBytes,
@@ -65,10 +71,20 @@ export function createHttpListener(
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   let closing = false;
+  const admitted =
+    <Request extends NodeRequest, Response extends NodeResponse>(
+      serve: (request: Request, response: Response, caller: Caller) => void,
+    ) =>
+    (request: Request, response: Response): void => {
+      const caller = admit(request);
+      if ("error" in caller) sendError(request, response, caller);
+      else serve(request, response, caller);
+    };
 
+  const serveHttp1 = admitted(onRequest.http1);
   const http1 = createHttp1Server(http1Options, (request, response) => {
     if (closing) response.setHeader("connection", "close");
-    onRequest.http1(request, response);
+    serveHttp1(request, response);
   });
   // It never listens itself, but its timeouts for slow requests and its list of idle connections begin with this event.
   http1.emit("listening");
@@ -80,7 +96,7 @@ export function createHttpListener(
         ...(headerBytesMax && { maxHeaderListSize: headerBytesMax }),
       },
     },
-    onRequest.http2,
+    admitted(onRequest.http2),
   );
   http2.on("session", (session) => {
     session.setLocalWindowSize(windowBytes.connection);
@@ -128,4 +144,14 @@ export function createHttpListener(
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** Closes the listener; what is still open after `deadlineMs` is destroyed. */
+export async function closeListener(listener: HttpListener, deadlineMs: number): Promise<void> {
+  const timer = setTimeout(() => listener.destroy(), deadlineMs);
+  try {
+    await listener.close();
+  } finally {
+    clearTimeout(timer);
+  }
 }

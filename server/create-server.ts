@@ -4,6 +4,7 @@ import { createHostCheck } from "#lib/allowed-hosts.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
+import { createAdmission } from "#rpc/admission.ts";
 import { createRpcMetrics } from "#rpc/call-metrics.ts";
 import { createHttpListener } from "#rpc/http-listener.ts";
 import { StreamAppender } from "#stream/append.ts";
@@ -79,26 +80,31 @@ export function createServer(options: CreateServerOptions): Server {
   const { epochs, subscriptions, openStreams } = streams;
   const health = new Health();
   const startRpc = createRpcMetrics(registry);
-  const checkHost = ({ host }: { host: string }) => createHostCheck([...config.allowedHosts, host]);
+  const admission = ({ host }: { host: string }) =>
+    createAdmission(createHostCheck([...config.allowedHosts, host]));
   const grpc = createGrpcServer({
     ...streams,
     health,
     ingest,
     startRpc,
-    checkHost: checkHost(config.grpcListen),
+    admit: admission(config.grpcListen),
     fastPath: config.grpcFastPath,
   });
   const routes = createIngestRoutes({
     ...streams,
     ingest,
     startRpc,
+    logger,
     requestBytesMax: config.inFlightBytesMax,
   });
-  const services = createGrpcServices(health, startRpc);
-  const onRequest = createRequestListener({ ...routes, services }, checkHost(config.httpListen), logger);
+  const services = createGrpcServices(health, { startRpc, logger });
+  const onRequest = createRequestListener({ ...routes, services }, logger);
   const http = createHttpListener(
     { http1: onRequest, http2: onRequest },
-    { windowBytes: { stream: limits.batchBytesMax, connection: 4 * limits.batchBytesMax } },
+    {
+      admit: admission(config.httpListen),
+      windowBytes: { stream: limits.batchBytesMax, connection: 4 * limits.batchBytesMax },
+    },
   );
 
   const watch = new RedisWatch({

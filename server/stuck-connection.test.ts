@@ -3,12 +3,17 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { type AddressInfo, connect, type Server } from "node:net";
 import { test } from "node:test";
+import { unknownCaller } from "#rpc/admission.ts";
 import { createHttpListener } from "#rpc/http-listener.ts";
 import { flag, frame, frameType, headerBlock, preface, settings } from "#test/fuzz/http2-frames.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
 
-const options = { windowBytes: { stream: 1 << 16, connection: 1 << 18 }, pingIntervalMs: 20 };
+const options = {
+  admit: () => unknownCaller,
+  windowBytes: { stream: 1 << 16, connection: 1 << 18 },
+  pingIntervalMs: 20,
+};
 
 test("a connection that says goodbye, breaks the protocol and goes is not kept forever", async (t) => {
   const face = createHttpListener({ http1() {}, http2() {} }, options);

@@ -65,12 +65,11 @@ test("what the client does not take Nginx does not take either, and what is brok
     readPool: gateway.readPool,
     exportsMax: 1,
     stalledMsMax: 1000,
-    nameClient: () => "client",
     refused: createRefusedCallsCounter(registry),
     registry,
     logger: pino({ level: "silent" }),
   });
-  const server = createServer((incoming, response) => void handle(incoming, response));
+  const server = createServer((incoming, response) => void handle(incoming, response, { client: "client" }));
   await once(server.listen(0, "127.0.0.1"), "listening");
   t.after(() => {
     server.closeAllConnections();

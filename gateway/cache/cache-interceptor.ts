@@ -3,7 +3,7 @@ import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/
 import { MethodOptions_IdempotencyLevel, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Counter } from "#lib/metrics.ts";
-import { clientKey } from "../fairness/caller.ts";
+import { readCaller } from "../fairness/caller.ts";
 import type { RedisResponseCache } from "./redis-response-cache.ts";
 import { responseLifetime } from "./response-cache.ts";
 import { SingleFlight } from "./single-flight.ts";
@@ -46,7 +46,7 @@ export function createCacheInterceptor(
       kept === undefined
         ? await flights.run(
             name,
-            { client: request.contextValues.get(clientKey), signal: request.signal },
+            readCaller({ values: request.contextValues, signal: request.signal }),
             async () => {
               const answered = await next(request);
               if (answered.stream)

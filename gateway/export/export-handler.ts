@@ -3,13 +3,14 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { Code } from "@connectrpc/connect";
+import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "#lib/logger.ts";
 import { Counter, Gauge, type Registry } from "#lib/metrics.ts";
+import type { Caller } from "#rpc/admission.ts";
+import { sendError } from "#rpc/send-error.ts";
 import { Shares } from "../fairness/shares.ts";
 import { endedFilter } from "../fields/time-range.ts";
 import { acceptsGzip } from "../http/accepts-gzip.ts";
-import type { ClientNamer } from "../http/client-name.ts";
-import { sendError } from "../http/send-error.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
@@ -32,7 +33,6 @@ export interface ExportOptions {
   readonly exportsMax: number;
   /** Who takes nothing for so long is cut off. */
   readonly stalledMsMax?: number;
-  readonly nameClient: ClientNamer;
   readonly refused: Counter<"limit">;
   readonly registry: Registry;
   readonly logger: Logger;
@@ -47,14 +47,13 @@ export function createExportHandler(options: ExportOptions) {
     max: exportsMax,
     refused: options.refused,
   });
-  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  return async (request: IncomingMessage, response: ServerResponse, { client }: Caller): Promise<void> => {
     const leaving = new AbortController();
     response.once("close", () => {
       if (!response.writableFinished) leaving.abort(new ClientLeftError("the client disconnected"));
     });
     try {
       const exported = readExportRequest(new URL(request.url ?? "", "http://gateway").searchParams);
-      const client = options.nameClient(request);
       const giveBack = shares.acquire(client);
       metrics.running.set(shares.used);
       try {
@@ -73,7 +72,7 @@ export function createExportHandler(options: ExportOptions) {
       if (hasLeft) return;
       if (!isClientError(mapped.code)) logger.warn({ err: error }, "an export failed");
       if (response.headersSent) response.destroy();
-      else sendError(response, mapped);
+      else sendError(request, response, { error: mapped, httpStatus: codeToHttpStatus(mapped.code) });
     }
   };
 }

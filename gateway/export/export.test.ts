@@ -264,15 +264,13 @@ describe("of more than fits into what lies between gateway and client", () => {
     const handle = createExportHandler({
       readPool: gateway.readPool,
       exportsMax: 0,
-      nameClient: () => "client",
       refused: createRefusedCallsCounter(createRegistry("refused")),
       registry: createRegistry("test"),
       logger: pino({}, { write: (line: string) => void logged.push(line) }),
     });
-    const server = createServer((incoming, response) => void handle(incoming, response)).listen(
-      0,
-      "127.0.0.1",
-    );
+    const server = createServer(
+      (incoming, response) => void handle(incoming, response, { client: "client" }),
+    ).listen(0, "127.0.0.1");
     await once(server, "listening");
     for (const query of ["", "?min_severity=loud"]) {
       const { response } = await begin(
@@ -292,15 +290,13 @@ describe("of more than fits into what lies between gateway and client", () => {
       readPool: gateway.readPool,
       exportsMax: 1,
       stalledMsMax: 100,
-      nameClient: () => "client",
       refused: createRefusedCallsCounter(registry),
       registry,
       logger: pino({ level: "silent" }),
     });
-    const server = createServer((incoming, response) => void handle(incoming, response)).listen(
-      0,
-      "127.0.0.1",
-    );
+    const server = createServer(
+      (incoming, response) => void handle(incoming, response, { client: "client" }),
+    ).listen(0, "127.0.0.1");
     await once(server, "listening");
     const { response } = await begin(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     await waitFor("it to be cut off", async () =>

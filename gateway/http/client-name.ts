@@ -1,14 +1,8 @@
-import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
-
-/** What of a request tells who sent it; HTTP/1.1 and HTTP/2 have it alike. */
-interface RequestSource {
-  readonly headers: IncomingHttpHeaders;
-  readonly socket: { readonly remoteAddress?: string | undefined };
-}
+import type { RequestHead } from "#rpc/admission.ts";
 
 /** Names the client of a request: calls of one name share what one client may have. */
-export type ClientNamer = (request: RequestSource) => string;
+export type ClientNamer = (request: Pick<RequestHead, "headers" | "socket">) => string;
 
 /** An address, or a range of them such as "10.0.0.0/8". */
 const proxyForm = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/;
@@ -22,7 +16,7 @@ export function createClientNamer(trustedProxies: readonly string[]): ClientName
   const trusted = toBlockList(trustedProxies);
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
   return ({ headers, socket }) => {
-    let address = plainAddress(socket.remoteAddress ?? "");
+    let address = plainAddress(socket?.remoteAddress ?? "");
     const forwarded = String(headers["x-forwarded-for"] ?? "").slice(-forwardedCharactersMax);
     const hops = forwarded.split(",").map((hop) => plainAddress(hop.trim()));
     while (isIP(address) !== 0 && isTrusted(address)) {

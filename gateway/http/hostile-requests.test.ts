@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { pino } from "pino";
 import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
@@ -301,10 +302,7 @@ async function send(body: string | Buffer, headers: Record<string, string> = {},
 }
 
 function envelope(message: Uint8Array, flag: number): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(flag);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
+  return Buffer.from(encodeEnvelope(flag, message));
 }
 
 function codeOf(text: string): string {

@@ -1,6 +1,5 @@
 import { type DescMessage, fromBinary, fromJson, fromJsonString, type JsonValue } from "@bufbuild/protobuf";
-import { createContextKey } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalRequest } from "#rpc/serve-call.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import { unknownField } from "../fields/unknown-field.ts";
 import { jsonOptions } from "../json-options.ts";
@@ -14,11 +13,6 @@ import { binaryShapeFault, jsonShapeFault } from "./request-shape.ts";
  * first. What is found is put into the call's context and thrown by the gate, which Connect runs before it reads:
  * so the answer has the right shape in each protocol. Requests are small; parsing twice costs microseconds.
  */
-
-type UniversalRequest = Parameters<UniversalHandler>[0];
-
-/** What is wrong with the request of a call, known before the call begins. */
-export const requestFault = createContextKey<InvalidFieldError | undefined>(undefined);
 
 /** The request with its body read and unpacked, and what is wrong with it. */
 export async function inspectRequest(

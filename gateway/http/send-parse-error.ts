@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { errorText } from "./send-error.ts";
+import { errorText } from "#rpc/send-error.ts";
 
 /** Answers what Node could not read as a request, in the same shape as every error, and ends the connection. */
 export function sendParseError(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -1,7 +1,7 @@
-import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { DatabaseError } from "pg";
-import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { toConnectError as toRpcError } from "#rpc/create-handlers.ts";
+import { badRequest, retryInfo } from "#rpc/error-details.ts";
 import { BusyError } from "../fairness/semaphore.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { QueryTimeoutError } from "./read-pool.ts";
@@ -11,15 +11,9 @@ import { QueryTimeoutError } from "./read-pool.ts";
  * mistake nor a known state of PostgreSQL is our bug: INTERNAL, without its words, which go to the log.
  */
 export function toConnectError(error: unknown): ConnectError {
-  if (error instanceof ConnectError) return error;
   if (error instanceof InvalidFieldError) {
     const { field, description } = error;
-    return new ConnectError(error.message, Code.InvalidArgument, undefined, [
-      {
-        desc: BadRequestSchema,
-        value: create(BadRequestSchema, { fieldViolations: [{ field, description }] }),
-      },
-    ]);
+    return new ConnectError(error.message, Code.InvalidArgument, undefined, [badRequest(field, description)]);
   }
   if (
     error instanceof QueryTimeoutError ||
@@ -30,21 +24,15 @@ export function toConnectError(error: unknown): ConnectError {
       Code.DeadlineExceeded,
     );
   }
-  // The reason of a signal that aborts when its caller has gone.
-  if (error instanceof Error && error.name === "AbortError") {
-    return new ConnectError("the client disconnected", Code.Canceled);
-  }
   if (error instanceof BusyError)
     return retryLater("too many queries at once", Code.ResourceExhausted, error);
   if (isUnavailable(error)) return retryLater("the database is unreachable or busy", Code.Unavailable, error);
-  return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+  return toRpcError(error);
 }
 
 /** An error that goes away by itself. */
 export function retryLater(message: string, code: Code, cause?: unknown): ConnectError {
-  const retryDelay = { seconds: 1n };
-  const detail = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) };
-  return new ConnectError(`${message}: retry in 1 s`, code, undefined, [detail], cause);
+  return new ConnectError(`${message}: retry in 1 s`, code, undefined, [retryInfo(1000)], cause);
 }
 
 /** PostgreSQL is unreachable, starting, stopping or full; or the connection broke, which pg reports without a code. */

@@ -1,8 +1,8 @@
 import type { DescMessage, JsonObject } from "@bufbuild/protobuf";
 import { type ContextValues, createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { earlyError } from "#rpc/create-handlers.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
-import { requestFault } from "../http/request-fault.ts";
 import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
 import { requestFromQuery } from "./request-from-query.ts";
 import { matchPath, type RestRoute, restRoutes } from "./routes.ts";
@@ -56,7 +56,7 @@ function createRestHandler(
       ...readCall(method.input, query, request.contextValues),
     });
   };
-  return Object.assign(handle, rpc);
+  return Object.assign(handle, rpc, { allowedMethods: ["GET"] });
 }
 
 /** What is asked for by query parameters, and in the context what is wrong with them. */
@@ -69,7 +69,7 @@ export function readCall(
     return { body: requestFromQuery(input, query), contextValues };
   } catch (error) {
     if (!(error instanceof InvalidFieldError)) throw error;
-    contextValues.set(requestFault, error);
+    contextValues.set(earlyError, error);
     return { body: {}, contextValues };
   }
 }

@@ -1,7 +1,13 @@
 import { Code } from "@connectrpc/connect";
-import { createAsyncIterable, encodeEnvelope, type UniversalHandler } from "@connectrpc/connect/protocol";
-import { codeFromString, codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
+import {
+  createAsyncIterable,
+  encodeEnvelope,
+  transformSplitEnvelope,
+  type UniversalHandler,
+} from "@connectrpc/connect/protocol";
+import { codeFromString, codeToHttpStatus, endStreamFlag } from "@connectrpc/connect/protocol-connect";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { completeErrorText } from "#rpc/send-error.ts";
 import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
 import { readCall } from "../rest/rest-handlers.ts";
 
@@ -37,14 +43,14 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
       return { status: 200, header: new Headers(eventStream), body: writeEvents(first.value, messages) };
     }
     // It never began: the error is that of a plain call.
-    const { error } = JSON.parse(first.value?.text ?? "{}") as { error?: { code?: string } };
+    const { error = {} } = JSON.parse(first.value?.text ?? "{}") as { error?: { code?: string } };
     return {
-      status: codeToHttpStatus(codeFromString(error?.code ?? "") ?? Code.Unknown),
+      status: codeToHttpStatus(codeFromString(error.code ?? "") ?? Code.Unknown),
       header: new Headers({ "content-type": "application/json" }),
-      body: createAsyncIterable([Buffer.from(JSON.stringify(error ?? {}))]),
+      body: createAsyncIterable([Buffer.from(completeErrorText(error))]),
     };
   };
-  return Object.assign(handle, rpc);
+  return Object.assign(handle, rpc, { allowedMethods: ["GET"] });
 }
 
 interface Envelope {
@@ -53,16 +59,9 @@ interface Envelope {
   readonly isEnd: boolean;
 }
 
-/** One flag byte, four of length, and so many bytes of JSON. */
 async function* readEnvelopes(body: AsyncIterable<Uint8Array>): AsyncGenerator<Envelope, undefined> {
-  let held = Buffer.alloc(0);
-  for await (const chunk of body) {
-    held = held.length === 0 ? Buffer.from(chunk) : Buffer.concat([held, chunk]);
-    while (held.length >= 5 && held.length >= 5 + held.readUInt32BE(1)) {
-      const end = 5 + held.readUInt32BE(1);
-      yield { text: held.toString("utf8", 5, end), isEnd: (held[0] ?? 0) === endFlag };
-      held = held.subarray(end);
-    }
+  for await (const { flags, data } of transformSplitEnvelope(messageBytesMax)(body)) {
+    yield { text: utf8.decode(data), isEnd: flags === endStreamFlag };
   }
   return undefined;
 }
@@ -90,6 +89,8 @@ const eventStream = {
   "x-accel-buffering": "no",
 };
 const retryMs = 1000;
-const endFlag = 2;
+const utf8 = new TextDecoder();
+/** Its messages are our own: as many bytes as an envelope can have. */
+const messageBytesMax = 0xffff_ffff;
 /** Of 1,024 shards, and some. */
 const tokenCharactersMax = 32_768;

@@ -5,9 +5,9 @@ import { listen } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { Readiness } from "#lib/readiness.ts";
+import { closeListener } from "#rpc/http-listener.ts";
 import { commandConnection, readConnection } from "#stream/connection.ts";
 import { createGateway } from "../create-gateway.ts";
-import { closeListener } from "../http/close-listener.ts";
 import type { TailOptions } from "../tail/create-tail-sources.ts";
 import { openPool } from "./open-pool.ts";
 

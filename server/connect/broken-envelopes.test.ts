@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { status } from "@grpc/grpc-js";
 import { StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { Http1Calls, Http2Calls } from "#test/fuzz/http-calls.ts";
@@ -181,9 +182,6 @@ function batchOf(records: string): string {
   return `{"batch":{"deviceId":"a","records":[${records}]}}`;
 }
 
-/** One byte of flags, four of length, the message. */
 function envelope(flags: number, message: Buffer): Buffer {
-  const head = Buffer.from([flags, 0, 0, 0, 0]);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
+  return Buffer.from(encodeEnvelope(flags, message));
 }

@@ -97,7 +97,10 @@ test("bytes that are no message are the sender's mistake on gRPC-Web too", async
       headers: { "content-type": "application/grpc-web+proto" },
       body: frame,
     });
-    assert.match(await response.text(), /grpc-status: 3\r\ngrpc-message: request%20is%20not/);
+    const trailers = await response.text();
+    assert.match(trailers, /grpc-status: 3\r\n/);
+    assert.match(trailers, /grpc-message: request%20is%20not/);
+    assert.match(trailers, /grpc-status-details-bin: /);
   }
 });
 

@@ -1,27 +1,24 @@
 import type { DescService } from "@bufbuild/protobuf";
-import { createConnectRouter, type ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { readJsonRequest } from "#batch/json/json-request.ts";
 import { readJsonSessionName } from "#batch/json/json-session-name.ts";
 import { limits } from "#batch/limits.ts";
 import { type GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import type { StartRpc } from "#rpc/call-metrics.ts";
-import { observeCalls } from "#rpc/observe-calls.ts";
+import { createHandlers, type HandlerOptions } from "#rpc/create-handlers.ts";
 import { type Ingest, toRefusal } from "../ingest.ts";
 import { type Outcome, toAck } from "../outcome.ts";
 import { getSession } from "../progress/get-session.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
-import { blameSender } from "./blame-sender.ts";
 import { createGzip } from "./gzip.ts";
 import { keepBytes, takeBytes, withBytes } from "./json-bytes.ts";
-import { refusalError } from "./refusal-error.ts";
 import { RequestBudget } from "./request-budget.ts";
 import { type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
+import { toConnectError } from "./to-connect-error.ts";
 
-export interface IngestRoutesOptions extends StreamDependencies {
+export interface IngestRoutesOptions extends StreamDependencies, Pick<HandlerOptions, "startRpc" | "logger"> {
   readonly ingest: Ingest;
-  readonly startRpc: StartRpc;
   /** Of unary requests that are being read, all together. */
   readonly requestBytesMax: number;
 }
@@ -41,7 +38,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const parts = { ...options, accept };
   const look = async (request: Pick<GetSessionRequest, "deviceId" | "sessionId">) => {
     const answer = await getSession(request, options.lookups);
-    if ("code" in answer) throw refusalError(answer);
+    if ("code" in answer) throw toConnectError(answer);
     return answer;
   };
   const readJson = (): StreamRequest => {
@@ -50,7 +47,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
     return { batch, reportCommitted: json.reportCommitted, accept: () => ingest.acceptJson(json) };
   };
 
-  const handlers = createHandlers(options);
+  const handlers = handlersFor(options);
   return {
     binary: handlers(shadowService, limits.requestBytesMax, {
       pushLogs: async (request) => answer(await accept(shadowed(request).batch ?? nothing)),
@@ -67,33 +64,37 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
 
 type Implementation = ServiceImpl<typeof IngestService>;
 
-function createHandlers({ startRpc, decompressor: unpacker, requestBytesMax }: IngestRoutesOptions) {
+function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: IngestRoutesOptions) {
   const budget = new RequestBudget(requestBytesMax);
   const shared = {
-    grpc: false, // the other face serves it, many times faster
-    acceptCompression: [createGzip(unpacker)],
+    startRpc,
+    logger,
+    grpc: false, // the other transport serves it, many times faster
+    acceptCompression: [createGzip(decompressor)],
     // Fields that are not known are many when somebody means harm, and each would be an object.
     binaryOptions: { readUnknownFields: false },
     // connect passes all of them on to its JSON serialization, which takes a decoder too.
     jsonOptions: { alwaysEmitImplicit: true, textDecoder: keepBytes },
-    interceptors: [observeCalls(startRpc)],
   };
   return (service: DescService, readMaxBytes: number, implementation: Implementation) => {
-    const batches = createConnectRouter({ ...shared, readMaxBytes });
-    const sessions = createConnectRouter({ ...shared, readMaxBytes: sessionBytesMax });
     // A shadow has the same methods as the real service, with other request types.
     const { pushLogs, streamLogs, getSession } = (service as typeof IngestService).method;
-    batches.rpc(pushLogs, implementation.pushLogs).rpc(streamLogs, implementation.streamLogs);
-    sessions.rpc(getSession, implementation.getSession);
-    const handlers = [...batches.handlers, ...sessions.handlers];
+    const batches = createHandlers(
+      (router) => router.rpc(pushLogs, implementation.pushLogs).rpc(streamLogs, implementation.streamLogs),
+      { ...shared, readMaxBytes },
+    );
+    const sessions = createHandlers((router) => router.rpc(getSession, implementation.getSession), {
+      ...shared,
+      readMaxBytes: sessionBytesMax,
+    });
     return new Map(
-      handlers.map((handler) => [handler.requestPath, budget.within(withBytes(blameSender(handler)))]),
+      [...batches, ...sessions].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),
     );
   };
 }
 
 function answer(verdict: Outcome) {
-  if (verdict.refusal) throw refusalError(verdict.refusal);
+  if (verdict.refusal) throw toConnectError(verdict.refusal);
   return { ack: toAck(verdict) };
 }
 
@@ -113,7 +114,7 @@ function readName() {
   try {
     return readJsonSessionName(takeBytes());
   } catch (error) {
-    throw refusalError(toRefusal(error));
+    throw toConnectError(toRefusal(error));
   }
 }
 

@@ -4,7 +4,8 @@ import { type SessionKey, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v
 import { type Outcome, toAck } from "../outcome.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
 import { connectAgain, IngestStream, type StreamTransport } from "../streams/ingest-stream.ts";
-import { refusalError, sendersMistake } from "./refusal-error.ts";
+import { ResponseQueue } from "./response-queue.ts";
+import { toConnectError } from "./to-connect-error.ts";
 
 /** One message of a device, its batch as bytes. */
 export interface StreamRequest {
@@ -19,35 +20,24 @@ type Response = MessageInitShape<typeof StreamLogsResponseSchema>;
 /** One stream as connect-node wants it: what comes in is iterated over, what goes out is yielded. */
 export async function* streamResponses(
   requests: AsyncIterable<StreamRequest>,
-  parts: StreamDependencies & Pick<StreamTransport, "accept">,
+  shared: StreamDependencies & Pick<StreamTransport, "accept">,
 ): AsyncIterable<Response> {
-  if (parts.openStreams.isEnding) throw refusalError(connectAgain("the server is stopping"));
-  /** What is to be said, and what to do when something changed. Each kind of it has a bound of its own. */
-  const due: { response: Response; sent: () => void }[] = [];
-  let ended: ConnectError | "complete" | undefined;
-  let unreadable: ConnectError | undefined;
-  let changed = Promise.withResolvers<void>();
-  const wake = () => {
-    changed.resolve();
-    changed = Promise.withResolvers();
-  };
-  let roomAgain = Promise.withResolvers<void>();
-  const end = (how: ConnectError | "complete") => {
-    ended ??= how;
-    roomAgain.resolve();
-    wake();
-  };
-  const say = (response: Response, sent: () => void) => {
-    due.push({ response, sent });
-    wake();
-  };
-  const stream = new IngestStream(parts, {
-    accept: parts.accept,
-    sendAck: (verdict, sent) => say({ ack: toAck(verdict) }, sent),
-    sendProgress: (progress, sent) => say(progress ? { progress } : {}, sent),
-    resumeReading: () => roomAgain.resolve(),
-    stopReading: () => undefined, // whoever reads asks before each message
-    finish: (ending) => end(unreadable ?? (ending ? refusalError(ending) : "complete")),
+  if (shared.openStreams.isEnding) throw toConnectError(connectAgain("the server is stopping"));
+  const responses = new ResponseQueue<Response>();
+  const send = (response: Response, sent: () => void) =>
+    responses.push(create(StreamLogsResponseSchema, response), sent);
+  let readError: ConnectError | undefined;
+  let resumeReading = noop;
+  const stream = new IngestStream(shared, {
+    accept: shared.accept,
+    sendAck: (outcome, sent) => send({ ack: toAck(outcome) }, sent),
+    sendProgress: (progress, sent) => send(progress ? { progress } : {}, sent),
+    resumeReading: () => resumeReading(),
+    stopReading: noop, // the reader asks before each message
+    finish: (refusal) => {
+      responses.end(readError ?? (refusal && toConnectError(refusal)));
+      resumeReading();
+    },
   });
 
   const read = async () => {
@@ -57,31 +47,21 @@ export async function* streamResponses(
         if (batch !== undefined || reportCommitted === undefined)
           stream.push(batch ?? new Uint8Array(), accept);
         if (reportCommitted !== undefined) stream.reportCommitted(reportCommitted);
-        if (!stream.isFull) continue;
-        roomAgain = Promise.withResolvers();
-        await roomAgain.promise;
+        if (stream.isFull) await new Promise<void>((resolve) => (resumeReading = resolve));
       }
     } catch (error) {
-      const reason = ConnectError.from(error);
-      unreadable = sendersMistake(reason.code, reason.rawMessage) ?? reason;
+      readError = ConnectError.from(error);
     }
     await stream.finish(undefined);
   };
 
   try {
-    void read(); // every way it ends is told by `end`
-    for (;;) {
-      const wait = changed.promise;
-      for (let next = due.shift(); next !== undefined; next = due.shift()) {
-        yield create(StreamLogsResponseSchema, next.response);
-        next.sent(); // asked for the next one: this one is with the connection
-      }
-      if (ended !== undefined) break;
-      await wait;
-    }
-    if (ended !== "complete") throw ended;
+    void read(); // however it ends, it finishes the stream
+    yield* responses;
   } finally {
-    end("complete"); // the device may have gone in the middle
-    stream.close();
+    stream.close(); // the device may have left in the middle
+    resumeReading();
   }
 }
+
+function noop(): void {}

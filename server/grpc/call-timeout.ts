@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http2";
-import { status } from "@grpc/grpc-js";
-import type { RequestRefusal } from "#lib/refuse-request.ts";
+import { Code } from "@connectrpc/connect";
+import { type RequestError, requestError } from "#rpc/request-error.ts";
 
 /** https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: digits and a unit. */
 const form = /^(\d{1,8})([HMSmun])$/;
@@ -20,10 +20,10 @@ const timerMsMax = 2 ** 31;
 /** Why the call's timeout cannot be read; undefined: it can, or there is none. */
 export function rejectMalformedTimeout({
   "grpc-timeout": timeout,
-}: IncomingHttpHeaders): RequestRefusal | undefined {
+}: IncomingHttpHeaders): RequestError | undefined {
   if (timeout === undefined || form.test(String(timeout))) return undefined;
   const message = `grpc-timeout ${JSON.stringify(timeout)}: send 1 to 8 digits and one of H, M, S, m, u, n`;
-  return { httpStatus: 400, code: "invalid_argument", grpcStatus: status.INVALID_ARGUMENT, message };
+  return requestError(400, Code.InvalidArgument, message);
 }
 
 /** The ms after which the call ends with DEADLINE_EXCEEDED; undefined: never. */

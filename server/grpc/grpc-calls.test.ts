@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
+import { encodeEnvelope } from "@connectrpc/connect/protocol";
 import { status } from "@grpc/grpc-js";
 import { PushLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { Http2Calls } from "#test/fuzz/http-calls.ts";
@@ -20,9 +21,7 @@ const request = Buffer.from(encodeRequest(makeBatch(1)));
 
 /** A message with its prefix, or a part of both. */
 function envelope(message: Buffer, flags = 0): Buffer {
-  const head = Buffer.from([flags, 0, 0, 0, 0]);
-  head.writeUInt32BE(message.length, 1);
-  return Buffer.concat([head, message]);
+  return Buffer.from(encodeEnvelope(flags, message));
 }
 
 function calls(t: { after(cleanUp: () => void): void }) {

@@ -1,7 +1,8 @@
 import { createServer, type ServerHttp2Session } from "node:http2";
 import { service as healthService } from "grpc-health-check";
 import { listen } from "#lib/admin-server.ts";
-import { createHostCheck, type HostCheck } from "#lib/allowed-hosts.ts";
+import { createHostCheck } from "#lib/allowed-hosts.ts";
+import { type Admit, createAdmission } from "#rpc/admission.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 import { keepAlive } from "#rpc/keep-alive.ts";
 import type { Health } from "../health/health.ts";
@@ -36,7 +37,7 @@ export interface GrpcServer {
 export interface GrpcServerOptions extends IngestDependencies {
   readonly health: Health;
   readonly startRpc: StartRpc;
-  readonly checkHost?: HostCheck;
+  readonly admit?: Admit;
   /** Serves PushLogs and StreamLogs on node:http2 instead of grpc-js: docs/decisions/0030-grpc-fast-path.md. */
   readonly fastPath: boolean;
 }
@@ -46,7 +47,7 @@ export interface GrpcServerOptions extends IngestDependencies {
  * all of them or all but those of the fast path.
  */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { checkHost = createHostCheck([]), startRpc, decompressor: unpacker } = options;
+  const { admit = createAdmission(createHostCheck([])), startRpc, decompressor: unpacker } = options;
   const methods = new MethodRegistry({
     "grpc.max_receive_message_length": messageBytesMax,
     interceptors: [observeCalls(startRpc), readMessages(unpacker)],
@@ -69,12 +70,13 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
     stream.on("error", () => {}); // told by the close that follows
     if (stream.destroyed || stream.closed) return; // cancelled in the same breath as it was made
-    const refusal =
-      checkHost({ rawHeaders }) ??
+    const caller = admit({ rawHeaders, headers, socket: stream.session?.socket });
+    const error =
+      ("error" in caller ? caller : undefined) ??
       rejectUnknownMethod(headers, methods) ??
       rejectUnknownEncoding(headers) ??
       rejectMalformedTimeout(headers);
-    if (refusal !== undefined) return rejectCall(stream, headers, refusal);
+    if (error !== undefined) return rejectCall(stream, headers, error);
     if (serveFast?.(stream, headers)) return;
     // grpc-js keeps ms in 32 bits: a longer timeout would be over at once.
     if (readTimeoutMs(headers) === undefined) delete headers["grpc-timeout"];

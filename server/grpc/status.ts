@@ -1,8 +1,8 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { status as grpcStatus, Metadata, type StatusObject } from "@grpc/grpc-js";
-import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
+import { badRequest, retryInfo } from "#rpc/error-details.ts";
 import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "../outcome.ts";
 
 const codes = {
@@ -16,21 +16,16 @@ export function refusalStatus({ code, field, message, retryDelayMs }: Refusal): 
   if (code === unavailable && retryDelayMs === 0) {
     return { code: codes[code], details: message, metadata: new Metadata() };
   }
-  const detail = code === invalidArgument ? badRequest(field, message) : retryInfo(retryDelayMs);
+  const detail = code === invalidArgument ? pack(badRequest(field, message)) : pack(retryInfo(retryDelayMs));
   const status = create(StatusSchema, { code, message, details: [detail] });
   const metadata = new Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)));
   return { code: codes[code], details: message, metadata };
 }
 
-function badRequest(field: string, description: string): Any {
-  return anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [{ field, description }] }));
-}
-
-function retryInfo(retryDelayMs: number): Any {
-  const retryDelay = {
-    seconds: BigInt(Math.floor(retryDelayMs / 1000)),
-    nanos: (retryDelayMs % 1000) * 1_000_000,
-  };
-  return anyPack(RetryInfoSchema, create(RetryInfoSchema, { retryDelay }));
+function pack<Desc extends DescMessage>(detail: {
+  readonly desc: Desc;
+  readonly value: MessageInitShape<Desc>;
+}): Any {
+  return anyPack(detail.desc, create(detail.desc, detail.value));
 }

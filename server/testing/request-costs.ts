@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { toJsonString } from "@bufbuild/protobuf";
+import { compressedFlag, encodeEnvelope } from "@connectrpc/connect/protocol";
 import { limits } from "#batch/limits.ts";
 import { bytesField, encodeBatch, tag, varint } from "#batch/testing/wire.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
@@ -187,7 +188,5 @@ function batchOf(records: readonly Uint8Array[]): Buffer {
 
 /** gRPC's and gRPC-Web's envelope. */
 export function enveloped(message: Buffer, isGzip = false): Buffer {
-  const prefix = Buffer.from([isGzip ? 1 : 0, 0, 0, 0, 0]);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
+  return Buffer.from(encodeEnvelope(isGzip ? compressedFlag : 0, message));
 }
