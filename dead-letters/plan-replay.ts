@@ -93,7 +93,7 @@ function planRecord(deadLetter: DeadLetter): Replay {
   if (rejection !== undefined) throw new NotReplayableError(rejection.reason);
   const named = { sessionId: `~letter-${id}`, sequence: 1n };
   return {
-    entry: { deviceId, ...named, receivedAtMicros, digest: digest(scanned), batch, letterId: id },
+    entry: { deviceId, ...named, receivedAtMicros, digest: digest(scanned), batch, deadLetterId: id },
     repairs,
   };
 }

@@ -37,7 +37,7 @@ export function readEnv<Shape extends z.ZodRawShape>(
 const observers = new WeakMap<Env, (shape: z.ZodRawShape) => void>();
 
 /** The schema of every variable that a `readConfig` reads, by name: for documentation and its tests. */
-export function shapeOf(readConfig: (env: Env) => unknown): Readonly<z.ZodRawShape> {
+export function readShape(readConfig: (env: Env) => unknown): Readonly<z.ZodRawShape> {
   const env: Env = {};
   let seen: z.ZodRawShape = {};
   observers.set(env, (shape) => {

@@ -29,7 +29,7 @@ export async function listDayPartitions(db: Kysely<Database>): Promise<readonly 
     where inhparent = 'records'::regclass and partition.relname ~ '^records_\\d{8}$'
     order by partition.relname`.execute(db);
   return rows.map(({ name, ready, broken }) => {
-    const startMs = dayOfName(name);
+    const startMs = parseDay(name);
     const endMs = startMs + dayMs;
     const among = (names: readonly string[]) =>
       new Set(allIndexes.filter((index) => names.includes(name + partitionIndexes[index].suffix)));
@@ -45,7 +45,7 @@ export async function listDayPartitions(db: Kysely<Database>): Promise<readonly 
   });
 }
 
-function dayOfName(name: string): number {
+function parseDay(name: string): number {
   return Date.parse(name.replace(/^records_(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3T00:00:00Z"));
 }
 

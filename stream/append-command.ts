@@ -2,20 +2,20 @@ import type { Writable } from "node:stream";
 import { Command } from "ioredis";
 import { type Entry, encodeEntry } from "./entry.ts";
 
-/** A batch up to this size is copied beside its fields: one more piece to write costs as much as copying 4 KiB. */
+/** A batch up to this size is copied after its fields: one more write costs as much as copying 4 KiB. */
 const copiedBytesMax = 4 << 10;
 
 const lineEnd = Buffer.from("\r\n");
 
 /**
- * XADD of one entry, written by us and sent by ioredis, whose own way from arguments to bytes makes a string, a piece
- * and a copy of each. CPU time of the sender per append, 256 under way (Node 24.21, ioredis 6.0, medians of A B B A):
+ * XADD of one entry, encoded here and sent by ioredis, whose own encoder makes a string, a piece and a copy of each
+ * argument. CPU time of the sender per append, 256 in flight (Node 24.21, ioredis 6.0, medians of A B B A):
  *
  *     batch     xadd()    this    a socket of our own, without ioredis
  *     110 B      11.7      5.3     3.8 µs
  *     11 KB      46       25      21 µs
  *
- * The last would have to do again what ioredis does about connections, TLS and clusters.
+ * The last one would have to repeat what ioredis does for connections, TLS and clusters.
  */
 export class AppendCommand extends Command {
   readonly #head: Buffer;
@@ -31,8 +31,8 @@ export class AppendCommand extends Command {
   }
 
   /**
-   * Called by ioredis with the socket of the node that has the key. What is written to a socket during one turn of the
-   * event loop leaves in one write, so that Redis takes and fsyncs it together.
+   * ioredis calls it with the socket of the node that has the key. All writes to a socket within one turn of the event
+   * loop leave together, so Redis executes and fsyncs them together.
    */
   override toWritable(socket: Writable): Buffer {
     corkUntilNextTurn(socket);
@@ -55,14 +55,14 @@ function corkUntilNextTurn(socket: Writable): void {
   });
 }
 
-/** Heads lie side by side in chunks. A place in one is never written twice, so ioredis may send a command again. */
+/** Heads are allocated one after the other in chunks. No byte is written twice, so ioredis may resend a command. */
 const chunkBytes = 64 << 10;
 let chunk = Buffer.allocUnsafeSlow(chunkBytes);
 let used = 0;
 
 /**
- * A command in Redis's protocol, an array of strings; without `withLast` it ends before the bytes of the last one.
- * Latin-1 keeps every byte of the digest, and makes lengths those of the strings whatever is in them.
+ * Encodes a command in Redis's protocol, an array of strings; without `withLast` it ends before the bytes of the last
+ * one. Latin-1 keeps every byte of the digest and makes the length in bytes equal to that of the string.
  */
 function encode(args: readonly (string | Buffer)[], withLast: boolean): Buffer {
   const last = args.at(-1) as Buffer;

@@ -30,9 +30,10 @@ test("what was appended is there byte for byte, in the shard of its device", asy
   const shards = 4;
   const appender = appenderOn(redis, shards);
   const sizes = [1, 300, 4_096, 4_097, 70_000]; // both sides of what is copied and what is written as it is
-  const entries = Array.from({ length: 200 }, (_, i) =>
-    makeEntry(i + 1, `device-${i % 7}`, sizes[i % sizes.length]),
-  );
+  const entries = Array.from({ length: 200 }, (_, i) => ({
+    ...makeEntry(i + 1, `device-${i % 7}`, sizes[i % sizes.length]),
+    ...(i % 3 === 0 && { deadLetterId: BigInt(i) }),
+  }));
   await Promise.all(entries.map((entry) => appender.append(entry)));
   for (const entry of entries) {
     const found = await redis.xrangeBuffer(streamKey(toShard(entry.deviceId, shards)), "-", "+");

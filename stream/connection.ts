@@ -51,7 +51,7 @@ export function openRedis(
   const [first = "", ...others] = urls;
   if (others.length === 0) return new Redis(first, { ...nodes, retryStrategy, enableOfflineQueue });
   const { username, password, protocol } = new URL(first);
-  return new Cluster(urls.map(addressOf), {
+  return new Cluster(urls.map(toAddress), {
     enableOfflineQueue,
     clusterRetryStrategy: retryStrategy,
     clusterNodeRetryStrategy: retryStrategy,
@@ -87,7 +87,7 @@ export function listMasters(redis: StreamRedis): readonly Redis[] {
   return redis instanceof Cluster ? redis.nodes("master") : [redis];
 }
 
-function addressOf(url: string): { host: string; port: number } {
+function toAddress(url: string): { host: string; port: number } {
   const { hostname, port } = new URL(url);
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 6379) };
 }

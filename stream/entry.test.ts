@@ -17,7 +17,7 @@ function fieldsWith(changes: Record<string, Buffer | string | undefined>): Buffe
   return [...fields].flatMap(([name, value]) => [Buffer.from(name), Buffer.from(value as string)]);
 }
 
-test("an entry comes back as it was", () => {
+test("an entry is decoded as it was encoded", () => {
   assert.deepEqual(decodeEntry(fieldsWith({})), good);
   const largest = {
     ...good,
@@ -29,7 +29,7 @@ test("an entry comes back as it was", () => {
   assert.deepEqual(decodeEntry(fields), largest);
 });
 
-test("fields of a later version are passed over", () => {
+test("unknown fields of a later version are ignored", () => {
   assert.deepEqual(decodeEntry(fieldsWith({ later: "x" })), good);
 });
 
@@ -40,7 +40,7 @@ for (const [what, changes, named] of [
   ["with a device of forbidden characters", { device: "a b" }, /device="a b"/],
   ["with a sequence that is no number", { sequence: "-1" }, /sequence="-1"/],
   ["with a time that is no number", { received_at: "now" }, /received_at="now"/],
-  ["with a letter that is no number", { letter: "x" }, /letter="x"/],
+  ["with a dead letter that is no number", { dead_letter: "x" }, /dead_letter="x"/],
   ["with a short digest", { digest: "abc" }, /digest has 3 bytes/],
 ] as const) {
   test(`an entry ${what} is malformed, and the error says why`, () => {

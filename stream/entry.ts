@@ -1,20 +1,20 @@
-/** One batch as the server took it in and as the consumer gets it. */
+/** One batch as the server appends it and as the consumer reads it. */
 export interface Entry {
   readonly deviceId: string;
-  /** As the device named it, or `~…` when the server had to. */
+  /** The name that the device gave, or `~…` from the server for a sender without a session. */
   readonly sessionId: string;
   readonly sequence: bigint;
-  /** Microseconds since 1970, by the clock of the server that took it in. */
+  /** Microseconds since 1970, by the clock of the server that received it. */
   readonly receivedAtMicros: number;
   /** 16 bytes over `batch`. */
   readonly digest: Buffer;
-  /** One encoded `fleetlog.v1.LogBatch`, byte for byte as it was sent. */
+  /** One encoded `fleetlog.v1.LogBatch`, byte for byte as sent. */
   readonly batch: Uint8Array;
-  /** The dead letter that comes back with this entry; an operator's doing, never a device's. */
-  readonly letterId?: bigint;
+  /** The dead letter that this entry replays. Set by an operator's command, never by a device. */
+  readonly deadLetterId?: bigint;
 }
 
-/** What is in the stream but is no entry: it can never be stored, so it is kept elsewhere, with this reason. */
+/** The fields of something in the stream are not those of an entry: it becomes a dead letter with this reason. */
 export class MalformedEntryError extends Error {
   override readonly name = "MalformedEntryError";
 }
@@ -22,8 +22,8 @@ export class MalformedEntryError extends Error {
 const version = "1";
 
 /**
- * The fields of an entry, in the order in which all entries have them: Redis stores the names of a run of
- * entries with the same fields only once.
+ * The fields of an entry, always in the same order: Redis stores the names only once for a run of entries with the same
+ * fields. The batch is the last one; AppendCommand relies on it.
  */
 export function encodeEntry(entry: Entry): (string | Buffer)[] {
   return [
@@ -39,13 +39,13 @@ export function encodeEntry(entry: Entry): (string | Buffer)[] {
     entry.receivedAtMicros.toString(),
     "digest",
     entry.digest,
+    ...(entry.deadLetterId === undefined ? [] : ["dead_letter", entry.deadLetterId.toString()]),
     "batch",
-    asBuffer(entry.batch),
-    ...(entry.letterId === undefined ? [] : ["letter", entry.letterId.toString()]),
+    toBuffer(entry.batch),
   ];
 }
 
-/** Reads an entry from its fields (name, value, name, value, …). Throws {@link MalformedEntryError} and nothing else. */
+/** Decodes an entry from its fields (name, value, name, value, …). Throws only {@link MalformedEntryError}. */
 export function decodeEntry(fields: readonly Buffer[]): Entry {
   const values = new Map<string, Buffer>();
   for (let i = 0; i + 1 < fields.length; i += 2) {
@@ -76,11 +76,11 @@ export function decodeEntry(fields: readonly Buffer[]): Entry {
     receivedAtMicros: Number(text("received_at", /^\d{1,16}$/)),
     digest,
     batch: field("batch"),
-    ...(values.has("letter") && { letterId: BigInt(text("letter", /^\d{1,18}$/)) }),
+    ...(values.has("dead_letter") && { deadLetterId: BigInt(text("dead_letter", /^\d{1,18}$/)) }),
   };
 }
 
-/** The same memory: ioredis takes any other kind of Uint8Array for text. */
-function asBuffer(bytes: Uint8Array): Buffer {
+/** Shares the memory. ioredis would treat any other kind of Uint8Array as text. */
+function toBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -36,13 +36,13 @@ export async function unsafeSettings(redis: StreamRedis): Promise<string[]> {
   const problems = await Promise.all(
     nodes.map(async (node) => {
       const name = nodes.length === 1 ? "Redis" : `Redis ${node.options.host}:${node.options.port}`;
-      return (await unsafeSettingsOf(node)).map((problem) => `${name}: ${problem}`);
+      return (await findUnsafeSettings(node)).map((problem) => `${name}: ${problem}`);
     }),
   );
   return problems.flat();
 }
 
-async function unsafeSettingsOf(redis: Redis): Promise<string[]> {
+async function findUnsafeSettings(redis: Redis): Promise<string[]> {
   return [...violations(await readSettings(redis), settings), ...violations(await readState(redis), state)];
 }
 

@@ -70,7 +70,7 @@ export class TailReader {
     const args = ["COUNT", count, ...wait, "STREAMS", ...streams];
     const reply = (await this.#redis.callBuffer("xread", ...args)) as [Buffer, RawEntry[]][] | null;
     const brought = new Map(reply?.map(([key, raw]) => [key.toString("latin1"), raw]));
-    return shards.flatMap((shard) => entriesOf(shard, brought.get(streamKey(shard)) ?? []));
+    return shards.flatMap((shard) => toTailEntries(shard, brought.get(streamKey(shard)) ?? []));
   }
 }
 
@@ -83,7 +83,7 @@ export async function readBackwards(
   { id, sinceMs, count }: { readonly id: string; readonly sinceMs: number; readonly count: number },
 ): Promise<TailEntry[]> {
   const raw = await redis.xrevrangeBuffer(streamKey(shard), id, sinceMs, "COUNT", count);
-  return entriesOf(shard, raw);
+  return toTailEntries(shard, raw);
 }
 
 /** What a stream says about itself. */
@@ -122,7 +122,7 @@ export function missedAfter(position: string, state: StreamState): "trimmed" | "
   return state.firstId === undefined || compareIds(position, state.firstId) < 0 ? "trimmed" : undefined;
 }
 
-function entriesOf(shard: number, raw: readonly RawEntry[]): TailEntry[] {
+function toTailEntries(shard: number, raw: readonly RawEntry[]): TailEntry[] {
   return raw.map((one) => {
     const sorted = noDeliveries();
     sortEntries(sorted, shard, [one]);

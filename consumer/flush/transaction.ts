@@ -10,7 +10,7 @@ import { type InsertedDeadLetters, insertDeadLetters } from "../tables/dead-lett
 import type { DeviceKeys } from "../tables/devices.ts";
 import { reportClocksAhead, reportLostEntries, reportReusedSequences } from "../tables/incidents.ts";
 import { copyRecords } from "../tables/records.ts";
-import { markReplayed } from "../tables/replayed-letters.ts";
+import { markReplayed } from "../tables/replayed-dead-letters.ts";
 import { insertDrops, settleSessions } from "../tables/sessions.ts";
 import { countDevices, countRecords } from "../tables/statistics.ts";
 
@@ -115,7 +115,7 @@ export class FlushTransaction {
       duplicateBatches: batches.length - newBatches.length,
       duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
       deadLetters: flush.deadLetters.length + sum(newBatches, ({ scanned }) => scanned.rejections.length),
-      summarizedDeadLetters: deadLetters.counted,
+      summarizedDeadLetters: deadLetters.summarizedRecords,
       incidents: {
         sequence_reused: reused,
         clock_ahead: await reportClocksAhead(db, newBatches),

@@ -45,7 +45,7 @@ export async function closePartitions(parts: ClosedPartitionsOptions, now?: Date
     await sql`set max_parallel_maintenance_workers = ${sql.lit(moreCores)}`.execute(db);
     const closed = closedPartitions(await listDayPartitions(db), now ?? (await databaseTime(db)));
     for (const partition of closed.toReversed()) {
-      const steps = await stepsOf(db, partition, indexes);
+      const steps = await planSteps(db, partition, indexes);
       for (const step of steps) {
         if (signal.aborted) return;
         if (await isBehind()) {
@@ -88,7 +88,7 @@ async function buildable({ indexes, logger }: ClosedPartitionsOptions, db: Kysel
 
 type Step = (parts: ClosedPartitionsOptions) => Promise<void>;
 
-async function stepsOf(
+async function planSteps(
   db: Kysely<Database>,
   { name, endMs, indexes, brokenIndexes }: DayPartition,
   wanted: readonly PartitionIndex[],

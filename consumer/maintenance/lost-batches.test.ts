@@ -21,14 +21,14 @@ import { LostBatches } from "./lost-batches.ts";
 
 const shards = allShards(shardCount);
 
-function unconfirmedOf(fixture: Fixture, settleMs = 0): LostBatches {
+function createLostBatches(fixture: Fixture, settleMs = 0): LostBatches {
   const metrics = createMetrics(createRegistry("consumer"));
   const db = createDatabase(openTestPool(fixture));
   return new LostBatches({ db, redis: fixture.redis, shards, metrics, logger, settleMs });
 }
 
-/** Looks until nothing waits: the first look only notes what is there. */
-async function lookAll(fixture: Fixture, ...all: readonly LostBatches[]): Promise<void> {
+/** Checks until no report waits: the first check only notes that there are some. */
+async function checkUntilDone(fixture: Fixture, ...all: readonly LostBatches[]): Promise<void> {
   await waitFor("the reports to be read", async () => {
     await Promise.all(all.map((one) => one.check()));
     return (await Promise.all(shards.map((shard) => countParts(fixture.redis, shard)))).every(
@@ -47,7 +47,7 @@ const appended = (sequence: number, id: string, deviceId = "device-1"): Appended
 const lost = (fixture: Fixture) =>
   fixture.rows("select details from incidents where kind = 'entries_lost' order by id");
 
-test("of what is reported, what is neither stored nor in the stream is an incident that names it, once", async () => {
+test("reported batches that are neither stored nor in the stream are named in one incident", async () => {
   await using fixture = await createFixture();
   await ensureGroups(fixture.redis, shards);
   const { stop } = await startConsumer(fixture);
@@ -68,7 +68,7 @@ test("of what is reported, what is neither stored nor in the stream is an incide
   ];
   await pushReport(fixture.redis, 0, { name: "one", batches, forgottenCount: 9 });
   await pushReport(fixture.redis, 1, { name: "two", batches: batches.slice(0, 2), forgottenCount: 9 });
-  await lookAll(fixture, unconfirmedOf(fixture), unconfirmedOf(fixture));
+  await checkUntilDone(fixture, createLostBatches(fixture), createLostBatches(fixture));
 
   const [incident, ...others] = await lost(fixture);
   assert.deepEqual(others, []);
@@ -88,22 +88,39 @@ test("of what is reported, what is neither stored nor in the stream is an incide
   });
 });
 
-test("where all that a server remembers is missing, what it does not remember may be, too", async () => {
+test("only the dead letter of a whole batch counts as the batch stored", async () => {
+  await using fixture = await createFixture();
+  await ensureGroups(fixture.redis, shards);
+  await fixture.rows(`
+    insert into dead_letters (device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count)
+    values
+      ('device-1', 'boot-1', 1, null, 'a whole batch', '', 0, 'fleetlog:{0}:batches/1-0', 1),
+      ('device-1', 'boot-1', 2, 0, 'one record', '', 0, null, 1),
+      ('device-1', 'boot-1', 3, null, 'more records', '', 0, null, 50)`);
+  const batches = [appended(1, "1-0"), appended(2, "2-0"), appended(3, "3-0")];
+  await pushReport(fixture.redis, 0, { name: "one", batches, forgottenCount: 0 });
+  await checkUntilDone(fixture, createLostBatches(fixture));
+  const [incident] = await lost(fixture);
+  const { batches: missing } = (incident?.details ?? {}) as Record<string, unknown>;
+  assert.deepEqual(missing, [{ device_id: "device-1", session_id: "boot-1", first: "2", last: "3" }]);
+});
+
+test("when every reported batch is missing, the incident also counts the batches that the server forgot", async () => {
   await using fixture = await createFixture();
   await ensureGroups(fixture.redis, shards);
   await pushReport(fixture.redis, 0, { name: "one", batches: [appended(10, "10-0")], forgottenCount: 9 });
-  await lookAll(fixture, unconfirmedOf(fixture));
+  await checkUntilDone(fixture, createLostBatches(fixture));
   const [incident] = await lost(fixture);
   const { count, forgotten_count } = (incident?.details ?? {}) as Record<string, unknown>;
   assert.deepEqual([count, forgotten_count], [1, 9]);
 });
 
-test("a report waits for what is on its way to be stored", async () => {
+test("a report is not checked before batches in flight had time to be stored", async () => {
   await using fixture = await createFixture();
   await ensureGroups(fixture.redis, shards);
   await pushReport(fixture.redis, 0, { name: "one", batches: [appended(1, "1-0")], forgottenCount: 0 });
-  const unconfirmed = unconfirmedOf(fixture, 60_000);
-  for (let look = 0; look < 3; look++) await unconfirmed.check();
+  const lostBatches = createLostBatches(fixture, 60_000);
+  for (let check = 0; check < 3; check++) await lostBatches.check();
   assert.deepEqual(await lost(fixture), []);
   assert.equal(await countParts(fixture.redis, 0), 1);
 });

@@ -24,7 +24,7 @@ export interface LostBatchesOptions {
 }
 
 /** What of a report is missing. */
-interface Missing {
+interface MissingBatches {
   readonly batches: readonly AppendedBatch[];
   /** Earlier ones may be missing, too; which ones is not known. */
   readonly forgottenCount: number;
@@ -71,7 +71,7 @@ export class LostBatches {
       await sql`select pg_advisory_xact_lock(hashtextextended('fleetlog unconfirmed', ${shard}))`.execute(
         transaction,
       );
-      const lost: Missing[] = [];
+      const lost: MissingBatches[] = [];
       for (const report of toReports(parts, unreadable)) {
         const missing = await this.#missing(transaction, shard, report);
         if (missing.batches.length > 0 && (await writeIncident(transaction, shard, report.name, missing)))
@@ -95,7 +95,7 @@ export class LostBatches {
    * An older copy of a stream has the older entries and not the newer ones, so the first missing one is found by
    * halving. What is stored meanwhile is looked up once more in the end.
    */
-  async #missing(db: Kysely<Database>, shard: number, report: UnconfirmedReport): Promise<Missing> {
+  async #missing(db: Kysely<Database>, shard: number, report: UnconfirmedReport): Promise<MissingBatches> {
     const unstored = await notStored(db, report.batches);
     let [first, end] = [0, unstored.length];
     while (first < end) {
@@ -129,9 +129,9 @@ async function notStored(
         where devices.device_id = appended.device_id
           and batches.session_id = appended.session_id and batches.sequence = appended.sequence
       ) and not exists (
-        select from dead_letters letter
-        where letter.device_id = appended.device_id and letter.session_id = appended.session_id
-          and letter.sequence = appended.sequence and letter.idx is null
+        select from dead_letters dead_letter
+        where dead_letter.device_id = appended.device_id and dead_letter.session_id = appended.session_id
+          and dead_letter.sequence = appended.sequence and dead_letter.entry is not null
       )
       order by position`.execute(db);
     found.push(...rows.map(({ index }) => some[index]!));
@@ -144,9 +144,9 @@ async function writeIncident(
   db: Kysely<Database>,
   shard: number,
   report: string,
-  { batches, forgottenCount }: Missing,
+  { batches, forgottenCount }: MissingBatches,
 ): Promise<boolean> {
-  const ranges = rangesOf(batches);
+  const ranges = findSequenceRanges(batches);
   const details = {
     shard,
     report,
@@ -177,7 +177,7 @@ interface SequenceRange {
   readonly last: string;
 }
 
-function rangesOf(batches: readonly AppendedBatch[]): SequenceRange[] {
+function findSequenceRanges(batches: readonly AppendedBatch[]): SequenceRange[] {
   const sessions = Map.groupBy(batches, ({ deviceId, sessionId }) => `${deviceId} ${sessionId}`);
   return [...sessions.values()].flatMap((own) => {
     const { deviceId: device_id, sessionId: session_id } = own[0]!;

@@ -20,7 +20,7 @@ export const retentionShape = {
   INCIDENT_RETENTION_DAYS: days().optional(),
 };
 
-interface Wish {
+interface RetentionSettings {
   readonly RETENTION_DAYS: number;
   readonly LEDGER_RETENTION_DAYS?: number | undefined;
   readonly STATISTICS_RETENTION_DAYS?: number | undefined;
@@ -33,7 +33,7 @@ interface Wish {
  * dead letters at least 90 days, counts and incidents at least 400. Throws a ConfigError when records would outlive
  * what they are found and counted by.
  */
-export function readRetentionDays(wish: Wish): RetentionDays {
+export function readRetentionDays(wish: RetentionSettings): RetentionDays {
   const records = wish.RETENTION_DAYS;
   const following = (days: number) => (records === 0 ? 0 : Math.max(records, days));
   const outlived = (["LEDGER_RETENTION_DAYS", "STATISTICS_RETENTION_DAYS"] as const).filter((name) => {

@@ -16,7 +16,7 @@ export interface StreamHistoryOptions {
 }
 
 /** How far a shard's stream is, with how many of its entries are not stored yet, at most. */
-interface Position extends StreamPosition {
+interface ShardPosition extends StreamPosition {
   readonly waiting: number;
 }
 
@@ -64,7 +64,7 @@ export class StreamHistory {
     }
   }
 
-  async #read(shards: readonly number[]): Promise<Position[]> {
+  async #read(shards: readonly number[]): Promise<ShardPosition[]> {
     const { redis } = this.#parts;
     const positions = await readPositions(redis, shards);
     return Promise.all(
@@ -75,7 +75,7 @@ export class StreamHistory {
     );
   }
 
-  async #compare(before: readonly SeenPosition[], positions: readonly Position[]) {
+  async #compare(before: readonly SeenPosition[], positions: readonly ShardPosition[]) {
     const changes: { readonly kind: Change; readonly details: Readonly<Record<string, unknown>> }[] = [];
     for (const seen of before) {
       const now = positions.find(({ shard }) => shard === seen.shard);
@@ -97,7 +97,7 @@ export class StreamHistory {
   }
 
   /** Where another process of Redis has another epoch, only the newest entry that was seen proves its stream the same. */
-  async #changeOf(seen: SeenPosition, now: Position): Promise<Change | undefined> {
+  async #changeOf(seen: SeenPosition, now: ShardPosition): Promise<Change | undefined> {
     const { redis } = this.#parts;
     const { shard, lastId } = seen;
     const isOther = now.process !== seen.process;
@@ -131,7 +131,7 @@ async function lockPositions(db: Kysely<Database>, shards: readonly number[]) {
   }));
 }
 
-async function writePositions(db: Kysely<Database>, positions: readonly Position[]): Promise<void> {
+async function writePositions(db: Kysely<Database>, positions: readonly ShardPosition[]): Promise<void> {
   const rows = positions.map(({ shard, process, epoch, lastId, entriesAdded, storedBefore, waiting }) => ({
     shard,
     process,

@@ -43,20 +43,20 @@ export function buildDeadLetterRows(
   letters: readonly DeadLetter[],
   left: (deviceId: string) => number,
 ): DeadLetterRows {
-  const rows = letters.map(rowOfLetter);
+  const rows = letters.map(toDeadLetterRow);
   const overRate = new Map<string, DeadLetterRow>();
   const spent = new Map<string, number>();
   for (const batch of batches) {
     const { deviceId } = batch.entry;
     const accepted = batch.scanned.rejections.filter(({ wasAccepted }) => wasAccepted);
     const rejected = batch.scanned.rejections.filter(({ wasAccepted }) => !wasAccepted);
-    rows.push(...accepted.map((rejection) => rowOfRecord(batch, rejection, Number.POSITIVE_INFINITY)));
+    rows.push(...accepted.map((rejection) => toRecordRow(batch, rejection, Number.POSITIVE_INFINITY)));
     if (rejected.length === 0) continue;
     const bounded = rejected
       .slice(0, limits.rejectionsMax)
-      .map((rejection) => rowOfRecord(batch, rejection, rawBytesMax));
+      .map((rejection) => toRecordRow(batch, rejection, rawBytesMax));
     if (rejected.length > limits.rejectionsMax) {
-      bounded.push(rowOfMany(batch, rejected.slice(limits.rejectionsMax)));
+      bounded.push(toSummaryRow(batch, rejected.slice(limits.rejectionsMax)));
     }
     const spentBefore = spent.get(deviceId) ?? 0;
     const kept = bounded.slice(0, Math.max(0, left(deviceId) - spentBefore));
@@ -73,7 +73,7 @@ export function buildDeadLetterRows(
   return { rows, overRate: [...overRate.values()], spent };
 }
 
-function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMax: number): DeadLetterRow {
+function toRecordRow({ entry, scanned }: NewBatch, rejection: Rejection, bytesMax: number): DeadLetterRow {
   const raw = rejectedBytes(scanned, rejection);
   return {
     entry,
@@ -89,7 +89,7 @@ function rowOfRecord({ entry, scanned }: NewBatch, rejection: Rejection, bytesMa
 }
 
 /** One row for all of them, with as many of them as fit, as the records of a LogBatch. */
-function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[]): DeadLetterRow {
+function toSummaryRow({ entry, scanned }: NewBatch, rejections: readonly Rejection[]): DeadLetterRow {
   const raw: Uint8Array[] = [];
   let rawBytes = 0;
   let keptBytes = 0;
@@ -116,7 +116,7 @@ function rowOfMany({ entry, scanned }: NewBatch, rejections: readonly Rejection[
   };
 }
 
-function rowOfLetter({
+function toDeadLetterRow({
   entry,
   reason,
   raw,

@@ -9,7 +9,7 @@ import { buildDeadLetterRows, type DeadLetterRow } from "./dead-letter-rows.ts";
 /** What of a flush went to dead_letters. */
 export interface InsertedDeadLetters {
   /** Records that are counted in a letter of many. */
-  readonly counted: number;
+  readonly summarizedRecords: number;
   /** Letters to take off the rate of each device, once this is committed. */
   readonly spent: ReadonlyMap<string, number>;
 }
@@ -29,7 +29,7 @@ export async function insertDeadLetters(
   if (rows.length > 0) await insertRows(db, rows);
   if (overRate.length > 0) await countMinutes(db, overRate);
   const many = rows.filter(({ recordCount }) => recordCount > 1);
-  return { counted: [...many, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0), spent };
+  return { summarizedRecords: [...many, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0), spent };
 }
 
 async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]): Promise<void> {
@@ -42,9 +42,9 @@ async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]):
       ${rows.map(({ entry }) => entry?.receivedAtMicros ?? null)}::bigint[],
       ${rows.map(({ entry }) => entry?.deviceId ?? null)}::text[],
       ${rows.map(({ entry }) => entry?.sessionId ?? null)}::text[],
-      ${rows.map(({ entry }) => fitting(entry?.sequence))}::bigint[],
+      ${rows.map(({ entry }) => storableSequence(entry?.sequence))}::bigint[],
       ${rows.map(({ index }) => index)}::int[],
-      ${rows.map(({ reason }) => storable(reason))}::text[],
+      ${rows.map(({ reason }) => storableText(reason))}::text[],
       ${rows.map(({ raw }) => Buffer.from(raw))}::bytea[],
       ${rows.map(({ rawBytes }) => rawBytes)}::int[],
       ${rows.map(({ name }) => name)}::text[],
@@ -71,7 +71,7 @@ async function countMinutes(db: Kysely<Database>, rows: readonly DeadLetterRow[]
     from unnest(
       ${rows.map(({ entry }) => entry!.receivedAtMicros)}::bigint[],
       ${rows.map(({ entry }) => entry!.deviceId)}::text[],
-      ${rows.map(({ reason }) => storable(`${rate}${reason}`))}::text[],
+      ${rows.map(({ reason }) => storableText(`${rate}${reason}`))}::text[],
       ${rows.map(({ raw }) => Buffer.from(raw))}::bytea[],
       ${rows.map(({ rawBytes }) => rawBytes)}::int[],
       ${rows.map(({ recordCount }) => recordCount)}::int[],
@@ -82,11 +82,11 @@ async function countMinutes(db: Kysely<Database>, rows: readonly DeadLetterRow[]
     do update set record_count = stored.record_count + excluded.record_count`.execute(db);
 }
 
-function storable(text: string): string {
+function storableText(text: string): string {
   return text.replaceAll("\0", "\uFFFD");
 }
 
 /** An entry may carry 19 digits, more than a bigint column holds. */
-function fitting(sequence: bigint | undefined): bigint | null {
+function storableSequence(sequence: bigint | undefined): bigint | null {
   return sequence === undefined || sequence > limits.sequenceMax ? null : sequence;
 }

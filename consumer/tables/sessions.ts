@@ -147,8 +147,8 @@ export async function readSessions(
       (position - 1)::int as index,
       coalesce(contiguous_until(received + dropped), 0) as committed,
       coalesce(dropped_count(received, dropped), 0) as dropped_count,
-      case when with_ranges then ${listOf(sql`received`)} end as received,
-      case when with_ranges then ${listOf(sql`dropped`)} end as dropped
+      case when with_ranges then ${toRangeList(sql`received`)} end as received,
+      case when with_ranges then ${toRangeList(sql`dropped`)} end as dropped
     from unnest(
       ${questions.map(({ deviceId }) => deviceId)}::text[],
       ${questions.map(({ sessionId }) => sessionId)}::text[],
@@ -171,7 +171,7 @@ export async function readSessions(
 }
 
 /** The lowest 1,000 ranges as a list of [first, last]. */
-function listOf(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
+function toRangeList(ranges: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`(
     select coalesce(json_agg(json_build_array(lower(range)::text, (upper(range) - 1)::text)), '[]')
     from (select unnest(${ranges}) as range limit 1000) as lowest

@@ -5,7 +5,7 @@ import { readConfig as readConsumerConfig } from "#consumer/config.ts";
 import { projectFolder } from "#dev/folders.ts";
 import { readConfig as readDoctorConfig } from "#doctor/config.ts";
 import { readConfig as readGatewayConfig } from "#gateway/config.ts";
-import { type Env, shapeOf } from "#lib/config.ts";
+import { type Env, readShape } from "#lib/config.ts";
 import { readConfig as readNginxConfig } from "#nginx/config.ts";
 import { readConfig as readMigrateConfig } from "#postgres/config.ts";
 import { readConfig as readServerConfig } from "#server/config.ts";
@@ -29,7 +29,7 @@ const programs: readonly { title: string; readConfig: (env: Env) => unknown }[] 
 function configurationTables(): string {
   const used = new Set<string>();
   const tables = programs.map(({ title, readConfig }) => {
-    const rows = Object.entries(shapeOf(readConfig)).map(([name, schema]) => {
+    const rows = Object.entries(readShape(readConfig)).map(([name, schema]) => {
       used.add(name);
       const meaning = meanings[name];
       if (meaning === undefined) throw new Error(`configuration-meanings.ts: say what ${name} means`);

@@ -38,7 +38,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
       replacement: "{",
     },
   ]),
-  ...caughtBy("consumer/tables/replayed-letters.test.ts", "consumer/flush/transaction.ts", [
+  ...caughtBy("consumer/tables/replayed-dead-letters.test.ts", "consumer/flush/transaction.ts", [
     {
       name: "replay-of-new-batches",
       title: "a letter whose batch the ledger had is never marked as replayed",

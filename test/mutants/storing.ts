@@ -47,7 +47,7 @@ export const mutantsOfStoring: readonly Mutant[] = [
         file: "consumer/consume/consumer.ts",
         search: "const observe = metrics.flushSeconds.startTimer();",
         replacement:
-          "const observe = metrics.flushSeconds.startTimer();\n    await this.#acknowledge(draft.places);",
+          "const observe = metrics.flushSeconds.startTimer();\n    await this.#acknowledge(flush.positions);",
       },
     ],
     caughtBy: { row: "kill-consumer-before-commit", runs: 3 },

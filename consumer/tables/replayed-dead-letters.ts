@@ -11,12 +11,12 @@ export async function markReplayed(
   batches: readonly ReceivedBatch[],
   deviceKeys: ReadonlyMap<string, number>,
 ): Promise<void> {
-  const replays = batches.flatMap(({ entry }) => (entry.letterId === undefined ? [] : [entry]));
+  const replays = batches.flatMap(({ entry }) => (entry.deadLetterId === undefined ? [] : [entry]));
   if (replays.length === 0) return;
   await sql`
     update dead_letters as letter set replayed_at = now(), replayed_batch = stored.id
     from unnest(
-      ${replays.map(({ letterId }) => letterId)}::bigint[],
+      ${replays.map(({ deadLetterId: letterId }) => letterId)}::bigint[],
       ${replays.map(({ deviceId }) => deviceKeys.get(deviceId))}::int[],
       ${replays.map(({ sessionId }) => sessionId)}::text[],
       ${replays.map(({ sequence }) => sequence)}::bigint[],

@@ -28,7 +28,7 @@ test("a letter is marked as replayed also when the ledger had its batch before",
   await waitFor("the batch to be stored", async () => (await fixture.count("batches")) === 1);
   const letterId = await insertDeadLetter(fixture);
   const key = streamKey(toShard(entry.deviceId, shardCount));
-  await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, letterId }));
+  await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, deadLetterId: letterId }));
   await waitFor("the letter to be marked", () => fixture.count("dead_letters where replayed_at is not null"));
   assert.deepEqual(
     await fixture.rows("select replayed_batch from dead_letters"),
