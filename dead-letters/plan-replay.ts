@@ -64,14 +64,14 @@ function planBatch({
       `its bytes are batch ${scanned.sequence} of ${scanned.deviceId} ${scanned.sessionId}, which differs from its entry`,
     );
   }
-  const entry = {
+  const entry: Entry = {
     deviceId,
     sessionId,
     sequence,
     receivedAtMicros,
     digest: digest(scanned),
     batch: raw,
-    letterId: id,
+    deadLetterId: id,
   };
   return { entry, repairs: [] };
 }

@@ -23,7 +23,7 @@ test("an entry is decoded as it was encoded", () => {
     ...good,
     sequence: 2n ** 63n - 1n,
     sessionId: "~0123456789abcdef",
-    letterId: 10n ** 18n - 1n,
+    deadLetterId: 10n ** 18n - 1n,
   };
   const fields = encodeEntry(largest).map((value) => Buffer.from(value as string));
   assert.deepEqual(decodeEntry(fields), largest);

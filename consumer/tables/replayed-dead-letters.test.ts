@@ -14,22 +14,22 @@ import {
 
 /** A dead letter of a whole batch. Returns its id. */
 async function insertDeadLetter(fixture: Fixture): Promise<bigint> {
-  const [letter] =
+  const [row] =
     await fixture.rows(`insert into dead_letters (device_id, session_id, sequence, reason, raw, raw_bytes)
     values ('device-1', 'boot-1', 1, 'refused', '', 0) returning id`);
-  return BigInt(String(letter?.["id"]));
+  return BigInt(String(row?.["id"]));
 }
 
-test("a letter is marked as replayed also when the ledger had its batch before", async () => {
+test("a dead letter is marked as replayed also when the ledger already had its batch", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   const entry = makeEntry(1, records(2));
   await fixture.append(entry);
   await waitFor("the batch to be stored", async () => (await fixture.count("batches")) === 1);
-  const letterId = await insertDeadLetter(fixture);
+  const deadLetterId = await insertDeadLetter(fixture);
   const key = streamKey(toShard(entry.deviceId, shardCount));
-  await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, deadLetterId: letterId }));
-  await waitFor("the letter to be marked", () => fixture.count("dead_letters where replayed_at is not null"));
+  await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, deadLetterId: deadLetterId }));
+  await waitFor("the dead letter to be marked", () => fixture.count("dead_letters where replayed_at is not null"));
   assert.deepEqual(
     await fixture.rows("select replayed_batch from dead_letters"),
     await fixture.rows("select id as replayed_batch from batches"),
