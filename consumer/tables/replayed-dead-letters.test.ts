@@ -28,7 +28,7 @@ test("a dead letter is marked as replayed also when the ledger already had its b
   await waitFor("the batch to be stored", async () => (await fixture.count("batches")) === 1);
   const deadLetterId = await insertDeadLetter(fixture);
   const key = streamKey(toShard(entry.deviceId, shardCount));
-  await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, deadLetterId: deadLetterId }));
+  await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, deadLetterId }));
   await waitFor("the dead letter to be marked", () => fixture.count("dead_letters where replayed_at is not null"));
   assert.deepEqual(
     await fixture.rows("select replayed_batch from dead_letters"),
