@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, latencyBuckets, type Registry } from "#lib/m
 
 export type ConsumerMetrics = ReturnType<typeof createMetrics>;
 
-/** What the consumer counts, in the registry it serves. */
+/** Creates the consumer's metrics in `registry`. */
 export function createMetrics(registry: Registry) {
   const registers = [registry];
   return {

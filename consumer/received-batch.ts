@@ -7,19 +7,19 @@ import { streamKey } from "#stream/keys.ts";
 
 /** A batch on its way into PostgreSQL. */
 export interface ReceivedBatch {
-  /** Stream and id of its entry, for people. */
+  /** Stream and id of its entry, for logs and operators. */
   readonly entryName: string;
   readonly entry: Entry;
   readonly scanned: ScannedBatch;
 }
 
-/** A row for dead_letters, stored in place of a batch. */
+/** A batch or entry that cannot be stored, and goes to dead_letters instead. */
 export interface DeadLetter {
   readonly reason: string;
   readonly raw: Uint8Array;
   readonly entryName: string;
   readonly entry?: Entry;
-  /** The batch that is kept here as a whole: storing the dead letter settles its place in the session. */
+  /** The batch that is kept here as a whole: storing the dead letter settles its sequence in the session. */
   readonly settledBatch?: ReceivedBatch;
 }
 

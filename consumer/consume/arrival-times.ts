@@ -4,36 +4,36 @@ import { dayMs } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
 
-/** Between the clocks of a server and of PostgreSQL; what is further ahead has not been received yet. */
+/** Accepted difference between the clocks of a server and of PostgreSQL; a time further ahead lies in the future. */
 const aheadMsMax = 3_600_000;
 
-/** Partitions are made so far ahead, so for as long batches may wait in Redis and find that of their day. */
+/** Partitions exist this long ahead, so batches may wait in Redis for as long and still find that of their day. */
 const waitedMsMax = 7 * dayMs;
 
 /**
- * Keeps `received_at` to times at which a batch can have been received, by the clock of PostgreSQL: a server that
- * lives in 1979 would have its batches stored in a day that retention removes next, and one that lives in 2040 in a day
- * that it never removes. In their place comes the time at which the consumer has them.
+ * Replaces an implausible `received_at` by the current time of PostgreSQL's clock. Batches of a server whose clock shows
+ * 1979 would be stored in a day that retention removes next, and those of one that shows 2040 in a day that it never
+ * removes.
  */
 export class ArrivalTimes {
   readonly #metrics: Pick<ConsumerMetrics, "unlikelyArrivals">;
   readonly #waitedMsMax: number;
-  /** PostgreSQL's clock when our monotonic one was at 0. */
+  /** The time of PostgreSQL's clock at 0 of this process's monotonic clock. */
   #originMs = Number.NaN;
 
-  /** `recordDays`: for how many days records are kept; 0: forever. Nothing is older than that when it is stored. */
+  /** `recordDays`: how many days records are kept; 0: forever. A batch older than that is implausible. */
   constructor(metrics: Pick<ConsumerMetrics, "unlikelyArrivals">, recordDays: number) {
     this.#metrics = metrics;
     this.#waitedMsMax = recordDays === 0 ? waitedMsMax : Math.min(recordDays * dayMs, waitedMsMax);
   }
 
-  /** To be called before the first `plausible`, and now and then. */
+  /** Call before the first `plausible`, and regularly after that. */
   async measure(db: Kysely<Database>): Promise<void> {
     const time = await databaseTime(db);
     this.#originMs = time.getTime() - performance.now();
   }
 
-  /** `micros`, or PostgreSQL's time when that cannot be. */
+  /** Returns `micros`, or PostgreSQL's time when `micros` is implausible. */
   plausible(micros: number): number {
     const nowMs = this.#originMs + performance.now();
     const waitedMs = nowMs - micros / 1_000;

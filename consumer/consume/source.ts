@@ -6,12 +6,12 @@ import { type ReaderOptions, StreamReader } from "#stream/reader.ts";
 import type { Source } from "./consumer.ts";
 
 /**
- * How many entries of a shard one read may bring, however small the last ones were: it bounds what a sudden run of
- * batches of 1 MiB can bring at once. A flush of tiny batches takes several reads.
+ * Entries of a shard per read, however small the last ones were: bounds the bytes of a read when batches of 1 MiB follow
+ * tiny ones. A flush of tiny batches needs several reads.
  */
 const entriesPerReadMax = 128;
 
-/** The stream as a {@link Source}. `readRedis` is used for nothing else. */
+/** Builds the {@link Source} that reads the stream. Use `readRedis` for nothing else. */
 export function createSource(
   readRedis: StreamRedis,
   commandRedis: StreamRedis,
@@ -22,32 +22,32 @@ export function createSource(
     readRedis instanceof Cluster
       ? readCluster(readRedis, options)
       : readOne(readRedis, commandRedis, options);
-  return { ...reading, acknowledge: (places) => acknowledge(commandRedis, places) };
+  return { ...reading, acknowledge: (positions) => acknowledge(commandRedis, positions) };
 }
 
 type Reading = Pick<Source, "read" | "wake">;
 
 function readCluster(redis: Cluster, options: ReaderOptions): Reading {
   const reader = new ClusterReader(redis, options);
-  return { read: () => reader.read(), wake: async () => {} }; // it never waits for long
+  return { read: () => reader.read(), wake: async () => {} }; // a read never waits for long
 }
 
 /**
- * A reader whose read failed is replaced: Redis may have handed over entries in an answer that never arrived, and a
- * new reader begins with what is pending.
+ * Replaces the reader after a failed read: Redis may have delivered entries in a reply that never arrived, and a new
+ * reader starts with the pending entries.
  */
 function readOne(readRedis: Redis, commandRedis: StreamRedis, options: ReaderOptions): Reading {
   const newReader = () => new StreamReader(readRedis, options);
   let reader = newReader();
   let connectionId: number | undefined;
-  const learnConnectionId = () => {
+  const readConnectionId = () => {
     readRedis.client("ID").then(
       (id) => (connectionId = id),
       () => (connectionId = undefined),
     );
   };
-  readRedis.on("ready", learnConnectionId);
-  if (readRedis.status === "ready") learnConnectionId();
+  readRedis.on("ready", readConnectionId);
+  if (readRedis.status === "ready") readConnectionId();
   return {
     async read() {
       try {
@@ -58,7 +58,7 @@ function readOne(readRedis: Redis, commandRedis: StreamRedis, options: ReaderOpt
       }
     },
     async wake() {
-      // When this comes too early or fails, the read ends by itself after at most 2 s.
+      // If this comes too early or fails, the read ends after at most 2 s anyway.
       if (connectionId !== undefined)
         await commandRedis.client("UNBLOCK", connectionId).catch(() => undefined);
     },

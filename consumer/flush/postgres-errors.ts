@@ -3,11 +3,11 @@ import { DatabaseError } from "pg";
 
 /**
  * The cause of a failed flush, which decides what happens next:
- * - `outage`: PostgreSQL or the way to it. Retry the same flush without limit; nothing counts against the data.
- * - `data`: something in the flush cannot be stored. Find it, move it to dead_letters, store the rest.
+ * - `outage`: PostgreSQL or the connection to it. Retry the same flush without limit; nothing counts against the data.
+ * - `data`: PostgreSQL refuses some of the data. Find it, move it to dead_letters, store the rest.
  * - `setup`: the database is not as this program needs it. Retry without limit, and log an error: an operator has to
  *   act, a restart does not help.
- * - `bug`: ours. The process dies and is restarted.
+ * - `bug`: a bug of ours. The process dies and is restarted.
  */
 export type ErrorClass = "outage" | "data" | "setup" | "bug";
 
@@ -32,10 +32,10 @@ const classes: Readonly<Record<string, ErrorClass>> = {
 /** SQLSTATEs that differ from their class. */
 const exceptions: Readonly<Record<string, ErrorClass>> = {
   "25006": "outage", // read-only transaction: a standby, or a primary after failover
-  "25P02": "outage", // transaction aborted, after an error we were not shown
-  "25P03": "outage", // idle in transaction for too long: this process was stopped
+  "25P02": "outage", // transaction aborted, by an error that this process did not see
+  "25P03": "outage", // idle in transaction for too long: this process was paused
   "25P04": "outage", // transaction timeout
-  "21000": "bug", // one statement would change a row twice: something was not aggregated
+  "21000": "bug", // one statement would change a row twice: an aggregation is missing
 };
 
 /** An error without SQLSTATE comes from the driver or the socket, except for kinds that only a bug throws. */
@@ -46,9 +46,9 @@ export function classifyError(error: unknown): ErrorClass {
 }
 
 function classifySqlState({ code = "", constraint, table }: DatabaseError): ErrorClass {
-  // The row was on its way to records_default while the partition of its day was attached: it goes there next time.
+  // The partition of the day was attached while the row was being written to records_default: the retry finds it.
   if (code === "23514" && constraint === undefined && table === "records_default") return "outage";
-  // Two batches of one millisecond got the same counter: the next attempt draws other ids.
+  // Two batches of one millisecond got the same counter: the next attempt gets other ids.
   if (code === "23505" && constraint === "batches_pkey") return "outage";
   return exceptions[code] ?? classes[code.slice(0, 2)] ?? "setup";
 }

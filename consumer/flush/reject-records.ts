@@ -2,12 +2,12 @@ import { type BatchRecord, batchRecords } from "#batch/batch-records.ts";
 import { RecordSummary } from "#batch/record-summary.ts";
 import type { Rejection, ScannedBatch } from "#batch/scan.ts";
 
-/** For each index of a record that is to be left out, why. */
+/** The reason for each record to leave out, by its index. */
 export type Reasons = ReadonlyMap<number, string>;
 
 /**
- * The same batch with more of its records rejected. For records that passed the scan and that PostgreSQL refuses all
- * the same; rare, so reading the batch once more does not matter.
+ * Returns the batch with more of its records rejected: those that passed the scan but that PostgreSQL refuses. Rare, so
+ * reading the batch again costs nothing that matters.
  */
 export function rejectRecords(scanned: ScannedBatch, reasons: Reasons): ScannedBatch {
   const rejections: Rejection[] = [];

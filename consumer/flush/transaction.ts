@@ -28,22 +28,22 @@ export interface FlushResult {
   readonly duplicateBatches: number;
   readonly duplicateRecords: number;
   readonly deadLetters: number;
-  /** Those of them that are only counted, in a dead letter that summarizes several. */
+  /** Those of them that are only counted, in a dead letter that summarizes several records. */
   readonly summarizedDeadLetters: number;
   readonly incidents: Readonly<Record<"sequence_reused" | "clock_ahead" | "entries_lost", number>>;
   /** Batches that devices declared as dropped. */
   readonly droppedBatches: bigint;
-  /** How far the sessions of all batches are settled after the commit. */
+  /** The progress of the sessions of all batches after the commit. */
   readonly progress: readonly SessionProgress[];
 }
 
 /**
- * Commits flushes, one after the other, each in one transaction:
+ * Commits one flush after the other, each in one transaction:
  *
  *     ledger (which batches are new?) → records → drops → dead letters → statistics → sessions → incidents → COMMIT
  *
  * Resolves once the flush is committed and on disk (the pool sets `synchronous_commit` to on). After any error the same
- * flush may be committed again, even when the COMMIT succeeded and only its answer was lost: the ledger knows its
+ * flush may be committed again, even when the COMMIT succeeded and only the reply was lost: the ledger recognises its
  * batches.
  */
 export class FlushTransaction {
@@ -133,7 +133,7 @@ export class FlushTransaction {
   }
 }
 
-/** The batches whose place in their session this flush settles, stored or as a dead letter. */
+/** The batches whose sequences this flush settles, stored or as a dead letter. */
 function settledBatches({ batches, deadLetters }: Flush): readonly ReceivedBatch[] {
   return [...batches, ...deadLetters.flatMap(({ settledBatch }) => settledBatch ?? [])];
 }

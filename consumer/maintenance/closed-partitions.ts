@@ -9,38 +9,38 @@ import type { Database } from "#postgres/tables.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
 
 /*
- * A day that is over gets no more records, but for those that were late: now it pays to index it.
+ * Indexes days that are over: they get no more records except late ones, so an index no longer slows down flushes.
  *
- *     VACUUM (FREEZE, ANALYZE)  →  each index CONCURRENTLY  →  ANALYZE, for the index is of an expression
+ *     VACUUM (FREEZE, ANALYZE)  →  each index CONCURRENTLY  →  ANALYZE, because the index is on an expression
  *
- * The newest day first, one step after the other, by one consumer at a time, and none while records wait to be stored.
- * Writers are not held up. What was interrupted is seen in the catalog: an index that is not valid is dropped and made
- * again; nothing else is remembered.
+ * One consumer at a time runs one step after the other, newest day first, and stops while records wait to be stored.
+ * Writers are not blocked. The catalog is the only state: an index that an interruption left invalid is dropped and
+ * built again.
  */
 
 export interface ClosedPartitionsOptions {
   /** For maintenance: statements may take hours. */
   readonly pool: Pool;
   readonly indexes: readonly PartitionIndex[];
-  /** What building an index may take of PostgreSQL's memory. */
+  /** Memory that PostgreSQL may use to build an index. */
   readonly memoryMebibytes: number;
-  /** How many cores it may take beside its own; none, unless given, for flushes and queries need them. */
+  /** Additional cores for building an index; 0 by default, because flushes and queries need them. */
   readonly moreCores?: number;
-  /** Whether storing is behind, and needs the disk more. */
+  /** True while flushes are behind and need the disk more. */
   readonly isBehind: () => Promise<boolean>;
   readonly metrics: Pick<ConsumerMetrics, "indexSeconds" | "indexFailures">;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
 
-/** What arrives later than this after midnight still finds its way, into a day that is indexed. */
+/** Later records are still stored, in a day that already has its indexes. */
 const closedAfterMs = 3_600_000;
 
-/** Steps until nothing is left to do, a step fails, records wait, or another consumer is at it. */
-export async function closePartitions(parts: ClosedPartitionsOptions, now?: Date): Promise<void> {
-  const { pool, memoryMebibytes, moreCores = 0, signal, isBehind, logger } = parts;
+/** Runs steps until none is left, one fails, or records wait. Does nothing while another consumer runs them. */
+export async function closePartitions(options: ClosedPartitionsOptions, now?: Date): Promise<void> {
+  const { pool, memoryMebibytes, moreCores = 0, signal, isBehind, logger } = options;
   await exclusively(pool, "closed partitions", async ({ db }) => {
-    const indexes = await buildable(parts, db);
+    const indexes = await buildableIndexes(options, db);
     await sql`set maintenance_work_mem = ${sql.lit(`${memoryMebibytes}MB`)}`.execute(db);
     await sql`set max_parallel_maintenance_workers = ${sql.lit(moreCores)}`.execute(db);
     const closed = closedPartitions(await listDayPartitions(db), now ?? (await databaseTime(db)));
@@ -56,9 +56,9 @@ export async function closePartitions(parts: ClosedPartitionsOptions, now?: Date
           return;
         }
         try {
-          await step(parts);
+          await step(options);
         } catch (error) {
-          // Not thrown, or it would be tried again at once: it is expensive, and a full disk stays full for a while.
+          // Not thrown, because a retry at once would be expensive, and a full disk stays full for a while.
           logger.warn(
             { err: error, partition: partition.name },
             "could not build an index of a closed day, retrying",
@@ -70,23 +70,23 @@ export async function closePartitions(parts: ClosedPartitionsOptions, now?: Date
   });
 }
 
-/** Those that get no more records, oldest first. */
+/** The partitions that get no more records, oldest first. */
 export function closedPartitions(partitions: readonly DayPartition[], now: Date): readonly DayPartition[] {
   return partitions.filter(({ endMs }) => endMs + closedAfterMs <= now.getTime());
 }
 
-async function buildable({ indexes, logger }: ClosedPartitionsOptions, db: Kysely<Database>) {
+async function buildableIndexes({ indexes, logger }: ClosedPartitionsOptions, db: Kysely<Database>) {
   const { rows } = await sql<{ extname: string }>`select extname from pg_extension`.execute(db);
   const extensions = new Set(rows.map(({ extname }) => extname));
   return indexes.filter((index) => {
     const { extension } = partitionIndexes[index];
-    const isThere = extension === undefined || extensions.has(extension);
-    if (!isThere) logger.warn({ index, extension }, "the extension is missing, the index is not built");
-    return isThere;
+    const isAvailable = extension === undefined || extensions.has(extension);
+    if (!isAvailable) logger.warn({ index, extension }, "the extension is missing, the index is not built");
+    return isAvailable;
   });
 }
 
-type Step = (parts: ClosedPartitionsOptions) => Promise<void>;
+type Step = (options: ClosedPartitionsOptions) => Promise<void>;
 
 async function planSteps(
   db: Kysely<Database>,
@@ -102,12 +102,12 @@ async function planSteps(
     steps.push(() => dropIndex(db, name, index));
   }
   const missing = wanted.filter((index) => !indexes.has(index));
-  for (const index of missing) steps.push((parts) => buildIndex(parts, db, name, index));
+  for (const index of missing) steps.push((options) => buildIndex(options, db, name, index));
   if (missing.length > 0) steps.push(async () => void (await sql`analyze ${table}`.execute(db)));
   return steps;
 }
 
-/** PostgreSQL forgets it in a crash; then it is done again, which takes little when there is nothing to do. */
+/** PostgreSQL forgets it in a crash; the vacuum then runs again, which is cheap when it has nothing to do. */
 async function isVacuumedSince(db: Kysely<Database>, name: string, ms: number): Promise<boolean> {
   const { rows } = await sql<{ is_done: boolean | null }>`
     select last_vacuum >= to_timestamp(${ms / 1000}) as is_done

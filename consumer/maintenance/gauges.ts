@@ -11,18 +11,17 @@ import type { ConsumerMetrics } from "../metrics.ts";
 import { closedPartitions } from "./closed-partitions.ts";
 
 /*
- * What is not counted as it happens but looked up now and then. All consumers report the same: take the max, not the
- * sum.
+ * Gauges that are read at intervals. All consumers report the same values: aggregate by max, not by sum.
  */
 
-/** What Redis holds of what it may hold. Beyond that, servers refuse batches. */
+/** Measures the memory that Redis uses and may use. Servers refuse batches near the limit. */
 export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics): Promise<void> {
   const { usedBytes, bytesMax } = await readMemory(redis);
   metrics.redisMemory.set(usedBytes);
   metrics.redisMemoryMax.set(bytesMax);
 }
 
-/** How many days there are, which wait for indexes, and when the oldest goes. */
+/** Measures the day partitions by state, and when the oldest is dropped. */
 export async function measurePartitions(
   db: Kysely<Database>,
   { metrics, retentionDays, indexes }: PartitionMeasures,
@@ -49,7 +48,7 @@ export interface PartitionMeasures {
   readonly indexes: readonly PartitionIndex[];
 }
 
-/** What is stored, and where the records of the next days will go. Reads all rows of devices. */
+/** Measures the size of the database, the partitions ahead and the devices. Reads all rows of devices. */
 export async function measureDatabase(db: Kysely<Database>, metrics: ConsumerMetrics): Promise<void> {
   metrics.partitionsAhead.set(await partitionsAhead(db));
   const { rows } = await sql<{ bytes: string; seen_hour: string; seen_day: string; seen: string }>`
@@ -60,7 +59,7 @@ export async function measureDatabase(db: Kysely<Database>, metrics: ConsumerMet
       count(*) as seen
     from devices`.execute(db);
   const [found] = rows;
-  if (found === undefined) throw new Error("an aggregate gave no row");
+  if (found === undefined) throw new Error("an aggregate returned no row");
   metrics.databaseBytes.set(Number(found.bytes));
   metrics.devices.set({ seen: "1h" }, Number(found.seen_hour));
   metrics.devices.set({ seen: "1d" }, Number(found.seen_day));

@@ -19,35 +19,35 @@ export interface LostBatchesOptions {
   readonly shards: readonly number[];
   readonly metrics: Pick<ConsumerMetrics, "incidents" | "lost">;
   readonly logger: Logger;
-  /** How long a report waits, so that what consumers had read before is stored, and what devices still have is sent again. */
+  /** How long a report waits: meanwhile consumers store what they had read, and devices send again what they still have. */
   readonly settleMs?: number;
 }
 
-/** What of a report is missing. */
+/** The missing batches of a report. */
 interface MissingBatches {
   readonly batches: readonly AppendedBatch[];
-  /** Earlier ones may be missing, too; which ones is not known. */
+  /** Earlier batches that may be missing too; the server no longer knows which they were. */
   readonly forgottenCount: number;
 }
 
 /**
- * Looks up what servers report as in doubt (stream/unconfirmed.ts): a batch that is neither stored nor in the stream is
- * lost. Each report of which something is lost is an incident, with the devices, sessions and sequences.
+ * Checks the batches that servers report as possibly lost (stream/unconfirmed.ts): a batch that is neither stored nor in
+ * the stream is lost. Each report with lost batches becomes an incident that names devices, sessions and sequences.
  */
 export class LostBatches {
-  readonly #parts: LostBatchesOptions;
+  readonly #options: LostBatchesOptions;
   readonly #settleMs: number;
-  /** How many parts of a shard's list were there, and since when. */
+  /** By shard: the length of its list of report parts, and since when it has at least that. */
   readonly #seen = new Map<number, { readonly count: number; readonly since: number }>();
 
-  constructor(parts: LostBatchesOptions) {
-    this.#parts = parts;
-    this.#settleMs = parts.settleMs ?? 10_000;
+  constructor(options: LostBatchesOptions) {
+    this.#options = options;
+    this.#settleMs = options.settleMs ?? 10_000;
   }
 
   /** Throws when Redis or PostgreSQL is unreachable; the next call then reports what this one could not. */
   async check(): Promise<void> {
-    const { redis, shards } = this.#parts;
+    const { redis, shards } = this.#options;
     for (const shard of shards) {
       const count = await countParts(redis, shard);
       const seen = this.#seen.get(shard);
@@ -62,18 +62,18 @@ export class LostBatches {
   }
 
   async #settle(shard: number, count: number): Promise<void> {
-    const { db, redis, metrics, logger } = this.#parts;
+    const { db, redis, metrics, logger } = this.#options;
     const parts = await readParts(redis, shard, count);
     const unreadable = (text: string) =>
       logger.error({ shard, text: text.slice(0, 100) }, "removed a malformed report of unconfirmed batches");
     const lost = await db.transaction().execute(async (transaction) => {
-      // Consumers take turns; who comes second finds the incident.
+      // One consumer at a time; the second one finds the incident of the first.
       await sql`select pg_advisory_xact_lock(hashtextextended('fleetlog unconfirmed', ${shard}))`.execute(
         transaction,
       );
       const lost: MissingBatches[] = [];
       for (const report of toReports(parts, unreadable)) {
-        const missing = await this.#missing(transaction, shard, report);
+        const missing = await this.#findMissing(transaction, shard, report);
         if (missing.batches.length > 0 && (await writeIncident(transaction, shard, report.name, missing)))
           lost.push(missing);
       }
@@ -92,25 +92,29 @@ export class LostBatches {
   }
 
   /**
-   * An older copy of a stream has the older entries and not the newer ones, so the first missing one is found by
-   * halving. What is stored meanwhile is looked up once more in the end.
+   * An older copy of a stream has the older entries and lacks the newer ones, so a binary search finds the first missing
+   * one. The last query excludes batches that were stored meanwhile.
    */
-  async #missing(db: Kysely<Database>, shard: number, report: UnconfirmedReport): Promise<MissingBatches> {
-    const unstored = await notStored(db, report.batches);
+  async #findMissing(
+    db: Kysely<Database>,
+    shard: number,
+    report: UnconfirmedReport,
+  ): Promise<MissingBatches> {
+    const unstored = await findUnstored(db, report.batches);
     let [first, end] = [0, unstored.length];
     while (first < end) {
       const middle = (first + end) >> 1;
-      if (await holds(this.#parts.redis, shard, unstored[middle]!.id)) first = middle + 1;
+      if (await holds(this.#options.redis, shard, unstored[middle]!.id)) first = middle + 1;
       else end = middle;
     }
-    const batches = await notStored(db, unstored.slice(first));
+    const batches = await findUnstored(db, unstored.slice(first));
     return { batches, forgottenCount: first === 0 ? report.forgottenCount : 0 };
   }
 }
 
 const batchesPerQuery = 5_000;
 
-async function notStored(
+async function findUnstored(
   db: Kysely<Database>,
   batches: readonly AppendedBatch[],
 ): Promise<readonly AppendedBatch[]> {
@@ -139,7 +143,7 @@ async function notStored(
   return found;
 }
 
-/** Returns whether it is news. */
+/** Returns false when the incident exists already. */
 async function writeIncident(
   db: Kysely<Database>,
   shard: number,
@@ -167,7 +171,7 @@ async function writeIncident(
   return numAffectedRows === 1n;
 }
 
-/** Of more ranges than this, the incident has the first; its count is exact. */
+/** The incident names at most this many ranges, the first ones; its count is exact. */
 const rangesMax = 1_000;
 
 interface SequenceRange {

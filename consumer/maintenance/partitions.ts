@@ -17,9 +17,9 @@ const createIntervalMs = 3_600_000;
 const retentionIntervalMs = 15_000;
 const closingIntervalMs = 300_000;
 const measureIntervalMs = 60_000;
-/** Rarer than the others: it reads every row of devices. */
+/** Less often than the others: it reads every row of devices. */
 const databaseIntervalMs = 120_000;
-/** Indexes can wait for records; records that are to be read now cannot. */
+/** Above this lag index builds wait, because records must become readable first. */
 const behindAfterMs = 30_000;
 
 /** Pool settings for maintenance: a statement may run for hours, and two run at a time. */

@@ -1,9 +1,9 @@
 import { ConfigError, integer } from "#lib/config.ts";
 
-/** For how many days each thing is kept; 0: forever. */
+/** How many days each kind of row is kept; 0: forever. */
 export interface RetentionDays {
   readonly records: number;
-  /** Also what is remembered of sessions, and what devices declared as dropped. */
+  /** Also for sessions and for declared drops. */
   readonly ledger: number;
   readonly statistics: number;
   readonly deadLetters: number;
@@ -29,31 +29,31 @@ interface RetentionSettings {
 }
 
 /**
- * What is not set follows the records: the ledger is kept a month longer, because a retry is recognised for as long;
- * dead letters at least 90 days, counts and incidents at least 400. Throws a ConfigError when records would outlive
- * what they are found and counted by.
+ * Unset values follow the records: the ledger is kept a month longer, because it recognises retries; dead letters at
+ * least 90 days, statistics and incidents at least 400. Throws a ConfigError when records would outlive their ledger or
+ * statistics.
  */
-export function readRetentionDays(wish: RetentionSettings): RetentionDays {
-  const records = wish.RETENTION_DAYS;
+export function readRetentionDays(settings: RetentionSettings): RetentionDays {
+  const records = settings.RETENTION_DAYS;
   const following = (days: number) => (records === 0 ? 0 : Math.max(records, days));
   const outlived = (["LEDGER_RETENTION_DAYS", "STATISTICS_RETENTION_DAYS"] as const).filter((name) => {
-    const days = wish[name] ?? 0;
+    const days = settings[name] ?? 0;
     return days !== 0 && (records === 0 || days < records);
   });
   if (outlived.length > 0) {
     throw new ConfigError(
       outlived.map(
         (name) =>
-          `${name}=${wish[name]}: expected 0 or at least RETENTION_DAYS (${records === 0 ? "0, forever" : records}), ` +
+          `${name}=${settings[name]}: expected 0 or at least RETENTION_DAYS (${records === 0 ? "0, forever" : records}), ` +
           "or records would outlive their ledger or statistics",
       ),
     );
   }
   return {
     records,
-    ledger: wish.LEDGER_RETENTION_DAYS ?? following(records + 30),
-    statistics: wish.STATISTICS_RETENTION_DAYS ?? following(400),
-    deadLetters: wish.DEAD_LETTER_RETENTION_DAYS ?? following(90),
-    incidents: wish.INCIDENT_RETENTION_DAYS ?? following(400),
+    ledger: settings.LEDGER_RETENTION_DAYS ?? following(records + 30),
+    statistics: settings.STATISTICS_RETENTION_DAYS ?? following(400),
+    deadLetters: settings.DEAD_LETTER_RETENTION_DAYS ?? following(90),
+    incidents: settings.INCIDENT_RETENTION_DAYS ?? following(400),
   };
 }

@@ -11,21 +11,21 @@ import type { Database } from "#postgres/tables.ts";
 import { countExpired, type Expired } from "./retention-plan.ts";
 
 /*
- * What is removed is gone, and a wrong clock looks like old records. So retention expects little: one day more is over
- * than at the last round, batches arrived lately, and the clock moved by about the time between two rounds. For anything
- * else it asks, removes nothing, and waits for the confirmation of exactly that.
+ * Removal is final, and a wrong clock makes records look old. So retention removes without asking only the usual: one
+ * more day has expired since the last round, batches arrived recently, and the clock moved by about the time between two
+ * rounds. In all other cases it removes nothing, stores a request, and waits until an operator confirms exactly that.
  */
 
-/** A round a day has one day to remove. */
+/** With a round every hour, one day expires at a time. */
 const daysExpectedMax = 1;
 
-/** A weekend without any batch, or without a consumer, is nothing to ask about. */
+/** A weekend without batches, or without a consumer, needs no confirmation. */
 const apartMsMax = 3 * dayMs;
 
-/** Clocks of machines that follow NTP are far closer. */
+/** Clocks synchronised by NTP differ far less. */
 const aheadMsMax = 3_600_000;
 
-/** True when all of the plan may be removed now; else a request waits to be confirmed. */
+/** True when the whole plan may be removed now; otherwise a request waits for confirmation. */
 export async function isAllowed(
   db: Kysely<Database>,
   plan: readonly Expired[],
@@ -52,7 +52,7 @@ export async function isAllowed(
   return false;
 }
 
-/** Called after a round that had nothing to ask: by this a clock that jumps is noticed. */
+/** Call after a round that needed no confirmation: the next round compares its time, and so detects a clock that jumps. */
 export async function rememberClock(db: Kysely<Database>, now: Date): Promise<void> {
   await sql`
     insert into retention_clock (checked_at) values (${now})

@@ -5,14 +5,14 @@ import type { CountedDays, ExpiredDays } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { RetentionDays } from "./retention-days.ts";
 
-/** What one round would remove from one table. */
+/** The expired rows of one table. */
 export interface Expired extends ExpiredDays {
   readonly table: TableName;
-  /** Which rows; undefined when there are none. */
+  /** Selects the rows; undefined when there are none. */
   readonly where: RawBuilder<SqlBool> | undefined;
-  /** Whole days that go at once; days without any record are not among `days`, for nothing is lost with them. */
+  /** Day partitions to drop. Those without records are not among `days`, since nothing is lost with them. */
   readonly partitions: readonly DayPartition[];
-  /** The days are those of devices' clocks: there can be any number of them. */
+  /** The days come from devices' clocks: there can be any number of them. */
   readonly isByDeviceClock: boolean;
 }
 
@@ -25,7 +25,7 @@ interface Timed {
   readonly isByDeviceClock?: boolean;
 }
 
-/** Everything that has a time of its own. Sessions have none: they go with the last of their batches. */
+/** Tables with a time column. Sessions have none: they are removed with the last of their batches. */
 const timedTables: readonly Timed[] = [
   { table: "records_default", kept: "records", column: "batch_id" },
   { table: "batches", kept: "ledger", column: "id" },
@@ -36,10 +36,10 @@ const timedTables: readonly Timed[] = [
   { table: "incidents", kept: "incidents", column: "at" },
 ];
 
-/** A longer plan is made in pieces, the oldest days first. */
+/** A round plans at most this many days per table, oldest first. */
 const daysMax = 4_000;
 
-/** What is too old at `now`, by days; tables without any are left out. */
+/** The rows that are expired at `now`, by day; omits tables without any. */
 export async function planExpiry(
   db: Kysely<Database>,
   kept: RetentionDays,
@@ -54,7 +54,7 @@ export async function planExpiry(
   return plan.filter(({ days, partitions }) => days.length > 0 || partitions.length > 0);
 }
 
-/** How many rows and bytes that is: reads all of it. */
+/** Counts the rows and bytes. Reads all of them. */
 export async function countExpired(
   db: Kysely<Database>,
   { table, days, where, partitions }: Expired,
@@ -90,7 +90,7 @@ async function expiredPartitions(db: Kysely<Database>, cutoffMs: number): Promis
   return { table: "records", days, where: undefined, partitions, isByDeviceClock: false };
 }
 
-/** From one day to the next that has rows, each by one look into the index. */
+/** Skips from one day that has rows to the next, with one index lookup each. */
 async function expiredRows(
   db: Kysely<Database>,
   { table, column, isByDeviceClock = false }: Timed,
@@ -104,7 +104,7 @@ async function expiredRows(
   const day = isId
     ? sql`(${time} >> 20) / ${sql.lit(dayMs)}`
     : sql`floor(extract(epoch from ${time}) / 86400)::int8`;
-  const startOf = (number: RawBuilder<unknown>) =>
+  const dayStart = (number: RawBuilder<unknown>) =>
     isId ? sql`(${number} * ${sql.lit(dayMs)}) << 20` : sql`to_timestamp((${number} * 86400)::float8)`;
   const first = (from: RawBuilder<unknown>) => sql`
     (select ${day} from ${sql.table(table)} where ${time} < ${before} ${from} order by ${time} limit 1)`;
@@ -112,7 +112,7 @@ async function expiredRows(
     with recursive found (day) as (
       select ${first(sql``)}
       union all
-      select ${first(sql`and ${time} >= ${startOf(sql`(found.day + 1)`)}`)} from found where day is not null
+      select ${first(sql`and ${time} >= ${dayStart(sql`(found.day + 1)`)}`)} from found where day is not null
     )
     select day from found where day is not null limit ${sql.lit(daysMax)}`.execute(db);
   const numbers = rows.map((row) => Number(row.day));
@@ -120,7 +120,7 @@ async function expiredRows(
   return {
     table,
     days: numbers.map(dayName),
-    where: numbers.length === 0 ? undefined : sql<SqlBool>`${time} < ${startOf(sql`${end}::int8`)}`,
+    where: numbers.length === 0 ? undefined : sql<SqlBool>`${time} < ${dayStart(sql`${end}::int8`)}`,
     partitions: [],
     isByDeviceClock,
   };

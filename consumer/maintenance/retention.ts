@@ -14,16 +14,16 @@ import { isAllowed, rememberClock } from "./retention-guard.ts";
 import { planExpiry } from "./retention-plan.ts";
 
 /*
- * Removes what is older than it is kept for, unless that is more than expected (retention-guard.ts). One consumer at a
- * time does, in bounded rounds:
+ * Removes expired rows, unless there are more than expected (retention-guard.ts). One consumer at a time, in bounded
+ * rounds:
  *
- *     records                          whole days, by dropping their partition; what came to records_default, by rows
- *     batches, sessions, drops         by rows, some thousands in a transaction
- *     statistics, letters, incidents   the same
+ *     records                               whole days, by dropping their partition; from records_default, by rows
+ *     batches, sessions, drops              by rows, some thousands per transaction
+ *     statistics, dead letters, incidents   the same
  *
- * Dropping a partition needs records for itself for an instant. Flushes and queries queue behind whoever waits for that,
- * so it waits no longer than a flush takes, gives up, and tries again a little later. (DETACH … CONCURRENTLY would not
- * wait, but PostgreSQL has it only for tables without a default partition.)
+ * Dropping a partition needs an exclusive lock on records for an instant. Flushes and queries queue behind that lock
+ * request, so it waits no longer than a flush takes, gives up, and is retried a little later. (DETACH … CONCURRENTLY does
+ * not block, but PostgreSQL supports it only for tables without a default partition.)
  */
 
 export interface RetentionOptions {
@@ -35,52 +35,52 @@ export interface RetentionOptions {
   readonly signal: AbortSignal;
 }
 
-/** What became of a round. "asks": it would have removed more than is expected, and removed nothing. */
+/** The outcome of a round. "asks": it removed nothing and waits for confirmation; "elsewhere": another consumer runs one. */
 export type Round = "done" | "more" | "asks" | "elsewhere";
 
-/** To be called every few seconds: rounds every hour, and as soon as what was asked is confirmed. */
-export function createRetention(parts: RetentionOptions): () => Promise<void> {
-  const db = createDatabase(parts.pool);
+/** Call the returned function every few seconds: it runs rounds every hour, and as soon as a request is confirmed. */
+export function createRetention(options: RetentionOptions): () => Promise<void> {
+  const db = createDatabase(options.pool);
   let dueAt = 0;
   return async () => {
     if (performance.now() < dueAt && !(await openRequest(db))?.isConfirmed) return;
-    await expireAll(parts);
+    await expireAll(options);
     dueAt = performance.now() + intervalMs;
   };
 }
 
-/** Rounds until nothing is left to remove, a confirmation is needed, or another consumer is at it. */
-async function expireAll(parts: RetentionOptions): Promise<void> {
-  while ((await expire(parts)) === "more" && !parts.signal.aborted) {
-    await sleep(roundPauseMs, undefined, { signal: parts.signal, ref: false });
+/** Runs rounds until nothing is left, a confirmation is needed, or another consumer runs one. */
+async function expireAll(options: RetentionOptions): Promise<void> {
+  while ((await expire(options)) === "more" && !options.signal.aborted) {
+    await sleep(roundPauseMs, undefined, { signal: options.signal, ref: false });
   }
 }
 
-/** One round, unless another consumer is at it. The time is PostgreSQL's: no process removes by its own clock. */
+/** Runs one round, unless another consumer runs one. Uses PostgreSQL's clock: no process removes rows by its own. */
 export async function expire(
-  parts: RetentionOptions,
+  options: RetentionOptions,
   readTime: (db: Kysely<Database>) => Promise<Date> = databaseTime,
 ): Promise<Round> {
-  const { pool, days, metrics, logger, signal } = parts;
+  const { pool, days, metrics, logger, signal } = options;
   const outcome = await exclusively(pool, "retention", async ({ db }): Promise<Round> => {
     const until = performance.now() + roundMsMax;
-    const mayGoOn = () => performance.now() < until && !signal.aborted;
+    const mayContinue = () => performance.now() < until && !signal.aborted;
     const now = await readTime(db);
     const plan = await planExpiry(db, days, now);
     if (!(await isAllowed(db, plan, now, logger))) return "asks";
-    let isMore = false;
+    let hasMore = false;
     for (const { table, where, partitions } of plan) {
-      isMore = (await dropPartitions(parts, db, partitions)) || isMore;
-      if (where) isMore = (await removeRows(table, where)) || isMore;
+      hasMore = (await dropPartitions(options, db, partitions)) || hasMore;
+      if (where) hasMore = (await removeRows(table, where)) || hasMore;
     }
-    if (days.ledger !== 0) isMore = (await removeRows("sessions", withoutBatches)) || isMore;
-    if (isMore) return "more";
+    if (days.ledger !== 0) hasMore = (await removeRows("sessions", withoutBatches)) || hasMore;
+    if (hasMore) return "more";
     await closeRequests(db);
     await rememberClock(db, now);
     return "done";
 
     async function removeRows(table: TableName, where: RawBuilder<SqlBool>): Promise<boolean> {
-      const { count, isDone } = await deleteRows(db, table, where, mayGoOn);
+      const { count, isDone } = await deleteRows(db, table, where, mayContinue);
       metrics.expiredRows.inc({ table }, count);
       if (count > 0) logger.info({ table, count }, "removed expired rows");
       return !isDone;
@@ -90,13 +90,13 @@ export async function expire(
 }
 
 /**
- * A session is as old as the youngest batch the ledger has of it. As a subselect of one row, so that it is a look into
- * the index for each session, and never a join of all batches.
+ * Sessions without a batch in the ledger are expired. A subselect of one row makes PostgreSQL use one index lookup per
+ * session, never a join of all batches.
  */
 const withoutBatches = sql<SqlBool>`(select true from batches
   where batches.device_key = sessions.device_key and batches.session_id = sessions.session_id limit 1) is null`;
 
-/** Returns whether there are more. */
+/** Returns true when more partitions are left. */
 async function dropPartitions(
   { metrics, logger, signal }: RetentionOptions,
   db: Kysely<Database>,
@@ -111,7 +111,7 @@ async function dropPartitions(
   return expired.length > dropsPerRoundMax;
 }
 
-/** Throws PostgreSQL's lock_not_available (55P03) when it never found records free. Returns the bytes it had. */
+/** Throws lock_not_available (55P03) when it never got the lock on records. Returns the bytes of the partition. */
 async function dropPartition(db: Kysely<Database>, name: string, signal: AbortSignal): Promise<number> {
   const { rows } = await sql<{ bytes: string }>`
     select pg_total_relation_size(${name}::regclass) as bytes`.execute(db);
@@ -131,12 +131,12 @@ async function dropPartition(db: Kysely<Database>, name: string, signal: AbortSi
 
 type TableName = keyof Database | "records_default";
 
-/** Skips rows that a flush holds: the next round finds them. */
+/** Skips rows that a flush has locked: the next round finds them. */
 async function deleteRows(
   db: Kysely<Database>,
   table: TableName,
   where: RawBuilder<SqlBool>,
-  mayGoOn: () => boolean,
+  mayContinue: () => boolean,
 ): Promise<{ count: number; isDone: boolean }> {
   for (let count = 0; ; ) {
     const { numAffectedRows = 0n } = await sql`
@@ -145,7 +145,7 @@ async function deleteRows(
       ))`.execute(db);
     count += Number(numAffectedRows);
     const isDone = Number(numAffectedRows) < rowsPerDelete;
-    if (isDone || !mayGoOn()) return { count, isDone };
+    if (isDone || !mayContinue()) return { count, isDone };
   }
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from "#lib/logger.ts";
 
 export interface Schedule {
   readonly logger: Logger;
-  /** Ends all repetition. */
+  /** Stops the repetition when aborted. */
   readonly signal: AbortSignal;
 }
 

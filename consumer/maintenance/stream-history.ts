@@ -15,35 +15,35 @@ export interface StreamHistoryOptions {
   readonly logger: Logger;
 }
 
-/** How far a shard's stream is, with how many of its entries are not stored yet, at most. */
+/** The position of a shard's stream, and an upper bound for the entries that are not stored yet. */
 interface ShardPosition extends StreamPosition {
   readonly waiting: number;
 }
 
-/** What happened to a shard's stream between two looks. */
+/** What happened to a shard's stream between two checks. */
 type Change = "group_lost" | "stream_lost" | "stream_rewound";
 
 /**
- * Keeps in PostgreSQL how far the streams in Redis are, and compares: a stream that is behind what was seen, or that
- * does not hold the newest entry that was seen, was deleted or comes from an older copy of Redis's data. What was
- * acknowledged to devices after that copy and not stored is gone. A group that was destroyed alone costs nothing but
- * work: everything in the stream is delivered once more and recognised.
+ * Detects that a stream in Redis lost data, by comparing it with its last position, which PostgreSQL keeps. A stream that
+ * is behind that position, or lacks the newest entry seen, was deleted or restored from an older copy of Redis's data:
+ * batches that were acknowledged after that copy and not stored are gone. If only the consumer group was destroyed,
+ * nothing is lost: the whole stream is delivered again, and the ledger recognises what is stored.
  *
- * A shard that is seen for the first time has no history. Each change is an incident, and one incident: consumers take
- * turns by the lock on the row, and read Redis only when they have it.
+ * A shard without a kept position has no history. Each change is exactly one incident: consumers lock the row first and
+ * read Redis only then.
  */
 export class StreamHistory {
-  readonly #parts: StreamHistoryOptions;
-  /** What this process wrote last, by shard, so that streams at rest cost no transaction. */
+  readonly #options: StreamHistoryOptions;
+  /** The position that this process wrote last, by shard: an unchanged stream costs no transaction. */
   readonly #written = new Map<number, string>();
 
-  constructor(parts: StreamHistoryOptions) {
-    this.#parts = parts;
+  constructor(options: StreamHistoryOptions) {
+    this.#options = options;
   }
 
   /** Throws when Redis or PostgreSQL is unreachable; the next call then reports what this one could not. */
   async check(): Promise<void> {
-    const { db, shards, metrics, logger } = this.#parts;
+    const { db, shards, metrics, logger } = this.#options;
     const moved = (await this.#read(shards))
       .filter((position) => this.#written.get(position.shard) !== JSON.stringify(position))
       .map(({ shard }) => shard);
@@ -65,7 +65,7 @@ export class StreamHistory {
   }
 
   async #read(shards: readonly number[]): Promise<ShardPosition[]> {
-    const { redis } = this.#parts;
+    const { redis } = this.#options;
     const positions = await readPositions(redis, shards);
     return Promise.all(
       positions.map(async (position) => {
@@ -79,7 +79,7 @@ export class StreamHistory {
     const changes: { readonly kind: Change; readonly details: Readonly<Record<string, unknown>> }[] = [];
     for (const seen of before) {
       const now = positions.find(({ shard }) => shard === seen.shard);
-      const kind = now && (await this.#changeOf(seen, now));
+      const kind = now && (await this.#detectChange(seen, now));
       if (now === undefined || kind === undefined) continue;
       const details = {
         shard: seen.shard,
@@ -96,21 +96,25 @@ export class StreamHistory {
     return changes;
   }
 
-  /** Where another process of Redis has another epoch, only the newest entry that was seen proves its stream the same. */
-  async #changeOf(seen: SeenPosition, now: ShardPosition): Promise<Change | undefined> {
-    const { redis } = this.#parts;
+  /** When another Redis process has another epoch, only the newest entry seen proves that the stream is the same. */
+  async #detectChange(seen: SeenPosition, now: ShardPosition): Promise<Change | undefined> {
+    const { redis } = this.#options;
     const { shard, lastId } = seen;
-    const isOther = now.process !== seen.process;
+    const isOtherProcess = now.process !== seen.process;
     const isBehind = now.entriesAdded < seen.entriesAdded;
     if (now.epoch === seen.epoch)
-      return isBehind || (isOther && !(await mayHold(redis, shard, lastId))) ? "stream_rewound" : undefined;
-    return isBehind || (isOther && !(await holds(redis, shard, lastId))) ? "stream_lost" : "group_lost";
+      return isBehind || (isOtherProcess && !(await mayHold(redis, shard, lastId)))
+        ? "stream_rewound"
+        : undefined;
+    return isBehind || (isOtherProcess && !(await holds(redis, shard, lastId)))
+      ? "stream_lost"
+      : "group_lost";
   }
 }
 
 type SeenPosition = Awaited<ReturnType<typeof lockPositions>>[number];
 
-/** Rows in the order of their key; other consumers wait until the end of the transaction. */
+/** Locks the rows in key order; other consumers wait until the end of the transaction. */
 async function lockPositions(db: Kysely<Database>, shards: readonly number[]) {
   const rows = await db
     .selectFrom("stream_positions")

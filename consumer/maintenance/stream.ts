@@ -64,8 +64,8 @@ export async function reclaim({
 }
 
 /**
- * Stored entries make room for new ones: live tail keeps its window while that fits a small share of Redis' memory.
- * Every rewrite of the append-only file copies them, too.
+ * Trims stored entries: live tail keeps its window only while that fits a small share of Redis' memory. Every rewrite of
+ * the append-only file copies them, too.
  */
 async function trimShards(options: StreamMaintenanceOptions): Promise<void> {
   const { redis, shards, tailWindowMs, metrics, signal } = options;

@@ -19,22 +19,22 @@ export interface ProgressPublisherOptions {
   readonly logger: Logger;
 }
 
-/** Questions answered by one query. */
+/** Requests answered by one query. */
 const sessionsPerQueryMax = 200;
-/** Questions waiting; what is beyond is dropped, and asked again by whoever wants to know. */
+/** Requests that wait. Those beyond are dropped, and servers repeat them. */
 const requestsWaitingMax = 10_000;
 
-/** Tells servers how far sessions are committed: after each COMMIT, and when they ask. See stream/session-progress.ts. */
+/** Publishes the progress of sessions to servers: after each COMMIT, and on request. See stream/session-progress.ts. */
 export class ProgressPublisher {
   readonly #options: ProgressPublisherOptions;
   readonly #waiting = new Map<string, ProgressRequest>();
   #answering = false;
 
-  constructor(parts: ProgressPublisherOptions) {
-    this.#options = parts;
+  constructor(options: ProgressPublisherOptions) {
+    this.#options = options;
   }
 
-  /** Call after COMMIT. Nobody waits for it: who misses it asks. */
+  /** Call after COMMIT. Does not wait for Redis: a server that misses the message requests it. */
   publish(sessions: readonly (SessionProgress | SessionRanges)[]): void {
     const { redis, shards, logger } = this.#options;
     for (const [channel, message] of encodeProgress(sessions, shards)) {
@@ -44,12 +44,12 @@ export class ProgressPublisher {
     }
   }
 
-  /** Takes the message of a server. Throws SyntaxError when it is none. */
+  /** Receives the message of a server. Throws SyntaxError for any other message. */
   onMessage(message: string): void {
-    for (const question of decodeRequests(message)) {
+    for (const request of decodeRequests(message)) {
       if (this.#waiting.size >= requestsWaitingMax) break;
-      const key = `${sessionKeyText(question)} ${question.withRanges}`;
-      this.#waiting.set(key, question);
+      const key = `${sessionKeyText(request)} ${request.withRanges}`;
+      this.#waiting.set(key, request);
     }
     if (!this.#answering) void this.#answer();
   }
@@ -58,12 +58,12 @@ export class ProgressPublisher {
     this.#answering = true;
     try {
       while (this.#waiting.size > 0) {
-        const together = [...this.#waiting].slice(0, sessionsPerQueryMax);
-        for (const [key] of together) this.#waiting.delete(key);
+        const requests = [...this.#waiting].slice(0, sessionsPerQueryMax);
+        for (const [key] of requests) this.#waiting.delete(key);
         this.publish(
           await readSessions(
             this.#options.db,
-            together.map(([, question]) => question),
+            requests.map(([, request]) => request),
           ),
         );
       }

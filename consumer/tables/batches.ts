@@ -4,24 +4,24 @@ import { byteaArray, plainArray, plainColumn, textArray } from "#postgres/array-
 import type { Database } from "#postgres/tables.ts";
 import type { ReceivedBatch } from "../received-batch.ts";
 
-/** A batch the ledger did not have; its records are to be stored under `id`. */
+/** A batch that is new to the ledger; its records are stored under `id`. */
 export interface NewBatch extends ReceivedBatch {
   readonly id: bigint;
   readonly deviceKey: number;
 }
 
 /**
- * By how much the clock of its device seems to be ahead: from its reception to the latest time of its records, which is
- * negative for what waited, or for a clock that is behind. 0 for a batch without times of its own.
+ * How far the device's clock seems to be ahead: the latest time of the records minus the time of reception. Negative for
+ * a batch that waited, or a clock that is behind; 0 for a batch without record times.
  */
 export function clockOffsetMicros({ entry, scanned }: ReceivedBatch): number {
   return Number(storedTimeRange(scanned, entry.receivedAtMicros).lastMicros) - entry.receivedAtMicros;
 }
 
 /**
- * Enters batches into the ledger and returns those it did not have yet; what it has, from before or from earlier in
- * `batches`, is skipped. A batch that another flush has entered and not yet committed is waited for. Rows are
- * inserted in the order of their key, so that two flushes never wait for each other.
+ * Inserts batches into the ledger and returns the new ones; skips those that the ledger has, or that appear earlier in
+ * `batches`. Waits for another flush that inserted the same batch and has not committed yet. Inserts in key order, so
+ * that two flushes never wait for each other.
  */
 export async function insertNewBatches(
   db: Kysely<Database>,

@@ -1,11 +1,11 @@
 import { LRUCache } from "lru-cache";
 
-/** Letters of one device that a consumer keeps at once, and from then on in a minute. */
+/** Dead letters of one device that a consumer keeps in a burst, and per minute after that. */
 export const deadLetterRateLimits = { burst: 1_000, perMinute: 60 } as const;
 
 const devicesRememberedMax = 10_000;
 
-/** A token bucket for each device: how many more dead letters of it are kept one by one. */
+/** A token bucket per device: how many more of its dead letters are kept one by one. */
 export class DeadLetterRate {
   readonly #buckets = new LRUCache<string, { left: number; atMs: number }>({ max: devicesRememberedMax });
   readonly #nowMs: () => number;
@@ -21,7 +21,7 @@ export class DeadLetterRate {
     return Math.min(deadLetterRateLimits.burst, Math.floor(bucket.left + refilled));
   }
 
-  /** Letters that are committed. Two flushes at once may each have found the same ones left. */
+  /** Call after the dead letters are committed. Two concurrent flushes may both have used the same tokens. */
   spend(deviceId: string, count: number): void {
     this.#buckets.set(deviceId, { left: Math.max(0, this.left(deviceId) - count), atMs: this.#nowMs() });
   }

@@ -4,46 +4,46 @@ import type { Entry } from "#stream/entry.ts";
 import type { DeadLetter } from "../received-batch.ts";
 import type { NewBatch } from "./batches.ts";
 
-/** Of a dead letter's bytes, so many are kept. */
+/** Bytes of a dead letter that are kept. */
 const rawBytesMax = 64 << 10;
 
-/** A row of dead_letters, but for what the table adds by itself. */
+/** A row of dead_letters, without the columns that have defaults. */
 export interface DeadLetterRow {
   readonly entry: Entry | undefined;
-  /** The record's place in its batch; null: it is something else, or several. */
+  /** The index of the record in its batch; null unless the row is a single record. */
   readonly index: number | null;
   readonly reason: string;
   readonly raw: Uint8Array;
-  /** Before it was cut. */
+  /** The length of `raw` before it was cut. */
   readonly rawBytes: number;
   readonly isJson: boolean;
-  /** Stream and id of an entry that is here as a whole. */
+  /** Stream and id of the entry that is kept as a whole. */
   readonly name: string | null;
-  /** Of a batch that is here as a whole. */
+  /** Digest of the batch that is kept as a whole. */
   readonly digest: Buffer | null;
   readonly recordCount: number;
 }
 
-/** The rows of a flush, and what is counted instead of being kept. */
+/** The rows of a flush, and the records that are only counted. */
 export interface DeadLetterRows {
   readonly rows: readonly DeadLetterRow[];
-  /** One for each device that had more than its rate allows: the first of them, with the count of all. */
+  /** One for each device over its rate: the first row that was not kept, with the count of all. */
   readonly overRate: readonly DeadLetterRow[];
-  /** Letters to take off the rate of each device. */
+  /** Kept rows that count against the rate, by device. */
   readonly spent: ReadonlyMap<string, number>;
 }
 
 /**
- * Turns what a flush cannot store into rows. What a server has rejected is bounded, for a sender decides how much there
- * is of it: the first 100 of a batch one by one, the rest in one row, and of each device no more rows than `left`. What a
- * server had acknowledged is kept in any case, and whole.
+ * Builds the rows for everything a flush cannot store. Senders decide how many records a server rejects, so these are
+ * bounded: the first 100 of a batch one by one, the rest in one row, and at most `left` rows per device. Data that a
+ * server acknowledged is always kept, and never cut.
  */
 export function buildDeadLetterRows(
   batches: readonly NewBatch[],
-  letters: readonly DeadLetter[],
+  deadLetters: readonly DeadLetter[],
   left: (deviceId: string) => number,
 ): DeadLetterRows {
-  const rows = letters.map(toDeadLetterRow);
+  const rows = deadLetters.map(toDeadLetterRow);
   const overRate = new Map<string, DeadLetterRow>();
   const spent = new Map<string, number>();
   for (const batch of batches) {
@@ -88,7 +88,7 @@ function toRecordRow({ entry, scanned }: NewBatch, rejection: Rejection, bytesMa
   };
 }
 
-/** One row for all of them, with as many of them as fit, as the records of a LogBatch. */
+/** One row for several records, with as many of them as fit, as the records of a LogBatch. */
 function toSummaryRow({ entry, scanned }: NewBatch, rejections: readonly Rejection[]): DeadLetterRow {
   const raw: Uint8Array[] = [];
   let rawBytes = 0;
@@ -116,22 +116,16 @@ function toSummaryRow({ entry, scanned }: NewBatch, rejections: readonly Rejecti
   };
 }
 
-function toDeadLetterRow({
-  entry,
-  reason,
-  raw,
-  entryName: name,
-  settledBatch: settles,
-}: DeadLetter): DeadLetterRow {
+function toDeadLetterRow({ entry, reason, raw, entryName: name, settledBatch }: DeadLetter): DeadLetterRow {
   return {
     entry,
     index: null,
     reason,
-    raw: settles === undefined ? raw.subarray(0, rawBytesMax) : raw,
+    raw: settledBatch === undefined ? raw.subarray(0, rawBytesMax) : raw,
     rawBytes: raw.length,
     isJson: false,
     name,
-    digest: settles?.entry.digest ?? null,
+    digest: settledBatch?.entry.digest ?? null,
     recordCount: 1,
   };
 }

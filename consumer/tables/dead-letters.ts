@@ -6,30 +6,33 @@ import type { NewBatch } from "./batches.ts";
 import { deadLetterRateLimits } from "./dead-letter-rate.ts";
 import { buildDeadLetterRows, type DeadLetterRow } from "./dead-letter-rows.ts";
 
-/** What of a flush went to dead_letters. */
+/** The result of {@link insertDeadLetters}. */
 export interface InsertedDeadLetters {
-  /** Records that are counted in a letter of many. */
+  /** Records that are only counted, in a dead letter that summarizes several. */
   readonly summarizedRecords: number;
-  /** Letters to take off the rate of each device, once this is committed. */
+  /** Dead letters that count against the rate once they are committed, by device. */
   readonly spent: ReadonlyMap<string, number>;
 }
 
 /**
- * Keeps the rejected records of new batches, and `letters`, which never became a batch. A letter that is here
- * already is skipped: its acknowledgement was lost, or its device sent the batch again. Of a device that is over its
- * rate (`left`) the records are only counted, in one letter for each minute.
+ * Inserts the rejected records of new batches, and `deadLetters`, which never became a batch. Skips a dead letter that
+ * exists already: its acknowledgement was lost, or its device sent the batch again. Records of a device over its rate
+ * (`left`) are only counted, in one dead letter per minute.
  */
 export async function insertDeadLetters(
   db: Kysely<Database>,
   batches: readonly NewBatch[],
-  letters: readonly DeadLetter[],
+  deadLetters: readonly DeadLetter[],
   left: (deviceId: string) => number,
 ): Promise<InsertedDeadLetters> {
-  const { rows, overRate, spent } = buildDeadLetterRows(batches, letters, left);
+  const { rows, overRate, spent } = buildDeadLetterRows(batches, deadLetters, left);
   if (rows.length > 0) await insertRows(db, rows);
   if (overRate.length > 0) await countMinutes(db, overRate);
-  const many = rows.filter(({ recordCount }) => recordCount > 1);
-  return { summarizedRecords: [...many, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0), spent };
+  const summaries = rows.filter(({ recordCount }) => recordCount > 1);
+  return {
+    summarizedRecords: [...summaries, ...overRate].reduce((sum, { recordCount }) => sum + recordCount, 0),
+    spent,
+  };
 }
 
 async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]): Promise<void> {
@@ -51,7 +54,7 @@ async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]):
       ${rows.map(({ recordCount }) => recordCount)}::int[],
       ${rows.map(({ isJson }) => isJson)}::boolean[],
       ${rows.map(({ digest }) => digest)}::bytea[]
-    ) as letter (
+    ) as dead_letter (
       received_micros, device_id, session_id, sequence, idx, reason, raw, raw_bytes, entry, record_count, is_json,
       digest
     )
@@ -59,7 +62,7 @@ async function insertRows(db: Kysely<Database>, rows: readonly DeadLetterRow[]):
     on conflict do nothing`.execute(db);
 }
 
-/** Adds to the letter of this minute for each device, in the order of the devices, for other consumers do so too. */
+/** Adds to the dead letter of this minute of each device, in device order: consumers never wait for each other in a circle. */
 async function countMinutes(db: Kysely<Database>, rows: readonly DeadLetterRow[]): Promise<void> {
   const { burst, perMinute } = deadLetterRateLimits;
   const rate = `more than ${burst} dead letters at once or ${perMinute} per minute: counted only; reason of the first: `;
@@ -76,7 +79,7 @@ async function countMinutes(db: Kysely<Database>, rows: readonly DeadLetterRow[]
       ${rows.map(({ rawBytes }) => rawBytes)}::int[],
       ${rows.map(({ recordCount }) => recordCount)}::int[],
       ${rows.map(({ isJson }) => isJson)}::boolean[]
-    ) as letter (received_micros, device_id, reason, raw, raw_bytes, record_count, is_json)
+    ) as dead_letter (received_micros, device_id, reason, raw, raw_bytes, record_count, is_json)
     order by device_id
     on conflict (device_id, minute) where minute is not null
     do update set record_count = stored.record_count + excluded.record_count`.execute(db);
@@ -86,7 +89,7 @@ function storableText(text: string): string {
   return text.replaceAll("\0", "\uFFFD");
 }
 
-/** An entry may carry 19 digits, more than a bigint column holds. */
+/** The sequence of an entry has up to 19 digits, which can exceed a bigint column. */
 function storableSequence(sequence: bigint | undefined): bigint | null {
   return sequence === undefined || sequence > limits.sequenceMax ? null : sequence;
 }

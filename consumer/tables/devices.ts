@@ -7,18 +7,18 @@ import type { Database } from "#postgres/tables.ts";
 /** Memory for about 100 bytes each. */
 const devicesRememberedMax = 100_000;
 
-/** A device in the stream: its name and when a server had one of its batches. */
+/** A device in the stream, and when a server received one of its batches. */
 interface Seen {
   readonly deviceId: string;
   readonly receivedAtMicros: number;
 }
 
 /**
- * devices.key by device_id. New devices are registered in a transaction of their own, before the flush: what is
- * remembered is then committed, and flushes of several consumers do not wait for one another's new devices.
+ * Caches devices.key by device_id. Registers new devices in a transaction of its own, before the flush: cached keys are
+ * then always committed, and flushes of several consumers do not wait for one another's new devices.
  *
- * A new connection may lead to another database: a standby that took over and lacks the latest devices, or one that
- * was restored or emptied. So it makes all keys forgotten; asking for them again is cheap.
+ * A new connection may lead to another database: a promoted standby that lacks the latest devices, or a restored or empty
+ * one. So it clears the cache; reading the keys again is cheap.
  */
 export class DeviceKeys {
   readonly #keys = new LRUCache<string, number>({ max: devicesRememberedMax });
@@ -27,7 +27,7 @@ export class DeviceKeys {
     pool.on("connect", () => this.#keys.clear());
   }
 
-  /** The keys of all these devices. */
+  /** Returns the keys of all these devices, and registers the new ones. */
   async resolve(db: Kysely<Database>, seen: readonly Seen[]): Promise<ReadonlyMap<string, number>> {
     const keys = new Map<string, number>();
     const unknown = new Map<string, number>();

@@ -5,10 +5,10 @@ import type { EntryPosition } from "#stream/delivery.ts";
 import { clockOffsetMicros, type NewBatch } from "./batches.ts";
 
 /**
- * Reports each of these new batches that shares device, session and sequence with another one of other meaning: a device
- * whose "random" session repeats. Both are stored. A declaration that a batch was dropped may meet the batch, which had
- * arrived all the same; that is none. Call after the devices' rows are locked: another flush with a batch of
- * the same device has then either committed, and is seen here, or will see this one. Returns how many.
+ * Reports each of these new batches that shares device, session and sequence with another batch of other content: a
+ * device whose "random" session repeats. Both are stored. A declared drop of a batch that arrived after all is not
+ * reported. Call after the devices' rows are locked: another flush with a batch of the same device has then either
+ * committed, and is seen here, or will see this one. Returns how many were reported.
  */
 export async function reportReusedSequences(
   db: Kysely<Database>,
@@ -36,9 +36,8 @@ export async function reportReusedSequences(
 }
 
 /**
- * Reports devices whose new batches have a record dated more than ten minutes after it was received, each once a day
- * (UTC, of PostgreSQL): whoever comes second, here or in another consumer, adds nothing. Call after the devices' rows
- * are locked. Returns how many were reported.
+ * Reports devices whose new batches have a record dated more than ten minutes after its reception, each once a day (UTC,
+ * by PostgreSQL's clock), in whichever consumer. Call after the devices' rows are locked. Returns how many were reported.
  */
 export async function reportClocksAhead(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<number> {
   const farthest = new Map<number, { readonly batch: NewBatch; readonly aheadMicros: number }>();
@@ -82,8 +81,8 @@ export async function reportLostEntries(
   return details.length;
 }
 
-/** Of so many entries the ids are kept; the count is exact. */
+/** The incident names at most this many entries; its count is exact. */
 const idsMax = 100;
 
-/** As far ahead a clock may be, and as far as queries without an end time look ahead. */
+/** A device's clock may be this far ahead; queries without an end time include records up to it. */
 const aheadMicrosMax = 10 * 60 * 1_000_000;

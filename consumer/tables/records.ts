@@ -6,7 +6,7 @@ import type { CopyRows } from "#batch/copy-rows.ts";
 
 const statement = `copy records (${copyColumns.join(", ")}) from stdin (format binary)`;
 
-/** Small enough that PostgreSQL works on one piece while the next is on its way. */
+/** Small enough that PostgreSQL parses one piece while the next is being sent. */
 const pieceBytes = 256 << 10;
 
 /** Sends the rows over a connection that is within a transaction. The rows must not change until this is done. */

@@ -29,7 +29,9 @@ test("a dead letter is marked as replayed also when the ledger already had its b
   const deadLetterId = await insertDeadLetter(fixture);
   const key = streamKey(toShard(entry.deviceId, shardCount));
   await fixture.redis.xadd(key, "*", ...encodeEntry({ ...entry, deadLetterId }));
-  await waitFor("the dead letter to be marked", () => fixture.count("dead_letters where replayed_at is not null"));
+  await waitFor("the dead letter to be marked", () =>
+    fixture.count("dead_letters where replayed_at is not null"),
+  );
   assert.deepEqual(
     await fixture.rows("select replayed_batch from dead_letters"),
     await fixture.rows("select id as replayed_batch from batches"),

@@ -10,23 +10,23 @@ import type {
 import type { ReceivedBatch } from "../received-batch.ts";
 import type { NewBatch } from "./batches.ts";
 
-/** What became of the sessions of a flush. */
+/** The result of {@link settleSessions}. */
 export interface SettledSessions {
-  /** How far each of them is settled now. */
+  /** The progress of each session. */
   readonly progress: readonly SessionProgress[];
   /**
-   * New batches whose number in their session may have been there before; nearly always none. Of a session with
-   * thousands of holes only the lowest numbers are remembered, and so recognised.
+   * New batches whose sequence their session may have had before; nearly always none. A session with thousands of holes
+   * keeps only its lowest ranges, so a repeat above them goes unnoticed.
    */
   readonly possibleReuses: readonly NewBatch[];
 }
 
 /**
- * Adds the batches to the ranges and counts of their sessions. Takes every batch of a flush, also what the ledger had
- * before: it changes nothing then, and the device may still have to be told. A session that a server named has counts
- * and no ranges. Rows are locked in the order of their key; call after the devices' rows are locked.
+ * Adds the batches to the ranges and counts of their sessions. Pass every batch of a flush: one that the ledger already
+ * had changes nothing, but its device may still wait for the progress. A session that a server named has counts and no
+ * ranges. Locks rows in key order; call after the devices' rows are locked.
  *
- * A flush finds each of its sessions by the key, however many its device has; the ranges of one are at most 32 KiB.
+ * Each session is found by its key, however many its device has; its ranges are at most 32 KiB.
  */
 export async function settleSessions(
   db: Kysely<Database>,
@@ -91,7 +91,7 @@ export async function settleSessions(
     where session_id not like '~%'`.execute(db);
   const settled = new Map(rows.map((row) => [`${row.device_key} ${row.session_id}`, row]));
   const seen = new Set<string>();
-  const suspects = fresh.filter(({ deviceKey, entry: { sessionId, sequence }, scanned }) => {
+  const possibleReuses = fresh.filter(({ deviceKey, entry: { sessionId, sequence }, scanned }) => {
     const session = settled.get(`${deviceKey} ${sessionId}`);
     if (session === undefined || scanned.dropped !== undefined) return false;
     const name = `${deviceKey} ${sessionId} ${sequence}`;
@@ -105,10 +105,10 @@ export async function settleSessions(
     committed: BigInt(row.committed),
     droppedCount: BigInt(row.dropped_count),
   }));
-  return { progress, possibleReuses: suspects };
+  return { progress, possibleReuses };
 }
 
-/** Keeps what new batches declare as dropped. Returns how many batches that is. */
+/** Inserts the drops that new batches declare. Returns how many batches were dropped. */
 export async function insertDrops(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<bigint> {
   const drops = batches.filter(({ scanned }) => scanned.dropped !== undefined);
   if (drops.length === 0) return 0n;
@@ -131,10 +131,10 @@ export async function insertDrops(db: Kysely<Database>, batches: readonly NewBat
   );
 }
 
-/** What is known of these sessions; of one that is not there, nothing. */
+/** Reads the progress, or on request the ranges, of these sessions; an unknown session has progress 0. */
 export async function readSessions(
   db: Kysely<Database>,
-  questions: readonly ProgressRequest[],
+  requests: readonly ProgressRequest[],
 ): Promise<readonly (SessionProgress | SessionRanges)[]> {
   const { rows } = await sql<{
     index: number;
@@ -150,16 +150,16 @@ export async function readSessions(
       case when with_ranges then ${toRangeList(sql`received`)} end as received,
       case when with_ranges then ${toRangeList(sql`dropped`)} end as dropped
     from unnest(
-      ${questions.map(({ deviceId }) => deviceId)}::text[],
-      ${questions.map(({ sessionId }) => sessionId)}::text[],
-      ${questions.map(({ withRanges }) => withRanges)}::boolean[]
-    ) with ordinality as question (device_id, session_id, with_ranges, position)
+      ${requests.map(({ deviceId }) => deviceId)}::text[],
+      ${requests.map(({ sessionId }) => sessionId)}::text[],
+      ${requests.map(({ withRanges }) => withRanges)}::boolean[]
+    ) with ordinality as request (device_id, session_id, with_ranges, position)
     left join devices using (device_id)
-    left join sessions on sessions.device_key = devices.key and sessions.session_id = question.session_id`.execute(
+    left join sessions on sessions.device_key = devices.key and sessions.session_id = request.session_id`.execute(
     db,
   );
   return rows.map(({ index, committed, dropped_count, received, dropped }) => {
-    const { deviceId, sessionId } = questions[index]!;
+    const { deviceId, sessionId } = requests[index]!;
     const progress = {
       deviceId,
       sessionId,

@@ -5,12 +5,12 @@ import type { Database } from "#postgres/tables.ts";
 import { clockOffsetMicros, type NewBatch } from "./batches.ts";
 
 /*
- * The counts that change with the records, in the same transaction. Every flush of every consumer changes rows that
- * others change too, so rows are locked in the order of their key, the tables in the same order everywhere, and as
- * late as possible: whoever comes second waits from here until the COMMIT of the first.
+ * Counts that change in the same transaction as the records. All flushes of all consumers change the same rows, so rows
+ * are locked in key order, tables in the same order everywhere, and as late as possible: a second flush waits from here
+ * until the COMMIT of the first.
  */
 
-/** What one device sent, all together or in one hour. */
+/** Totals of one device, overall or in one hour. */
 interface Sum {
   readonly deviceKey: number;
   readonly hour: number;
@@ -27,7 +27,7 @@ interface Sum {
 
 const hourMicros = 3_600_000_000;
 
-/** Adds the batches to devices and device_statistics. Afterwards the devices' rows are locked. */
+/** Adds the batches to devices and device_statistics. Locks the devices' rows. */
 export async function countDevices(db: Kysely<Database>, batches: readonly NewBatch[]): Promise<void> {
   await updateDevices(
     db,
@@ -39,7 +39,7 @@ export async function countDevices(db: Kysely<Database>, batches: readonly NewBa
   );
 }
 
-/** Adds to log_statistics what was counted while the records became rows. */
+/** Adds the counts that were collected while encoding the rows to log_statistics. */
 export async function countRecords(db: Kysely<Database>, statistics: RecordStatistics): Promise<void> {
   const counts = [...statistics];
   if (counts.length === 0) return;
@@ -118,11 +118,11 @@ async function upsertDeviceStatistics(db: Kysely<Database>, sums: readonly Sum[]
       bytes = stored.bytes + excluded.bytes`.execute(db);
 }
 
-function sumBy(batches: readonly NewBatch[], hourOf: (batch: NewBatch) => number): readonly Sum[] {
+function sumBy(batches: readonly NewBatch[], toHour: (batch: NewBatch) => number): readonly Sum[] {
   const sums = new Map<string, Sum>();
   for (const batch of batches) {
     const { deviceKey, entry, scanned } = batch;
-    const hour = hourOf(batch);
+    const hour = toHour(batch);
     const name = `${deviceKey} ${hour}`;
     let sum = sums.get(name);
     if (sum === undefined) {

@@ -51,7 +51,7 @@ export function makeEntry(
   return { ...named, sequence: BigInt(sequence), batch, digest: digest(scan(batch)) };
 }
 
-/** So many records, a second apart, severities going round. */
+/** `count` records, a second apart, with alternating severities. */
 export function records(count: number, message = "hello"): readonly RecordInit[] {
   return Array.from({ length: count }, (_, index) => ({
     timeUnixNano: BigInt(receivedAtMicros + index * 1_000_000) * 1000n,
@@ -64,8 +64,8 @@ export function records(count: number, message = "hello"): readonly RecordInit[]
 }
 
 /**
- * A database and a Redis of a test's own, what runs on them, and questions to both. Everything is stopped in reverse
- * when the test leaves the block: `await using fixture = await createFixture()`.
+ * A database and a Redis for one test, and helpers to query both. Everything is stopped in reverse order when the test
+ * leaves the block: `await using fixture = await createFixture()`.
  */
 export async function createFixture() {
   await using started = new AsyncDisposableStack();
@@ -92,20 +92,20 @@ export async function createFixture() {
     append: async (...entries: readonly Entry[]) => {
       await Promise.all(entries.map((entry) => appender.append(entry)));
     },
-    /** What a query answers. */
+    /** The rows of a query. */
     rows: async (sql: string): Promise<Record<string, unknown>[]> => (await sqlClient.query(sql)).rows,
     count: async (table: string): Promise<number> =>
       Number((await sqlClient.query(`select count(*) from ${table}`)).rows[0].count),
-    /** Takes away the days around today, for tests that live on another day. */
+    /** Drops the day partitions around today, for tests that use another day. */
     dropDays: async (): Promise<void> => {
       const { rows } = await sqlClient.query<{ name: string }>(
         "select relname as name from pg_class where relname ~ '^records_\\d{8}$'",
       );
       for (const { name } of rows) await sqlClient.query(`drop table ${name}`);
     },
-    /** As long as this lock is held, no flush can commit. Ended by "commit". */
+    /** Takes a lock that keeps flushes from committing; "commit" releases it. */
     holdFlushes: () => sqlClient.query("begin; lock table log_statistics in access exclusive mode"),
-    /** The process of the flush that waits for that lock. */
+    /** The PostgreSQL process of the flush that waits for that lock. */
     heldFlush: () =>
       waitFor("a flush to wait for the lock", async (): Promise<number | undefined> => {
         const { rows } = await sqlClient.query<{ pid: number }>(
@@ -114,7 +114,7 @@ export async function createFixture() {
         );
         return rows[0]?.pid;
       }),
-    /** Entries nobody has acknowledged, delivered or not. */
+    /** Entries that no consumer has acknowledged, delivered or not. */
     unacknowledged: async (): Promise<number> => {
       const lags = await readLag(redis, shards);
       return lags.reduce((sum, lag) => sum + lag.pendingEntries + lag.undelivered.atMost, 0);
@@ -149,7 +149,7 @@ export function createTransaction(
   return new FlushTransaction(pool, deviceKeys, new CopyRows(copyBytesMax(4 << 20, 20_000)), deadLetterRate);
 }
 
-/** A consumer within this process, without its maintenance, stopped with its fixture. */
+/** Starts a consumer within this process, without maintenance; stopped with its fixture. */
 export async function startConsumer(fixture: Fixture, name = "consumer-1", statementTimeoutMs = 10_000) {
   const commandRedis = await connect(fixture.stack, fixture.redisUrl, commandConnection);
   const metrics = createMetrics(createRegistry("consumer"));
@@ -180,7 +180,7 @@ export async function startConsumer(fixture: Fixture, name = "consumer-1", state
   return { consumer, commandRedis, metrics, readiness, failures, committed, stop };
 }
 
-/** Another member of the group, which is handed so many entries and does nothing with them. */
+/** Delivers the entries to another member of the group, which never acknowledges them. */
 export async function holdEntries(fixture: Fixture, name: string, entries: readonly Entry[]): Promise<void> {
   const redis = await connect(fixture.stack, fixture.redisUrl, readConnection);
   const options = { shards: allShards(shardCount), consumer: name, countMax: 10, bytesMax: 1 << 20 };

@@ -10,7 +10,7 @@ interface Line {
   readonly admin?: string;
 }
 
-/** The program itself, in a process of its own, killed with its fixture. */
+/** Starts the program in a process of its own; killed with its fixture. */
 export async function startProgram(fixture: Fixture, env: Readonly<Record<string, string>> = {}) {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../main.ts")], {
     env: {
