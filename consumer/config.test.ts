@@ -4,7 +4,7 @@ import { readConfig } from "./config.ts";
 
 const wanted = { DATABASE_URL: "postgres://localhost/fleetlog", REDIS_URL: "redis://localhost:6379" };
 
-test("needs nothing but the addresses of PostgreSQL and Redis", () => {
+test("requires only the addresses of PostgreSQL and Redis", () => {
   const config = readConfig(wanted);
   assert.equal(config.shards, 4);
   assert.equal(config.flushRecordsMax, 20_000);
@@ -12,7 +12,7 @@ test("needs nothing but the addresses of PostgreSQL and Redis", () => {
   assert.match(config.consumerName, /^.+-\d+$/);
 });
 
-test("lists everything that is wrong", () => {
+test("lists every invalid variable", () => {
   assert.throws(
     () => readConfig({ REDIS_URL: "http://x", FLUSH_RECORDS_MAX: "9999", CONSUMER_NAME: "a b" }),
     /4 problem\(s\)[^]*DATABASE_URL=\(not set\)[^]*REDIS_URL="http:\/\/x"[^]*CONSUMER_NAME="a b"[^]*FLUSH_RECORDS_MAX="9999"/,
@@ -26,7 +26,7 @@ test("refuses to take over entries from consumers that may still be storing them
   );
 });
 
-test("keeps everything forever unless told otherwise; then what is not set follows the records", () => {
+test("keeps everything forever by default; unset retention follows that of the records", () => {
   assert.deepEqual(readConfig(wanted).retentionDays, {
     records: 0,
     ledger: 0,
@@ -49,7 +49,7 @@ test("keeps everything forever unless told otherwise; then what is not set follo
   });
 });
 
-test("refuses records that would outlive the ledger or their counts", () => {
+test("refuses records that would outlive their ledger or statistics", () => {
   assert.throws(
     () =>
       readConfig({
@@ -66,7 +66,7 @@ test("refuses records that would outlive the ledger or their counts", () => {
   );
 });
 
-test("builds both kinds of indexes unless told otherwise", () => {
+test("builds both kinds of indexes by default", () => {
   assert.deepEqual(readConfig(wanted).closedDayIndexes, ["text", "attributes"]);
   assert.deepEqual(readConfig({ ...wanted, CLOSED_DAY_INDEXES: "none" }).closedDayIndexes, []);
 });

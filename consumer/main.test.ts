@@ -11,7 +11,7 @@ function allStored(fixture: Fixture, count: number): Promise<true> {
   return waitFor(`${count} records`, async () => (await fixture.count("records")) === count);
 }
 
-test("stores what comes, says that it is ready, counts, and ends with 0 on SIGTERM", async () => {
+test("stores entries, reports ready, serves metrics, and exits with 0 on SIGTERM", async () => {
   await using fixture = await createFixture();
   const { child, exited, logged } = await startProgram(fixture);
   const { admin } = await logged("ready");
@@ -49,7 +49,7 @@ test("stores each batch once although it is killed again and again", async () =>
   ]);
 });
 
-test("says why it is not ready while the tables are missing, and goes on when they are there", async () => {
+test("reports why it is not ready while tables are missing, and continues once they exist", async () => {
   await using fixture = await createFixture();
   await fixture.rows("alter table records rename to hidden");
   const { logged } = await startProgram(fixture);
@@ -58,7 +58,7 @@ test("says why it is not ready while the tables are missing, and goes on when th
   await logged("ready");
 });
 
-test("ends in time on SIGTERM although PostgreSQL does not answer, and leaves the entry pending", async () => {
+test("exits in time on SIGTERM while PostgreSQL does not answer, and leaves the entry pending", async () => {
   await using fixture = await createFixture();
   const { child, exited, logged } = await startProgram(fixture, { DRAIN_TIMEOUT_MS: "200" });
   await logged("ready");
@@ -72,7 +72,7 @@ test("ends in time on SIGTERM although PostgreSQL does not answer, and leaves th
   assert.equal(await fixture.count("records"), 0);
 });
 
-test("ends with 1 and every problem of its configuration", async () => {
+test("exits with 1 and lists every problem of its configuration", async () => {
   const child = spawn(process.execPath, [join(import.meta.dirname, "main.ts")], {
     env: { PATH: "", REDIS_URL: "nonsense" },
     stdio: ["ignore", "ignore", "pipe"],

@@ -7,7 +7,7 @@ import { startProgram } from "../testing/program.ts";
 const dayMs = 86_400_000;
 const micros = (off: number) => (Date.now() + off) * 1_000;
 
-test("a received_at that cannot be becomes PostgreSQL's time, is counted, and its batch outlives retention", async () => {
+test("an implausible received_at is replaced by PostgreSQL's time and counted, and its batch is not expired", async () => {
   await using fixture = await createFixture();
   const { logged } = await startProgram(fixture, { RETENTION_DAYS: "3" });
   const { admin } = await logged("ready");
@@ -30,7 +30,7 @@ test("a received_at that cannot be becomes PostgreSQL's time, is counted, and it
   const metrics = await (await fetch(`http://${admin}/metrics`)).text();
   assert.match(metrics, /^fleetlog_received_at_corrections_total\{.*\} 3$/m);
 
-  // A retry is recognised whatever time it brings.
+  // A retry is recognised whatever its received_at.
   await fixture.append(
     makeEntry(1, records(3), { sessionId: "in_1979", receivedAtMicros: micros(-40 * 365 * dayMs) }),
   );

@@ -85,22 +85,22 @@ test("two consumers share the stream and store each batch once", async () => {
   await statisticsEqualTheRecords(fixture);
 });
 
-test("keeps what is no entry in dead_letters, acknowledges it and goes on", async () => {
+test("stores a malformed entry in dead_letters, acknowledges it and continues", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   await fixture.redis.xadd(streamKey(0), "*", "hello", "world");
   await fixture.append(makeEntry(1, records(2)));
   await everythingAcknowledged(fixture);
   assert.equal(await fixture.count("records"), 2);
-  const [letter] = await fixture.rows(
+  const [deadLetter] = await fixture.rows(
     "select reason, convert_from(raw, 'utf8') as raw, entry from dead_letters",
   );
-  assert.match(String(letter?.reason), /"version" is missing/);
-  assert.equal(letter?.raw, "hello\nworld\n");
-  assert.match(String(letter?.entry), /^fleetlog:\{0\}:batches\/\d+-\d+$/);
+  assert.match(String(deadLetter?.reason), /"version" is missing/);
+  assert.equal(deadLetter?.raw, "hello\nworld\n");
+  assert.match(String(deadLetter?.entry), /^fleetlog:\{0\}:batches\/\d+-\d+$/);
 });
 
-test("first stores what it was handed before it died", async () => {
+test("after a crash first stores the entries that were delivered before", async () => {
   await using fixture = await createFixture();
   await holdEntries(fixture, "consumer-1", [makeEntry(1, records(2)), makeEntry(2, records(2))]);
   await startConsumer(fixture, "consumer-1");
@@ -108,7 +108,7 @@ test("first stores what it was handed before it died", async () => {
   assert.equal(await fixture.count("records"), 4);
 });
 
-test("takes over what a dead consumer left", async () => {
+test("takes over the entries of a dead consumer", async () => {
   await using fixture = await createFixture();
   await holdEntries(fixture, "dead", [makeEntry(1, records(2)), makeEntry(2, records(2))]);
   const { consumer, commandRedis, metrics } = await startConsumer(fixture);
@@ -123,7 +123,7 @@ test("takes over what a dead consumer left", async () => {
   assert.equal(await fixture.count("records"), 4);
 });
 
-test("takes an entry in hand once, even when it is delivered again before it is stored", async () => {
+test("processes an entry once, even when it is delivered again before it is stored", async () => {
   await using fixture = await createFixture();
   await fixture.holdFlushes();
   const { consumer, commandRedis, metrics } = await startConsumer(fixture);
@@ -168,7 +168,7 @@ test("stores a flush once when PostgreSQL ends its connection in the middle, and
   await statisticsEqualTheRecords(fixture);
 });
 
-test("stores a flush once when PostgreSQL stands still in the middle and goes on later", async () => {
+test("stores a flush once when PostgreSQL is paused in the middle and continues later", async () => {
   await using fixture = await createFixture();
   const { metrics } = await startConsumer(fixture, "consumer-1", 1_000);
   await fixture.holdFlushes();
@@ -177,7 +177,7 @@ test("stores a flush once when PostgreSQL stands still in the middle and goes on
   process.kill(backend, "SIGSTOP");
   try {
     await fixture.rows("commit");
-    // The first attempt hangs until the client gives up; the second waits for what the first has in the ledger.
+    // The first attempt hangs until the client gives up; the second waits for the first one's rows in the ledger.
     await waitFor("the failed attempts to be counted", async () => {
       const { values } = await metrics.retries.get();
       return values.reduce((sum, { value }) => sum + value, 0) >= 2;
@@ -204,7 +204,7 @@ test("misses nothing when Redis breaks its connections, and stores each batch on
   assert.equal(await fixture.count("records"), 1_000);
 });
 
-test("trims only what is stored", async () => {
+test("trims only stored entries", async () => {
   await using fixture = await createFixture();
   const key = streamKey(toShard("device-1", shardCount));
   const { stop } = await startConsumer(fixture);
@@ -234,7 +234,7 @@ test("an entry that was deleted from the stream leaves its pending list and beco
   ]);
 });
 
-test("stores what it has in hand before it stops", async () => {
+test("stores the entries in flight before it stops", async () => {
   await using fixture = await createFixture();
   const { stop, failures } = await startConsumer(fixture);
   await fixture.append(...Array.from({ length: 50 }, (_, index) => makeEntry(index + 1, records(10))));
@@ -245,7 +245,7 @@ test("stores what it has in hand before it stops", async () => {
   assert.deepEqual(failures, []);
 });
 
-test("acknowledges again what it had stored and forgotten when a group that was destroyed delivers it once more", async () => {
+test("acknowledges stored entries again when a destroyed and recreated group delivers them again", async () => {
   await using fixture = await createFixture();
   const { metrics } = await startConsumer(fixture);
   await fixture.append(makeEntry(1, records(2)), makeEntry(2, records(2)));

@@ -7,7 +7,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { createFixture, holdEntries, makeEntry, records, shardCount } from "../testing/fixture.ts";
 import { createSource } from "./source.ts";
 
-test("after a failed read the next one begins with what Redis had handed over in an answer that was lost", async () => {
+test("after a failed read the next one starts with the entries that Redis delivered in a lost reply", async () => {
   await using fixture = await createFixture();
   const readRedis = new Redis(fixture.redisUrl, readConnection);
   readRedis.on("error", () => {}); // the test breaks the connection

@@ -4,42 +4,44 @@ import { decodeDelivery } from "../received-batch.ts";
 import { makeEntry, records } from "../testing/fixture.ts";
 import { FlushBuffer, type FlushLimits, type PendingFlush } from "./flush-buffer.ts";
 
-function draftsOf(limits: Partial<FlushLimits>, recordCounts: readonly number[]): readonly PendingFlush[] {
-  const drafts: PendingFlush[] = [];
-  const drafter = new FlushBuffer(
-    { recordsMax: 1e9, bytesMax: 1e9, intervalMs: 60_000, ...limits },
-    (draft) => drafts.push(draft),
+function collectFlushes(
+  limits: Partial<FlushLimits>,
+  recordCounts: readonly number[],
+): readonly PendingFlush[] {
+  const flushes: PendingFlush[] = [];
+  const buffer = new FlushBuffer({ recordsMax: 1e9, bytesMax: 1e9, intervalMs: 60_000, ...limits }, (flush) =>
+    flushes.push(flush),
   );
   for (const [index, count] of recordCounts.entries()) {
     const place = { shard: 0, id: `${index}-0` };
-    drafter.add(place, decodeDelivery({ ...place, entry: makeEntry(index + 1, records(count)) }));
+    buffer.add(place, decodeDelivery({ ...place, entry: makeEntry(index + 1, records(count)) }));
   }
-  drafter.flush();
-  return drafts;
+  buffer.flush();
+  return flushes;
 }
 
-test("a flush goes off before it would pass its bound of records", () => {
-  const drafts = draftsOf({ recordsMax: 10 }, [4, 6, 1, 20, 3]);
+test("submits a flush before it would exceed its limit of records", () => {
+  const flushes = collectFlushes({ recordsMax: 10 }, [4, 6, 1, 20, 3]);
   assert.deepEqual(
-    drafts.map(({ records }) => records),
+    flushes.map(({ records }) => records),
     [10, 1, 20, 3],
   );
 });
 
-test("a flush goes off before it would pass its bound of bytes", () => {
+test("submits a flush before it would exceed its limit of bytes", () => {
   const bytes = makeEntry(1, records(5)).batch.length;
-  const drafts = draftsOf({ bytesMax: bytes * 2 }, [5, 5, 5, 50, 5]);
+  const flushes = collectFlushes({ bytesMax: bytes * 2 }, [5, 5, 5, 50, 5]);
   assert.deepEqual(
-    drafts.map(({ batches }) => batches.length),
+    flushes.map(({ batches }) => batches.length),
     [2, 1, 1, 1],
   );
   assert.deepEqual(
-    drafts.flatMap(({ positions: places }) => places.map(({ id }) => id)),
+    flushes.flatMap(({ positions }) => positions.map(({ id }) => id)),
     ["0-0", "1-0", "2-0", "3-0", "4-0"],
   );
 });
 
-test("a flush that does not fill is submitted its interval after its own first entry, whatever preceded it", (t) => {
+test("submits a flush that does not fill one interval after its own first entry", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const flushes: PendingFlush[] = [];
   const limits = { recordsMax: 10, bytesMax: 1e9, intervalMs: 100 };

@@ -6,8 +6,8 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { createFixture, makeEntry, records, startConsumer } from "../testing/fixture.ts";
 
 /**
- * Stands between the consumer and PostgreSQL. Lets the first `count` COMMITs through and breaks the connection
- * instead of passing on their answers.
+ * A proxy between the consumer and PostgreSQL. Forwards the first `count` COMMITs and breaks the connection instead of
+ * forwarding their replies.
  */
 async function loseCommitAnswers(databaseUrl: string, count: number) {
   const target = new URL(databaseUrl);
@@ -48,7 +48,7 @@ async function loseCommitAnswers(databaseUrl: string, count: number) {
   return { url: url.href, close, lost: () => lost };
 }
 
-test("stores a flush once when the answer to its COMMIT is lost, and then acknowledges it", async () => {
+test("stores a flush once when the reply to its COMMIT is lost, and then acknowledges it", async () => {
   await using fixture = await createFixture();
   const proxy = await loseCommitAnswers(fixture.databaseUrl, 2);
   fixture.stack.defer(proxy.close);
@@ -62,7 +62,7 @@ test("stores a flush once when the answer to its COMMIT is lost, and then acknow
     { batch_count: "1", record_count: "50" },
   ]);
   assert.deepEqual(await fixture.rows("select sum(record_count)::int as n from log_statistics"), [{ n: 50 }]);
-  // Its own first attempt is what the last one met in the ledger.
+  // The last attempt found the batches of the first one in the ledger.
   const { values } = await metrics.batches.get();
   assert.equal(values.find(({ labels }) => labels.outcome === "duplicate")?.value, 1);
 });

@@ -29,17 +29,17 @@ const cases: readonly (readonly [code: string, fault: ErrorClass, name: string])
 ];
 
 for (const [code, fault, name] of cases) {
-  test(`${code}, ${name}, is a fault of kind ${fault}`, () => {
+  test(`${code}, ${name}, is classified as ${fault}`, () => {
     assert.equal(classifyError(databaseError(code)), fault);
     assert.equal(sqlStateClass(databaseError(code)), code.slice(0, 2));
   });
 }
 
-test("two batches with the same id are tried again, with other ids", () => {
+test("a clash of two batch ids is retried with other ids", () => {
   assert.equal(classifyError(databaseError("23505", "batches_pkey")), "outage");
 });
 
-test("what the socket or the driver throws is an outage, a mistake in the code is a bug", () => {
+test("errors of the socket or the driver are an outage, programming errors a bug", () => {
   assert.equal(
     classifyError(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })),
     "outage",
@@ -49,7 +49,7 @@ test("what the socket or the driver throws is an outage, a mistake in the code i
   assert.equal(classifyError(new TypeError("undefined is not a function")), "bug");
 });
 
-test("a row that met its partition being attached is tried again, and finds it", () => {
+test("a row whose partition was just being attached is retried, and finds it", () => {
   const error = Object.assign(databaseError("23514"), { table: "records_default" });
   assert.equal(classifyError(error), "outage");
   assert.equal(

@@ -32,7 +32,7 @@ function toolsWith(writer: FlushTransaction): StoreOptions {
   };
 }
 
-function flushOf(...entries: readonly ReturnType<typeof makeEntry>[]): Flush {
+function makeFlush(...entries: readonly ReturnType<typeof makeEntry>[]): Flush {
   const taken = entries.map((entry, index): ReceivedBatch | DeadLetter =>
     decodeDelivery({ shard: 0, id: `1-${index}`, entry }),
   );
@@ -45,7 +45,7 @@ function flushOf(...entries: readonly ReturnType<typeof makeEntry>[]): Flush {
 test("stores batches with their records, times to the microsecond, and the counts of the device", async () => {
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
-  const [stored] = await storeWithRetry(tools, flushOf(makeEntry(1, records(4)), makeEntry(2, records(2))));
+  const [stored] = await storeWithRetry(tools, makeFlush(makeEntry(1, records(4)), makeEntry(2, records(2))));
   const { progress, incidents, ...counts } = stored!;
   const none = {
     duplicateBatches: 0,
@@ -93,8 +93,8 @@ test("stores a batch once, however often it is in one flush and in how many flus
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const entry = makeEntry(1, records(5));
-  const [first] = await storeWithRetry(tools, flushOf(entry, entry, makeEntry(2, records(5))));
-  const [second] = await storeWithRetry(tools, flushOf(makeEntry(2, records(5)), entry));
+  const [first] = await storeWithRetry(tools, makeFlush(entry, entry, makeEntry(2, records(5))));
+  const [second] = await storeWithRetry(tools, makeFlush(makeEntry(2, records(5)), entry));
   assert.deepEqual([first?.batches, first?.duplicateBatches], [2, 1]);
   assert.deepEqual([second?.batches, second?.duplicateBatches], [0, 2]);
   assert.equal(await fixture.count("records"), 10);
@@ -108,7 +108,7 @@ test("two consumers that store the same batches at the same time store them once
   const pools = [openTestPool(fixture), openTestPool(fixture)];
   const flushes = [entries, entries.toReversed(), entries.slice(20), entries.slice(0, 40).toReversed()];
   const tools = flushes.map((_, index) => toolsWith(createTransaction(pools[index % 2]!)));
-  await Promise.all(flushes.map((own, index) => storeWithRetry(tools[index]!, flushOf(...own))));
+  await Promise.all(flushes.map((own, index) => storeWithRetry(tools[index]!, makeFlush(...own))));
   assert.equal(await fixture.count("records"), 600);
   assert.deepEqual(await fixture.rows("select sum(record_count)::int as n from devices"), [{ n: 600 }]);
   assert.deepEqual(await fixture.rows("select sum(record_count)::int as n from log_statistics"), [
@@ -121,12 +121,12 @@ test("two consumers that store the same batches at the same time store them once
   );
 });
 
-test("stores another batch under the same number, and reports it once", async () => {
+test("stores another batch with the same sequence, and reports it once", async () => {
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const same = makeEntry(1, records(1, "same"));
-  await storeWithRetry(tools, flushOf(same, makeEntry(1, records(1, "flush")), makeEntry(2, records(1))));
-  await storeWithRetry(tools, flushOf(same, makeEntry(1, records(1, "later"))));
+  await storeWithRetry(tools, makeFlush(same, makeEntry(1, records(1, "flush")), makeEntry(2, records(1))));
+  await storeWithRetry(tools, makeFlush(same, makeEntry(1, records(1, "later"))));
   assert.equal(await fixture.count("records"), 4);
   assert.deepEqual(
     await fixture.rows(`select kind, details->>'session_id' as session, (details->>'sequence')::int as sequence,
@@ -142,8 +142,8 @@ test("keeps rejected records in dead_letters with reason and bytes, and stores t
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const entry = makeEntry(1, [{ message: "good" }, { message: "a\0b" }, { message: "also good" }]);
-  await storeWithRetry(tools, flushOf(entry));
-  await storeWithRetry(tools, flushOf(entry));
+  await storeWithRetry(tools, makeFlush(entry));
+  await storeWithRetry(tools, makeFlush(entry));
   assert.deepEqual(await fixture.rows("select idx, message from records order by idx"), [
     { idx: 0, message: "good" },
     { idx: 2, message: "also good" },
@@ -158,13 +158,13 @@ test("keeps rejected records in dead_letters with reason and bytes, and stores t
   ]);
 });
 
-test("keeps an entry whose batch cannot be read in dead_letters, once, cut at 64 KiB", async () => {
+test("stores an entry with an unreadable batch in dead_letters, once, cut at 64 KiB", async () => {
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const entry = { ...makeEntry(1, records(1)), batch: Buffer.alloc(100_000, 0xff) };
   const foreign = { ...makeEntry(2, records(1)), deviceId: "device-2" };
-  await storeWithRetry(tools, flushOf(entry, foreign, makeEntry(3, records(1))));
-  await storeWithRetry(tools, flushOf(entry));
+  await storeWithRetry(tools, makeFlush(entry, foreign, makeEntry(3, records(1))));
+  await storeWithRetry(tools, makeFlush(entry));
   assert.deepEqual(
     await fixture.rows("select sequence, idx, length(raw), raw_bytes from dead_letters order by id"),
     [
@@ -187,7 +187,7 @@ test("finds the records PostgreSQL refuses and stores all others of the flush", 
   ];
   const stored = await storeWithRetry(
     tools,
-    flushOf(
+    makeFlush(
       makeEntry(1, records(3)),
       makeEntry(2, faulty),
       makeEntry(3, records(3)),
@@ -221,7 +221,7 @@ test("keeps a batch in dead_letters when PostgreSQL refuses its row in the ledge
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   await storeWithRetry(
     tools,
-    flushOf(makeEntry(12, records(3)), makeEntry(13, records(3)), makeEntry(14, records(3))),
+    makeFlush(makeEntry(12, records(3)), makeEntry(13, records(3)), makeEntry(14, records(3))),
   );
   assert.equal(await fixture.count("records"), 6);
   assert.deepEqual(await fixture.rows("select sequence, idx, reason ~ 'no_13' as named from dead_letters"), [
@@ -233,19 +233,19 @@ test("recognises a retry that arrives after midnight, in another partition", asy
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const sent = makeEntry(1, records(3));
-  await storeWithRetry(tools, flushOf(sent));
+  await storeWithRetry(tools, makeFlush(sent));
   const [retried] = await storeWithRetry(
     tools,
-    flushOf({ ...sent, receivedAtMicros: receivedAtMicros + 1_000_000 }),
+    makeFlush({ ...sent, receivedAtMicros: receivedAtMicros + 1_000_000 }),
   );
   assert.deepEqual([retried?.batches, retried?.duplicateBatches], [0, 1]);
   assert.equal(await fixture.count("records"), 3);
 });
 
-test("asks for the keys of devices again after its connection was lost: the database may be another one", async () => {
+test("reads the keys of devices again after the connection was lost, since the database may be another one", async () => {
   await using fixture = await createFixture();
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
-  await storeWithRetry(tools, flushOf(makeEntry(1, records(3))));
+  await storeWithRetry(tools, makeFlush(makeEntry(1, records(3))));
   await fixture.rows(
     "truncate devices, batches, records, log_statistics, device_statistics restart identity",
   );
@@ -255,25 +255,25 @@ test("asks for the keys of devices again after its connection was lost: the data
   await fixture.rows(
     "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fleetlog-consumer'",
   );
-  await storeWithRetry(tools, flushOf(makeEntry(1, records(3))));
+  await storeWithRetry(tools, makeFlush(makeEntry(1, records(3))));
   assert.deepEqual(await fixture.rows("select device_id, record_count from devices order by device_id"), [
     { device_id: "device-0", record_count: "0" },
     { device_id: "device-1", record_count: "3" },
   ]);
 });
 
-test("stores in smaller pieces what takes longer than the statement timeout, and in whole flushes again later", async () => {
+test("splits a flush that exceeds the statement timeout, and stores whole flushes again later", async () => {
   await using fixture = await createFixture();
-  // With more than 10 records at once PostgreSQL takes forever.
+  // A statement with more than 10 records never ends.
   await fixture.rows(`create function be_slow() returns trigger language plpgsql as $$
     begin if (select count(*) from fresh) > 10 then perform pg_sleep(600); end if; return null; end $$`);
   await fixture.rows(`create trigger be_slow after insert on records referencing new table as fresh
     for each statement execute function be_slow()`);
   const tools = toolsWith(createTransaction(openTestPool(fixture, 300)));
   let sequence = 0;
-  const next = () => flushOf(...Array.from({ length: 10 }, () => makeEntry((sequence += 1), records(4))));
-  const letter = { entryName: "1-0", reason: "no batch", raw: Buffer.from("?") };
-  const stored = await storeWithRetry(tools, { ...next(), deadLetters: [letter] });
+  const next = () => makeFlush(...Array.from({ length: 10 }, () => makeEntry((sequence += 1), records(4))));
+  const deadLetter = { entryName: "1-0", reason: "no batch", raw: Buffer.from("?") };
+  const stored = await storeWithRetry(tools, { ...next(), deadLetters: [deadLetter] });
   assert.equal(await fixture.count("records"), 40);
   assert.equal(await fixture.count("dead_letters"), 1);
   assert.equal(Math.max(...stored.map(({ records }) => records)) <= 10, true);
@@ -289,7 +289,7 @@ test("stores in smaller pieces what takes longer than the statement timeout, and
   ]);
 });
 
-test("a device that is new is seen when its stored batches were received, whatever came beside them", async () => {
+test("a new device is first and last seen when its stored batches were received, whatever else is in the flush", async () => {
   await using fixture = await createFixture();
   const writer = createTransaction(openTestPool(fixture));
   const retried = makeEntry(1, records(1));

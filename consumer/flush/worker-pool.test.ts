@@ -16,7 +16,7 @@ function startPool(workers: readonly string[]) {
   return { begun, failures, ends, pool: new WorkerPool(workers, work, (error) => failures.push(error)) };
 }
 
-test("has capacity while no job waits for a worker, and again when the waiting one has started", async () => {
+test("has capacity while no job waits for a worker, and again once the waiting one started", async () => {
   const { pool, begun, ends } = startPool(["a", "b"]);
   for (const job of ["1", "2"]) {
     await pool.waitForCapacity();

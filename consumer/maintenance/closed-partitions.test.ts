@@ -29,7 +29,7 @@ async function partsFor(fixture: Fixture, changes: Partial<ClosedPartitionsOptio
     signal: new AbortController().signal,
     ...changes,
   };
-  /** How many indexes each day has, ready and broken. */
+  /** The number of indexes of each day, ready and broken. */
   const indexes = async () =>
     Object.fromEntries(
       (await listDayPartitions(db)).map(({ name, indexes, brokenIndexes }) => [
@@ -42,7 +42,7 @@ async function partsFor(fixture: Fixture, changes: Partial<ClosedPartitionsOptio
 
 const both = ["text", "attributes"];
 
-test("gives closed days their indexes, newest first, and leaves open ones alone", async () => {
+test("builds the indexes of closed days, newest first, and none of open days", async () => {
   await using fixture = await createFixture();
   const { parts, db, metrics, indexes } = await partsFor(fixture);
   const states = async () =>
@@ -67,7 +67,7 @@ test("gives closed days their indexes, newest first, and leaves open ones alone"
   assert.equal((await metrics.nextDrop.get()).values[0]?.value, Number.NaN);
 });
 
-test("closing freezes and analyses a day, and keeps what is told about batch_id", async () => {
+test("closing freezes and analyses a day, and keeps the statistics of batch_id", async () => {
   await using fixture = await createFixture();
   const { parts, db } = await partsFor(fixture);
   const first = firstBatchIdAt(yesterdayMs);
@@ -83,11 +83,11 @@ test("closing freezes and analyses a day, and keeps what is told about batch_id"
   assert.ok(Math.abs(Number(partition?.n_distinct) + 0.01) < 1e-6);
 });
 
-test("an index whose building was interrupted is made again", async () => {
+test("an index whose build was interrupted is built again", async () => {
   await using fixture = await createFixture();
   const { parts, db, indexes } = await partsFor(fixture);
   await sql`create index records_20310629_by_text on records_20310629 (message)`.execute(db);
-  // What a crash in the middle of CREATE INDEX CONCURRENTLY leaves behind.
+  // As after a crash in the middle of CREATE INDEX CONCURRENTLY.
   await sql`update pg_index set indisvalid = false where indexrelid = 'records_20310629_by_text'::regclass`.execute(
     db,
   );
@@ -102,7 +102,7 @@ test("an index whose building was interrupted is made again", async () => {
   );
 });
 
-test("builds only what is asked for, and nothing while records wait to be stored", async () => {
+test("builds only the configured indexes, and none while records wait to be stored", async () => {
   await using fixture = await createFixture();
   let isBehind = true;
   const { parts, indexes } = await partsFor(fixture, {
@@ -116,7 +116,7 @@ test("builds only what is asked for, and nothing while records wait to be stored
   assert.deepEqual((await indexes()).records_20310629, ["attributes"]);
 });
 
-test("a day that cannot be indexed is reported and tried again, and breaks nothing", async () => {
+test("a failed index build is reported and retried, and breaks nothing", async () => {
   await using fixture = await createFixture();
   const { parts, db, metrics, indexes } = await partsFor(fixture, { indexes: ["attributes"] });
   await sql`create table records_20310629_by_attributes ()`.execute(db); // its name is taken

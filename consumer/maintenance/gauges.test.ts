@@ -7,7 +7,7 @@ import { createMetrics } from "../metrics.ts";
 import { createFixture, openTestPool } from "../testing/fixture.ts";
 import { measureDatabase, measureMemory } from "./gauges.ts";
 
-test("tells devices apart by when they were last seen, and how large the database is", async () => {
+test("measures devices by when they were last seen, and the size of the database", async () => {
   await using fixture = await createFixture();
   await fixture.rows(`insert into devices (device_id, first_seen, last_seen)
     select 'device-' || days, now() - interval '9 days', now() - days * interval '1 day'
@@ -23,20 +23,22 @@ test("tells devices apart by when they were last seen, and how large the databas
     "1d": 2,
     ever: 5,
   });
-  assert.ok((await valueOf(metrics.databaseBytes)) > 1_000_000);
-  assert.equal(await valueOf(metrics.partitionsAhead), 7);
+  assert.ok((await readGauge(metrics.databaseBytes)) > 1_000_000);
+  assert.equal(await readGauge(metrics.partitionsAhead), 7);
 });
 
-test("tells what Redis uses of its memory", async () => {
+test("measures the memory that Redis uses and may use", async () => {
   await using fixture = await createFixture();
   const metrics = createMetrics(createRegistry("consumer"));
   await fixture.redis.config("SET", "maxmemory", "200mb");
   await measureMemory(fixture.redis, metrics);
-  assert.ok((await valueOf(metrics.redisMemory)) > 100_000);
-  assert.equal(await valueOf(metrics.redisMemoryMax), 200 * 1024 * 1024);
+  assert.ok((await readGauge(metrics.redisMemory)) > 100_000);
+  assert.equal(await readGauge(metrics.redisMemoryMax), 200 * 1024 * 1024);
 });
 
-async function valueOf(gauge: { get(): Promise<{ values: readonly { value: number }[] }> }): Promise<number> {
+async function readGauge(gauge: {
+  get(): Promise<{ values: readonly { value: number }[] }>;
+}): Promise<number> {
   const { values } = await gauge.get();
   return values[0]?.value ?? Number.NaN;
 }

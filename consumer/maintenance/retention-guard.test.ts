@@ -46,7 +46,7 @@ async function partsFor(fixture: Fixture, daysOfBatches: readonly number[]) {
     await writer.commit({ batches: [taken], deadLetters: [] });
   };
   for (const daysAgo of daysOfBatches) await storeFrom(daysAgo);
-  /** What the program for operators says. */
+  /** The output of the fleetlog command. */
   const operate = async (...args: readonly string[]) => {
     const env = { PATH: "", DATABASE_URL: fixture.databaseUrl };
     return await promisify(execFile)(process.execPath, [fleetlog, "retention", ...args], { env }).catch(
@@ -56,18 +56,18 @@ async function partsFor(fixture: Fixture, daysOfBatches: readonly number[]) {
   return { parts, db, metrics, storeFrom, operate };
 }
 
-const dayOf = (daysAgo: number) => new Date(Date.now() - daysAgo * dayMs).toISOString().slice(0, 10);
+const dayName = (daysAgo: number) => new Date(Date.now() - daysAgo * dayMs).toISOString().slice(0, 10);
 const clockOff = (days: number) => async () => new Date(Date.now() + days * dayMs);
 
-test("one day more than is kept goes by itself", async () => {
+test("removes one expired day without asking", async () => {
   await using fixture = await createFixture();
   const { parts, operate } = await partsFor(fixture, [4, 3, 0]);
   assert.equal(await expire(parts), "done");
   assert.equal(await fixture.count("logs"), 6);
-  assert.match((await operate()).stdout, /asks nothing/);
+  assert.match((await operate()).stdout, /No request is pending/);
 });
 
-test("several days at once are asked about, and exactly they go once that is confirmed", async () => {
+test("asks about several expired days at once, and removes exactly those once confirmed", async () => {
   await using fixture = await createFixture();
   const { parts, db, metrics, operate } = await partsFor(fixture, [8, 7, 5, 4, 3, 0]);
   assert.equal(await expire(parts), "asks");
@@ -80,7 +80,7 @@ test("several days at once are asked about, and exactly they go once that is con
   const { stdout } = await operate("show");
   assert.ok(stdout.includes(`records: 12 rows`), stdout);
   assert.ok(
-    stdout.includes(`${dayOf(8)} … ${dayOf(7)} (2 days), ${dayOf(5)} … ${dayOf(4)} (2 days)`),
+    stdout.includes(`${dayName(8)} … ${dayName(7)} (2 days), ${dayName(5)} … ${dayName(4)} (2 days)`),
     stdout,
   );
   assert.ok(stdout.includes(`batches: 2 rows`), stdout);
@@ -98,7 +98,7 @@ test("several days at once are asked about, and exactly they go once that is con
   assert.equal((await metrics.retentionWaits.get()).values[0]?.value, 0);
 });
 
-test("a confirmation is for the days that were shown: with other days it asks again", async () => {
+test("a confirmation covers only the days that were shown: other days are asked about again", async () => {
   await using fixture = await createFixture();
   const { parts, db, storeFrom } = await partsFor(fixture, [5, 4, 0]);
   assert.equal(await expire(parts), "asks");
@@ -110,14 +110,14 @@ test("a confirmation is for the days that were shown: with other days it asks ag
   assert.equal(await confirmRequest(db, first), false, "it was superseded");
 });
 
-test("a clock of PostgreSQL that is far ahead, or back, removes nothing, not even a single day", async () => {
+test("removes nothing, not even a single day, when PostgreSQL's clock is far ahead or behind", async () => {
   await using fixture = await createFixture();
   const { parts, db } = await partsFor(fixture, [0]);
   for (const off of [1_000, 5]) {
     assert.equal(await expire(parts, clockOff(off)), "asks");
     assert.match(
       (await openRequest(db))?.reasons.join() ?? "",
-      /the newest batch arrived at .* PostgreSQL's clock says/,
+      /the newest batch arrived at .* PostgreSQL's clock is/,
     );
   }
   assert.equal(await fixture.count("logs"), 3);
@@ -132,7 +132,7 @@ test("a clock of PostgreSQL that is far ahead, or back, removes nothing, not eve
   assert.equal(await fixture.count("incidents"), 1);
 });
 
-test("when all clocks jump together, batches of that future do not hide it", async () => {
+test("notices that all clocks jumped together, despite new batches from that future", async () => {
   await using fixture = await createFixture();
   const { parts, db, storeFrom } = await partsFor(fixture, [0]);
   assert.equal(await expire(parts), "done");
@@ -142,7 +142,7 @@ test("when all clocks jump together, batches of that future do not hide it", asy
   assert.equal(await fixture.count("logs"), 6);
 });
 
-test("a consumer whose own clock is 1,000 days ahead removes nothing and makes no partitions of that future", async () => {
+test("a consumer whose own clock is 1,000 days ahead removes nothing and creates no partitions for that future", async () => {
   await using fixture = await createFixture();
   const { operate } = await partsFor(fixture, [2, 1, 0]);
   await fixture.rows(
@@ -153,7 +153,7 @@ test("a consumer whose own clock is 1,000 days ahead removes nothing and makes n
   await waitFor("a round of retention", async () => (await fixture.count("retention_clock")) === 1);
   assert.equal(await fixture.count("logs"), 9);
   assert.equal(await fixture.count("incidents"), 1);
-  assert.match((await operate()).stdout, /asks nothing/);
+  assert.match((await operate()).stdout, /No request is pending/);
   const future = partitionName(Date.now() + 1_000 * dayMs);
   assert.deepEqual(await fixture.rows(`select to_regclass('${future}') as made`), [{ made: null }]);
 });

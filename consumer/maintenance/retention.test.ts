@@ -20,7 +20,7 @@ import {
 import { expire } from "./retention.ts";
 import type { RetentionDays } from "./retention-days.ts";
 
-// Days that nobody's clock creates partitions for by itself; what retention takes for PostgreSQL's clock.
+// Days for which no clock creates partitions; retention uses them as the time of PostgreSQL's clock.
 const now = new Date("2031-06-30T12:00:00Z");
 const atNow = async () => now;
 const forEver: RetentionDays = { records: 0, ledger: 0, statistics: 0, deadLetters: 0, incidents: 0 };
@@ -38,7 +38,7 @@ async function partsFor(fixture: Fixture, days: Partial<RetentionDays>) {
   const writer = createTransaction(pool);
   await fixture.dropDays();
   await ensurePartitions(createDatabase(pool), { now, daysAhead: 1, daysBack: 12 });
-  /** Stores a batch of three records that arrived so many days ago; a session of its own for each day. */
+  /** Stores a batch of three records that arrived this many days ago, in a session per day. */
   const storeFrom = async (daysAgo: number, session = `boot-${daysAgo}`) => {
     const receivedAtMicros = (now.getTime() - daysAgo * dayMs) * 1000;
     const entry = makeEntry(1, records(3), { sessionId: session, receivedAtMicros });
@@ -49,7 +49,7 @@ async function partsFor(fixture: Fixture, days: Partial<RetentionDays>) {
   return { parts, metrics, storeFrom };
 }
 
-/** Rounds until there are no more; ten partitions go in each. */
+/** Runs rounds until nothing is left; each drops ten partitions. */
 async function expireAll(parts: Parameters<typeof expire>[0]): Promise<string> {
   for (;;) {
     const round = await expire(parts, atNow);
@@ -57,7 +57,7 @@ async function expireAll(parts: Parameters<typeof expire>[0]): Promise<string> {
   }
 }
 
-/** A round that asks, is confirmed, and goes on. */
+/** Runs a round that asks, confirms it, and continues. */
 async function expireConfirmed(parts: Parameters<typeof expire>[0]): Promise<string> {
   assert.equal(await expire(parts, atNow), "asks");
   const db = createDatabase(parts.pool);
@@ -103,7 +103,7 @@ test("without settings nothing is ever removed", async () => {
   assert.equal(await fixture.count("logs"), 3);
 });
 
-test("a batch that comes late for a dropped day is stored, found and counted, and leaves with the next round", async () => {
+test("a late batch of a dropped day is stored, found and counted, and removed by the next round", async () => {
   await using fixture = await createFixture();
   const { parts, storeFrom } = await partsFor(fixture, { records: 3, ledger: 6 });
   await expire(parts, atNow);
@@ -131,7 +131,7 @@ test("a retry that is older than the ledger is stored again, once", async () => 
   assert.equal((await storeFrom(5)).duplicateBatches, 1);
 });
 
-test("statistics, dead letters, drops and incidents are kept for days of their own", async () => {
+test("statistics, dead letters, drops and incidents have retention settings of their own", async () => {
   await using fixture = await createFixture();
   const { parts } = await partsFor(fixture, {
     records: 1,
@@ -155,7 +155,7 @@ test("statistics, dead letters, drops and incidents are kept for days of their o
   assert.deepEqual(counts, [1, 2, 2, 3, 4]);
 });
 
-test("a drop that meets a long query lets go at once, so that flushes go on, and succeeds after it", async () => {
+test("dropping a partition gives up quickly while a long query runs, so that flushes continue, and succeeds after it", async () => {
   await using fixture = await createFixture();
   const { parts, storeFrom } = await partsFor(fixture, { records: 3 });
   const reader = new Client({ connectionString: fixture.databaseUrl });
@@ -177,7 +177,7 @@ test("a drop that meets a long query lets go at once, so that flushes go on, and
   ]);
 });
 
-test("one consumer removes at a time; the others leave it to that one", async () => {
+test("one consumer removes rows at a time; the others skip the round", async () => {
   await using fixture = await createFixture();
   const { parts, storeFrom } = await partsFor(fixture, { records: 3 });
   await storeFrom(0);
@@ -192,7 +192,7 @@ test("one consumer removes at a time; the others leave it to that one", async ()
   assert.equal(await fixture.count("logs"), 3);
 });
 
-test("a row that another transaction holds is left for the next round, which does not wait for it", async () => {
+test("a row that another transaction has locked is left for the next round", async () => {
   await using fixture = await createFixture();
   const { parts, storeFrom } = await partsFor(fixture, { records: 1, ledger: 2 });
   for (const daysAgo of [0, 4, 5]) await storeFrom(daysAgo);

@@ -22,7 +22,7 @@ import { StreamHistory } from "./stream-history.ts";
 
 const shards = Array.from({ length: shardCount }, (_, shard) => shard);
 
-function historyOf(fixture: Fixture, redis: Redis = fixture.redis): StreamHistory {
+function createHistory(fixture: Fixture, redis: Redis = fixture.redis): StreamHistory {
   const metrics = createMetrics(createRegistry("consumer"));
   return new StreamHistory({ db: createDatabase(openTestPool(fixture)), redis, shards, metrics, logger });
 }
@@ -30,15 +30,15 @@ function historyOf(fixture: Fixture, redis: Redis = fixture.redis): StreamHistor
 const incidents = (fixture: Fixture) =>
   fixture.rows("select kind, details->>'shard' as shard from incidents order by id");
 
-test("streams that are seen for the first time are no incident", async () => {
+test("a stream that is seen for the first time is no incident", async () => {
   await using fixture = await createFixture();
-  await historyOf(fixture).check();
+  await createHistory(fixture).check();
   assert.deepEqual(await incidents(fixture), []);
 });
 
-test("a destroyed group is reported once, whoever made it again; then a flushed stream; then nothing", async () => {
+test("a destroyed group is reported once, whichever program created it again; then a flushed stream; then nothing", async () => {
   await using fixture = await createFixture();
-  const [one, other] = [historyOf(fixture), historyOf(fixture)];
+  const [one, other] = [createHistory(fixture), createHistory(fixture)];
   await one.check();
   await startConsumer(fixture);
   await fixture.append(makeEntry(1, records(3)));
@@ -54,7 +54,7 @@ test("a destroyed group is reported once, whoever made it again; then a flushed 
   await Promise.all([one.check(), other.check()]);
   const flushed = (await incidents(fixture)).slice(1);
   assert.equal(flushed.length, shardCount);
-  // Only a stream that has been given something can be seen to begin again.
+  // Only a stream that had an entry can be seen to start again.
   assert(flushed.some(({ kind }) => kind === "stream_lost"));
 
   await fixture.append(makeEntry(2, records(3)));
@@ -63,9 +63,9 @@ test("a destroyed group is reported once, whoever made it again; then a flushed 
   assert.equal((await incidents(fixture)).length, 1 + shardCount);
 });
 
-test("a loss that could not be written is reported by the next look", async () => {
+test("a loss that could not be written is reported by the next check", async () => {
   await using fixture = await createFixture();
-  const history = historyOf(fixture);
+  const history = createHistory(fixture);
   await history.check();
   await fixture.redis.xgroup("DESTROY", streamKey(0), groupName);
   await fixture.rows("alter table incidents rename to incidents_away");
@@ -78,19 +78,19 @@ test("a loss that could not be written is reported by the next look", async () =
 test("an older copy of the data is reported once, also when more was appended to it than is missing", async (t) => {
   await using fixture = await createFixture();
   const redis = await restartableRedis(t);
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   await append(redis.client(), 3);
   await redis.copyData();
   await append(redis.client(), 2);
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   await redis.killAndRestart();
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   assert.deepEqual(await incidents(fixture), [], "a restart alone is no incident");
 
   await redis.killAndRestart({ onCopy: true });
   await append(redis.client(), 9);
-  await Promise.all([1, 2].map(() => historyOf(fixture, redis.client()).check()));
-  await historyOf(fixture, redis.client()).check();
+  await Promise.all([1, 2].map(() => createHistory(fixture, redis.client()).check()));
+  await createHistory(fixture, redis.client()).check();
   const rows = await fixture.rows("select kind, details from incidents order by id");
   assert.deepEqual(
     rows.map(({ kind }) => kind),
@@ -103,31 +103,31 @@ test("an older copy of the data is reported once, also when more was appended to
   assert.equal(details.waiting_before, 5);
 });
 
-test("a deleted folder is a lost stream, also for a consumer that was not there", async (t) => {
+test("a deleted data folder is a lost stream, also for a consumer that starts later", async (t) => {
   await using fixture = await createFixture();
   const redis = await restartableRedis(t);
   await append(redis.client(), 5);
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   await redis.killAndRestart({ empty: true });
   await readPositions(redis.client(), shards); // a server was faster
   await append(redis.client(), 1);
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   const rows = await fixture.rows(
     "select kind, details->'waiting_before' as waiting from incidents where details->>'shard' = '0'",
   );
   assert.deepEqual(rows, [{ kind: "stream_lost", waiting: 5 }]);
 });
 
-test("trimmed entries are not missed", async (t) => {
+test("trimmed entries are no loss", async (t) => {
   await using fixture = await createFixture();
   const redis = await restartableRedis(t);
   await append(redis.client(), 5);
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   await append(redis.client(), 5);
   const newest = (await redis.client().xrevrange(streamKey(0), "+", "-", "COUNT", 1))[0]?.[0] ?? "";
   await redis.client().xtrim(streamKey(0), "MINID", newest);
   await redis.killAndRestart();
-  await historyOf(fixture, redis.client()).check();
+  await createHistory(fixture, redis.client()).check();
   assert.deepEqual(await incidents(fixture), []);
 });
 

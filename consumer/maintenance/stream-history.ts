@@ -102,13 +102,12 @@ export class StreamHistory {
     const { shard, lastId } = seen;
     const isOtherProcess = now.process !== seen.process;
     const isBehind = now.entriesAdded < seen.entriesAdded;
-    if (now.epoch === seen.epoch)
-      return isBehind || (isOtherProcess && !(await mayHold(redis, shard, lastId)))
-        ? "stream_rewound"
-        : undefined;
-    return isBehind || (isOtherProcess && !(await holds(redis, shard, lastId)))
-      ? "stream_lost"
-      : "group_lost";
+    if (now.epoch === seen.epoch) {
+      const isRewound = isBehind || (isOtherProcess && !(await mayHold(redis, shard, lastId)));
+      return isRewound ? "stream_rewound" : undefined;
+    }
+    const isLost = isBehind || (isOtherProcess && !(await holds(redis, shard, lastId)));
+    return isLost ? "stream_lost" : "group_lost";
   }
 }
 

@@ -20,7 +20,7 @@ test("the age of the oldest entry is measured in seconds", async () => {
   assert.equal((await metrics.backlog.get()).values[0]?.value, 1);
 });
 
-test("every round takes over all that is left behind, a piece at a time, each only when there is room", async () => {
+test("every round takes over all entries of dead consumers, piece by piece, each only when there is capacity", async () => {
   await using fixture = await createFixture();
   const entries = Array.from({ length: 9 }, (_, n) => makeEntry(n + 1, records(1)));
   await holdEntries(fixture, "dead", entries);

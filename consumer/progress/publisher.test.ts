@@ -6,7 +6,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { createFixture, logger, openTestPool } from "../testing/fixture.ts";
 import { ProgressPublisher } from "./publisher.ts";
 
-/** A message of a server that asks about so many devices. */
+/** A message of a server with a request for each of these devices. */
 const requests = (from: number, count: number): string => {
   const [own] = encodeRequests(
     Array.from({ length: count }, (_, n) => ({
@@ -19,7 +19,7 @@ const requests = (from: number, count: number): string => {
   return own![1];
 };
 
-test("answers what is asked, no more than 10,000 questions at one time, and goes on after PostgreSQL failed", async (t) => {
+test("answers requests, at most 10,000 at a time, and continues after PostgreSQL failed", async (t) => {
   await using fixture = await createFixture();
   const subscriber = fixture.redis.duplicate();
   fixture.stack.defer(() => subscriber.disconnect());
@@ -40,7 +40,7 @@ test("answers what is asked, no more than 10,000 questions at one time, and goes
   publisher.onMessage(requests(0, 1));
   await waitFor("the failure", () => warn.mock.callCount() > 0);
   await fixture.rows("alter table sessions_away rename to sessions");
-  /** Asks until there is an answer, as servers do. */
+  /** Requests until there is an answer, as servers do. */
   const askUntilAnswered = (n: number) =>
     waitFor(`an answer about d${n}`, () => {
       publisher.onMessage(requests(n, 1));
@@ -51,6 +51,6 @@ test("answers what is asked, no more than 10,000 questions at one time, and goes
   publisher.onMessage(requests(10_000, 9_000));
   await askUntilAnswered(2);
   const many = new Set(answered.filter((name) => name.length > 2)).size;
-  // Those that wait, but for some about d1, and those of one query beside them.
-  assert(many >= 9_900 && many <= 10_200, `${many} of 18,000 questions at once were answered`);
+  // Those that waited, except some about d1, and those of one more query.
+  assert(many >= 9_900 && many <= 10_200, `${many} of 18,000 requests at once were answered`);
 });

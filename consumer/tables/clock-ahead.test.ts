@@ -20,7 +20,7 @@ interface Sent {
   readonly receivedAtMicros?: number;
 }
 
-/** A batch of one record so many µs after it is received; undefined: without a time of its own. */
+/** A batch of one record, dated this many µs after its reception; undefined: without a time. */
 function batch(sequence: number, offsetMicros: number | bigint | undefined, sent: Sent = {}): ReceivedBatch {
   const received = sent.receivedAtMicros ?? receivedAtMicros;
   const time = offsetMicros === undefined ? 0n : (BigInt(received) + BigInt(offsetMicros)) * 1000n;
@@ -56,7 +56,7 @@ test("a device whose records are dated more than ten minutes ahead is reported o
   assert.equal(await write(batch(7, 12 * minuteMicros)), 1, "the next day");
 });
 
-test("the highest time that a record can have is reported like any other", async () => {
+test("the highest possible time of a record is reported like any other", async () => {
   await using fixture = await createFixture();
   const [writer] = writers(fixture, 1);
   const entry = makeEntry(1, [{ timeUnixNano: 2n ** 64n - 1n, message: "far" }]);
@@ -67,7 +67,7 @@ test("the highest time that a record can have is reported like any other", async
   assert.equal((incident!["details"] as { ahead_seconds: number }).ahead_seconds, seconds);
 });
 
-test("of two consumers that see it at once one reports it, and neither waits for the other forever", async () => {
+test("when two consumers see it at once, one reports it, and they do not deadlock", async () => {
   await using fixture = await createFixture();
   const all = writers(fixture, 4);
   const reported = await Promise.all(

@@ -22,7 +22,7 @@ async function settled(fixture: Fixture): Promise<void> {
   await waitFor("the stream to be settled", async () => (await fixture.unacknowledged()) === 0);
 }
 
-test("10,000 bad records of a batch are 100 letters and one that counts the rest", async () => {
+test("10,000 invalid records of a batch become 100 dead letters and one that summarizes the rest", async () => {
   await using fixture = await createFixture();
   const { metrics } = await startConsumer(fixture);
   await fixture.append(makeEntry(1, [...bad(9_999), ...records(1)]));
@@ -36,18 +36,18 @@ test("10,000 bad records of a batch are 100 letters and one that counts the rest
       { many: false, record_count: 1, count: 100 },
     ],
   );
-  const [many] = await fixture.rows("select reason, raw, raw_bytes from dead_letters where idx is null");
-  assert.match(String(many?.["reason"]), /^9899 more records .* rejected, from record 100 on$/);
-  const raw = many?.["raw"] as Buffer;
+  const [summary] = await fixture.rows("select reason, raw, raw_bytes from dead_letters where idx is null");
+  assert.match(String(summary?.["reason"]), /^9899 more records .* rejected, from index 100$/);
+  const raw = summary?.["raw"] as Buffer;
   const kept = fromBinary(LogBatchSchema, raw).records;
   assert.equal(kept[0]?.message, "\0 100");
   assert(raw.length <= 65_536);
-  assert.equal(kept.length < 9_899, Number(many?.["raw_bytes"]) > 65_536);
+  assert.equal(kept.length < 9_899, Number(summary?.["raw_bytes"]) > 65_536);
   await assertCounted(fixture, "device-1", 9_999, 1);
   assert.equal((await metrics.summarizedDeadLetters.get()).values[0]?.value, 9_899);
 });
 
-test("of a device that goes on sending bad records each one is counted, and one letter a minute is kept", async () => {
+test("counts every invalid record of a device over its rate, and keeps one dead letter per minute", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   const batches = deadLetterRateLimits.burst / 50 + 4;
@@ -64,21 +64,21 @@ test("of a device that goes on sending bad records each one is counted, and one 
   const kept = Number(one?.["count"]);
   assert(
     kept >= deadLetterRateLimits.burst && kept < deadLetterRateLimits.burst + 60,
-    `${kept} letters are kept one by one`,
+    `${kept} dead letters are kept one by one`,
   );
   const minutes = await fixture.rows(
     "select reason, record_count from dead_letters where minute is not null",
   );
-  assert(minutes.length <= 2, `${minutes.length} letters of a minute`);
+  assert(minutes.length <= 2, `${minutes.length} dead letters of a minute`);
   assert.match(
     String(minutes[0]?.["reason"]),
-    /more than 1000 dead letters at once or 60 a minute: .*: message has a NUL/,
+    /more than 1000 dead letters at once or 60 per minute: .*: message has a NUL/,
   );
   await assertCounted(fixture, "device-1", 50 * batches, 0);
   await assertCounted(fixture, "device-2", 3, 0);
 });
 
-test("records that a server had acknowledged are all kept, however many PostgreSQL refuses", async () => {
+test("keeps every acknowledged record that PostgreSQL refuses, however many there are", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   await fixture.rows("alter table records add constraint no_secrets check (message !~ 'secret')");
@@ -94,7 +94,7 @@ test("records that a server had acknowledged are all kept, however many PostgreS
   await assertCounted(fixture, "device-1", 121, 1);
 });
 
-test("a device's rate is refilled by the minute, and never beyond its burst", () => {
+test("a device's rate is refilled every minute, and never beyond its burst", () => {
   let now = 0;
   const rate = new DeadLetterRate(() => now);
   assert.equal(rate.left("a"), 1_000);
@@ -107,7 +107,7 @@ test("a device's rate is refilled by the minute, and never beyond its burst", ()
   assert.equal(rate.left("a"), 1_000);
 });
 
-test("only what is committed counts against the rate of a device", async () => {
+test("only committed dead letters count against the rate of a device", async () => {
   await using fixture = await createFixture();
   const pool = openTestPool(fixture);
   const rate = new DeadLetterRate();
@@ -121,7 +121,7 @@ test("only what is committed counts against the rate of a device", async () => {
   assert.equal(rate.left("device-1"), deadLetterRateLimits.burst - 10);
 });
 
-/** The letters, the device and its statistics agree to the record. */
+/** The counts of dead letters, of the device and of its statistics are equal. */
 async function assertCounted(
   fixture: Fixture,
   device: string,
@@ -130,11 +130,11 @@ async function assertCounted(
 ): Promise<void> {
   assert.deepEqual(
     await fixture.rows(`select
-        (select sum(record_count)::int from dead_letters where device_id = '${device}') as letters,
+        (select sum(record_count)::int from dead_letters where device_id = '${device}') as dead_letters,
         dead_letter_count::int as device,
         (select sum(dead_letter_count)::int from device_statistics where device_key = key) as statistics,
         record_count::int as stored
       from devices where device_id = '${device}'`),
-    [{ letters: rejected, device: rejected, statistics: rejected, stored }],
+    [{ dead_letters: rejected, device: rejected, statistics: rejected, stored }],
   );
 }

@@ -10,7 +10,7 @@ import { insertNewBatches } from "./batches.ts";
 import { DeviceKeys } from "./devices.ts";
 import { settleSessions } from "./sessions.ts";
 
-/** Batch 1 to 3, each in a session of its own. */
+/** Batches 1 to 3, each in a session of its own. */
 const batches = [1, 2, 3].map((sequence): ReceivedBatch => {
   const entry = makeEntry(sequence, records(1), { sessionId: `boot-${sequence}` });
   const taken = decodeDelivery({ shard: 0, id: `${sequence}-0`, entry });
@@ -51,7 +51,7 @@ const locks: Readonly<Record<string, Lock>> = {
   sessions: (db, batches, deviceKeys) => settleSessions(db, batches, [], deviceKeys),
 };
 
-// Who waits for the second of three rows has locked the first, and must not have locked the third.
+// A transaction that waits for the second of three rows has locked the first, and must not have locked the third.
 for (const [what, lock] of Object.entries(locks)) {
   test(`rows of ${what} are locked in the order of their keys, whatever the order of the batches`, async () => {
     await using fixture = await createFixture();

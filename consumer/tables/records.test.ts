@@ -10,7 +10,7 @@ import { createDatabase } from "#test/support/postgres.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { copyRecords } from "./records.ts";
 
-test("a COPY of which PostgreSQL stores fewer rows than were sent fails", async () => {
+test("a COPY fails when PostgreSQL stores fewer rows than were sent", async () => {
   await using database = await createDatabase();
   const pool = createPool(
     {
@@ -39,7 +39,7 @@ test("a COPY of which PostgreSQL stores fewer rows than were sent fails", async 
   }
 });
 
-test("a COPY that PostgreSQL leaves unanswered fails once, and ends its connection and no more", async () => {
+test("a COPY without a reply fails once, and ends only its own connection", async () => {
   await using database = await createDatabase();
   const pool = createPool(
     {
@@ -65,7 +65,7 @@ test("a COPY that PostgreSQL leaves unanswered fails once, and ends its connecti
       }),
       /Query read timeout/,
     );
-    // What the driver says of the connection's end comes after this, and an error that nobody hears ends the process.
+    // The driver's error about the closed connection comes after this; without a listener it would end the process.
     await waitFor("the connection to go", () => pool.totalCount === 0);
     await new Promise((resolve) => setTimeout(resolve, 0));
   } finally {

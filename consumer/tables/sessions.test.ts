@@ -27,8 +27,8 @@ function inHand(entry: Entry): ReceivedBatch {
 const batches = (...sequences: number[]) =>
   sequences.map((sequence) => inHand(makeEntry(sequence, records(1))));
 
-/** A batch that declares its own number to `lastSequence` as dropped. */
-function dropOf(sequence: bigint, lastSequence: bigint): ReceivedBatch {
+/** A batch that declares the sequences from its own to `lastSequence` as dropped. */
+function makeDrop(sequence: bigint, lastSequence: bigint): ReceivedBatch {
   const named = { deviceId: "device-1", sessionId: "boot-1", sequence };
   const message = create(LogBatchSchema, { ...named, dropped: { lastSequence, reason: "memory was full" } });
   const batch = Buffer.from(toBinary(LogBatchSchema, message));
@@ -41,16 +41,16 @@ function setUp(fixture: Fixture) {
   const db = createDatabase(pool);
   const question = { deviceId: "device-1", sessionId: "boot-1", withRanges: true };
   return {
-    /** How far the session is settled by this flush. */
+    /** The progress of the session after this flush. */
     store: async (...batches: ReceivedBatch[]) =>
       (await writer.commit({ batches, deadLetters: [] })).progress.map(({ committed }) => Number(committed)),
     write: writer.commit.bind(writer),
     read: async () => (await readSessions(db, [question]))[0],
-    readAll: (questions: Parameters<typeof readSessions>[1]) => readSessions(db, questions),
+    readAll: (requests: Parameters<typeof readSessions>[1]) => readSessions(db, requests),
   };
 }
 
-test("what is committed is the end of the numbers without a hole from 1, in whatever order batches come", async () => {
+test("committed is the end of the sequences without a hole from 1, in whatever order batches arrive", async () => {
   await using fixture = await createFixture();
   const { store, read } = setUp(fixture);
   assert.deepEqual(await store(...batches(2, 3)), [0]);
@@ -62,12 +62,12 @@ test("what is committed is the end of the numbers without a hole from 1, in what
   assert.deepEqual(await read(), { ...session, received: [["1", "6"]], dropped: [] });
 });
 
-test("what a device declares as dropped is kept, once, and is no hole", async () => {
+test("a declared drop is stored once, and is no hole", async () => {
   await using fixture = await createFixture();
   const { store, write, read } = setUp(fixture);
   await store(...batches(1, 2, 9));
-  assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
-  assert.deepEqual(await store(dropOf(3n, 8n)), [9]);
+  assert.deepEqual(await store(makeDrop(3n, 8n)), [9]);
+  assert.deepEqual(await store(makeDrop(3n, 8n)), [9]);
   const session = { deviceId: "device-1", sessionId: "boot-1", committed: 9n, droppedCount: 6n };
   const received = [
     ["1", "2"],
@@ -78,27 +78,27 @@ test("what a device declares as dropped is kept, once, and is no hole", async ()
     await fixture.rows(`select session_id, first_sequence, last_sequence, reason from drops`),
     [{ session_id: "boot-1", first_sequence: "3", last_sequence: "8", reason: "memory was full" }],
   );
-  const { droppedBatches } = await write({ batches: [dropOf(20n, 29n)], deadLetters: [] });
+  const { droppedBatches } = await write({ batches: [makeDrop(20n, 29n)], deadLetters: [] });
   assert.equal(droppedBatches, 10n);
 });
 
-test("a dropped batch that had arrived all the same is no reused sequence", async () => {
+test("a declared drop of a batch that arrived after all is no reused sequence", async () => {
   await using fixture = await createFixture();
   const { store } = setUp(fixture);
   await store(...batches(1, 2));
-  await store(dropOf(2n, 2n));
+  await store(makeDrop(2n, 2n));
   assert.equal(await fixture.count("incidents"), 0);
 });
 
-test("the highest numbers of all settle without a fault", async () => {
+test("the highest sequences settle without an error", async () => {
   await using fixture = await createFixture();
   const { store, read } = setUp(fixture);
   const max = limits.sequenceMax;
   const first = max - limits.droppedBatchesMax + 1n;
-  await store(...batches(1), dropOf(first, max));
+  await store(...batches(1), makeDrop(first, max));
   assert.partialDeepStrictEqual(await read(), { dropped: [[String(first), String(max)]] });
   assert.throws(
-    () => dropOf(first - 1n, max),
+    () => makeDrop(first - 1n, max),
     /declares 4294967297 batches as dropped, the limit is 4294967296/,
   );
 });
@@ -108,18 +108,18 @@ test("a batch that PostgreSQL refused as a whole is settled by its dead letter",
   const { store, write, read } = setUp(fixture);
   await store(...batches(1, 3));
   const [refused] = batches(2);
-  const letter = {
+  const deadLetter = {
     reason: "r",
     raw: refused!.entry.batch,
     entryName: "n",
     entry: refused!.entry,
     settledBatch: refused!,
   };
-  await write({ batches: [], deadLetters: [letter] });
+  await write({ batches: [], deadLetters: [deadLetter] });
   assert.equal((await read())?.committed, 3n);
 });
 
-test("a sender without a session is counted without ranges, and a session nobody knows is at 0", async () => {
+test("a sender without a session is counted without ranges, and the progress of an unknown session is 0", async () => {
   await using fixture = await createFixture();
   const { write, readAll } = setUp(fixture);
   const entry = {
@@ -138,7 +138,7 @@ test("a sender without a session is counted without ranges, and a session nobody
   ]);
 });
 
-test("a session of nothing but holes keeps its lowest ranges, and grows no further", async () => {
+test("a session with a hole after every batch keeps its lowest ranges, and grows no further", async () => {
   await using fixture = await createFixture();
   const { store, read } = setUp(fixture);
   const odd = Array.from({ length: 3_000 }, (_, index) => 1 + 2 * index);
@@ -151,7 +151,7 @@ test("a session of nothing but holes keeps its lowest ranges, and grows no furth
   assert.equal((await read())?.committed, 6_000n, "sent again, all of it is remembered");
 });
 
-/** A batch of three records, so many seconds after the others. */
+/** A batch of three records, received this many seconds later. */
 function batchAt(sequence: number, seconds: number): ReceivedBatch {
   const sent = { receivedAtMicros: receivedAtMicros + seconds * 1_000_000 };
   return inHand(makeEntry(sequence, records(3), sent));
@@ -162,7 +162,7 @@ test("a session's counts and times are those of its batches, however often and i
   const { write } = setUp(fixture);
   await write({ batches: [batchAt(2, 5), batchAt(3, 7), batchAt(3, 7)], deadLetters: [] });
   await write({ batches: [batchAt(2, 5), batchAt(1, 1)], deadLetters: [] });
-  await write({ batches: [batchAt(3, 7), dropOf(4n, 9n)], deadLetters: [] });
+  await write({ batches: [batchAt(3, 7), makeDrop(4n, 9n)], deadLetters: [] });
   const counted = await fixture.rows(`
     select batch_count, record_count, extract(epoch from first_received_at)::float8 as first,
       extract(epoch from last_received_at)::float8 as last from sessions`);
@@ -170,7 +170,7 @@ test("a session's counts and times are those of its batches, however often and i
   assert.deepEqual(counted, [{ batch_count: "4", record_count: "9", first: start, last: start + 7 }]);
 });
 
-test("what a flush costs does not depend on how many sessions and declarations its device has", async () => {
+test("the cost of a flush does not depend on the number of sessions and drops of its device", async () => {
   await using fixture = await createFixture();
   await setUp(fixture).store(...batches(1));
   await fixture.rows(`
@@ -182,8 +182,11 @@ test("what a flush costs does not depend on how many sessions and declarations i
   await fixture.rows("vacuum analyze sessions, drops");
   await fixture.rows("select pg_stat_reset()");
   const pool = openTestPool(fixture);
-  await createTransaction(pool).commit({ batches: [...batches(2, 3), dropOf(4n, 9_999n)], deadLetters: [] });
-  // A backend that ends has told all it did.
+  await createTransaction(pool).commit({
+    batches: [...batches(2, 3), makeDrop(4n, 9_999n)],
+    deadLetters: [],
+  });
+  // A backend reports its statistics at the latest when it ends.
   await fixture.rows(`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name = 'fleetlog-consumer'`);
   const read = await waitFor("the statistics of the flush", async () => {
@@ -193,7 +196,7 @@ test("what a flush costs does not depend on how many sessions and declarations i
     return rows.some((row) => row["relname"] === "drops" && row["inserted"] === 1) ? rows : undefined;
   });
   for (const table of read) {
-    // The one device may be found by reading its table.
+    // Reading the whole table of devices is fine: it has one row.
     assert.ok(Number(table["scanned"]) <= 10 && Number(table["fetched"]) <= 20, JSON.stringify(table));
   }
 });

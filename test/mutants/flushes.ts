@@ -5,19 +5,19 @@ export const mutantsOfFlushes: readonly Mutant[] = [
   ...caughtBy("consumer/flush/flush-buffer.test.ts", "consumer/flush/flush-buffer.ts", [
     {
       name: "flush-of-any-bytes",
-      title: "a flush has no bound of bytes",
+      title: "a flush has no limit of bytes",
       search: " || this.#pending.bytes + bytes > bytesMax",
       replacement: " || bytes > Math.max(bytes, bytesMax)",
     },
     {
       name: "flush-over-its-records",
-      title: "a flush goes off after it passed its bound of records",
+      title: "a flush is submitted after it exceeded its limit of records",
       search: "this.#pending.records + records > recordsMax",
       replacement: "this.#pending.records > recordsMax",
     },
     {
       name: "interval-of-another-flush",
-      title: "a flush goes off at the end of the interval of the one before",
+      title: "a flush is submitted at the end of the interval of the previous one",
       search: "    clearTimeout(this.#timer);\n",
       replacement: "",
     },
@@ -25,7 +25,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
   ...caughtBy("consumer/flush/worker-pool.test.ts", "consumer/flush/worker-pool.ts", [
     {
       name: "room-for-any-flush",
-      title: "there is room however many flushes wait for a writer",
+      title: "there is capacity however many flushes wait for a worker",
       search: "this.#queue.onSizeLessThan(1)",
       replacement: "this.#queue.onSizeLessThan(1e9)",
     },
@@ -33,7 +33,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
   ...caughtBy("consumer/tables/dead-letters.test.ts", "consumer/flush/transaction.ts", [
     {
       name: "rate-spent-by-dry-run",
-      title: "letters that were never committed count against the rate of their device",
+      title: "dead letters that were never committed count against the rate of their device",
       search: 'if (end === "commit") {',
       replacement: "{",
     },
@@ -41,7 +41,7 @@ export const mutantsOfFlushes: readonly Mutant[] = [
   ...caughtBy("consumer/tables/replayed-dead-letters.test.ts", "consumer/flush/transaction.ts", [
     {
       name: "replay-of-new-batches",
-      title: "a letter whose batch the ledger had is never marked as replayed",
+      title: "a dead letter whose batch the ledger had is never marked as replayed",
       search: "await markReplayed(db, batches, deviceKeys);",
       replacement: "await markReplayed(db, newBatches, deviceKeys);",
     },
