@@ -92,7 +92,7 @@ describe("fleetlog send, with the whole system", () => {
     );
   });
 
-  test("stores the machine's own logs as they are", async (t) => {
+  test("stores the machine's own logs unchanged", async (t) => {
     const path = "/var/log/dpkg.log";
     const content = await readFile(path, "utf8").catch(() => undefined);
     if (!content) return t.skip(`${path} is not there`);
@@ -106,7 +106,7 @@ describe("fleetlog send, with the whole system", () => {
     );
   });
 
-  test("recognises a run that is repeated with its session", async () => {
+  test("recognises a repeated run by its session", async () => {
     const lines = Array.from({ length: 1_234 }, (_, n) => `line ${n}`);
     const path = await file("repeated.log", lines.join("\n"));
     for (const _ of [1, 2]) {
@@ -121,7 +121,7 @@ describe("fleetlog send, with the whole system", () => {
     );
   });
 
-  test("stores every run of a pipe that has the session of an earlier one, and reports that its numbers came again", async () => {
+  test("stores every run of a pipe with a reused session, and reports that its numbers came again", async () => {
     const args = ["--address", system.grpcAddress, "--device", "piped", "--session", "nightly"];
     const runs = ["first", "second", "first"];
     for (const input of runs) {
@@ -162,7 +162,7 @@ describe("fleetlog send, with the whole system", () => {
     assert.deepEqual((await stored.refusalsOf("bad", 2)).length, 2);
   });
 
-  test("exits with 1 and a reason when nobody is there", async () => {
+  test("exits with 1 and a reason when no server runs", async () => {
     const path = await file("nobody.log", "a\n");
     const options = ["--device", "nobody", "--address", "127.0.0.1:1", "--give-up-after", "1"];
     const { exitCode, stderr } = await fleetlog(...options, path);
@@ -171,7 +171,7 @@ describe("fleetlog send, with the whole system", () => {
     assert.match(stderr, /not acknowledged: .*nobody\.log:1\n/);
   });
 
-  test("with a spool, sends what a killed run left, once, and loses no line of it", async () => {
+  test("with a spool, sends the batches of a killed run once, and loses no line", async () => {
     const lines = Array.from({ length: 4_000 }, (_, n) => `line ${n}`);
     const args = ["--device", "killed", "--spool", join(folder, "spool"), "--batch-records", "10"];
     const nobody = ["--address", "127.0.0.1:1", "--give-up-after", "3600"];

@@ -1,7 +1,10 @@
 import { type Env, readEnv, url, urls } from "#lib/config.ts";
 import { streamShards } from "#stream/settings.ts";
 
-/** What an operator's command needs: the consumer's own variables. Throws a ConfigError that lists every problem. */
+/**
+ * Reads the configuration of the operator's commands, the consumer's variables. Throws a ConfigError that
+ * lists every problem.
+ */
 export function readConfig(env: Env) {
   return readEnv(
     {

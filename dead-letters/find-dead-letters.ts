@@ -3,8 +3,8 @@ import { sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 
 /**
- * record: one of a batch; batch: one that was an entry but could not be stored; entry: what is neither; count: stands for
- * many records that were not kept.
+ * record: one record of a batch; batch: a valid entry that could not be stored; entry: a malformed one;
+ * count: a number of records that were not kept.
  */
 export type DeadLetterKind = (typeof deadLetterKinds)[number];
 export const deadLetterKinds = ["record", "batch", "entry", "count"] as const;
@@ -14,18 +14,18 @@ export interface DeadLetter {
   readonly id: bigint;
   readonly kind: DeadLetterKind;
   readonly at: Date;
-  /** Undefined when the entry did not say. */
+  /** Undefined when the entry had none. */
   readonly receivedAtMicros: number | undefined;
   readonly deviceId: string;
   readonly sessionId: string;
   readonly sequence: bigint;
-  /** Undefined unless it is a record. */
+  /** Set for a record only. */
   readonly index: number | undefined;
   readonly reason: string;
   readonly raw: Buffer;
   /** The record is here as JSON text, not as an encoded LogRecord. */
   readonly isJson: boolean;
-  /** How many records it stands for. */
+  /** The number of records that it represents. */
   readonly recordCount: number;
   /** Before anything was cut off. */
   readonly rawBytes: number;
@@ -33,11 +33,11 @@ export interface DeadLetter {
   readonly replayedBatch: bigint | undefined;
 }
 
-/** All conditions hold at once. */
+/** All conditions must match. */
 export interface DeadLetterFilter {
   readonly ids?: readonly bigint[];
   readonly deviceId?: string | undefined;
-  /** Part of the reason, whatever its case. */
+  /** A substring of the reason, case-insensitive. */
   readonly reason?: string | undefined;
   readonly kind?: DeadLetterKind | undefined;
   readonly since?: Date | undefined;

@@ -119,7 +119,7 @@ interface Commands {
 
 async function run(work: (tools: Commands) => Promise<number>): Promise<void> {
   const config = readConfigOrExit(() => readConfig(process.env));
-  const logger = createLogger("operator", "silent"); // what fails is said by the command that waits for it
+  const logger = createLogger("operator", "silent"); // the command that awaits a query reports its failure
   await using stack = new AsyncDisposableStack();
   const pool = createPool(
     {

@@ -8,15 +8,15 @@ import type { DeadLetter } from "./find-dead-letters.ts";
 import { readJsonRecord } from "./read-json-record.ts";
 import { repairRecord } from "./repair-record.ts";
 
-/** What becomes of one letter: an entry for the stream, or the reason why there is none. */
+/** The outcome of one dead letter: an entry for the stream, or the reason why there is none. */
 export type Plan =
   | { readonly deadLetter: DeadLetter; readonly entry: Entry; readonly repairs: readonly string[] }
   | { readonly deadLetter: DeadLetter; readonly impossible: string };
 
 /**
- * The entry with which a letter comes back. The same letter always makes the same entry, so however often it is
- * appended, the ledger lets it in once. A batch comes back as it was, under its own identity; a record, repaired, as
- * the only one of a batch of its device that is named for the letter.
+ * Plans the entry that replays a dead letter. The same dead letter always makes the same entry, so the
+ * ledger stores it once however often it is appended. A batch returns unchanged under its own identity; a
+ * record, repaired, as the only one of a batch of its device that is named after the dead letter.
  */
 export function planReplay(deadLetter: DeadLetter): Plan {
   try {

@@ -1,7 +1,7 @@
 import type { DeadLetter } from "./find-dead-letters.ts";
 import type { Plan } from "./plan-replay.ts";
 
-/** One line for a person. */
+/** Formats a dead letter as one line. */
 export function formatLine(deadLetter: DeadLetter): string {
   const { id, kind, at, deviceId, sessionId, sequence, index, reason, recordCount, replayedBatch } =
     deadLetter;
@@ -12,7 +12,7 @@ export function formatLine(deadLetter: DeadLetter): string {
   return `${id}  ${at.toISOString()}  ${what}  ${printable(location)}  ${printable(reason)}${replayed}`;
 }
 
-/** All of it, its bytes as base64, and as text too where they are JSON. */
+/** All fields, the bytes as base64, and also as text when they are JSON. */
 export function toJson(deadLetter: DeadLetter): Readonly<Record<string, unknown>> {
   const { id, sequence, raw, receivedAtMicros, replayedBatch, ...rest } = deadLetter;
   return {
@@ -26,7 +26,7 @@ export function toJson(deadLetter: DeadLetter): Readonly<Record<string, unknown>
   };
 }
 
-/** One letter with the first of its bytes: JSON as its text, others as `hexdump -C` shows them. */
+/** Formats one dead letter with its first bytes: JSON as text, others as `hexdump -C` does. */
 export function formatPage(deadLetter: DeadLetter, plan: Plan): string {
   const { raw, rawBytes, isJson, receivedAtMicros, replayedAt } = deadLetter;
   const shown = raw.subarray(0, isJson ? textBytesMax : dumpBytesMax);
@@ -43,7 +43,7 @@ export function formatPage(deadLetter: DeadLetter, plan: Plan): string {
   ].join("\n");
 }
 
-/** What a replay does with a letter. */
+/** Describes what a replay would do. */
 export function describePlan(plan: Plan): string {
   if ("impossible" in plan) return `nothing, it cannot be repaired: ${printable(plan.impossible)}`;
   const { entry, repairs } = plan;
@@ -59,7 +59,7 @@ function* dump(bytes: Buffer): Generator<string> {
   }
 }
 
-/** What a device wrote must not move the cursor of a terminal. */
+/** Escapes control characters: device data must not control the terminal. */
 function printable(text: string): string {
   return text.replaceAll(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }

@@ -3,7 +3,7 @@ import { readId } from "#batch/json/read-id.ts";
 import { type StringFieldName, stringFields } from "#batch/string-fields.ts";
 import type { LooseRecord } from "./read-loosely.ts";
 
-/** A record as its sender wrote it in JSON, and what had to be guessed. */
+/** A record as its sender wrote it in JSON, and the repairs it needed. */
 export interface LooseJsonRecord extends LooseRecord {
   readonly repairs: readonly string[];
 }
@@ -68,7 +68,7 @@ function parseObject(json: Uint8Array): Readonly<Record<string, unknown>> | unde
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
     return isObject ? (value as Record<string, unknown>) : undefined;
   } catch {
-    return undefined; // kept as it is
+    return undefined; // unchanged
   }
 }
 

@@ -81,7 +81,7 @@ for (const [what, bytes, repairs, message] of cases) {
   });
 }
 
-test("keeps what is well, and gives a time where there is none", () => {
+test("keeps valid fields, and sets a missing time", () => {
   const own = attribute("__proto__", "kept");
   const { record } = repair(
     Buffer.concat([

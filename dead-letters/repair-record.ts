@@ -6,19 +6,19 @@ import { type LogRecord, LogRecordSchema, type Severity } from "#proto/gen/fleet
 import type { LooseJsonRecord } from "./read-json-record.ts";
 import { readLoosely } from "./read-loosely.ts";
 
-/** What a repaired record carries besides its own attributes. */
+/** The attributes that a repaired record gets in addition to its own. */
 export const marks = {
   /** dead_letters.id */
   deadLetter: "fleetlog.dead_letter",
-  /** Where it was: session, sequence and place in the batch. */
+  /** Its origin: session, sequence and index in the batch. */
   origin: "fleetlog.origin",
-  /** What was changed, a sentence each. */
+  /** The changes, one sentence each. */
   repairs: "fleetlog.repairs",
 } as const;
 
 export interface RepairedRecord {
   readonly record: LogRecord;
-  /** What was changed; empty when nothing had to be. */
+  /** The changes; empty when none was needed. */
   readonly repairs: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export function repairRecord(
   };
   const hasSeverity = loose.severity >= 0 && loose.severity <= limits.severityMax;
   if (!hasSeverity) repairs.push(`severity: was ${loose.severity}`);
-  // Without a prototype, for a device may name an attribute "__proto__".
+  // Without a prototype, because a device may name an attribute "__proto__".
   const attributes = Object.create(null) as Record<string, string>;
   const attributesMax = limits.attributesMax - Object.keys(marks).length;
   const kept = loose.attributes.filter(({ name }) => name.length > 0);

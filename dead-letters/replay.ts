@@ -11,11 +11,11 @@ export interface ReplayDependencies {
   readonly db: Kysely<Database>;
   readonly redis: StreamRedis;
   readonly shards: number;
-  /** How long to wait for consumers to store what was appended. */
+  /** How long to wait for consumers to store the appended entries. */
   readonly waitMs: number;
 }
 
-/** Appends the entries, one after the other, and waits until consumers have stored them. Returns those that they have. */
+/** Appends the entries one by one and waits until consumers have stored them. Returns the stored ones. */
 export async function replay(
   { db, redis, shards, waitMs }: ReplayDependencies,
   plans: readonly Plan[],

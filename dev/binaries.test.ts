@@ -31,7 +31,7 @@ test("finds a Redis and an Nginx that run, however many ask at once", async () =
   }
 });
 
-test("keeps what is in Redis and PostgreSQL from one start to the next", async () => {
+test("keeps the data of Redis and PostgreSQL from one start to the next", async () => {
   for (const start of [1, 2]) {
     const postgres = await startPostgres(folder);
     const redis = await startRedis(folder);
@@ -47,7 +47,7 @@ test("keeps what is in Redis and PostgreSQL from one start to the next", async (
   }
 });
 
-test("it is known from which folders initdb cannot run: from those that a shell expands", async () => {
+test("recognises folders from which initdb cannot run: those that a shell expands", async () => {
   let at = join(folder, "native");
   await cp(dirname(await postgresBinaries(undefined)), at, { recursive: true, verbatimSymlinks: true });
   for (const name of ["it's ü 日本 & ; #", "a $HOME", 'a "b', "a `id`"]) {
@@ -61,7 +61,7 @@ test("it is known from which folders initdb cannot run: from those that a shell 
   }
 });
 
-test("says what to do about a data folder that PostgreSQL cannot use", async () => {
+test("says how to fix a data folder that PostgreSQL cannot use", async () => {
   await rm(join(folder, "postgres/global/pg_control"));
   await assert.rejects(
     startPostgres(folder),
@@ -76,7 +76,7 @@ test("says what to do about a data folder that PostgreSQL cannot use", async () 
   );
 });
 
-test("binaries that were fetched are named with their version and age, and renewed by one that still works", {
+test("fetched binaries are reported with version and age, and replaced by ones that run", {
   skip: !existsSync("/usr/bin/apt-get"),
 }, async () => {
   const binaries = join(folder, "binaries");

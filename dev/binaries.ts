@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { AptFetchError, fetchFromApt } from "./fetch-from-apt.ts";
 import { binariesFolder } from "./folders.ts";
 
-/** A program we run but do not ship, and where its libraries are if not where the system looks. */
+/** A program that we run but do not ship, and the environment for its libraries. */
 export interface Binary {
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;

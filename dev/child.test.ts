@@ -16,7 +16,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-test("stops a child by its signal and forgets its pid", async () => {
+test("stops a child with its signal and removes its pid file", async () => {
   const child = await Child.start(
     shell("gentle", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"),
   );
@@ -39,7 +39,7 @@ test("kills a child that does not stop in time, and what that child started", as
   await waitFor("the grandchild to end", () => processIdentity(sleeper) === undefined);
 });
 
-test("shows the last lines of a child that ends during its start, and what to do", async () => {
+test("shows the last lines of a child that exits during its start, and what to do", async () => {
   const child = await Child.start({
     ...shell("broken", "echo cannot read data; exit 3"),
     advice: "Move it away.",
@@ -50,7 +50,7 @@ test("shows the last lines of a child that ends during its start, and what to do
   );
 });
 
-test("says why a child was not ready in time, having stopped it", async () => {
+test("says why a child was not ready in time, after stopping it", async () => {
   const child = await Child.start(shell("slow", "exec sleep 1000"));
   await assert.rejects(
     child.until(
@@ -70,7 +70,7 @@ test("says that a command does not exist", async () => {
   );
 });
 
-test("ends what an earlier start left behind, and nothing that only has its pid", async () => {
+test("ends the processes of an earlier start, and none that only has its pid", async () => {
   const options = shell("leftover", "exec sleep 1000");
   const left = await Child.start(options);
   const identity = await readFile(options.pidFile, "utf8");
@@ -86,7 +86,7 @@ test("ends what an earlier start left behind, and nothing that only has its pid"
   await next.stop();
 });
 
-test("ends what a child that was killed leaves behind, at once or with the next start", async () => {
+test("ends the orphans of a killed child, immediately or at the next start", async () => {
   const script = "sleep 1000 & echo $!; wait";
   const options = shell("master", script);
   const master = await Child.start(options);

@@ -14,17 +14,17 @@ export interface ChildOptions {
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
   /** Its stdout and stderr are appended here. */
   readonly logFile: string;
-  /** Names the running process, so that the next start finds what this one might leave behind. */
+  /** Identifies the running process, so that the next start can end it if it is left over. */
   readonly pidFile: string;
-  /** Aborted: it is waited for by `until` no longer. */
+  /** When aborted, `until` stops waiting. */
   readonly signal?: AbortSignal;
-  /** Said after the log when it does not come up: what to do about it. */
+  /** Printed after the log when the process does not start: what to do about it. */
   readonly advice?: string;
   readonly stopSignal?: NodeJS.Signals;
   readonly stopWithinMs?: number;
 }
 
-/** Ours drain within that, and what acknowledges survives a SIGKILL. */
+/** Our programs drain within that time, and acknowledged data survives a SIGKILL. */
 const stopWithinMsDefault = 10_000;
 
 export interface ChildExit {
@@ -32,7 +32,7 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Thrown when a child process does not come up; the message ends with the last lines of its log. */
+/** Thrown when a child process does not start; the message ends with the last lines of its log. */
 export class StartError extends Error {
   override readonly name = "StartError";
 }
@@ -55,17 +55,17 @@ export class Child {
   readonly #logFrom: number;
   #exit: ChildExit | undefined;
 
-  /** Ends every child of this process at once. */
+  /** Kills every child of this process immediately. */
   static killAll(): void {
     for (const child of Child.#all) child.kill();
   }
 
-  /** What is waited for by `until` is waited for no longer. */
+  /** Makes every `until` stop waiting. */
   static interruptStarts(): void {
     Child.#startsInterrupted = true;
   }
 
-  /** Starts the process; resolves when it runs, which does not yet mean that it is ready. */
+  /** Starts the process; resolves when it runs, ready or not. */
   static async start(options: ChildOptions): Promise<Child> {
     await endLeftover(options.name, options.pidFile, dirname(dirname(options.pidFile)));
     mkdirSync(dirname(options.logFile), { recursive: true });
@@ -125,7 +125,7 @@ export class Child {
     return this.#exit !== undefined;
   }
 
-  /** What it has written since this start, at most the last `bytesMax`. */
+  /** Its output since this start, at most the last `bytesMax`. */
   output(bytesMax = 256 * 1024): string {
     const file = openSync(this.#options.logFile, "r");
     try {
@@ -138,7 +138,10 @@ export class Child {
     }
   }
 
-  /** Waits until `condition` is met; if that takes too long, or the child ends before, stops it and throws. */
+  /**
+   * Waits until `condition` is met; stops the child and throws when that takes too long or the child
+   * exits.
+   */
   async until<T>(
     condition: () => Promise<T | undefined>,
     deadlineMs: number,
@@ -165,7 +168,10 @@ export class Child {
     }
   }
 
-  /** Asks it to stop; past its deadline kills its whole group. Resolves when it is gone. */
+  /**
+   * Sends the stop signal; kills the whole group after the deadline. Resolves when the process has
+   * exited.
+   */
   async stop(): Promise<void> {
     if (this.#exit) return;
     this.#process.ref();
@@ -175,7 +181,7 @@ export class Child {
     clearTimeout(timer);
   }
 
-  /** Ends it and its group at once. */
+  /** Kills the process and its group immediately. */
   kill(): void {
     if (!this.#exit) signalGroup(this.pid, "SIGKILL");
   }

@@ -2,11 +2,12 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunningSystem } from "./system.ts";
 
-// Where the parts of a running `npm start` are, as doctor/main.ts wants to be told. Holds passwords of PostgreSQL and Redis.
+// The addresses of a running `npm start`, as environment for doctor/main.ts. Contains passwords of
+// PostgreSQL and Redis.
 
 const notesFile = (folder: string) => join(folder, "doctor.json");
 
-/** Called once everything is up. */
+/** Written once everything runs. */
 export async function writeDoctorNotes(folder: string, system: RunningSystem): Promise<void> {
   const { servers, consumer, gateway, nginx, redis, postgres, databaseUrl } = system;
   const ready = [...servers, consumer, gateway].map(({ addresses }) => addresses.admin ?? addresses.http);
@@ -23,7 +24,7 @@ export async function writeDoctorNotes(folder: string, system: RunningSystem): P
   await writeFile(notesFile(folder), JSON.stringify(notes), { mode: 0o600 });
 }
 
-/** Called when nothing runs any more. */
+/** Removed when everything has stopped. */
 export async function removeDoctorNotes(folder: string): Promise<void> {
   await rm(notesFile(folder), { force: true });
 }

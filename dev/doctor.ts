@@ -8,8 +8,8 @@ import { type BinaryName, findBinary, MissingBinaryError } from "./binaries.ts";
 import { readDoctorNotes } from "./doctor-notes.ts";
 import { binariesFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
 
-// `npm run doctor`: of what `npm start` runs in this folder, or of what DATABASE_URL and REDIS_URL name. While nothing
-// runs: of what a start will need.
+// `npm run doctor` checks what `npm start` runs in this folder, or what DATABASE_URL and REDIS_URL name.
+// When nothing runs, it checks the requirements of a start.
 
 const { json } = readOptions();
 const notes = await readDoctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);

@@ -28,9 +28,9 @@ const packageByLibrary: Readonly<Record<string, string>> = {
 };
 
 /**
- * Unpacks Debian packages, and those of the libraries `missing` then names, into `folder`, which appears at once and
- * complete, with a `packages.json` that says what it is of. Needs no rights: nothing is installed, and apt keeps its lists in a folder of ours when the system's are
- * absent or too old.
+ * Unpacks Debian packages, and those of the libraries that `missing` then lists, into `folder`. The
+ * folder appears complete, with a `packages.json` of its contents. It needs no privileges: nothing is
+ * installed, and apt keeps its lists in our own folder when the system's are absent or too old.
  */
 export async function fetchFromApt(
   packages: readonly string[],
@@ -60,7 +60,7 @@ export async function fetchFromApt(
   }
 }
 
-/** Returns the versions of the packages. A renewal does not believe the system's lists, which may be old. */
+/** Returns the versions of the packages. A renewal ignores the system's lists, which may be old. */
 async function fetchInto(
   packages: readonly string[],
   stage: string,
@@ -93,7 +93,7 @@ async function fetchInto(
   return versions;
 }
 
-/** Whoever renames first wins; what the other fetched is the same. A folder that does not run is replaced. */
+/** The first rename wins; concurrent fetches have the same content. Replaces a folder that does not run. */
 async function moveIntoPlace(root: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -102,7 +102,7 @@ async function moveIntoPlace(root: string, folder: string): Promise<void> {
       const code = (error as NodeJS.ErrnoException).code;
       if (attempt === 3 || (code !== "ENOTEMPTY" && code !== "EEXIST")) throw error;
       const aside = `${root}.replaced-${attempt}`;
-      await rename(folder, aside).catch(() => {}); // somebody else moved it: the next attempt tells
+      await rename(folder, aside).catch(() => {}); // another process moved it: the next attempt decides
     }
   }
 }

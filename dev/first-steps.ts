@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 
-/** What is there now, and three commands that show it; each works when pasted into another terminal in this folder. */
+/** The addresses, and three commands to try; each works when pasted into another terminal in this folder. */
 export function firstSteps({
   http,
   grpc,

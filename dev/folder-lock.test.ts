@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FolderInUseError, lockFolder } from "./folder-lock.ts";
 
-test("lets one process hold a folder, and tells the others which", async (t) => {
+test("lets one process lock a folder, and names it to the others", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "lock-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   {
@@ -20,7 +20,7 @@ test("lets one process hold a folder, and tells the others which", async (t) => 
   using _again = lockFolder(folder);
 });
 
-test("is free again when its owner was killed", async (t) => {
+test("is free again when its owner is killed", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "lock-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const module = fileURLToPath(new URL("folder-lock.ts", import.meta.url));

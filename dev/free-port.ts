@@ -13,7 +13,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Runs `start` with a free port, again with another one should somebody have taken it in between. */
+/** Runs `start` with a free port, and with another one if a process took it in between. */
 export async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

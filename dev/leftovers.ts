@@ -5,10 +5,11 @@ import { StartError } from "./child.ts";
 import { projectFolder } from "./folders.ts";
 import { processIdentity } from "./process-identity.ts";
 
-/*
- * A pid file holds the identity of a child (its pid and when it began) and the signal that stops it. It outlives us when
- * we are killed. Only what is certainly ours is ended: the very process that the file names, or, when that is gone, members
- * of its group that work in a folder of ours, such as the workers of a killed Nginx.
+/**
+ * A pid file holds the identity of a child (its pid and start time) and the signal that stops it. It
+ * survives when we are killed. Only our own processes are ended: the one that the file identifies or,
+ * when that has exited, members of its group that work in a folder of ours, such as the workers of a
+ * killed Nginx.
  */
 
 const endsWithinMs = 12_000;
@@ -17,7 +18,7 @@ export function writePidFile(pidFile: string, pid: number, stopSignal: NodeJS.Si
   writeFileSync(pidFile, `${processIdentity(pid) ?? ""}\n${stopSignal}\n`);
 }
 
-/** Ends what earlier starts left running in the state folder `folder`, which is locked by us. */
+/** Ends the processes that earlier starts left in the state folder `folder`, which we have locked. */
 export async function endLeftovers(folder: string): Promise<void> {
   const run = join(folder, "run");
   const ended = pidFilesIn(run).map((file) =>
@@ -26,7 +27,7 @@ export async function endLeftovers(folder: string): Promise<void> {
   await Promise.all(ended);
 }
 
-/** Ends the process of an earlier start that the pid file names, and those that it left behind. */
+/** Ends the process of an earlier start that the pid file identifies, and its orphans. */
 export async function endLeftover(name: string, pidFile: string, folder: string): Promise<void> {
   let text: string;
   try {
@@ -56,7 +57,10 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Ends the members of a group whose leader, a child of ours, has just ended: a number is not given away before they do. */
+/**
+ * Ends the members of a group whose leader, our child, has just exited: its pid is not reused before they
+ * exit.
+ */
 export function endOrphans(pid: number): void {
   if (processIdentity(pid) === undefined) signalGroup(pid, "SIGKILL");
 }
@@ -75,7 +79,7 @@ function findOrphans(pid: number, folder: string): readonly number[] {
         const cwd = readlinkSync(`/proc/${member}/cwd`);
         return own.some((path) => cwd === path || cwd.startsWith(`${path}/`));
       } catch {
-        return false; // no process, or somebody else's
+        return false; // no process, or another user's
       }
     });
 }

@@ -21,7 +21,10 @@ export interface RunningNginx {
   stop(): Promise<void>;
 }
 
-/** Starts Nginx on the template in `nginx/`, with its files in `folder`/nginx; ready when it holds its ports and answers. */
+/**
+ * Starts Nginx with the template in `nginx/` and its files in `folder`/nginx; ready when it holds its
+ * ports and responds.
+ */
 export async function startNginx(
   folder: string,
   settings: Omit<NginxSettings, "folder" | "version" | "user">,
@@ -36,7 +39,7 @@ export async function startNginx(
     ...settings,
     folder: ".", // of -p, for Nginx cannot have every path in its configuration
     version,
-    // As root, workers would become a user who cannot reach a project below /root.
+    // Started as root, workers would run as a user who cannot reach a project below /root.
     ...(process.getuid?.() === 0 && { user: "root root" }),
   });
   await writeFile(configFile, text);
@@ -54,7 +57,7 @@ export async function startNginx(
     stopWithinMs: 10_000,
   });
   const [http, grpc] = [settings.httpListen, settings.grpcListen];
-  // Nginx writes its pid once it has bound its ports; an answer alone could come from somebody else's Nginx on them.
+  // Nginx writes its pid after binding its ports; a response alone could come from another Nginx on them.
   const bound = async () =>
     (await readFile(nginxPidFile, "utf8").catch(() => "")).trim() === String(child.pid);
   await child.until(async () => ((await bound()) && (await isAlive(http)) ? true : undefined), 15_000);

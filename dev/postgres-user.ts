@@ -58,7 +58,7 @@ export async function postgresBinaries(user: PostgresUser | undefined): Promise<
 }
 
 /**
- * The folder `name` in `folder`, which is opened for passing through if needed; where `user` still cannot reach it, a
+ * The folder `name` in `folder`, which is made traversable if needed; if `user` still cannot reach it, a
  * folder below /var/lib.
  */
 export function reachableFolder(folder: string, name: string, user: PostgresUser | undefined): string {
@@ -74,7 +74,7 @@ export function reachableFolder(folder: string, name: string, user: PostgresUser
   return elsewhere;
 }
 
-/** Its name can be guessed, so a folder that somebody else put there is refused. */
+/** The name is guessable, so a folder of another user is refused. */
 function ensureOpenFolder(folder: string): string {
   const open = openFolder(folder);
   mkdirSync(open, { recursive: true });

@@ -14,7 +14,7 @@ export interface RunningPostgres {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Where its data is. */
+  /** Its data folder. */
   readonly data: string;
   readonly child: Child;
   stop(): Promise<void>;
@@ -69,7 +69,7 @@ export async function startPostgres(
   });
 }
 
-/** Creates the cluster, or checks that what is there is one; returns the password of the user `fleetlog`. */
+/** Creates the cluster, or verifies the existing one; returns the password of the user `fleetlog`. */
 async function createOrCheckCluster(
   bin: string,
   data: string,
@@ -99,7 +99,10 @@ export function canRunInitdb(bin: string): boolean {
   return !/[$"\\`]/.test(bin);
 }
 
-/** Made beside its final place and moved there whole, so that an interrupted first start leaves nothing half made. */
+/**
+ * Creates the cluster beside its final place and renames it, so that an interrupted first start leaves
+ * nothing partial.
+ */
 async function createCluster(bin: string, data: string, password: string, user: PostgresUser | undefined) {
   if (!canRunInitdb(bin)) {
     throw new StartError(
@@ -130,7 +133,7 @@ async function createCluster(bin: string, data: string, password: string, user: 
     );
     if (done.failed)
       throw new StartError(`PostgreSQL could not create its data folder ${data}: ${done.stderr.trim()}`);
-    await rm(data, { recursive: false, force: true }).catch(() => {}); // only an empty file or nothing may be there
+    await rm(data, { recursive: false, force: true }).catch(() => {}); // succeeds only for an empty file or nothing
     await rename(join(stage, "data"), data).catch((error: Error) => {
       throw new StartError(
         `${data} is there and no data folder of PostgreSQL (${error.message}). ${keepData}`,
@@ -141,7 +144,7 @@ async function createCluster(bin: string, data: string, password: string, user: 
   }
 }
 
-/** True once the database `fleetlog` is there, creating it; undefined while the server does not take connections. */
+/** True once the database `fleetlog` exists, creating it; undefined while the server refuses connections. */
 async function databaseExists(url: string): Promise<true | undefined> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   client.on("error", () => {}); // reported by the query it interrupts

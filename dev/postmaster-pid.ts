@@ -5,10 +5,10 @@ import { StartError } from "./child.ts";
 import { processIdentity } from "./process-identity.ts";
 
 /**
- * PostgreSQL does not start while a process with the pid in `data`/postmaster.pid lives, whoever that is: after a crash
- * the number may be another program's. Then our own pid, which is the one of its parent, takes its place, which
- * PostgreSQL knows to be no postmaster. The file stays, for it also names the shared memory, by which PostgreSQL notices
- * sessions of the killed one that still run. Throws when a PostgreSQL does run there.
+ * PostgreSQL does not start while any process with the pid in `data`/postmaster.pid runs, and after a
+ * crash that pid may belong to another program. Then this writes our own pid, its parent's, which
+ * PostgreSQL never takes for a postmaster. The file stays, because it also identifies the shared memory,
+ * which shows sessions of the killed server that still run. Throws when a PostgreSQL does run there.
  */
 export function disownPostmaster(data: string): void {
   const file = join(data, "postmaster.pid");
@@ -34,7 +34,7 @@ function isPostmasterIn(pid: number, data: string): boolean {
     try {
       return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(data);
     } catch {
-      return false; // somebody else's: ours runs as a user that we may look at
+      return false; // another user's: we may inspect ours
     }
   }
   const { stdout } = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" });

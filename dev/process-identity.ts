@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 /**
- * Names one process forever: its pid may be given to another process later, but not with the same start time.
+ * Identifies one process forever: its pid may be reused later, but not with the same start time.
  * `undefined` when no such process runs.
  */
 export function processIdentity(pid: number): string | undefined {

@@ -18,7 +18,7 @@ export interface ProgramOptions {
   readonly program: ProgramName;
   /** For messages, and as the name of its log: "server-1". */
   readonly name: string;
-  /** All that the program gets to see of the environment, besides PATH. */
+  /** The whole environment of the program, besides PATH. */
   readonly env: Readonly<Record<string, string>>;
   /** For logs and pid files. */
   readonly folder: string;
@@ -29,7 +29,7 @@ export interface ProgramOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Starts one of our programs; ready when it has said so in its log and its /readyz agrees. */
+/** Starts one of our programs; ready when its log says so and its /readyz agrees. */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
   const { program, name, env, folder } = options;
   const script = join(projectFolder, program, "main.ts");

@@ -8,9 +8,9 @@ import { onFreePort } from "./free-port.ts";
 import { asRedisUser, type RedisUserName, type RedisUsers } from "./redis-users.ts";
 
 export interface RunningRedis {
-  /** Of somebody who may do everything. */
+  /** With the user that may run every command. */
   readonly url: string;
-  /** Of one program's user; the same as `url` where there are no users. */
+  /** With one program's user; equals `url` when there are no users. */
   readonly urlFor: (user: RedisUserName) => string;
   readonly port: number;
   readonly pid: number;
@@ -19,8 +19,8 @@ export interface RunningRedis {
 }
 
 /**
- * What Fleetlog needs of Redis: an acknowledged append is on disk, nothing but the cache is ever evicted, and no
- * failed background save ever stops writes.
+ * The settings that Fleetlog requires: an acknowledged append is on disk, only the cache is ever evicted,
+ * and no failed background save stops writes.
  */
 const settings = {
   appendonly: "yes",
@@ -29,7 +29,7 @@ const settings = {
   "auto-aof-rewrite-percentage": "100",
   // A rewrite copies every batch that live tail may still want; at Redis's 64mb it doubles its CPU time under load.
   "auto-aof-rewrite-min-size": "512mb",
-  // And compressing them takes longer than writing them: 1.4 s of CPU time for 300 MB.
+  // Compressing takes longer than writing: 1.4 s of CPU time for 300 MB.
   rdbcompression: "no",
   save: '""',
   "maxmemory-policy": "volatile-lru",
@@ -37,8 +37,9 @@ const settings = {
 };
 
 /**
- * Starts Redis on a free loopback port with its data in `folder`/redis, which only its owner can read; ready when it
- * answers PING. With `users`, nobody else may do anything; without, everybody may do everything, as suits a test's own.
+ * Starts Redis on a free loopback port with its data in `folder`/redis, which only its owner can read;
+ * ready when it responds to PING. With `users`, only they have access; without, everyone has full access,
+ * as suits a test's own Redis.
  */
 export async function startRedis(
   folder: string,
@@ -85,7 +86,7 @@ export async function startRedis(
   });
 }
 
-/** As redis.conf wants a path with spaces, quotes or backslashes. */
+/** Quotes a path with spaces, quotes or backslashes for redis.conf. */
 function quote(path: string): string {
   return `"${path.replaceAll(/["\\]/g, "\\$&")}"`;
 }

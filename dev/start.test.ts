@@ -23,7 +23,7 @@ describe("npm start", () => {
 
   const start = (env: Record<string, string> = {}) => new Started(folder, ports, env);
 
-  test("comes up, prints commands that work, and one Ctrl-C takes it all down in reverse", async () => {
+  test("starts, prints commands that work, and stops everything in reverse on one Ctrl-C", async () => {
     const ca = new TestCa();
     const { certificateFile, keyFile } = writeCertificate(join(folder, "server"), ca.issue("server"));
     const tls = `127.0.0.1:${await freePort()}`;
@@ -51,14 +51,14 @@ describe("npm start", () => {
     for (const pid of pids) assert.equal(processIdentity(pid), undefined);
   });
 
-  test("comes up on a copy of its stopped folder, which is a backup", async () => {
+  test("starts on a copy of its stopped folder, which is a backup", async () => {
     const copy = `${folder}-copy`;
     await shell(`cp -a '${folder}' '${copy}'`);
     await rm(folder, { recursive: true });
     folder = copy;
     const started = start();
     await waitFor("the first part", () => started.output.includes("✓ PostgreSQL"));
-    // Nobody takes a port of Nginx before it does: not another program, and none of the parts.
+    // No process takes a port of Nginx before it: no other program, and none of ours.
     for (const port of Object.values(ports)) {
       const other = createServer().listen(port, "127.0.0.1");
       await assert.rejects(once(other, "listening"), { code: "EADDRINUSE" });
@@ -70,7 +70,7 @@ describe("npm start", () => {
     assert.equal(await started.ended, 0);
   });
 
-  test("comes up again on the same data after it was killed, refuses a second start beside it, heals", async () => {
+  test("restarts on the same data after a kill, refuses a second start beside it, and recovers", async () => {
     const killed = start();
     await killed.up();
     const left = await killed.childPids();
@@ -100,7 +100,7 @@ describe("npm start", () => {
     assert.deepEqual(await started.childPids(), []);
   });
 
-  test("says which port is taken and how to choose another, having started nothing", async () => {
+  test("names a port in use and how to choose another, before it starts anything", async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(ports.grpc, "127.0.0.1", resolve));
     const started = start();
@@ -112,7 +112,7 @@ describe("npm start", () => {
     );
   });
 
-  test("says that a host is not one of this machine, whatever the port", async () => {
+  test("reports a host that is not this machine's, whatever the port", async () => {
     for (const host of ["nowhere.invalid", "192.0.2.1"]) {
       const started = start({ FLEETLOG_HOST: host });
       assert.equal(await started.ended, 1);
@@ -121,7 +121,7 @@ describe("npm start", () => {
     }
   });
 
-  test("comes up on localhost", async () => {
+  test("starts on localhost", async () => {
     const started = start({ FLEETLOG_HOST: "localhost", ALLOWED_HOSTS: "logs.example.org,logs.example.org" });
     await started.up();
     const [push] = started.commands("curl");
@@ -130,7 +130,7 @@ describe("npm start", () => {
     assert.equal(await started.ended, 0);
   });
 
-  test("comes up on ::1, in a folder with a long and odd name, and says where it is", async () => {
+  test("starts on ::1, in a folder with a long and odd name, and prints its location", async () => {
     const parent = await mkdtemp(join(tmpdir(), "odd-"));
     const odd = join(parent, `it's "$HOME" \\ ü ${"x".repeat(150)}`);
     const started = new Started(odd, ports, { FLEETLOG_HOST: "::1" });
@@ -147,13 +147,13 @@ describe("npm start", () => {
     await rm(parent, { recursive: true });
   });
 
-  test("says which setting is wrong, and the form wanted", async () => {
+  test("names a wrong setting and the expected form", async () => {
     const started = start({ FLEETLOG_GRPC_PORT: "0" });
     assert.equal(await started.ended, 1);
     assert.match(started.output, /FLEETLOG_GRPC_PORT="0": expected an integer from 1 to 65535/);
   });
 
-  test("refuses a certificate without its key, and names a file that is missing", async () => {
+  test("refuses a certificate without its key, and names a missing file", async () => {
     const half = start({ TLS_CERT: "server.crt" });
     assert.equal(await half.ended, 1);
     assert.match(half.output, /TLS_CERT and TLS_KEY: expected both/);
@@ -163,7 +163,7 @@ describe("npm start", () => {
     assert.doesNotMatch(missing.output, /✓/);
   });
 
-  test("says what to do about a broken data folder, and leaves nothing running", async () => {
+  test("says how to fix a broken data folder, and leaves nothing running", async () => {
     const appendOnly = join(folder, "redis/appendonlydir");
     for (const file of await readdir(appendOnly))
       await writeFile(join(appendOnly, file), "not what Redis wrote\n");

@@ -16,18 +16,18 @@ import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { type Step, startSystem } from "./system.ts";
 
-// `npm start`: brings everything up, waits, and takes everything down again.
+// `npm start` starts everything, waits, and stops everything.
 //
-// Every part runs in a process group of its own, so Ctrl-C reaches only this process (and npm), which stops the parts
-// in reverse order. npm and the shell may each pass the same Ctrl-C on, so signals within a second count as one; one
-// more after that ends everything at once.
+// Every process runs in its own process group, so Ctrl-C reaches only this process (and npm), which stops
+// the others in reverse order. npm and the shell may each forward the same Ctrl-C, so signals within a
+// second count as one; another one later kills everything immediately.
 
 const stateFolder = process.env.FLEETLOG_FOLDER || usualFolder;
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
 process.chdir(projectFolder);
 process.umask(0o077); // data, logs and passwords are for this user alone
-/** So long a step of the start may go on when it is interrupted: as long as a part has to stop. */
+/** How long an interrupted step of the start may continue: as long as a process has to stop. */
 const interruptMs = 11_000;
 const stopRequest = Promise.withResolvers<string>();
 let stopRequestedAt: number | undefined;
@@ -66,7 +66,7 @@ async function run(): Promise<void> {
   const given = tlsSettings(tlsValues);
   const tls = given && withAbsolutePaths(given);
   mkdirSync(stateFolder, { recursive: true });
-  // That of an earlier version was open. PostgreSQL's user may have to pass through it.
+  // An earlier version left it open. PostgreSQL's user may need to traverse it.
   chmodSync(stateFolder, statSync(stateFolder).mode & 0o711);
   using _lock = lockFolder(stateFolder);
   await endLeftovers(stateFolder);
@@ -116,7 +116,10 @@ async function run(): Promise<void> {
   print("Nothing is left running.");
 }
 
-/** Nginx runs in a folder of its own; relative paths are meant from the project's. Throws for a file it could not read. */
+/**
+ * Nginx runs in its own folder, so paths relative to the project become absolute. Throws for an
+ * unreadable file.
+ */
 function withAbsolutePaths(tls: TlsSettings): TlsSettings {
   return {
     ...tls,
@@ -136,12 +139,12 @@ function readable(variable: string, path: string): string {
   return resolve(path);
 }
 
-/** No further step begins once stopping was asked for. */
+/** No further step starts after a stop request. */
 function interruptible(step: Step): Step {
   return (title, work, detail) => {
     if (title.endsWith(" stopped")) return step(title, work, detail);
     if (stopRequestedAt !== undefined) throw new StartError("interrupted");
-    // What has a child of ours stops it first; nothing else is waited for.
+    // A step with a child process stops it first; no other step is awaited.
     const interrupted = stopRequest.promise
       .then(() => sleep(interruptMs))
       .then(() => {
@@ -181,8 +184,8 @@ function requestStop(signal: NodeJS.Signals): void {
 }
 
 /**
- * Keeps the port until Nginx takes it: the parts that start before listen on any free ports, and 50051 is among those
- * that a system gives to whoever asks for any.
+ * Holds the port until Nginx binds it: the programs that start before listen on any free port, and the
+ * system may assign 50051.
  */
 async function reservePort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
   const server = createServer((socket) => socket.destroy());

@@ -14,7 +14,7 @@ export class ManagedProgram extends SupervisedProcess<RunningProgram> {
       address,
     ]);
     const usual = { ...options.env, ...Object.fromEntries(listen) };
-    // By then it may have to wait for what it needs, and is ready when that is back: no reason to end it.
+    // A later start may wait for its dependencies as long as it takes: no reason to end it.
     const readyWithinMs = Number.POSITIVE_INFINITY;
     const program: ManagedProgram = new ManagedProgram(options.name, running, (signal) =>
       startProgram({ ...options, env: { ...usual, ...program.env }, signal, readyWithinMs }),

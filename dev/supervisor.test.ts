@@ -14,7 +14,7 @@ import { Started } from "./testing/start-in-test.ts";
 
 const withinMs = 60_000;
 
-// One `npm start` after the other in one folder; what the user did not ask to end does not end it.
+// One `npm start` after the other in one folder, which keeps running through every failure.
 describe("npm start as a supervisor", () => {
   let folder: string;
   let ports: { http: number; grpc: number };
@@ -82,7 +82,7 @@ describe("npm start as a supervisor", () => {
     });
   }
 
-  test("a consumer that is killed while PostgreSQL hangs waits for it, and batches are accepted", async () => {
+  test("a consumer killed while PostgreSQL hangs waits for it, and batches are accepted", async () => {
     const postgres = await started.pidOf("postgres");
     const before = await started.pidOf("consumer");
     process.kill(postgres, "SIGSTOP");
@@ -100,7 +100,7 @@ describe("npm start as a supervisor", () => {
     await stored("without PostgreSQL");
   });
 
-  test("while Redis cannot start, queries go on; it is tried again until it can", async () => {
+  test("while Redis cannot start, queries work; the start is retried until it succeeds", async () => {
     const manifest = join(folder, "redis/appendonlydir/appendonly.aof.manifest");
     await copyFile(manifest, `${manifest}.kept`);
     const from = started.output.length;
@@ -116,7 +116,7 @@ describe("npm start as a supervisor", () => {
     await stored("after the disk was full");
   });
 
-  test("Ctrl-C ends all of it although PostgreSQL hangs", async () => {
+  test("Ctrl-C stops everything although PostgreSQL hangs", async () => {
     const pids = await started.childPids();
     process.kill(await started.pidOf("postgres"), "SIGSTOP");
     started.process.kill("SIGINT");
@@ -124,7 +124,7 @@ describe("npm start as a supervisor", () => {
     for (const pid of pids) assert.equal(processIdentity(pid), undefined);
   });
 
-  test("comes up although it and Nginx's master were killed, with workers left on the ports", async () => {
+  test("starts although its last run and Nginx's master were killed, with workers left on the ports", async () => {
     started = new Started(folder, ports, {});
     await started.up();
     const nginx = await started.pidOf("nginx");
@@ -140,7 +140,7 @@ describe("npm start as a supervisor", () => {
     await stored("after all was killed");
   });
 
-  test("comes up although postmaster.pid names a process that is not PostgreSQL", async () => {
+  test("starts although postmaster.pid names a process that is not PostgreSQL", async () => {
     const folders = (/Data +(.*)$/m.exec(started.output)?.[1] ?? "").split(" and ");
     const data = folders
       .map((path) => join(path, "postgres"))
@@ -151,7 +151,8 @@ describe("npm start as a supervisor", () => {
     await waitFor("PostgreSQL to end", () => processIdentity(postgres) === undefined);
     const other = spawn("/bin/sleep", ["1000"], { ...postgresUser(), cwd: "/", stdio: "ignore" });
     try {
-      // What a postmaster that was killed leaves: its pid, folder, start, port, socket folder and address.
+      // The content that a killed postmaster leaves: its pid, folder, start, port, socket folder and
+      // address.
       await writeFile(join(data ?? "", "postmaster.pid"), `${other.pid}\n${data}\n1\n5432\n\n127.0.0.1\n`);
       started = new Started(folder, ports, {});
       await started.up();
@@ -163,7 +164,7 @@ describe("npm start as a supervisor", () => {
   });
 });
 
-test("an install.lock whose pid is another process by now does not hold up a start", async (t) => {
+test("a stale install.lock whose pid was reused does not block a start", async (t) => {
   const project = await mkdtemp(join(tmpdir(), "bootstrap-"));
   t.after(() => rm(project, { recursive: true, force: true }));
   await mkdir(join(project, "local"));
@@ -187,7 +188,7 @@ test("an install.lock whose pid is another process by now does not hold up a sta
   await waitFor("the installation to be tried", () => /Installing dependencies/.test(said), withinMs);
 });
 
-/** The little shells that end a part when `npm start` is gone. */
+/** The watchdog shells that end a process when `npm start` has died. */
 function watchdogsOf(parent: number): readonly number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

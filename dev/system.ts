@@ -30,7 +30,7 @@ export interface SystemOptions {
   readonly consumers?: readonly Readonly<Record<string, string>>[];
   /** More environment for a program. */
   readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
-  /** Names besides localhost and IP addresses by which clients may call, for every listener. */
+  /** Host names besides localhost and IP addresses that clients may use, for every listener. */
   readonly allowedHosts?: readonly string[];
   readonly redisSettings?: Readonly<Record<string, string>>;
   readonly nginxSettings?: Partial<NginxSettings>;
@@ -40,14 +40,14 @@ export interface SystemOptions {
   readonly step?: Step;
 }
 
-/** Does `work`, named `title`, and returns what it gives; `detail` turns that into a word for the person who watches. */
+/** Runs `work` under the name `title` and returns its result; `detail` describes the result in a word. */
 export type Step = <T>(title: string, work: () => Promise<T>, detail?: (result: T) => string) => Promise<T>;
 
 export interface RunningSystem {
   readonly databaseUrl: string;
   /** Undefined when `databaseUrl` was given. */
   readonly postgres: RunningPostgres | undefined;
-  /** As it was started first, like Nginx and PostgreSQL: once kept running, it may be another process. */
+  /** As first started, like Nginx and PostgreSQL: after `keepRunning` it may be another process. */
   readonly redis: RunningRedis;
   readonly servers: readonly ManagedProgram[];
   /** The first of `consumers`. */
@@ -55,13 +55,16 @@ export interface RunningSystem {
   readonly consumers: readonly ManagedProgram[];
   readonly gateway: ManagedProgram;
   readonly nginx: RunningNginx;
-  /** From now on starts again whatever ends, forever. */
+  /** Restarts every process that exits, forever. */
   keepRunning(report: Report): void;
   /** Stops everything in reverse order. */
   stop(): Promise<void>;
 }
 
-/** Starts the whole of Fleetlog, each part once what it needs is ready. When a part fails, stops the others and throws. */
+/**
+ * Starts all of Fleetlog, each process once its dependencies are ready. When one fails, stops the others
+ * and throws.
+ */
 export async function startSystem(options: SystemOptions): Promise<RunningSystem> {
   const { folder, allowedHosts = [], step = (_title, work) => work() } = options;
   const stack = new AsyncDisposableStack();
@@ -77,7 +80,7 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       () => Promise.all([findBinary("redis"), findBinary("nginx")]),
       describeOrigin,
     );
-    /** A part in the hands of others, started again on the port that it has. */
+    /** A process of third parties, restarted on the same port. */
     const part = async <T extends Running & { readonly port: number }>(
       title: string,
       start: (port: Readonly<Record<string, string>>) => Promise<T>,
@@ -170,11 +173,12 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   }
 }
 
-/** Loopback and any free port: only Nginx is for the outside. */
+/** Loopback and any free port: only Nginx is reachable from outside. */
 const anyPort = "127.0.0.1:0";
 const defaults: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
   server: { GRPC_LISTEN: anyPort, HTTP_LISTEN: anyPort, ADMIN_LISTEN: anyPort },
-  // A fixed name: what a killed consumer left pending is its own again after the restart, without waiting for a takeover.
+  // A fixed name: a restarted consumer owns the pending entries of the killed one, without waiting for a
+  // takeover.
   consumer: { ADMIN_LISTEN: anyPort, CONSUMER_NAME: "consumer" },
   // It shares the cores with all others, and so do those of PostgreSQL that search for it.
   gateway: {

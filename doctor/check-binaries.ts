@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Finding, ok, warn } from "./finding.ts";
 
-/** Debian's security updates for what stands at the front door come about once a month. */
+/** Debian releases security updates for the front door's programs about once a month. */
 const ageDaysMax = 30;
 
 const checked: Readonly<Record<string, string>> = { redis: "redis-server", nginx: "nginx" };
@@ -44,10 +44,10 @@ async function readNote(file: string): Promise<Note | undefined> {
   }
 }
 
-/** What the system's lists offer, as old as they are; undefined when they cannot be asked. */
+/** The version in the system's lists, as old as they are; undefined when they cannot be read. */
 async function candidateOf(packageName: string): Promise<string | undefined> {
   try {
-    // In English, whatever the system speaks.
+    // In English, whatever the system's language.
     const args = ["LC_ALL=C", "apt-cache", "policy", packageName];
     const { stdout } = await promisify(execFile)("env", args, { timeout: 10_000 });
     return /^ +Candidate: (\d\S*)$/m.exec(stdout)?.[1];

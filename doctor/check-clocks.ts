@@ -1,11 +1,11 @@
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
-/** Tells a machine's time, in ms since 1970. */
+/** Returns a machine's time, in ms since 1970. */
 export type Clock = () => Promise<number>;
 
 /**
- * How far another machine's clock is from ours. Half the time of asking is taken off, and what that leaves unsure is not
- * held against it.
+ * Compares another machine's clock with ours. Half the round trip is subtracted, and the remaining
+ * uncertainty is tolerated.
  */
 export async function checkClock(name: string, clock: Clock): Promise<Finding> {
   const askedAt = Date.now();

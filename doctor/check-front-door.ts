@@ -66,7 +66,7 @@ export async function checkCertificate(host: string, port: number, now = Date.no
 }
 
 async function certificateOf(host: string, port: number): Promise<PeerCertificate> {
-  // Only looked at: nothing is sent to the peer.
+  // Only inspects the certificate: no data is sent to the peer.
   const socket = connectTls({ host, port, rejectUnauthorized: false });
   try {
     const shaken = new Promise<void>((resolve, reject) => {

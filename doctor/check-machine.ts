@@ -11,7 +11,7 @@ export function checkNode(version = process.versions.node): Finding {
   return major < nodeMin[0] ? fail("node.version", version, fix) : warn("node.version", version, fix);
 }
 
-/** What is free on the disk that holds `path`. */
+/** The free space on the disk of `path`. */
 export async function checkDisk(path: string): Promise<Finding> {
   const check = `disk ${path}`;
   const { bavail, bsize, blocks } = await statfs(path);

@@ -8,7 +8,7 @@ export function checkNginxVersion(version: string): Finding {
   return fail("nginx.version", version, "Use Nginx 1.22 or later.");
 }
 
-/** The heartbeat of servers comes every 30 s; a device may be silent much longer. */
+/** Servers send a heartbeat every 30 s; a device may be silent much longer. */
 const idleSecondsMin = 60;
 
 /**

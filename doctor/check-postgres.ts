@@ -8,7 +8,10 @@ import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
 /** With this one everything is tried. */
 const majorTried = 18;
 
-/** Its version, its settings, its connections, and whether its tables are what this version needs. Throws when it is unreachable. */
+/**
+ * Checks the version, settings, connections, and that the tables match this version. Throws when it is
+ * unreachable.
+ */
 export async function checkPostgres(db: Kysely<Database>): Promise<Finding[]> {
   const settings = await readSettings(db);
   const findings = [
@@ -43,7 +46,7 @@ async function readSettings(db: Kysely<Database>): Promise<Settings> {
   return new Map(rows.map(({ name, value }) => [name, value]));
 }
 
-/** Switches that must be on, and what happens when they are not. */
+/** Settings that must be on, and the consequence when they are not. */
 const switches = [
   ["fsync", "fail", "a crash of the machine may destroy the whole database"],
   ["full_page_writes", "fail", "a crash during a write may destroy old records"],

@@ -2,8 +2,8 @@ import { lookup } from "node:dns/promises";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 /**
- * Whether a program answers and is ready, by its /readyz, whose reasons are repeated; where a name has several addresses,
- * as of a scaled service, each of them.
+ * Checks each program's /readyz and repeats its reasons; a name with several addresses, as of a scaled
+ * service, is checked at each.
  */
 export async function checkReady(address: string): Promise<Finding[]> {
   const [, host = "", port = ""] = /^(.*):(\d+)$/.exec(address) ?? [];

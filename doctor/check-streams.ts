@@ -13,7 +13,7 @@ const streamsFix =
 export async function checkStreams(db: Kysely<Database>, redis: StreamRedis): Promise<Finding[]> {
   const { rows: found } = await sql<{ exists: boolean }>`
     select to_regclass('stream_positions') is not null as exists`.execute(db);
-  if (!found[0]?.exists) return []; // postgres.migrations says so
+  if (!found[0]?.exists) return []; // reported by postgres.migrations
   const positions = await db.selectFrom("stream_positions").selectAll().orderBy("shard").execute();
   const behind: string[] = [];
   let [waiting, reported] = [0, 0];

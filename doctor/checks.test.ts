@@ -5,9 +5,9 @@ import { checkNode } from "./check-machine.ts";
 import { checkNginxConf } from "./check-nginx-conf.ts";
 import { findAll, inherited, parseNginxConf } from "./nginx-conf.ts";
 
-// What cannot be arranged on one machine, or is a matter of text alone.
+// Checks that cannot be arranged on one machine, or that only parse text.
 
-test("a clock apart by more than the time of asking is a warning, a minute a failure", async () => {
+test("a clock difference above the round trip is a warning, a minute a failure", async () => {
   for (const [apartMs, state] of [
     [0, "ok"],
     [-5_000, "warn"],
@@ -20,7 +20,7 @@ test("a clock apart by more than the time of asking is a warning, a minute a fai
   }
 });
 
-test("an old Node is a failure, one with known faults a warning", () => {
+test("an old Node is a failure, one with known vulnerabilities a warning", () => {
   for (const [version, state] of [
     ["22.20.0", "fail"],
     ["24.1.0", "warn"],
@@ -44,7 +44,7 @@ describe("an nginx.conf", () => {
     assert.deepEqual(inherited([...location.around, location.directive], "listen"), ["1", "ssl"]);
   });
 
-  test("that is not whole is refused", () => {
+  test("that is incomplete is refused", () => {
     for (const text of ["http {", "}", "listen 1"])
       assert.throws(() => parseNginxConf(text), /nginx\.conf: /, text);
   });

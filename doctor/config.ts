@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { type Env, readEnv, url, urls } from "#lib/config.ts";
 
-/** What the doctor is to look at; what is not named is not looked at. Throws a ConfigError that lists every bad variable. */
+/**
+ * Reads what the doctor checks; unset variables skip their checks. Throws a ConfigError that lists every
+ * bad variable.
+ */
 export function readConfig(env: Env) {
   const read = readEnv(
     {
@@ -26,12 +29,12 @@ export function readConfig(env: Env) {
   return Object.freeze({
     databaseUrl: read.DATABASE_URL,
     redisUrls: read.REDIS_URL,
-    /** host:port of what answers /readyz. */
+    /** host:port of each listener with /readyz. */
     ready: read.DOCTOR_READY ?? [],
     /** host:port of Nginx's plaintext listeners. */
     http: read.DOCTOR_HTTP,
     grpc: read.DOCTOR_GRPC,
-    /** The folder of what `npm start` fetched. */
+    /** The folder of the binaries that `npm start` fetched. */
     binaries: read.DOCTOR_BINARIES,
     nginxVersion: read.DOCTOR_NGINX_VERSION,
     nginxConfFile: read.DOCTOR_NGINX_CONF,

@@ -16,12 +16,12 @@ import { startRedis } from "#test/support/redis.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import type { Finding } from "./finding.ts";
 
-// The doctor as a program, on real parts, each of its checks made to complain.
+// The doctor as a program, against real processes, with every check made to fail.
 
 const folder = mkdtempSync(join(tmpdir(), "fleetlog-doctor-"));
 after(() => rmSync(folder, { recursive: true }));
 
-describe("of a system that is well", () => {
+describe("on a healthy system", () => {
   let system: TestSystem;
   before(async () => {
     const tls = writeCertificate(join(folder, "server"), new TestCa().issue("server", { days: 90 }));
@@ -32,7 +32,7 @@ describe("of a system that is well", () => {
   });
   after(() => system[Symbol.asyncDispose]());
 
-  test("it finds nothing wrong, and says what it looked at", async () => {
+  test("it finds nothing wrong, and lists its checks", async () => {
     const { findings, exitCode } = await examine(envOf(system));
     assert.deepEqual(
       findings.filter(({ state }) => state === "fail"),
@@ -63,7 +63,7 @@ describe("of a system that is well", () => {
     }
   });
 
-  test("what is missing is named, with its reason, and the rest is looked at all the same", async () => {
+  test("an unreachable dependency is named with its reason, and the other checks still run", async () => {
     const closed = `127.0.0.1:${await freePort()}`;
     const { findings, exitCode } = await examine({
       ...envOf(system),
@@ -137,7 +137,7 @@ describe("of a system that is well", () => {
   });
 });
 
-describe("of what endangers data", () => {
+describe("on settings that endanger data", () => {
   let postgres: RunningPostgres;
   before(async () => {
     postgres = await startPostgres(folder, {
@@ -170,7 +170,7 @@ describe("of what endangers data", () => {
     assert.equal(exitCode, 1);
   });
 
-  test("a Redis without a limit, and one with more than its machine can hold, are warned of", async () => {
+  test("warns of a Redis without a limit, and of one above its machine's memory", async () => {
     for (const maxmemory of ["0", "1024gb"]) {
       await using redis = await startRedis({ maxmemory });
       const { findings } = await examine({ DATABASE_URL: postgres.url, REDIS_URL: redis.url });
@@ -216,7 +216,7 @@ describe("of what endangers data", () => {
     assert.equal(stateOf(findings, "postgres.default_partition"), "warn");
   });
 
-  test("a stream that is behind what PostgreSQL remembers, a lag that is none, and losses of the last day", async (t) => {
+  test("a stream behind PostgreSQL's positions, an impossible lag, and losses of the last day", async (t) => {
     await migrateToLatest(postgres.url);
     const redis = await restartableRedis(t);
     const key = streamKey(0);
@@ -260,7 +260,7 @@ describe("of what endangers data", () => {
   });
 });
 
-test("says which variables it needs", async () => {
+test("names the variables it needs", async () => {
   const { stderr, exitCode } = await run({ REDIS_URL: "http://x" });
   assert.equal(exitCode, 1);
   assert.match(stderr, /DATABASE_URL=\(not set\)[^]*REDIS_URL="http:\/\/x"/);
@@ -287,7 +287,7 @@ function envOf({
   };
 }
 
-test("it explains itself, and what it was asked wrongly, without a configuration", async () => {
+test("prints help, and errors for wrong options, without a configuration", async () => {
   const help = await run({}, "--help");
   assert.equal(help.exitCode, 0);
   assert.match(help.stdout, /^Usage: fleetlog doctor \[--json\]/);

@@ -18,7 +18,7 @@ import { findAll, parseNginxConf } from "./nginx-conf.ts";
 
 const checkMsMax = 15_000;
 
-/** All that can be found out from here. What cannot be reached is a finding too: nothing is thrown. */
+/** Runs every check. An unreachable dependency is a finding too: nothing is thrown. */
 export async function examine(
   config: Config,
   { db, redis }: { readonly db: Kysely<Database>; readonly redis: StreamRedis },
@@ -74,7 +74,7 @@ async function attempt(
   }
 }
 
-/** Of the configuration, and of the certificate where it listens with TLS: on the host of the HTTP listener. */
+/** Checks the configuration, and the certificate of the TLS listener on the host of the HTTP listener. */
 async function nginxFindings(file: string, http: string | undefined): Promise<Finding[]> {
   const text = await readFile(file, "utf8");
   const ports = findAll(parseNginxConf(text), "listen")

@@ -1,10 +1,13 @@
-/** What one check found. `warn`: it works, and may not for long or not well. `fail`: it does not, or data is at risk. */
+/**
+ * The result of one check. `warn`: it works, but perhaps not for long or not well. `fail`: it does not
+ * work, or data is at risk.
+ */
 export interface Finding {
   /** Such as "postgres.fsync". */
   readonly check: string;
   readonly state: "ok" | "warn" | "fail";
   readonly found: string;
-  /** What to do about it, in a sentence; absent when all is well. */
+  /** The fix, in a sentence; absent when all is well. */
   readonly fix?: string;
 }
 

@@ -5,7 +5,7 @@ export interface Directive {
   readonly within: readonly Directive[];
 }
 
-/** Reads what `nginx -T` would print or our template renders. Throws when braces or quotes do not match. */
+/** Parses the output of `nginx -T` or of our template. Throws when braces or quotes do not match. */
 export function parseNginxConf(text: string): readonly Directive[] {
   const tokens =
     text.match(/#.*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{};]|(?:\$\{\w+\}|[^\s{};"'#])+/g) ?? [];
@@ -46,7 +46,10 @@ export function findAll(
   ]);
 }
 
-/** What holds in the innermost of these blocks: a directive there, else in the next around it. */
+/**
+ * The value that applies in the innermost of these blocks: a directive there, else in the next enclosing
+ * one.
+ */
 export function inherited(blocks: readonly Directive[], name: string): readonly string[] | undefined {
   for (const { within } of blocks.toReversed()) {
     const found = within.find((directive) => directive.name === name);

@@ -8,7 +8,7 @@ in this folder, or of what DATABASE_URL and REDIS_URL name; while nothing runs, 
 Exit code: 0 nothing is wrong, 1 something is, 2 wrong arguments.
 `;
 
-/** The command line; ends the process where it asks for help or is wrong. */
+/** Parses the command line; exits for --help and invalid options. */
 export function readOptions(): { readonly json: boolean } {
   try {
     const { values } = parseArgs({

@@ -5,7 +5,7 @@ export function exitCodeOf(findings: readonly Finding[]): 0 | 1 {
   return findings.some(({ state }) => state === "fail") ? 1 : 0;
 }
 
-/** For people: a line per finding, with what to do below it. */
+/** Text output: a line per finding, with its fix below. */
 export function textReport(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const lines = findings.flatMap(({ check, state, found, fix }) => [

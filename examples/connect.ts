@@ -29,7 +29,7 @@ const { ack } = await unary.pushLogs(
 );
 console.log(`call: batch ${ack?.sequence}: ${ack?.accepted} accepted`);
 
-// Many batches over one stream, answered in order.
+// Many batches over one stream, acknowledged in order.
 const streaming = createClient(IngestService, createGrpcTransport({ baseUrl: grpcUrl }));
 async function* batches() {
   for (const sequence of [2n, 3n]) yield { batch: batch(sequence, `hello ${sequence} from a gRPC stream`) };

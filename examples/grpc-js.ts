@@ -39,4 +39,4 @@ for (const sequence of [1n, 2n, 3n]) {
   });
   call.write(toBinary(StreamLogsRequestSchema, create(StreamLogsRequestSchema, { batch })));
 }
-call.end(); // nothing more to write: the server answers what it has, then ends the stream
+call.end(); // half-closes: the server acknowledges the rest, then ends the stream

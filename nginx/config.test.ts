@@ -5,7 +5,7 @@ import { readConfig } from "./config.ts";
 import { renderNginx } from "./render.ts";
 
 describe("the configuration of Nginx in a container", () => {
-  test("needs the version of Nginx, as the tag of an image or whole", () => {
+  test("requires the version of Nginx, as an image tag or in full", () => {
     for (const [value, version] of [
       ["1.30", [1, 30, 0]],
       ["1.30-alpine", [1, 30, 0]],
@@ -18,7 +18,7 @@ describe("the configuration of Nginx in a container", () => {
     }
   });
 
-  test("lets nothing into nginx.conf that would end a directive", () => {
+  test("rejects values that would end a directive", () => {
     for (const bad of [
       { NGINX_RESOLVER: "127.0.0.11; load_module x" },
       { NGINX_ACCESS_LOG: "/dev/stdout; x" },
@@ -63,7 +63,7 @@ describe("TLS", () => {
     assert.doesNotMatch(text, /ssl_verify_client/);
   });
 
-  test("is spelt as older versions of Nginx want it", () => {
+  test("uses the syntax of older versions of Nginx", () => {
     const { resolver: _, ...settings } = readConfig({ NGINX_VERSION: "1.22.1", ...files }).settings;
     const text = renderNginx(settings);
     assert.match(text, /^ {4}listen 0\.0\.0\.0:8443 ssl http2 so_keepalive=on;$/m);
@@ -86,7 +86,7 @@ describe("TLS", () => {
     );
   });
 
-  test("is refused by halves", () => {
+  test("is refused when only half configured", () => {
     for (const half of [
       { TLS_CERT: files.TLS_CERT },
       { TLS_KEY: files.TLS_KEY },

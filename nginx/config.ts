@@ -51,7 +51,8 @@ export function readConfig(env: Env) {
       ...(tls && { tls }),
       servers: [{ grpc: values.SERVER_GRPC, http: values.SERVER_HTTP }],
       gateways: [values.GATEWAY_HTTP],
-      // A container that is gone does not refuse a connection, it is silent: every call to it costs the connect timeout.
+      // A removed container does not refuse a connection, it is silent: every call to it costs the
+      // connect timeout.
       leaveOutSeconds: 2,
       streamIdleSeconds: values.NGINX_STREAM_IDLE_SECONDS,
       shutdownSeconds: values.NGINX_SHUTDOWN_SECONDS,

@@ -143,7 +143,7 @@ const pages: readonly ErrorPage[] = [
   },
 ];
 
-/** The directives of a `server` block that answer every error of Nginx itself. */
+/** The directives of a `server` block for every error that Nginx itself sends. */
 export function errorPages(): string {
   return pages.map(errorPage).join("\n");
 }
@@ -159,7 +159,7 @@ function errorPage(page: ErrorPage): string {
     `error_page ${statuses.join(" ")} = ${location};`,
     `location ${isEarly ? "= " : ""}${location} {`,
     ...(isEarly ? ["  internal;"] : []),
-    // Without a type of its own an answer has the one that is added.
+    // A response without a type of its own has the added one.
     '  default_type "";',
     `  if (${condition}) {`,
     `    add_header Content-Type ${type};`,

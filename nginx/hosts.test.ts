@@ -58,7 +58,7 @@ describe("Nginx over HTTP/1.1", () => {
     });
   }
 
-  test("refuses a request without a host, or with one that is none", async () => {
+  test("refuses a request without a host, or with an invalid one", async () => {
     const without = await raw("GET /v1/logs HTTP/1.0\r\n\r\n");
     assert.match(without, /^HTTP\/1.1 421 [^]*"permission_denied"/);
     for (const lines of ["Host: [", "Host: a b", "Host: a/b", "Host:"])
@@ -67,13 +67,13 @@ describe("Nginx over HTTP/1.1", () => {
     assert.match(two, /^HTTP\/1.1 4(00|21) [^]*application\/json/);
   });
 
-  test("goes by the address of the request line where it has a host", async () => {
+  test("uses the address of the request line when it has a host", async () => {
     assert.match(await get("http://evil.example/v1/logs", "Host: localhost"), /^HTTP\/1.1 421 /);
   });
 });
 
 describe("Nginx over HTTP/2", () => {
-  test("refuses another :authority in the words of the protocol", async () => {
+  test("refuses another :authority in the format of the protocol", async () => {
     for (const [type, status, grpcStatus] of [
       ["application/grpc", 200, "7"],
       ["application/grpc-web+proto", 200, "7"],

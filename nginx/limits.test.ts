@@ -51,19 +51,19 @@ describe("with a limit of one call a second", () => {
     assert.equal(retryInfo.retryDelay?.seconds, 1n);
   });
 
-  test("gRPC-Web gets it in its header", async () => {
+  test("gRPC-Web gets the error in its header", async () => {
     const { response: refused } = await refusedPost(nginx, "application/grpc-web+proto");
     assert.deepEqual([refused.status, refused.headers.get("grpc-status")], [200, "8"]);
     assert.equal(refused.headers.get("content-type"), "application/grpc-web+proto");
   });
 
-  test("liveness of Nginx has no limit", async () => {
+  test("the liveness check has no limit", async () => {
     for (const _ of [...burst, ...burst])
       assert.equal((await fetch(`http://${nginx.http}/livez`)).status, 200);
   });
 });
 
-test("without a limit of its own a fleet behind one address is not refused", async () => {
+test("by default a fleet behind one address is not refused", async () => {
   await using nginx = await startNginx({ servers: [upstream], gateways: [upstream.http] });
   for (let round = 0; round < 10; round += 1) await Promise.all(burst.map(() => push(nginx)));
 });
@@ -72,7 +72,7 @@ describe("the access log", () => {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-access-"));
   after(() => rmSync(folder, { recursive: true }));
 
-  test("is one JSON object per call: method, path and outcome, and nothing of what was sent or searched", async () => {
+  test("is one JSON object per call: method, path and outcome, without data or search terms", async () => {
     const accessLogFile = join(folder, "all.log");
     await using nginx = await startNginx({ servers: [upstream], gateways: [upstream.http], accessLogFile });
     await push(nginx);
@@ -95,7 +95,7 @@ describe("the access log", () => {
     assert.equal(rest?.upstream, upstream.http);
   });
 
-  test("can be of the failures alone", async () => {
+  test("can be limited to failures", async () => {
     const accessLogFile = join(folder, "failures.log");
     await using nginx = await startNginx({
       servers: [upstream],

@@ -4,7 +4,7 @@ import { readConfigOrExit } from "#lib/program.ts";
 import { readConfig } from "./config.ts";
 import { renderNginx } from "./render.ts";
 
-// Writes the nginx.conf of a container that has no Node, to a volume both share, and ends.
+// Writes the nginx.conf of a container without Node to a shared volume, and exits.
 
 const { configFile, settings } = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("nginx-config", "info");

@@ -30,7 +30,7 @@ describe("before two ingest servers and a gateway", () => {
     for (const part of [nginx, first, second]) await part[Symbol.asyncDispose]();
   });
 
-  test("a stream may carry more than any limit on a single request", async () => {
+  test("a stream may exceed the size limit of a single request", async () => {
     const message = Buffer.alloc(256 * 1024, "x");
     const echoed = await stream(
       client,
@@ -39,14 +39,14 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal(echoed, 40 * message.length);
   });
 
-  test("a unary batch over the limit of 1 MiB reaches the server, which names the limit", async () => {
+  test("a unary batch over 1 MiB reaches the server, which names the limit", async () => {
     const answer = await unary(client, pushLogs, Buffer.alloc(1_100_000));
     assert.equal(answer.length, 1_100_000);
     const json = await post(nginx, pushLogs, "application/json", Buffer.alloc(3_000_000, " "));
     assert.equal(json.status, 200);
   });
 
-  test("what is far too large is refused as the sender's fault, never as something to send again", async () => {
+  test("a request far over the limit fails as a client error, never as retryable", async () => {
     const error = await failure(client, pushLogs, Buffer.alloc(5_000_000));
     assert.equal(error.code, status.INVALID_ARGUMENT);
     assert.match(error.details, /at most 1 MiB/);
@@ -55,7 +55,7 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal(((await json.json()) as { code: string }).code, "invalid_argument");
   });
 
-  test("what a live tail says is passed on at once, not when there is more of it", async () => {
+  test("live tail events are forwarded immediately, not when more arrive", async () => {
     const tail = new AbortController();
     const { body } = await fetch(`http://${nginx.http}/v1/tail`, { signal: tail.signal });
     const { value } = (await body?.getReader().read()) ?? {};
@@ -63,7 +63,7 @@ describe("before two ingest servers and a gateway", () => {
     tail.abort();
   });
 
-  test("a request that it cannot understand is the sender's fault, even when no address could be read", async (t) => {
+  test("a malformed request is a client error, even when no address could be read", async (t) => {
     const calls = new Http2Calls(nginx.grpc);
     t.after(() => calls.close());
     const grpc = { "content-type": "application/grpc", te: "trailers" };
@@ -86,7 +86,7 @@ describe("before two ingest servers and a gateway", () => {
     for (const server of [first, second]) assert.ok(server.calls.includes(streamLogs));
   });
 
-  test("health and reflection are the servers', any other service is unimplemented", async () => {
+  test("health and reflection go to the servers; any other service is unimplemented", async () => {
     for (const path of [
       "/grpc.health.v1.Health/Check",
       "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -99,14 +99,14 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal(error.code, status.UNIMPLEMENTED);
   });
 
-  test("is live on its own and ready when the gateway is", async () => {
+  test("is live on its own, and ready when the gateway is", async () => {
     assert.equal((await fetch(`http://${nginx.http}/livez`)).status, 200);
     const ready = await fetch(`http://${nginx.http}/readyz`);
     assert.equal(ready.status, 503);
     assert.equal(await ready.text(), "postgres: starting\n");
   });
 
-  test("what Nginx itself refuses over HTTP is JSON with a code, a message and details too", async () => {
+  test("errors of Nginx over HTTP are JSON with a code, a message and details", async () => {
     const long = "x".repeat(60_000);
     for (const [init, path, status] of [
       [{}, `/v1/logs?text=${long}`, 414],
@@ -125,7 +125,7 @@ describe("before two ingest servers and a gateway", () => {
     assert.equal((await fetch(`http://${nginx.http}/problems/malformed`)).status, 404);
   });
 
-  test("methods, paths and versions that Nginx itself refuses are JSON, not HTML", async () => {
+  test("methods, paths and versions that Nginx refuses get JSON, not HTML", async () => {
     const [host = "", port = ""] = nginx.http.split(":");
     for (const [line, status] of [
       ["TRACE / HTTP/1.1", 405],
@@ -144,7 +144,7 @@ describe("before two ingest servers and a gateway", () => {
     }
   });
 
-  test("queries, REST and the page are the gateway's", async () => {
+  test("queries, REST and the dashboard go to the gateway", async () => {
     for (const path of ["/fleetlog.v1.QueryService/ListLogs", "/v1/logs?device_id=a", "/"]) {
       assert.equal((await fetch(`http://${nginx.http}${path}`)).status, 200);
       assert.ok(first.calls.includes(path), path);
@@ -152,7 +152,7 @@ describe("before two ingest servers and a gateway", () => {
   });
 });
 
-test("a server that is gone is passed over without an error", async () => {
+test("a stopped server is skipped without an error", async () => {
   await using server = await startEchoUpstream();
   await using nginx = await startNginx({ servers: [nowhere, server], gateways: [server.http] });
   await withClient(nginx, async (client) => {
@@ -163,7 +163,7 @@ test("a server that is gone is passed over without an error", async () => {
   });
 });
 
-test("a stream that loses its server fails with a code that means: connect again", async () => {
+test("a stream that loses its server fails with a code that means: reconnect", async () => {
   await using server = await startEchoUpstream();
   const doomed = await startEchoUpstream();
   await using nginx = await startNginx({ servers: [doomed], gateways: [server.http] });
@@ -180,21 +180,21 @@ test("a stream that loses its server fails with a code that means: connect again
   });
 });
 
-describe("with nothing behind it", () => {
+describe("without any upstream", () => {
   let nginx: TestNginx;
   before(async () => {
     nginx = await startNginx({ servers: [nowhere], gateways: [nowhere.http] });
   });
   after(() => nginx[Symbol.asyncDispose]());
 
-  test("answers gRPC with UNAVAILABLE", async () => {
+  test("gRPC gets UNAVAILABLE", async () => {
     await withClient(nginx, async (client) => {
       assert.equal((await failure(client, pushLogs, Buffer.from("x"))).code, status.UNAVAILABLE);
       await assert.rejects(stream(client, [Buffer.from("x")]), { code: status.UNAVAILABLE });
     });
   });
 
-  test("answers Connect and REST with Connect's JSON", async () => {
+  test("Connect and REST get Connect's JSON", async () => {
     for (const response of [
       await post(nginx, pushLogs, "application/json", Buffer.from("{}")),
       await post(nginx, pushLogs, "application/proto", Buffer.from("")),
@@ -206,18 +206,18 @@ describe("with nothing behind it", () => {
     }
   });
 
-  test("answers gRPC-Web with a gRPC status", async () => {
+  test("gRPC-Web gets a gRPC status", async () => {
     const response = await post(nginx, pushLogs, "application/grpc-web+proto", Buffer.from(""));
     assert.equal(response.status, 200);
     assert.equal(response.headers.get("grpc-status"), "14");
   });
 
-  test("still says that it lives", async () => {
+  test("is still live", async () => {
     assert.equal((await fetch(`http://${nginx.http}/livez`)).status, 200);
   });
 });
 
-test("one address cannot hold more calls open than allowed, and gets a retry delay", async () => {
+test("limits the open calls of one address, with a retry delay", async () => {
   await using server = await startEchoUpstream();
   await using nginx = await startNginx({
     servers: [server],
@@ -238,7 +238,7 @@ test("one address cannot hold more calls open than allowed, and gets a retry del
   });
 });
 
-test("a silent stream lives as long as the setting says", { concurrency: true }, async (t) => {
+test("a silent stream stays open for the configured time", { concurrency: true }, async (t) => {
   await using server = await startEchoUpstream();
   const upstreams = { servers: [server], gateways: [server.http] };
 
@@ -253,7 +253,7 @@ test("a silent stream lives as long as the setting says", { concurrency: true },
     });
   });
 
-  // The one test that must wait: Nginx's own limit is 60 s, and in four places.
+  // This test must wait: Nginx's own limit is 60 s, and it applies in four places.
   await t.test("which is above 60 s unless configured", async () => {
     await using nginx = await startNginx(upstreams);
     await withClient(nginx, async (client) => {
@@ -272,7 +272,7 @@ test("a silent stream lives as long as the setting says", { concurrency: true },
   });
 });
 
-test("the template never sends again what an upstream may have taken", () => {
+test("the template never retries a request that an upstream may have received", () => {
   const template = readFileSync(new URL("nginx.conf.template", import.meta.url), "utf8");
   assert.doesNotMatch(template, /non_idempotent/);
 });

@@ -11,28 +11,28 @@ export interface NginxSettings {
   /** A third listener, with TLS; none by default. */
   readonly tls?: TlsSettings;
   /**
-   * Where Nginx asks for names while it runs, with the options of its directive `resolver`. Then the addresses below are
-   * names whose every address is a peer, and peers that join or leave are followed without a reload; Nginx ≥ 1.27.3.
-   * Without it, names are looked up once, when Nginx starts.
+   * The DNS servers that Nginx queries at runtime, with the options of its directive `resolver`. The
+   * addresses below are then names whose every address is a peer, and Nginx follows peers that join or
+   * leave without a reload; Nginx ≥ 1.27.3. Without it, Nginx resolves names once, when it starts.
    */
   readonly resolver?: string;
   /** The ingest servers, each with the host:port of its two listeners. */
   readonly servers: readonly { readonly grpc: string; readonly http: string }[];
   /** host:port of the gateways. */
   readonly gateways: readonly string[];
-  /** Nginx 1.25.1 and later want `http2 on;` where earlier ones want `listen … http2`. */
+  /** Nginx ≥ 1.25.1 uses `http2 on;`, earlier versions `listen … http2`. */
   readonly version: Version;
-  /** Who the workers are when Nginx is started as root. */
+  /** The user of the workers when Nginx is started as root. */
   readonly user?: string;
   /**
-   * How long an upstream that could not be reached is left out. 0, the default, is for upstreams on this machine:
-   * trying one in vain takes no time, and leaving it out would turn a restart of two in turn into an outage. On
-   * other machines, where a lost host costs every call the connect timeout, a few seconds are right.
+   * How long an unreachable upstream is skipped. 0, the default, is for upstreams on this machine: a
+   * failed attempt costs no time, and skipping would turn rolling restarts of two into an outage. On
+   * other machines, where a lost host costs every call the connect timeout, use a few seconds.
    */
   readonly leaveOutSeconds?: number;
-  /** Names besides localhost and IP addresses by which clients may call; "*.example.org", and "*" for any. */
+  /** Host names besides localhost and IP addresses that clients may use; "*.example.org", and "*" for any. */
   readonly allowedHosts?: readonly string[];
-  /** How long a stream may be silent; 1 h by default, 60 s is Nginx's own default and too short for devices. */
+  /** How long a stream may be silent; default 1 h, because Nginx's own 60 s is too short for devices. */
   readonly streamIdleSeconds?: number;
   /** How long streams may go on after a reload or a graceful stop; 10 s by default. */
   readonly shutdownSeconds?: number;
@@ -44,7 +44,7 @@ export interface NginxSettings {
   readonly callsPerSecondMax?: number;
   /** One JSON object a line; off by default. */
   readonly accessLogFile?: string;
-  /** How many of 100 calls are logged, besides those that fail; all by default. */
+  /** The percentage of calls that are logged, besides all that fail; default 100. */
   readonly accessLogPercent?: number;
 }
 
@@ -56,7 +56,7 @@ export interface TlsSettings {
   readonly keyFile: string;
   /** PEM file of the CAs that sign the clients' certificates; without it none is asked for. */
   readonly clientCaFile?: string;
-  /** Where a client certificate is needed: to send, the default, or also to query and for the page. */
+  /** Which calls require a client certificate: ingest, the default, or also queries and the dashboard. */
   readonly certificatesFor?: CertificatesFor;
   /** All by default; for ingest also health and reflection. */
   readonly serves?: "ingest" | "everything";
@@ -130,7 +130,10 @@ export function renderNginx(settings: NginxSettings): string {
   });
 }
 
-/** Keeps what stands between the lines `{{#name}}` and `{{/name}}` when the section is wanted, `{{^name}}` when not. */
+/**
+ * Keeps the lines between `{{#name}}` and `{{/name}}` when the section is enabled, `{{^name}}` when it is
+ * not.
+ */
 function withSections(text: string, sections: Readonly<Record<string, boolean>>): string {
   const kept: boolean[] = [];
   const lines = text.split("\n").filter((line) => {
@@ -162,7 +165,10 @@ function isAtLeast(version: Version, wanted: Version): boolean {
   return a! >= b!;
 }
 
-/** A path may hold spaces; what Nginx would take as a variable or as the end of the text is refused. */
+/**
+ * Quotes a path, which may contain spaces; rejects characters that Nginx reads as a variable or the end
+ * of the text.
+ */
 function quote(path: string): string {
   if (/[$\n]/.test(path)) {
     throw new Error(

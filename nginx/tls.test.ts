@@ -49,7 +49,7 @@ describe("with TLS", () => {
   });
   after(() => nginx[Symbol.asyncDispose]());
 
-  test("gRPC calls and streams reach a server, also batches beyond the limit, which it is to name", async () => {
+  test("gRPC calls and streams reach a server, including oversized batches, which it rejects itself", async () => {
     await withClient(nginx, undefined, async (client) => {
       assert.equal((await unary(client, pushLogs, Buffer.alloc(3_000_000))).length, 3_000_000);
       assert.equal((await unary(client, "/grpc.health.v1.Health/Check", Buffer.from("x"))).length, 1);
@@ -61,7 +61,7 @@ describe("with TLS", () => {
     });
   });
 
-  test("Connect and the page speak HTTP/2 or HTTP/1.1, as the client's hello chooses", async () => {
+  test("Connect and the dashboard speak HTTP/2 or HTTP/1.1, as the client's hello selects", async () => {
     for (const [path, body] of [
       [pushLogs, "{}"],
       ["/", undefined],
@@ -72,7 +72,7 @@ describe("with TLS", () => {
     assert.ok(upstream.calls.includes("/"));
   });
 
-  test("gRPC-Web over HTTP/2 is not taken for gRPC", async () => {
+  test("gRPC-Web over HTTP/2 is not mistaken for gRPC", async () => {
     const answer = await viaHttp2(nginx, pushLogs, {
       body: "x",
       headers: { "content-type": "application/grpc-web+proto" },
@@ -80,14 +80,14 @@ describe("with TLS", () => {
     assert.deepEqual([answer.status, answer.body], [200, "x"]);
   });
 
-  test("the plaintext listeners go on", async () => {
+  test("the plaintext listeners keep working", async () => {
     assert.equal((await fetch(`http://${nginx.http}/`)).status, 200);
     const client = new Client(nginx.grpc, credentials.createInsecure());
     assert.equal((await unary(client, pushLogs, Buffer.from("x"))).length, 1);
     client.close();
   });
 
-  test("TLS 1.1 is refused, 1.3 is chosen, and 1.2 has forward secrecy", async () => {
+  test("TLS 1.1 is refused, 1.3 is preferred, and 1.2 has forward secrecy", async () => {
     await assert.rejects(handshake(nginx, { minVersion: "TLSv1", maxVersion: "TLSv1.1" }));
     assert.equal((await handshake(nginx)).protocol, "TLSv1.3");
     const { cipher } = await handshake(nginx, { maxVersion: "TLSv1.2" });
@@ -97,13 +97,13 @@ describe("with TLS", () => {
     );
   });
 
-  test("a device that comes back need not do the handshake in full", async () => {
+  test("a returning device resumes its TLS session", async () => {
     const first = await handshake(nginx, { maxVersion: "TLSv1.2" });
     const second = await handshake(nginx, { maxVersion: "TLSv1.2", session: first.session });
     assert.deepEqual([first.isReused, second.isReused], [false, true]);
   });
 
-  test("a renewed certificate is there after a reload", async () => {
+  test("a renewed certificate is used after a reload", async () => {
     const renewed = ca.issue("renewed");
     assert.equal((await handshake(nginx)).certificate.subject.CN, "server");
     writeCertificate(join(folder, "server"), renewed);
@@ -125,7 +125,7 @@ for (const certificatesFor of ["ingest", "everything"] as const) {
     });
     after(() => nginx[Symbol.asyncDispose]());
 
-    test("a good one is let in", async () => {
+    test("a valid certificate is accepted", async () => {
       await withClient(nginx, good, async (client) => {
         assert.equal((await unary(client, pushLogs, Buffer.from("x"))).length, 1);
         assert.equal(await stream(client, [Buffer.from("x")]), 1);
@@ -136,7 +136,7 @@ for (const certificatesFor of ["ingest", "everything"] as const) {
       }
     });
 
-    test("none, an expired one and another CA's are refused as unauthenticated, in the client's protocol", async () => {
+    test("a missing, an expired and another CA's certificate are refused as unauthenticated, in the client's protocol", async () => {
       for (const client of [undefined, expired, wrong]) {
         await withClient(nginx, client, async (channel) => {
           await assert.rejects(unary(channel, pushLogs, Buffer.from("x")), { code: status.UNAUTHENTICATED });
@@ -166,7 +166,7 @@ for (const certificatesFor of ["ingest", "everything"] as const) {
         assert.equal((await viaHttp2(nginx, "/", { client })).status, 401);
     });
 
-    test("plaintext, which is for this machine, needs none", async () => {
+    test("plaintext, which only this machine reaches, needs none", async () => {
       const response = await fetch(`http://${nginx.http}${pushLogs}`, {
         method: "POST",
         headers: json,

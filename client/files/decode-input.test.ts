@@ -42,7 +42,7 @@ for (const [what, input, wanted] of inputs) {
   });
 }
 
-test("packed data that ends early or is damaged is an error, not a shorter text", async () => {
+test("truncated or damaged compressed data is an error, not a shorter text", async () => {
   for (const packed of [gzipSync(text.repeat(1_000)), zstdCompressSync(text.repeat(1_000))]) {
     await assert.rejects(decoded(packed.subarray(0, -5), 50));
     const damaged = Buffer.from(packed);
@@ -51,7 +51,7 @@ test("packed data that ends early or is damaged is an error, not a shorter text"
   }
 });
 
-test("what is packed in another way, or is no text, is refused with the way to read it", async () => {
+test("a format without text is refused with a command that extracts it", async () => {
   for (const [program, args, wanted] of [
     ["xz", ["-c"], /^Error: it is packed with xz: xz -dc FILE \| fleetlog send/],
     ["bzip2", ["-c"], /^Error: it is packed with bzip2: bzip2 -dc /],

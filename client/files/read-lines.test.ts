@@ -34,13 +34,13 @@ for (const [what, chunks, wanted] of cases) {
   });
 }
 
-test("keeps of a line that is too long its beginning and its length", async () => {
+test("keeps the beginning and the length of a line that is too long", async () => {
   const lines = await linesOf(["a\n", "x".repeat(60), "x".repeat(60), "x\nlast\n"], 100);
   assert.deepEqual(textOf(lines), ["a", "x".repeat(100), "last"]);
   assert.equal(lines[1]?.byteLength, 121);
 });
 
-test("leaves out the NULs before a line, and counts them, however many chunks they fill", async () => {
+test("skips and counts the NULs before a line, however many chunks they fill", async () => {
   const hole = Array.from({ length: 48 }, () => Buffer.alloc(65_536));
   const lines = await linesOf(["a\n", ...hole, "after the hole\nb\0b\n", "\0\0"], 100);
   assert.deepEqual(textOf(lines), ["a", "after the hole", "b\0b", ""]);
@@ -50,7 +50,7 @@ test("leaves out the NULs before a line, and counts them, however many chunks th
   );
 });
 
-test("takes a hole within a line for the end of what stands before it, which a crash left unfinished", async () => {
+test("ends a line at a hole of NULs, which a crash leaves after a partial line", async () => {
   const lines = await linesOf(["a\ntorn", Buffer.alloc(5_000), Buffer.alloc(3), "next\nb\0\0c\n"], 100);
   assert.deepEqual(textOf(lines), ["a", "torn", "next", "b\0\0c"]);
   assert.deepEqual(
@@ -64,7 +64,7 @@ test("takes a hole within a line for the end of what stands before it, which a c
   );
 });
 
-test("goes on behind any line, by where it ends and its number", async () => {
+test("resumes after any line, given its offset and number", async () => {
   const all = Buffer.from(`a\r\n\n${"\0".repeat(20)}b\nc${"\0".repeat(9)}d\nlast`);
   const lines = await linesOf([all]);
   for (const [index, { end }] of lines.entries()) {
@@ -78,11 +78,11 @@ test("goes on behind any line, by where it ends and its number", async () => {
   }
 });
 
-test("takes a line of exactly the limit", async () => {
+test("accepts a line of exactly the limit", async () => {
   assert.deepEqual(textOf(await linesOf(["x".repeat(100)], 100)), ["x".repeat(100)]);
 });
 
-test("gives back any bytes, however they are cut into chunks", async () => {
+test("returns any bytes unchanged, however they are cut into chunks", async () => {
   const chunk = fc.uint8Array({ maxLength: 40, max: 15 }).map((bytes) => Buffer.from(bytes));
   await fc.assert(
     fc.asyncProperty(fc.array(chunk), async (chunks) => {

@@ -8,12 +8,12 @@ import { LogFile, type Windows } from "#client/follow/log-file.ts";
 import type { LineEncoder, ReadRecord } from "#client/lines/line-encoder.ts";
 import type { SendReport } from "#client/send/send-report.ts";
 
-/** What becomes a record of a batch. */
+/** One record of a batch. */
 export interface FileRecord {
   readonly record: Uint8Array;
   readonly firstLine: number;
   readonly lastLine: number;
-  /** Where the file goes on behind it. */
+  /** The position after it. */
   readonly end: LineStart;
 }
 
@@ -24,24 +24,27 @@ export interface ReaderOptions {
   readonly report: SendReport;
 }
 
-/** Bytes that are kept behind what is sent, at least. */
+/** Minimum of bytes retained behind the sent position. */
 const recentBytesMin = 1024 * 1024;
 const nul = 0x00;
 const utf8Mark = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** A file of a kind that cannot be followed. */
+/** The file has a format that cannot be followed. */
 export class UnreadableError extends Error {
   override readonly name = "UnreadableError";
 }
 
-/** Reads one log as it grows: complete lines, joined to records, each with its place. */
+/** Reads one log as it grows: complete lines, joined to records, each with its position. */
 export class FileReader implements AsyncDisposable {
   readonly file: LogFile;
   readonly #options: ReaderOptions;
   #splitter: LineSplitter;
   #offset: number;
   #head: Buffer;
-  /** The bytes before `#offset`: as many as places behind the last batch need for their fingerprints. */
+  /**
+   * The bytes before `#offset`: as many as the positions after the last batch need for their
+   * fingerprints.
+   */
   #recent: Buffer;
   /** Behind the last line, and behind the last record that is in a batch. */
   #lineEnd: LineStart;
@@ -59,7 +62,7 @@ export class FileReader implements AsyncDisposable {
     this.#lineEnd = this.#sentEnd = start;
   }
 
-  /** Begins at `from`; undefined when that is no place in this file. Throws as LogFile.open does. */
+  /** Starts at `from`; undefined when the file has no such position. Throws as LogFile.open does. */
   static async open(
     found: FoundFile,
     from: Fingerprint & { readonly line: number },
@@ -80,7 +83,7 @@ export class FileReader implements AsyncDisposable {
     return this.#lineEnd;
   }
 
-  /** So many bytes are read and in no batch. */
+  /** Bytes that are read and in no batch. */
   get unsentBytes(): number {
     return this.#offset - this.#sentEnd.offset;
   }
@@ -91,7 +94,7 @@ export class FileReader implements AsyncDisposable {
    */
   async read(): Promise<readonly FileRecord[] | "displaced" | undefined> {
     const chunk = await this.file.next(this.#offset);
-    // Only what is looked at afterwards says that the chunk is what follows.
+    // Only the check after the read proves that the chunk continues the file.
     if (!this.file.isPacked && !(await this.#isPlaceAsBefore())) return "displaced";
     if (chunk.byteLength === 0) return undefined;
     this.changedAt = performance.now();
@@ -102,20 +105,23 @@ export class FileReader implements AsyncDisposable {
     return this.#take(this.#splitter.push(text));
   }
 
-  /** The record that may still be continued: it is not waited for any longer. */
+  /** Ends the record that may still be continued. */
   endRecord(): readonly FileRecord[] {
     return this.#ended(this.#options.encoder.finish(), this.#lineEnd);
   }
 
-  /** The line without an end, too; what follows it will be a line of its own. `isOver`: most likely nothing will. */
+  /**
+   * Ends the incomplete line too; following data starts a new line. `isOver`: most likely nothing
+   * follows.
+   */
   endLine(isOver: boolean): readonly FileRecord[] {
-    // A program that reserves room writes where the NULs are.
+    // A program that preallocates its file writes where the NULs are.
     const isReserved = !isOver && this.#recent.at(-1) === nul;
     if (this.#offset === this.#lineEnd.offset || isReserved) return this.endRecord();
     return [...this.#take(this.#splitter.end(), false), ...this.endRecord()];
   }
 
-  /** The fingerprint of a record's end. */
+  /** The fingerprint at the end of a record. */
   fingerprintAt({ offset }: LineStart): Fingerprint {
     const end = this.#recent.byteLength - (this.#offset - offset);
     const length = Math.min(windowBytes, offset);
@@ -146,7 +152,7 @@ export class FileReader implements AsyncDisposable {
     );
   }
 
-  /** A byte order mark is no part of the first line. */
+  /** A byte order mark does not belong to the first line. */
   #skipMark(first: Buffer): Buffer {
     const reason = whyNotFollowable(first);
     if (reason !== undefined) throw new UnreadableError(reason);

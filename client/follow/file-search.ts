@@ -7,7 +7,7 @@ import { isInode, type Matching, matchFiles, versionOf } from "#client/follow/ma
 
 /** Longer than a clock tick of any file system, and than a rotation needs for two names. */
 const quietMs = 30;
-/** What no change of a name tells: a file that is written to long after it was rotated. */
+/** Finds what no change of a name reveals: a write to a file long after its rotation. */
 const searchMs = 5_000;
 const undecidedMs = 1_000;
 
@@ -16,7 +16,7 @@ export interface Found {
   readonly listing: Listing;
 }
 
-/** Finds the files of one path, and only believes what it sees while no name changes. */
+/** Finds the files of one path, and trusts a listing only while no name changes. */
 export class FileSearch {
   readonly #path: string;
   readonly #others: ReadonlySet<string>;
@@ -24,18 +24,18 @@ export class FileSearch {
   #settledFolder: bigint | undefined;
   #dueAt = 0;
 
-  /** `others`: paths that are followed for themselves. */
+  /** `others`: paths that are followed themselves. */
   constructor(path: string, others: ReadonlySet<string>) {
     this.#path = path;
     this.#others = others;
   }
 
-  /** Something is known to have changed. */
+  /** Requests a search, because something changed. */
   wanted(): void {
     this.#dueAt = 0;
   }
 
-  /** Names are changing just now. */
+  /** Whether names are changing now. */
   get isUnsettled(): boolean {
     return this.#dueAt === 0;
   }

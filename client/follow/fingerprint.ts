@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 
-/** How many bytes at the beginning, and before the place that is read, tell one log from another. */
+/** Bytes at the beginning and before the read position that identify a log. */
 export const windowBytes = 1_024;
 
 /**
- * A place in a log, and by what the log is known again, whatever its name and inode: digests of its beginning and of what
- * stands before the place, of both as much as there is up to {@link windowBytes}.
+ * A position in a log, with digests that identify the log whatever its name and inode: of its beginning
+ * and of the bytes before the position, each up to {@link windowBytes}.
  */
 export interface Fingerprint {
   readonly offset: number;

@@ -8,7 +8,7 @@ import { BatchBuilder } from "#client/stream/batch-builder.ts";
 import type { DeviceStream } from "#client/stream/device-stream.ts";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
 
-/** A file that is read, and the path that it belongs to. */
+/** A file being read, and its path. */
 export interface Source {
   readonly path: string;
   /** The path in full. */
@@ -27,7 +27,7 @@ export interface FollowBatchesOptions {
 
 const retryMs = 1_000;
 
-/** Gathers the records of one file into batches, and sends each together with the position behind it. */
+/** Gathers the records of one file into batches and sends each with the position after it. */
 export class FollowBatches {
   readonly #options: FollowBatchesOptions;
   readonly #builder: BatchBuilder;
@@ -41,7 +41,7 @@ export class FollowBatches {
     this.#builder = new BatchBuilder({ recordsMax: options.recordsMax });
   }
 
-  /** Resolves when there is room for another. */
+  /** Resolves when there is capacity for another. */
   async write({ record, firstLine, lastLine, end }: FileRecord, source: Source): Promise<void> {
     if (this.#source?.reader !== source.reader || !this.#builder.fits(record)) await this.cut();
     this.#source = source;
@@ -51,7 +51,10 @@ export class FollowBatches {
     if (this.#builder.isFull) await this.cut();
   }
 
-  /** Sends what is gathered. While the disk cannot take it, tries again until the stop; the position is then as before. */
+  /**
+   * Sends the gathered records. While the disk refuses them, retries until the stop; the position then
+   * stays as before.
+   */
   async cut(): Promise<void> {
     if (!this.#source || !this.#end) return;
     const { path, key, log, reader } = this.#source;
@@ -66,7 +69,7 @@ export class FollowBatches {
     const sequence = lastSequence + 1n;
     const spool = () =>
       stream.send(records, note).catch((error: Error) => {
-        // It has its number and is in the spool: sending it again would be another batch.
+        // The batch has its number and is in the spool: sending it again would make another batch.
         if (error instanceof DeviceStreamError || stream.lastSequence < sequence) throw error;
         onProblem(`the spool cannot be synced: ${error.message}`);
       });
@@ -75,7 +78,7 @@ export class FollowBatches {
     reader.sent(end);
   }
 
-  /** Remembers what no batch has to do with. */
+  /** Stores a change of positions that belongs to no batch. */
   async remember(key: string, change: Change): Promise<void> {
     await this.#patiently(async () => this.#options.journal.set(key, change));
   }

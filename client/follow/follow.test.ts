@@ -73,7 +73,7 @@ const rotations: readonly Rotation[] = [
 const readBack = () => readFileSync(path);
 
 describe("fleetlog send --follow", () => {
-  test("sends what is there and what is added, a line when it is complete", async () => {
+  test("sends existing and appended lines, each once it is complete", async () => {
     append("1", "2");
     await using following = start();
     await following.received("1", "2");
@@ -85,7 +85,7 @@ describe("fleetlog send --follow", () => {
     assert.deepEqual(following.problems, []);
   });
 
-  test("waits for a file that is not there, and for one that is removed and comes again", async () => {
+  test("waits for a missing file, and for one that is removed and comes back", async () => {
     await using following = start();
     append("1");
     await following.received("1");
@@ -97,7 +97,7 @@ describe("fleetlog send --follow", () => {
   });
 
   for (const [what, rotate] of rotations.slice(0, 2)) {
-    test(`goes on when the file ${what}`, async () => {
+    test(`continues when the file ${what}`, async () => {
       append("1", "2");
       await using following = start();
       await following.received("1", "2");
@@ -113,7 +113,7 @@ describe("fleetlog send --follow", () => {
     });
   }
 
-  test("reads on in a file that was renamed while its program still writes to it", async () => {
+  test("keeps reading a renamed file while its program still writes to it", async () => {
     append("1");
     await using following = start();
     await following.received("1");
@@ -126,7 +126,7 @@ describe("fleetlog send --follow", () => {
     assert.deepEqual(messagesOf(peer), ["1", "new", "late", "last words"]);
   });
 
-  test("is not fooled by truncation and regrowth beyond where it was", async () => {
+  test("detects truncation even when the file grows past its old position", async () => {
     append("1", "2");
     await using following = start();
     await following.received("1", "2");
@@ -136,7 +136,7 @@ describe("fleetlog send --follow", () => {
     assert.deepEqual(messagesOf(peer), ["1", "2", "x".repeat(5_000), "last"]);
   });
 
-  test("skips the hole that a program leaves which goes on writing behind the end of a truncated file", async () => {
+  test("skips the hole of a program that keeps its offset in a truncated file", async () => {
     append("1", "2");
     await using following = start();
     await following.received("1", "2");
@@ -151,8 +151,8 @@ describe("fleetlog send --follow", () => {
   });
 });
 
-describe("fleetlog send --follow, started again", () => {
-  test("goes on where it was, in the middle of the file, and sends nothing twice", async () => {
+describe("fleetlog send --follow, restarted", () => {
+  test("resumes at its position in the middle of the file, and sends nothing twice", async () => {
     append("1", "2");
     {
       await using following = start();
@@ -185,7 +185,7 @@ describe("fleetlog send --follow, started again", () => {
   }
 
   for (const [what, rotate] of rotations.slice(0, 2)) {
-    test(`finds what came and went while the file ${what} several times`, async () => {
+    test(`finds every file that came and went while the file ${what} several times`, async () => {
       append("1", "2");
       writeFileSync(old(9), "much older\n");
       append("2b");
@@ -208,7 +208,7 @@ describe("fleetlog send --follow, started again", () => {
     });
   }
 
-  test("says that the file it was reading is gone, and reads the one that has its name", async () => {
+  test("reports that the file it was reading is gone, and reads the one that has its name", async () => {
     append("1", "2");
     {
       await using following = start();
@@ -223,7 +223,7 @@ describe("fleetlog send --follow, started again", () => {
     assert.match(following.problems.join(), /the file that was read up to byte 4 is gone, and no copy/);
   });
 
-  test("sends what lies in the spool first, when the server was away, and ends with 0 all the same", async () => {
+  test("sends the batches in the spool first after the server was unavailable, and still exits with 0", async () => {
     append("1");
     peer.kill();
     {
@@ -254,7 +254,7 @@ describe("fleetlog send --follow refuses", () => {
     await assert.rejects(start().running, SpoolError);
   });
 
-  test("a file in UTF-16, by a word, and follows the others", async () => {
+  test("a file in UTF-16, with a reason, and follows the others", async () => {
     writeFileSync(path, Buffer.from("\uFEFFa\n", "utf16le"));
     const other = join(folder, "other.log");
     writeFileSync(other, "fine\n");

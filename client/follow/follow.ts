@@ -12,16 +12,20 @@ import { SendReport } from "#client/send/send-report.ts";
 import { openSendStream } from "#client/send/send-stream.ts";
 import { hasBatch } from "#client/spool/recover-session.ts";
 
-/** Between two looks at files in which nothing was new; while names are changing, and otherwise. */
+/** Delay between two polls without news: while names are changing, and otherwise. */
 const unsettledMs = 40;
 const pollMs = 250;
-/** How long to go on reading and writing at the end, and then to wait for acknowledgements: the rest is in the spool. */
+/**
+ * How long to continue reading and writing after the stop, and then to wait for acknowledgements; the
+ * rest stays in the spool.
+ */
 const stopMsMax = 1_000;
 const drainMsMax = 2_000;
 
 /**
- * Sends the lines of files as they are written, until the signal: every line once, over rotations and over the end of this
- * process, however violent. How far each file is read lies in the spool's folder. Throws {@link InputError}, SpoolError.
+ * Sends the lines of files as they are written, until the signal: every line once, across rotations and
+ * any end of this process. The spool's folder stores the position of each file. Throws {@link
+ * InputError}, SpoolError.
  */
 export async function follow(
   options: SendOptions,
@@ -63,9 +67,9 @@ export async function follow(
     failed.abort();
   });
   await aborted(stop);
-  // While the spool is full it waits for room, and would not notice.
+  // A full spool makes this wait, so the signal must end it.
   await Promise.race([following, sleep(stopMsMax, undefined, { ref: false })]);
-  if (!failure) await stream.flush(drainMsMax).catch(() => {}); // what is left is in the spool
+  if (!failure) await stream.flush(drainMsMax).catch(() => {}); // the rest is in the spool
 
   if (failure && !signal.aborted) output.problem(failure.message);
   report.unacknowledged(stream.unacknowledged.map(({ note }) => toLineRange(note)));

@@ -6,18 +6,18 @@ import { LogFile } from "#client/follow/log-file.ts";
 import { isInode, type KnownFile, versionOf } from "#client/follow/match-files.ts";
 import type { FilePosition } from "#client/follow/position-journal.ts";
 
-/** One log of a path: how far it is in the spool, where it lies and, while something may come, its reader. */
+/** One log of a path: its position in the spool, its file and, while more may come, its reader. */
 export class FollowedFile implements KnownFile {
   position: FilePosition;
-  /** Undefined: it is in no file that has a name of this path. */
+  /** Undefined: no file under a name of this path has it. */
   found: FoundFile | undefined;
   verified: string | undefined;
   reader: FileReader | undefined;
-  /** What was open is not what it was: what is read has to be sent, and the log be found again. */
+  /** The open file has other content now: send what was read, then find the log again. */
   isDisplaced = false;
-  /** It was read to its end after its last name was gone. */
+  /** It was read to its end after its last name was removed. */
   isDrained = false;
-  /** Why it is not read. */
+  /** Why it cannot be read. */
   problem: string | undefined;
 
   constructor(position: FilePosition) {
@@ -32,7 +32,7 @@ export class FollowedFile implements KnownFile {
     return this.found?.isLive === true;
   }
 
-  /** As far as is known. */
+  /** As far as known. */
   get hasMore(): boolean {
     const { isCopy, isPacked, isDone, offset, size } = this.position;
     if (isCopy) return false;
@@ -45,7 +45,7 @@ export class FollowedFile implements KnownFile {
     return (await reader.file.fingerprint(await reader.file.size())) ?? position;
   }
 
-  /** Opens it at its position; false: it is not there any more. */
+  /** Opens it at its position; false when the file no longer has it. */
   async open(options: ReaderOptions): Promise<boolean> {
     if (!this.found) return false;
     this.reader = await FileReader.open(this.found, this.position, options);
@@ -59,7 +59,7 @@ export class FollowedFile implements KnownFile {
     await reader?.[Symbol.asyncDispose]();
   }
 
-  /** The position behind a record that was read. */
+  /** The position after a record. */
   positionAt(end: LineStart, reader: FileReader): FilePosition {
     const { number: line } = end;
     const position = { ...this.position, ...reader.fingerprintAt(end), line };
@@ -69,11 +69,14 @@ export class FollowedFile implements KnownFile {
     };
   }
 
-  /** Where its log is now; the position to remember when that is another place. Throws as LogFile.open does. */
+  /**
+   * Updates the location of the log; returns the position to store when it changed. Throws as
+   * LogFile.open does.
+   */
   async locate(found: FoundFile): Promise<FilePosition | undefined> {
     const { position } = this;
     const isSame = isInode(found, position) && (!position.isPacked || found.size === position.size);
-    // Whether there is more than what is read, the size of a compressed file does not tell.
+    // The size of a compressed file does not show whether there is more to read.
     const form = isSame ? {} : { isPacked: (await isPacked(found)) || undefined, isDone: undefined };
     if (!isSame || this.isDisplaced) await this.close();
     this.isDisplaced = this.isDrained = false;
@@ -89,7 +92,7 @@ async function isPacked(found: FoundFile): Promise<boolean> {
   return file.isPacked;
 }
 
-/** Nothing is read of it yet, or nothing will be. */
+/** A position of a file of which nothing is read yet, or never will be. */
 export function newPosition(
   id: number,
   found: FoundFile,

@@ -6,17 +6,17 @@ import { LogReading, type LogReadingOptions } from "#client/follow/log-reading.t
 import { PathReport } from "#client/follow/path-report.ts";
 import type { FilePosition } from "#client/follow/position-journal.ts";
 
-/** Files that are opened before it is their turn, because their names may change until then. */
+/** Files opened before their turn, because their names may change until then. */
 const openMax = 32;
 export interface FollowedPathOptions extends LogReadingOptions {
-  /** Undefined: it is followed for the first time. */
+  /** Undefined when the path is followed for the first time. */
   readonly positions: readonly FilePosition[] | undefined;
 }
 
-/** One path, and the logs that lie under its name or did: each is read to its end, in the order of their age. */
+/** One path and the logs that have or had its name: each is read to its end, oldest first. */
 export class FollowedPath {
   readonly #options: FollowedPathOptions;
-  /** The oldest first, the one with the name last. */
+  /** Oldest first; the log that has the name is last. */
   #logs: FollowedFile[];
   #isFirst: boolean;
   #lastId: number;
@@ -33,17 +33,20 @@ export class FollowedPath {
     this.#lastId = Math.max(0, ...positions.map(({ id }) => id));
   }
 
-  /** Logs that were gone before they were known to be read to their end. */
+  /** Logs that disappeared before they were read to their end. */
   get lostLogs(): number {
     return this.#report.lostLogs;
   }
 
-  /** Names are changing: look again soon. */
+  /** Names are changing: poll again soon. */
   get isUnsettled(): boolean {
     return this.#options.search.isUnsettled;
   }
 
-  /** Reads what is new; true when there may be more at once. Trouble with the files is told once, and tried again. */
+  /**
+   * Reads new data; true when there may be more immediately. Reports trouble with the files once and
+   * retries.
+   */
   async poll(): Promise<boolean> {
     try {
       const hasMore = await this.#readAll();
@@ -62,7 +65,7 @@ export class FollowedPath {
     }
   }
 
-  /** Sends what is read of complete lines. */
+  /** Sends the complete lines read so far. */
   async close(): Promise<void> {
     for (const log of this.#logs) {
       await this.#reading.flush(log, false);
@@ -74,7 +77,7 @@ export class FollowedPath {
     for (const log of this.#logs) {
       if (log.isDisplaced || log.problem !== undefined || log.position.isCopy) continue;
       await this.#reading.open(log);
-      if (await this.#reading.read(log)) return true; // what is younger waits
+      if (await this.#reading.read(log)) return true; // younger logs wait
     }
     return false;
   }
@@ -101,7 +104,7 @@ export class FollowedPath {
     const hasLive = listing.files.some(({ isLive }) => isLive);
     const isDecided = undecided.every(({ error }) => error !== undefined);
     const ended = displaced.filter((log) => !isWanted(log) || isDecided);
-    // While the name is missing a file system may be, and come back with everything.
+    // While the name is missing, a whole file system may be, and return with everything.
     const gone = missing.filter((log) => !log.isOpen && (!isWanted(log) || (isDecided && hasLive)));
     for (const log of [...displaced, ...missing]) log.found = undefined;
     for (const log of ended) await this.#endDisplaced(log);
@@ -117,13 +120,13 @@ export class FollowedPath {
       await batches.remember(key, { files, forgotten: forgotten.map(({ position }) => position.id) });
     }
     this.#isFirst = false;
-    // Now the names are still theirs.
+    // The names still belong to these files.
     const unread = this.#logs.filter((log) => !log.isLive && log.hasMore);
     for (const log of [...this.#logs.filter(({ isLive }) => isLive), ...unread.slice(0, openMax)])
       await this.#reading.open(log);
   }
 
-  /** Sends what was read of logs that have to be found again; true when that moved them on. */
+  /** Sends what was read of logs that must be found again; true when that changed their positions. */
   async #flush(displaced: readonly FollowedFile[], missing: readonly FollowedFile[]): Promise<boolean> {
     let isMoved = false;
     for (const log of [...displaced, ...missing]) {
@@ -142,7 +145,7 @@ export class FollowedPath {
     return log;
   }
 
-  /** Its content is nowhere any more. */
+  /** Ends a log whose content no longer exists. */
   async #endDisplaced(log: FollowedFile): Promise<void> {
     const { reader } = log;
     if (!reader) return this.#endGone(log);
@@ -161,12 +164,12 @@ export class FollowedPath {
   }
 }
 
-/** Whether it matters where the log is. */
+/** Whether the log must be found. */
 function isWanted({ position: { isCopy, offset } }: FollowedFile): boolean {
   return !isCopy && offset > 0;
 }
 
-/** A file that was rotated before its path was followed. */
+/** The position of a file that was rotated before its path was followed: read to the end. */
 async function passedOver(found: FoundFile): Promise<Partial<FilePosition>> {
   await using file = await LogFile.open(found);
   if (file.isPacked) return { isPacked: true, isDone: true };

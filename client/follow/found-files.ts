@@ -2,7 +2,7 @@ import type { BigIntStats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 
-/** A file as it was found under a name, a moment ago. */
+/** A file as the last listing found it. */
 export interface FoundFile {
   readonly path: string;
   readonly device: string;
@@ -12,11 +12,14 @@ export interface FoundFile {
   readonly mtimeNs: bigint;
   /** It has the name that is followed; otherwise one that a rotation gives. */
   readonly isLive: boolean;
-  /** A file with the same name but for .gz or .zst is there, too: most likely it is being compressed into this one. */
+  /**
+   * A file with the same name except .gz or .zst exists too: most likely it is being compressed into this
+   * one.
+   */
   readonly isBeingPacked: boolean;
 }
 
-/** So many files beside one may have names of its rotation; beyond that it is no rotation. */
+/** More files than this beside one are no rotation. */
 const foundFilesMax = 10_000;
 
 export interface Listing {
@@ -27,8 +30,8 @@ export interface Listing {
 }
 
 /**
- * The file `path` and what a rotation made of earlier ones. While names change, a listing may miss a file or have it twice:
- * see {@link isSameFiles}. A folder that is not there has none.
+ * Lists the file `path` and its rotated files. While names change, a listing may miss a file or contain
+ * it twice: see {@link isSameFiles}. A missing folder has none.
  */
 export async function listFiles(path: string, others: ReadonlySet<string>): Promise<Listing> {
   const folder = dirname(path);
@@ -64,7 +67,7 @@ function byAge(a: FoundFile, b: FoundFile): number {
   return count(b) - count(a);
 }
 
-/** Undefined where there is no file. */
+/** Undefined when there is no file. */
 export async function find(
   path: string,
   { isLive = false, isBeingPacked = false }: { isLive?: boolean; isBeingPacked?: boolean },

@@ -23,7 +23,7 @@ test("sends every line exactly once while the file rotates and the follower is k
   t.after(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, "app.log");
   using peer = await new TestPeer().start();
-  // Some are acknowledged, some are not heard of again.
+  // The peer acknowledges some batches and stays silent about others.
   peer.answer = () => (Math.random() < 0.02 ? "cut" : {});
 
   let problems = "";
@@ -46,7 +46,7 @@ test("sends every line exactly once while the file rotates and the follower is k
   ];
   const follow = () => start("client/fleetlog.mjs", "send", ...options, path);
 
-  // What was rotated before the path was ever followed is not sent.
+  // Files rotated before the path was ever followed are not sent.
   const first = follow();
   await waitFor("the path in the positions", () => readFileSync(join(folder, "spool/positions"), "utf8"));
   first.kill("SIGKILL");

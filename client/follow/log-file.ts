@@ -5,22 +5,22 @@ import type { FoundFile } from "#client/follow/found-files.ts";
 
 const chunkBytes = 256 * 1024;
 
-/** The name is another file's by now: look again. */
+/** The name now belongs to another file: search again. */
 export class MovedError extends Error {
   override readonly name = "MovedError";
 }
 
-/** What stands at the beginning of a log and before a place in it, at most {@link windowBytes} of both. */
+/** The bytes at the beginning of a log and before a position in it, at most {@link windowBytes} of each. */
 export interface Windows {
   readonly head: Buffer;
   readonly tail: Buffer;
 }
 
-/** An open file, whatever becomes of its name. Of a compressed one all bytes and offsets are those of what is in it. */
+/** An open file, whatever happens to its name. Offsets of a compressed file are those of its content. */
 export class LogFile implements AsyncDisposable {
   readonly isPacked: boolean;
   readonly #handle: FileHandle;
-  /** Of a compressed file, for {@link next}. */
+  /** The content of a compressed file, for {@link next}. */
   #chunks: AsyncGenerator<Buffer> | undefined;
   #chunksEnd = 0;
 
@@ -29,7 +29,7 @@ export class LogFile implements AsyncDisposable {
     this.isPacked = isPacked;
   }
 
-  /** Throws {@link MovedError} when `found` is not what has the name any more, and what opening does. */
+  /** Throws {@link MovedError} when the name no longer belongs to `found`, and any error of opening. */
   static async open({ path, device, inode }: FoundFile): Promise<LogFile> {
     const handle = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
       throw error.code === "ENOENT" ? new MovedError(path) : error;
@@ -50,7 +50,10 @@ export class LogFile implements AsyncDisposable {
     return (await this.#handle.stat()).size;
   }
 
-  /** What comes at `offset`, at most a chunk; empty at the end. Of a compressed file `offset` never goes back. */
+  /**
+   * The data at `offset`, at most a chunk; empty at the end. In a compressed file `offset` never
+   * decreases.
+   */
   async next(offset: number): Promise<Buffer> {
     if (!this.isPacked) return this.#pread(offset, chunkBytes);
     this.#chunks ??= this.#unpack();
@@ -77,15 +80,18 @@ export class LogFile implements AsyncDisposable {
     return windows && fingerprint(offset, windows);
   }
 
-  /** Whether it begins as the log of `print`, and goes as far. */
+  /** Whether it has the beginning of `print`'s log and reaches its offset. */
   async continues(print: Fingerprint): Promise<boolean> {
     const beginning = await this.fingerprint(Math.min(windowBytes, print.offset));
-    if (beginning?.head !== print.head) return false; // cheap also of a large compressed file
+    if (beginning?.head !== print.head) return false; // cheap even for a large compressed file
     const own = await this.fingerprint(print.offset);
     return own !== undefined && isEqual(own, print);
   }
 
-  /** How long the log is. Of a compressed file as much as can be read; it is not whole where it ends early or is damaged. */
+  /**
+   * The length of the log. For a compressed file, the length that can be read; `isWhole` is false when it
+   * is truncated or damaged.
+   */
   async extent(): Promise<{ length: number; isWhole: boolean }> {
     if (!this.isPacked) return { length: await this.size(), isWhole: true };
     let length = 0;
@@ -102,7 +108,7 @@ export class LogFile implements AsyncDisposable {
     await this.#handle.close();
   }
 
-  /** Of what is damaged before `offset` as much as there is. */
+  /** As much as is readable when the file is damaged before `offset`. */
   async #packedWindows(offset: number): Promise<Windows> {
     let head: Buffer = Buffer.alloc(0);
     let tail: Buffer = Buffer.alloc(0);
@@ -117,7 +123,7 @@ export class LogFile implements AsyncDisposable {
         if (start >= offset) break;
       }
     } catch {
-      // what was read until then tells
+      // the bytes read so far decide
     }
     return { head, tail };
   }

@@ -7,19 +7,19 @@ import { LineEncoder } from "#client/lines/line-encoder.ts";
 import type { SendOptions } from "#client/send/send.ts";
 import type { SendReport } from "#client/send/send-report.ts";
 
-/** So long a record waits for a line that continues it. */
+/** How long a record waits for a continuation line. */
 const continuationMs = 500;
-/** So long a line waits for its end, and a file that was rotated for what its program still writes to it. */
+/** How long a line waits for its end, and a rotated file for late writes of its program. */
 const endMs = 10_000;
-/** Chunks of one file before others have their turn. */
+/** Chunks of one file per turn. */
 const chunksMax = 16;
-/** What is read and in no batch, before it is sent even if it is not complete. */
+/** Unsent bytes at which even an incomplete record is sent. */
 const unsentBytesMax = 4 * 1024 * 1024;
 
 export interface LogReadingOptions {
-  /** As it was given; attribute `file` of the records. */
+  /** As given on the command line; attribute `file` of the records. */
   readonly path: string;
-  /** The path in full, by which its positions are remembered. */
+  /** The absolute path, the key of its positions. */
   readonly key: string;
   readonly search: FileSearch;
   readonly batches: FollowBatches;
@@ -28,7 +28,7 @@ export interface LogReadingOptions {
   readonly reading: Pick<SendOptions, "logger" | "severity" | "multiline" | "timeFormat" | "timeZone">;
 }
 
-/** Reads the logs of one path, and sends what it reads. */
+/** Reads the logs of one path and sends their records. */
 export class LogReading {
   readonly #options: LogReadingOptions;
 
@@ -36,7 +36,7 @@ export class LogReading {
     this.#options = options;
   }
 
-  /** If there is something to read, now or later. */
+  /** Opens the log if it has, or may get, something to read. */
   async open(log: FollowedFile): Promise<void> {
     const { path, report, reading, search } = this.#options;
     if (log.reader || !log.found || !(log.isLive || log.hasMore)) return;
@@ -52,7 +52,7 @@ export class LogReading {
     search.wanted();
   }
 
-  /** Sends what is new; true when there is more than is read in one turn. */
+  /** Sends new data; true when more is left than one turn reads. */
   async read(log: FollowedFile): Promise<boolean> {
     const { reader } = log;
     if (!reader) return false;
@@ -69,7 +69,7 @@ export class LogReading {
     }
   }
 
-  /** Sends what is read, and does not wait for what would continue it. `isOver`: nor for the end of a line. */
+  /** Sends the current record without waiting for a continuation; with `isOver` also an incomplete line. */
   async flush(log: FollowedFile, isOver: boolean): Promise<void> {
     if (!log.reader) return;
     await this.#write(log, isOver ? log.reader.endLine(true) : log.reader.endRecord());
@@ -101,7 +101,7 @@ export class LogReading {
     return true;
   }
 
-  /** Of a compressed file that is damaged, what comes before. */
+  /** Returns what precedes the damage of a compressed file. */
   async #next(reader: FileReader): Promise<readonly FileRecord[] | "displaced" | undefined> {
     try {
       return await reader.read();
@@ -114,7 +114,7 @@ export class LogReading {
     }
   }
 
-  /** Nothing new for now. */
+  /** Handles a log without new data. */
   async #rest(log: FollowedFile, reader: FileReader): Promise<void> {
     const { isPacked } = reader.file;
     const quietMs = performance.now() - reader.changedAt;

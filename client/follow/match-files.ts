@@ -3,38 +3,41 @@ import type { FoundFile } from "#client/follow/found-files.ts";
 import { LogFile, MovedError } from "#client/follow/log-file.ts";
 import type { FilePosition } from "#client/follow/position-journal.ts";
 
-/** A file that is known, as far as matching wants to know. */
+/** The properties of a known log that matching needs. */
 export interface KnownFile {
   readonly position: FilePosition;
-  /** It is open, and can be read on whatever has become of its names. */
+  /** It is open and stays readable whatever happens to its names. */
   readonly isOpen: boolean;
-  /** Of the file in which the position was found again last: nothing has changed since. */
+  /** The version of the file in which the position was last verified. */
   readonly verified: string | undefined;
-  /** When it was read last, its file had another content. */
+  /** The last read found other content in its file. */
   readonly isDisplaced: boolean;
-  /** What tells it now, also when nothing of it is sent but what is open can be looked at. */
+  /** Its current fingerprint, even when nothing of it was sent but its open file can be read. */
   fingerprint(): Promise<Fingerprint>;
 }
 
 export interface Matching<Known extends KnownFile> {
-  /** The file in which each known log goes on: the same as before or, when it was copied or compressed, another. */
+  /**
+   * The file in which each known log continues: the same as before or, after a copy or compression,
+   * another.
+   */
   readonly pairs: Map<Known, FoundFile>;
-  /** Files that have nothing but what was read from another one. */
+  /** Files that contain only what was read from another file. */
   readonly copies: { readonly found: FoundFile; readonly print: Fingerprint; readonly isPacked: boolean }[];
-  /** Files of which nothing was read yet. */
+  /** Files of which nothing was read. */
   readonly fresh: FoundFile[];
-  /** Known logs whose file has another content now, and which are in no other. */
+  /** Known logs whose file has other content now and which no other file has. */
   readonly displaced: Known[];
-  /** Known logs that are in no file here. */
+  /** Known logs that no file has. */
   readonly missing: Known[];
-  /** Files of which it cannot be told yet what they are, or that this user may not read: look again soon. */
+  /** Files that cannot be classified yet or that this user may not read: search again soon. */
   readonly undecided: { readonly found: FoundFile; readonly error?: Error | undefined }[];
 }
 
-/** So long a compressed file that ends early may still be written. */
+/** A truncated compressed file younger than this may still be being written. */
 const compressingMsMax = 60_000;
 
-/** Changes with the content of a file. */
+/** A key that changes with the content of a file. */
 export function versionOf({ device, inode, size, mtimeNs }: FoundFile): string {
   return `${device}:${inode}:${size}:${mtimeNs}`;
 }
@@ -44,13 +47,14 @@ export function isInode({ device, inode }: FoundFile, position: FilePosition): b
 }
 
 /**
- * Tells for each file which log it has. A log is known by what it begins with and by what stands before the place up to
- * which it is read; its inode only says where to look first. Nothing else must change meanwhile: throws MovedError when
- * it sees that, and the caller compares the listing before and after.
+ * Decides which log each file has. The beginning of a log and the bytes before its position identify it;
+ * its inode only says where to look first. The files must not change meanwhile: throws MovedError when it
+ * notices that, and the caller compares the listings before and after.
  *
- *   1. the inode of a known log still has it
- *   2. a log that lost its inode is in another file, which begins alike and goes as far: copied, compressed, moved
- *   3. what is left is a copy of a known file, which may become longer, or new
+ *   1. The inode of a known log still has it.
+ *   2. A log that lost its inode is in another file with the same beginning that reaches its position: copied,
+ *      compressed or moved.
+ *   3. Every other file is a copy of a known file, which may grow, or new.
  */
 export async function matchFiles<Known extends KnownFile>(
   files: readonly FoundFile[],
@@ -82,7 +86,7 @@ export async function matchFiles<Known extends KnownFile>(
   return matching;
 }
 
-/** Whether the inode of a log still has it. */
+/** Whether the log's inode still has it. */
 async function hasLog(found: FoundFile, { position, verified, isDisplaced }: KnownFile): Promise<boolean> {
   if (!isDisplaced && verified === versionOf(found)) return true;
   if (!isDisplaced && position.isPacked) return found.size === position.size;
@@ -95,7 +99,7 @@ async function findElsewhere<Known extends KnownFile>(
   rest: Set<FoundFile>,
 ): Promise<void> {
   const isLost = ({ position: { isCopy, offset } }: Known) => !isCopy && offset > 0;
-  // A copy that is displaced is judged again; one that is gone may have been compressed.
+  // A displaced copy is classified again; a missing one may have been compressed.
   const isLostCopy = ({ position: { isCopy } }: Known) => isCopy;
   const lost = [
     ...displaced.filter(isLost),
@@ -106,7 +110,7 @@ async function findElsewhere<Known extends KnownFile>(
     const copies = [...pairs].filter(([other]) => isLostCopy(other) && !isLostCopy(log));
     const places = [...rest, ...copies.map(([, file]) => file)]
       .filter((file) => !file.isBeingPacked && mayHave(file, log.position))
-      // First where there is more than what is read. Of several that fit, the oldest: the others are younger logs.
+      // Files with unread data first. Of several matches the oldest: the others are younger logs.
       .sort((a, b) => Number(isRead(a, log.position)) - Number(isRead(b, log.position)));
     for (const found of places) {
       if (!(await continues(found, log.position))) continue;
@@ -127,14 +131,17 @@ function isRead(found: FoundFile, { offset }: FilePosition): boolean {
   return found.size === offset;
 }
 
-/** A young file with the name that is followed may begin as the one before: with a few bytes alike it is another. */
+/**
+ * A young file under the followed name may begin like the one before: a few equal bytes do not identify
+ * it.
+ */
 function mayHave(found: FoundFile, { offset, inode }: FilePosition): boolean {
   return !found.isLive || found.inode === inode || offset >= windowBytes;
 }
 
 async function judge<Known extends KnownFile>(found: FoundFile, matching: Matching<Known>): Promise<void> {
   const { pairs, fresh, copies, undecided, missing } = matching;
-  // Of a log that is still read to its end where it was.
+  // The file belongs to a log that is still read to its end elsewhere.
   for (const log of found.isBeingPacked ? [] : missing) {
     const print = await log.fingerprint();
     if (print.offset > 0 && (await continues(found, print))) return void undecided.push({ found });
@@ -154,7 +161,7 @@ async function judge<Known extends KnownFile>(found: FoundFile, matching: Matchi
     if (original.size < length) continue;
     const print = await withFile(original, (file) => file.fingerprint(length));
     if (!print || print instanceof Error || !(await continues(found, print))) continue;
-    // What is not read yet may disappear from the original, and then be only here.
+    // Unread data may disappear from the original and then exist only here.
     if (offset >= length && !isBeingWritten) copies.push({ found, print, isPacked });
     else undecided.push({ found });
     return;
@@ -163,7 +170,7 @@ async function judge<Known extends KnownFile>(found: FoundFile, matching: Matchi
   else fresh.push(found);
 }
 
-/** False also where it cannot be read. */
+/** Also false when the file cannot be read. */
 async function continues(found: FoundFile, print: Fingerprint): Promise<boolean> {
   return print.offset === 0 || (await withFile(found, (file) => file.continues(print))) === true;
 }

@@ -2,7 +2,7 @@ import type { FilePosition } from "#client/follow/position-journal.ts";
 
 const problemsMax = 100;
 
-/** What a person has to know of one path: each problem once, and what is lost. */
+/** Reports the problems of one path, each once, and its losses. */
 export class PathReport {
   readonly #path: string;
   readonly #tell: (problem: string) => void;
@@ -21,7 +21,7 @@ export class PathReport {
     this.#tell(`${this.#path}: ${problem}`);
   }
 
-  /** It was read until a moment before, so only what came in that moment can be missing. */
+  /** It was read until a moment before, so only data written in that moment can be missing. */
   truncated({ offset }: FilePosition): void {
     const what = `it was truncated or written anew behind byte ${offset}, and no copy of it was found`;
     this.problem(`${what}: what was not read by then is lost`);

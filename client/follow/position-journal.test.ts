@@ -34,7 +34,7 @@ function leaveUndone(sequence: bigint, offset: number): void {
 }
 
 describe("positions", () => {
-  test("are as they were last, also of several files, and without those that were forgotten", async () => {
+  test("are as last written, for several files, without the forgotten ones", async () => {
     {
       using journal = open();
       assert.equal(offsets(journal), undefined);
@@ -54,7 +54,7 @@ describe("positions", () => {
     });
   }
 
-  test("decide once for all whether the batch of a killed process counts", () => {
+  test("decide permanently whether the batch of a killed process counts", () => {
     leaveUndone(1n, 7);
     open(() => true)[Symbol.dispose]();
     using journal = open(() => false);
@@ -75,7 +75,7 @@ describe("positions", () => {
     assert.deepEqual(offsets(journal), [3]);
   });
 
-  test("leave out what was not written as a whole, and refuse a damaged file by a word", () => {
+  test("ignore a partly written entry, and refuse a damaged file with a reason", () => {
     {
       using journal = open();
       journal.set("/a.log", { files: [at(3)] });
@@ -89,7 +89,7 @@ describe("positions", () => {
     assert.throws(() => open(), /positions is damaged in line 1/);
   });
 
-  test("stay a small file, for their owner alone", async () => {
+  test("stay a small file that only its owner can read", async () => {
     using journal = open();
     const files = Array.from({ length: 20 }, (_, id) => at(7, id));
     for (let sequence = 1n; sequence < 200n; sequence++) {

@@ -13,7 +13,7 @@ import { dirname } from "node:path";
 import type { Fingerprint } from "#client/follow/fingerprint.ts";
 import { fileMode } from "#client/spool/segment.ts";
 
-/** How far one file is in the spool, and how it is known again. */
+/** The position of one file in the spool, and its identity. */
 export interface FilePosition extends Fingerprint {
   /** Within its path; rising in the order of finding. */
   readonly id: number;
@@ -21,14 +21,14 @@ export interface FilePosition extends Fingerprint {
   readonly inode: string;
   /** The number of the line that begins at the offset. */
   readonly line: number;
-  /** On disk, when it was last looked at. */
+  /** Size on disk at the last check. */
   readonly size: number;
   /** It had the name that is followed. */
   readonly isLive?: boolean | undefined;
   /** Compressed; and read to its end, or never to be read. */
   readonly isPacked?: boolean | undefined;
   readonly isDone?: boolean | undefined;
-  /** All of it is in another file as well, and nothing is read from it. */
+  /** Another file has all of its content; nothing is read from it. */
   readonly isCopy?: boolean | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface BatchKey {
 }
 
 export interface Change {
-  /** Positions that are new, or take the place of those with their id. */
+  /** New positions, or replacements of those with the same id. */
   readonly files?: readonly FilePosition[];
   /** Ids of positions that are forgotten. */
   readonly forgotten?: readonly number[];
@@ -69,7 +69,10 @@ export class PositionJournal implements Disposable {
   /** The last entry wants a `done`. */
   #owesDone = false;
 
-  /** Throws where the file cannot be read or written, or is damaged. Nothing may have been taken from the spool before. */
+  /**
+   * Throws when the file cannot be read or written, or is damaged. Call it before anything is sent from
+   * the spool.
+   */
   constructor(path: string, isSpooled: (batch: BatchKey) => boolean) {
     this.#path = path;
     this.#load(isSpooled);
@@ -89,7 +92,7 @@ export class PositionJournal implements Disposable {
     this.#apply(path, change);
   }
 
-  /** `spool` begins to write the batch into the spool at once, and resolves when it is on disk there. */
+  /** `spool` starts to write the batch into the spool synchronously and resolves when it is on disk there. */
   async setWith(batch: BatchKey, path: string, change: Change, spool: () => Promise<void>): Promise<void> {
     if (this.#size > this.#bytesMax) {
       closeSync(this.#fd);
@@ -104,7 +107,7 @@ export class PositionJournal implements Disposable {
     try {
       this.#append();
     } catch {
-      // The disk is full: the next entry brings it along, and until then the spool tells.
+      // The disk is full: the next entry includes this one, and until then the spool decides.
     }
   }
 
@@ -133,7 +136,7 @@ export class PositionJournal implements Disposable {
     }
   }
 
-  /** Begins the file again with what counts, in one step. */
+  /** Rewrites the file with the current positions, atomically. */
   #rewrite(): number {
     const entries = [...this.#files].map(([path, files]) => ({ path, files: [...files.values()] }));
     const text = entries.map((entry) => `${JSON.stringify(entry)}\n`).join("");
@@ -151,7 +154,7 @@ export class PositionJournal implements Disposable {
     return openSync(this.#path, "a", fileMode);
   }
 
-  /** What of an entry was written before an error is cut off again, or is no whole line. */
+  /** The bytes of a partly written entry are cut off, or form no complete line. */
   #append(entry?: Entry): void {
     const entries = [...(this.#owesDone ? [{ done: true }] : []), ...(entry ? [entry] : [])];
     const lines = Buffer.from(entries.map((one) => `${JSON.stringify(one)}\n`).join(""));
@@ -169,7 +172,7 @@ function readEntries(path: string): readonly Entry[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-  // What stands behind the last newline was not written as a whole.
+  // The bytes after the last newline were written partly.
   const lines = text.split("\n").slice(0, -1);
   return lines.map((line, index) => {
     try {

@@ -36,7 +36,7 @@ beforeEach(async () => {
 });
 afterEach(() => peer[Symbol.dispose]());
 
-/** Longer than what tells one log from another. */
+/** Longer than the windows that identify a log. */
 const lines = (name: string) => Array.from({ length: 40 }, (_, n) => `${name} ${n} ${"x".repeat(60)}`);
 const append = (...some: readonly string[]) => appendFileSync(path, some.map((line) => `${line}\n`).join(""));
 
@@ -52,8 +52,8 @@ function compress(name: string): void {
   rmSync(name);
 }
 
-describe("fleetlog send --follow, of files beside the one that is followed", () => {
-  test("passes over what was rotated before it followed the file, also when it is compressed later", async () => {
+describe("fleetlog send --follow, with rotated files beside the followed one", () => {
+  test("skips files rotated before it followed the path, even if they are compressed later", async () => {
     writeFileSync(`${path}.1`, "before\n");
     writeFileSync(`${path}.2.gz`, gzipSync("long before\n"));
     append("1");
@@ -67,7 +67,7 @@ describe("fleetlog send --follow, of files beside the one that is followed", () 
     assert.deepEqual(messagesOf(peer), ["1", "2"]);
   });
 
-  test("reads a log to its end, whatever a chain of rotations made of it", async () => {
+  test("reads a log to its end through any chain of rotations", async () => {
     const all = [...lines("first"), ...lines("second"), ...lines("third"), ...lines("fourth")];
     append(...all.slice(0, 30));
     await run(all[29]!);
@@ -89,7 +89,7 @@ describe("fleetlog send --follow, of files beside the one that is followed", () 
     assert.deepEqual(messagesOf(peer).toSorted(), all.toSorted());
   });
 
-  test("never reads a copy that somebody made, not even when what it was made of is gone", async () => {
+  test("never reads a user's copy, not even when the original is gone", async () => {
     append(...lines("a"));
     await run(...lines("a"));
     copyFileSync(path, `${path}.old`);
@@ -102,7 +102,7 @@ describe("fleetlog send --follow, of files beside the one that is followed", () 
     assert.deepEqual(messagesOf(peer), [...lines("a"), "more", "new"]);
   });
 
-  test("sends a file once that was copied and truncated before anything of it was read", async () => {
+  test("sends a file once that was copied and truncated before it was read", async () => {
     await using following = startFollowing(peer, { inputs: [path], spool });
     append("0");
     await following.received("0");
@@ -116,7 +116,7 @@ describe("fleetlog send --follow, of files beside the one that is followed", () 
     assert.deepEqual(messagesOf(peer), ["0", "1", "2"]);
   });
 
-  test("knows a file again that has another inode, as after an editor or a restored backup", async () => {
+  test("recognises a file with another inode, as after an editor or a restored backup", async () => {
     append(...lines("a"));
     await run(...lines("a"));
     copyFileSync(path, `${path}.tmp`);
@@ -127,7 +127,7 @@ describe("fleetlog send --follow, of files beside the one that is followed", () 
     assert.deepEqual(messagesOf(peer), [...lines("a"), "b"]);
   });
 
-  test("says how many files were gone before they were read, and fails for them", async () => {
+  test("reports how many files disappeared before they were read, and fails for them", async () => {
     append("1", "2");
     await run("1", "2");
     append("never read");
@@ -167,7 +167,7 @@ describe("the name of a rotated file", () => {
     ["messages", ["messages.1", "messages-20261127.gz"], ["messages", "messages.err", "message.1"]],
   ];
   for (const [of, rotated, others] of names) {
-    test(`is told from others beside ${of}`, () => {
+    test(`is distinguished from others beside ${of}`, () => {
       assert.deepEqual(
         [...rotated, ...others].filter((name) => isRotated(name, of)),
         rotated,

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { DateTime } from "luxon";
 import { TimeReader } from "#client/lines/time-reader.ts";
 
-// Luxon writes random instants in the formats of logs, in random zones; what is read back has to be the instant.
+// Luxon writes random instants in log formats and random zones; the reader must return the same instant.
 
 const zones = [
   "UTC",
@@ -19,7 +19,10 @@ const tailCharacters = " + - : . , 0 1 2 3 4 5 6 7 8 9 Z z U T C I S P D E a b c
   .map((text) => text || " ");
 const instants = fc.integer({ min: Date.UTC(2001, 8, 10), max: Date.UTC(2099, 0, 1) });
 
-/** Luxon's format, and to how many milliseconds it is exact. With an offset, or in the zone that the reader is told. */
+/**
+ * Luxon's format and its precision in milliseconds. The format has an offset, or the reader gets the
+ * zone.
+ */
 const formats: readonly [format: string, exactMs: number][] = [
   ["yyyy-MM-dd'T'HH:mm:ss.SSSZZ", 1],
   ["yyyy-MM-dd HH:mm:ss,SSS", 1],
@@ -36,7 +39,7 @@ const formats: readonly [format: string, exactMs: number][] = [
   ["yyyy-ooo'T'HH:mm:ssZZ", 1_000],
 ];
 
-describe("what an independent library writes is read back:", () => {
+describe("the reader parses what an independent library formats:", () => {
   for (const [format, exactMs] of formats) {
     test(format, () => {
       fc.assert(
@@ -54,7 +57,7 @@ describe("what an independent library writes is read back:", () => {
     });
   }
 
-  test("a time without a year is of the year that ends at its file's", () => {
+  test("a time without a year is in the year that ends at the file's time", () => {
     fc.assert(
       fc.property(instants, fc.integer({ min: 0, max: 360 }), (nowMs, daysAgo) => {
         const written = DateTime.fromMillis(nowMs, { zone: "UTC", locale: "en-US" })
@@ -69,7 +72,7 @@ describe("what an independent library writes is read back:", () => {
   });
 });
 
-test("whatever stands behind the seconds, the time is the one without it, or is none", () => {
+test("any text after the seconds leaves the time unchanged or makes it none", () => {
   const plain = "2026-11-27T17:01:02";
   const wanted = BigInt(Date.parse(`${plain}Z`)) * 1_000_000n;
   const tail = fc.string({ unit: fc.constantFrom(...tailCharacters), maxLength: 12 });
@@ -77,7 +80,7 @@ test("whatever stands behind the seconds, the time is the one without it, or is 
     fc.property(tail, (text) => {
       const { time } = new TimeReader({ zone: 0 }).read(Buffer.from(plain + text));
       if (time === undefined) return;
-      // What was read as an offset is one that the independent library reads, too.
+      // A tail that was read as an offset is one that the independent library reads too.
       const seconds = Number(time - (time % 1_000_000_000n) - wanted) / 1e9;
       if (seconds === 0) return;
       const named = /^(?:[.,:]\d+)? ?(?:UTC|GMT)?([+-]\d\d(?::?\d\d)?|[+-]\d)/i.exec(text)?.[1];

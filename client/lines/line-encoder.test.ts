@@ -12,7 +12,7 @@ function recordsOf(lines: readonly string[], options: Partial<LineEncoderOptions
     .map((record) => fromBinary(LogRecordSchema, encoder.encode(record)));
 }
 
-test("a record is the line, with its place, time and severity", () => {
+test("a record is the line, with its file and line numbers, time and severity", () => {
   const [record] = recordsOf(["2026-11-01T12:34:56.5Z WARN low on coffee\r"], { logger: "kitchen" });
   assert.equal(record?.message, "2026-11-01T12:34:56.5Z WARN low on coffee\r");
   assert.equal(record.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:56.5Z")) * 1_000_000n);
@@ -49,13 +49,13 @@ test("what is no trace stays in the message alone", () => {
   }
 });
 
-test("in a file a line without a time takes the last one seen, and none before any was seen", () => {
+test("in a file a line without a time gets the last time before it, or none", () => {
   const [first, second, third] = recordsOf(["starts", "2026-11-01T12:34:56Z ERROR boom", "and goes on"]);
   assert.equal(first?.timeUnixNano, 0n);
   assert.equal(third?.timeUnixNano, second?.timeUnixNano);
 });
 
-test("from a pipe only a line that continues a record has its time, every other one that of its reading", () => {
+test("in a pipe a continuation line has the record's time, any other line the time of reading", () => {
   const before = BigInt(Date.now()) * 1_000_000n;
   const lines = [
     "2026-11-01T12:34:56Z ERROR boom",
@@ -70,7 +70,7 @@ test("from a pipe only a line that continues a record has its time, every other 
   for (const undated of [up, down]) assert.ok(undated && undated.timeUnixNano >= before);
 });
 
-test("a line before the first one with a time has that time, if told of it", () => {
+test("a line before the first time gets that time, if the caller looked ahead", () => {
   const lines = ["", "Start-Date: 2026-11-01  12:34:56"].map((line) => ({ bytes: Buffer.from(line) }));
   const encoder = new LineEncoder({ file: "apt.log", isLive: false });
   encoder.lookAhead(lines);
@@ -81,7 +81,7 @@ test("a line before the first one with a time has that time, if told of it", () 
   );
 });
 
-test("a severity that is given holds for every line", () => {
+test("a given severity applies to every line", () => {
   const [record] = recordsOf(["ERROR x"], { severity: Severity.DEBUG });
   assert.equal(record?.severity, Severity.DEBUG);
 });
@@ -90,7 +90,7 @@ function severities(lines: readonly string[], options: Partial<LineEncoderOption
   return recordsOf(lines, options).map(({ severity }) => severity);
 }
 
-test("a stack trace whose record says no severity is an error, and other lines that were joined are not", () => {
+test("a stack trace without a severity is an error, other joined lines are not", () => {
   const trace = ["Traceback (most recent call last):", '  File "a.py", line 1', "ValueError: no"];
   assert.deepEqual(severities(trace), [Severity.ERROR]);
   assert.deepEqual(severities(["2026-11-01 12:34:56 request failed", ...trace]), [Severity.ERROR]);
@@ -100,12 +100,12 @@ test("a stack trace whose record says no severity is an error, and other lines t
   assert.deepEqual(severities([...trace, "2026-11-01 12:34:56 goes on"]), [Severity.ERROR, Severity.INFO]);
 });
 
-test("a panic of Rust is an error", () => {
+test("a Rust panic is an error", () => {
   const panic = ["thread 'main' panicked at src/main.rs:4:5:", "index out of bounds"];
   assert.deepEqual(severities(["2026-11-01T12:34:56Z INFO up", ...panic]), [Severity.INFO, Severity.ERROR]);
 });
 
-test("colors of a terminal are passed over for time, severity and stack traces, and stay in the message", () => {
+test("terminal colors are ignored for time, severity and stack traces, and stay in the message", () => {
   const lines = [
     "\x1b[2m2026-11-01T12:34:56.5Z\x1b[0m \x1b[31mERROR\x1b[0m \x1b[2mapp\x1b[0m\x1b[2m:\x1b[0m boom",
     "\x1b[90m    at read (/srv/pump.js:3:9)\x1b[39m",

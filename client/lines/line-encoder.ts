@@ -6,10 +6,10 @@ import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 export interface LineEncoderOptions extends TimeReaderOptions {
-  /** What the attribute `file` says. */
+  /** The value of the attribute `file`. */
   readonly file: string;
   readonly logger?: string | undefined;
-  /** Absent: what each record says, else INFO. */
+  /** Absent: parsed from each record, else INFO. */
   readonly severity?: Severity | undefined;
   /** Default "auto". */
   readonly multiline?: Multiline | undefined;
@@ -24,13 +24,13 @@ export interface LineEncoderOptions extends TimeReaderOptions {
 export interface NumberedLine {
   readonly number: number;
   readonly bytes: Buffer;
-  /** How long the line is whose beginning `bytes` is; absent where it is whole. */
+  /** The length of a truncated line; absent when `bytes` is the whole line. */
   readonly cutFrom?: number | undefined;
 }
 
-/** What will be one record. */
+/** The lines of one record. */
 export interface ReadRecord {
-  /** Nanoseconds since 1970; 0: it is not known, and the server's time of receipt counts. */
+  /** Nanoseconds since 1970; 0: unknown, so the server's time of receipt applies. */
   readonly timeUnixNano: bigint;
   /** Which format its time has; "": it has none of its own. */
   readonly timeFormat: string;
@@ -55,7 +55,7 @@ interface Gathered {
 const lookAheadLinesMax = 10;
 const newline = Buffer.from("\n");
 
-/** Makes records of the lines of one input, which are given in order. */
+/** Makes records from the lines of one input, added in order. */
 export class LineEncoder {
   readonly #options: LineEncoderOptions;
   readonly #times: TimeReader;
@@ -71,14 +71,14 @@ export class LineEncoder {
     this.#joiner = new LineJoiner(options.multiline);
   }
 
-  /** Lines before the first one with a time happened at that time, if it is among the next few. */
+  /** Lines before the first one with a time get that time, if it is among the next few. */
   lookAhead(lines: readonly { readonly bytes?: Buffer }[]): void {
     for (const { bytes } of lines.slice(0, lookAheadLinesMax)) {
       this.#lastTime ??= bytes && this.#times.read(withoutColors(bytes)).time;
     }
   }
 
-  /** Takes a line; returns the record that it ends, which is the one of the lines before. */
+  /** Adds a line; returns the record before it, which it ends. */
   add(line: NumberedLine): ReadRecord | undefined {
     const text = withoutColors(line.bytes);
     const head = this.#times.read(text);
@@ -96,7 +96,7 @@ export class LineEncoder {
     return ended;
   }
 
-  /** The record that is not ended yet; undefined when there is none. Nothing continues it afterwards. */
+  /** Ends and returns the current record; undefined when there is none. */
   finish(): ReadRecord | undefined {
     const gathered = this.#gathered;
     this.#gathered = undefined;
@@ -142,7 +142,7 @@ function joined(lines: readonly NumberedLine[]): Buffer {
   return Buffer.concat(lines.flatMap(({ bytes }, index) => (index === 0 ? [bytes] : [newline, bytes])));
 }
 
-/** Of a record whose first line says none: a stack trace is of an error. */
+/** The severity of a record whose first line has none: a stack trace is an error. */
 function unsaid(isTrace: boolean): Severity {
   return isTrace ? Severity.ERROR : Severity.INFO;
 }

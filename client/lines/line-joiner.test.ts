@@ -89,7 +89,7 @@ for (const [language, lines] of Object.entries(traces)) {
   });
 }
 
-describe("what is no continuation stays a record of its own:", () => {
+describe("a line that continues nothing is its own record:", () => {
   for (const lines of [
     ["plain", "text", "", "  indented, behind a line without a time"],
     ["2026-11-27 17:01:02 a", "2026-11-27 17:01:03 b", "not indented"],
@@ -105,7 +105,7 @@ describe("what is no continuation stays a record of its own:", () => {
   }
 });
 
-test("off: each line is a record; a pattern: what matches begins one", () => {
+test("off: each line is a record; a pattern: each match starts one", () => {
   assert.equal(recordsOf(traces.Java, "off").length, traces.Java.length);
   assert.deepEqual(recordsOf(["#1", "a", "#2", "b", "c"], /^#/), [
     ["#1", "a"],
@@ -114,7 +114,7 @@ test("off: each line is a record; a pattern: what matches begins one", () => {
   assert.deepEqual(recordsOf(["Начало 1", "a", "Начало 2"], /^Начало/), [["Начало 1", "a"], ["Начало 2"]]);
 });
 
-test("a record is bounded in lines and in bytes, and what is beyond is a record, too", () => {
+test("a record is bounded in lines and bytes, and the excess becomes another record", () => {
   const many = ["2026-11-27 17:01:02 x", ...Array.from({ length: 2_500 }, () => "\tat a(b)")];
   assert.deepEqual(
     recordsOf(many).map(({ length }) => length),

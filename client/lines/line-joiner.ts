@@ -1,15 +1,18 @@
 import { limits } from "#batch/limits.ts";
 
-/** "auto": the traces of the usual languages; "off": a line is a record; a pattern: what matches begins a record. */
+/**
+ * "auto": stack traces of common languages; "off": each line is a record; a pattern: a matching line
+ * starts a record.
+ */
 export type Multiline = "auto" | "off" | RegExp;
 
 /** Lines beyond this begin another record, as those beyond a message's bytes do. */
 const linesMax = 1_000;
 
-/** What continues a trace whatever stands before it: Java, .NET, Node, Python, Ruby. */
+/** Lines that continue a trace after any line: Java, .NET, Node, Python, Ruby. */
 const frame =
   /^(?:#\d+ |[Ss]tack ?trace:|\s+at |\s+File "|Caused by: |\s*Suppressed: |\s+\.\.\. \d+ (?:more|common frames)|Traceback \(most recent|During handling of the above|The above exception was|\s+from .+:\d+:in |   --- End of )/;
-/** Begins a trace by itself. */
+/** Starts a trace. */
 const traceback = /^\s*Traceback \(most recent call last\):|Traceback \(most recent call last\):$/;
 /** The message of the panic is on the next line, since Rust 1.73. */
 const rustPanic = /^thread '.*' (?:\(\d+\) )?panicked at /;
@@ -18,7 +21,7 @@ const goPanic = /^(?:panic: |fatal error: |goroutine \d+ \[)/;
 const goFrame = /^(?:$|\s|goroutine \d+ \[|panic: |\[signal |created by |exit status \d|[\w./*()-]+\(.*\)$)/;
 /** `java.lang.IllegalStateException: why`, behind a line that has a time. */
 const exception = /^(?:[\w$]+\.)*(?:[A-Z][\w$]*)?(?:Exception|Error|Throwable|Warning|Interrupt)(?::|$)/;
-/** The end of what was indented. */
+/** The end of an indented block. */
 const closing = /^[)}\]]+[;,]?$/;
 const indented = /^[\t ]+\S|^\t/;
 
@@ -40,14 +43,14 @@ export class LineJoiner {
     this.#multiline = multiline;
   }
 
-  /** Whether what the lines of the present record have said so far is a stack trace. */
+  /** Whether the lines of the current record form a stack trace. */
   get isTrace(): boolean {
     return this.#isTrace;
   }
 
   /** Whether the line belongs to the record of the line before, of which it makes `byteLength` bytes. */
   continues(line: Buffer, hasTime: boolean, byteLength = line.byteLength): boolean {
-    // A pattern may have letters of any script; those of traces are ASCII.
+    // A pattern may contain letters of any script; traces are ASCII.
     const text = line.toString(this.#multiline instanceof RegExp ? "utf8" : "latin1", 0, 256);
     const wanted = this.#lines > 0 && this.#isContinuation(text, hasTime);
     const bytes = this.#bytes + 1 + byteLength;
@@ -78,7 +81,7 @@ export class LineJoiner {
   }
 }
 
-/** In Python's traceback the line behind the indented ones says what was raised. */
+/** In Python's traceback the line after the indented ones names the exception. */
 function nextState(state: State, text: string): State {
   if (traceback.test(text)) return "python";
   if (state === "python") return indented.test(text) || text === "" ? "python" : "python-message";

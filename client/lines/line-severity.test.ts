@@ -30,7 +30,7 @@ for (const [line, wanted] of cases) {
     assert.equal(readLineSeverity(Buffer.from(line), 0), wanted));
 }
 
-/** With what the reader of times knows of the line. */
+/** Uses the time that the reader found in the line. */
 const heads: readonly [line: string, wanted: Severity | undefined][] = [
   ["<163>1 2026-11-27T17:01:02Z host app 1 - - x", Severity.ERROR],
   ["<34>Nov 27 17:01:02 host su: failed", Severity.ERROR2],

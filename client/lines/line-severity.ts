@@ -1,7 +1,7 @@
 import type { StructuredLine } from "#client/lines/structured-line.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-/** The words that `--severity` takes. */
+/** The values of `--severity`. */
 export const severityByName = {
   trace: Severity.TRACE,
   debug: Severity.DEBUG,
@@ -11,7 +11,7 @@ export const severityByName = {
   fatal: Severity.FATAL,
 } as const satisfies Record<string, Severity>;
 
-/** The words that logs say their severity with; those of syslog as OpenTelemetry maps them. */
+/** Severity words in logs; those of syslog as OpenTelemetry maps them. */
 const severityByWord: Readonly<Record<string, Severity>> = {
   trace: Severity.TRACE,
   debug: Severity.DEBUG,
@@ -62,7 +62,7 @@ const severityByTen = [
   Severity.FATAL,
 ] as const;
 
-/** The letters of klog and logcat, and the marks of Redis. */
+/** The letters of klog and logcat, and the signs of Redis. */
 const severityByLetter: Readonly<Record<string, Severity>> = {
   V: Severity.TRACE,
   D: Severity.DEBUG,
@@ -104,7 +104,7 @@ const spoken = new RegExp(
   ].join("|"),
 );
 
-/** How far into a line, behind its time, its severity may stand. */
+/** How far after its time a line's severity may start. */
 const headBytesMax = 80;
 
 /** The severity that a line names near its beginning; its text, behind the time, begins at `start`. */
@@ -137,7 +137,7 @@ export function readLineSeverity(
   return start > 0 && postgres.test(text) ? Severity.INFO : undefined;
 }
 
-/** Of a field named level, severity, PRIORITY or the like. */
+/** Parses a field named level, severity, PRIORITY or similar. */
 function severityOfField(level: string | number): Severity | undefined {
   const text = String(level).trim().toLowerCase();
   if (/^[0-7]$/.test(text)) return severityOfSyslog[Number(text)];

@@ -1,9 +1,9 @@
 import { type LineTrace, readLineTrace } from "#client/lines/line-trace.ts";
 
-/** The fields of a line that is a JSON object or logfmt, as far as they are fields of a record. */
+/** The record fields of a line that is a JSON object or logfmt. */
 export interface StructuredLine {
   readonly isJson: boolean;
-  /** What may be its time, by the names that usually say it; the first that is a time counts. */
+  /** Candidates for its time, in order of the usual field names; the first valid one counts. */
   readonly times: readonly (string | number)[];
   readonly level: string | number | undefined;
   readonly trace: LineTrace;
@@ -36,14 +36,14 @@ const levelNames = [
   "@l",
   "s",
 ];
-/** Where text stands before the first pair, `s=3` is seconds, and `date=` is a date that the text speaks of. */
+/** When text precedes the first pair, `s=3` means seconds and `date=` is a date in the text. */
 const levelNamesInText = levelNames.filter((name) => name.length > 2);
 
 /** Longer lines are read as text. */
 const jsonBytesMax = 64 * 1024;
 const logfmtHead = 512;
 const pair = /(?:^|\s)([A-Za-z_@][\w.@]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g;
-/** What a container's name puts before each of its lines. */
+/** The prefix that a container's name adds to each line. */
 const prefix = "\\s*(?:[\\w.-]{1,40} +\\| +)?";
 const jsonStart = new RegExp(`^${prefix}(?=\\{)`);
 const logfmtStart = new RegExp(`^${prefix}[A-Za-z_@][\\w.@]*=`);

@@ -4,7 +4,7 @@ import { type DateParts, readZone, type TimeZone, toMillis } from "#client/lines
 export interface LineTime {
   /** Nanoseconds since 1970. */
   readonly timeUnixNano: bigint;
-  /** Where what follows the time begins. */
+  /** Offset of the text after the time. */
   readonly end: number;
 }
 
@@ -28,12 +28,12 @@ const day = "(?<day>[ \\d]?\\d)";
 const clock = "(?<hour>\\d?\\d):(?<minute>\\d\\d):(?<second>\\d\\d)(?:[.,:](?<fraction>\\d+))?";
 /** A digit more would make another number of it. */
 const year = "(?<year>(?:19|20)\\d\\d)";
-/** What may stand before a time: a container or a file, a level, the priority of syslog, brackets, a quote. */
+/** Allowed before a time: a container or file name, a level, syslog's priority, brackets, a quote. */
 const open =
   "^(?:[\\w.-]{1,40} +\\| |\\S{1,80}\\.log\\S{0,40} |update-alternatives )?" +
   "(?:\\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\\]?:? +|[DIWEFA], )?" +
   "(?:<\\d{1,3}>(?:1 )?)?[[(\"']?(?:[DIWEC] )?";
-/** Of a clock of twelve hours. */
+/** For a 12-hour clock. */
 const half = /^[ \u00a0\u202f]?([AP])\.?M\b\.?/i;
 
 type Groups = Readonly<Record<string, string | undefined>>;
@@ -151,8 +151,8 @@ function epoch(name: string, source: string): TimeFormat {
 const isoDate = `${year}(?<separator>[-/.])(?<month>\\d\\d)\\k<separator>(?<day>\\d\\d)`;
 
 /**
- * The formats of time that lines have. Year first, or the month as a word, so that none is a guess; `11/12/2026` is in
- * no format: what it means, `--time-format` says.
+ * The time formats of lines. Year first or month as a word, so that no format guesses; `11/12/2026` is in
+ * none: `--time-format` defines its meaning.
  */
 export const timeFormats: readonly TimeFormat[] = [
   byPattern("2026-11-27T17:01:02", `${open}${isoDate}(?:[T_-]| {1,2})${clock}`, fullDate),
@@ -211,7 +211,7 @@ export const timeFormats: readonly TimeFormat[] = [
   ),
   byPattern("2026-W48-5T17:01:02", `${open}${year}-?W(?<week>\\d\\d)-?(?<day>\\d)T${clock}`, isoWeek),
   byPattern("2026-331T17:01:02", `${open}${year}-(?<day>\\d{3})T${clock}`, ordinalDate),
-  // A bare number may be anything: it needs a fraction, a bracket, or milliseconds at least.
+  // A bare number is ambiguous: it needs a fraction, a bracket, or at least milliseconds.
   epoch("1764262862.123", `^[[(]?(?<whole>\\d{10})\\.(?<fraction>\\d+)(?=[\\]) \\t,:;|]|$)`),
   epoch("[1764262862]", `^\\[(?<whole>\\d{10}|\\d{13}|\\d{16}|\\d{19})(?=\\])`),
   epoch("1764262862123", `^(?<whole>1\\d{12}|1\\d{15}|1\\d{18})(?=[ \\t,:;|])`),

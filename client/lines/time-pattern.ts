@@ -3,7 +3,7 @@ import { readZone, toMillis } from "#client/lines/time-zone.ts";
 
 const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
 
-/** What each directive matches; the name of its group is its letter. */
+/** The pattern of each directive, whose group is named after its letter. */
 const directives: Readonly<Record<string, string>> = {
   Y: "(?<Y>\\d{4})",
   y: "(?<y>\\d\\d)",

@@ -17,7 +17,7 @@ function timeOf(line: string | Buffer, options: TimeReaderOptions = {}): string 
 
 const at = "2026-11-27T17:01:02";
 
-describe("the time of a line is read from", () => {
+describe("the time of a line is parsed from", () => {
   const cases: readonly [line: string, wanted: string][] = [
     // Year first.
     ["2026-11-27 17:01:02 status installed libc6:amd64", at],
@@ -105,7 +105,7 @@ describe("the time of a line is read from", () => {
   for (const [line, wanted] of cases) test(line, () => assert.equal(timeOf(line), wanted));
 });
 
-test("a time without a year is of the year in which its line is read, however long the pipe is open", (t) => {
+test("a time without a year is in the year when its line is read, however long the pipe is open", (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 11, 31, 12) });
   const reader = new TimeReader({ zone: 0 });
   const yearOf = (line: string) =>
@@ -128,7 +128,7 @@ describe("zones", () => {
     ["2026-11-27T09:01:02 -0800 git", at],
     ["2026-11-27 17:01:02 INFO no zone", at],
     ["2026-11-27 17:01:02 a b", at],
-    // What is not understood is not guessed.
+    // An unknown zone is not guessed.
     ["2026-11-27T17:01:02-99:99 x", undefined],
     ["2026-11-27T17:01:02+15:00 x", undefined],
     ["2026-11-27T17:01:02+05:07 x", undefined],
@@ -157,7 +157,7 @@ describe("zones", () => {
   ];
   for (const [line, wanted] of cases) test(`${line}: ${wanted}`, () => assert.equal(timeOf(line), wanted));
 
-  test("a time without one is this machine's, or of the zone that is given, with its summer", () => {
+  test("a time without a zone is in this machine's zone or the given one, with its summer time", () => {
     const local = new TimeReader().read(Buffer.from("2026-07-01 12:00:00 x")).time;
     assert.equal(local, BigInt(new Date("2026-07-01T12:00:00").getTime()) * 1_000_000n);
     for (const [zone, summer, winter] of [
@@ -174,7 +174,7 @@ describe("zones", () => {
   });
 });
 
-describe("no time is read from", () => {
+describe("no time is parsed from", () => {
   for (const line of [
     "",
     "no time",
@@ -206,13 +206,13 @@ describe("no time is read from", () => {
     test(JSON.stringify(line), () => assert.equal(timeOf(line), undefined));
   }
 
-  test("a time behind bytes that are not UTF-8 is none, and such bytes behind it do not matter", () => {
+  test("invalid UTF-8 before a time hides it, and after it has no effect", () => {
     assert.equal(timeOf(Buffer.from([0xff, 0xfe, ...Buffer.from("2026-11-27T17:01:02Z")])), undefined);
     assert.equal(timeOf(Buffer.from([...Buffer.from("2026-11-27T17:01:02Z "), 0xff, 0xfe])), at);
   });
 });
 
-describe("a format of one's own", () => {
+describe("a custom format", () => {
   for (const [format, line] of [
     ["%d.%m.%Y %H:%M:%S", "27.11.2026 17:01:02 auf Deutsch"],
     ["%d.%m.%y %T", "27.11.26 17:01:02"],
@@ -226,7 +226,7 @@ describe("a format of one's own", () => {
     test(`${format}: ${line}`, () => assert.equal(timeOf(line, { format: timePattern(format) }), at));
   }
 
-  test("is the only one that is read, and has to be one", () => {
+  test("is the only one parsed, and must be valid", () => {
     for (const line of [
       "2026-11-27 17:01:02",
       "127.11.2026 17:01:02",

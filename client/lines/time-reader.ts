@@ -20,10 +20,10 @@ export interface TimeReaderOptions {
 /** No format reaches further into a line. */
 const headBytesMax = 256;
 
-/** What a line says of itself, before its text. */
+/** The head of a line: time, severity and other values before its text. */
 export interface LineHead {
   readonly time: bigint | undefined;
-  /** Where the text behind the time begins. */
+  /** Offset of the text after the time. */
   readonly end: number;
   readonly structured: StructuredLine | undefined;
   /** Which format the time has; "" without a time. */
@@ -42,7 +42,7 @@ export class TimeReader {
   constructor({ zone = "local", format, nowMs }: TimeReaderOptions = {}) {
     this.#context = {
       zone,
-      // A pipe may be read for years.
+      // The year changes while a pipe is read.
       get nowMs() {
         return nowMs ?? Date.now();
       },
@@ -53,7 +53,7 @@ export class TimeReader {
 
   read(line: Buffer): LineHead {
     const structured = readStructuredLine(line);
-    // Of JSON the fields; of logfmt they count where the line does not begin with its time.
+    // The fields of JSON; those of logfmt count unless the line begins with its time.
     const text =
       structured?.isJson && !this.#isGiven
         ? undefined
@@ -85,7 +85,7 @@ export class TimeReader {
     return undefined;
   }
 
-  /** Of a field that says the time: nothing else may stand in it. */
+  /** Parses a time field, which must contain nothing else. */
   #readValue(value: string | number): { time: bigint; format: string } | undefined {
     const text = String(value).trim();
     const [, whole, fraction] = /^(\d{10,19})(?:\.(\d+))?$/.exec(text) ?? [];

@@ -54,12 +54,12 @@ const offsetByName: Readonly<Record<string, number>> = {
 };
 const ambiguous = new Set("ACT ADT AMT AST BST CST ECT GST IST LHST MMT PYT SST WST".split(" "));
 
-/** What stands behind a time of day. */
+/** The text after a time of day. */
 export type ReadZone =
   | { readonly kind: "offset"; readonly minutes: number; readonly end: number }
-  /** Nothing that speaks of a zone. */
+  /** No zone. */
   | { readonly kind: "none"; readonly end: number }
-  /** Something that may be a zone, and is not understood. */
+  /** A possible zone in an unknown form. */
   | { readonly kind: "unclear" };
 
 const attachedName = /[A-Za-z]+/y;
@@ -68,9 +68,9 @@ const utcOffset = / ?(?:UTC|GMT)([+-])(\d{1,2})(?::?(\d\d))?(?![\d:])/y;
 const numeric = /( ?)([+-])(\d\d)(?::?(\d\d))?(?![\w:])/y;
 const area =
   "(?:Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific)/[\\w/+-]+";
-/** Behind an offset it says no more than the offset (RFC 9557). */
+/** After an offset it adds nothing to it (RFC 9557). */
 const bracketed = new RegExp(`\\[!?(?:${area}|UTC|GMT|Z)\\]`, "y");
-/** Alone it is a zone that is named, but in no form that is read here. */
+/** Without an offset it names a zone in a form that is not supported. */
 const unread = new RegExp(` ?[[(]?!?${area}`, "y");
 
 /** Reads the zone at `at`, right behind the seconds and their fraction. */
@@ -126,11 +126,11 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | n
 /** Year, month from 1, day, hour, minute, second. */
 export type DateParts = readonly [number, number, number, number, number, number];
 
-/** Milliseconds since 1970 of a date in a zone; undefined when there is no such date. */
+/** Milliseconds since 1970 of a date in a zone; undefined when the date does not exist. */
 export function toMillis(parts: DateParts, zone: TimeZone): number | undefined {
   const [year, month, day, hour, minute, second] = parts;
   const utcMs = Date.UTC(year, month - 1, day, hour, minute, second);
-  // Date carries 31 February into March and 12:60 into 13:00: what does not come back as it went in does not exist.
+  // Date turns 31 February into March and 12:60 into 13:00: a date that changes does not exist.
   const date = new Date(utcMs);
   if (
     date.getUTCFullYear() !== year ||
@@ -144,14 +144,14 @@ export function toMillis(parts: DateParts, zone: TimeZone): number | undefined {
   }
   if (typeof zone === "number") return utcMs - zone * 60_000;
   if (zone === "local") return new Date(year, month - 1, day, hour, minute, second).getTime();
-  // The offset at the moment itself, which is found from one that is a zone's offset away at most.
+  // The offset at that instant, from an estimate that is at most one offset off.
   const first = utcMs - offsetMs(utcMs, zone);
   return utcMs - offsetMs(first, zone);
 }
 
 const formatters = new Map<string, Intl.DateTimeFormat>();
 
-/** How far a zone is ahead of UTC at a moment. Throws RangeError for a zone that nobody knows. */
+/** The offset of a zone from UTC at an instant. Throws RangeError for an unknown zone. */
 function offsetMs(atMs: number, zone: string): number {
   let formatter = formatters.get(zone);
   if (formatter === undefined) {
@@ -165,7 +165,10 @@ function offsetMs(atMs: number, zone: string): number {
   return sign === "-" ? -ms : ms;
 }
 
-/** What `--time-zone` takes: local, an offset such as +05:30, UTC, or an IANA name. Throws RangeError for all else. */
+/**
+ * Parses the value of `--time-zone`: local, an offset such as +05:30, UTC, or an IANA name. Throws
+ * RangeError otherwise.
+ */
 export function parseTimeZone(text: string): TimeZone {
   if (text === "local") return "local";
   const read = readZone(text, 0);

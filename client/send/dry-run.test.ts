@@ -34,7 +34,7 @@ test("--dry-run shows the first records of a file, and needs neither a device no
   assert.match(shown[20] ?? "", /found a time in 1 of the first \d+ lines$/);
 });
 
-test("a damaged file is named after what it has before the damage, and the next one is shown all the same", async () => {
+test("reports a damaged file after the records before the damage, and continues with the next file", async () => {
   const damaged = join(folder, "damaged.log.gz");
   const next = join(folder, "next.log");
   writeFileSync(damaged, gzipSync("the first line\nthe second\n").subarray(0, -8));
@@ -45,7 +45,7 @@ test("a damaged file is named after what it has before the damage, and the next 
   assert.equal(stderr, `cannot read ${damaged}: unexpected end of file`);
 });
 
-test("a file that is not there is named, and sending needs a device", async () => {
+test("names a missing file, and sending requires a device", async () => {
   const missing = await fleetlog("--dry-run", join(folder, "missing.log"));
   assert.equal(missing.exitCode, 1);
   assert.match(missing.stderr, /^cannot read .*missing\.log: /);

@@ -28,7 +28,7 @@ async function file(name: string, content: string | Buffer): Promise<string> {
 
 const storedBy = (peer: TestPeer) => peer.seen.flatMap(({ messages }) => messages);
 
-describe("fleetlog send, of files as they are", () => {
+describe("fleetlog send, with unmodified files", () => {
   test("decompresses by content, whatever a file is named, and standard input too", async () => {
     using peer = await new TestPeer().start();
     const inputs = [
@@ -44,7 +44,7 @@ describe("fleetlog send, of files as they are", () => {
     assert.deepEqual(storedBy(peer), ["1", "2", "3", "4", "5", "6", "7"]);
   });
 
-  test("sends what comes before the damage in a compressed file, and the files behind it, and exits with 1", async () => {
+  test("sends the lines before the damage in a compressed file, and the next files, and exits with 1", async () => {
     using peer = await new TestPeer().start();
     const whole = gzipSync(
       Array.from({ length: 50_000 }, (_, n) => `line ${(n * 7_919) % 65_537}\n`).join(""),
@@ -61,7 +61,7 @@ describe("fleetlog send, of files as they are", () => {
     assert.equal(stored.at(-1), "good");
   });
 
-  test("names a folder, a file that is missing and one that it may not read, before anything is sent", async () => {
+  test("names a folder, a missing file and an unreadable one before it sends anything", async () => {
     using peer = await new TestPeer().start();
     const good = await file("fine.log", "a\n");
     const secret = await file("secret.log", "a\n");
@@ -86,9 +86,9 @@ describe("fleetlog send, of files as they are", () => {
   });
 });
 
-describe("fleetlog send, of a pipe", () => {
+describe("fleetlog send, with a pipe", () => {
   for (const sessionId of [undefined, "s-2"]) {
-    test(`loses nothing that is in the pipe at SIGTERM, session ${sessionId}`, async () => {
+    test(`loses nothing in the pipe at SIGTERM, session ${sessionId}`, async () => {
       using peer = await new TestPeer().start();
       const interrupt = new AbortController();
       const stdin = new PassThrough();
@@ -105,7 +105,7 @@ describe("fleetlog send, of a pipe", () => {
     });
   }
 
-  test("leaves at SIGTERM what the server does not take in the spool, for the next run", async () => {
+  test("at SIGTERM leaves unaccepted batches in the spool for the next run", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     const interrupt = new AbortController();

@@ -58,7 +58,7 @@ describe("fleetlog send", () => {
     assert.deepEqual(storedBy(peer), lines);
   });
 
-  test("makes the same bytes again from the same file and session, and other sessions otherwise", async () => {
+  test("makes the same bytes from the same file and session, and other sessions otherwise", async () => {
     using peer = await new TestPeer().start();
     const path = await file("repeat.log", `no time yet\n${manyLines(1_200).join("\n")}`);
     const options = { address: peer.address, inputs: [path], sessionId: "s-1" };
@@ -91,7 +91,7 @@ describe("fleetlog send", () => {
     assert.match(result, /1 rejected \(1 × message has a NUL at byte N\)/);
   });
 
-  test("names the lines of a refused batch and goes on", async () => {
+  test("names the lines of a refused batch and continues", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? { error: { code: 3, message: "no" } } : {});
     const path = await file("refused.log", "a\nb\nc\n");
@@ -105,7 +105,7 @@ describe("fleetlog send", () => {
     assert.deepEqual(storedBy(peer), ["a", "b", "c"]);
   });
 
-  test("keeps the beginning of a line that is too long, up to a whole character, and marks it", async () => {
+  test("truncates a line that is too long at a character boundary, and marks it", async () => {
     using peer = await new TestPeer().start();
     const long = `x${"ü".repeat(100_000)}`;
     const { exitCode } = await runSend({
@@ -121,7 +121,7 @@ describe("fleetlog send", () => {
     );
   });
 
-  test("reads packed files, and says of a hole of NULs that it was left out", async () => {
+  test("reads compressed files, and reports skipped holes of NULs", async () => {
     using peer = await new TestPeer().start();
     const hole = Buffer.concat([
       Buffer.from("a\n"),
@@ -135,7 +135,7 @@ describe("fleetlog send", () => {
     assert.match(problems.join(), /hole\.log:2: skipped 3000000 NUL bytes/);
   });
 
-  test("a pipe that is ended by a signal loses nothing that was read, with a session or without", async () => {
+  test("ending a pipe by a signal loses nothing that was read, with a session or without", async () => {
     for (const sessionId of [undefined, "boot-1"]) {
       using peer = await new TestPeer().start();
       const interrupt = new AbortController();
@@ -150,7 +150,7 @@ describe("fleetlog send", () => {
     }
   });
 
-  test("a pipe with a session is sent at once", async () => {
+  test("sends the lines of a pipe with a session immediately", async () => {
     using peer = await new TestPeer().start();
     const stdin = new PassThrough();
     const running = runSend({ address: peer.address, sessionId: "boot-1" }, { stdin });
@@ -172,7 +172,7 @@ describe("fleetlog send", () => {
     assert.match(result, /0 records acknowledged, 100 rejected \(100 × message is bad\)/);
   });
 
-  test("counts the refused lines that the server does not tell one by one", async () => {
+  test("counts the rejected lines that the server does not list", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ messages }) => ({
       accepted: 1,
@@ -185,7 +185,7 @@ describe("fleetlog send", () => {
     assert.match(result, /1 records? acknowledged, 49 rejected \(1 × message is bad; 48 × more records/);
   });
 
-  test("gives up when nothing is acknowledged, and names the lines and how to go on", async () => {
+  test("gives up when nothing is acknowledged, and names the lines and how to continue", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
     const path = await file("gives-up.log", "a\nb\nc\nd\ne\n");
@@ -230,7 +230,7 @@ describe("fleetlog send", () => {
     assert.deepEqual(storedBy(peer)[0], "first");
   });
 
-  test("never holds more than the batches under way, however slow the server", async () => {
+  test("never holds more than the batches in flight, however slow the server", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     const interrupt = new AbortController();
@@ -260,7 +260,7 @@ describe("fleetlog send", () => {
     assert.equal(peer.streams, 0);
   });
 
-  test("keeps in the spool what it cannot send, and the next run sends it once", async () => {
+  test("keeps unsent batches in the spool, and the next run sends them once", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
     const spool = join(folder, "spool");
@@ -296,7 +296,7 @@ describe("fleetlog send", () => {
     assert.equal(exitCode, exitCodes.acknowledged);
   });
 
-  test("says what is not committed when that takes too long", async () => {
+  test("names uncommitted lines when committing takes too long", async () => {
     using peer = await new TestPeer().start();
     const path = await file("uncommitted.log", "a\n");
     const { exitCode, problems } = await runSend({

@@ -10,7 +10,7 @@ const project = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "fleetlog-full-disk-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-test("a spool that cannot be written any more is named, with the lines that are not sent", async () => {
+test("reports a spool that became unwritable, with the unsent lines", async () => {
   const file = join(folder, "app.log");
   writeFileSync(file, "one line of a log\n".repeat(20_000));
   const spool = join(folder, "spool");
@@ -34,7 +34,7 @@ test("a spool that cannot be written any more is named, with the lines that are 
   assert.doesNotMatch(stderr, /are kept in/);
 });
 
-test("a pipe whose spool cannot be written any more ends, and names what it had read, though its writer is silent", async () => {
+test("a pipe ends when its spool becomes unwritable, and names the read lines, though its writer is silent", async () => {
   const spool = join(folder, "pipe-spool");
   const command = `(head -c 100000 /dev/zero | tr '\\0' x | fold -w 1000; sleep 60) | (trap '' XFSZ; ulimit -f 64; exec "$@")`;
   const send = [process.execPath, "client/fleetlog.mjs", "send", "-d", "d", "-a", "127.0.0.1:1"];

@@ -50,7 +50,7 @@ const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 const openAt = (path: string) => new Spool({ folder: path }, sessionOf("s"), mebibyte);
 
 describe("a spool", () => {
-  test("gives the next process what is not settled, byte for byte, under its session", () => {
+  test("gives the next process the unsettled batches, byte for byte, under their session", () => {
     let requests: readonly Buffer[];
     {
       using spool = openSpool("s-1");
@@ -74,7 +74,7 @@ describe("a spool", () => {
     );
   });
 
-  test("keeps the sessions of several processes apart, and forgets those that are settled", () => {
+  test("keeps the sessions of several processes apart, and removes settled ones", () => {
     for (const [index, name] of ["s-1", "s-2", "s-3"].entries()) {
       using spool = openSpool(name);
       assert.equal(spool.recovered.length, index);
@@ -92,14 +92,14 @@ describe("a spool", () => {
     assert.equal(spoolFiles().length, 1);
   });
 
-  test("is for one at a time", () => {
+  test("belongs to one process at a time", () => {
     using first = openSpool("s-1");
     assert.throws(() => openSpool("s-2"), new SpoolError(`the spool ${folder} is in use by another process`));
     first[Symbol.dispose]();
     using _ = openSpool("s-2");
   });
 
-  test("cuts a torn tail wherever it is torn, and keeps every whole batch before it", () => {
+  test("cuts a torn tail at any byte, and keeps every complete batch before it", () => {
     {
       using spool = openSpool("s-1");
       fill(spool, "one", "two");
@@ -119,7 +119,7 @@ describe("a spool", () => {
     }
   });
 
-  test("takes neither zeros nor noise nor a flipped bit for a batch", () => {
+  test("accepts neither zeros nor noise nor a flipped bit as a batch", () => {
     {
       using spool = openSpool("s-1");
       fill(spool, "one", "two");
@@ -145,7 +145,7 @@ describe("a spool", () => {
     }
   });
 
-  test("is readable by its owner alone, whatever the umask, and says so when others may write to its folder", () => {
+  test("is readable by its owner only, whatever the umask, and warns when others can write to its folder", () => {
     const umask = process.umask(0);
     try {
       const inner = join(folder, "made", "here");
@@ -165,7 +165,7 @@ describe("a spool", () => {
     }
   });
 
-  test("says why a folder cannot be used", () => {
+  test("reports why a folder cannot be used", () => {
     const file = join(folder, "file");
     writeFileSync(file, "");
     for (const [path, reason] of [
@@ -180,14 +180,14 @@ describe("a spool", () => {
     }
   });
 
-  test("does not hand out a batch that the disk altered meanwhile", () => {
+  test("does not return a batch that the disk altered", () => {
     using spool = openSpool("s-1");
     const pending = fill(spool, "one");
     truncateSync(join(folder, spoolFiles()[0] ?? ""), 100);
     assert.throws(() => pending.all[0]?.request, /is damaged at byte/);
   });
 
-  test("leaves alone what a newer version wrote", () => {
+  test("leaves the files of a newer version untouched", () => {
     {
       using spool = openSpool("s-1");
       spool.journal.append({ sequence: 1n, recordCount: 1, request: Buffer.alloc(9), byteLength: 9 });
@@ -200,7 +200,7 @@ describe("a spool", () => {
     assert.deepEqual(readFileSync(path), newer);
   });
 
-  test("uses no more than twice its bytes, although the oldest batch is never settled", () => {
+  test("uses at most twice its bytes, although the oldest batch is never settled", () => {
     using spool = openSpool("s-1", 8 * mebibyte);
     const pending = new PendingBatches<undefined>(spool.journal);
     const message = "x".repeat(256 * 1024);
@@ -218,7 +218,7 @@ describe("a spool", () => {
     assert.deepEqual(sequencesOf(next.recovered[0]?.pending), [1]);
   });
 
-  test("remembers which batches others may have seen: only the others may be given up", () => {
+  test("remembers which batches may have been received: only the others can be dropped", () => {
     {
       using spool = openSpool("s-1");
       const pending = fill(spool, "one", "two", "three");

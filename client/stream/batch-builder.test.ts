@@ -17,7 +17,7 @@ test("is full at the number of records", () => {
   assert.equal(builder.count, 0);
 });
 
-test("does not take a record that would exceed the bytes, unless it is alone", () => {
+test("refuses a record that would exceed the bytes, unless it is alone", () => {
   const builder = new BatchBuilder({ bytesMax: 1_000 });
   builder.add(record(2_000));
   assert.equal(builder.fits(record(1)), false);

@@ -7,7 +7,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 const untilCommitted = { keepUntil: "committed", ackTimeoutMs: 2_000 } as const;
 
 describe("a device that keeps batches until they are committed", () => {
-  test("forgets exactly what the server says is committed", async () => {
+  test("settles exactly the batches that the server reports as committed", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address });
@@ -26,7 +26,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sequencesOf(peer), [1, 2, 3]);
   });
 
-  test("sends again with the same bytes what another epoch may have lost, and nothing else", async () => {
+  test("resends with the same bytes exactly the batches that another epoch may have lost", async () => {
     using peer = await new TestPeer().start();
     peer.progress = (stream) => ({ committedThrough: 1n, epoch: stream < 2 ? 7n : 8n });
     using sender = device({ ...untilCommitted, address: peer.address });
@@ -47,7 +47,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sender.reconnects, []); // the end of an idle stream is no event
   });
 
-  test("does not believe a stream that changes its epoch", async () => {
+  test("rejects a stream that changes its epoch", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address });
@@ -60,7 +60,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sender.committed, ["1"]);
   });
 
-  test("forgets nothing that it never wrote, however far the server says it is", async () => {
+  test("settles no batch that it never wrote, whatever the server reports", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 1_000n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address, inFlightBatchesMax: 1 });
@@ -70,7 +70,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sender.committed, ["1", "2", "3", "4", "5"]);
   });
 
-  test("asks after a while without news, and sends the oldest again when there are none", async () => {
+  test("polls when no progress arrives, and resends the oldest when polling brings none", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address, commitTimeoutMs: 20 });
@@ -93,7 +93,7 @@ describe("a device that keeps batches until they are committed", () => {
     await sender.stream.flush();
   });
 
-  test("puts a declaration in the place of a refused batch, and waits for it", async () => {
+  test("replaces a refused batch by a declaration, and waits for it", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     peer.answer = ({ sequence, dropped }) =>
@@ -107,7 +107,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sender.committed, ["1", "3"]);
   });
 
-  test("makes the caller wait when too much is not committed", async () => {
+  test("makes the caller wait at the limit of uncommitted batches", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...untilCommitted, address: peer.address, pendingBatchesMax: 2 });

@@ -49,7 +49,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test("survives every end that a proxy gives to connections: when they rest, after some calls, at a reload", async () => {
+test("survives every way in which a proxy ends connections: idle, after some calls, at a reload", async () => {
   using sender = device({ address: nginx.grpc });
   for (const [index, name] of names.entries()) {
     await sender.send(name);

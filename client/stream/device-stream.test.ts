@@ -8,7 +8,7 @@ import { assertSameBytes, batchOf, device, names } from "#client/testing/test-de
 import { TestPeer } from "#client/testing/test-peer.ts";
 
 describe("a device stream", () => {
-  test("numbers batches from 1 and tells of each acknowledgement in order", async () => {
+  test("numbers batches from 1 and reports each acknowledgement in order", async () => {
     using peer = await new TestPeer().start();
     using sender = device({ address: peer.address });
     for (const name of names) await sender.stream.send(batchOf(name, "second"), name);
@@ -22,14 +22,14 @@ describe("a device stream", () => {
     assert.equal(peer.streams, 1);
   });
 
-  test("picks a session of its own each time", () => {
+  test("picks a new session each time", () => {
     using one = device({});
     using other = device({});
     assert.match(one.stream.sessionId, /^[0-9a-f]{16}$/);
     assert.notEqual(one.stream.sessionId, other.stream.sessionId);
   });
 
-  test("sends what has no answer again, in order and with the same bytes, when the stream is cut", async () => {
+  test("resends unacknowledged batches in order, with the same bytes, when the stream is cut", async () => {
     using peer = await new TestPeer().start();
     let cuts = 0;
     peer.answer = () => (peer.seen.length % 7 === 0 && cuts++ < 10 ? "cut" : {});
@@ -48,7 +48,7 @@ describe("a device stream", () => {
     }
   });
 
-  test("goes on when the server dies and comes back", async () => {
+  test("continues when the server dies and comes back", async () => {
     using peer = await new TestPeer().start();
     using sender = device({ address: peer.address });
     for (const name of names.slice(0, 50)) await sender.stream.send(batchOf(name), name);
@@ -63,7 +63,7 @@ describe("a device stream", () => {
     assertSameBytes(peer);
   });
 
-  test("goes on when the server ends the connection with GOAWAY in the middle", async () => {
+  test("continues when the server sends GOAWAY in the middle", async () => {
     using peer = await new TestPeer().start();
     using sender = device({ address: peer.address });
     peer.answer = ({ sequence }) => {
@@ -79,7 +79,7 @@ describe("a device stream", () => {
     assertSameBytes(peer);
   });
 
-  test("retries a batch that the server wants later, and takes the answers behind it meanwhile", async () => {
+  test("retries a batch that the server postpones, and processes the acks after it meanwhile", async () => {
     using peer = await new TestPeer().start();
     const later = new Set([2n, 3n]);
     peer.answer = ({ sequence }) => {
@@ -96,7 +96,7 @@ describe("a device stream", () => {
     assertSameBytes(peer);
   });
 
-  test("reports a batch that is refused for good, declares it as dropped, and continues", async () => {
+  test("reports a refused batch, declares it as dropped, and continues", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) =>
       sequence === 2n ? { sequence: 0n, error: { code: 3, field: "batch", message: "no good" } } : {};
@@ -117,7 +117,7 @@ describe("a device stream", () => {
     );
   });
 
-  test("makes the caller wait at the bound, and never has more under way", async () => {
+  test("makes the caller wait at the limit, and never has more in flight", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     using sender = device({ address: peer.address, inFlightBatchesMax: 3 });
@@ -130,7 +130,7 @@ describe("a device stream", () => {
     assert.equal(peer.seen.length, 3);
   });
 
-  test("makes the caller wait at the bound in bytes", async () => {
+  test("makes the caller wait at the limit in bytes", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     using sender = device({ address: peer.address, inFlightBytesMax: 1_000 });
@@ -154,7 +154,7 @@ describe("a device stream", () => {
     );
   });
 
-  test("takes a connection without any answer for dead and makes a new one", async () => {
+  test("replaces a connection that acknowledges nothing", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ stream }) => (stream === 0 ? "silence" : {});
     using sender = device({ address: peer.address, ackTimeoutMs: 500 });
@@ -165,7 +165,7 @@ describe("a device stream", () => {
     assert.deepEqual([...new Set(sender.reconnects)], ["no acknowledgement within 500 ms"]);
   });
 
-  test("does not believe an answer to a batch that was not due", async () => {
+  test("rejects an ack for a batch that was not due", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ stream, sequence }) => (stream === 0 ? { sequence: sequence + 1n } : {});
     using sender = device({ address: peer.address });
@@ -175,7 +175,7 @@ describe("a device stream", () => {
     assert.deepEqual(sender.reconnects, ["the server acknowledged batch 2, expected 1"]);
   });
 
-  test("gives up after the time set without progress, and says what was not acknowledged", async () => {
+  test("gives up after the configured time without progress, and names the unacknowledged batches", async () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
     using sender = device({ address: peer.address, giveUpAfterMs: 1_000 });
@@ -192,7 +192,7 @@ describe("a device stream", () => {
     await assert.rejects(sender.stream.send(batchOf("4"), "4"), DeviceStreamError);
   });
 
-  test("gives up as well when every answer is later", async () => {
+  test("gives up too when every batch is postponed", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => ({ error: { code: 8, message: "full", retryDelayMs: 5 } });
     using sender = device({ address: peer.address, giveUpAfterMs: 1_000 });
@@ -200,7 +200,7 @@ describe("a device stream", () => {
     await assert.rejects(sender.stream.flush(), /no batch was acknowledged for .* s: full/);
   });
 
-  test("fails at once where trying again cannot help", async () => {
+  test("fails immediately when retrying cannot help", async () => {
     const server = createServer();
     server.on("stream", (stream) => {
       stream.respond(
@@ -216,7 +216,7 @@ describe("a device stream", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test("waits for a server that is not there yet", async () => {
+  test("waits for a server that is not running yet", async () => {
     const peer = await new TestPeer().start();
     peer.kill();
     using sender = device({ address: peer.address });

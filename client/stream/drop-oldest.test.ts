@@ -6,8 +6,8 @@ import { waitFor } from "#test/support/wait-for.ts";
 
 const bounds = { onFull: "drop-oldest", pendingBatchesMax: 16, inFlightBatchesMax: 4 } as const;
 
-describe("a device that drops the oldest when it is full", () => {
-  test("never waits, declares what it gave up, and every number is accounted for", async () => {
+describe("a device that drops the oldest batches when it is full", () => {
+  test("never waits, declares the dropped batches, and accounts for every number", async () => {
     const peer = await new TestPeer().start();
     peer.kill();
     using sender = device({ ...bounds, address: peer.address });
@@ -31,7 +31,7 @@ describe("a device that drops the oldest when it is full", () => {
     assert.equal(numbers.size, names.length);
   });
 
-  test("never declares as dropped what may have arrived", async () => {
+  test("never declares a batch as dropped that may have arrived", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     using sender = device({ ...bounds, address: peer.address });
@@ -48,7 +48,7 @@ describe("a device that drops the oldest when it is full", () => {
     assertSameBytes(peer);
   });
 
-  test("keeps to the bound in bytes", async () => {
+  test("keeps the limit in bytes", async () => {
     const peer = await new TestPeer().start();
     peer.kill();
     using sender = device({
@@ -61,7 +61,7 @@ describe("a device that drops the oldest when it is full", () => {
     assert.ok(sender.dropped.length >= 40);
   });
 
-  test("lets go first of what was accepted and only waits to be committed", async () => {
+  test("first releases accepted batches that only wait to be committed", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     using sender = device({ ...bounds, address: peer.address, keepUntil: "committed" });
@@ -72,7 +72,7 @@ describe("a device that drops the oldest when it is full", () => {
     assert.deepEqual(sender.dropped, []);
   });
 
-  test("stays within its bounds while the server answers nothing but errors", async () => {
+  test("stays within its limits while the server acknowledges nothing but errors", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "cut";
     using sender = device({ ...bounds, address: peer.address });

@@ -72,13 +72,13 @@ async function assertStored(deviceId: string, messages: readonly string[]): Prom
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());
 }
 
-describe("what others send in the name of a device takes nothing from it:", () => {
+describe("batches sent in the name of a device cost it nothing:", () => {
   const foreignActs: readonly [what: string, act: (deviceId: string) => Promise<void>, records: number][] = [
     ["declared as dropped", (deviceId) => declareDropped(deviceId, "boot-1"), 0],
     ["sent with other records", (deviceId) => sendInTheNameOf(deviceId, "boot-1", 50), 50],
   ];
   for (const [index, [what, act, foreignRecords]] of foreignActs.entries()) {
-    test(`what an earlier process left in a spool is sent, though its numbers were ${what}`, async () => {
+    test(`the batches of an earlier process are sent from the spool, though their numbers were ${what}`, async () => {
       const spool = { folder: join(folder, `spool-${index}`) };
       const messages = names.slice(0, 50);
       const deviceId = `spooled-${index}`;
@@ -103,7 +103,7 @@ describe("what others send in the name of a device takes nothing from it:", () =
   }
 
   for (const sequence of [1n, 5n, 11n]) {
-    test(`batches that are kept until they are committed, with a declaration from ${sequence} on`, async () => {
+    test(`batches kept until they are committed, with a declaration from ${sequence} on`, async () => {
       const session = { deviceId: `streaming-${sequence}`, sessionId: "boot-1" };
       using sender = device({
         ...session,
@@ -124,7 +124,7 @@ describe("what others send in the name of a device takes nothing from it:", () =
 describe("a device that keeps batches until they are committed", () => {
   const options = { keepUntil: "committed", ackTimeoutMs: 2_000, commitPollMs: 10 } as const;
 
-  test("believes no progress that counts drops of others, and asks what is stored", async () => {
+  test("distrusts progress that counts other senders' drops, and polls for stored batches", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 2n ** 62n, droppedCount: 2n ** 62n - 1n, epoch: 7n });
     peer.session = () => ({
@@ -146,7 +146,7 @@ describe("a device that keeps batches until they are committed", () => {
     assert.deepEqual(sender.committed, ["1", "2", "3"]);
   });
 
-  test("believes progress that counts the drops it declared itself", async () => {
+  test("trusts progress that counts the drops it declared itself", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 0n, epoch: 7n });
     peer.answer = ({ sequence, dropped }) =>

@@ -137,7 +137,7 @@ for (const keepUntil of ["accepted", "committed"] as const) {
   });
 }
 
-test("waits as long as a status asks, but never longer than a minute", async () => {
+test("waits as long as a status demands, but never longer than a minute", async () => {
   using peer = await new HostilePeer().start();
   peer.misdeed = { times: 1, act: trailersOnly(8, { "grpc-status-details-bin": retryInfo(10n ** 12n) }) };
   const delays: number[] = [];
@@ -148,7 +148,7 @@ test("waits as long as a status asks, but never longer than a minute", async () 
   assert.equal(peer.streams, 1);
 });
 
-test("takes an error that no contract knows for one that passes, and gives nothing up", async () => {
+test("treats an unknown error code as transient, and drops nothing", async () => {
   using peer = await new TestPeer().start();
   let errors = 0;
   peer.answer = () =>

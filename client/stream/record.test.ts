@@ -19,7 +19,7 @@ const anyRecord = fc.record({
   attributes: fc.dictionary(anyText, anyText, { noNullPrototype: true }),
 });
 
-test("encodes to the byte as protobuf-es does, but for the order of attributes", () => {
+test("encodes byte for byte as protobuf-es does, except for the order of attributes", () => {
   fc.assert(
     fc.property(
       fc.array(anyRecord, { maxLength: 20 }),
@@ -42,7 +42,7 @@ test("encodes to the byte as protobuf-es does, but for the order of attributes",
   );
 });
 
-test("writes the canonical bytes, in whatever order it is given the attributes", () => {
+test("writes the same bytes for any order of attributes", () => {
   const header = { deviceId: "host-1", sessionId: "boot-7", sequence: 7n };
   const attributes = { zone: "1", "10": "2", build: "", "2": "3" };
   const reversed = Object.fromEntries(Object.entries(attributes).toReversed());
@@ -53,13 +53,13 @@ test("writes the canonical bytes, in whatever order it is given the attributes",
   assert.ok(scan(one!.subarray(2)).isCanonical);
 });
 
-test("leaves the bytes of a message alone, UTF-8 or not", () => {
+test("leaves the bytes of a message unchanged, UTF-8 or not", () => {
   const message = Buffer.from([0xff, 0x00, 0xc3, 0x28, 0x0d]);
   const encoded = encodeRecord({ message });
   assert.deepEqual(Buffer.from(encoded), Buffer.from([0x22, message.length, ...message]));
 });
 
-test("reads back what it wrote from text and from bytes alike", () => {
+test("round-trips text and bytes alike", () => {
   const header = { deviceId: "d", sessionId: "s", sequence: 1n };
   const asText = encodeRequest(header, [encodeRecord({ message: "grüße" })]);
   const asBytes = encodeRequest(header, [encodeRecord({ message: Buffer.from("grüße") })]);

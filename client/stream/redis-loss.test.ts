@@ -50,7 +50,7 @@ async function loseEverything(sender: TestDevice, messages: readonly string[]): 
   await system.consumer.start();
 }
 
-describe("what was acknowledged and then lost with Redis", () => {
+describe("a batch that was acknowledged and then lost with Redis", () => {
   test("is stored once, from a stream", async () => {
     const messages = messagesOf("stream", 50);
     using sender = device({ deviceId: "stream", address: system.grpcAddress, keepUntil: "committed" });
@@ -70,7 +70,7 @@ describe("what was acknowledged and then lost with Redis", () => {
     await assertStoredOnce("connect", messages);
   });
 
-  test("is stored once, from a spool, by another process than the one that had the acks", async () => {
+  test("is stored once, from a spool, by another process than the one that received the acks", async () => {
     const messages = messagesOf("spool", 50);
     const options = { deviceId: "spool", address: system.grpcAddress, spool: { folder } } as const;
     {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SequenceRanges } from "#client/stream/sequence-ranges.ts";
 
-test("counts each sequence once, in whatever order ranges come and overlap", () => {
+test("counts each sequence once, for any order and overlap of ranges", () => {
   const ranges = new SequenceRanges();
   for (const [first, last] of [
     [10n, 12n],
@@ -22,7 +22,7 @@ test("counts each sequence once, in whatever order ranges come and overlap", () 
   assert.equal(ranges.countUntil(2n ** 63n - 1n), 2n ** 63n - 1n);
 });
 
-test("forgets the lowest ranges beyond its bound", () => {
+test("forgets the lowest ranges beyond its limit", () => {
   const ranges = new SequenceRanges(3);
   for (const sequence of [1n, 3n, 5n, 7n]) ranges.add(sequence, sequence);
   assert.equal(ranges.countUntil(100n), 3n);

@@ -66,7 +66,7 @@ describe("a device stream with a spool", () => {
     assert.deepEqual(readdirSync(folder), ["lock"]);
   });
 
-  test("sends again under the old session and number, with the same bytes, and what is new under another", async () => {
+  test("resends under the old session and number, with the same bytes, and new batches under another session", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     {
@@ -87,7 +87,7 @@ describe("a device stream with a spool", () => {
     assert.deepEqual(second.acknowledged, ["three"]);
   });
 
-  test("sends all of an old session that has no ack, whatever the server says it has", async () => {
+  test("resends every unacknowledged batch of an old session, whatever the server reports of it", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     {
@@ -106,7 +106,7 @@ describe("a device stream with a spool", () => {
     );
   });
 
-  test("keeps what it cannot send, and says so", async () => {
+  test("keeps unsent batches, and says so", async () => {
     {
       using sender = device({ address: "127.0.0.1:1", spool: { folder }, giveUpAfterMs: 1 });
       await assert.rejects(
@@ -147,7 +147,7 @@ describe("a device stream with a spool", () => {
     assert.equal(arrived(peer).length + dropped.length, 20);
   });
 
-  test("waits for the disk with every batch when told so", async () => {
+  test("waits for the disk with every batch when configured", async () => {
     using peer = await new TestPeer().start();
     using sender = device({ address: peer.address, spool: { folder, syncMs: 0 } });
     await sender.send("one", "two");
@@ -155,12 +155,12 @@ describe("a device stream with a spool", () => {
     assert.deepEqual(sender.acknowledged, ["one", "two"]);
   });
 
-  test("does not take a folder that another stream has", () => {
+  test("refuses a folder that another stream uses", () => {
     using _ = device({ address: "127.0.0.1:1", spool: { folder } });
     assert.throws(() => device({ address: "127.0.0.1:1", spool: { folder } }), SpoolError);
   });
 
-  test("forgets on disk what is committed, and only that", async () => {
+  test("removes exactly the committed batches from disk", async () => {
     using peer = await new TestPeer().start();
     peer.progress = () => ({ committedThrough: 1n, epoch: 7n });
     {

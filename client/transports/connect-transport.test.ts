@@ -101,7 +101,7 @@ function assertSameBytes(peer: ConnectPeer): void {
 }
 
 describe("a device over Connect and HTTP/1.1", () => {
-  test("has one answer for every batch, a few calls at a time", async () => {
+  test("acknowledges every batch once, with a few calls in parallel", async () => {
     using peer = await new ConnectPeer().start();
     using transport = new ConnectTransport({ baseUrl: peer.url, callsMax: 3 });
     using sender = device({ transport });
@@ -113,7 +113,7 @@ describe("a device over Connect and HTTP/1.1", () => {
     assert.deepEqual(sender.reconnects, []);
   });
 
-  test("sends the same bytes again when a call has no answer", async () => {
+  test("resends the same bytes when a call gets no response", async () => {
     using peer = await new ConnectPeer().start();
     let cuts = 0;
     peer.answer = () => (peer.seen.length % 7 === 0 && cuts++ < 10 ? "cut" : {});
@@ -126,7 +126,7 @@ describe("a device over Connect and HTTP/1.1", () => {
     assertSameBytes(peer);
   });
 
-  test("takes an error about a batch for its verdict, and one with RetryInfo for later", async () => {
+  test("treats an error about a batch as its outcome, and one with RetryInfo as a postponement", async () => {
     using peer = await new ConnectPeer().start();
     const later = new Set([2n, 3n]);
     peer.answer = ({ sequence, dropped }) => {
@@ -155,7 +155,7 @@ describe("a device over Connect and HTTP/1.1", () => {
     ["unavailable, without a time", failure(503, "unavailable")],
     ["silence", "silence"],
   ] as const) {
-    test(`goes on after ${what}`, async () => {
+    test(`continues after ${what}`, async () => {
       using peer = await new ConnectPeer().start();
       peer.answer = () => (peer.seen.length <= 2 ? answer : {});
       using transport = new ConnectTransport({ baseUrl: peer.url });
@@ -168,7 +168,7 @@ describe("a device over Connect and HTTP/1.1", () => {
     });
   }
 
-  test("asks what is committed until everything is", async () => {
+  test("polls until everything is committed", async () => {
     using peer = await new ConnectPeer().start();
     using transport = new ConnectTransport({ baseUrl: peer.url });
     using sender = device({ transport, keepUntil: "committed", commitPollMs: 5 });
@@ -181,7 +181,7 @@ describe("a device over Connect and HTTP/1.1", () => {
     assert.equal(peer.seen.length, 3);
   });
 
-  test("fails where trying again cannot help", async () => {
+  test("fails when retrying cannot help", async () => {
     using peer = await new ConnectPeer().start();
     peer.answer = () => failure(403, "permission_denied");
     using transport = new ConnectTransport({ baseUrl: peer.url });

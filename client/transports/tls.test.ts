@@ -31,7 +31,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test("fleetlog send proves by its certificate that it belongs to the fleet", async () => {
+test("fleetlog send authenticates with its certificate", async () => {
   const { exitCode, all } = await send(
     "--tls",
     "--ca",
@@ -45,13 +45,13 @@ test("fleetlog send proves by its certificate that it belongs to the fleet", asy
   assert.match(all, /1 record/);
 });
 
-test("without one it is told what is missing", async () => {
+test("without a certificate it gets an error that says so", async () => {
   const { exitCode, all } = await send("--tls", "--ca", ca);
   assert.equal(exitCode, 1, all);
   assert.match(all, /certificate/);
 });
 
-test("a file that is missing, and a certificate without its key, are named before anything is sent", async () => {
+test("a missing file, and a certificate without its key, are named before anything is sent", async () => {
   const missing = await send("--tls", "--ca", join(folder, "nowhere.crt"));
   assert.equal(missing.exitCode, 1);
   assert.match(missing.all, /nowhere\.crt/);
