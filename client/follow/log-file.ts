@@ -129,7 +129,17 @@ export class LogFile implements AsyncDisposable {
   }
 
   #unpack(): AsyncGenerator<Buffer> {
-    return unpack(this.#handle.createReadStream({ autoClose: false, start: 0 }));
+    return unpack(this.#readFromStart());
+  }
+
+  /** Not createReadStream: a stream that is left early closes the handle. */
+  async *#readFromStart(): AsyncGenerator<Buffer> {
+    for (let offset = 0; ; ) {
+      const chunk = await this.#pread(offset, chunkBytes);
+      if (chunk.byteLength === 0) return;
+      yield chunk;
+      offset += chunk.byteLength;
+    }
   }
 
   async #pread(offset: number, length: number): Promise<Buffer> {
