@@ -116,9 +116,9 @@ export function sampleRecord(
   timeUnixNano: bigint,
   weights: Readonly<Record<string, number>> = sampleLoggers,
 ): LogRecord {
-  const weightOf = ({ logger }: Template) => weights[logger] ?? 0;
-  let at = random() * templates.reduce((sum, template) => sum + weightOf(template), 0);
-  const template = templates.find((candidate) => (at -= weightOf(candidate)) < 0) ?? templates[0];
+  const weigh = ({ logger }: Template) => weights[logger] ?? 0;
+  let at = random() * templates.reduce((sum, template) => sum + weigh(template), 0);
+  const template = templates.find((candidate) => (at -= weigh(candidate)) < 0) ?? templates[0];
   if (template === undefined) throw new Error("there are no templates");
   const { severity, logger, write } = template;
   return create(LogRecordSchema, { timeUnixNano, severity, logger, ...write(random) });

@@ -81,7 +81,7 @@ describe("fleetlog send, with the whole system", () => {
     assert.equal(stderr, "");
     assert.equal(exitCode, exitCodes.acknowledged);
     assert.match(stdout, /^5,000 lines read, 5,000 records acknowledged, 0 rejected, /);
-    const records = await stored.recordsOf("awkward", awkwardLines.length);
+    const records = await stored.toRecords("awkward", awkwardLines.length);
     assert.deepEqual(
       records.map(({ message }) => message),
       awkwardLines,
@@ -99,7 +99,7 @@ describe("fleetlog send, with the whole system", () => {
     const lines = content.replace(/\n$/, "").split("\n");
     const { exitCode } = await fleetlog("--device", "dpkg", "--quiet", path);
     assert.equal(exitCode, exitCodes.acknowledged);
-    const records = await stored.recordsOf("dpkg", lines.length);
+    const records = await stored.toRecords("dpkg", lines.length);
     assert.deepEqual(
       records.map(({ message }) => message),
       lines,
@@ -114,7 +114,7 @@ describe("fleetlog send, with the whole system", () => {
       assert.equal(exitCode, exitCodes.acknowledged);
     }
     await fleetlog("--device", "repeated", "--session", "z-last", await file("last.log", "end\n"));
-    const records = await stored.recordsOf("repeated", lines.length + 1);
+    const records = await stored.toRecords("repeated", lines.length + 1);
     assert.deepEqual(
       records.map(({ message }) => message),
       [...lines, "end"],
@@ -132,7 +132,7 @@ describe("fleetlog send, with the whole system", () => {
       });
       assert.equal(exitCode, exitCodes.acknowledged);
     }
-    const records = await stored.recordsOf("piped", runs.length);
+    const records = await stored.toRecords("piped", runs.length);
     assert.deepEqual(records.map(({ message }) => message).toSorted(), runs.toSorted());
     await waitFor("the incidents", async () =>
       /sequence_reused[^]*sequence_reused/.test(await (await fetch(`${system.httpUrl}/v1/incidents`)).text()),
@@ -154,12 +154,12 @@ describe("fleetlog send, with the whole system", () => {
     assert.match(problems[0] ?? "", /bad\.log:2: message .*NUL/);
     assert.match(problems[1] ?? "", /bad\.log:4: message .*UTF-8/);
     assert.match(stdout, /7 lines read, 5 records acknowledged, 2 rejected/);
-    const records = await stored.recordsOf("bad", 5);
+    const records = await stored.toRecords("bad", 5);
     assert.deepEqual(
       records.map(({ message }) => message),
       ["good 1", "good 2", "good 3", "x".repeat(65_536), "good 4"],
     );
-    assert.deepEqual((await stored.refusalsOf("bad", 2)).length, 2);
+    assert.deepEqual((await stored.waitForRejectReasons("bad", 2)).length, 2);
   });
 
   test("exits with 1 and a reason when no server runs", async () => {
@@ -183,7 +183,7 @@ describe("fleetlog send, with the whole system", () => {
     const { exitCode, stdout } = await fleetlog(...args, await file("nothing.log", ""));
     assert.equal(exitCode, exitCodes.acknowledged);
     assert.match(stdout, /^0 lines read, 0 records acknowledged, 4,000 records of earlier runs, 0 rejected/);
-    const records = await stored.recordsOf("killed", lines.length);
+    const records = await stored.toRecords("killed", lines.length);
     assert.deepEqual(
       records.map(({ message }) => message),
       lines,
@@ -222,7 +222,7 @@ describe("fleetlog send, with the whole system", () => {
       );
       assert.equal(exitCode, exitCodes.acknowledged, said.join("\n"));
       assert.match(said.at(-1) ?? "", / [1-9]\d* reconnects/);
-      const records = await stored.recordsOf(deviceId, lines.length);
+      const records = await stored.toRecords(deviceId, lines.length);
       assert.deepEqual(
         records.map(({ message }) => message),
         lines,
@@ -252,7 +252,7 @@ describe("fleetlog send, with the whole system", () => {
     assert.notEqual(reconnects.length, 0);
     await sendOne();
     await stream.flush();
-    const records = await stored.recordsOf("nginx-reload", sent.length);
+    const records = await stored.toRecords("nginx-reload", sent.length);
     assert.deepEqual(
       records.map(({ message }) => message),
       sent,
@@ -293,7 +293,7 @@ describe("the examples", () => {
       const run = name.endsWith(".sh") ? execa(path, args()) : execa(process.execPath, [path, ...args()]);
       const { stdout } = await run;
       assert.match(stdout, /accepted/);
-      const records = await stored.recordsOf(device, messages.length);
+      const records = await stored.toRecords(device, messages.length);
       assert.deepEqual(records.map(({ message }) => message).sort(), [...messages].sort());
     });
   }

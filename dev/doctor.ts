@@ -3,7 +3,7 @@ import { checkBinaries } from "#doctor/check-binaries.ts";
 import { checkDisk, checkNode } from "#doctor/check-machine.ts";
 import { type Finding, fail, ok } from "#doctor/finding.ts";
 import { readOptions } from "#doctor/options.ts";
-import { exitCodeOf, jsonReport, textReport } from "#doctor/report.ts";
+import { jsonReport, textReport, toExitCode } from "#doctor/report.ts";
 import { type BinaryName, findBinary, MissingBinaryError } from "./binaries.ts";
 import { readDoctorNotes } from "./doctor-notes.ts";
 import { binariesFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
@@ -29,7 +29,7 @@ if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
   ];
   if (!json) process.stdout.write("Nothing is running in this folder. To start:\n\n");
   process.stdout.write(json ? jsonReport(findings) : textReport(findings));
-  process.exitCode = exitCodeOf(findings);
+  process.exitCode = toExitCode(findings);
 }
 
 async function checkBinary(name: BinaryName, title: string): Promise<Finding> {

@@ -128,7 +128,7 @@ describe("npm start as a supervisor", () => {
     started = new Started(folder, ports, {});
     await started.up();
     const nginx = await started.pidOf("nginx");
-    const watchdogs = watchdogsOf(started.process.pid ?? 0);
+    const watchdogs = findWatchdogs(started.process.pid ?? 0);
     assert.ok(watchdogs.length >= 7);
     for (const pid of [...watchdogs, started.process.pid ?? 0, nginx]) process.kill(pid, "SIGKILL");
     await started.ended;
@@ -189,7 +189,7 @@ test("a stale install.lock whose pid was reused does not block a start", async (
 });
 
 /** The watchdog shells that end a process when `npm start` has died. */
-function watchdogsOf(parent: number): readonly number[] {
+function findWatchdogs(parent: number): readonly number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)

@@ -25,7 +25,7 @@ async function checkBinary(name: string, folder: string): Promise<Finding> {
   const version = note?.versions[packageName];
   if (note === undefined || version === undefined) return warn(check, "downloaded, version unknown", fix);
   const days = Math.floor((Date.now() - Date.parse(note.fetchedAt)) / 86_400_000);
-  const candidate = await candidateOf(packageName);
+  const candidate = await findCandidate(packageName);
   const newer = candidate !== undefined && candidate !== version ? `; the archive has ${candidate}` : "";
   const found = `${packageName} ${version}, downloaded ${days} days ago${newer}`;
   return newer !== "" || days > ageDaysMax ? warn(check, found, fix) : ok(check, found);
@@ -45,7 +45,7 @@ async function readNote(file: string): Promise<Note | undefined> {
 }
 
 /** The version in the system's lists, as old as they are; undefined when they cannot be read. */
-async function candidateOf(packageName: string): Promise<string | undefined> {
+async function findCandidate(packageName: string): Promise<string | undefined> {
   try {
     // In English, whatever the system's language.
     const args = ["LC_ALL=C", "apt-cache", "policy", packageName];

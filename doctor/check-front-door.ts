@@ -1,7 +1,7 @@
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectTls, type PeerCertificate } from "node:tls";
 import { withDeadline } from "#lib/deadline.ts";
-import { reasonOf } from "./check-programs.ts";
+import { findReason } from "./check-programs.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const answerMs = 5_000;
@@ -27,7 +27,7 @@ export async function checkHttp(address: string): Promise<Finding> {
     }
     return ok(check, "reachable, and the gateway is ready");
   } catch (error) {
-    return fail(check, reasonOf(error), fix);
+    return fail(check, findReason(error), fix);
   }
 }
 
@@ -43,7 +43,7 @@ export async function checkGrpc(address: string): Promise<Finding> {
     await withDeadline(address, answerMs, settled);
     return ok(check, "speaks HTTP/2");
   } catch (error) {
-    return fail(check, reasonOf(error), fix);
+    return fail(check, findReason(error), fix);
   } finally {
     session.on("error", () => {}); // it was destroyed on purpose
     session.destroy();
@@ -54,18 +54,18 @@ export async function checkGrpc(address: string): Promise<Finding> {
 export async function checkCertificate(host: string, port: number, now = Date.now()): Promise<Finding> {
   const check = `tls ${host}:${port}`;
   try {
-    const { valid_to: validTo, subject } = await certificateOf(host, port);
+    const { valid_to: validTo, subject } = await fetchCertificate(host, port);
     const daysLeft = Math.floor((Date.parse(validTo) - now) / 86_400_000);
     const found = `certificate of ${String(subject.CN)} until ${new Date(validTo).toISOString().slice(0, 10)}`;
     const renew = 'Renew it and reload Nginx: see "TLS" in docs/operations/secure.md.';
     if (daysLeft < 0) return fail(check, found, renew);
     return daysLeft < 14 ? warn(check, found, renew) : ok(check, found);
   } catch (error) {
-    return fail(check, reasonOf(error), fix);
+    return fail(check, findReason(error), fix);
   }
 }
 
-async function certificateOf(host: string, port: number): Promise<PeerCertificate> {
+async function fetchCertificate(host: string, port: number): Promise<PeerCertificate> {
   // Only inspects the certificate: no data is sent to the peer.
   const socket = connectTls({ host, port, rejectUnauthorized: false });
   try {

@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
+import { type Finding, fail, formatBytes, ok, warn } from "./finding.ts";
 
 const nodeMin = [24, 17] as const;
 
@@ -16,7 +16,7 @@ export async function checkDisk(path: string): Promise<Finding> {
   const check = `disk ${path}`;
   const { bavail, bsize, blocks } = await statfs(path);
   const [free, share] = [bavail * bsize, bavail / blocks];
-  const found = `${bytesText(free)} free, ${Math.floor(share * 100)} %`;
+  const found = `${formatBytes(free)} free, ${Math.floor(share * 100)} %`;
   const fix =
     "Free disk space: see FleetlogDiskSpaceLow in docs/operations/runbooks.md. Programs that write to a full disk stop.";
   if (free < 2 ** 29 || share < 0.03) return fail(check, found, fix);

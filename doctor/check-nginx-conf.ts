@@ -57,7 +57,7 @@ function streamProblems(location: Directive, blocks: readonly Directive[]): Find
   );
   const timeouts = [...passes].flatMap((pass) => [`${pass}_read_timeout`, `${pass}_send_timeout`]);
   for (const name of ["client_body_timeout", ...timeouts]) {
-    const isLong = secondsOf(value(name) ?? "60s") > idleSecondsMin;
+    const isLong = toSeconds(value(name) ?? "60s") > idleSecondsMin;
     expect(isLong, name, "3600s", "idle streams are closed");
   }
   for (const name of passes.has("proxy") ? ["proxy_request_buffering", "proxy_buffering"] : []) {
@@ -88,7 +88,7 @@ function keepaliveFinding(directives: readonly Directive[]): Finding {
   );
 }
 
-function secondsOf(value: string): number {
+function toSeconds(value: string): number {
   const units: Readonly<Record<string, number>> = { ms: 0.001, s: 1, "": 1, m: 60, h: 3_600, d: 86_400 };
   const [, number = "", unit = ""] = /^(\d+)(ms|[smhd]?)$/.exec(value) ?? [];
   return Number(number) * (units[unit] ?? 1);

@@ -3,7 +3,7 @@ import { pendingMigrations } from "#postgres/migrate.ts";
 import { partitionsAhead } from "#postgres/partitions.ts";
 import { openRequest } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
-import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
+import { type Finding, fail, formatBytes, ok, warn } from "./finding.ts";
 
 /** With this one everything is tried. */
 const majorTried = 18;
@@ -93,9 +93,9 @@ function settingFindings(settings: Settings): Finding[] {
 }
 
 function atLeast(name: string, value: string, bytesMin: number, why: string): Finding {
-  const found = bytesText(Number(value));
+  const found = formatBytes(Number(value));
   if (Number(value) >= bytesMin) return ok(`postgres.${name}`, found);
-  return warn(`postgres.${name}`, found, `Set it to ${bytesText(bytesMin)} or more: ${why}.`);
+  return warn(`postgres.${name}`, found, `Set it to ${formatBytes(bytesMin)} or more: ${why}.`);
 }
 
 async function connectionsFinding(db: Kysely<Database>, settings: Settings): Promise<Finding> {

@@ -29,13 +29,13 @@ async function checkOne(name: string, address: string): Promise<Finding> {
       "Fix the reason it names; its log has details.",
     );
   } catch (error) {
-    return fail(check, `does not answer: ${reasonOf(error)}`, "Start it. If it exits, check its log.");
+    return fail(check, `does not answer: ${findReason(error)}`, "Start it. If it exits, check its log.");
   }
 }
 
 /** The innermost reason of a failure, such as "connect ECONNREFUSED 127.0.0.1:8080". */
-export function reasonOf(error: unknown): string {
+export function findReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  return error.cause === undefined ? error.message : reasonOf(error.cause);
+  if (error instanceof AggregateError && error.errors.length > 0) return findReason(error.errors[0]);
+  return error.cause === undefined ? error.message : findReason(error.cause);
 }

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { listMasters, type StreamRedis } from "#stream/connection.ts";
 import { unsafeSettings } from "#stream/safety.ts";
-import { bytesText, type Finding, fail, ok, warn } from "./finding.ts";
+import { type Finding, fail, formatBytes, ok, warn } from "./finding.ts";
 
 /** Sharded publish and subscribe came with it. */
 const majorMin = 7;
@@ -47,7 +47,7 @@ function memoryFinding(
   { used, max, machine }: { readonly used: number; readonly max: number; readonly machine: number },
 ): Finding {
   const check = "redis.memory";
-  const found = `${name}${bytesText(used)} of ${max === 0 ? "no limit" : bytesText(max)}`;
+  const found = `${name}${formatBytes(used)} of ${max === 0 ? "no limit" : formatBytes(max)}`;
   if (max === 0) {
     return warn(
       check,
@@ -66,7 +66,7 @@ function memoryFinding(
   if (machine > 0 && max * 2 > machine) {
     return warn(
       check,
-      `${found}, on a machine with ${bytesText(machine)}`,
+      `${found}, on a machine with ${formatBytes(machine)}`,
       "Rewriting the append-only file may need as much memory again: provide twice maxmemory, or lower it.",
     );
   }

@@ -33,7 +33,7 @@ describe("on a healthy system", () => {
   after(() => system[Symbol.asyncDispose]());
 
   test("it finds nothing wrong, and lists its checks", async () => {
-    const { findings, exitCode } = await examine(envOf(system));
+    const { findings, exitCode } = await examine(toEnv(system));
     assert.deepEqual(
       findings.filter(({ state }) => state === "fail"),
       [],
@@ -66,7 +66,7 @@ describe("on a healthy system", () => {
   test("an unreachable dependency is named with its reason, and the other checks still run", async () => {
     const closed = `127.0.0.1:${await freePort()}`;
     const { findings, exitCode } = await examine({
-      ...envOf(system),
+      ...toEnv(system),
       REDIS_URL: `redis://${closed}`,
       DOCTOR_READY: closed,
       DOCTOR_HTTP: closed,
@@ -97,7 +97,7 @@ describe("on a healthy system", () => {
   });
 
   test("as text it is a line per finding, and the fix below", async () => {
-    const env = { ...envOf(system), DOCTOR_NGINX_VERSION: "1.18.0" };
+    const env = { ...toEnv(system), DOCTOR_NGINX_VERSION: "1.18.0" };
     const { stdout, exitCode } = await run(env);
     assert.match(stdout, /^✓ ok {4}redis\.settings +acknowledged batches are on disk$/m);
     assert.match(stdout, /^✗ fail {2}nginx\.version +1\.18\.0\n {8}Use Nginx 1\.22 or later\.$/m);
@@ -117,7 +117,7 @@ describe("on a healthy system", () => {
     writeFileSync(conf, text);
     writeCertificate(join(folder, "server"), new TestCa().issue("server", { days: 3 }));
     process.kill(system.nginx.pid, "SIGHUP");
-    const { findings } = await until({ ...envOf(system), DOCTOR_NGINX_CONF: conf }, (found) =>
+    const { findings } = await until({ ...toEnv(system), DOCTOR_NGINX_CONF: conf }, (found) =>
       found.some(({ check, state }) => check.startsWith("tls") && state === "warn"),
     );
     const complaints = new Set(findings.filter(({ state }) => state !== "ok").map(({ check }) => check));
@@ -166,7 +166,7 @@ describe("on settings that endanger data", () => {
       bad.map(({ state, found }) => `${state} ${/Redis: (\S+)/.exec(found)?.[1]}`).toSorted(),
       ["fail appendfsync", "fail maxmemory-policy", "fail save"],
     );
-    assert.equal(stateOf(findings, "redis.memory"), "fail");
+    assert.equal(findState(findings, "redis.memory"), "fail");
     assert.equal(exitCode, 1);
   });
 
@@ -174,7 +174,7 @@ describe("on settings that endanger data", () => {
     for (const maxmemory of ["0", "1024gb"]) {
       await using redis = await startRedis({ maxmemory });
       const { findings } = await examine({ DATABASE_URL: postgres.url, REDIS_URL: redis.url });
-      assert.equal(stateOf(findings, "redis.memory"), "warn", maxmemory);
+      assert.equal(findState(findings, "redis.memory"), "warn", maxmemory);
     }
   });
 
@@ -182,7 +182,7 @@ describe("on settings that endanger data", () => {
     await using redis = await startRedis();
     const env = { DATABASE_URL: postgres.url, REDIS_URL: redis.url };
     const unmigrated = await examine(env);
-    assert.equal(stateOf(unmigrated.findings, "postgres.migrations"), "fail");
+    assert.equal(findState(unmigrated.findings, "postgres.migrations"), "fail");
     for (const [name, state] of [
       ["fsync", "fail"],
       ["full_page_writes", "fail"],
@@ -193,11 +193,11 @@ describe("on settings that endanger data", () => {
       ["max_wal_size", "warn"],
       ["connections", "warn"],
     ] as const) {
-      assert.equal(stateOf(unmigrated.findings, `postgres.${name}`), state, name);
+      assert.equal(findState(unmigrated.findings, `postgres.${name}`), state, name);
     }
 
     await migrateToLatest(postgres.url);
-    assert.equal(stateOf((await examine(env)).findings, "postgres.partitions"), "ok");
+    assert.equal(findState((await examine(env)).findings, "postgres.partitions"), "ok");
     const client = new Client({ connectionString: postgres.url });
     await client.connect();
     try {
@@ -212,8 +212,8 @@ describe("on settings that endanger data", () => {
       await client.end();
     }
     const { findings } = await examine(env);
-    assert.equal(stateOf(findings, "postgres.partitions"), "fail");
-    assert.equal(stateOf(findings, "postgres.default_partition"), "warn");
+    assert.equal(findState(findings, "postgres.partitions"), "fail");
+    assert.equal(findState(findings, "postgres.default_partition"), "warn");
   });
 
   test("a stream behind PostgreSQL's positions, an impossible lag, and losses of the last day", async (t) => {
@@ -236,9 +236,9 @@ describe("on settings that endanger data", () => {
     await client.query(`insert into stream_positions values (0, 'p', 'e', '9-0', 100, '9-0', 0)`);
     await client.query(`insert into incidents (kind, details) values ('entries_lost', '{}')`);
     const { findings } = await examine({ DATABASE_URL: postgres.url, REDIS_URL: redis.url() });
-    assert.equal(stateOf(findings, "redis.streams"), "fail");
-    assert.equal(stateOf(findings, "redis.backlog"), "warn");
-    assert.equal(stateOf(findings, "redis.losses"), "warn");
+    assert.equal(findState(findings, "redis.streams"), "fail");
+    assert.equal(findState(findings, "redis.backlog"), "warn");
+    assert.equal(findState(findings, "redis.losses"), "warn");
     const backlog = findings.find(({ check }) => check === "redis.backlog");
     assert.match(backlog?.found ?? "", /^0 entries wait to be stored, and Redis reports [1-9]/);
   });
@@ -253,7 +253,7 @@ describe("on settings that endanger data", () => {
         await client.connect();
       }
       const { findings } = await examine({ DATABASE_URL: postgres.url, REDIS_URL: redis.url });
-      assert.equal(stateOf(findings, "postgres.connections"), "fail");
+      assert.equal(findState(findings, "postgres.connections"), "fail");
     } finally {
       await Promise.all(clients.map((client) => client.end()));
     }
@@ -266,7 +266,7 @@ test("names the variables it needs", async () => {
   assert.match(stderr, /DATABASE_URL=\(not set\)[^]*REDIS_URL="http:\/\/x"/);
 });
 
-function envOf({
+function toEnv({
   databaseUrl,
   redis,
   servers,
@@ -323,6 +323,6 @@ async function until(
   }
 }
 
-function stateOf(findings: readonly Finding[], check: string): string | undefined {
+function findState(findings: readonly Finding[], check: string): string | undefined {
   return findings.find((finding) => finding.check === check)?.state;
 }

@@ -9,7 +9,7 @@ import { checkCertificate, checkGrpc, checkHttp } from "./check-front-door.ts";
 import { checkDisk, checkNode } from "./check-machine.ts";
 import { checkNginxConf, checkNginxVersion } from "./check-nginx-conf.ts";
 import { checkPostgres } from "./check-postgres.ts";
-import { checkReady, reasonOf } from "./check-programs.ts";
+import { checkReady, findReason } from "./check-programs.ts";
 import { checkRedis } from "./check-redis.ts";
 import { checkStreams } from "./check-streams.ts";
 import type { Config } from "./config.ts";
@@ -65,7 +65,7 @@ async function attempt(
   name: string,
   fix: string,
   work: () => Promise<Finding[]>,
-  reason: (error: unknown) => string = reasonOf,
+  reason: (error: unknown) => string = findReason,
 ): Promise<Finding[]> {
   try {
     return await withDeadline(name, checkMsMax, work());

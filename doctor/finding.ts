@@ -24,7 +24,7 @@ export function fail(check: string, found: string, fix: string): Finding {
 }
 
 /** "1.5 GB", with powers of 1024, as Redis and PostgreSQL take them. */
-export function bytesText(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1);
   return `${Number((bytes / 1024 ** power).toFixed(1))} ${units[power]}`;

@@ -5,7 +5,7 @@ import { commandConnection, openRedis, untilFirstTry } from "#stream/connection.
 import { readConfig } from "./config.ts";
 import { examine } from "./examine.ts";
 import { readOptions } from "./options.ts";
-import { exitCodeOf, jsonReport, textReport } from "./report.ts";
+import { jsonReport, textReport, toExitCode } from "./report.ts";
 
 // `node doctor/main.ts [--json]`: checks everything once, prints problems and their fixes, and exits with code 0 or 1.
 
@@ -27,5 +27,5 @@ const redis = openRedis(config.redisUrls, commandConnection);
 redis.on("error", () => {}); // and this one too
 await untilFirstTry(redis);
 const findings = await examine(config, { db: createDatabase(pool), redis });
-process.exitCode = exitCodeOf(findings);
+process.exitCode = toExitCode(findings);
 process.stdout.write(json ? jsonReport(findings) : textReport(findings), () => process.exit());

@@ -1,7 +1,7 @@
 import type { Finding } from "./finding.ts";
 
 /** 1 when something fails; warnings are no reason to stop a script. */
-export function exitCodeOf(findings: readonly Finding[]): 0 | 1 {
+export function toExitCode(findings: readonly Finding[]): 0 | 1 {
   return findings.some(({ state }) => state === "fail") ? 1 : 0;
 }
 
@@ -20,7 +20,7 @@ export function textReport(findings: readonly Finding[]): string {
 
 /** For programs. */
 export function jsonReport(findings: readonly Finding[]): string {
-  return `${JSON.stringify({ ok: exitCodeOf(findings) === 0, findings }, undefined, 2)}\n`;
+  return `${JSON.stringify({ ok: toExitCode(findings) === 0, findings }, undefined, 2)}\n`;
 }
 
 const marks: Readonly<Record<Finding["state"], string>> = { ok: "✓", warn: "!", fail: "✗" };

@@ -82,7 +82,7 @@ describe("the access log", () => {
       body: "secret-body",
     });
     const lines = await waitFor("both calls", () => {
-      const read = linesOf(accessLogFile);
+      const read = readLines(accessLogFile);
       return read.length === 2 && read; // without the liveness checks
     });
     assert.doesNotMatch(readFileSync(accessLogFile, "utf8"), /secret/);
@@ -107,7 +107,7 @@ describe("the access log", () => {
     await assert.rejects(push(nginx, "/other.Service/Call"));
     await fetch(`http://${nginx.http}/v1/logs`);
     const lines = await waitFor("the failures", () => {
-      const read = linesOf(accessLogFile);
+      const read = readLines(accessLogFile);
       return read.length === 2 && read;
     });
     assert.deepEqual(
@@ -131,7 +131,7 @@ interface Line {
   readonly upstream: string;
 }
 
-function linesOf(file: string): Line[] {
+function readLines(file: string): Line[] {
   const text = readFileSync(file, "utf8");
   return text
     .split("\n")

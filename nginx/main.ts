@@ -8,7 +8,7 @@ import { renderNginx } from "./render.ts";
 
 const { configFile, settings } = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("nginx-config", "info");
-const draft = `${configFile}.draft`;
-await writeFile(draft, renderNginx(settings), { mode: 0o644 });
-await rename(draft, configFile); // whole or not at all, should an Nginx be reading
+const temporaryFile = `${configFile}.draft`;
+await writeFile(temporaryFile, renderNginx(settings), { mode: 0o644 });
+await rename(temporaryFile, configFile); // whole or not at all, should an Nginx be reading
 logger.info({ file: configFile }, "written");

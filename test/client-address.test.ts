@@ -7,9 +7,9 @@ import { createClientNamer } from "#gateway/http/client-name.ts";
 import { startNginx } from "./support/nginx.ts";
 
 test("the gateway knows the client that Nginx saw, whatever the client says of itself", async (t) => {
-  const nameOf = createClientNamer(["127.0.0.0/8"]);
+  const readName = createClientNamer(["127.0.0.0/8"]);
   const gateway = createServer((request, response) => {
-    response.end(`${nameOf(request)} ${String(request.headers["x-forwarded-for"])}`);
+    response.end(`${readName(request)} ${String(request.headers["x-forwarded-for"])}`);
   });
   await once(gateway.listen(0, "127.0.0.1"), "listening");
   t.after(() => {

@@ -30,7 +30,7 @@ function send(stream: ReturnType<typeof openStream>, sessionId: string, sequence
   for (const sequence of sequences) stream.send(encodeRequest(makeBatch(sequence, { sessionId })));
 }
 
-const committedOf = ({ progress }: Pick<ReturnType<typeof openStream>, "progress">) =>
+const readCommitted = ({ progress }: Pick<ReturnType<typeof openStream>, "progress">) =>
   Number(progress.at(-1)?.committedThrough);
 
 test("tells a stream that asked how far its session is committed, and no other stream anything", async (t) => {
@@ -39,18 +39,18 @@ test("tells a stream that asked how far its session is committed, and no other s
   stream.send(encodeWish("told"));
   send(stream, "told", [1, 2, 3]);
   send(silent, "untold", [1, 2, 3]);
-  await waitFor("all of it", () => committedOf(stream) === 3);
+  await waitFor("all of it", () => readCommitted(stream) === 3);
   send(stream, "told", [5, 6]);
   await waitFor("the acks", () => stream.acks.length === 5);
   send(stream, "told", [4]);
-  await waitFor("what the hole held back", () => committedOf(stream) === 6);
-  const told = stream.progress.map(({ committedThrough }) => Number(committedThrough));
+  await waitFor("what the hole held back", () => readCommitted(stream) === 6);
+  const reported = stream.progress.map(({ committedThrough }) => Number(committedThrough));
   assert.deepEqual(
-    told,
-    [...new Set(told)].sort((a, b) => a - b),
+    reported,
+    [...new Set(reported)].sort((a, b) => a - b),
     "only rising, nothing twice",
   );
-  assert.equal(told[0], 0);
+  assert.equal(reported[0], 0);
   assert.equal(new Set(stream.progress.map(({ epoch }) => epoch)).size, 1);
   await waitFor("the silent one's acks", () => silent.acks.length === 3);
   assert.deepEqual(silent.progress, []);
@@ -66,18 +66,18 @@ test("tells what is committed already, also to a stream that sends nothing, on e
   }
   const grpc = openStream(connectGrpc(t, server.grpc));
   grpc.send(encodeWish(sessions[0]));
-  await waitFor("the progress over gRPC", () => committedOf(grpc) === 2);
+  await waitFor("the progress over gRPC", () => readCommitted(grpc) === 2);
   for (const [sessionId, isBinary] of [
     [sessions[1], true],
     [sessions[2], false],
   ] as const) {
     const connect = openConnectStream(t, server.http, isBinary);
-    const isTold = (committed: bigint) =>
+    const isReported = (committed: bigint) =>
       connect.responses.some(({ progress }) => progress?.committedThrough === committed);
     connect.send({ reportCommitted: { deviceId: "device-1", sessionId } });
-    await waitFor(`the progress of ${sessionId}`, () => isTold(2n));
+    await waitFor(`the progress of ${sessionId}`, () => isReported(2n));
     connect.send({ batch: makeBatch(3, { sessionId }) });
-    await waitFor(`the third batch of ${sessionId}`, () => isTold(3n));
+    await waitFor(`the third batch of ${sessionId}`, () => isReported(3n));
   }
 });
 
@@ -85,7 +85,7 @@ test("is never ahead of the truth: what PostgreSQL has not committed is not told
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeWish("held"));
   send(stream, "held", [1, 2]);
-  await waitFor("the first two", () => committedOf(stream) === 2);
+  await waitFor("the first two", () => readCommitted(stream) === 2);
   await fixture.holdFlushes();
   send(stream, "held", [3, 4]);
   await waitFor("the acks", () => stream.acks.length === 4);
@@ -94,9 +94,9 @@ test("is never ahead of the truth: what PostgreSQL has not committed is not told
   const [, client] = clients[0]!;
   const { committedThrough } = await client.getSession({ deviceId: "device-1", sessionId: "held" });
   assert.equal(committedThrough, 2n);
-  assert.equal(committedOf(stream), 2);
+  assert.equal(readCommitted(stream), 2);
   await fixture.rows("commit");
-  await waitFor("the rest", () => committedOf(stream) === 4);
+  await waitFor("the rest", () => readCommitted(stream) === 4);
 });
 
 test("is never ahead of the truth while PostgreSQL drops the connections of consumers", async (t) => {
@@ -106,7 +106,7 @@ test("is never ahead of the truth while PostgreSQL drops the connections of cons
   for (let round = 1; round <= 3; round += 1) {
     const until = sent + 200;
     while (sent < until) send(stream, "rough", [++sent]);
-    await waitFor("some of it", () => committedOf(stream) > sent - 200);
+    await waitFor("some of it", () => readCommitted(stream) > sent - 200);
     await fixture.rows(
       `select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'fleetlog-consumer'`,
@@ -120,19 +120,19 @@ test("is never ahead of the truth while PostgreSQL drops the connections of cons
       assert.equal(row?.["n"], committed, "every batch that was told is there");
     }
   }
-  await waitFor("all of it", () => committedOf(stream) === sent);
+  await waitFor("all of it", () => readCommitted(stream) === sent);
 });
 
 test("a message that was lost is made up for by a question", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeWish("lost"));
   send(stream, "lost", [1]);
-  await waitFor("the first", () => committedOf(stream) === 1);
+  await waitFor("the first", () => readCommitted(stream) === 1);
   await fixture.redis.acl("SETUSER", "default", "-spublish");
   send(stream, "lost", [2]);
   await waitFor("two batches", async () => (await stored("lost")) === 2);
   await fixture.redis.acl("SETUSER", "default", "+spublish");
-  await waitFor("the second", () => committedOf(stream) === 2);
+  await waitFor("the second", () => readCommitted(stream) === 2);
 });
 
 test("a subscription that breaks is made again, and what was missed is asked for", async (t) => {
@@ -141,7 +141,7 @@ test("a subscription that breaks is made again, and what was missed is asked for
   for (let sequence = 1; sequence <= 5; sequence += 1) {
     send(stream, "broken", [sequence]);
     await fixture.redis.call("CLIENT", "KILL", "TYPE", "pubsub");
-    await waitFor(`batch ${sequence}`, () => committedOf(stream) === sequence);
+    await waitFor(`batch ${sequence}`, () => readCommitted(stream) === sequence);
   }
 });
 

@@ -21,12 +21,12 @@ let cluster: RedisCluster;
 let system: TestSystem;
 before(async () => {
   cluster = await RedisCluster.start();
-  const envOf = (name: "server" | "consumer" | "gateway") => ({
+  const toEnv = (name: "server" | "consumer" | "gateway") => ({
     REDIS_URL: cluster.urlFor(name),
     STREAM_SHARDS: String(shards),
   });
   system = await startSystem({
-    env: { server: envOf("server"), consumer: envOf("consumer"), gateway: envOf("gateway") },
+    env: { server: toEnv("server"), consumer: toEnv("consumer"), gateway: toEnv("gateway") },
   });
 });
 after(async () => {

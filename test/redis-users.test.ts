@@ -80,7 +80,7 @@ test("no program needs more than its user may do", async (t) => {
   assert.deepEqual(await denied(), []);
 });
 
-async function epochsOf(redis: RunningRedis): Promise<string[]> {
+async function readEpochs(redis: RunningRedis): Promise<string[]> {
   const client = new Redis(redis.urlFor("server"), { disableClientInfo: true });
   const positions = await readPositions(client, [0, 1]).finally(() => client.disconnect());
   return positions.map(({ epoch }) => epoch);
@@ -91,11 +91,11 @@ test("what a script of a program changed is there after a restart", async (t) =>
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const users = await ensureRedisUsers(folder);
   const first = await startRedis(folder, {}, users);
-  const before = await epochsOf(first).finally(() => first.child.kill());
+  const before = await readEpochs(first).finally(() => first.child.kill());
   await first.child.exited;
   const second = await startRedis(folder, {}, users);
   t.after(() => second.stop());
-  assert.deepEqual(await epochsOf(second), before);
+  assert.deepEqual(await readEpochs(second), before);
 });
 
 test("without a password nothing works, not even a ping", async () => {

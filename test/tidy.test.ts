@@ -47,7 +47,7 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources = [...new Set(Object.keys(mayImport).map(topOf))].flatMap(sourcesIn);
+const sources = [...new Set(Object.keys(mayImport).map(toTopFolder))].flatMap(sourcesIn);
 const { dependencies, devDependencies } = JSON.parse(
   readFileSync(join(projectFolder, "package.json"), "utf8"),
 ) as Record<"dependencies" | "devDependencies", Record<string, string>>;
@@ -73,7 +73,8 @@ describe("the source", () => {
         if (name.startsWith("#")) return name.endsWith(".ts") ? [] : [`imports ${name} without its ending`];
         if (!name.startsWith(".") || name.endsWith("/dev/bootstrap.mjs")) return []; // runs before #folders exist
         const target = join(path, "..", name);
-        if (topOf(target) !== topOf(folder)) return [`imports ${name}: another folder, by a relative path`];
+        if (toTopFolder(target) !== toTopFolder(folder))
+          return [`imports ${name}: another folder, by a relative path`];
         return /\.(tsx?|mjs)$/.test(name) ? [] : [`imports ${name} without its ending`];
       }),
     );
@@ -84,7 +85,7 @@ describe("the source", () => {
       isTest || mayImport[folder]?.includes(anything) || folder === "dashboard"
         ? []
         : imports
-            .filter((name) => isPackage(name) && dependencies[packageOf(name)] === undefined)
+            .filter((name) => isPackage(name) && dependencies[toPackage(name)] === undefined)
             .map((name) => `imports ${name}, which is no runtime dependency`),
     );
   });
@@ -194,7 +195,7 @@ function isAllowed(name: string, folder: string, isTest: boolean): boolean {
   if (name.startsWith("node:") || name.startsWith(".")) return true;
   const allowed = mayImport[folder] ?? [];
   if (allowed.includes(anything)) return true;
-  if (isPackage(name)) return isTest || allowed.some((pattern) => matches(packageOf(name), pattern));
+  if (isPackage(name)) return isTest || allowed.some((pattern) => matches(toPackage(name), pattern));
   const target = name.slice(1).split("/")[0] ?? "";
   if (target === folder) return true;
   if (allowed.includes(target)) return true;
@@ -214,14 +215,14 @@ function isPackage(name: string): boolean {
   return !/^(node:|\.|#)/.test(name);
 }
 
-function packageOf(name: string): string {
+function toPackage(name: string): string {
   return name
     .split("/")
     .slice(0, name.startsWith("@") ? 2 : 1)
     .join("/");
 }
 
-function topOf(path: string): string {
+function toTopFolder(path: string): string {
   return path.split("/")[0] ?? path;
 }
 

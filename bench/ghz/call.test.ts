@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callNames, configOf, readCall } from "#bench/ghz/call.ts";
-import { faultOf } from "#bench/ghz/measure-call.ts";
+import { callNames, readCall, toConfig } from "#bench/ghz/call.ts";
+import { findFault } from "#bench/ghz/measure-call.ts";
 
 test("each run of ghz has devices of its own, and each of its calls a batch of its own", () => {
   for (const name of callNames) {
-    const { config, data } = configOf(readCall(name), { host: "h:1", prefix: "ghz-run-", output: "o" });
+    const { config, data } = toConfig(readCall(name), { host: "h:1", prefix: "ghz-run-", output: "o" });
     const { batch } = JSON.parse(data) as { batch: { deviceId: string; sessionId: string } };
     assert.equal(batch.deviceId, "ghz-run-{{mod .RequestNumber 96}}");
     assert.equal(batch.sessionId, "{{.UUID}}");
@@ -32,7 +32,7 @@ test("a run is at fault when rows are missing, too many or doubled, and not for 
     [0, 0, 0, 0, /nothing/],
   ] as const;
   for (const [acknowledged, uncertain, rows, doubled, expected] of cases) {
-    const fault = faultOf(acknowledged, uncertain, rows, doubled);
+    const fault = findFault(acknowledged, uncertain, rows, doubled);
     if (expected === undefined) assert.equal(fault, undefined);
     else assert.match(fault ?? "", expected);
   }

@@ -30,7 +30,7 @@ export function readCall(name: keyof typeof targets): GhzCall {
     string,
     unknown
   >;
-  const { batch } = JSON.parse(dataOf(config)) as { batch: { records: unknown[] } };
+  const { batch } = JSON.parse(toData(config)) as { batch: { records: unknown[] } };
   return {
     name,
     config,
@@ -41,7 +41,7 @@ export function readCall(name: keyof typeof targets): GhzCall {
 }
 
 /** The configuration for one run: its own target, its own device names, and how long it takes. */
-export function configOf(
+export function toConfig(
   call: GhzCall,
   run: { readonly host: string; readonly prefix: string; readonly output: string; readonly seconds?: number },
 ): { readonly config: object; readonly data: string } {
@@ -60,10 +60,10 @@ export function configOf(
           "load-step-duration": `${Math.round((seconds * 1_000) / 12)}ms`,
         }),
     },
-    data: dataOf(call.config).replace('"ghz-', `"${run.prefix}`),
+    data: toData(call.config).replace('"ghz-', `"${run.prefix}`),
   };
 }
 
-function dataOf(config: GhzCall["config"]): string {
+function toData(config: GhzCall["config"]): string {
   return readFileSync(join(projectFolder, String(config["data-file"])), "utf8");
 }

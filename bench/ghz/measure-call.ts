@@ -58,7 +58,7 @@ export async function measureCall(
     call,
     target,
     ghz: result,
-    recordsPerSecond: result.callsPerSecond * batchRecords * (result.okCalls / Math.max(1, totalOf(result))),
+    recordsPerSecond: result.callsPerSecond * batchRecords * (result.okCalls / Math.max(1, sumOf(result))),
     cpu: {
       ...(Object.fromEntries(
         parts.map((part) => [part, (cpuAfter[part] - cpuBefore[part]) / millions]),
@@ -69,12 +69,12 @@ export async function measureCall(
     storedRows,
     doubledRows,
     lastAckToLastRowMs: Math.max(0, watch.changedAtMs - result.lastAckAtMs),
-    fault: faultOf(acknowledged, result.failedCalls * batchRecords, storedRows, doubledRows),
+    fault: findFault(acknowledged, result.failedCalls * batchRecords, storedRows, doubledRows),
   };
 }
 
 /** A call that failed may have been stored all the same, or partly. */
-export function faultOf(
+export function findFault(
   acknowledged: number,
   uncertain: number,
   rows: number,
@@ -89,7 +89,7 @@ export function faultOf(
   return faults.length === 0 ? undefined : faults.join("; ");
 }
 
-function totalOf({ okCalls, failedCalls }: GhzResult): number {
+function sumOf({ okCalls, failedCalls }: GhzResult): number {
   return okCalls + failedCalls;
 }
 

@@ -7,21 +7,21 @@ export function ghzPage(measurements: readonly CallMeasurement[], command: strin
   const rows = measurements.map((measurement) => {
     const { call, target, ghz, recordsPerSecond } = measurement;
     return [
-      nameOf(measurement),
+      toName(measurement),
       target,
       `${call.batchesPerCall} × ${call.recordsPerBatch}`,
       number(ghz.callsPerSecond),
       number(recordsPerSecond),
       ...[ghz.p50, ghz.p95, ghz.p99].map((value) => value.toFixed(1)),
-      statusesOf(ghz.statuses),
+      formatStatuses(ghz.statuses),
     ];
   });
   const cpu = measurements.map((measurement) => [
-    `${nameOf(measurement)} ${measurement.target}`,
+    `${toName(measurement)} ${measurement.target}`,
     ...[...parts, "ghz" as const].map((part) => measurement.cpu[part].toFixed(1)),
   ]);
   const verified = measurements.map((measurement) => [
-    `${nameOf(measurement)} ${measurement.target}`,
+    `${toName(measurement)} ${measurement.target}`,
     number(measurement.acknowledgedRecords),
     number(measurement.storedRows),
     number(measurement.doubledRows),
@@ -30,7 +30,7 @@ export function ghzPage(measurements: readonly CallMeasurement[], command: strin
   ]);
   const errors = measurements.flatMap((measurement) =>
     Object.entries(measurement.ghz.errors).map(([message, count]) => [
-      `${nameOf(measurement)} ${measurement.target}`,
+      `${toName(measurement)} ${measurement.target}`,
       number(count),
       message.slice(0, 200).replaceAll("|", "\\|"),
     ]),
@@ -53,11 +53,11 @@ ${table(["run", "acknowledged", "rows stored", "doubled", "last ack to last row,
 ${errors.length > 0 ? `\nErrors:\n\n${table(["run", "calls", "message"], errors)}\n` : ""}`;
 }
 
-function nameOf({ call }: CallMeasurement): string {
+function toName({ call }: CallMeasurement): string {
   return call.name;
 }
 
-function statusesOf(statuses: Readonly<Record<string, number>>): string {
+function formatStatuses(statuses: Readonly<Record<string, number>>): string {
   return Object.entries(statuses)
     .map(([status, count]) => `${status} ${number(count)}`)
     .join(", ");

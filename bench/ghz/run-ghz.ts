@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { configOf, type GhzCall } from "#bench/ghz/call.ts";
+import { type GhzCall, toConfig } from "#bench/ghz/call.ts";
 
 /** What is taken from ghz's own report. */
 export interface GhzResult {
@@ -39,7 +39,7 @@ export async function runGhz(
   const output = join(run.folder, `${run.prefix}${call.name}.json`);
   const dataFile = join(run.folder, "data.json");
   const configFile = join(run.folder, "config.json");
-  const { config, data } = configOf(call, { ...run, output });
+  const { config, data } = toConfig(call, { ...run, output });
   await writeFile(dataFile, data);
   await writeFile(configFile, JSON.stringify({ ...config, "data-file": dataFile }));
   const child = spawn(ghz, ["--config", configFile], { stdio: ["ignore", "ignore", "pipe"] });
@@ -48,10 +48,10 @@ export async function runGhz(
   const [code] = (await once(child, "close")) as [number | null];
   const report = await readFile(output, "utf8").catch(() => undefined);
   if (code !== 0 || report === undefined) throw new Error(`ghz ${call.name} failed (${code}): ${words}`);
-  return resultOf(JSON.parse(report) as GhzReport);
+  return toResult(JSON.parse(report) as GhzReport);
 }
 
-function resultOf(report: GhzReport): GhzResult {
+function toResult(report: GhzReport): GhzResult {
   const statuses = report.statusCodeDistribution ?? {};
   const okCalls = statuses.OK ?? 0;
   const milliseconds = (percentage: number) =>

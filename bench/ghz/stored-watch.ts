@@ -28,7 +28,7 @@ export class StoredWatch {
   /** Looks again and again until `stop` is aborted. */
   async watch(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
-      await this.#look();
+      await this.#poll();
       await sleep(pollMs);
     }
   }
@@ -37,12 +37,12 @@ export class StoredWatch {
   async until(target: number, stallMs: number): Promise<void> {
     const since = Date.now();
     while (this.#count < target && Date.now() - Math.max(since, this.#changedAtMs) < stallMs) {
-      await this.#look();
+      await this.#poll();
       await sleep(pollMs);
     }
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const count = await this.#stored.count();
     if (count === this.#count) return;
     this.#count = count;

@@ -61,7 +61,7 @@ export async function startBenchSystem({
       system,
       client,
       baseline,
-      cpu: () => cpuOf(system),
+      cpu: () => readCpu(system),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
@@ -70,7 +70,7 @@ export async function startBenchSystem({
   }
 }
 
-async function cpuOf(system: RunningSystem): Promise<PerPart> {
+async function readCpu(system: RunningSystem): Promise<PerPart> {
   const { servers, nginx, redis, consumer, postgres } = system;
   if (postgres === undefined) throw new Error("the benchmark starts its own PostgreSQL");
   const [first, second] = servers;

@@ -127,9 +127,9 @@ function stream(session: ClientHttp2Session, job: LoadJob, batches: number, inde
   return new Promise((resolve, reject) => {
     const call = request(session, "StreamLogs", job.isGzip);
     let sent = 0;
-    let answered = 0;
+    let acknowledged = 0;
     const send = () => {
-      while (sent < batches && sent - answered < job.inFlightPerStream) {
+      while (sent < batches && sent - acknowledged < job.inFlightPerStream) {
         sent += 1;
         call.write(nextFrame());
       }
@@ -137,13 +137,15 @@ function stream(session: ClientHttp2Session, job: LoadJob, batches: number, inde
     };
     const reader = new FrameReader((message) => {
       if (!job.echo) checkAck(fromBinary(StreamLogsResponseSchema, message).ack);
-      answered += 1;
+      acknowledged += 1;
       if (sent < batches) send();
     });
     call.on("data", (chunk: Buffer) => reader.push(chunk));
     call.on("error", reject);
     call.on("close", () =>
-      answered === batches ? resolve() : reject(new Error(`${answered} of ${batches} batches were answered`)),
+      acknowledged === batches
+        ? resolve()
+        : reject(new Error(`${acknowledged} of ${batches} batches were answered`)),
     );
     send();
   });
@@ -163,7 +165,7 @@ function paced(
     batches,
     stepMs,
     firstAfterMs: (stepMs * index) / job.streams,
-    onAnswer: (message, latencyMs) => {
+    onAck: (message, latencyMs) => {
       if (!job.echo) checkAck(fromBinary(StreamLogsResponseSchema, message).ack);
       latencies.record(latencyMs);
     },
@@ -192,15 +194,15 @@ async function calls(
 function callOnce(session: ClientHttp2Session, body: Buffer, { echo, isGzip }: LoadJob): Promise<void> {
   return new Promise((resolve, reject) => {
     const call = request(session, "PushLogs", isGzip);
-    let answered = 0;
+    let acknowledged = 0;
     const reader = new FrameReader((message) => {
       if (!echo) checkAck(fromBinary(PushLogsResponseSchema, message).ack);
-      answered += 1;
+      acknowledged += 1;
     });
     call.on("data", (chunk: Buffer) => reader.push(chunk));
     call.on("error", reject);
     call.on("close", () =>
-      answered === 1 ? resolve() : reject(new Error(`${answered} answers to one call`)),
+      acknowledged === 1 ? resolve() : reject(new Error(`${acknowledged} answers to one call`)),
     );
     call.end(body);
   });
@@ -216,10 +218,10 @@ function connectOnce(session: ClientHttp2Session, body: Buffer, echo: boolean): 
     call.on("data", (chunk: Buffer) => chunks.push(chunk));
     call.on("error", reject);
     call.on("close", () => {
-      const answer = Buffer.concat(chunks);
-      if (status !== 200) reject(new Error(`HTTP status ${status}: ${answer.toString("utf8", 0, 200)}`));
+      const response = Buffer.concat(chunks);
+      if (status !== 200) reject(new Error(`HTTP status ${status}: ${response.toString("utf8", 0, 200)}`));
       else {
-        if (!echo) checkAck(fromBinary(PushLogsResponseSchema, answer).ack);
+        if (!echo) checkAck(fromBinary(PushLogsResponseSchema, response).ack);
         resolve();
       }
     });

@@ -4,7 +4,7 @@ import { startBenchSystem } from "#bench/path/bench-system.ts";
 import { conventionalRows, conventionalTable, ourRows, timeCopy } from "#bench/path/copy-baseline.ts";
 import { startLoad, startPeer } from "#bench/path/fork.ts";
 import { drain, endToEnd, fleet, rpc } from "#bench/path/measure.ts";
-import { jsonOf, pageOf, type Samples } from "#bench/path/page.ts";
+import { formatPage, type Samples, toJson } from "#bench/path/page.ts";
 import { wholeNumber } from "#lib/options.ts";
 
 /*
@@ -29,7 +29,7 @@ const progress = (text: string) => process.stderr.write(`${text}\n`);
 progress("making records, starting the system …");
 using load = await startLoad(size.batches, size.recordsPerBatch);
 using echo = await startPeer("http2-echo.ts");
-using face = await startPeer("grpc-without-append.ts");
+using withoutAppend = await startPeer("grpc-without-append.ts");
 await using bench = await startBenchSystem();
 const { system, baseline } = bench;
 await baseline.query(conventionalTable);
@@ -44,10 +44,10 @@ const samples: Samples = {
   conventionalCopy: [],
   drain: [],
   streamed: [],
-  streamedFace: [],
+  streamedWithoutAppend: [],
   streamedEcho: [],
   unary: [],
-  unaryFace: [],
+  unaryWithoutAppend: [],
   unaryEcho: [],
 };
 const server = system.servers[0]?.addresses.grpc ?? "";
@@ -64,10 +64,12 @@ const pathRows = [
 ];
 const rpcRows = [
   async () => samples.streamed.push(await rpc(load, server, { ...streamed, echo: false })),
-  async () => samples.streamedFace.push(await rpc(load, face.address, { ...streamed, echo: false })),
+  async () =>
+    samples.streamedWithoutAppend.push(await rpc(load, withoutAppend.address, { ...streamed, echo: false })),
   async () => samples.streamedEcho.push(await rpc(load, echo.address, { ...streamed, echo: true })),
   async () => samples.unary.push(await rpc(load, server, { ...unary, echo: false })),
-  async () => samples.unaryFace.push(await rpc(load, face.address, { ...unary, echo: false })),
+  async () =>
+    samples.unaryWithoutAppend.push(await rpc(load, withoutAppend.address, { ...unary, echo: false })),
   async () => samples.unaryEcho.push(await rpc(load, echo.address, { ...unary, echo: true })),
 ];
 
@@ -77,7 +79,7 @@ await measure("path", pathRows);
 await system.consumer.stop();
 await measure("rpc", rpcRows);
 
-process.stdout.write(json ? `${jsonOf(samples)}\n` : pageOf(samples, { rounds, ...size }));
+process.stdout.write(json ? `${toJson(samples)}\n` : formatPage(samples, { rounds, ...size }));
 
 async function measure(title: string, rows: readonly (() => Promise<unknown>)[]): Promise<void> {
   for (let round = 1; round <= rounds; round += 1) {

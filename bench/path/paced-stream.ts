@@ -7,7 +7,7 @@ export interface PacedOptions {
   readonly stepMs: number;
   readonly firstAfterMs: number;
   /** `latencyMs` counts from the moment at which the batch was due. */
-  readonly onAnswer: (message: Buffer, latencyMs: number) => void;
+  readonly onAck: (message: Buffer, latencyMs: number) => void;
 }
 
 /**
@@ -15,25 +15,27 @@ export interface PacedOptions {
  * waits in this process, and its waiting counts.
  */
 export function pacedStream(call: ClientHttp2Stream, options: PacedOptions): Promise<void> {
-  const { nextFrame, batches, stepMs, firstAfterMs, onAnswer } = options;
+  const { nextFrame, batches, stepMs, firstAfterMs, onAck } = options;
   return new Promise((resolve, reject) => {
     const startedAt = performance.now() + firstAfterMs;
     const dueAt = (index: number) => startedAt + index * stepMs;
     let sent = 0;
-    let answered = 0;
+    let acknowledged = 0;
     const tick = () => {
       for (; sent < batches && dueAt(sent) <= performance.now(); sent += 1) call.write(nextFrame());
       if (sent === batches) call.end();
       else setTimeout(tick, Math.max(0, dueAt(sent) - performance.now()));
     };
     const reader = new FrameReader((message) => {
-      onAnswer(message, performance.now() - dueAt(answered));
-      answered += 1;
+      onAck(message, performance.now() - dueAt(acknowledged));
+      acknowledged += 1;
     });
     call.on("data", (chunk: Buffer) => reader.push(chunk));
     call.on("error", reject);
     call.on("close", () =>
-      answered === batches ? resolve() : reject(new Error(`${answered} of ${batches} batches were answered`)),
+      acknowledged === batches
+        ? resolve()
+        : reject(new Error(`${acknowledged} of ${batches} batches were answered`)),
     );
     tick();
   });

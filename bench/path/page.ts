@@ -14,46 +14,46 @@ export interface Samples {
   readonly drain: number[];
   /** Batches per second. */
   readonly streamed: number[];
-  readonly streamedFace: number[];
+  readonly streamedWithoutAppend: number[];
   readonly streamedEcho: number[];
   readonly unary: number[];
-  readonly unaryFace: number[];
+  readonly unaryWithoutAppend: number[];
   readonly unaryEcho: number[];
 }
 
 /** The ratios of medians, under the names that `--json` prints. */
-function ratiosOf(samples: Samples) {
+function computeRatios(samples: Samples) {
   return {
     endToEndOverCopy: ratio(samples.endToEnd, samples.copy),
     endToEndOverConventionalCopy: ratio(samples.endToEnd, samples.conventionalCopy),
     drainOverCopy: ratio(samples.drain, samples.copy),
     streamOverHttp2: ratio(samples.streamed, samples.streamedEcho),
     unaryOverHttp2: ratio(samples.unary, samples.unaryEcho),
-    streamFaceOverHttp2: ratio(samples.streamedFace, samples.streamedEcho),
-    unaryFaceOverHttp2: ratio(samples.unaryFace, samples.unaryEcho),
+    streamFaceOverHttp2: ratio(samples.streamedWithoutAppend, samples.streamedEcho),
+    unaryFaceOverHttp2: ratio(samples.unaryWithoutAppend, samples.unaryEcho),
   };
 }
 
-function cpuOf(samples: Samples): PerPart {
+function readCpu(samples: Samples): PerPart {
   const medians = parts.map((part) => [part, median(samples.cpuMicrosPerRecord.map((round) => round[part]))]);
   return Object.fromEntries(medians) as PerPart;
 }
 
 /** One object; ratios to three digits, µs to two. */
-export function jsonOf(samples: Samples): string {
+export function toJson(samples: Samples): string {
   return JSON.stringify({
-    ...rounded(ratiosOf(samples), 3),
-    cpuMicrosPerRecord: rounded({ ...cpuOf(samples) }, 2),
+    ...rounded(computeRatios(samples), 3),
+    cpuMicrosPerRecord: rounded({ ...readCpu(samples) }, 2),
   });
 }
 
 /** The page in Markdown: machine, versions, commit, command, then the figures. */
-export function pageOf(
+export function formatPage(
   samples: Samples,
   { rounds, batches, recordsPerBatch }: Size & { rounds: number },
 ): string {
-  const ratios = ratiosOf(samples);
-  const cpu = cpuOf(samples);
+  const ratios = computeRatios(samples);
+  const cpu = readCpu(samples);
   return `# The path of a batch, measured
 
 ${cpus().length} × ${cpus()[0]?.model ?? "unknown processor"}, ${Math.round(totalmem() / 2 ** 30)} GiB; Node ${process.version}; commit ${commit()}.
@@ -70,10 +70,10 @@ ${row("consumer draining a full stream", samples.drain, `${ratios.drainOverCopy.
 | batches/s to one server, no Nginx, no consumer | median | min – max | ratio |
 |---|---:|---:|---|
 ${row("StreamLogs, appended to Redis with fsync", samples.streamed, `${ratios.streamOverHttp2.toFixed(2)} of the echo`)}
-${row("StreamLogs, all but the append", samples.streamedFace, `${ratios.streamFaceOverHttp2.toFixed(2)} of the echo`)}
+${row("StreamLogs, all but the append", samples.streamedWithoutAppend, `${ratios.streamFaceOverHttp2.toFixed(2)} of the echo`)}
 ${row("bare node:http2, streamed echo of the same bytes", samples.streamedEcho)}
 ${row("PushLogs, appended to Redis with fsync", samples.unary, `${ratios.unaryOverHttp2.toFixed(2)} of the echo`)}
-${row("PushLogs, all but the append", samples.unaryFace, `${ratios.unaryFaceOverHttp2.toFixed(2)} of the echo`)}
+${row("PushLogs, all but the append", samples.unaryWithoutAppend, `${ratios.unaryFaceOverHttp2.toFixed(2)} of the echo`)}
 ${row("bare node:http2, unary echo of the same bytes", samples.unaryEcho)}
 
 | CPU µs per record, end to end | ${parts.join(" | ")} | sum |

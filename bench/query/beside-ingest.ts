@@ -1,7 +1,7 @@
 import { startLoad } from "#bench/path/fork.ts";
 import { fleet } from "#bench/path/measure.ts";
-import { ask } from "#bench/query/ask.ts";
-import { questionsAbout } from "#bench/query/questions.ts";
+import { callGateway } from "#bench/query/call-gateway.ts";
+import { benchQueries } from "#bench/query/queries.ts";
 import type { FleetSize } from "#bench/query/sample-fleet.ts";
 import type { RunningSystem } from "#dev/system.ts";
 
@@ -20,7 +20,7 @@ interface Acks {
   readonly p99: number;
 }
 
-const askers = 20;
+const clients = 20;
 const batchesPerSecond = 200;
 const seconds = 10;
 const recordsPerBatch = 100;
@@ -40,9 +40,9 @@ export async function besideIngest(
   const stop = new AbortController();
   const counts = { queries: 0, refused: 0 };
   const heavy = heavyCalls(size);
-  const asking = Array.from({ length: askers }, async (_, asker) => {
-    for (let round = asker; !stop.signal.aborted; round += askers) {
-      await ask(target, heavy(round)).then(
+  const calling = Array.from({ length: clients }, async (_, asker) => {
+    for (let round = asker; !stop.signal.aborted; round += clients) {
+      await callGateway(target, heavy(round)).then(
         () => counts.queries++,
         () => counts.refused++,
       );
@@ -50,17 +50,17 @@ export async function besideIngest(
   });
   const besideQueries = await acks();
   stop.abort();
-  await Promise.all(asking);
+  await Promise.all(calling);
   return { alone, besideQueries, ...counts };
 }
 
 /** What reads most: a text that is in no index, and histograms of what is not kept counted. */
 function heavyCalls(size: FleetSize) {
   const names = new Set(["word-in-all", "histogram-all", "statistics"]);
-  const questions = questionsAbout(size, []).filter(({ name }) => names.has(name));
+  const queries = benchQueries(size, []).filter(({ name }) => names.has(name));
   return (round: number) => {
-    const question = questions[round % questions.length]!;
-    const call = question.call(round);
-    return question.name === "word-in-all" ? { ...call, body: { ...call.body, text: "zq" } } : call;
+    const query = queries[round % queries.length]!;
+    const call = query.call(round);
+    return query.name === "word-in-all" ? { ...call, body: { ...call.body, text: "zq" } } : call;
   };
 }

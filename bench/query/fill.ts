@@ -27,17 +27,22 @@ export async function fillHistory(
 ): Promise<void> {
   await ensurePartitions(createDatabase(pool), { now: new Date(size.endMs), daysBack: size.days + 1 });
   const keys = new DeviceKeys(pool);
-  const letterRate = new DeadLetterRate();
+  const deadLetterRate = new DeadLetterRate();
   const writers = [0, 1].map(
     () =>
-      new FlushTransaction(pool, keys, new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords)), letterRate),
+      new FlushTransaction(
+        pool,
+        keys,
+        new CopyRows(copyBytesMax(16 << 20, 2 * flushRecords)),
+        deadLetterRate,
+      ),
   );
-  const underWay: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
+  const inFlight: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
   let batches: ReceivedBatch[] = [];
   let [records, stored, turn] = [0, 0, 0];
   const flush = async () => {
-    await underWay[turn];
-    underWay[turn] = writers[turn]!.commit({ batches, deadLetters: [] });
+    await inFlight[turn];
+    inFlight[turn] = writers[turn]!.commit({ batches, deadLetters: [] });
     stored += records;
     if (Math.floor(stored / 1_000_000) > Math.floor((stored - records) / 1_000_000)) {
       progress(`${(stored / 1e6).toFixed(0)} M records`);
@@ -52,7 +57,7 @@ export async function fillHistory(
     if (records >= flushRecords) await flush();
   }
   if (batches.length > 0) await flush();
-  await Promise.all(underWay);
+  await Promise.all(inFlight);
 }
 
 /**

@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { ask } from "#bench/query/ask.ts";
 import { besideIngest } from "#bench/query/beside-ingest.ts";
+import { callGateway } from "#bench/query/call-gateway.ts";
 import { closeDays, fillHistory } from "#bench/query/fill.ts";
-import { type MeasuredQuestion, measureQuestion } from "#bench/query/measure-question.ts";
+import { type MeasuredQuery, measureQuery } from "#bench/query/measure-query.ts";
 import { queryPage } from "#bench/query/page.ts";
+import { benchQueries } from "#bench/query/queries.ts";
 import { startQuerySystem } from "#bench/query/query-system.ts";
-import { questionsAbout } from "#bench/query/questions.ts";
 import type { FleetSize } from "#bench/query/sample-fleet.ts";
 import { writeResults } from "#bench/results-folder.ts";
 import { wholeNumber } from "#lib/options.ts";
@@ -20,7 +20,7 @@ const values = new Command("npm run bench:query --")
   .option("--days <n>", "over which it goes", wholeNumber(1, 1_000), 10)
   .option("--rounds <n>", "how often a question is asked", wholeNumber(1, 100_000), 200)
   .option(
-    "--questions <names>",
+    "--queries <names>",
     "some, separated by commas, such as device,errors; beside-ingest is one of them",
   )
   .option(
@@ -35,7 +35,7 @@ const values = new Command("npm run bench:query --")
     devices: number;
     days: number;
     rounds: number;
-    questions?: string;
+    queries?: string;
     database?: string;
     json?: boolean;
     save: boolean;
@@ -49,7 +49,7 @@ const progress = (text: string) =>
 await using running = await startQuerySystem(values.database);
 const { system, pool } = running;
 const target = system.gateway.addresses.http ?? "";
-const size: FleetSize = { records, devices, days, endMs: await endOf() };
+const size: FleetSize = { records, devices, days, endMs: await endTime() };
 if (values.database === undefined) {
   progress("filling …");
   await fillHistory(pool, size, progress);
@@ -57,22 +57,22 @@ if (values.database === undefined) {
   await closeDays(pool, size, progress);
 }
 progress("asking …");
-const questions = questionsAbout(size, await deepTokens());
-const names = values.questions?.split(",") ?? [...questions.map(({ name }) => name), "beside-ingest"];
-const measured: MeasuredQuestion[] = [];
-for (const question of questions.filter(({ name }) => names.includes(name))) {
-  measured.push(await measureQuestion(running, target, question, rounds));
-  progress(question.title);
+const queries = benchQueries(size, await deepTokens());
+const names = values.queries?.split(",") ?? [...queries.map(({ name }) => name), "beside-ingest"];
+const measured: MeasuredQuery[] = [];
+for (const query of queries.filter(({ name }) => names.includes(name))) {
+  measured.push(await measureQuery(running, target, query, rounds));
+  progress(query.title);
 }
 const ingest = names.includes("beside-ingest") ? await besideIngest(system, target, size) : undefined;
-const told = process.argv.slice(2).map((word) => word.replace(/(:\/\/[^:@/]*:)[^@/]*@/, "$1***@"));
-const command = `npm run bench:query -- ${told.join(" ")}`.replace(/ -- $/, "");
+const shownArguments = process.argv.slice(2).map((word) => word.replace(/(:\/\/[^:@/]*:)[^@/]*@/, "$1***@"));
+const command = `npm run bench:query -- ${shownArguments.join(" ")}`.replace(/ -- $/, "");
 const page = queryPage({ measured, ingest, size, command });
 process.stdout.write(values.json ? `${JSON.stringify({ size, measured, ingest })}\n` : page);
 if (values.save) await writeResults("query", page);
 
 /** When the history ends: now, or with the last batch of a database that was there. */
-async function endOf(): Promise<number> {
+async function endTime(): Promise<number> {
   if (values.database === undefined) return Date.now();
   const { rows } = await pool.query<{ ms: string }>(
     "select (extract(epoch from max(last_seen)) * 1000)::int8 as ms from devices where device_id like 'device-%'",
@@ -85,7 +85,7 @@ async function deepTokens(): Promise<readonly string[]> {
   const tokens: string[] = [];
   let pageToken = "";
   for (let pageNumber = 1; pageNumber < Math.min(1_000, records / 100) + 20; pageNumber++) {
-    const { body } = await ask(target, { method: "ListLogs", body: { pageSize: 100, pageToken } });
+    const { body } = await callGateway(target, { method: "ListLogs", body: { pageSize: 100, pageToken } });
     pageToken = body.nextPageToken ?? "";
     if (pageToken === "") break;
     if (pageNumber >= Math.min(999, records / 200)) tokens.push(pageToken);

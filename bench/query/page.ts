@@ -1,11 +1,11 @@
 import { machineLine } from "#bench/machine.ts";
 import type { BesideIngest } from "#bench/query/beside-ingest.ts";
-import type { MeasuredQuestion } from "#bench/query/measure-question.ts";
+import type { MeasuredQuery } from "#bench/query/measure-query.ts";
 import type { FleetSize } from "#bench/query/sample-fleet.ts";
 import type { Percentiles } from "#bench/simulate/latencies.ts";
 
 export interface QueryResults {
-  readonly measured: readonly MeasuredQuestion[];
+  readonly measured: readonly MeasuredQuery[];
   readonly ingest: BesideIngest | undefined;
   readonly size: FleetSize;
   readonly command: string;
@@ -28,7 +28,7 @@ ${measured.map(line).join("\n")}
 ${ingest === undefined ? "" : ingestSection(ingest)}`;
 }
 
-function line({ title, uncached, cached, cpuMs, wanted }: MeasuredQuestion): string {
+function line({ title, uncached, cached, cpuMs, wanted }: MeasuredQuery): string {
   const limits = Object.entries({ p50: wanted?.p50, p95: wanted?.p95 }).flatMap(([name, limit]) =>
     limit === undefined ? [] : [{ name: name as keyof Percentiles, limit }],
   );

@@ -57,14 +57,14 @@ export function summarise(
       cpu: medianCpu(list),
     };
   });
-  const medianOf = (name: string) => values.find((value) => value.name === name)?.median ?? Number.NaN;
+  const computeMedian = (name: string) => values.find((value) => value.name === name)?.median ?? Number.NaN;
   return {
     name,
     title,
     unit,
     values,
     ratios: ratios.map((ratio) => {
-      const value = medianOf(ratio.of) / (ratio.over === undefined ? 1 : medianOf(ratio.over));
+      const value = computeMedian(ratio.of) / (ratio.over === undefined ? 1 : computeMedian(ratio.over));
       return { ...ratio, value, reached: isReached(ratio, value) };
     }),
   };

@@ -42,7 +42,7 @@ export const firmwares: readonly Firmware[] = [
 ];
 
 /** The firmware of device `index` of a fleet: in every hundred devices each has its share. */
-export function firmwareOf(index: number): Firmware {
+export function chooseFirmware(index: number): Firmware {
   let at = (index * 37) % 100;
   return firmwares.find(({ share }) => (at -= share) < 0) ?? (firmwares[0] as Firmware);
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@grpc/grpc-js";
 import { seededRandom } from "#batch/testing/random.ts";
 import { SimulatedDevice } from "#bench/simulate/device.ts";
-import { firmwareOf, firmwares, RecordPool } from "#bench/simulate/firmware.ts";
+import { chooseFirmware, firmwares, RecordPool } from "#bench/simulate/firmware.ts";
 import { startLinks } from "#bench/simulate/links.ts";
 import type { SimulateOptions } from "#bench/simulate/options.ts";
 import { type Point, Tally } from "#bench/simulate/tally.ts";
@@ -69,14 +69,14 @@ async function createDevices(
     firmwares.map((firmware, at) => [firmware, new RecordPool(firmware, options.seed + at)]),
   );
   const { reconnectEveryMs: lifetimeMs } = options;
-  const addressOf = async (latencyMs: number, lifetimeMs: number | undefined) => {
+  const toAddress = async (latencyMs: number, lifetimeMs: number | undefined) => {
     if (latencyMs === 0 && lifetimeMs === undefined) return options.target;
     return stack.use(await startLinks(options.target, { latencyMs, lifetimeMs, random })).address;
   };
-  const good = await addressOf(0, lifetimeMs);
-  const bad = await addressOf(options.linkLatencyMs, Math.min(lifetimeMs ?? badLifetimeMs, badLifetimeMs));
+  const good = await toAddress(0, lifetimeMs);
+  const bad = await toAddress(options.linkLatencyMs, Math.min(lifetimeMs ?? badLifetimeMs, badLifetimeMs));
 
-  const all = Array.from({ length: options.devices }, (_, index) => firmwareOf(index));
+  const all = Array.from({ length: options.devices }, (_, index) => chooseFirmware(index));
   const average = all.reduce((sum, { talkativeness }) => sum + talkativeness, 0) / all.length;
   const channels: Client[] = [];
   stack.defer(() => channels.forEach((channel) => channel.close()));

@@ -5,7 +5,7 @@ import { startBenchSystem } from "#bench/path/bench-system.ts";
 import { runFleet } from "#bench/simulate/fleet.ts";
 import { readOptions } from "#bench/simulate/options.ts";
 import { LiveLines, progressLines } from "#bench/simulate/progress.ts";
-import { reportOf, summaryOf } from "#bench/simulate/report.ts";
+import { createReport, formatSummary } from "#bench/simulate/report.ts";
 import { reportPage } from "#bench/simulate/report-page.ts";
 import { storedByGateway } from "#bench/stored/stored-by-gateway.ts";
 import { storedInPostgres } from "#bench/stored/stored-in-postgres.ts";
@@ -60,12 +60,12 @@ async function simulate(): Promise<number> {
   const verification = await verify(stored, tally.sessions, {
     ...(tally.lastAckAt !== undefined && { lastAckAt: tally.lastAckAt }),
   });
-  const report = reportOf(run, { ...options, target }, tally, verification);
+  const report = createReport(run, { ...options, target }, tally, verification);
   const folder = options.report ?? join(stateFolder, "reports", `simulate-${run}`);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "report.json"), `${JSON.stringify(report, undefined, 2)}\n`);
   await writeFile(join(folder, "report.html"), reportPage(report));
-  process.stdout.write(`${summaryOf(report)}\nreport: ${join(folder, "report.html")}\n`);
+  process.stdout.write(`${formatSummary(report)}\nreport: ${join(folder, "report.html")}\n`);
   const isFailed = !verification.ok || tally.acknowledgedRecords === 0;
   return isFailed ? 1 : 0;
 }

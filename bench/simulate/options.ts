@@ -29,7 +29,7 @@ export interface SimulateOptions {
 
 /** Reads the command line; prints the help or what is wrong with it, and exits. */
 export function readOptions(argv: readonly string[]): SimulateOptions {
-  const given = new Command("npm run simulate --")
+  const parsed = new Command("npm run simulate --")
     .description(
       "A fleet of devices, simulated in one process on the client library. Batches fall due by the devices' own\n" +
         "clocks, whatever the system does (open loop), and latency counts from the moment at which they were due.\n" +
@@ -71,30 +71,30 @@ export function readOptions(argv: readonly string[]): SimulateOptions {
       "\nWith DATABASE_URL set, the rows are counted in PostgreSQL instead of through the gateway.",
     )
     .parse(argv, { from: "user" })
-    .opts<Given>();
+    .opts<ParsedOptions>();
   return {
-    devices: given.devices,
-    rate: given.rate,
-    durationMs: given.duration,
-    rampMs: given.ramp ?? Math.max(500, given.devices * 4),
-    batchRecords: given.batchRecords,
-    batchIntervalMs: given.batchInterval,
-    bursts: given.bursts,
-    bootEveryMs: given.boots,
-    reconnectEveryMs: given.reconnects,
-    clockSkewMs: given.clockSkew,
-    badNetwork: given.badNetwork / 100,
-    linkLatencyMs: given.linkLatency,
-    devicesPerConnection: given.devicesPerConnection ?? (given.devices > 2_000 ? 50 : 1),
-    seed: given.seed,
-    target: given.target,
-    http: given.http,
-    ownSystem: given.ownSystem,
-    report: given.report,
+    devices: parsed.devices,
+    rate: parsed.rate,
+    durationMs: parsed.duration,
+    rampMs: parsed.ramp ?? Math.max(500, parsed.devices * 4),
+    batchRecords: parsed.batchRecords,
+    batchIntervalMs: parsed.batchInterval,
+    bursts: parsed.bursts,
+    bootEveryMs: parsed.boots,
+    reconnectEveryMs: parsed.reconnects,
+    clockSkewMs: parsed.clockSkew,
+    badNetwork: parsed.badNetwork / 100,
+    linkLatencyMs: parsed.linkLatency,
+    devicesPerConnection: parsed.devicesPerConnection ?? (parsed.devices > 2_000 ? 50 : 1),
+    seed: parsed.seed,
+    target: parsed.target,
+    http: parsed.http,
+    ownSystem: parsed.ownSystem,
+    report: parsed.report,
   };
 }
 
-interface Given {
+interface ParsedOptions {
   devices: number;
   rate: number;
   duration: number;

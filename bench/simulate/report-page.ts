@@ -2,7 +2,7 @@ import { lineChart, type Series, secondTicks } from "#bench/simulate/chart.ts";
 import { ms, number } from "#bench/simulate/progress.ts";
 import type { Report } from "#bench/simulate/report.ts";
 import type { Point } from "#bench/simulate/tally.ts";
-import { verdictOf } from "#bench/stored/verify.ts";
+import { toVerification } from "#bench/stored/verify.ts";
 
 /** report.html: one file, no script, nothing to fetch. */
 export function reportPage(report: Report): string {
@@ -12,7 +12,7 @@ export function reportPage(report: Report): string {
 <title>Simulated fleet ${text(report.run)}</title><style>${style}</style></head><body><main>
 <h1>A simulated fleet of ${number(options.devices)} devices</h1>
 <p>${text(report.at)} · <code>${text(report.command)}</code><br>${text(report.machine)}</p>
-<p class="${verification.ok ? "good" : "bad"}">${text(verdictOf(verification))}</p>
+<p class="${verification.ok ? "good" : "bad"}">${text(toVerification(verification))}</p>
 ${verification.faults.length > 0 ? `<ul>${verification.faults.map((fault) => `<li>${text(fault)}</li>`).join("")}</ul>` : ""}
 ${table(
   ["records sent", "acknowledged", "per second", "ack p50", "p95", "p99", "max"],
@@ -38,7 +38,7 @@ ${table(
       batches.acknowledged,
       batches.refused,
       batches.lostInDevice,
-      batches.withoutVerdict,
+      batches.unacknowledged,
       report.reconnects,
       report.boots,
     ].map(number),

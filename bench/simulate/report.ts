@@ -3,7 +3,7 @@ import type { Percentiles } from "#bench/simulate/latencies.ts";
 import type { SimulateOptions } from "#bench/simulate/options.ts";
 import { ms, number } from "#bench/simulate/progress.ts";
 import type { Point, Tally } from "#bench/simulate/tally.ts";
-import { type Verification, verdictOf } from "#bench/stored/verify.ts";
+import { toVerification, type Verification } from "#bench/stored/verify.ts";
 
 /** What a run found; report.json as it stands. */
 export interface Report {
@@ -18,7 +18,7 @@ export interface Report {
     readonly acknowledged: number;
     readonly refused: number;
     readonly lostInDevice: number;
-    readonly withoutVerdict: number;
+    readonly unacknowledged: number;
   };
   readonly records: { readonly sent: number; readonly acknowledged: number; readonly rejected: number };
   readonly acknowledgedPerSecond: number;
@@ -35,7 +35,7 @@ export interface Report {
   readonly verification: Verification;
 }
 
-export function reportOf(
+export function createReport(
   run: string,
   options: SimulateOptions,
   tally: Tally,
@@ -54,7 +54,7 @@ export function reportOf(
       acknowledged: tally.acknowledgedBatches,
       refused: tally.refusedBatches,
       lostInDevice: tally.droppedBatches,
-      withoutVerdict: tally.uncertainBatches,
+      unacknowledged: tally.uncertainBatches,
     },
     records: {
       sent: tally.sentRecords,
@@ -79,15 +79,15 @@ export function reportOf(
 const latenessMsMax = 50;
 
 /** The report in a few lines for a terminal. */
-export function summaryOf(report: Report): string {
+export function formatSummary(report: Report): string {
   const { batches, records, latency, lateness, options, verification } = report;
   const lines = [
     `${number(options.devices)} devices, ${report.seconds.toFixed(1)} s: ${number(records.acknowledged)} records acknowledged, ${number(report.acknowledgedPerSecond)}/s`,
     `ack latency p50 ${ms(latency.p50)}, p95 ${ms(latency.p95)}, p99 ${ms(latency.p99)}, max ${ms(latency.max)} (${number(latency.count)} batches, from the moment each was due)`,
-    `batches: ${number(batches.due)} due, ${number(batches.acknowledged)} acknowledged, ${number(batches.refused)} refused, ${number(batches.lostInDevice)} lost in devices, ${number(batches.withoutVerdict)} without a verdict; ${number(records.rejected)} records rejected`,
+    `batches: ${number(batches.due)} due, ${number(batches.acknowledged)} acknowledged, ${number(batches.refused)} refused, ${number(batches.lostInDevice)} lost in devices, ${number(batches.unacknowledged)} without a verdict; ${number(records.rejected)} records rejected`,
     `${number(report.reconnects)} reconnects, ${number(report.boots)} boots`,
     ...report.errors.map(({ kind, count }) => `  ${number(count)} × ${kind}`),
-    verdictOf(verification),
+    toVerification(verification),
     ...verification.faults.map((fault) => `  ${fault}`),
   ];
   if (lateness.p99 > latenessMsMax) {

@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import { Client } from "pg";
 import { type FleetOptions, runFleet } from "#bench/simulate/fleet.ts";
 import { readOptions } from "#bench/simulate/options.ts";
-import { reportOf, summaryOf } from "#bench/simulate/report.ts";
+import { createReport, formatSummary } from "#bench/simulate/report.ts";
 import { reportPage } from "#bench/simulate/report-page.ts";
 import type { Tally } from "#bench/simulate/tally.ts";
 import { storedByGateway } from "#bench/stored/stored-by-gateway.ts";
@@ -20,12 +20,12 @@ describe("a simulated fleet", () => {
 
   before(async () => {
     system = await startSystem({ servers: 1 });
-    const given = readOptions(
+    const parsed = readOptions(
       "--devices 8 --rate 800 --duration 1500ms --ramp 200ms --batch-interval 100ms --boots 500ms --reconnects 300ms --bad-network 50 --link-latency 40ms".split(
         " ",
       ),
     );
-    options = { ...given, target: system.grpcAddress, prefix };
+    options = { ...parsed, target: system.grpcAddress, prefix };
     tally = await runFleet(options);
   });
   after(() => system[Symbol.asyncDispose]());
@@ -49,8 +49,8 @@ describe("a simulated fleet", () => {
 
   test("makes a report whose page holds everything it shows", async () => {
     await using stored = await storedInPostgres(system.databaseUrl, prefix);
-    const report = reportOf("test", readOptions([]), tally, await verify(stored, tally.sessions));
-    assert.match(summaryOf(report), /\nverified; /);
+    const report = createReport("test", readOptions([]), tally, await verify(stored, tally.sessions));
+    assert.match(formatSummary(report), /\nverified; /);
     assert.equal(report.latency.count, tally.acknowledgedBatches);
     const page = reportPage(report);
     assert.match(page, /<svg.*acknowledged/s);

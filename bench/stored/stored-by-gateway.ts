@@ -27,12 +27,12 @@ export function storedByGateway(httpUrl: string, prefix: string): StoredRecords 
     from: `the gateway at ${httpUrl}, page by page`,
     count: async () => (await devices()).reduce((sum, { recordCount }) => sum + Number(recordCount), 0),
     async sessions(uncertain) {
-      const names = new Set(uncertain.map(nameOf));
+      const names = new Set(uncertain.map(toKey));
       const rest = (await devices()).map(({ deviceId }) => deviceId);
       const found: StoredSession[] = [];
       const worker = async () => {
         for (let deviceId = rest.pop(); deviceId !== undefined; deviceId = rest.pop()) {
-          found.push(...(await sessionsOf(httpUrl, deviceId, names)));
+          found.push(...(await loadSessions(httpUrl, deviceId, names)));
         }
       };
       await Promise.all(Array.from({ length: pagesAtOnce }, worker));
@@ -42,7 +42,7 @@ export function storedByGateway(httpUrl: string, prefix: string): StoredRecords 
   };
 }
 
-async function sessionsOf(
+async function loadSessions(
   httpUrl: string,
   deviceId: string,
   uncertain: ReadonlySet<string>,
@@ -53,7 +53,7 @@ async function sessionsOf(
     const session = sessions.get(sessionId) ?? { rows: 0, uncertainRows: 0, seen: new Set() };
     sessions.set(sessionId, session);
     session.seen.add(`${sequence}/${index}`);
-    if (uncertain.has(nameOf({ deviceId, sessionId, sequence }))) session.uncertainRows += 1;
+    if (uncertain.has(toKey({ deviceId, sessionId, sequence }))) session.uncertainRows += 1;
     else session.rows += 1;
   }
   return [...sessions].map(([sessionId, { rows, uncertainRows, seen }]) => {
@@ -80,6 +80,6 @@ async function* pages<Row>(
   } while (token !== "");
 }
 
-function nameOf(batch: Pick<BatchName, "deviceId" | "sessionId"> & { sequence: bigint | string }): string {
+function toKey(batch: Pick<BatchName, "deviceId" | "sessionId"> & { sequence: bigint | string }): string {
   return `${batch.deviceId} ${batch.sessionId} ${batch.sequence}`;
 }

@@ -28,7 +28,7 @@ export async function storedInPostgres(databaseUrl: string, prefix: string): Pro
     async sessions(uncertain) {
       const rows = await select<Record<keyof StoredSession, string>>(sessionsSql, [
         prefix,
-        JSON.stringify(uncertain.map(jsonOf)),
+        JSON.stringify(uncertain.map(toJson)),
       ]);
       return rows.map(({ deviceId, sessionId, rows, doubledRows, uncertainRows }) => ({
         deviceId,
@@ -65,6 +65,6 @@ const sessionsSql = `
   from stored
   group by device_id, session_id`;
 
-function jsonOf({ deviceId, sessionId, sequence }: BatchName): object {
+function toJson({ deviceId, sessionId, sequence }: BatchName): object {
   return { device_id: deviceId, session_id: sessionId, sequence: sequence.toString() };
 }

@@ -50,7 +50,7 @@ export async function verify(
   let rows = await stored.sessions(uncertain);
   // The counters include batches without a verdict, so they can be right a moment too early.
   const waitUntil = performance.now() + stallMs;
-  while (uncertain.length > 0 && missingOf(rows, sent) > 0 && performance.now() < waitUntil) {
+  while (uncertain.length > 0 && countMissing(rows, sent) > 0 && performance.now() < waitUntil) {
     await sleep(100);
     committedAt = performance.now();
     rows = await stored.sessions(uncertain);
@@ -82,12 +82,12 @@ function judge(
   sent: readonly SentSession[],
   lastAckToLastRowMs: number | undefined,
 ): Verification {
-  const found = new Map(rows.map((session) => [keyOf(session), session]));
+  const found = new Map(rows.map((session) => [toKey(session), session]));
   const faults: string[] = [];
   const total = { acknowledged: 0, missing: 0, unexpected: 0, doubled: 0 };
   for (const session of sent) {
-    const { rows = 0, doubledRows = 0 } = found.get(keyOf(session)) ?? {};
-    found.delete(keyOf(session));
+    const { rows = 0, doubledRows = 0 } = found.get(toKey(session)) ?? {};
+    found.delete(toKey(session));
     const difference = rows - doubledRows - session.acknowledgedRecords;
     total.acknowledged += session.acknowledgedRecords;
     total.missing += Math.max(0, -difference);
@@ -95,13 +95,13 @@ function judge(
     total.doubled += doubledRows;
     if (difference === 0 && doubledRows === 0) continue;
     faults.push(
-      `${keyOf(session)}: ${session.acknowledgedRecords} records acknowledged, ${rows} rows stored, ${doubledRows} of them doubled`,
+      `${toKey(session)}: ${session.acknowledgedRecords} records acknowledged, ${rows} rows stored, ${doubledRows} of them doubled`,
     );
   }
   for (const session of found.values()) {
     total.unexpected += session.rows;
     total.doubled += session.doubledRows;
-    if (session.rows > 0) faults.push(`${keyOf(session)}: ${session.rows} rows of a session nobody sent`);
+    if (session.rows > 0) faults.push(`${toKey(session)}: ${session.rows} rows of a session nobody sent`);
   }
   const sum = (field: "rows" | "uncertainRows") => rows.reduce((all, session) => all + session[field], 0);
   return {
@@ -118,16 +118,16 @@ function judge(
   };
 }
 
-function missingOf(rows: readonly StoredSession[], sent: readonly SentSession[]): number {
+function countMissing(rows: readonly StoredSession[], sent: readonly SentSession[]): number {
   return judge("", rows, sent, 0).missingRows;
 }
 
-function keyOf({ deviceId, sessionId }: { deviceId: string; sessionId: string }): string {
+function toKey({ deviceId, sessionId }: { deviceId: string; sessionId: string }): string {
   return `${deviceId} session ${sessionId}`;
 }
 
 /** The verification in one line. */
-export function verdictOf(result: Verification): string {
+export function toVerification(result: Verification): string {
   const delay =
     result.lastAckToLastRowMs === undefined
       ? "never all stored"

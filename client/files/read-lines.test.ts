@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import { type Line, LineSplitter } from "#client/files/line-splitter.ts";
 import { readLines } from "#client/files/read-lines.ts";
 
-async function linesOf(chunks: readonly (string | Buffer)[], lineBytesMax = 100): Promise<Line[]> {
+async function toLines(chunks: readonly (string | Buffer)[], lineBytesMax = 100): Promise<Line[]> {
   const lines: Line[] = [];
   const source = Readable.from(chunks.map((chunk) => Buffer.from(chunk)));
   for await (const some of readLines(source, lineBytesMax)) lines.push(...some);
@@ -25,7 +25,7 @@ const cases: readonly [what: string, chunks: string[], wanted: string[]][] = [
 ];
 for (const [what, chunks, wanted] of cases) {
   test(`splits ${what}`, async () => {
-    const lines = await linesOf(chunks);
+    const lines = await toLines(chunks);
     assert.deepEqual(textOf(lines), wanted);
     assert.deepEqual(
       lines.map(({ number }) => number),
@@ -35,14 +35,14 @@ for (const [what, chunks, wanted] of cases) {
 }
 
 test("keeps the beginning and the length of a line that is too long", async () => {
-  const lines = await linesOf(["a\n", "x".repeat(60), "x".repeat(60), "x\nlast\n"], 100);
+  const lines = await toLines(["a\n", "x".repeat(60), "x".repeat(60), "x\nlast\n"], 100);
   assert.deepEqual(textOf(lines), ["a", "x".repeat(100), "last"]);
   assert.equal(lines[1]?.byteLength, 121);
 });
 
 test("skips and counts the NULs before a line, however many chunks they fill", async () => {
   const hole = Array.from({ length: 48 }, () => Buffer.alloc(65_536));
-  const lines = await linesOf(["a\n", ...hole, "after the hole\nb\0b\n", "\0\0"], 100);
+  const lines = await toLines(["a\n", ...hole, "after the hole\nb\0b\n", "\0\0"], 100);
   assert.deepEqual(textOf(lines), ["a", "after the hole", "b\0b", ""]);
   assert.deepEqual(
     lines.map(({ skippedNuls }) => skippedNuls),
@@ -51,7 +51,7 @@ test("skips and counts the NULs before a line, however many chunks they fill", a
 });
 
 test("ends a line at a hole of NULs, which a crash leaves after a partial line", async () => {
-  const lines = await linesOf(["a\ntorn", Buffer.alloc(5_000), Buffer.alloc(3), "next\nb\0\0c\n"], 100);
+  const lines = await toLines(["a\ntorn", Buffer.alloc(5_000), Buffer.alloc(3), "next\nb\0\0c\n"], 100);
   assert.deepEqual(textOf(lines), ["a", "torn", "next", "b\0\0c"]);
   assert.deepEqual(
     lines.map(({ number, skippedNuls }) => [number, skippedNuls]),
@@ -66,7 +66,7 @@ test("ends a line at a hole of NULs, which a crash leaves after a partial line",
 
 test("resumes after any line, given its offset and number", async () => {
   const all = Buffer.from(`a\r\n\n${"\0".repeat(20)}b\nc${"\0".repeat(9)}d\nlast`);
-  const lines = await linesOf([all]);
+  const lines = await toLines([all]);
   for (const [index, { end }] of lines.entries()) {
     const again = new LineSplitter(100, { offset: end, number: 1 });
     const rest = [...again.push(all.subarray(end)), ...again.end()];
@@ -79,7 +79,7 @@ test("resumes after any line, given its offset and number", async () => {
 });
 
 test("accepts a line of exactly the limit", async () => {
-  assert.deepEqual(textOf(await linesOf(["x".repeat(100)], 100)), ["x".repeat(100)]);
+  assert.deepEqual(textOf(await toLines(["x".repeat(100)], 100)), ["x".repeat(100)]);
 });
 
 test("returns any bytes unchanged, however they are cut into chunks", async () => {
@@ -90,7 +90,7 @@ test("returns any bytes unchanged, however they are cut into chunks", async () =
       const wanted = whole.split("\n");
       if (wanted.at(-1) === "") wanted.pop();
       const withoutHoles = wanted.flatMap((line) => line.replace(/^\0+/, "").split(/\0{8,}/));
-      assert.deepEqual(textOf(await linesOf(chunks, 10_000)), withoutHoles);
+      assert.deepEqual(textOf(await toLines(chunks, 10_000)), withoutHoles);
     }),
     { seed: 20_261_123, numRuns: 1_000 },
   );

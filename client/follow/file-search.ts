@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { FollowedFile } from "#client/follow/followed-file.ts";
 import { find, isSameFiles, type Listing, listFiles } from "#client/follow/found-files.ts";
 import { LogFile, MovedError } from "#client/follow/log-file.ts";
-import { isInode, type Matching, matchFiles, versionOf } from "#client/follow/match-files.ts";
+import { isInode, type Matching, matchFiles, toVersion } from "#client/follow/match-files.ts";
 
 /** Longer than a clock tick of any file system, and than a rotation needs for two names. */
 const quietMs = 30;
@@ -11,7 +11,7 @@ const quietMs = 30;
 const searchMs = 5_000;
 const undecidedMs = 1_000;
 
-export interface Found {
+export interface SearchResult {
   readonly matching: Matching<FollowedFile>;
   readonly listing: Listing;
 }
@@ -50,7 +50,7 @@ export class FileSearch {
   }
 
   /** Undefined while names are changing: search again soon. */
-  async search(logs: readonly FollowedFile[]): Promise<Found | undefined> {
+  async search(logs: readonly FollowedFile[]): Promise<SearchResult | undefined> {
     this.#dueAt = 0;
     const earlier = this.#listing;
     const listing = await listFiles(this.#path, this.#others);
@@ -75,12 +75,12 @@ export class FileSearch {
   async #isStill(listing: Listing, { pairs, copies, fresh }: Matching<FollowedFile>): Promise<boolean> {
     const later = await listFiles(this.#path, this.#others);
     if (!isSameFiles(listing, later)) return false;
-    const versions = new Map(later.files.map((file) => [file.path, versionOf(file)]));
+    const versions = new Map(later.files.map((file) => [file.path, toVersion(file)]));
     const isUnchanged = (path: string, version: string) => versions.get(path) === version;
     const judged = [...copies.map(({ found }) => found), ...fresh.filter(({ isLive }) => !isLive)];
-    if (!judged.every((found) => isUnchanged(found.path, versionOf(found)))) return false;
+    if (!judged.every((found) => isUnchanged(found.path, toVersion(found)))) return false;
     for (const [{ position }, found] of pairs) {
-      if (position.isPacked || position.isCopy || isUnchanged(found.path, versionOf(found))) continue;
+      if (position.isPacked || position.isCopy || isUnchanged(found.path, toVersion(found))) continue;
       await using file = await LogFile.open(found);
       if (!(await file.continues(position))) return false;
     }

@@ -73,17 +73,19 @@ export class FollowBatches {
         if (error instanceof DeviceStreamError || stream.lastSequence < sequence) throw error;
         onProblem(`the spool cannot be synced: ${error.message}`);
       });
-    await this.#patiently(() => journal.setWith({ sessionId, sequence }, key, { files: [position] }, spool));
+    await this.#retryWhileDiskFails(() =>
+      journal.setWith({ sessionId, sequence }, key, { files: [position] }, spool),
+    );
     log.position = position;
     reader.sent(end);
   }
 
   /** Stores a change of positions that belongs to no batch. */
   async remember(key: string, change: Change): Promise<void> {
-    await this.#patiently(async () => this.#options.journal.set(key, change));
+    await this.#retryWhileDiskFails(async () => this.#options.journal.set(key, change));
   }
 
-  async #patiently(write: () => Promise<void>): Promise<void> {
+  async #retryWhileDiskFails(write: () => Promise<void>): Promise<void> {
     const { stop, onProblem } = this.#options;
     for (;;) {
       try {

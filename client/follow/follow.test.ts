@@ -17,7 +17,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { InputError } from "#client/files/read-inputs.ts";
 import { exitCodes } from "#client/send/send.ts";
 import { SpoolError } from "#client/spool/spool.ts";
-import { messagesOf, startFollowing } from "#client/testing/following.ts";
+import { startFollowing, toMessages } from "#client/testing/following.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -81,7 +81,7 @@ describe("fleetlog send --follow", () => {
     append("ee", "4");
     await following.received("three", "4");
     assert.equal(await following.stop(), exitCodes.acknowledged);
-    assert.deepEqual(messagesOf(peer), ["1", "2", "three", "4"]);
+    assert.deepEqual(toMessages(peer), ["1", "2", "three", "4"]);
     assert.deepEqual(following.problems, []);
   });
 
@@ -93,7 +93,7 @@ describe("fleetlog send --follow", () => {
     append("2");
     await following.received("2");
     await following.stop();
-    assert.deepEqual(messagesOf(peer), ["1", "2"]);
+    assert.deepEqual(toMessages(peer), ["1", "2"]);
   });
 
   for (const [what, rotate] of rotations.slice(0, 2)) {
@@ -109,7 +109,7 @@ describe("fleetlog send --follow", () => {
       }
       await following.stop();
       const wanted = ["1", "2", ...[0, 1, 2].flatMap((turn) => [`before ${turn}`, `after ${turn}`])];
-      assert.deepEqual(messagesOf(peer).toSorted(), wanted.toSorted());
+      assert.deepEqual(toMessages(peer).toSorted(), wanted.toSorted());
     });
   }
 
@@ -123,7 +123,7 @@ describe("fleetlog send --follow", () => {
     appendFileSync(old(1), "late\nlast words");
     await following.received("late", "last words");
     await following.stop();
-    assert.deepEqual(messagesOf(peer), ["1", "new", "late", "last words"]);
+    assert.deepEqual(toMessages(peer), ["1", "new", "late", "last words"]);
   });
 
   test("detects truncation even when the file grows past its old position", async () => {
@@ -133,7 +133,7 @@ describe("fleetlog send --follow", () => {
     writeFileSync(path, `${"x".repeat(5_000)}\nlast\n`);
     await following.received("x".repeat(5_000), "last");
     await following.stop();
-    assert.deepEqual(messagesOf(peer), ["1", "2", "x".repeat(5_000), "last"]);
+    assert.deepEqual(toMessages(peer), ["1", "2", "x".repeat(5_000), "last"]);
   });
 
   test("skips the hole of a program that keeps its offset in a truncated file", async () => {
@@ -146,7 +146,7 @@ describe("fleetlog send --follow", () => {
     append("3");
     await following.received("3");
     await following.stop();
-    assert.deepEqual(messagesOf(peer), ["1", "2", "3"]);
+    assert.deepEqual(toMessages(peer), ["1", "2", "3"]);
     assert.match(following.problems.join(), /skipped 4 NUL bytes/);
   });
 });
@@ -163,7 +163,7 @@ describe("fleetlog send --follow, restarted", () => {
     await using following = start();
     await following.received("3");
     await following.stop();
-    assert.deepEqual(messagesOf(peer), ["1", "2", "3"]);
+    assert.deepEqual(toMessages(peer), ["1", "2", "3"]);
   });
 
   for (const [what, rotate] of rotations) {
@@ -180,7 +180,7 @@ describe("fleetlog send --follow, restarted", () => {
       await using following = start();
       await following.received("3", "4");
       await following.stop();
-      assert.deepEqual(messagesOf(peer), ["1", "2", "3", "4"]);
+      assert.deepEqual(toMessages(peer), ["1", "2", "3", "4"]);
     });
   }
 
@@ -204,7 +204,7 @@ describe("fleetlog send --follow, restarted", () => {
       await using following = start();
       await following.received("turn 1", "turn 2", "turn 3", "now");
       await following.stop();
-      assert.deepEqual(messagesOf(peer), ["1", "2", "2b", "turn 1", "turn 2", "turn 3", "now"]);
+      assert.deepEqual(toMessages(peer), ["1", "2", "2b", "turn 1", "turn 2", "turn 3", "now"]);
     });
   }
 
@@ -239,7 +239,7 @@ describe("fleetlog send --follow, restarted", () => {
     await using following = start();
     await following.received("1", "2");
     await following.stop();
-    assert.deepEqual(messagesOf(peer).toSorted(), ["1", "2"]);
+    assert.deepEqual(toMessages(peer).toSorted(), ["1", "2"]);
   });
 });
 

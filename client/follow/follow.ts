@@ -112,7 +112,7 @@ function openPaths(
       new FollowedPath({
         path,
         key,
-        positions: journal.filesOf(key),
+        positions: journal.readFiles(key),
         search: new FileSearch(key, new Set(paths.keys())),
         ...rest,
         reading: options,

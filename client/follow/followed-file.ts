@@ -3,7 +3,7 @@ import { FileReader, type ReaderOptions } from "#client/follow/file-reader.ts";
 import { emptyFingerprint, type Fingerprint } from "#client/follow/fingerprint.ts";
 import type { FoundFile } from "#client/follow/found-files.ts";
 import { LogFile } from "#client/follow/log-file.ts";
-import { isInode, type KnownFile, versionOf } from "#client/follow/match-files.ts";
+import { isInode, type KnownFile, toVersion } from "#client/follow/match-files.ts";
 import type { FilePosition } from "#client/follow/position-journal.ts";
 
 /** One log of a path: its position in the spool, its file and, while more may come, its reader. */
@@ -81,8 +81,8 @@ export class FollowedFile implements KnownFile {
     if (!isSame || this.isDisplaced) await this.close();
     this.isDisplaced = this.isDrained = false;
     this.found = found;
-    this.verified = versionOf(found);
-    this.position = { ...position, ...placeOf(found), ...form };
+    this.verified = toVersion(found);
+    this.position = { ...position, ...toLocation(found), ...form };
     return isSame && position.isLive === this.position.isLive ? undefined : this.position;
   }
 }
@@ -98,10 +98,10 @@ export function newPosition(
   found: FoundFile,
   rest: Partial<FilePosition & Fingerprint> = {},
 ): FilePosition {
-  return { id, ...emptyFingerprint, line: 1, ...placeOf(found), ...rest };
+  return { id, ...emptyFingerprint, line: 1, ...toLocation(found), ...rest };
 }
 
-function placeOf({
+function toLocation({
   device,
   inode,
   size,

@@ -1,4 +1,4 @@
-import type { Found } from "#client/follow/file-search.ts";
+import type { SearchResult } from "#client/follow/file-search.ts";
 import { FollowedFile, newPosition } from "#client/follow/followed-file.ts";
 import type { FoundFile } from "#client/follow/found-files.ts";
 import { LogFile, MovedError } from "#client/follow/log-file.ts";
@@ -82,7 +82,7 @@ export class FollowedPath {
     return false;
   }
 
-  async #adopt({ matching, listing }: Found): Promise<void> {
+  async #adopt({ matching, listing }: SearchResult): Promise<void> {
     const { search, batches, key } = this.#options;
     const { pairs, copies, fresh, displaced, missing, undecided } = matching;
     if (await this.#flush(displaced, missing)) return search.wanted();
@@ -99,7 +99,7 @@ export class FollowedPath {
     );
     for (const found of fresh) {
       const isOld = this.#isFirst && !found.isLive;
-      added.push(this.#newLog(found, isOld ? await passedOver(found) : {}));
+      added.push(this.#newLog(found, isOld ? await skippedPosition(found) : {}));
     }
     const hasLive = listing.files.some(({ isLive }) => isLive);
     const isDecided = undecided.every(({ error }) => error !== undefined);
@@ -170,7 +170,7 @@ function isWanted({ position: { isCopy, offset } }: FollowedFile): boolean {
 }
 
 /** The position of a file that was rotated before its path was followed: read to the end. */
-async function passedOver(found: FoundFile): Promise<Partial<FilePosition>> {
+async function skippedPosition(found: FoundFile): Promise<Partial<FilePosition>> {
   await using file = await LogFile.open(found);
   if (file.isPacked) return { isPacked: true, isDone: true };
   const print = await file.fingerprint(found.size);

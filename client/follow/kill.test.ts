@@ -9,7 +9,7 @@ import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { messagesOf } from "#client/testing/following.ts";
+import { toMessages } from "#client/testing/following.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -67,14 +67,14 @@ test("sends every line exactly once while the file rotates and the follower is k
   const last = follow();
   writer.kill("SIGTERM");
   const count = Number(await written);
-  const distinct = () => new Set(messagesOf(peer).map((message) => message.split(" ", 2)[1]));
+  const distinct = () => new Set(toMessages(peer).map((message) => message.split(" ", 2)[1]));
   await waitFor("the last line", () => distinct().size >= count, 60_000).catch(() => {});
   const exited = once(last, "exit");
   last.kill("SIGTERM");
   const [exitCode] = await exited;
 
   const counts = new Map<string, number>();
-  for (const message of messagesOf(peer)) {
+  for (const message of toMessages(peer)) {
     const number = /^line (\d+) x*$/.exec(message)?.[1] ?? message;
     counts.set(number, (counts.get(number) ?? 0) + 1);
   }

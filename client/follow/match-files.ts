@@ -38,7 +38,7 @@ export interface Matching<Known extends KnownFile> {
 const compressingMsMax = 60_000;
 
 /** A key that changes with the content of a file. */
-export function versionOf({ device, inode, size, mtimeNs }: FoundFile): string {
+export function toVersion({ device, inode, size, mtimeNs }: FoundFile): string {
   return `${device}:${inode}:${size}:${mtimeNs}`;
 }
 
@@ -82,13 +82,13 @@ export async function matchFiles<Known extends KnownFile>(
   await findElsewhere(matching, rest);
   const live = [...rest].find(({ isLive }) => isLive);
   if (live) matching.fresh.push(live);
-  for (const found of rest) if (found !== live && found.size > 0) await judge(found, matching);
+  for (const found of rest) if (found !== live && found.size > 0) await classify(found, matching);
   return matching;
 }
 
 /** Whether the log's inode still has it. */
 async function hasLog(found: FoundFile, { position, verified, isDisplaced }: KnownFile): Promise<boolean> {
-  if (!isDisplaced && verified === versionOf(found)) return true;
+  if (!isDisplaced && verified === toVersion(found)) return true;
   if (!isDisplaced && position.isPacked) return found.size === position.size;
   if (position.isCopy ? found.size !== position.offset : found.size < position.offset) return false;
   return continues(found, position);
@@ -108,11 +108,11 @@ async function findElsewhere<Known extends KnownFile>(
   ];
   for (const log of lost) {
     const copies = [...pairs].filter(([other]) => isLostCopy(other) && !isLostCopy(log));
-    const places = [...rest, ...copies.map(([, file]) => file)]
-      .filter((file) => !file.isBeingPacked && mayHave(file, log.position))
+    const candidates = [...rest, ...copies.map(([, file]) => file)]
+      .filter((file) => !file.isBeingPacked && mayContain(file, log.position))
       // Files with unread data first. Of several matches the oldest: the others are younger logs.
       .sort((a, b) => Number(isRead(a, log.position)) - Number(isRead(b, log.position)));
-    for (const found of places) {
+    for (const found of candidates) {
       if (!(await continues(found, log.position))) continue;
       for (const [copy, file] of copies) {
         if (file !== found) continue;
@@ -135,11 +135,11 @@ function isRead(found: FoundFile, { offset }: FilePosition): boolean {
  * A young file under the followed name may begin like the one before: a few equal bytes do not identify
  * it.
  */
-function mayHave(found: FoundFile, { offset, inode }: FilePosition): boolean {
+function mayContain(found: FoundFile, { offset, inode }: FilePosition): boolean {
   return !found.isLive || found.inode === inode || offset >= windowBytes;
 }
 
-async function judge<Known extends KnownFile>(found: FoundFile, matching: Matching<Known>): Promise<void> {
+async function classify<Known extends KnownFile>(found: FoundFile, matching: Matching<Known>): Promise<void> {
   const { pairs, fresh, copies, undecided, missing } = matching;
   // The file belongs to a log that is still read to its end elsewhere.
   for (const log of found.isBeingPacked ? [] : missing) {

@@ -5,20 +5,20 @@ const problemsMax = 100;
 /** Reports the problems of one path, each once, and its losses. */
 export class PathReport {
   readonly #path: string;
-  readonly #tell: (problem: string) => void;
+  readonly #report: (problem: string) => void;
   readonly #problems = new Set<string>();
   /** Logs that were gone before they were known to be read to their end. */
   lostLogs = 0;
 
   constructor(path: string, tell: (problem: string) => void) {
     this.#path = path;
-    this.#tell = tell;
+    this.#report = tell;
   }
 
   problem(problem: string): void {
     if (this.#problems.has(problem) || this.#problems.size >= problemsMax) return;
     this.#problems.add(problem);
-    this.#tell(`${this.#path}: ${problem}`);
+    this.#report(`${this.#path}: ${problem}`);
   }
 
   /** It was read until a moment before, so only data written in that moment can be missing. */
@@ -30,6 +30,6 @@ export class PathReport {
   lost({ offset }: FilePosition): void {
     this.lostLogs++;
     const what = `the file that was read up to byte ${offset} is gone, and no copy of it was found`;
-    this.#tell(`${this.#path}: ${what}: what it had behind that is lost`);
+    this.#report(`${this.#path}: ${what}: what it had behind that is lost`);
   }
 }

@@ -23,7 +23,7 @@ function at(offset: number, id = 1): FilePosition {
 
 const open = (isSpooled = (_sequence: bigint) => false) =>
   new PositionJournal(path, ({ sequence }) => isSpooled(sequence));
-const offsets = (journal: PositionJournal) => journal.filesOf("/a.log")?.map(({ offset }) => offset);
+const offsets = (journal: PositionJournal) => journal.readFiles("/a.log")?.map(({ offset }) => offset);
 const batch = (sequence: bigint) => ({ sessionId: "s", sequence });
 
 /** As a kill leaves it while the batch is written into the spool. */

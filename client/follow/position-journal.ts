@@ -80,7 +80,7 @@ export class PositionJournal implements Disposable {
   }
 
   /** In the order of their ids; undefined when the path was never followed. */
-  filesOf(path: string): readonly FilePosition[] | undefined {
+  readFiles(path: string): readonly FilePosition[] | undefined {
     const files = this.#files.get(path);
     return files && [...files.values()].sort((a, b) => a.id - b.id);
   }

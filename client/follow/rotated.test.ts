@@ -15,7 +15,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { gzipSync } from "node:zlib";
 import { isRotated } from "#client/follow/found-files.ts";
 import { exitCodes } from "#client/send/send.ts";
-import { messagesOf, startFollowing } from "#client/testing/following.ts";
+import { startFollowing, toMessages } from "#client/testing/following.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 
 // Which of the files beside a followed one are read, and which are not, over restarts.
@@ -64,7 +64,7 @@ describe("fleetlog send --follow, with rotated files beside the followed one", (
     renameSync(path, `${path}.1`);
     append("2");
     await run("2");
-    assert.deepEqual(messagesOf(peer), ["1", "2"]);
+    assert.deepEqual(toMessages(peer), ["1", "2"]);
   });
 
   test("reads a log to its end through any chain of rotations", async () => {
@@ -86,7 +86,7 @@ describe("fleetlog send --follow, with rotated files beside the followed one", (
     append(...all.slice(120));
     await run(...all);
     await run(...all); // and nothing again
-    assert.deepEqual(messagesOf(peer).toSorted(), all.toSorted());
+    assert.deepEqual(toMessages(peer).toSorted(), all.toSorted());
   });
 
   test("never reads a user's copy, not even when the original is gone", async () => {
@@ -99,7 +99,7 @@ describe("fleetlog send --follow, with rotated files beside the followed one", (
     append("new");
     await run("new");
     await run("new");
-    assert.deepEqual(messagesOf(peer), [...lines("a"), "more", "new"]);
+    assert.deepEqual(toMessages(peer), [...lines("a"), "more", "new"]);
   });
 
   test("sends a file once that was copied and truncated before it was read", async () => {
@@ -113,7 +113,7 @@ describe("fleetlog send --follow, with rotated files beside the followed one", (
     append("2");
     await following.received("1", "2");
     await following.stop();
-    assert.deepEqual(messagesOf(peer), ["0", "1", "2"]);
+    assert.deepEqual(toMessages(peer), ["0", "1", "2"]);
   });
 
   test("recognises a file with another inode, as after an editor or a restored backup", async () => {
@@ -124,7 +124,7 @@ describe("fleetlog send --follow, with rotated files beside the followed one", (
     renameSync(`${path}.tmp`, path);
     append("b");
     await run("b");
-    assert.deepEqual(messagesOf(peer), [...lines("a"), "b"]);
+    assert.deepEqual(toMessages(peer), [...lines("a"), "b"]);
   });
 
   test("reports how many files disappeared before they were read, and fails for them", async () => {
@@ -138,7 +138,7 @@ describe("fleetlog send --follow, with rotated files beside the followed one", (
     assert.match(problems.join("\n"), /read up to byte 4 is gone.*\n.*1 files were gone before/);
     const again = await run("3");
     assert.equal(again.exitCode, exitCodes.acknowledged);
-    assert.deepEqual(messagesOf(peer), ["1", "2", "3"]);
+    assert.deepEqual(toMessages(peer), ["1", "2", "3"]);
   });
 });
 

@@ -4,7 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { LineEncoder, type LineEncoderOptions } from "#client/lines/line-encoder.ts";
 import { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-function recordsOf(lines: readonly string[], options: Partial<LineEncoderOptions> = {}) {
+function toRecords(lines: readonly string[], options: Partial<LineEncoderOptions> = {}) {
   const encoder = new LineEncoder({ file: "app.log", isLive: false, ...options });
   const read = lines.map((line, index) => encoder.add({ number: index + 1, bytes: Buffer.from(line) }));
   return [...read, encoder.finish()]
@@ -13,7 +13,7 @@ function recordsOf(lines: readonly string[], options: Partial<LineEncoderOptions
 }
 
 test("a record is the line, with its file and line numbers, time and severity", () => {
-  const [record] = recordsOf(["2026-11-01T12:34:56.5Z WARN low on coffee\r"], { logger: "kitchen" });
+  const [record] = toRecords(["2026-11-01T12:34:56.5Z WARN low on coffee\r"], { logger: "kitchen" });
   assert.equal(record?.message, "2026-11-01T12:34:56.5Z WARN low on coffee\r");
   assert.equal(record.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:56.5Z")) * 1_000_000n);
   assert.equal(record.severity, Severity.WARN);
@@ -50,7 +50,7 @@ test("what is no trace stays in the message alone", () => {
 });
 
 test("in a file a line without a time gets the last time before it, or none", () => {
-  const [first, second, third] = recordsOf(["starts", "2026-11-01T12:34:56Z ERROR boom", "and goes on"]);
+  const [first, second, third] = toRecords(["starts", "2026-11-01T12:34:56Z ERROR boom", "and goes on"]);
   assert.equal(first?.timeUnixNano, 0n);
   assert.equal(third?.timeUnixNano, second?.timeUnixNano);
 });
@@ -64,7 +64,7 @@ test("in a pipe a continuation line has the record's time, any other line the ti
     "2026-11-01T12:34:57Z x",
     "down",
   ];
-  const [trace, up, dated, down] = recordsOf(lines, { isLive: true });
+  const [trace, up, dated, down] = toRecords(lines, { isLive: true });
   assert.equal(trace?.message, lines.slice(0, 2).join("\n"));
   assert.equal(dated?.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:57Z")) * 1_000_000n);
   for (const undated of [up, down]) assert.ok(undated && undated.timeUnixNano >= before);
@@ -82,12 +82,12 @@ test("a line before the first time gets that time, if the caller looked ahead", 
 });
 
 test("a given severity applies to every line", () => {
-  const [record] = recordsOf(["ERROR x"], { severity: Severity.DEBUG });
+  const [record] = toRecords(["ERROR x"], { severity: Severity.DEBUG });
   assert.equal(record?.severity, Severity.DEBUG);
 });
 
 function severities(lines: readonly string[], options: Partial<LineEncoderOptions> = {}): Severity[] {
-  return recordsOf(lines, options).map(({ severity }) => severity);
+  return toRecords(lines, options).map(({ severity }) => severity);
 }
 
 test("a stack trace without a severity is an error, other joined lines are not", () => {
@@ -111,7 +111,7 @@ test("terminal colors are ignored for time, severity and stack traces, and stay 
     "\x1b[90m    at read (/srv/pump.js:3:9)\x1b[39m",
     "\x1b[38;5;3m2026-11-01T12:34:57Z [warn]\x1b[0m late",
   ];
-  const [error, warning] = recordsOf(lines);
+  const [error, warning] = toRecords(lines);
   assert.equal(error?.message, lines.slice(0, 2).join("\n"));
   assert.equal(error.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:56.5Z")) * 1_000_000n);
   assert.deepEqual([error.severity, warning?.severity], [Severity.ERROR, Severity.WARN]);

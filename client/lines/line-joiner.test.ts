@@ -5,7 +5,7 @@ import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
 import { TimeReader } from "#client/lines/time-reader.ts";
 
 /** The records that the lines make. */
-function recordsOf(lines: readonly string[], multiline?: Multiline): string[][] {
+function toRecords(lines: readonly string[], multiline?: Multiline): string[][] {
   const [joiner, times] = [new LineJoiner(multiline), new TimeReader()];
   const records: string[][] = [];
   for (const line of lines) {
@@ -85,7 +85,7 @@ const traces = {
 for (const [language, lines] of Object.entries(traces)) {
   test(`the stack trace of ${language} is one record with its error, and the next line another`, () => {
     const next = "2026-11-27 17:01:03 INFO goes on";
-    assert.deepEqual(recordsOf([...lines, next]), [[...lines], [next]]);
+    assert.deepEqual(toRecords([...lines, next]), [[...lines], [next]]);
   });
 }
 
@@ -98,7 +98,7 @@ describe("a line that continues nothing is its own record:", () => {
   ]) {
     test(lines.join(" ⏎ "), () =>
       assert.deepEqual(
-        recordsOf(lines),
+        toRecords(lines),
         lines.map((line) => [line]),
       ),
     );
@@ -106,22 +106,22 @@ describe("a line that continues nothing is its own record:", () => {
 });
 
 test("off: each line is a record; a pattern: each match starts one", () => {
-  assert.equal(recordsOf(traces.Java, "off").length, traces.Java.length);
-  assert.deepEqual(recordsOf(["#1", "a", "#2", "b", "c"], /^#/), [
+  assert.equal(toRecords(traces.Java, "off").length, traces.Java.length);
+  assert.deepEqual(toRecords(["#1", "a", "#2", "b", "c"], /^#/), [
     ["#1", "a"],
     ["#2", "b", "c"],
   ]);
-  assert.deepEqual(recordsOf(["Начало 1", "a", "Начало 2"], /^Начало/), [["Начало 1", "a"], ["Начало 2"]]);
+  assert.deepEqual(toRecords(["Начало 1", "a", "Начало 2"], /^Начало/), [["Начало 1", "a"], ["Начало 2"]]);
 });
 
 test("a record is bounded in lines and bytes, and the excess becomes another record", () => {
   const many = ["2026-11-27 17:01:02 x", ...Array.from({ length: 2_500 }, () => "\tat a(b)")];
   assert.deepEqual(
-    recordsOf(many).map(({ length }) => length),
+    toRecords(many).map(({ length }) => length),
     [1_000, 1_000, 501],
   );
   const large = ["2026-11-27 17:01:02 x", ...Array.from({ length: 10 }, () => `\tat ${"x".repeat(20_000)}`)];
-  for (const record of recordsOf(large))
+  for (const record of toRecords(large))
     assert(Buffer.byteLength(record.join("\n")) <= limits.messageBytesMax);
-  assert.equal(recordsOf(large).flat().length, large.length);
+  assert.equal(toRecords(large).flat().length, large.length);
 });

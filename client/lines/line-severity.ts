@@ -41,7 +41,7 @@ const severityByWord: Readonly<Record<string, Severity>> = {
 };
 
 /** 0 to 7, RFC 5424. */
-const severityOfSyslog = [
+const syslogSeverities = [
   Severity.FATAL,
   Severity.ERROR3,
   Severity.ERROR2,
@@ -113,11 +113,11 @@ export function readLineSeverity(
   start: number,
   structured?: StructuredLine,
 ): Severity | undefined {
-  const said = structured?.level === undefined ? undefined : severityOfField(structured.level);
+  const said = structured?.level === undefined ? undefined : parseSeverityField(structured.level);
   if (said !== undefined) return said;
   const whole = line.toString("latin1", 0, start + headBytesMax);
   const [, syslog] = priority.exec(whole) ?? [];
-  if (syslog !== undefined && Number(syslog) <= 191) return severityOfSyslog[Number(syslog) % 8];
+  if (syslog !== undefined && Number(syslog) <= 191) return syslogSeverities[Number(syslog) % 8];
   const text = whole.slice(start, start + headBytesMax);
   const letter =
     klog.exec(whole)?.[1] ??
@@ -138,9 +138,9 @@ export function readLineSeverity(
 }
 
 /** Parses a field named level, severity, PRIORITY or similar. */
-function severityOfField(level: string | number): Severity | undefined {
+function parseSeverityField(level: string | number): Severity | undefined {
   const text = String(level).trim().toLowerCase();
-  if (/^[0-7]$/.test(text)) return severityOfSyslog[Number(text)];
+  if (/^[0-7]$/.test(text)) return syslogSeverities[Number(text)];
   if (/^[1-6]0$/.test(text)) return severityByTen[Number(text[0]) - 1];
   if (text === "information") return Severity.INFO; // .NET
   if (Object.hasOwn(severityByWord, text)) return severityByWord[text];

@@ -64,8 +64,8 @@ export function readStructuredLine(line: Buffer): StructuredLine | undefined {
     if (!fields.has(name)) fields.set(name, quoted ?? plain ?? "");
   }
   const isLogfmt = logfmtStart.test(head);
-  const times = isLogfmt ? valuesOf(fields, timeNames) : [];
-  const [level] = valuesOf(fields, isLogfmt ? levelNames : levelNamesInText);
+  const times = isLogfmt ? readValues(fields, timeNames) : [];
+  const [level] = readValues(fields, isLogfmt ? levelNames : levelNamesInText);
   const trace = readLineTrace(fields);
   const isPlain = times.length === 0 && level === undefined && Object.keys(trace).length === 0;
   return isPlain ? undefined : { isJson: false, times, level, trace };
@@ -81,8 +81,8 @@ function readJson(line: Buffer): StructuredLine | undefined {
     return undefined; // text that begins with a brace
   }
   const fields = new Map(Object.entries(value as object));
-  const [level] = valuesOf(fields, levelNames);
-  const times = valuesOf(fields, timeNames).map((time) => exact(time, text));
+  const [level] = readValues(fields, levelNames);
+  const times = readValues(fields, timeNames).map((time) => exact(time, text));
   return { isJson: true, times, level, trace: readLineTrace(fields) };
 }
 
@@ -93,7 +93,7 @@ function exact(time: string | number, text: string): string | number {
   return digits?.find((found) => Number(found) === time) ?? time;
 }
 
-function valuesOf(fields: ReadonlyMap<string, unknown>, names: readonly string[]): (string | number)[] {
+function readValues(fields: ReadonlyMap<string, unknown>, names: readonly string[]): (string | number)[] {
   return names.flatMap((name) => {
     const value = fields.get(name);
     const plain = (value as { $date?: unknown } | null | undefined)?.$date ?? value; // as MongoDB writes dates

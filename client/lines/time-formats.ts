@@ -37,7 +37,7 @@ const open =
 const half = /^[ \u00a0\u202f]?([AP])\.?M\b\.?/i;
 
 type Groups = Readonly<Record<string, string | undefined>>;
-const numberOf = (text: string | undefined) => Number(text ?? 0);
+const parseNumber = (text: string | undefined) => Number(text ?? 0);
 
 /** A format that is one regular expression; the zone is read behind it. */
 function byPattern(
@@ -61,27 +61,27 @@ function byPattern(
       if (zone.kind === "unclear" || named.kind === "unclear" || hour === undefined) return undefined;
       const parts = dateOf({ ...groups, hour }, context);
       const ms = parts && toMillis(parts, named.kind === "offset" ? named.minutes : context.zone);
-      return ms === undefined ? undefined : asLineTime(ms, groups["fraction"], zone.end);
+      return ms === undefined ? undefined : toLineTime(ms, groups["fraction"], zone.end);
     },
   };
 }
 
 const timeUnixNanoMax = 2n ** 64n - 1n;
 
-export function asLineTime(ms: number, fraction: string | undefined, end: number): LineTime | undefined {
+export function toLineTime(ms: number, fraction: string | undefined, end: number): LineTime | undefined {
   // Of more digits than nanoseconds the rest is cut off.
   const timeUnixNano = BigInt(ms) * 1_000_000n + BigInt((fraction ?? "").slice(0, 9).padEnd(9, "0"));
   return timeUnixNano > 0n && timeUnixNano <= timeUnixNanoMax ? { timeUnixNano, end } : undefined;
 }
 
-function clockOf(groups: Groups): readonly [number, number, number] {
-  return [numberOf(groups["hour"]), numberOf(groups["minute"]), numberOf(groups["second"])];
+function toClock(groups: Groups): readonly [number, number, number] {
+  return [parseNumber(groups["hour"]), parseNumber(groups["minute"]), parseNumber(groups["second"])];
 }
 
 function fullDate(groups: Groups): DateParts {
   const { month = "" } = groups;
   const monthNumber = /^\d/.test(month) ? Number(month) : months.indexOf(month) + 1;
-  return [numberOf(groups["year"]), monthNumber, numberOf(groups["day"]), ...clockOf(groups)];
+  return [parseNumber(groups["year"]), monthNumber, parseNumber(groups["day"]), ...toClock(groups)];
 }
 
 /** The year that brings it nearest to now, and no more than a day beyond. */
@@ -98,23 +98,23 @@ function withoutYear(groups: Groups, { nowMs, zone }: TimeContext): DateParts | 
 const dayMs = 86_400_000;
 
 function isoWeek(groups: Groups): DateParts | undefined {
-  const [week, weekDay] = [numberOf(groups["week"]), numberOf(groups["day"])];
+  const [week, weekDay] = [parseNumber(groups["week"]), parseNumber(groups["day"])];
   if (week < 1 || week > 53 || weekDay < 1 || weekDay > 7) return undefined;
-  const fourth = new Date(Date.UTC(numberOf(groups["year"]), 0, 4)); // is always in week 1
+  const fourth = new Date(Date.UTC(parseNumber(groups["year"]), 0, 4)); // is always in week 1
   const date = new Date(
     fourth.getTime() + ((week - 1) * 7 + weekDay - ((fourth.getUTCDay() + 6) % 7) - 1) * dayMs,
   );
   // A week is of the year of its Thursday: not every year has a week 53.
   if (new Date(date.getTime() + (4 - weekDay) * dayMs).getUTCFullYear() !== fourth.getUTCFullYear())
     return undefined;
-  return [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), ...clockOf(groups)];
+  return [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), ...toClock(groups)];
 }
 
 function ordinalDate(groups: Groups): DateParts | undefined {
-  const dayOfYear = numberOf(groups["day"]);
-  const date = new Date(Date.UTC(numberOf(groups["year"]), 0, dayOfYear));
-  if (date.getUTCFullYear() !== numberOf(groups["year"]) || dayOfYear < 1) return undefined;
-  return [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), ...clockOf(groups)];
+  const dayOfYear = parseNumber(groups["day"]);
+  const date = new Date(Date.UTC(parseNumber(groups["year"]), 0, dayOfYear));
+  if (date.getUTCFullYear() !== parseNumber(groups["year"]) || dayOfYear < 1) return undefined;
+  return [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate(), ...toClock(groups)];
 }
 
 function century(groups: Groups): DateParts {
@@ -122,7 +122,7 @@ function century(groups: Groups): DateParts {
 }
 
 function of24Hours(hour: string | undefined, half = ""): string | undefined {
-  const number = numberOf(hour);
+  const number = parseNumber(hour);
   if (number < 1 || number > 12) return undefined;
   return String((number % 12) + (half.toUpperCase() === "P" ? 12 : 0));
 }

@@ -1,4 +1,4 @@
-import { asLineTime, epochNanos, type TimeFormat } from "#client/lines/time-formats.ts";
+import { epochNanos, type TimeFormat, toLineTime } from "#client/lines/time-formats.ts";
 import { readZone, toMillis } from "#client/lines/time-zone.ts";
 
 const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");
@@ -92,7 +92,7 @@ export function timePattern(text: string): TimeFormat {
       let ms = at(Number(year));
       if (groups["Y"] === undefined && groups["y"] === undefined && (ms ?? 0) > context.nowMs + 86_400_000)
         ms = at(now - 1);
-      return ms === undefined ? undefined : asLineTime(ms, groups["f"], end);
+      return ms === undefined ? undefined : toLineTime(ms, groups["f"], end);
     },
   };
 }

@@ -7,7 +7,7 @@ import { parseTimeZone } from "#client/lines/time-zone.ts";
 /** A Saturday, a day after the lines. */
 const nowMs = Date.UTC(2026, 10, 28, 12);
 
-function timeOf(line: string | Buffer, options: TimeReaderOptions = {}): string | undefined {
+function readTime(line: string | Buffer, options: TimeReaderOptions = {}): string | undefined {
   const { time } = new TimeReader({ zone: 0, nowMs, ...options }).read(Buffer.from(line));
   if (time === undefined) return undefined;
   const [seconds, nanos] = [time / 1_000_000_000n, time % 1_000_000_000n];
@@ -102,17 +102,17 @@ describe("the time of a line is parsed from", () => {
     ["2026-11-27 17:01:02[info] nothing between", at],
     ["2020-W53-5T17:01:02Z a year with 53 weeks", "2021-01-01T17:01:02"],
   ];
-  for (const [line, wanted] of cases) test(line, () => assert.equal(timeOf(line), wanted));
+  for (const [line, wanted] of cases) test(line, () => assert.equal(readTime(line), wanted));
 });
 
 test("a time without a year is in the year when its line is read, however long the pipe is open", (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 11, 31, 12) });
   const reader = new TimeReader({ zone: 0 });
-  const yearOf = (line: string) =>
+  const readYear = (line: string) =>
     new Date(Number((reader.read(Buffer.from(line)).time ?? 0n) / 1_000_000n)).getUTCFullYear();
-  assert.equal(yearOf("Dec 31 11:00:00 host x"), 2026);
+  assert.equal(readYear("Dec 31 11:00:00 host x"), 2026);
   t.mock.timers.setTime(Date.UTC(2027, 2, 1, 12));
-  assert.equal(yearOf("Mar  1 11:00:00 host x"), 2027);
+  assert.equal(readYear("Mar  1 11:00:00 host x"), 2027);
 });
 
 describe("zones", () => {
@@ -155,7 +155,7 @@ describe("zones", () => {
     ["2026-11-27 17:01:02 +0800x", undefined],
     ["2026-11-27 17:01:023", undefined],
   ];
-  for (const [line, wanted] of cases) test(`${line}: ${wanted}`, () => assert.equal(timeOf(line), wanted));
+  for (const [line, wanted] of cases) test(`${line}: ${wanted}`, () => assert.equal(readTime(line), wanted));
 
   test("a time without a zone is in this machine's zone or the given one, with its summer time", () => {
     const local = new TimeReader().read(Buffer.from("2026-07-01 12:00:00 x")).time;
@@ -167,8 +167,8 @@ describe("zones", () => {
       ["UTC", "12", "12"],
     ] as const) {
       const options = { zone: parseTimeZone(zone) };
-      assert.equal(timeOf("2026-07-01 12:00:00", options)?.slice(11, 13), summer, zone);
-      assert.equal(timeOf("2026-01-01 12:00:00", options)?.slice(11, 13), winter, zone);
+      assert.equal(readTime("2026-07-01 12:00:00", options)?.slice(11, 13), summer, zone);
+      assert.equal(readTime("2026-01-01 12:00:00", options)?.slice(11, 13), winter, zone);
     }
     for (const bad of ["Europe/Atlantis", "+99:00", ""]) assert.throws(() => parseTimeZone(bad), RangeError);
   });
@@ -203,12 +203,12 @@ describe("no time is parsed from", () => {
     "the certificate ends, date=2026-12-01T00:00:00Z",
     "2025-W53-1T17:01:02Z of a year with 52 weeks",
   ]) {
-    test(JSON.stringify(line), () => assert.equal(timeOf(line), undefined));
+    test(JSON.stringify(line), () => assert.equal(readTime(line), undefined));
   }
 
   test("invalid UTF-8 before a time hides it, and after it has no effect", () => {
-    assert.equal(timeOf(Buffer.from([0xff, 0xfe, ...Buffer.from("2026-11-27T17:01:02Z")])), undefined);
-    assert.equal(timeOf(Buffer.from([...Buffer.from("2026-11-27T17:01:02Z "), 0xff, 0xfe])), at);
+    assert.equal(readTime(Buffer.from([0xff, 0xfe, ...Buffer.from("2026-11-27T17:01:02Z")])), undefined);
+    assert.equal(readTime(Buffer.from([...Buffer.from("2026-11-27T17:01:02Z "), 0xff, 0xfe])), at);
   });
 });
 
@@ -223,7 +223,7 @@ describe("a custom format", () => {
     ["t=%s", "x t=1795798862 y"],
     ["%B %e %T", "November 27 17:01:02"],
   ] as const) {
-    test(`${format}: ${line}`, () => assert.equal(timeOf(line, { format: timePattern(format) }), at));
+    test(`${format}: ${line}`, () => assert.equal(readTime(line, { format: timePattern(format) }), at));
   }
 
   test("is the only one parsed, and must be valid", () => {
@@ -233,7 +233,7 @@ describe("a custom format", () => {
       "27.11.2026 17:01:023",
       "27.11.2026 17:01:02 IST",
     ]) {
-      assert.equal(timeOf(line, { format: timePattern("%d.%m.%Y %T") }), undefined, line);
+      assert.equal(readTime(line, { format: timePattern("%d.%m.%Y %T") }), undefined, line);
     }
     for (const bad of ["%Q", "%Y-%m-%d", "nothing", "%d %d %m %H", "%"]) {
       assert.throws(() => timePattern(bad), RangeError, bad);

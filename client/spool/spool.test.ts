@@ -25,9 +25,9 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const mebibyte = 1024 * 1024;
-const sessionOf = (sessionId: string) => ({ deviceId: "host-1", sessionId });
+const toSession = (sessionId: string) => ({ deviceId: "host-1", sessionId });
 const openSpool = (sessionId: string, bytesMax = 64 * mebibyte) =>
-  new Spool({ folder }, sessionOf(sessionId), bytesMax);
+  new Spool({ folder }, toSession(sessionId), bytesMax);
 
 /** The pending batches of a session, one per message. */
 function fill(spool: Spool, ...messages: readonly string[]): PendingBatches<undefined> {
@@ -40,14 +40,14 @@ function fill(spool: Spool, ...messages: readonly string[]): PendingBatches<unde
   return pending;
 }
 
-const sequencesOf = (pending: PendingBatches<undefined> | undefined) =>
+const toSequences = (pending: PendingBatches<undefined> | undefined) =>
   pending?.all.map(({ sequence }) => Number(sequence));
 const spoolFiles = () => readdirSync(folder).filter((name) => name.endsWith(".spool"));
 const fileBytes = () =>
   spoolFiles().reduce((sum, name) => sum + readFileSync(join(folder, name)).byteLength, 0);
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
-const openAt = (path: string) => new Spool({ folder: path }, sessionOf("s"), mebibyte);
+const openAt = (path: string) => new Spool({ folder: path }, toSession("s"), mebibyte);
 
 describe("a spool", () => {
   test("gives the next process the unsettled batches, byte for byte, under their session", () => {
@@ -62,8 +62,8 @@ describe("a spool", () => {
     using spool = openSpool("s-2");
     assert.deepEqual(spool.problems, []);
     const [recovered] = spool.recovered;
-    assert.deepEqual(recovered?.session, sessionOf("s-1"));
-    assert.deepEqual(sequencesOf(recovered?.pending), [1, 3, 4]);
+    assert.deepEqual(recovered?.session, toSession("s-1"));
+    assert.deepEqual(toSequences(recovered?.pending), [1, 3, 4]);
     assert.deepEqual(
       recovered?.pending.all.map(({ request }) => request),
       requests,
@@ -110,7 +110,7 @@ describe("a spool", () => {
     for (let length = whole.byteLength; length >= 0; length--) {
       writeFileSync(path, whole.subarray(0, length));
       using spool = openSpool("s-2");
-      const sequences = sequencesOf(spool.recovered[0]?.pending) ?? [];
+      const sequences = toSequences(spool.recovered[0]?.pending) ?? [];
       assert.deepEqual(sequences, [1, 2].slice(0, sequences.length));
       if (length === whole.byteLength) assert.equal(sequences.length, 2);
       for (const { request } of spool.recovered[0]?.pending.all ?? []) assert.notEqual(request.byteLength, 0);
@@ -131,7 +131,7 @@ describe("a spool", () => {
       writeFileSync(path, whole);
       appendFileSync(path, tail);
       using spool = openSpool("s-2");
-      assert.deepEqual(sequencesOf(spool.recovered[0]?.pending), [1, 2]);
+      assert.deepEqual(toSequences(spool.recovered[0]?.pending), [1, 2]);
       assert.match(spool.problems.join(), /bytes after 3 frames are an incomplete frame and were truncated/);
     }
     for (let at = 0; at < whole.byteLength; at++) {
@@ -140,7 +140,7 @@ describe("a spool", () => {
       writeFileSync(path, flipped);
       using spool = openSpool("s-2");
       assert.equal(spool.problems.length, 1, `byte ${at}`);
-      assert.ok((sequencesOf(spool.recovered[0]?.pending) ?? []).length < 2);
+      assert.ok((toSequences(spool.recovered[0]?.pending) ?? []).length < 2);
       for (const file of readdirSync(folder)) if (file.endsWith(".damaged")) rmSync(join(folder, file));
     }
   });
@@ -215,7 +215,7 @@ describe("a spool", () => {
     assert.match(pending.all[0]?.request.toString() ?? "", /xxxx/);
     spool[Symbol.dispose]();
     using next = openSpool("s-2", 8 * mebibyte);
-    assert.deepEqual(sequencesOf(next.recovered[0]?.pending), [1]);
+    assert.deepEqual(toSequences(next.recovered[0]?.pending), [1]);
   });
 
   test("remembers which batches may have been received: only the others can be dropped", () => {

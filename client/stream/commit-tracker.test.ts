@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { assertSameBytes, device, sequencesOf } from "#client/testing/test-device.ts";
+import { assertSameBytes, device, toSequences } from "#client/testing/test-device.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -23,7 +23,7 @@ describe("a device that keeps batches until they are committed", () => {
     peer.tell({ committedThrough: 3n, epoch: 7n });
     await sender.stream.flush();
     assert.deepEqual(sender.committed, ["1", "2", "3"]);
-    assert.deepEqual(sequencesOf(peer), [1, 2, 3]);
+    assert.deepEqual(toSequences(peer), [1, 2, 3]);
   });
 
   test("resends with the same bytes exactly the batches that another epoch may have lost", async () => {
@@ -36,10 +36,10 @@ describe("a device that keeps batches until they are committed", () => {
     await waitFor("another stream", () => peer.streams === 2);
     await sender.send("4");
     await waitFor("the fourth ack", () => sender.acknowledged.length === 4);
-    assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4]);
+    assert.deepEqual(toSequences(peer), [1, 2, 3, 4]);
     peer.endStreams();
     await waitFor("all that is not committed again", () => peer.seen.length === 7);
-    assert.deepEqual(sequencesOf(peer).slice(4), [2, 3, 4]);
+    assert.deepEqual(toSequences(peer).slice(4), [2, 3, 4]);
     assertSameBytes(peer);
     peer.tell({ committedThrough: 4n, epoch: 8n });
     await sender.stream.flush();
@@ -66,7 +66,7 @@ describe("a device that keeps batches until they are committed", () => {
     using sender = device({ ...untilCommitted, address: peer.address, inFlightBatchesMax: 1 });
     await sender.send("1", "2", "3", "4", "5");
     await sender.stream.flush();
-    assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4, 5]);
+    assert.deepEqual(toSequences(peer), [1, 2, 3, 4, 5]);
     assert.deepEqual(sender.committed, ["1", "2", "3", "4", "5"]);
   });
 
@@ -76,7 +76,7 @@ describe("a device that keeps batches until they are committed", () => {
     using sender = device({ ...untilCommitted, address: peer.address, commitTimeoutMs: 20 });
     await sender.send("1", "2", "3");
     await waitFor("the first batches again", () => peer.seen.length >= 6);
-    assert.deepEqual(sequencesOf(peer).slice(0, 4), [1, 2, 3, 1]);
+    assert.deepEqual(toSequences(peer).slice(0, 4), [1, 2, 3, 1]);
     assert.notEqual(peer.sessionCalls, 0);
     assertSameBytes(peer);
     // A gap in the middle of the session does not retain the stored batches after it.
@@ -100,7 +100,7 @@ describe("a device that keeps batches until they are committed", () => {
       sequence === 2n && !dropped ? { error: { code: 3, field: "batch", message: "no good" } } : {};
     using sender = device({ ...untilCommitted, address: peer.address });
     await sender.send("1", "2", "3");
-    await waitFor("the declaration", () => sequencesOf(peer).at(-1) === "2-2");
+    await waitFor("the declaration", () => toSequences(peer).at(-1) === "2-2");
     peer.tell({ committedThrough: 3n, droppedCount: 1n, epoch: 7n });
     await sender.stream.flush();
     assert.deepEqual(sender.refused, ["2: no good"]);

@@ -4,14 +4,14 @@ import { createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, test } from "node:test";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
-import { assertSameBytes, batchOf, device, names } from "#client/testing/test-device.ts";
+import { assertSameBytes, device, names, toBatch } from "#client/testing/test-device.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 
 describe("a device stream", () => {
   test("numbers batches from 1 and reports each acknowledgement in order", async () => {
     using peer = await new TestPeer().start();
     using sender = device({ address: peer.address });
-    for (const name of names) await sender.stream.send(batchOf(name, "second"), name);
+    for (const name of names) await sender.stream.send(toBatch(name, "second"), name);
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, names);
     assert.deepEqual(
@@ -34,7 +34,7 @@ describe("a device stream", () => {
     let cuts = 0;
     peer.answer = () => (peer.seen.length % 7 === 0 && cuts++ < 10 ? "cut" : {});
     using sender = device({ address: peer.address });
-    for (const name of names) await sender.stream.send(batchOf(name), name);
+    for (const name of names) await sender.stream.send(toBatch(name), name);
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, names);
     assert.equal(sender.reconnects.length, 10);
@@ -51,10 +51,10 @@ describe("a device stream", () => {
   test("continues when the server dies and comes back", async () => {
     using peer = await new TestPeer().start();
     using sender = device({ address: peer.address });
-    for (const name of names.slice(0, 50)) await sender.stream.send(batchOf(name), name);
+    for (const name of names.slice(0, 50)) await sender.stream.send(toBatch(name), name);
     peer.kill();
     const rest = (async () => {
-      for (const name of names.slice(50)) await sender.stream.send(batchOf(name), name);
+      for (const name of names.slice(50)) await sender.stream.send(toBatch(name), name);
       await sender.stream.flush();
     })();
     await peer.start();
@@ -71,7 +71,7 @@ describe("a device stream", () => {
       return {};
     };
     for (const name of names) {
-      await sender.stream.send(batchOf(name), name);
+      await sender.stream.send(toBatch(name), name);
       await new Promise(setImmediate);
     }
     await sender.stream.flush();
@@ -88,7 +88,7 @@ describe("a device stream", () => {
       return { accepted: 0, error: { code, message: "later", retryDelayMs: 20 } };
     };
     using sender = device({ address: peer.address });
-    for (const name of names.slice(0, 5)) await sender.stream.send(batchOf(name), name);
+    for (const name of names.slice(0, 5)) await sender.stream.send(toBatch(name), name);
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["batch-1", "batch-4", "batch-5", "batch-2", "batch-3"]);
     assert.deepEqual(sender.delayed, ["batch-2: later", "batch-3: later"]);
@@ -102,7 +102,7 @@ describe("a device stream", () => {
       sequence === 2n ? { sequence: 0n, error: { code: 3, field: "batch", message: "no good" } } : {};
     // Refuses the declaration as well: there is nothing else to be done then.
     using sender = device({ address: peer.address });
-    for (const name of names.slice(0, 3)) await sender.stream.send(batchOf(name), name);
+    for (const name of names.slice(0, 3)) await sender.stream.send(toBatch(name), name);
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["batch-1", "batch-3"]);
     assert.deepEqual(sender.refused, ["batch-2: no good"]);
@@ -121,9 +121,9 @@ describe("a device stream", () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     using sender = device({ address: peer.address, inFlightBatchesMax: 3 });
-    await sender.stream.send(batchOf("1"), "1");
-    await sender.stream.send(batchOf("2"), "2");
-    const third = sender.stream.send(batchOf("3"), "3");
+    await sender.stream.send(toBatch("1"), "1");
+    await sender.stream.send(toBatch("2"), "2");
+    const third = sender.stream.send(toBatch("3"), "3");
     third.catch(() => {}); // rejected by close() at the end of the test
     assert.equal(await Promise.race([third, Promise.resolve("waits")]), "waits");
     await assert.rejects(sender.stream.flush(50), /timed out after 50 ms/);
@@ -134,8 +134,8 @@ describe("a device stream", () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     using sender = device({ address: peer.address, inFlightBytesMax: 1_000 });
-    await sender.stream.send(batchOf("x".repeat(900)), "1");
-    const second = sender.stream.send(batchOf("x".repeat(900)), "2");
+    await sender.stream.send(toBatch("x".repeat(900)), "1");
+    const second = sender.stream.send(toBatch("x".repeat(900)), "2");
     second.catch(() => {}); // rejected by close() at the end of the test
     assert.equal(await Promise.race([second, Promise.resolve("waits")]), "waits");
   });
@@ -144,8 +144,8 @@ describe("a device stream", () => {
     using peer = await new TestPeer().start();
     peer.answer = () => "silence";
     using sender = device({ address: peer.address, inFlightBatchesMax: 2 });
-    const waiting = [1, 2, 3, 4].map((n) => sender.stream.send(batchOf(`${n}`), `${n}`));
-    await assert.rejects(sender.stream.send(batchOf("5"), "5"), /await send\(\) before the next call/);
+    const waiting = [1, 2, 3, 4].map((n) => sender.stream.send(toBatch(`${n}`), `${n}`));
+    await assert.rejects(sender.stream.send(toBatch("5"), "5"), /await send\(\) before the next call/);
     sender.stream.close();
     const settled = await Promise.allSettled(waiting);
     assert.deepEqual(
@@ -158,7 +158,7 @@ describe("a device stream", () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ stream }) => (stream === 0 ? "silence" : {});
     using sender = device({ address: peer.address, ackTimeoutMs: 500 });
-    await sender.stream.send(batchOf("1"), "1");
+    await sender.stream.send(toBatch("1"), "1");
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["1"]);
     // Once, unless this machine is too busy to respond in time.
@@ -169,7 +169,7 @@ describe("a device stream", () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ stream, sequence }) => (stream === 0 ? { sequence: sequence + 1n } : {});
     using sender = device({ address: peer.address });
-    await sender.stream.send(batchOf("1"), "1");
+    await sender.stream.send(toBatch("1"), "1");
     await sender.stream.flush();
     assert.deepEqual(sender.acknowledged, ["1"]);
     assert.deepEqual(sender.reconnects, ["the server acknowledged batch 2, expected 1"]);
@@ -179,7 +179,7 @@ describe("a device stream", () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence }) => (sequence === 1n ? {} : "cut");
     using sender = device({ address: peer.address, giveUpAfterMs: 1_000 });
-    for (const name of ["1", "2", "3"]) await sender.stream.send(batchOf(name), name);
+    for (const name of ["1", "2", "3"]) await sender.stream.send(toBatch(name), name);
     await assert.rejects(sender.stream.flush(), (error) => {
       assert.ok(error instanceof DeviceStreamError);
       assert.match(error.message, /no batch was acknowledged for .* s: cut by the test/);
@@ -189,14 +189,14 @@ describe("a device stream", () => {
       );
       return true;
     });
-    await assert.rejects(sender.stream.send(batchOf("4"), "4"), DeviceStreamError);
+    await assert.rejects(sender.stream.send(toBatch("4"), "4"), DeviceStreamError);
   });
 
   test("gives up too when every batch is postponed", async () => {
     using peer = await new TestPeer().start();
     peer.answer = () => ({ error: { code: 8, message: "full", retryDelayMs: 5 } });
     using sender = device({ address: peer.address, giveUpAfterMs: 1_000 });
-    await sender.stream.send(batchOf("1"), "1");
+    await sender.stream.send(toBatch("1"), "1");
     await assert.rejects(sender.stream.flush(), /no batch was acknowledged for .* s: full/);
   });
 
@@ -210,7 +210,7 @@ describe("a device stream", () => {
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
     using sender = device({ address: `127.0.0.1:${(server.address() as AddressInfo).port}` });
-    const sent = sender.stream.send(batchOf("1"), "1").then(() => sender.stream.flush());
+    const sent = sender.stream.send(toBatch("1"), "1").then(() => sender.stream.flush());
     await assert.rejects(sent, /refuses the stream: UNIMPLEMENTED/);
     sender.stream.close();
     await new Promise((resolve) => server.close(resolve));
@@ -220,7 +220,7 @@ describe("a device stream", () => {
     const peer = await new TestPeer().start();
     peer.kill();
     using sender = device({ address: peer.address });
-    await sender.stream.send(batchOf("1"), "1");
+    await sender.stream.send(toBatch("1"), "1");
     assert.equal(sender.stream.unacknowledged.length, 1);
     while (sender.reconnects.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
     using _ = await peer.start();
@@ -248,7 +248,7 @@ test("survives GOAWAY on an idle connection and opens another for the next batch
   await once(server.listen(0, "127.0.0.1"), "listening");
   using sender = device({ address: `127.0.0.1:${(server.address() as AddressInfo).port}` });
   for (const turn of [1, 2, 3]) {
-    await sender.stream.send(batchOf(`${turn}`), `${turn}`);
+    await sender.stream.send(toBatch(`${turn}`), `${turn}`);
     await sender.stream.flush();
     ends[turn - 1]?.();
     const session = sessions[turn - 1];

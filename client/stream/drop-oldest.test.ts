@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { assertSameBytes, device, names, sequencesOf } from "#client/testing/test-device.ts";
+import { assertSameBytes, device, names, toSequences } from "#client/testing/test-device.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -40,11 +40,11 @@ describe("a device that drops the oldest batches when it is full", () => {
     await sender.send(...names.slice(4, 50));
     assert.ok(names.slice(0, 4).every((name) => !sender.dropped.includes(name)));
     assert.ok(sender.stream.unacknowledged.length <= bounds.pendingBatchesMax + 1);
-    assert.deepEqual(sequencesOf(peer), [1, 2, 3, 4]);
+    assert.deepEqual(toSequences(peer), [1, 2, 3, 4]);
     peer.answer = () => ({});
     peer.endStreams();
     await sender.stream.flush();
-    assert.match(String(sequencesOf(peer)[8]), /^5-\d+$/);
+    assert.match(String(toSequences(peer)[8]), /^5-\d+$/);
     assertSameBytes(peer);
   });
 

@@ -63,12 +63,12 @@ async function sendInTheNameOf(deviceId: string, sessionId: string, count: numbe
     const batch = { deviceId, sessionId, sequence: String(sequence), records: [{ message: "foreign" }] };
     assert.equal((await call("PushLogs", { batch })).status, 200);
   }
-  await stored.recordsOf(deviceId, count);
+  await stored.toRecords(deviceId, count);
 }
 
 /** Asserts that each message of a device is stored once. */
 async function assertStored(deviceId: string, messages: readonly string[]): Promise<void> {
-  const records = await stored.recordsOf(deviceId, messages.length);
+  const records = await stored.toRecords(deviceId, messages.length);
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());
 }
 

@@ -3,7 +3,13 @@ import { constants } from "node:http2";
 import { describe, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import { answer, beginAnswer, framed, HostilePeer, type Misdeed } from "#client/testing/hostile-peer.ts";
+import {
+  answer,
+  beginResponse,
+  framed,
+  HostilePeer,
+  type Misbehaviour,
+} from "#client/testing/hostile-peer.ts";
 import { device, names } from "#client/testing/test-device.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 import { RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
@@ -14,7 +20,7 @@ const batches = names.slice(0, 40);
 
 /** A status without a message before it, which is how a server or a proxy refuses a call. */
 const trailersOnly =
-  (code: number, headers: Record<string, string> = {}): Misdeed =>
+  (code: number, headers: Record<string, string> = {}): Misbehaviour =>
   (stream) =>
     stream.respond(
       { ":status": 200, "content-type": "application/grpc", "grpc-status": String(code), ...headers },
@@ -29,16 +35,16 @@ function retryInfo(seconds: bigint, nanos = 0): string {
 
 /** Starts a response, and misbehaves once the first batch arrived. */
 const afterBatch =
-  (peer: HostilePeer, act: (stream: Parameters<Misdeed>[0], sequence: bigint) => void): Misdeed =>
+  (peer: HostilePeer, act: (stream: Parameters<Misbehaviour>[0], sequence: bigint) => void): Misbehaviour =>
   (stream) => {
-    beginAnswer(stream);
+    beginResponse(stream);
     peer.onBatch(stream, ({ sequence }) => {
       act(stream, sequence);
       return false;
     });
   };
 
-const misdeeds: Readonly<Record<string, (peer: HostilePeer) => Misdeed>> = {
+const misbehaviours: Readonly<Record<string, (peer: HostilePeer) => Misbehaviour>> = {
   "answers out of order": (peer) =>
     afterBatch(peer, (stream, sequence) => {
       stream.write(answer({ ack: { sequence: sequence + 1n } }));
@@ -67,10 +73,10 @@ const misdeeds: Readonly<Record<string, (peer: HostilePeer) => Misdeed>> = {
       for (let turn = 0; turn < 1_000; turn++) stream.write(answer({}));
     }),
   "never answers": () => () => {},
-  "never answers after its headers": () => beginAnswer,
+  "never answers after its headers": () => beginResponse,
   "resets the stream at once": () => (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM),
   "resets the stream after its headers": () => (stream) => {
-    beginAnswer(stream);
+    beginResponse(stream);
     stream.close(constants.NGHTTP2_INTERNAL_ERROR);
   },
   "resets the stream after a batch": (peer) =>
@@ -116,10 +122,10 @@ for (const keepUntil of ["accepted", "committed"] as const) {
   describe(`a device that keeps batches until they are ${keepUntil}, and a server that`, {
     concurrency: 8,
   }, () => {
-    for (const [what, misdeed] of Object.entries(misdeeds)) {
+    for (const [what, misbehaviour] of Object.entries(misbehaviours)) {
       test(what, async () => {
         using peer = await new HostilePeer().start();
-        peer.misdeed = { times: 2, act: misdeed(peer) };
+        peer.misbehaviour = { times: 2, act: misbehaviour(peer) };
         using sender = device({ address: peer.address, keepUntil, ackTimeoutMs: 200, commitTimeoutMs: 300 });
         await sender.send(...batches);
         await sender.stream.flush(20_000);
@@ -139,7 +145,10 @@ for (const keepUntil of ["accepted", "committed"] as const) {
 
 test("waits as long as a status demands, but never longer than a minute", async () => {
   using peer = await new HostilePeer().start();
-  peer.misdeed = { times: 1, act: trailersOnly(8, { "grpc-status-details-bin": retryInfo(10n ** 12n) }) };
+  peer.misbehaviour = {
+    times: 1,
+    act: trailersOnly(8, { "grpc-status-details-bin": retryInfo(10n ** 12n) }),
+  };
   const delays: number[] = [];
   using sender = device({ address: peer.address, onReconnect: ({ delayMs }) => delays.push(delayMs) });
   await sender.send("1");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Redis } from "ioredis";
 import { StoredLogs } from "#client/testing/stored-logs.ts";
-import { batchOf, device, type TestDevice } from "#client/testing/test-device.ts";
+import { device, type TestDevice, toBatch } from "#client/testing/test-device.ts";
 import { ConnectTransport } from "#client/transports/connect-transport.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -30,10 +30,10 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const messagesOf = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name} ${n}`);
+const toMessages = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name} ${n}`);
 
 async function assertStoredOnce(deviceId: string, messages: readonly string[]): Promise<void> {
-  const records = await stored.recordsOf(deviceId, messages.length);
+  const records = await stored.toRecords(deviceId, messages.length);
   assert.deepEqual(records.map(({ message }) => message).toSorted(), messages.toSorted());
 }
 
@@ -52,7 +52,7 @@ async function loseEverything(sender: TestDevice, messages: readonly string[]): 
 
 describe("a batch that was acknowledged and then lost with Redis", () => {
   test("is stored once, from a stream", async () => {
-    const messages = messagesOf("stream", 50);
+    const messages = toMessages("stream", 50);
     using sender = device({ deviceId: "stream", address: system.grpcAddress, keepUntil: "committed" });
     await loseEverything(sender, messages);
     await sender.stream.flush(60_000);
@@ -61,7 +61,7 @@ describe("a batch that was acknowledged and then lost with Redis", () => {
   });
 
   test("is stored once, over Connect", async () => {
-    const messages = messagesOf("connect", 20);
+    const messages = toMessages("connect", 20);
     using transport = new ConnectTransport({ baseUrl: system.httpUrl });
     const options = { keepUntil: "committed", commitPollMs: 100, commitTimeoutMs: 1_000 } as const;
     using sender = device({ deviceId: "connect", transport, ...options });
@@ -71,7 +71,7 @@ describe("a batch that was acknowledged and then lost with Redis", () => {
   });
 
   test("is stored once, from a spool, by another process than the one that received the acks", async () => {
-    const messages = messagesOf("spool", 50);
+    const messages = toMessages("spool", 50);
     const options = { deviceId: "spool", address: system.grpcAddress, spool: { folder } } as const;
     {
       using sender = device({ ...options, keepUntil: "committed" });
@@ -90,7 +90,7 @@ describe("a batch that was acknowledged and then lost with Redis", () => {
       while (messages.length < until) {
         const message = `often ${messages.length}`;
         messages.push(message);
-        await sender.stream.send(batchOf(message), message);
+        await sender.stream.send(toBatch(message), message);
       }
       await redis.flushall();
     }

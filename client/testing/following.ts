@@ -4,7 +4,7 @@ import type { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
 /** The messages that the peer received, each batch once, in order of arrival. */
-export function messagesOf(peer: TestPeer): string[] {
+export function toMessages(peer: TestPeer): string[] {
   const batches = new Map(peer.seen.map(({ request, messages }) => [request.toString("latin1"), messages]));
   return [...batches.values()].flat();
 }
@@ -27,7 +27,7 @@ export function startFollowing(
     running,
     received: (...messages: readonly string[]) =>
       waitFor(`${messages.length} messages of ${messages.at(-1)}`, () => {
-        const seen = messagesOf(peer);
+        const seen = toMessages(peer);
         if (messages.every((message) => seen.includes(message))) return true;
         throw new Error(`seen: ${seen.join()}; ${problems.join()}`);
       }),

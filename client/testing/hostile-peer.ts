@@ -5,7 +5,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { StreamLogsRequestSchema, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /** What the peer does with a stream instead of serving it. */
-export type Misdeed = (stream: ServerHttp2Stream) => void;
+export type Misbehaviour = (stream: ServerHttp2Stream) => void;
 
 export interface HostileBatch {
   readonly sequence: bigint;
@@ -17,7 +17,7 @@ export class HostilePeer {
   readonly seen: HostileBatch[] = [];
   streams = 0;
   /** Done to the streams of this number and below; those after it are served as they should be. */
-  misdeed: { readonly times: number; readonly act: Misdeed } = { times: 0, act: () => {} };
+  misbehaviour: { readonly times: number; readonly act: Misbehaviour } = { times: 0, act: () => {} };
   readonly #server = createServer();
   readonly #sessions = new Set<ServerHttp2Session>();
 
@@ -38,7 +38,7 @@ export class HostilePeer {
         stream.respond({ ":status": 200, ...unimplemented }, { endStream: true });
         return;
       }
-      const { times, act } = this.misdeed;
+      const { times, act } = this.misbehaviour;
       if (++this.streams <= times) act(stream);
       else this.#serve(stream);
     });
@@ -70,7 +70,7 @@ export class HostilePeer {
   }
 
   #serve(stream: ServerHttp2Stream): void {
-    beginAnswer(stream);
+    beginResponse(stream);
     stream.write(answer({ progress: { committedThrough: 1_000n, epoch: BigInt(this.streams) } }));
     this.onBatch(stream, ({ sequence }) => {
       stream.write(answer({ ack: { sequence, accepted: 1 } }));
@@ -79,7 +79,7 @@ export class HostilePeer {
   }
 }
 
-export function beginAnswer(stream: ServerHttp2Stream): void {
+export function beginResponse(stream: ServerHttp2Stream): void {
   stream.respond({ ":status": 200, "content-type": "application/grpc" });
 }
 

@@ -23,7 +23,7 @@ export class StoredLogs {
   }
 
   /** The records of the device once there are at least `count`, by session, sequence and index. */
-  async recordsOf(deviceId: string, count: number): Promise<readonly StoredRecord[]> {
+  async toRecords(deviceId: string, count: number): Promise<readonly StoredRecord[]> {
     await waitFor(
       `${count} records of ${deviceId}`,
       async () => (await this.count(deviceId)) >= count,
@@ -46,7 +46,7 @@ export class StoredLogs {
   }
 
   /** Why records of the device were refused, in order, once there are `count`. */
-  async refusalsOf(deviceId: string, count: number): Promise<readonly string[]> {
+  async waitForRejectReasons(deviceId: string, count: number): Promise<readonly string[]> {
     return waitFor(`${count} dead letters of ${deviceId}`, async () => {
       const { rows } = await this.#pool.query<{ reason: string }>(
         "select reason from dead_letters where device_id = $1 order by sequence, idx",

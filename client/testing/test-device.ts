@@ -4,7 +4,7 @@ import type { DeviceStreamOptions } from "#client/stream/device-stream-options.t
 import { encodeRecord } from "#client/stream/record.ts";
 import type { TestPeer } from "#client/testing/test-peer.ts";
 
-export const batchOf = (...messages: string[]) => messages.map((message) => encodeRecord({ message }));
+export const toBatch = (...messages: string[]) => messages.map((message) => encodeRecord({ message }));
 
 export const names = Array.from({ length: 100 }, (_, index) => `batch-${index + 1}`);
 
@@ -42,7 +42,7 @@ export function device(options: Partial<DeviceStreamOptions<string>>) {
     reconnects,
     /** Sends a batch of one record for each. */
     async send(...messages: readonly string[]): Promise<void> {
-      for (const message of messages) await stream.send(batchOf(message), message);
+      for (const message of messages) await stream.send(toBatch(message), message);
     },
     [Symbol.dispose]: () => stream.close(),
   };
@@ -59,7 +59,7 @@ export function assertSameBytes(peer: TestPeer): void {
 }
 
 /** The sequences that arrived, in order, declarations as "first-last". */
-export function sequencesOf(peer: TestPeer): readonly (number | string)[] {
+export function toSequences(peer: TestPeer): readonly (number | string)[] {
   return peer.seen.map(({ sequence, dropped }) =>
     dropped ? `${sequence}-${dropped.lastSequence}` : Number(sequence),
   );

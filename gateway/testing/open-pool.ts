@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { createPool } from "#postgres/pool.ts";
-import { asGateway } from "#test/support/postgres.ts";
+import { toGatewayUrl } from "#test/support/postgres.ts";
 import { readSettings } from "../query/read-pool.ts";
 
 /** A pool that may write, or one like that of the gateway, with the rights it needs and no others. */
@@ -10,7 +10,7 @@ export function openPool(
 ) {
   return createPool(
     {
-      databaseUrl: reading ? asGateway(databaseUrl) : databaseUrl,
+      databaseUrl: reading ? toGatewayUrl(databaseUrl) : databaseUrl,
       applicationName: reading ? "fleetlog-gateway" : "test",
       connectionsMax,
       statementTimeoutMs: reading ? timeoutMs : 60_000,

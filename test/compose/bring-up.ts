@@ -84,7 +84,9 @@ describe("Fleetlog in containers", () => {
       await trial.manage("scale", `server=${count}`);
       const servers = await trial.containers("server");
       assert.equal(servers.length, count);
-      const before = new Map(await Promise.all(servers.map(async (id) => [id, await callsOf(id)] as const)));
+      const before = new Map(
+        await Promise.all(servers.map(async (id) => [id, await findCalls(id)] as const)),
+      );
       let [pushed, failed] = [0, 0];
       await waitFor(
         `calls at each of ${count} servers`,
@@ -92,7 +94,7 @@ describe("Fleetlog in containers", () => {
           for (let call = 0; call < 20; call += 1, pushed += 1)
             if (!(await pushOne(trial.ports.http))) failed += 1;
           const now = await Promise.all(
-            servers.map(async (id) => (await callsOf(id)) > (before.get(id) ?? 0)),
+            servers.map(async (id) => (await findCalls(id)) > (before.get(id) ?? 0)),
           );
           return now.every(Boolean);
         },
@@ -205,7 +207,7 @@ describe("Fleetlog in containers", () => {
 });
 
 /** How many calls a server has answered. */
-async function callsOf(container: string): Promise<number> {
+async function findCalls(container: string): Promise<number> {
   const script = `fetch("http://127.0.0.1:9101/metrics").then((answer) => answer.text()).then(console.log)`;
   const text = await trial.docker("exec", container, "/usr/local/bin/node", "-e", script);
   const counts = text.matchAll(/^grpc_server_started_total\{.*"PushLogs".*\} (\d+)/gm);

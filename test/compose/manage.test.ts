@@ -66,8 +66,8 @@ describe("manage.sh", () => {
   });
 
   test("scales only what can be scaled", () => {
-    for (const wish of ["redis=2", "server=0", "server=many", "server"]) {
-      assert.match(manage(["scale", wish]).stderr, /expected server=N/, wish);
+    for (const expected of ["redis=2", "server=0", "server=many", "server"]) {
+      assert.match(manage(["scale", expected]).stderr, /expected server=N/, expected);
     }
   });
 

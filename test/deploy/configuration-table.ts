@@ -33,7 +33,7 @@ function configurationTables(): string {
       used.add(name);
       const meaning = meanings[name];
       if (meaning === undefined) throw new Error(`configuration-meanings.ts: say what ${name} means`);
-      return `| \`${name}\` | ${defaultOf(name, schema as z.ZodType)} | ${formOf(schema as z.ZodType)} | ${meaning} |`;
+      return `| \`${name}\` | ${readDefault(name, schema as z.ZodType)} | ${describeForm(schema as z.ZodType)} | ${meaning} |`;
     });
     return [`### ${title}`, "", "| variable | default | form | meaning |", "|---|---|---|---|", ...rows].join(
       "\n",
@@ -54,7 +54,7 @@ export function withTables(guide: string): string {
   return `${guide.slice(0, from + begin.length)}\n${configurationTables()}\n\n${guide.slice(to)}`;
 }
 
-function defaultOf(name: string, schema: z.ZodType): string {
+function readDefault(name: string, schema: z.ZodType): string {
   if (name === "CONSUMER_NAME") return "host name and process id";
   const { type, defaultValue } = schema.def as { type: string; defaultValue?: string | number | object };
   if (type === "optional") return "–";
@@ -64,7 +64,7 @@ function defaultOf(name: string, schema: z.ZodType): string {
 }
 
 /** What the schema says to a value that can be of no form. */
-function formOf(schema: z.ZodType): string {
+function describeForm(schema: z.ZodType): string {
   const message = schema.safeParse('" \0').error?.issues[0]?.message ?? "";
   return message
     .replace(/^expected (the |a |an )?/, "")

@@ -75,7 +75,7 @@ describe("the manifests", () => {
   test("tell every program only what it reads, in a form it accepts", () => {
     for (const { name, manifests } of sets) {
       const shared = manifests.find(({ kind }) => kind === "ConfigMap")?.data ?? {};
-      for (const { container } of containersOf(manifests)) {
+      for (const { container } of findContainers(manifests)) {
         const readConfig = readConfigs[container.args?.[0] ?? ""];
         if (!readConfig) continue;
         const own = ownEnv(container);
@@ -98,7 +98,7 @@ describe("the manifests", () => {
 
   test("give Nginx the version of its image, so that its configuration fits", { skip }, () => {
     for (const { name, manifests } of overlays) {
-      const all = containersOf(manifests).map(({ container }) => container);
+      const all = findContainers(manifests).map(({ container }) => container);
       const image = all.find(({ name }) => name === "nginx");
       const config = all.find(({ name }) => name === "nginx-config");
       const { NGINX_VERSION: version, ...env } = ownEnv(config ?? assert.fail(name));
@@ -119,7 +119,7 @@ describe("the manifests", () => {
       ({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === "nginx",
     );
     assert.deepEqual(policy?.spec?.ingress, [{ ports: [{ port: 8443 }] }]);
-    const all = containersOf(manifests).map(({ container }) => container);
+    const all = findContainers(manifests).map(({ container }) => container);
     const env = ownEnv(all.find(({ name }) => name === "nginx-config") ?? assert.fail());
     const { tls } = readNginxConfig(env).settings;
     const mounts = all.find(({ name }) => name === "nginx")?.volumeMounts?.map(({ mountPath }) => mountPath);
@@ -130,7 +130,7 @@ describe("the manifests", () => {
   test("of production serve ingest alone from outside, until reading is opened", { skip }, () => {
     const { manifests } = overlays.find(({ name }) => name === "overlays/production") ?? assert.fail();
     const shared = manifests.find(({ kind }) => kind === "ConfigMap")?.data ?? {};
-    const config = containersOf(manifests).find(({ container }) => container.name === "nginx-config");
+    const config = findContainers(manifests).find(({ container }) => container.name === "nginx-config");
     const { settings } = readNginxConfig({ ...shared, ...ownEnv(config?.container ?? assert.fail()) });
     assert.equal(settings.tls?.serves, "ingest");
     assert.match(renderNginx(settings), /if \(\$is_closed\) \{\s+return 403;/);
@@ -147,7 +147,7 @@ describe("the manifests", () => {
   }, () => {
     const manifests = buildWith("components/read-with-certificate", "overlays/production");
     assert.deepEqual(typeErrors(manifests), []);
-    const config = containersOf(manifests).find(({ container }) => container.name === "nginx-config");
+    const config = findContainers(manifests).find(({ container }) => container.name === "nginx-config");
     const { settings } = readNginxConfig(ownEnv(config?.container ?? assert.fail()));
     assert.deepEqual(
       { ...settings.tls, listen: undefined },
@@ -223,7 +223,7 @@ describe("the manifests", () => {
 
   test("confine every container, limit its memory and not its CPU, and probe what stays", () => {
     for (const { name, manifests } of sets) {
-      for (const { container, pod, kind, isInit } of containersOf(manifests)) {
+      for (const { container, pod, kind, isInit } of findContainers(manifests)) {
         const what = `${name}: ${container.name}`;
         assert.equal(pod.securityContext.runAsNonRoot, true, what);
         assert.equal(pod.automountServiceAccountToken, false, what);
@@ -244,7 +244,7 @@ describe("the manifests", () => {
   });
 
   test("give programs longer to stop than they need", () => {
-    for (const { container, pod } of containersOf(base)) {
+    for (const { container, pod } of findContainers(base)) {
       if (!/^(server|gateway|consumer)$/.test(container.name)) continue;
       const waits = container.name === "consumer" ? 0 : 10;
       assert.ok((pod.terminationGracePeriodSeconds ?? 0) >= waits + 15, container.name);
@@ -252,7 +252,7 @@ describe("the manifests", () => {
   });
 });
 
-function containersOf(
+function findContainers(
   manifests: readonly Manifest[],
 ): readonly { container: Container; pod: PodSpec; kind: string; isInit: boolean }[] {
   return manifests.flatMap(({ kind, spec }) => {

@@ -24,7 +24,7 @@ export function typeErrors(manifests: readonly Manifest[]): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-manifests-"));
   try {
     const lines = manifests.map(
-      (manifest, index) => `export const m${index}: ${typeOf(manifest)} = ${JSON.stringify(manifest)};`,
+      (manifest, index) => `export const m${index}: ${toType(manifest)} = ${JSON.stringify(manifest)};`,
     );
     const file = join(folder, "manifests.ts");
     writeFileSync(file, lines.join("\n"));
@@ -37,13 +37,13 @@ export function typeErrors(manifests: readonly Manifest[]): readonly string[] {
       .trim()
       .split("\n")
       .filter(Boolean)
-      .map((line) => line.replace(/^.*?\((\d+),\d+\): /, (_, number) => `${nameOf(manifests, number)}: `));
+      .map((line) => line.replace(/^.*?\((\d+),\d+\): /, (_, number) => `${toName(manifests, number)}: `));
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function typeOf({ apiVersion, kind }: Manifest): string {
+function toType({ apiVersion, kind }: Manifest): string {
   const [version, group = ""] = apiVersion.split("/").toReversed();
   const folder = folders[group];
   if (folder === undefined) throw new Error(`${apiVersion}: of which folder of kubernetes-types?`);
@@ -51,7 +51,7 @@ function typeOf({ apiVersion, kind }: Manifest): string {
   return `import(${JSON.stringify(path)}).${kind}`;
 }
 
-function nameOf(manifests: readonly Manifest[], line: string): string {
+function toName(manifests: readonly Manifest[], line: string): string {
   const manifest = manifests[Number(line) - 1];
   return manifest ? `${manifest.kind} ${manifest.metadata.name}` : line;
 }

@@ -65,7 +65,7 @@ describe("every query in PromQL", () => {
       })),
     ];
     assert.ok(expressions.length > 60);
-    assert.deepEqual(expressions.flatMap(problemsOf), []);
+    assert.deepEqual(expressions.flatMap(findProblems), []);
   });
 });
 
@@ -111,7 +111,7 @@ describe("the dashboards", () => {
   });
 });
 
-function problemsOf({ place, expr, shown }: { place: string; expr: string; shown: string }): string[] {
+function findProblems({ place, expr, shown }: { place: string; expr: string; shown: string }): string[] {
   const { selectors, groupingLabels } = readQuery(expr);
   const problems: string[] = [];
   const known = new Set(ofPrometheus);

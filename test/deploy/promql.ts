@@ -18,27 +18,27 @@ export function readQuery(expression: string): Query {
   const text = expression.replaceAll("$__rate_interval", "5m");
   const selectors: Selector[] = [];
   const groupingLabels: string[] = [];
-  const textOf = ({ from, to }: Pick<SyntaxNodeRef, "from" | "to">) => text.slice(from, to);
+  const toText = ({ from, to }: Pick<SyntaxNodeRef, "from" | "to">) => text.slice(from, to);
   parser.parse(text).iterate({
     enter(node) {
       if (node.type.isError) throw new Error(`no PromQL near "${text.slice(node.from - 20)}": ${expression}`);
-      if (node.name === "VectorSelector") selectors.push(readSelector(node.node, textOf));
+      if (node.name === "VectorSelector") selectors.push(readSelector(node.node, toText));
       if (node.name === "GroupingLabels") {
-        groupingLabels.push(...node.node.getChildren("LabelName").map(textOf));
+        groupingLabels.push(...node.node.getChildren("LabelName").map(toText));
       }
     },
   });
   return { selectors, groupingLabels };
 }
 
-function readSelector(node: SyntaxNode, textOf: (node: SyntaxNode) => string): Selector {
+function readSelector(node: SyntaxNode, toText: (node: SyntaxNode) => string): Selector {
   const name = node.getChild("Identifier");
-  if (!name) throw new Error(`a selector without a name: ${textOf(node)}`);
+  if (!name) throw new Error(`a selector without a name: ${toText(node)}`);
   const matchers = node.getChild("LabelMatchers")?.getChildren("UnquotedLabelMatcher") ?? [];
   return {
-    metric: textOf(name),
+    metric: toText(name),
     matchers: matchers.map((matcher) => {
-      const part = (kind: string) => textOf(matcher.getChild(kind) ?? matcher);
+      const part = (kind: string) => toText(matcher.getChild(kind) ?? matcher);
       return { label: part("LabelName"), op: part("MatchOp"), value: part("StringLiteral").slice(1, -1) };
     }),
   };

@@ -18,7 +18,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 const guide = readFileSync(join(projectFolder, "QUICKSTART.md"), "utf8");
 
 /** The commands of a section, each with its continued lines. */
-function commandsOf(section: number): readonly string[] {
+function findCommands(section: number): readonly string[] {
   const [, text = ""] = new RegExp(`^## ${section}\\. .*\\n([^]*?)(?=^## )`, "m").exec(guide) ?? [];
   const lines = [...text.matchAll(/^ {4}(.*)$/gm)].map(([, line = ""]) => line).join("\n");
   return lines
@@ -49,7 +49,8 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
     });
     return `${stdout}${stderr}`;
   };
-  const one = (section: number): string => commandsOf(section)[0] ?? assert.fail(`no command in ${section}`);
+  const one = (section: number): string =>
+    findCommands(section)[0] ?? assert.fail(`no command in ${section}`);
   const again = (sequence: number) => one(2).replace('"sequence":"1"', `"sequence":"${sequence}"`);
   const until = (command: string, wanted: RegExp) =>
     waitFor(String(wanted), async () => wanted.test(await run(command)));
@@ -58,7 +59,7 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   assert.equal(await run(one(2)), '{"ack":{"sequence":"1","accepted":1,"rejections":[],"rejected":0}}');
   await until(one(3), /"message":"no water","attributes":\{"room":"kitchen"\}\}\],"nextPageToken":""\}$/);
 
-  const [send = "", find = "", devices = ""] = commandsOf(4);
+  const [send = "", find = "", devices = ""] = findCommands(4);
   assert.match(await run(send), /2 records acknowledged/);
   await until(find, /^\{"logs":\[\{[^{]*"message":"2026-01-01 10:00:00 install one"/);
   await until(devices, /"host-1".*"kettle"/);
@@ -72,7 +73,7 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   tail.kill();
   await once(tail, "exit");
 
-  const [bad = "", letters = ""] = commandsOf(6);
+  const [bad = "", letters = ""] = findCommands(6);
   assert.match(await run(bad), /"accepted":1,"rejections":\[\{"index":1,"reason":"message has a NUL/);
   await until(letters, /"sequence":"3","index":1,"reason":"message has a NUL/);
 

@@ -19,7 +19,7 @@ export interface FleetTally {
   readonly later: Map<number, number>;
 }
 
-export interface DeviceParts {
+export interface DeviceDependencies {
   readonly deviceId: string;
   readonly journal: Journal;
   readonly secrets: SecretRecords;
@@ -46,8 +46,12 @@ export interface Device {
 const sessionId = "boot-1";
 
 /** Opens a batch of 1 to 12 records in the journal. */
-export function openBatch(parts: DeviceParts, sequence: bigint, session = sessionId): JournalBatch {
-  const { deviceId, journal, secrets, random, clock } = parts;
+export function openBatch(
+  dependencies: DeviceDependencies,
+  sequence: bigint,
+  session = sessionId,
+): JournalBatch {
+  const { deviceId, journal, secrets, random, clock } = dependencies;
   const place = { deviceId, sessionId: session, sequence: String(sequence) };
   const records = Array.from({ length: 1 + random.below(12) }, (_, index) =>
     secrets.make({ ...place, index }, clock()),
@@ -56,7 +60,7 @@ export function openBatch(parts: DeviceParts, sequence: bigint, session = sessio
 }
 
 /** The bytes of a PushLogsRequest, the same every time. */
-export function requestOf(batch: JournalBatch): Buffer {
+export function toRequest(batch: JournalBatch): Buffer {
   return encodeRequest(
     batch,
     batch.records.map(({ bytes }) => bytes),
@@ -64,31 +68,31 @@ export function requestOf(batch: JournalBatch): Buffer {
 }
 
 /** Speaks StreamLogs, by the library that devices use. */
-export function streamingDevice(parts: DeviceParts, address: string): Device {
-  const { journal, tally, random, reEncodes } = parts;
+export function streamingDevice(dependencies: DeviceDependencies, address: string): Device {
+  const { journal, tally, random, reEncodes } = dependencies;
   const transport = reEncodes
     ? reEncodingTransport(random, new GrpcTransport(openChannel(address), true))
     : undefined;
   const stream = new DeviceStream<JournalBatch>({
-    deviceId: parts.deviceId,
+    deviceId: dependencies.deviceId,
     sessionId,
     address,
     transport,
     ackTimeoutMs: 4_000,
     backoff: { baseMs: 30, capMs: 500 },
     giveUpAfterMs: 3_600_000,
-    keepUntil: parts.keepUntil,
+    keepUntil: dependencies.keepUntil,
     onAcknowledged: ({ note }, ack) => journal.acknowledge(note, ack),
     onRefused: ({ note }, error) => journal.refuse(note, error),
     onDelayed: (_batch, { code }) => void tally.later.set(code, (tally.later.get(code) ?? 0) + 1),
     onReconnect: () => void (tally.broken += 1),
-    onFailed: (error) => journal.contradictions.push(`${parts.deviceId}: ${error.message}`),
+    onFailed: (error) => journal.contradictions.push(`${dependencies.deviceId}: ${error.message}`),
   });
-  parts.signal.addEventListener("abort", () => stream.close());
+  dependencies.signal.addEventListener("abort", () => stream.close());
   let sequence = 0n;
   return {
     async send() {
-      const batch = openBatch(parts, ++sequence);
+      const batch = openBatch(dependencies, ++sequence);
       await stream.send(
         batch.records.map(({ bytes }) => bytes),
         batch,
@@ -106,18 +110,18 @@ export function streamingDevice(parts: DeviceParts, address: string): Device {
 type CallEnd = Ack | { readonly code: number | undefined; readonly message: string };
 
 /** Sends the batch until a server takes it. The pauses are short on purpose: it does not honour RetryInfo. */
-export async function pushUntilTaken(
+export async function pushUntilAccepted(
   {
     journal,
     tally,
     random,
     signal,
     reEncodes = false,
-  }: Pick<DeviceParts, "journal" | "tally" | "random" | "signal"> & Partial<DeviceParts>,
+  }: Pick<DeviceDependencies, "journal" | "tally" | "random" | "signal"> & Partial<DeviceDependencies>,
   batch: JournalBatch,
   call: (request: Buffer) => Promise<CallEnd>,
 ): Promise<void> {
-  const request = requestOf(batch);
+  const request = toRequest(batch);
   for (;;) {
     signal.throwIfAborted();
     const end = await call(reEncodes ? reEncodeRequest(random, request) : request);
@@ -131,7 +135,7 @@ export async function pushUntilTaken(
 }
 
 /** Speaks unary gRPC. */
-export function pushingDevice(parts: DeviceParts, address: string): Device {
+export function pushingDevice(dependencies: DeviceDependencies, address: string): Device {
   const client = openChannel(address);
   const call = (request: Buffer) =>
     new Promise<CallEnd>((resolve) => {
@@ -144,13 +148,13 @@ export function pushingDevice(parts: DeviceParts, address: string): Device {
         (error, response) => resolve(response?.ack ?? asEnd(error)),
       );
     });
-  return oneByOne(parts, call, () => client.close());
+  return oneByOne(dependencies, call, () => client.close());
 }
 
 /** Speaks Connect: one protobuf message in a POST over HTTP/1.1. */
-export function postingDevice(parts: DeviceParts, baseUrl: () => string): Device {
+export function postingDevice(dependencies: DeviceDependencies, baseUrl: () => string): Device {
   return oneByOne(
-    parts,
+    dependencies,
     (request) => post(baseUrl(), request),
     () => undefined,
   );
@@ -174,7 +178,7 @@ export async function post(baseUrl: string, request: Buffer): Promise<CallEnd> {
 }
 
 function oneByOne(
-  parts: DeviceParts,
+  dependencies: DeviceDependencies,
   call: (request: Buffer) => Promise<CallEnd>,
   close: () => void,
 ): Device {
@@ -182,7 +186,7 @@ function oneByOne(
   let last: Promise<void> = Promise.resolve();
   return {
     send() {
-      last = pushUntilTaken(parts, openBatch(parts, ++sequence), call);
+      last = pushUntilAccepted(dependencies, openBatch(dependencies, ++sequence), call);
       return last;
     },
     flush: () => last,

@@ -110,8 +110,8 @@ export class Fixture {
     started.defer(() => system.stop());
     const all: Hops = {
       ...hops,
-      deviceGrpc: await hop(portOf(system.nginx.grpc)),
-      deviceHttp: await hop(portOf(system.nginx.http)),
+      deviceGrpc: await hop(readPort(system.nginx.grpc)),
+      deviceHttp: await hop(readPort(system.nginx.http)),
     };
     return new Fixture({ folder, system, hops: all, postgres, settings, stack: started.move() });
   }
@@ -193,6 +193,6 @@ export class Fixture {
   }
 }
 
-function portOf(address: string): number {
+function readPort(address: string): number {
   return Number(address.split(":").at(-1));
 }

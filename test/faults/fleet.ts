@@ -4,7 +4,7 @@ import { withDeadline } from "#lib/deadline.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import {
   type Device,
-  type DeviceParts,
+  type DeviceDependencies,
   type FleetTally,
   postingDevice,
   pushingDevice,
@@ -41,10 +41,11 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     const { grpc, http, keepUntil } = options;
-    for (let number = 1; number <= 6; number += 1) this.#add((parts) => streamingDevice(parts, grpc));
+    for (let number = 1; number <= 6; number += 1)
+      this.#add((dependencies) => streamingDevice(dependencies, grpc));
     if (keepUntil === "committed") return;
-    this.#add((parts) => pushingDevice(parts, grpc));
-    this.#add((parts) => postingDevice(parts, () => http));
+    this.#add((dependencies) => pushingDevice(dependencies, grpc));
+    this.#add((dependencies) => postingDevice(dependencies, () => http));
   }
 
   /** Until every device has so many acknowledgements of batches that it begins to send from now on. */
@@ -56,9 +57,9 @@ export class Fleet {
       () => {
         const counts = new Map(this.#ids.map((id) => [id, 0]));
         for (let at = journal.batches.length - 1; at >= 0; at -= 1) {
-          const { deviceId, sentAtMs, verdict } = journal.batches[at]!;
+          const { deviceId, sentAtMs, outcome } = journal.batches[at]!;
           if (sentAtMs < from) break;
-          if (verdict === "acknowledged") counts.set(deviceId, (counts.get(deviceId) ?? 0) + 1);
+          if (outcome === "acknowledged") counts.set(deviceId, (counts.get(deviceId) ?? 0) + 1);
         }
         return [...counts.values()].every((seen) => seen >= count);
       },
@@ -86,7 +87,7 @@ export class Fleet {
     for (const device of this.#devices) device.close();
   }
 
-  #add(make: (parts: DeviceParts) => Device): void {
+  #add(make: (dependencies: DeviceDependencies) => Device): void {
     const { prefix, seed, journal, secrets, clock, pauseMs, keepUntil } = this.#options;
     const number = this.#devices.length + 1;
     const deviceId = `${prefix}device-${number}`;

@@ -9,7 +9,7 @@ export interface JournalBatch {
   readonly records: readonly SecretRecord[];
   /** `performance.now()` when it was first sent. */
   readonly sentAtMs: number;
-  verdict: "none" | "acknowledged" | "refused";
+  outcome: "none" | "acknowledged" | "refused";
   /** Of an acknowledged batch: the records that were refused by themselves, and why. */
   rejections: ReadonlyMap<number, string>;
 }
@@ -26,7 +26,7 @@ export class Journal {
     const opened: JournalBatch = {
       ...batch,
       sentAtMs: performance.now(),
-      verdict: "none",
+      outcome: "none",
       rejections: new Map(),
     };
     this.batches.push(opened);
@@ -44,8 +44,8 @@ export class Journal {
     ) {
       this.contradictions.push(`${name}: ${ack.accepted} accepted, ${rejections.size} rejected`);
     }
-    if (batch.verdict === "acknowledged") return;
-    batch.verdict = "acknowledged";
+    if (batch.outcome === "acknowledged") return;
+    batch.outcome = "acknowledged";
     batch.rejections = rejections;
     this.acknowledgedCount += 1;
   }
@@ -53,7 +53,7 @@ export class Journal {
   /** The batch as a whole was refused for good. */
   refuse(batch: JournalBatch, error: Pick<BatchError, "message">): void {
     this.contradictions.push(`${batch.deviceId} ${batch.sequence}: refused: ${error.message}`);
-    batch.verdict = "refused";
+    batch.outcome = "refused";
     this.refusedCount += 1;
   }
 }

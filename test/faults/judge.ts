@@ -1,7 +1,7 @@
 import { Client } from "pg";
 import { findDisagreements } from "./agreement.ts";
 import type { Journal, JournalBatch } from "./journal.ts";
-import { idOf, type SecretRecords } from "./secret-record.ts";
+import { readId, type SecretRecords } from "./secret-record.ts";
 
 /** The judgement of one run; everything but `records`, `excused` and `rows` must be 0 and empty. */
 export interface Judgement {
@@ -62,13 +62,13 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
          from logs where device_id like $1`,
       [prefix],
     );
-    const letters = await client.query<{ raw: Buffer; reason: string }>(
+    const deadLetters = await client.query<{ raw: Buffer; reason: string }>(
       "select raw, reason from dead_letters where device_id like $1 and idx is not null",
       [prefix],
     );
     const counted = await client.query<{ all: string }>('select count(*) as "all" from records');
     const disagreements = await findDisagreements(client, prefix);
-    return compare(options, rows, letters.rows, Number(counted.rows[0]?.all), disagreements);
+    return compare(options, rows, deadLetters.rows, Number(counted.rows[0]?.all), disagreements);
   } finally {
     await client.end().catch(() => {}); // it was lost: so the query threw
   }
@@ -77,7 +77,7 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
 function compare(
   { journal, secrets, rowsBefore, excuses }: JudgeOptions,
   rows: readonly StoredRow[],
-  letters: readonly { raw: Buffer; reason: string }[],
+  deadLetters: readonly { raw: Buffer; reason: string }[],
   rowsInAll: number,
   disagreements: readonly string[],
 ): Judgement {
@@ -86,7 +86,7 @@ function compare(
   let phantom = 0;
   let mutated = 0;
   for (const row of rows) {
-    const id = idOf(row.message);
+    const id = readId(row.message);
     if (id === undefined || !known.has(id)) {
       phantom += 1;
       continue;
@@ -94,10 +94,10 @@ function compare(
     stored.set(id, (stored.get(id) ?? 0) + 1);
     if (!isWhole(secrets, row)) mutated += 1;
   }
-  const letterReasons = new Map<string, string[]>();
-  for (const { raw, reason } of letters) {
+  const deadLetterReasons = new Map<string, string[]>();
+  for (const { raw, reason } of deadLetters) {
     const id = /[0-9a-f]{32}(?= )/.exec(raw.toString("latin1"))?.[0] ?? "";
-    letterReasons.set(id, [...(letterReasons.get(id) ?? []), reason]);
+    deadLetterReasons.set(id, [...(deadLetterReasons.get(id) ?? []), reason]);
   }
 
   const faults = [...journal.contradictions, ...disagreements];
@@ -106,9 +106,9 @@ function compare(
   for (const batch of journal.batches) {
     for (const [index, { id }] of batch.records.entries()) {
       const announced = batch.rejections.get(index);
-      const reasons = letterReasons.get(id) ?? [];
+      const reasons = deadLetterReasons.get(id) ?? [];
       doubled += Math.max(0, reasons.length - 1);
-      if (batch.verdict !== "acknowledged") continue;
+      if (batch.outcome !== "acknowledged") continue;
       records += 1;
       const isKept = announced === undefined ? stored.has(id) : reasons.includes(announced);
       if (isKept) continue;

@@ -9,7 +9,7 @@ import { commit, heading } from "./machine.ts";
 import { outcome, page, pageRow } from "./page.ts";
 import { allRows } from "./rows/all.ts";
 import { isClean } from "./run.ts";
-import { type AnyRun, runRow, Worlds } from "./run-row.ts";
+import { type AnyRun, Fixtures, runRow } from "./run-row.ts";
 
 const values = new Command("npm run faults --")
   .description(
@@ -55,9 +55,9 @@ process.env.TMPDIR = folder;
 
 const done = readDone(values.resume);
 const commits = values.report ? [...new Set(done.map(({ of }) => of))] : [commit()];
-const worlds = new Worlds();
+const fixtures = new Fixtures();
 const say = (line: string) => void process.stderr.write(`${line}\n`);
-const lines = await heading(await worlds.current(), { commits, command: commandLine(), seed });
+const lines = await heading(await fixtures.current(), { commits, command: commandLine(), seed });
 const rows = [];
 for (const fault of chosen) {
   const skipped = fault.impossible?.() ?? "";
@@ -66,13 +66,13 @@ for (const fault of chosen) {
   if (skipped === "" && !values.report) {
     const isDone = (number: number) =>
       results.some(({ run }) => run === number) || number !== (values.run ?? number);
-    await runRow(worlds, fault, { runs, seed, pace, isDone, onRun: (run) => onRun(run, results) });
+    await runRow(fixtures, fault, { runs, seed, pace, isDone, onRun: (run) => onRun(run, results) });
   }
   const row = pageRow(fault, results, skipped);
   rows.push(row);
   say(`${outcome(row).padEnd(7)} ${fault.name}${skipped && `: ${skipped}`}`);
 }
-await worlds.giveUp();
+await fixtures.giveUp();
 console.log(values.json ? JSON.stringify(rows, null, 2) : page(lines, rows));
 await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
 const outcomes = new Set(rows.map(outcome));

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 /** The children of a process, by /proc. */
-export function childrenOf(pid: number): readonly number[] {
+export function findChildren(pid: number): readonly number[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
@@ -15,8 +15,8 @@ export function childrenOf(pid: number): readonly number[] {
 }
 
 /** A process and all below it. */
-export function treeOf(pid: number): readonly number[] {
-  return [pid, ...childrenOf(pid).flatMap(treeOf)];
+export function findTree(pid: number): readonly number[] {
+  return [pid, ...findChildren(pid).flatMap(findTree)];
 }
 
 /** Sends a signal to each that still runs; returns how many did. */

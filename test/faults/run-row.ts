@@ -26,13 +26,13 @@ export interface RowOptions {
 const voidsMax = (runs: number) => 3 + runs;
 
 /** One fixture serves many rows; one in which a run failed is given up for a new one. */
-export class Worlds {
+export class Fixtures {
   #fixture: Fixture | undefined;
-  #worldRuns = 0;
+  #fixtureRuns = 0;
 
   async current(): Promise<Fixture> {
     // Now and then a new one, so that it does not matter how much the last ones left.
-    if (this.#worldRuns++ >= 100) await this.giveUp();
+    if (this.#fixtureRuns++ >= 100) await this.giveUp();
     this.#fixture ??= await Fixture.start();
     return this.#fixture;
   }
@@ -40,29 +40,29 @@ export class Worlds {
   async giveUp(): Promise<void> {
     const fixture = this.#fixture;
     this.#fixture = undefined;
-    this.#worldRuns = 0;
+    this.#fixtureRuns = 0;
     await fixture?.[Symbol.asyncDispose]();
   }
 }
 
 /** Runs one row until it has so many runs that were not void. */
-export async function runRow(worlds: Worlds, fault: Fault, options: RowOptions): Promise<void> {
+export async function runRow(fixtures: Fixtures, fault: Fault, options: RowOptions): Promise<void> {
   await using own = await fault.prepare?.();
   const ownFixtures = own && (await Fixture.start(own));
   try {
     let voids = 0;
     for (let run = 0; run < options.runs; run += 1) {
       if (options.isDone(run)) continue;
-      const fixture = ownFixtures ?? (await worlds.current());
+      const fixture = ownFixtures ?? (await fixtures.current());
       const result = await attempt(fixture, fault, {
         ...options,
         run,
-        seed: seedOf(options.seed, fault, run, voids),
+        seed: toSeed(options.seed, fault, run, voids),
       });
       options.onRun(result);
       if ("failure" in result || !isClean(result)) {
         if (ownFixtures) return;
-        await worlds.giveUp();
+        await fixtures.giveUp();
       } else if (result.evidence === "") {
         voids += 1;
         if (voids > voidsMax(options.runs)) return;
@@ -89,7 +89,7 @@ async function attempt(
 }
 
 /** The same for the same row and run; another one when a void run is made again. */
-function seedOf(seed: number, { name }: Fault, run: number, voids: number): number {
+function toSeed(seed: number, { name }: Fault, run: number, voids: number): number {
   let hash = seed;
   for (const character of `${name} ${run} ${voids}`)
     hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);

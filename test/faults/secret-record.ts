@@ -70,7 +70,7 @@ export class SecretRecords {
 
   /** Whether a stored message belongs to what is stored around it. */
   isWhole(message: string, setting: Setting): boolean {
-    const id = idOf(message);
+    const id = readId(message);
     if (id === undefined || message.length < 50) return false;
     return message.slice(-16) === this.#checksum(id, message.slice(33, -17), setting);
   }
@@ -88,6 +88,6 @@ export class SecretRecords {
 }
 
 /** The id a stored message begins with; undefined when it does not. */
-export function idOf(message: string): string | undefined {
+export function readId(message: string): string | undefined {
   return /^[0-9a-f]{32}(?= )/.exec(message)?.[0];
 }

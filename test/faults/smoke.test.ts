@@ -31,14 +31,14 @@ after(() => fixture?.[Symbol.asyncDispose]());
 describe("nothing acknowledged is lost, nothing is stored twice:", () => {
   for (const fault of allRows.filter(({ name }) => rows.has(name))) {
     test(fault.title, async () => {
-      const result = await untilItBites(fault.name);
+      const result = await runUntilEffective(fault.name);
       assert.notEqual(result.evidence, "", "the fault had no effect, three times");
       assert(isClean(result), JSON.stringify(result));
     });
   }
 });
 
-async function untilItBites(name: string): Promise<RunResult> {
+async function runUntilEffective(name: string): Promise<RunResult> {
   const fault = allRows.find((row) => row.name === name)!;
   for (let run = 0; ; run += 1) {
     const result = await runOnce(fixture, fault, { run: 0, seed: 20_260_101 + run, pace: "quick" });

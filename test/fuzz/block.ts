@@ -10,7 +10,7 @@ export interface Block {
   readonly countFull: number;
   readonly countSmoke: number;
   /** Cases under way at the same time. */
-  readonly lanes: number;
+  readonly workers: number;
   start(target: Target): Promise<BlockRun>;
 }
 

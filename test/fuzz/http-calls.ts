@@ -1,6 +1,6 @@
 import { Agent, request as http1Request } from "node:http";
 import { type ClientHttp2Session, connect, constants } from "node:http2";
-import type { Answer } from "./answer.ts";
+import type { Response } from "./response.ts";
 
 export interface HttpCall {
   readonly path: string;
@@ -11,7 +11,7 @@ export interface HttpCall {
   readonly end: "end" | "vanish";
 }
 
-const hungUp: Answer = { status: 0, headers: {}, body: Buffer.alloc(0) };
+const hungUp: Response = { status: 0, headers: {}, body: Buffer.alloc(0) };
 
 /** Calls over HTTP/2 without TLS: one connection, another when it is gone. */
 export class Http2Calls {
@@ -22,15 +22,15 @@ export class Http2Calls {
     this.#origin = `http://${address}`;
   }
 
-  send({ path, headers, pieces, end }: HttpCall): Promise<Answer> {
+  send({ path, headers, pieces, end }: HttpCall): Promise<Response> {
     return new Promise((resolve) => {
       const stream = this.#open().request({ ":method": "POST", ":path": path, ...headers });
       let status = 0;
       const seen: Record<string, string | string[] | undefined> = {};
       const chunks: Buffer[] = [];
-      stream.on("response", (answer) => {
-        status = answer[":status"] ?? 0;
-        Object.assign(seen, answer);
+      stream.on("response", (response) => {
+        status = response[":status"] ?? 0;
+        Object.assign(seen, response);
       });
       stream.on("trailers", (trailers) => Object.assign(seen, trailers));
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -66,7 +66,7 @@ export class Http1Calls {
     this.#origin = `http://${address}`;
   }
 
-  send({ path, headers, pieces, end }: HttpCall): Promise<Answer> {
+  send({ path, headers, pieces, end }: HttpCall): Promise<Response> {
     return new Promise((resolve) => {
       const request = http1Request(this.#origin + path, { method: "POST", headers, agent: this.#agent });
       request.on("error", () => resolve(hungUp));

@@ -36,7 +36,7 @@ let clean = true;
 try {
   await using target = await Target.start();
   for (const block of chosen) {
-    const result = await runBlock(target, block, seed, indexesOf(block.countFull));
+    const result = await runBlock(target, block, seed, parseIndexes(block.countFull));
     clean &&= isClean(result);
     console.log(report(result, seed));
   }
@@ -45,7 +45,7 @@ try {
 }
 process.exit(clean ? 0 : 1);
 
-function indexesOf(countFull: number): readonly number[] {
+function parseIndexes(countFull: number): readonly number[] {
   if (index !== undefined) return [index];
   return Array.from({ length: count ?? countFull }, (_, index) => index);
 }

@@ -33,7 +33,7 @@ function restRequest(random: Random): string {
 
 function postRequest(random: Random): string {
   const { name, input } = random.pick(methods);
-  const json = Buffer.from(jsonOf(random, input));
+  const json = Buffer.from(toJson(random, input));
   const isPacked = random.chance(0.1);
   const body = (isPacked ? gzipSync(json) : json).toString("latin1");
   const contentType = random.chance(0.9)
@@ -63,7 +63,7 @@ function postRequest(random: Random): string {
 
 function getRequest(random: Random): string {
   const { name, input } = random.pick(methods);
-  const json = jsonOf(random, input);
+  const json = toJson(random, input);
   const message = random.chance(0.3)
     ? Buffer.from(json).toString("base64url")
     : encodeURIComponent(json.toWellFormed());
@@ -142,7 +142,7 @@ function head(
   return [`${method} ${path} ${version}`, host, "Connection: close", ...headers, "", body].join("\r\n");
 }
 
-function jsonOf(random: Random, input: DescMessage): string {
+function toJson(random: Random, input: DescMessage): string {
   const fields = random.list(5, () => {
     const { jsonName } = random.pick(input.fields);
     return [

@@ -1,7 +1,7 @@
-import type { Answer } from "./answer.ts";
+import type { Response } from "./response.ts";
 
 /** The answer on a connection that was closed behind it. Not chunked bodies put together: their text is all there. */
-export function readHttp1(received: Buffer): Answer {
+export function readHttp1(received: Buffer): Response {
   const end = received.indexOf("\r\n\r\n");
   const [first = "", ...lines] = received.toString("latin1", 0, Math.max(end, 0)).split("\r\n");
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(first)?.[1] ?? 0);

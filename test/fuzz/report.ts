@@ -7,11 +7,11 @@ export function isClean({ failures, broken }: BlockResult): boolean {
 /** What a block found, with the command that makes each failure again. */
 export function report(result: BlockResult, seed: number): string {
   const { block, count, seconds, growthMiB, broken } = result;
-  const answers = [...result.answers].toSorted(([, a], [, b]) => b - a);
+  const responses = [...result.responses].toSorted(([, a], [, b]) => b - a);
   const again = (index: number) => `npm run fuzz -- --seed ${seed} --block ${block} --index ${index}`;
   return [
     `${isClean(result) ? "held  " : "BROKEN"} ${block}: ${count} cases, seed ${seed}, ${seconds.toFixed(0)} s`,
-    ...answers.map(([answer, times]) => `  ${String(times).padStart(7)}  ${answer}`),
+    ...responses.map(([response, times]) => `  ${String(times).padStart(7)}  ${response}`),
     ...(growthMiB === "" ? [] : [`  growth in MiB: ${growthMiB}`]),
     ...(broken === "" ? [] : [`  afterwards: ${broken}`]),
     ...result.failures.map(

@@ -11,7 +11,7 @@ export interface BlockResult {
   readonly block: string;
   readonly count: number;
   /** How often there was which answer. */
-  readonly answers: ReadonlyMap<string, number>;
+  readonly responses: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
   /** What is wrong with the system afterwards; empty when nothing is. */
   readonly broken: string;
@@ -34,14 +34,14 @@ export async function runBlock(
   indexes: readonly number[],
 ): Promise<BlockResult> {
   const startedAt = performance.now();
-  const answers = new Map<string, number>();
+  const responses = new Map<string, number>();
   const failures: Failure[] = [];
   let growthMiB = "";
   let broken = "";
   try {
     await target.begin();
     const run = await block.start(target);
-    const through = (some: readonly number[]) => goThrough({ run, block, seed, answers, failures }, some);
+    const through = (some: readonly number[]) => runWorkers({ run, block, seed, responses, failures }, some);
     const warm = Math.ceil(indexes.length / 10);
     await through(indexes.slice(0, warm));
     await target.measure();
@@ -49,50 +49,50 @@ export async function runBlock(
     await run.finish();
     growthMiB = await target.judge();
   } catch (error) {
-    broken = error instanceof BrokenPromiseError ? error.message : told(error);
+    broken = error instanceof BrokenPromiseError ? error.message : described(error);
   }
   const seconds = (performance.now() - startedAt) / 1000;
-  return { block: block.name, count: indexes.length, answers, failures, broken, growthMiB, seconds };
+  return { block: block.name, count: indexes.length, responses, failures, broken, growthMiB, seconds };
 }
 
 interface Progress {
   readonly run: BlockRun;
   readonly block: Block;
   readonly seed: number;
-  readonly answers: Map<string, number>;
+  readonly responses: Map<string, number>;
   readonly failures: Failure[];
 }
 
-async function goThrough(progress: Progress, indexes: readonly number[]): Promise<void> {
+async function runWorkers(progress: Progress, indexes: readonly number[]): Promise<void> {
   const left = indexes.values();
-  const lane = async () => {
+  const worker = async () => {
     for (const index of left) {
       if (progress.failures.length >= failuresMax) return;
       await tryOne(progress, index);
     }
   };
-  await Promise.all(Array.from({ length: progress.block.lanes }, lane));
+  await Promise.all(Array.from({ length: progress.block.workers }, worker));
 }
 
-async function tryOne({ run, block, seed, answers, failures }: Progress, index: number): Promise<void> {
+async function tryOne({ run, block, seed, responses, failures }: Progress, index: number): Promise<void> {
   let tried = "";
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new BrokenPromiseError("no end of it")), caseTimeoutMs);
   try {
-    const answering = run.tryOne(caseRandom(seed, block.name, index), index, (what) => (tried = what));
-    const answer = await Promise.race([answering, late.promise]);
-    answers.set(answer, (answers.get(answer) ?? 0) + 1);
+    const responding = run.tryOne(caseRandom(seed, block.name, index), index, (what) => (tried = what));
+    const response = await Promise.race([responding, late.promise]);
+    responses.set(response, (responses.get(response) ?? 0) + 1);
   } catch (error) {
     failures.push({
       index,
       tried,
-      broken: error instanceof BrokenPromiseError ? error.message : told(error),
+      broken: error instanceof BrokenPromiseError ? error.message : described(error),
     });
   } finally {
     clearTimeout(timer);
   }
 }
 
-function told(error: unknown): string {
+function described(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

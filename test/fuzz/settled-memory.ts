@@ -7,17 +7,17 @@ import { residentMiB } from "#bench/ratios/resident-memory.ts";
  * garbage, over the inspector it listens with (`--inspect`), between looks at its resident set; the lowest look counts.
  */
 
-const looks = 6;
-const lookPauseMs = 100;
+const polls = 6;
+const pollPauseMs = 100;
 const inspectorTimeoutMs = 30_000;
 
 /** Resident MiB of a process. `inspectorUrl`: undefined for what is not Node. */
 export async function settledMiB(pid: number, inspectorUrl: string | undefined): Promise<number> {
   let lowest = Number.POSITIVE_INFINITY;
-  for (let look = 0; look < looks; look += 1) {
-    if (inspectorUrl !== undefined && look % 3 === 0) await collectGarbage(inspectorUrl);
+  for (let poll = 0; poll < polls; poll += 1) {
+    if (inspectorUrl !== undefined && poll % 3 === 0) await collectGarbage(inspectorUrl);
     lowest = Math.min(lowest, await residentMiB(pid));
-    await sleep(lookPauseMs);
+    await sleep(pollPauseMs);
   }
   return lowest;
 }

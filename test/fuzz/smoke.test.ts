@@ -29,7 +29,7 @@ describe("whatever is sent, the sender is blamed, everything lives, and the next
         Array.from({ length: block.countSmoke }, (_, index) => index),
       );
       assert.ok(isClean(result), report(result, 1));
-      assert.ok(result.answers.size > 1, "every case had the same answer");
+      assert.ok(result.responses.size > 1, "every case had the same answer");
     });
   }
 });

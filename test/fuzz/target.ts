@@ -30,7 +30,7 @@ export class Target {
   readonly #stack: AsyncDisposableStack;
   readonly #watched: readonly Watched[];
   readonly #good: GoodSender;
-  #blamed = 0;
+  #reported = 0;
 
   /** `databaseUrl` must be migrated; without it the target has a PostgreSQL of its own. */
   static async start(databaseUrl?: string): Promise<Target> {
@@ -76,7 +76,7 @@ export class Target {
   /** From here on calls that end as our mistake are counted. */
   async begin(): Promise<void> {
     await this.#good.sendAndFind();
-    this.#blamed = await this.#callsEndedAsOurMistake();
+    this.#reported = await this.#callsEndedAsOurMistake();
   }
 
   /** From here on memory is compared. */
@@ -89,18 +89,18 @@ export class Target {
   async judge(): Promise<string> {
     this.checkAlive();
     await this.#good.sendAndFind();
-    const blamed = (await this.#callsEndedAsOurMistake()) - this.#blamed;
-    if (blamed > 0) throw new BrokenPromiseError(`${blamed} calls were counted as INTERNAL or UNKNOWN`);
+    const reported = (await this.#callsEndedAsOurMistake()) - this.#reported;
+    if (reported > 0) throw new BrokenPromiseError(`${reported} calls were counted as INTERNAL or UNKNOWN`);
     const sizes = await this.#sizes();
     const growth = this.#watched.map(({ name, startMiB }, index) => ({
       name,
       grownMiB: Math.round(sizes[index]! - startMiB),
     }));
-    const told = growth.map(({ name, grownMiB }) => `${name} ${grownMiB}`).join(", ");
+    const described = growth.map(({ name, grownMiB }) => `${name} ${grownMiB}`).join(", ");
     if (growth.some(({ name, grownMiB }) => grownMiB >= growthMiBMax && name !== "redis")) {
-      throw new BrokenPromiseError(`memory grew by (MiB): ${told}, the limit is ${growthMiBMax}`);
+      throw new BrokenPromiseError(`memory grew by (MiB): ${described}, the limit is ${growthMiBMax}`);
     }
-    return told;
+    return described;
   }
 
   checkAlive(): void {

@@ -1,7 +1,7 @@
 import { caughtBy, type Mutant } from "./mutant.ts";
 
 /** In bounds, and in what is given back or forgotten when something ends. */
-export const mutantsOfBounds: readonly Mutant[] = [
+export const boundMutants: readonly Mutant[] = [
   ...caughtBy("batch/identity.test.ts", "batch/record-fields.ts", [
     {
       name: "repeated-name-canonical",

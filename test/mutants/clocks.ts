@@ -1,7 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 /** In whose clock is believed, and how far. */
-export const mutantsOfClocks: readonly Mutant[] = [
+export const clockMutants: readonly Mutant[] = [
   {
     name: "retention-by-own-clock",
     title: "retention takes the time of its own process",

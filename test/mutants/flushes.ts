@@ -1,7 +1,7 @@
 import { caughtBy, type Mutant } from "./mutant.ts";
 
 /** In how the consumer puts flushes together and writes them. */
-export const mutantsOfFlushes: readonly Mutant[] = [
+export const flushMutants: readonly Mutant[] = [
   ...caughtBy("consumer/flush/flush-buffer.test.ts", "consumer/flush/flush-buffer.ts", [
     {
       name: "flush-of-any-bytes",

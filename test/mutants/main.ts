@@ -33,7 +33,7 @@ try {
   if (tests.size > 0) await assertPass([...tests]);
   for (const mutant of chosen) {
     using _mutated = applyMutant(project, mutant);
-    const seen = await look(mutant);
+    const seen = await report(mutant);
     if (seen === "") missed += 1;
     const by = "row" in mutant.caughtBy ? mutant.caughtBy.row : mutant.caughtBy.test;
     console.log(
@@ -53,7 +53,7 @@ async function assertPass(tests: readonly string[]): Promise<void> {
 }
 
 /** What was found wrong with the mutated copy, in a few words; "" when nothing was. */
-async function look({ caughtBy }: Mutant): Promise<string> {
+async function report({ caughtBy }: Mutant): Promise<string> {
   if ("test" in caughtBy) {
     // A mutant may keep a program or a timer: what is still open after the tests is no answer.
     const { exitCode, all } = await node("test/run.ts", "--test-force-exit", caughtBy.test);

@@ -1,16 +1,16 @@
-import { mutantsOfBounds } from "./bounds.ts";
-import { mutantsOfClocks } from "./clocks.ts";
-import { mutantsOfFlushes } from "./flushes.ts";
+import { boundMutants } from "./bounds.ts";
+import { clockMutants } from "./clocks.ts";
+import { flushMutants } from "./flushes.ts";
+import { ingestMutants } from "./ingest.ts";
 import type { Mutant } from "./mutant.ts";
-import { mutantsOfStoring } from "./storing.ts";
-import { mutantsOfTakingIn } from "./taking-in.ts";
-import { mutantsOfWatching } from "./watching.ts";
+import { progressMutants } from "./progress.ts";
+import { storingMutants } from "./storing.ts";
 
 export const mutants: readonly Mutant[] = [
-  ...mutantsOfTakingIn,
-  ...mutantsOfStoring,
-  ...mutantsOfClocks,
-  ...mutantsOfFlushes,
-  ...mutantsOfWatching,
-  ...mutantsOfBounds,
+  ...ingestMutants,
+  ...storingMutants,
+  ...clockMutants,
+  ...flushMutants,
+  ...progressMutants,
+  ...boundMutants,
 ];

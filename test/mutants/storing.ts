@@ -1,7 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 /** In what stands behind the stream. */
-export const mutantsOfStoring: readonly Mutant[] = [
+export const storingMutants: readonly Mutant[] = [
   {
     name: "older-copy-unnoticed",
     title: "a stream with the epoch that was seen is taken for the one that was seen",

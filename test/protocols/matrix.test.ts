@@ -49,7 +49,7 @@ after(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function addressOf(port: Port): string {
+function toAddress(port: Port): string {
   return system.nginx[port] ?? assert.fail();
 }
 
@@ -69,7 +69,7 @@ describe("connect-node", () => {
           const outcomes = await callByNode({
             protocol,
             httpVersion: version === 1 ? "1.1" : "2",
-            baseUrl: `${port === "tls" ? "https" : "http"}://${addressOf(port)}`,
+            baseUrl: `${port === "tls" ? "https" : "http"}://${toAddress(port)}`,
             caFile: port === "tls" ? caFile : undefined,
             device,
           });
@@ -100,7 +100,7 @@ describe("Go's clients", { skip }, () => {
             go("client"),
             [
               `--client=${client}`,
-              `--address=${addressOf(port)}`,
+              `--address=${toAddress(port)}`,
               `--http=${version}`,
               `--device=${device}`,
               ...(port === "tls" ? [`--ca=${caFile}`] : []),
@@ -124,16 +124,16 @@ describe("Go's clients", { skip }, () => {
     const tls = () => (port === "tls" ? ["-cacert", caFile] : ["-plaintext"]);
     test(`grpcurl finds and calls services by reflection on ${port}`, async (t) => {
       if (!isSpoken(port, 2)) {
-        const { exitCode, stderr } = await run("-connect-timeout", "3", ...tls(), addressOf(port), "list");
+        const { exitCode, stderr } = await run("-connect-timeout", "3", ...tls(), toAddress(port), "list");
         assert.notEqual(exitCode, 0);
         assert.match(stderr, /Failed to dial/);
         return t.diagnostic("HTTP/1.1 cannot carry gRPC");
       }
-      const { stdout } = await run(...tls(), addressOf(port), "list");
+      const { stdout } = await run(...tls(), toAddress(port), "list");
       assert.match(stdout, /IngestService[^]*QueryService[^]*Health/);
-      const devices = await run(...tls(), addressOf(port), "fleetlog.v1.QueryService/ListDevices");
+      const devices = await run(...tls(), toAddress(port), "fleetlog.v1.QueryService/ListDevices");
       assert.match(devices.stdout, /"deviceId": "edge"/);
-      const health = await run(...tls(), addressOf(port), "grpc.health.v1.Health/Check");
+      const health = await run(...tls(), toAddress(port), "grpc.health.v1.Health/Check");
       assert.match(health.stdout, /"SERVING"/);
     });
   }
@@ -162,7 +162,7 @@ describe("buf curl", () => {
               ...(port === "http" ? ["--schema", "proto"] : []),
               ...(port === "grpc" ? ["--http2-prior-knowledge"] : []),
               ...(port === "tls" ? ["--cacert", caFile] : []),
-              `${port === "tls" ? "https" : "http"}://${addressOf(port)}/${method}`,
+              `${port === "tls" ? "https" : "http"}://${toAddress(port)}/${method}`,
             ],
             { cwd: projectFolder, reject: false, all: true, timeout: 60_000 },
           );

@@ -24,7 +24,7 @@ export interface NodeCall {
 export async function callByNode(call: NodeCall): Promise<Map<string, string>> {
   const transport = createTransport(call);
   const outcomes = new Map<string, string>();
-  for (const [rpc, run] of Object.entries(callsOf(transport, call))) {
+  for (const [rpc, run] of Object.entries(createCalls(transport, call))) {
     try {
       await run({ timeoutMs: 20_000 });
       outcomes.set(rpc, "");
@@ -43,7 +43,7 @@ function createTransport({ protocol, httpVersion, baseUrl, caFile }: NodeCall): 
   return createConnectTransport({ ...options, useBinaryFormat: protocol === "connect" });
 }
 
-function callsOf(
+function createCalls(
   transport: Transport,
   { device: deviceId, httpVersion }: NodeCall,
 ): Readonly<Record<string, (options: CallOptions) => Promise<unknown>>> {

@@ -6,7 +6,7 @@ import { findBinary } from "#dev/binaries.ts";
 import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 import { ensureReader, parseRole } from "#postgres/reader-role.ts";
-import { asGateway, templateVariable } from "./postgres.ts";
+import { templateVariable, toGatewayUrl } from "./postgres.ts";
 
 // Node calls these once around the whole run, in the process that starts the test files: one PostgreSQL serves all,
 // each file takes databases of its own from the migrated template.
@@ -23,7 +23,7 @@ export async function globalSetup(): Promise<void> {
   ]);
   postgres = running;
   await migrateToLatest(running.url);
-  await ensureReader(running.url, parseRole(asGateway(running.url)));
+  await ensureReader(running.url, parseRole(toGatewayUrl(running.url)));
   process.env[templateVariable] = running.url;
 }
 

@@ -6,7 +6,7 @@ import { Client } from "pg";
 export const templateVariable = "FLEETLOG_TEST_TEMPLATE_URL";
 
 /** The database at `databaseUrl` by the role of gateways, which only reads; the global setup has made it. */
-export function asGateway(databaseUrl: string): string {
+export function toGatewayUrl(databaseUrl: string): string {
   const url = new URL(databaseUrl);
   url.username = "fleetlog_gateway";
   url.password = "reads";

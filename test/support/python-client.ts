@@ -3,7 +3,7 @@ import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
 import { cachedBuild } from "./cached-build.ts";
 
-const folderOf = (name: string) => join(projectFolder, "test/clients", name);
+const toFolder = (name: string) => join(projectFolder, "test/clients", name);
 
 /** Why there can be no Python client here, and what to do about it; undefined when there can. */
 export async function whyNoPython(): Promise<string | undefined> {
@@ -24,7 +24,7 @@ export async function pythonClient(name: string): Promise<readonly [command: str
     await execa("python3", ["-m", "venv", work], { timeout });
     const python = (...args: readonly string[]) =>
       execa(join(work, "bin/python"), ["-m", ...args], { cwd: projectFolder, stdin: "ignore", timeout });
-    const requirements = join(folderOf(name), "requirements.txt");
+    const requirements = join(toFolder(name), "requirements.txt");
     await python("pip", "install", "--quiet", "--only-binary", ":all:", "-r", requirements);
     await python(
       "grpc_tools.protoc",
@@ -34,7 +34,7 @@ export async function pythonClient(name: string): Promise<readonly [command: str
       ...protos,
     );
   });
-  return [join(folder, "bin/python"), join(folderOf(name), "client.py"), folder];
+  return [join(folder, "bin/python"), join(toFolder(name), "client.py"), folder];
 }
 
 /** For packages to arrive. */

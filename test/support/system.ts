@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onFreePort } from "#dev/free-port.ts";
 import { type RunningSystem, type SystemOptions, startSystem as start } from "#dev/system.ts";
-import { asGateway, createDatabase } from "./postgres.ts";
+import { createDatabase, toGatewayUrl } from "./postgres.ts";
 
 export type TestSystem = Omit<RunningSystem, "stop"> & {
   /** Holds all data, logs and pid files. */
@@ -35,7 +35,10 @@ export async function startSystem(
         httpListen: `127.0.0.1:${httpPort}`,
         grpcListen: `127.0.0.1:${grpcPort}`,
         ...options,
-        env: { ...options.env, gateway: { DATABASE_URL: asGateway(database.url), ...options.env?.gateway } },
+        env: {
+          ...options.env,
+          gateway: { DATABASE_URL: toGatewayUrl(database.url), ...options.env?.gateway },
+        },
         nginxSettings: { workerProcesses: 1, workerConnections: 1_024, ...options.nginxSettings },
       }),
     ),

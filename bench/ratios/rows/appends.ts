@@ -11,10 +11,10 @@ import { StreamAppender } from "#stream/append.ts";
 import { commandConnection } from "#stream/connection.ts";
 
 const recordsPerBatch = 100;
-const underWay = 256;
+const inFlightCount = 256;
 
 export const appendsRow: Row = {
-  title: `Appends of batches of ${recordsPerBatch}, ${underWay} under way, each on disk ÷ redis-benchmark with as many bytes`,
+  title: `Appends of batches of ${recordsPerBatch}, ${inFlightCount} under way, each on disk ÷ redis-benchmark with as many bytes`,
   unit: "appends/s",
   measure: [appender, redisBenchmark],
   ratios: [{ of: "StreamAppender, 1 connection", over: "redis-benchmark -c 8 -P 32" }],
@@ -44,7 +44,7 @@ async function appender(bench: RatioBench): Promise<Readings> {
       }
     };
     const startedAt = performance.now();
-    await Promise.all(Array.from({ length: underWay }, worker));
+    await Promise.all(Array.from({ length: inFlightCount }, worker));
     const seconds = (performance.now() - startedAt) / 1_000;
     return { "StreamAppender, 1 connection": { value: batches.length / seconds } };
   } finally {

@@ -7,7 +7,7 @@ import { pendingByConsumer } from "../drained.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
 import type { Fixture } from "../fixture.ts";
 import type { Piece } from "../hop.ts";
-import { childrenOf } from "../processes.ts";
+import { findChildren } from "../processes.ts";
 
 // SIGKILL: of a part as a whole, and of a consumer at the three moments that matter. What ends is started again, as a
 // supervisor would; Nginx and PostgreSQL replace a worker or a backend themselves.
@@ -119,11 +119,11 @@ export const killRows: readonly Fault[] = [
     runsFull: 100,
     async inject({ fixture, random, fleet }) {
       const { broken } = fleet.tally;
-      const workers = childrenOf(fixture.system.nginx.pid);
+      const workers = findChildren(fixture.system.nginx.pid);
       const victim = random.pick(workers);
       process.kill(victim, "SIGKILL");
       await waitFor("a new worker", () => {
-        const now = childrenOf(fixture.system.nginx.pid);
+        const now = findChildren(fixture.system.nginx.pid);
         return !now.includes(victim) && now.length === workers.length;
       });
       return () => words(fleet.tally.broken - broken, "streams and calls broken");

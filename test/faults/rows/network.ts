@@ -8,20 +8,20 @@ import type { Filter, Hop } from "../hop.ts";
 // Every way between two parts, disturbed in every way, and the three answers whose loss leaves both sides with a
 // different opinion of what happened.
 
-interface Way {
+interface Path {
   readonly name: string;
   readonly title: string;
   readonly hops: (hops: Hops) => readonly Hop[];
 }
 
-const ways: readonly Way[] = [
+const paths: readonly Path[] = [
   { name: "device", title: "device → Nginx", hops: (all) => [all.deviceGrpc, all.deviceHttp] },
   { name: "server-redis", title: "server → Redis", hops: (all) => [all.serversRedis] },
   { name: "consumer-redis", title: "consumer → Redis", hops: (all) => all.consumersRedis },
   { name: "consumer-postgres", title: "consumer → PostgreSQL", hops: (all) => all.consumersPostgres },
 ];
 
-export const networkRows: readonly Fault[] = ways.flatMap(({ name, title, hops }) => [
+export const networkRows: readonly Fault[] = paths.flatMap(({ name, title, hops }) => [
   {
     name: `reset-${name}`,
     title: `${title}: connections reset, again and again`,
@@ -89,27 +89,26 @@ export const networkRows: readonly Fault[] = ways.flatMap(({ name, title, hops }
   },
 ]);
 
-export const lostAnswerRows: readonly Fault[] = [
+export const lostAckRows: readonly Fault[] = [
   {
     name: "lost-commit-reply",
     title: "The answer to COMMIT lost",
     runsFull: 25,
     inject: (scene) =>
-      loseAnswers(scene, scene.fixture.hops.consumersPostgres, (bytes) => bytes.includes("commit\0")),
+      loseAcks(scene, scene.fixture.hops.consumersPostgres, (bytes) => bytes.includes("commit\0")),
   },
   {
     name: "lost-xadd-reply",
     title: "The answer to XADD lost",
     runsFull: 25,
-    inject: (scene) =>
-      loseAnswers(scene, [scene.fixture.hops.serversRedis], (bytes) => bytes.includes("xadd")),
+    inject: (scene) => loseAcks(scene, [scene.fixture.hops.serversRedis], (bytes) => bytes.includes("xadd")),
   },
   {
     name: "lost-ack",
     title: "The acknowledgement to the device lost",
     runsFull: 25,
     inject: ({ fixture, ...scene }) =>
-      loseAnswers(
+      loseAcks(
         { fixture, ...scene },
         [fixture.hops.deviceGrpc, fixture.hops.deviceHttp],
         (bytes) => bytes.length > 150,
@@ -137,7 +136,7 @@ async function tampered(
 }
 
 /** Lets questions of one kind through and breaks the connection in place of their answers, several times. */
-async function loseAnswers(
+async function loseAcks(
   { before, lasting }: Scene,
   hops: readonly Hop[],
   isQuestion: (bytes: Buffer) => boolean,

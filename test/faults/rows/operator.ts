@@ -34,13 +34,13 @@ export const operatorRows: readonly Fault[] = [
         const key = streamKey(random.below(shardCount));
         names.push(`${key}/${await fixture.redisAdmin.xadd(key, "*", ...fields)}`);
       }
-      const letters = () =>
+      const deadLetters = () =>
         query(fixture, "select count(*)::int as n from dead_letters where entry = any($1)", names);
       scene.expect(async () => {
-        const kept = await letters();
+        const kept = await deadLetters();
         return kept === names.length ? "" : `${names.length} malformed entries, ${kept} in dead_letters`;
       });
-      return async () => words(await letters(), "dead letters");
+      return async () => words(await deadLetters(), "dead letters");
     },
   },
   {
@@ -88,8 +88,8 @@ export const operatorRows: readonly Fault[] = [
           const stoppedAt = performance.now();
           await keepers.everyDeviceIsAcknowledged(3);
           onlyInRedis = journal.batches.filter(
-            ({ deviceId, sentAtMs, verdict }) =>
-              deviceId.startsWith(keeping) && sentAtMs > stoppedAt && verdict === "acknowledged",
+            ({ deviceId, sentAtMs, outcome }) =>
+              deviceId.startsWith(keeping) && sentAtMs > stoppedAt && outcome === "acknowledged",
           ).length;
           await redisAdmin.flushall();
           signalAll(consumers, "SIGCONT");

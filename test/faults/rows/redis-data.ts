@@ -37,15 +37,15 @@ export const redisDataRows: readonly Fault[] = [
         await waitFor("batches after it", () => journal.acknowledgedCount > acknowledged + 1.5 * backlogMax);
         fixture.redis.child.kill();
         await fixture.reviveRedis();
-        reported = Math.max(reported, await lagOfRedis(fixture));
+        reported = Math.max(reported, await readReplicaLag(fixture));
         await fleet.everyDeviceIsAcknowledged(2);
       }
       expect(() => words(full() - before, "batches refused although nothing waited"));
       expect(async () => {
-        const isZero = async () => (await lagOfRedis(fixture)) === 0;
+        const isZero = async () => (await readReplicaLag(fixture)) === 0;
         return (await waitFor("Redis's own lag to be 0", isZero, 20_000).catch(() => false))
           ? ""
-          : `all is stored and Redis reports a lag of ${await lagOfRedis(fixture)}`;
+          : `all is stored and Redis reports a lag of ${await readReplicaLag(fixture)}`;
       });
       return () => (reported > backlogMax ? `a lag of ${reported} reported by Redis after its restart` : "");
     },
@@ -59,7 +59,7 @@ export const redisDataRows: readonly Fault[] = [
         const data = join(fixture.folder, "redis");
         const copy = join(fixture.folder, "redis-copy");
         cpSync(data, copy, { recursive: true });
-        await consumersLooked(fixture);
+        await consumersPolled(fixture);
         const consumers = fixture.system.consumers.map(({ pid }) => pid);
         signalAll(consumers, "SIGSTOP");
         await fleet.everyDeviceIsAcknowledged(3);
@@ -107,7 +107,7 @@ export const redisDataRows: readonly Fault[] = [
           const isCaughtUp = async () => (await admin.info("replication")).includes("master_link_status:up");
           await waitFor("the replica to be in step", isCaughtUp);
           link.tamper(async () => {}); // nothing arrives at the replica any more
-          await consumersLooked(fixture);
+          await consumersPolled(fixture);
           const consumers = fixture.system.consumers.map(({ pid }) => pid);
           signalAll(consumers, "SIGSTOP");
           await fleet.everyDeviceIsAcknowledged(3);
@@ -148,7 +148,7 @@ async function loseData(
 }
 
 /** Until PostgreSQL remembers entries of every shard in use that were added after this call. */
-async function consumersLooked(fixture: Fixture): Promise<void> {
+async function consumersPolled(fixture: Fixture): Promise<void> {
   const before = await positions(fixture);
   await waitFor("consumers to look at the streams", async () =>
     (await positions(fixture)).every((added, shard) => added > before[shard]!),
@@ -162,7 +162,7 @@ async function rewriteFile({ redisAdmin }: Fixture): Promise<void> {
   );
 }
 
-async function lagOfRedis({ redisAdmin }: Fixture): Promise<number> {
+async function readReplicaLag({ redisAdmin }: Fixture): Promise<number> {
   const lags = await Promise.all(
     shards.map(async (shard) => {
       const groups = (await redisAdmin.xinfo("GROUPS", streamKey(shard))) as unknown[][];

@@ -10,7 +10,7 @@ import { unwrapRequest } from "#server/unwrap-request.ts";
 import { encodeEntry } from "#stream/entry.ts";
 import { streamKey, toShard } from "#stream/keys.ts";
 import { growth } from "../counters.ts";
-import { openBatch, post, pushUntilTaken, requestOf } from "../devices.ts";
+import { openBatch, post, pushUntilAccepted, toRequest } from "../devices.ts";
 import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
 import { type Fixture, shardCount } from "../fixture.ts";
 import type { JournalBatch } from "../journal.ts";
@@ -27,8 +27,8 @@ export const trafficRows: readonly Fault[] = [
     runsFull: 10,
     async inject(scene) {
       const { fixture, random, journal, fleet, before } = scene;
-      const parts = partsOf(scene, "repeating");
-      const batches = Array.from({ length: 60 }, (_, at) => openBatch(parts, BigInt(at + 1)));
+      const dependencies = createDependencies(scene, "repeating");
+      const batches = Array.from({ length: 60 }, (_, at) => openBatch(dependencies, BigInt(at + 1)));
       const copies = random.shuffle(
         batches.flatMap((batch) => Array.from({ length: 1 + random.below(5) }, () => batch)),
       );
@@ -36,7 +36,7 @@ export const trafficRows: readonly Fault[] = [
         for (let batch = copies.pop(); batch !== undefined; batch = copies.pop()) {
           const server = random.pick(fixture.system.servers).addresses.http;
           const signal = AbortSignal.timeout(30_000);
-          await pushUntilTaken({ journal, random, tally: fleet.tally, signal }, batch, (request) =>
+          await pushUntilAccepted({ journal, random, tally: fleet.tally, signal }, batch, (request) =>
             post(`http://${server}`, request),
           );
         }
@@ -51,11 +51,11 @@ export const trafficRows: readonly Fault[] = [
     runsFull: 10,
     async inject(scene) {
       const { fixture, journal, before } = scene;
-      const parts = partsOf(scene, "twice");
-      const batches = Array.from({ length: 60 }, (_, at) => openBatch(parts, BigInt(at + 1)));
+      const dependencies = createDependencies(scene, "twice");
+      const batches = Array.from({ length: 60 }, (_, at) => openBatch(dependencies, BigInt(at + 1)));
       const streams = [1, 2].map(async () => {
         using stream = new DeviceStream<JournalBatch>({
-          deviceId: parts.deviceId,
+          deviceId: dependencies.deviceId,
           sessionId: "boot-1",
           address: fixture.hops.deviceGrpc.address,
           backoff: { baseMs: 30, capMs: 500 },
@@ -78,11 +78,13 @@ export const trafficRows: readonly Fault[] = [
     runsFull: 5,
     async inject(scene) {
       const { fixture, journal, random, fleet } = scene;
-      const parts = partsOf(scene, "reusing");
-      const lives = [1, 2].map(() => Array.from({ length: 10 }, (_, at) => openBatch(parts, BigInt(at + 1))));
+      const dependencies = createDependencies(scene, "reusing");
+      const lives = [1, 2].map(() =>
+        Array.from({ length: 10 }, (_, at) => openBatch(dependencies, BigInt(at + 1))),
+      );
       for (const batch of lives.flat()) {
         const signal = AbortSignal.timeout(30_000);
-        await pushUntilTaken({ journal, random, tally: fleet.tally, signal }, batch, (request) =>
+        await pushUntilAccepted({ journal, random, tally: fleet.tally, signal }, batch, (request) =>
           post(`http://${fixture.hops.deviceHttp.address}`, request),
         );
       }
@@ -90,7 +92,7 @@ export const trafficRows: readonly Fault[] = [
         count(
           fixture,
           "incidents join devices on key = device_key where kind = 'sequence_reused' and device_id",
-          parts.deviceId,
+          dependencies.deviceId,
         );
       scene.expect(async () => {
         const seen = await incidents();
@@ -133,13 +135,13 @@ export const trafficRows: readonly Fault[] = [
     runsFull: 5,
     async inject(scene) {
       const { fixture, journal, random, run, before } = scene;
-      const parts = partsOf(scene, "midnight");
+      const dependencies = createDependencies(scene, "midnight");
       // Another pair of days per run: one that has its partition, and one whose records wait in records_default.
       const farDay = 40 + 3 * run + random.below(3);
       const midnights = [1, farDay].map(
         (days) => ((BigInt(Date.now()) * 1_000n) / dayMicros + BigInt(days)) * dayMicros,
       );
-      const batches = Array.from({ length: 40 }, (_, at) => openBatch(parts, BigInt(at + 1)));
+      const batches = Array.from({ length: 40 }, (_, at) => openBatch(dependencies, BigInt(at + 1)));
       const append = async (batch: JournalBatch, receivedAtMicros: bigint) => {
         await appendRaw(fixture, batch, Number(receivedAtMicros));
         // Redis has answered: that is what a device is told.
@@ -161,7 +163,7 @@ export const trafficRows: readonly Fault[] = [
   },
 ];
 
-function partsOf({ prefix, journal, secrets, random, fleet }: Scene, name: string) {
+function createDependencies({ prefix, journal, secrets, random, fleet }: Scene, name: string) {
   const signal = AbortSignal.timeout(60_000);
   return {
     deviceId: `${prefix}${name}`,
@@ -188,7 +190,7 @@ async function appendRaw(
   batch: JournalBatch,
   receivedAtMicros: number,
 ): Promise<void> {
-  const bytes = unwrapRequest(requestOf(batch));
+  const bytes = unwrapRequest(toRequest(batch));
   const entry = { ...batch, receivedAtMicros, digest: digest(scan(bytes)), batch: bytes };
   await redisAdmin.xadd(streamKey(toShard(batch.deviceId, shardCount)), "*", ...encodeEntry(entry));
 }

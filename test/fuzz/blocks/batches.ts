@@ -25,7 +25,7 @@ export const batches: Block = {
   title: "mutated batches: an InvalidBatchError, or rows that PostgreSQL takes",
   countFull: 200_000,
   countSmoke: 1_000,
-  lanes: 1,
+  workers: 1,
   async start({ databaseUrl }): Promise<BlockRun> {
     const client = new Client({ connectionString: databaseUrl });
     await client.connect();

@@ -16,7 +16,7 @@ export const calls: Block = {
   title: "mutated batches over gRPC: acknowledged and stored, or INVALID_ARGUMENT",
   countFull: 5_000,
   countSmoke: 150,
-  lanes: 8,
+  workers: 8,
   start: async ({ system }) => new CallsRun(system),
 };
 

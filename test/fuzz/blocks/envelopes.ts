@@ -3,9 +3,9 @@ import { toJsonString } from "@bufbuild/protobuf";
 import type { Random } from "#batch/testing/random.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { encodeRequest, makeBatch, wrapBatch } from "#server/testing/batches.ts";
-import { codeOf } from "../answer.ts";
 import type { Block, BlockRun } from "../block.ts";
 import { Http1Calls, Http2Calls, type HttpCall } from "../http-calls.ts";
+import { readCode } from "../response.ts";
 import type { Target } from "../target.ts";
 import { mutatedBatch } from "./batches.ts";
 
@@ -14,7 +14,7 @@ export const envelopes: Block = {
   title: "broken envelopes of gRPC, gRPC-Web and Connect, compressed and not, directly and through Nginx",
   countFull: 20_000,
   countSmoke: 250,
-  lanes: 8,
+  workers: 8,
   start: async ({ system }) => new EnvelopesRun(system),
 };
 
@@ -37,7 +37,7 @@ class EnvelopesRun implements BlockRun {
     const shown = Buffer.concat(call.pieces).toString("hex", 0, 200);
     const { path, headers, end } = call;
     note(`${isGrpc ? "gRPC" : calls.constructor.name} ${path} ${JSON.stringify(headers)} ${end} ${shown}`);
-    return codeOf(await calls.send(call));
+    return readCode(await calls.send(call));
   }
 
   async finish(): Promise<void> {
@@ -72,7 +72,7 @@ function grpcCall(random: Random): HttpCall {
       ...maybe(random, "x-bin", ["%%%"]),
       ...maybe(random, "grpc-status-details-bin", ["no base64 !"]),
     },
-    ...body(random, envelopesOf(random, "binary")),
+    ...body(random, createEnvelopes(random, "binary")),
   };
 }
 
@@ -92,11 +92,11 @@ function httpCall(random: Random): HttpCall {
       ...maybe(random, "connect-timeout-ms", ["1", "0", "-1", "soon", "99999999999999999999"]),
       ...maybe(random, "connect-accept-encoding", ["br", "zip"]),
     },
-    ...body(random, isEnveloped ? envelopesOf(random, format) : payload(random, format)),
+    ...body(random, isEnveloped ? createEnvelopes(random, format) : payload(random, format)),
   };
 }
 
-function envelopesOf(random: Random, format: Format): Buffer {
+function createEnvelopes(random: Random, format: Format): Buffer {
   const count = random.pick([0, 1, 1, 1, 2, 3]);
   const envelopes = Array.from({ length: count }, () => envelope(random, format));
   const trailing = random.chance(0.1) ? [Buffer.alloc(1 + random.below(8), random.below(256))] : [];

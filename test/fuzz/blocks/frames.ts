@@ -10,21 +10,25 @@ export const frames: Block = {
   title: "HTTP/2 frames that no client library writes, to Node and to Nginx",
   countFull: 20_000,
   countSmoke: 150,
-  lanes: 8,
+  workers: 8,
   start: async ({ system }) => new FramesRun(system),
 };
 
 class FramesRun implements BlockRun {
-  readonly #faces: readonly (readonly [name: string, address: string])[];
+  readonly #listeners: readonly (readonly [name: string, address: string])[];
 
   constructor({ servers, nginx }: Target["system"]) {
     const own = servers.flatMap(({ addresses }) => Object.entries(addresses));
-    this.#faces = [...own.filter(([face]) => face !== "admin"), ["nginx", nginx.grpc], ["nginx", nginx.grpc]];
+    this.#listeners = [
+      ...own.filter(([face]) => face !== "admin"),
+      ["nginx", nginx.grpc],
+      ["nginx", nginx.grpc],
+    ];
   }
 
   /** The connection has to end by itself when we say no more, whatever was said before. */
   async tryOne(random: Random, _index: number, note: (what: string) => void): Promise<string> {
-    const [face, address] = random.pick(this.#faces);
+    const [face, address] = random.pick(this.#listeners);
     const head = random.chance(0.97) ? preface : preface.subarray(0, random.below(preface.length));
     const bytes = Buffer.concat([
       head,
@@ -45,18 +49,18 @@ class FramesRun implements BlockRun {
     if (goodbye === "end") socket.end();
     socket.on("end", () => socket.destroy());
     await closed;
-    return `${goodbye}: ${verdictIn(Buffer.concat(received))}`;
+    return `${goodbye}: ${findOutcome(Buffer.concat(received))}`;
   }
 
   async finish(): Promise<void> {}
 }
 
-function verdictIn(received: Buffer): string {
+function findOutcome(received: Buffer): string {
   if (received.toString("latin1", 0, 5) === "HTTP/") return received.toString("latin1", 0, 12);
-  let verdict = received.length === 0 ? "nothing" : "frames";
+  let outcome = received.length === 0 ? "nothing" : "frames";
   for (const { type, payload } of readFrames(received)) {
-    if (type === frameType.headers) verdict = "answers";
+    if (type === frameType.headers) outcome = "answers";
     if (type === frameType.goaway && payload.length >= 8) return `GOAWAY ${payload.readUInt32BE(4)}`;
   }
-  return verdict;
+  return outcome;
 }

@@ -1,9 +1,9 @@
 import { gzipSync } from "node:zlib";
 import { mutated } from "#batch/testing/mutated.ts";
 import type { Random } from "#batch/testing/random.ts";
-import { codeOf } from "../answer.ts";
 import { type Block, type BlockRun, BrokenPromiseError } from "../block.ts";
 import { Http1Calls, Http2Calls } from "../http-calls.ts";
+import { readCode } from "../response.ts";
 import type { Target } from "../target.ts";
 
 export const json: Block = {
@@ -11,7 +11,7 @@ export const json: Block = {
   title: "batches in JSON of any shape: no record is lost by what stands beside it",
   countFull: 20_000,
   countSmoke: 250,
-  lanes: 8,
+  workers: 8,
   start: async ({ system }) => new JsonRun(system),
 };
 
@@ -39,19 +39,19 @@ class JsonRun implements BlockRun {
     const body = isChanged ? mutated(random, whole, whole) : whole;
     note(body.toString("latin1").slice(0, 2_000));
     const isGzip = random.chance(0.2);
-    const answer = await random.pick(this.#calls).send({
+    const response = await random.pick(this.#calls).send({
       path,
       headers: { "content-type": "application/json", ...(isGzip && { "content-encoding": "gzip" }) },
       pieces: [isGzip ? gzipSync(body) : body],
       end: "end",
     });
-    const code = codeOf(answer);
+    const code = readCode(response);
     if (isChanged) return code;
     if (records.length === 0) return code;
-    const { ack } = JSON.parse(answer.body.toString()) as { ack?: { accepted: number; rejected: number } };
+    const { ack } = JSON.parse(response.body.toString()) as { ack?: { accepted: number; rejected: number } };
     if (ack === undefined || ack.accepted < good.length || ack.accepted + ack.rejected !== records.length) {
-      const said = answer.body.toString().slice(0, 300);
-      throw new BrokenPromiseError(`${good.length} good of ${records.length} records: ${said}`);
+      const printed = response.body.toString().slice(0, 300);
+      throw new BrokenPromiseError(`${good.length} good of ${records.length} records: ${printed}`);
     }
     return ack.rejected > 0 ? "taken without some records" : "taken";
   }

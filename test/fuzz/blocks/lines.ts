@@ -11,7 +11,7 @@ export const lines: Block = {
   title: "lines of log files: times that another library wrote, garbage behind them, damaged bytes",
   countFull: 200_000,
   countSmoke: 2_000,
-  lanes: 1,
+  workers: 1,
   start: async () => new LinesRun(),
 };
 
@@ -45,7 +45,7 @@ class LinesRun implements BlockRun {
     const written = DateTime.fromSeconds(seconds, { zone, locale: "en-US" });
     const line = written.toFormat(random.pick(formats));
     note(`${JSON.stringify(line)} in ${zone}`);
-    const read = timeOf(line, zone);
+    const read = readTime(line, zone);
     if (read !== BigInt(seconds) * 1_000_000_000n) throw new BrokenPromiseError(`was read as ${read}`);
     return random.chance(0.5) ? tryTail(random, seconds, note) : tryBytes(random, line, note);
   }
@@ -53,7 +53,7 @@ class LinesRun implements BlockRun {
   async finish(): Promise<void> {}
 }
 
-function timeOf(line: string, zone: string | number): bigint | undefined {
+function readTime(line: string, zone: string | number): bigint | undefined {
   return new TimeReader({ zone }).read(Buffer.from(line)).time;
 }
 
@@ -66,7 +66,7 @@ function tryTail(random: Random, seconds: number, note: (what: string) => void):
   const tail = start + random.list(12, () => random.pick(garbage)).join("");
   const line = DateTime.fromSeconds(seconds, { zone: "UTC" }).toFormat("yyyy-MM-dd HH:mm:ss") + tail;
   note(JSON.stringify(line));
-  const read = timeOf(line, 0);
+  const read = readTime(line, 0);
   if (read === undefined) return "no time";
   const moved = Number(read / 1_000_000_000n) - seconds;
   const isHalf = /^(?:[.,:]\d+)? ?[AP]\.?M/i.test(tail); // a clock of twelve hours

@@ -1,9 +1,9 @@
 import { connect } from "node:net";
 import type { Random } from "#batch/testing/random.ts";
-import { codeOf } from "../answer.ts";
 import type { Block, BlockRun } from "../block.ts";
 import { randomQuery } from "../random-queries.ts";
 import { readHttp1 } from "../read-http1.ts";
+import { readCode } from "../response.ts";
 import type { Target } from "../target.ts";
 
 export const queries: Block = {
@@ -11,7 +11,7 @@ export const queries: Block = {
   title: "queries that make no sense: REST, Connect by POST and GET, absurd paths and headers",
   countFull: 20_000,
   countSmoke: 250,
-  lanes: 4,
+  workers: 4,
   start: async ({ system }) => new QueriesRun(system),
 };
 
@@ -37,7 +37,7 @@ class QueriesRun implements BlockRun {
     // What is not whole would be waited for; what is gets its answer through Nginx only while we stay.
     if (!isWhole(request)) socket.end();
     await closed;
-    return codeOf(readHttp1(Buffer.concat(received)));
+    return readCode(readHttp1(Buffer.concat(received)));
   }
 
   async finish(): Promise<void> {}

@@ -1,20 +1,20 @@
-import type { AnswerBody, Call } from "#bench/query/ask.ts";
+import type { Call, ResponseBody } from "#bench/query/call-gateway.ts";
 import { type FleetSize, rareAttribute, rareWord } from "#bench/query/sample-fleet.ts";
 
 /** Something a person asks again and again, each time a little different, so that no answer is in the cache. */
-export interface Question {
+export interface BenchQuery {
   readonly name: string;
   readonly title: string;
   /** The call number `round`. */
   readonly call: (round: number) => Call;
   /** Throws when the answer is not one. */
-  readonly check: (body: AnswerBody) => void;
+  readonly check: (body: ResponseBody) => void;
   /** ms that are wanted at most. */
   readonly wanted?: { readonly p50?: number; readonly p95?: number };
 }
 
 /** Of a history as fill.ts makes it. `deepTokens` lead to pages of all logs around the 1,000th. */
-export function questionsAbout(size: FleetSize, deepTokens: readonly string[]): readonly Question[] {
+export function benchQueries(size: FleetSize, deepTokens: readonly string[]): readonly BenchQuery[] {
   const { devices, days, endMs } = size;
   const startMs = endMs - days * dayMs;
   const device = (round: number) => `device-${String((round * 7919) % devices).padStart(5, "0")}`;
@@ -116,7 +116,7 @@ function logs(body: Readonly<Record<string, unknown>>): Call {
   return { method: "ListLogs", body: { pageSize: 100, ...body } };
 }
 
-function hasLogs(count: number): Question["check"] {
+function hasLogs(count: number): BenchQuery["check"] {
   return (body) => atLeast(body.logs?.length, count);
 }
 

@@ -1,7 +1,7 @@
 import { caughtBy, type Mutant } from "./mutant.ts";
 
 /** In what watches streams, backlogs and Redis, and in what removes what is old. */
-export const mutantsOfWatching: readonly Mutant[] = [
+export const progressMutants: readonly Mutant[] = [
   ...caughtBy("stream/epoch.test.ts", "stream/epoch.ts", [
     {
       name: "epoch-without-run-id",

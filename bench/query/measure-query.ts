@@ -1,9 +1,9 @@
-import { type Answer, ask, type Call } from "#bench/query/ask.ts";
+import { type Call, callGateway, type QueryResponse } from "#bench/query/call-gateway.ts";
+import type { BenchQuery } from "#bench/query/queries.ts";
 import type { QuerySystem } from "#bench/query/query-system.ts";
-import type { Question } from "#bench/query/questions.ts";
 import { Latencies, type Percentiles } from "#bench/simulate/latencies.ts";
 
-export interface MeasuredQuestion extends Pick<Question, "name" | "title" | "wanted"> {
+export interface MeasuredQuery extends Pick<BenchQuery, "name" | "title" | "wanted"> {
   readonly uncached: Percentiles;
   readonly cached: Percentiles;
   /** ms of CPU per uncached answer, gateway and PostgreSQL together. */
@@ -11,27 +11,27 @@ export interface MeasuredQuestion extends Pick<Question, "name" | "title" | "wan
 }
 
 /** Asks up to `rounds` times, no longer than some seconds, then the last again and again. */
-export async function measureQuestion(
+export async function measureQuery(
   system: Pick<QuerySystem, "cpu">,
   target: string,
-  { name, title, wanted, call, check }: Question,
+  { name, title, wanted, call, check }: BenchQuery,
   rounds: number,
-): Promise<MeasuredQuestion> {
-  for (let round = 1; round <= warmUps; round++) await ask(target, call(-round));
+): Promise<MeasuredQuery> {
+  for (let round = 1; round <= warmUps; round++) await callGateway(target, call(-round));
   const [uncached, cached] = [new Latencies(), new Latencies()];
   const until = performance.now() + uncachedMsMax;
   const before = await system.cpu();
-  let asked = 0;
+  let called = 0;
   for (let round = 0; round < rounds && performance.now() < until; round++) {
-    const { ms, isCached, body } = await askToTheEnd(target, call(round));
+    const { ms, isCached, body } = await callEveryPage(target, call(round));
     check(body);
-    asked += 1;
+    called += 1;
     if (!isCached) uncached.record(ms);
   }
-  const cpuMs = (1000 * ((await system.cpu()) - before)) / asked;
-  await askUntilCached(target, call(asked - 1));
+  const cpuMs = (1000 * ((await system.cpu()) - before)) / called;
+  await callUntilCached(target, call(called - 1));
   for (let round = 0; round < rounds; round++) {
-    const { ms, isCached } = await ask(target, call(asked - 1));
+    const { ms, isCached } = await callGateway(target, call(called - 1));
     if (isCached) cached.record(ms);
   }
   return {
@@ -45,23 +45,23 @@ export async function measureQuestion(
 }
 
 /** The gateway leaves a cache that was slow once alone for a second, and rounds of cheap questions are over by then. */
-async function askUntilCached(target: string, call: Call): Promise<void> {
+async function callUntilCached(target: string, call: Call): Promise<void> {
   const until = performance.now() + cachedWithinMs;
-  while (!(await ask(target, call)).isCached && performance.now() < until);
+  while (!(await callGateway(target, call)).isCached && performance.now() < until);
 }
 
 /** A search of logs that takes long answers with part of a page: then it is the pages up to the first that is full, or the last. */
-async function askToTheEnd(target: string, call: Call): Promise<Answer> {
-  let answer = await ask(target, call);
-  if (call.method !== "ListLogs") return answer;
-  const logs = [...(answer.body.logs ?? [])];
-  for (let pageToken = answer.body.nextPageToken; pageToken && logs.length < Number(call.body.pageSize); ) {
-    const next = await ask(target, { ...call, body: { ...call.body, pageToken } });
+async function callEveryPage(target: string, call: Call): Promise<QueryResponse> {
+  let response = await callGateway(target, call);
+  if (call.method !== "ListLogs") return response;
+  const logs = [...(response.body.logs ?? [])];
+  for (let pageToken = response.body.nextPageToken; pageToken && logs.length < Number(call.body.pageSize); ) {
+    const next = await callGateway(target, { ...call, body: { ...call.body, pageToken } });
     logs.push(...(next.body.logs ?? []));
     pageToken = next.body.nextPageToken;
-    answer = { ...next, ms: answer.ms + next.ms };
+    response = { ...next, ms: response.ms + next.ms };
   }
-  return { ...answer, body: { ...answer.body, logs } };
+  return { ...response, body: { ...response.body, logs } };
 }
 
 /** Connections, code and plans; and the part of the table that the question is about. */

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { growth } from "../counters.ts";
 import { pendingByConsumer } from "../drained.ts";
 import { type Fault, type Scene, words } from "../fault.ts";
-import { childrenOf, signalAll, treeOf } from "../processes.ts";
+import { findChildren, findTree, signalAll } from "../processes.ts";
 
 // SIGSTOP and, later, SIGCONT: a process that lives and does nothing, as when a machine swaps or a VM is moved. The long
 // ones outlast every timeout that a client of the part has, and the time after which entries are taken over.
 
-type Part = "server" | "consumer" | "redis" | "postgres" | "nginx-worker";
+type Target = "server" | "consumer" | "redis" | "postgres" | "nginx-worker";
 
-const titles: Readonly<Record<Part, string>> = {
+const titles: Readonly<Record<Target, string>> = {
   server: "an ingest server",
   consumer: "a consumer",
   redis: "Redis",
@@ -17,7 +17,7 @@ const titles: Readonly<Record<Part, string>> = {
   "nginx-worker": "an Nginx worker",
 };
 
-export const standStillRows: readonly Fault[] = (Object.keys(titles) as Part[]).flatMap((part) => [
+export const standStillRows: readonly Fault[] = (Object.keys(titles) as Target[]).flatMap((part) => [
   {
     name: `stop-${part}`,
     title: `SIGSTOP/CONT of ${titles[part]}`,
@@ -32,9 +32,9 @@ export const standStillRows: readonly Fault[] = (Object.keys(titles) as Part[]).
   },
 ]);
 
-async function standStill(scene: Scene, part: Part, forMs: number, isLong: boolean) {
+async function standStill(scene: Scene, part: Target, forMs: number, isLong: boolean) {
   const { fixture, journal, before } = scene;
-  const pids = pidsOf(scene, part);
+  const pids = findPids(scene, part);
   const pending = () =>
     pendingByConsumer(fixture).then((all) => [...all.values()].reduce((a, b) => a + b, 0));
   let waiting = 0;
@@ -43,7 +43,7 @@ async function standStill(scene: Scene, part: Part, forMs: number, isLong: boole
     const stoppedAt = performance.now();
     await sleep(forMs / 2);
     waiting = journal.batches.filter(
-      (batch) => batch.verdict === "none" && batch.sentAtMs < stoppedAt + 100,
+      (batch) => batch.outcome === "none" && batch.sentAtMs < stoppedAt + 100,
     ).length;
     await sleep(forMs / 2);
     if (part === "consumer" || part === "postgres") waiting = await pending();
@@ -57,14 +57,14 @@ async function standStill(scene: Scene, part: Part, forMs: number, isLong: boole
   };
 }
 
-function pidsOf({ fixture, random }: Scene, part: Part): readonly number[] {
+function findPids({ fixture, random }: Scene, part: Target): readonly number[] {
   const { servers, consumers, nginx } = fixture.system;
   const pick = {
     server: () => [random.pick(servers).pid],
     consumer: () => [random.pick(consumers).pid],
     redis: () => [fixture.redis.pid],
-    postgres: () => treeOf(fixture.postgres.pid),
-    "nginx-worker": () => [random.pick(childrenOf(nginx.pid))],
+    postgres: () => findTree(fixture.postgres.pid),
+    "nginx-worker": () => [random.pick(findChildren(nginx.pid))],
   };
   return pick[part]();
 }

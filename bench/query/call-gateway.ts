@@ -6,14 +6,14 @@ export interface Call {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-export interface Answer {
+export interface QueryResponse {
   readonly ms: number;
   readonly isCached: boolean;
-  readonly body: AnswerBody;
+  readonly body: ResponseBody;
 }
 
 /** What questions look at, of all answers. */
-export interface AnswerBody {
+export interface ResponseBody {
   readonly logs?: readonly unknown[];
   readonly nextPageToken?: string;
   readonly buckets?: readonly unknown[];
@@ -25,8 +25,8 @@ export interface AnswerBody {
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
 /** Asks a gateway at `host:port`; the time ends with the last byte. Throws what the gateway says when it refuses. */
-export function ask(target: string, { method, body }: Call): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+export function callGateway(target: string, { method, body }: Call): Promise<QueryResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<QueryResponse>();
   const startedAt = performance.now();
   const sent = request(
     `http://${target}/fleetlog.v1.QueryService/${method}`,
@@ -43,7 +43,7 @@ export function ask(target: string, { method, body }: Call): Promise<Answer> {
           resolve({
             ms,
             isCached: response.headers["x-cache"] === "hit",
-            body: JSON.parse(text) as AnswerBody,
+            body: JSON.parse(text) as ResponseBody,
           });
       });
     },

@@ -3,7 +3,7 @@ import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import { BrokenPromiseError } from "./block.ts";
 
 /** What came back over HTTP, of whichever version. */
-export interface Answer {
+export interface Response {
   /** 0: the connection or stream ended without one. */
   readonly status: number;
   /** Trailers included. */
@@ -15,7 +15,7 @@ export interface Answer {
  * The code of an answer in a word, wherever its protocol has it: in the trailers (gRPC), in the last frame (gRPC-Web and
  * streams of Connect), in the body (Connect), or only in the HTTP status. Throws for one that blames us.
  */
-export function codeOf({ status, headers, body }: Answer): string {
+export function readCode({ status, headers, body }: Response): string {
   if (status === 0) return "hung up";
   const text = body.toString("latin1");
   const inFrame = /^grpc-status: ?(\d+)\r?$/im.exec(text)?.[1];

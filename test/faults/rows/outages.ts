@@ -15,7 +15,7 @@ import { type Evidence, type Fault, type Scene, words } from "../fault.ts";
 
 let diskFolder = "";
 
-export const awayRows: readonly Fault[] = [
+export const outageRows: readonly Fault[] = [
   {
     name: "postgres-away",
     title: "PostgreSQL away while devices go on (60 s, full run 10 min)",

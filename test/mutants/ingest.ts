@@ -1,7 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 
 /** In what stands before the stream, and in how the stream is kept. */
-export const mutantsOfTakingIn: readonly Mutant[] = [
+export const ingestMutants: readonly Mutant[] = [
   {
     name: "one-epoch-for-all-copies",
     title: "an epoch is what the data says, so that an older copy of it has the same",
