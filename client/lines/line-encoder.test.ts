@@ -31,7 +31,7 @@ test("JSON and logfmt give a record its trace, its span and the name of its even
     `level=info trace_id=${trace} span_id=${span} event_name=boot msg="m"`,
     `started request trace_id=${trace} span_id=${span} event_name=boot`,
   ];
-  for (const [index, record] of recordsOf(lines).entries()) {
+  for (const [index, record] of toRecords(lines).entries()) {
     const { traceId, spanId, eventName, message } = record;
     const ids = [traceId, spanId].map((id) => Buffer.from(id).toString("hex"));
     assert.deepEqual([...ids, eventName, message], [trace, span, "boot", lines[index]]);
@@ -44,7 +44,7 @@ test("what is no trace stays in the message alone", () => {
     `{"trace_id":"${"0".repeat(32)}","span_id":"${"0".repeat(16)}","event_name":"${"x".repeat(257)}"}`,
     "level=info trace_id=- span_id=",
   ];
-  for (const { traceId, spanId, eventName } of recordsOf(lines)) {
+  for (const { traceId, spanId, eventName } of toRecords(lines)) {
     assert.deepEqual([traceId.length, spanId.length, eventName], [0, 0, ""]);
   }
 });
