@@ -31,7 +31,7 @@ test("axe finds no violation on any page, light and wide, dark and narrow", { sk
       await page.goto(address);
       await page.getByText(awaited).first().waitFor();
       if (address.includes("pump-7")) {
-        // Before there is a row, there is none to go to.
+        // The keys need a row to go to.
         await page.locator(".rows .cell-message").first().waitFor();
         await page.keyboard.press("j");
         await page.keyboard.press("Enter");

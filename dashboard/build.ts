@@ -10,8 +10,9 @@ const projectFolder = dirname(dashboardFolder);
 const distFolder = join(dashboardFolder, "dist");
 
 /**
- * Builds the page into dashboard/dist, each file with its gzipped twin, unless what lies there is made of the same
- * sources. Returns whether it built. Several processes may call it at once: the folder is replaced as a whole.
+ * Builds the dashboard into dashboard/dist, each file with its gzipped twin, unless dist was built from the
+ * same sources. Returns whether it built. Several processes may call it at once: the folder is replaced as a
+ * whole.
  */
 export async function buildDashboard(): Promise<boolean> {
   const wanted = hashSources();
@@ -25,9 +26,9 @@ export async function buildDashboard(): Promise<boolean> {
       build: {
         outDir: fresh,
         target: "es2023",
-        // Keeps light-dark() as it is.
+        // Keeps light-dark() unchanged.
         cssTarget: ["chrome123", "firefox120", "safari17.5"],
-        // The Content-Security-Policy knows no inline script or style.
+        // The Content-Security-Policy forbids inline scripts and styles.
         assetsInlineLimit: 0,
         modulePreload: false,
         reportCompressedSize: false,
@@ -41,7 +42,7 @@ export async function buildDashboard(): Promise<boolean> {
     rmSync(distFolder, { recursive: true, force: true });
     renameSync(fresh, distFolder);
   } catch (error) {
-    // Another process that builds the same may have put its folder there first.
+    // Another process that builds the same sources may have replaced the folder first.
     if (builtFrom() !== wanted) throw error;
   } finally {
     rmSync(fresh, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { globSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-test("the whole page is at most 100 kB to load, gzipped", () => {
+test("the dashboard loads at most 100 kB, gzipped", () => {
   const folder = join(import.meta.dirname, "dist");
   const sizes = globSync("**/*.gz", { cwd: folder }).map(
     (file) => [file, statSync(join(folder, file)).size] as const,

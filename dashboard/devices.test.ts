@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { noBrowser, startBrowser } from "./testing/browser.ts";
 import { sampleBatches, sampleDrops, sampleHour, startFleet } from "./testing/fleet.ts";
 
-test("a device's page tells what is missing from what the device declared as dropped, with its reason", {
+test("a device's page distinguishes missing batches from declared drops and shows the reason of each drop", {
   skip: noBrowser,
 }, async () => {
   await using fleet = await startFleet(sampleBatches(), { drops: sampleDrops });
@@ -29,7 +29,7 @@ test("a device's page tells what is missing from what the device declared as dro
   assert.deepEqual(problems, []);
 });
 
-test("the table of devices tells how fast each sends", { skip: noBrowser }, async () => {
+test("the table of devices shows the rate of each", { skip: noBrowser }, async () => {
   await using fleet = await startFleet(sampleBatches());
   // Any rate of this hour is one of two hours: 7,200,000 records are 1,000 to 2,000 a second.
   await fleet.pool.query(
@@ -49,7 +49,7 @@ test("the table of devices tells how fast each sends", { skip: noBrowser }, asyn
   assert.deepEqual(problems, []);
 });
 
-test("a device's page has all its sessions, page by page, and leads to records of the future", {
+test("a device's page lists all sessions, page by page, and links to records of the future", {
   skip: noBrowser,
 }, async () => {
   const now = BigInt(Date.now()) * 1000n;

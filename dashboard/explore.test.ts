@@ -23,7 +23,7 @@ describe("Explore", { skip: noBrowser }, () => {
     await fleet[Symbol.asyncDispose]();
   });
 
-  /** Opens the address, lets `walk` use it, and holds it to have no problems. */
+  /** Opens the address, runs `walk` and asserts that no errors were reported. */
   async function visit(address: string, walk: (page: TestPage["page"]) => Promise<void>, options = {}) {
     const { page, problems } = await browser.open(fleet.url, {
       permissions: ["clipboard-read", "clipboard-write"],
@@ -35,13 +35,13 @@ describe("Explore", { skip: noBrowser }, () => {
     assert.deepEqual(problems, []);
   }
 
-  test("lists the newest records first, and all of them by scrolling, of which few exist at a time", () =>
+  test("lists the newest records first, and all of them by scrolling, while few rows are rendered", () =>
     visit(`/?${sampleHour}`, async (page) => {
       await firstRow(page, "winding too hot");
       const list = page.locator(".rows");
       const oldest = page.locator(".row", { hasText: "reading 1-53" });
       await waitFor("the oldest record", async () => {
-        // Again and again: the page that comes after a scroll moves the end further down.
+        // Repeatedly: the page that loads after a scroll moves the end further down.
         await list.evaluate((element) => element.scrollTo(0, element.scrollHeight));
         return oldest.isVisible();
       });
@@ -50,7 +50,7 @@ describe("Explore", { skip: noBrowser }, () => {
       assert.ok((await rows(page).count()) < 120);
     }));
 
-  test("finds one record among all by words, severity, device, logger and attribute", () =>
+  test("finds one record by words, severity, device, logger and attribute", () =>
     visit(`/?${sampleHour}`, async (page) => {
       await firstRow(page, "winding too hot");
       await page.keyboard.press("/");
@@ -73,7 +73,7 @@ describe("Explore", { skip: noBrowser }, () => {
       );
     }));
 
-  test("keeps everything in the address: a reload shows the same, a step back what was before", () =>
+  test("keeps its state in the address: a reload shows the same, a step back the state before", () =>
     visit(`/?${sampleHour}&device=pump-7&tz=utc&wrap=1`, async (page) => {
       await firstRow(page, "11:59:59.999");
       await page.reload();
@@ -86,7 +86,7 @@ describe("Explore", { skip: noBrowser }, () => {
       await firstRow(page, "12:59:59.999"); // Berlin in winter
     }));
 
-  test("opens a record to all its fields, filters for and out, makes columns, copies", () =>
+  test("opens a record with all its fields, filters for and out, adds columns, copies", () =>
     visit(`/?${sampleHour}`, async (page) => {
       await firstRow(page, "winding too hot");
       await page.keyboard.press("j");
@@ -112,7 +112,7 @@ describe("Explore", { skip: noBrowser }, () => {
       await detail.waitFor({ state: "detached" });
     }));
 
-  test("shows the trace of a record, and leads from it to all records of the trace", () =>
+  test("shows the trace of a record, and links to all records of the trace", () =>
     visit(`/?${sampleHour}&logger=motor`, async (page) => {
       await firstRow(page, "winding too hot");
       await page.keyboard.press("j");
@@ -127,7 +127,7 @@ describe("Explore", { skip: noBrowser }, () => {
       assert.deepEqual([found.get("trace"), found.get("logger")], [sampleTrace.traceId, null]);
     }));
 
-  test("zooms into the chart by dragging, and out by going back", () =>
+  test("zooms into the chart by dragging, and out by the back button", () =>
     visit(`/?${sampleHour}&logger=storage`, async (page) => {
       await page.getByText("records, 1 min per bar").waitFor();
       const chart = await page.locator(".u-over").boundingBox();
@@ -145,7 +145,7 @@ describe("Explore", { skip: noBrowser }, () => {
       assert.ok(page.url().includes(sampleHour));
     }));
 
-  test("helps where nothing is found, and where nothing ever was", async () => {
+  test("helps when nothing matches and when nothing was ever sent", async () => {
     await visit("/?range=5m&device=pump-7", async (page) => {
       await page.getByRole("button", { name: "Show that hour" }).click();
       await firstRow(page, "winding too hot");
@@ -161,7 +161,7 @@ describe("Explore", { skip: noBrowser }, () => {
     assert.deepEqual(problems, []);
   });
 
-  test("is readable on a narrow screen, in dark, without scrolling sideways", () =>
+  test("is readable on a narrow screen, in dark, without horizontal scrolling", () =>
     visit(
       `/?${sampleHour}`,
       async (page) => {

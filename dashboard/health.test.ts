@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { noBrowser, startBrowser } from "./testing/browser.ts";
 import { sampleBatches, sampleHour, startFleet } from "./testing/fleet.ts";
 
-test("the table of dead letters tells which were stored after all, when, and as which batch", {
+test("the table of dead letters shows which were replayed, when, and as which batch", {
   skip: noBrowser,
 }, async () => {
   await using fleet = await startFleet(sampleBatches());
@@ -24,7 +24,7 @@ test("the table of dead letters tells which were stored after all, when, and as 
   assert.deepEqual(problems, []);
 });
 
-test("the table of dead letters tells how many records one stands for, and shows a record that came as JSON", {
+test("the table of dead letters shows how many records each holds, and the text of a record that came as JSON", {
   skip: noBrowser,
 }, async () => {
   await using fleet = await startFleet(sampleBatches());

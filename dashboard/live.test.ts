@@ -59,7 +59,7 @@ describe("Live", { skip: noBrowser }, () => {
     assert.deepEqual(problems, []);
   }
 
-  test("shows the last records, then what arrives, and keeps the newest in sight", () =>
+  test("shows the last records, then new ones as they arrive, and keeps the newest in view", () =>
     visit("/live", async (page) => {
       await seen(page, "stored before");
       await send(named("first", 60));
@@ -70,7 +70,7 @@ describe("Live", { skip: noBrowser }, () => {
       await status(page, /Following, \d+ records here/);
     }));
 
-  test("filters like Explore, from the address or the bar, and says so in the address", () =>
+  test("filters like Explore, from the address or the bar, and updates the address", () =>
     visit("/live?device=pump-7", async (page) => {
       await seen(page, "stored before");
       await send(["not asked for"]);
@@ -87,7 +87,7 @@ describe("Live", { skip: noBrowser }, () => {
       assert.equal(await page.getByText("cool").count(), 0);
     }));
 
-  test("pauses with Space, counts what waits, and goes on with all of it", () =>
+  test("pauses with Space, counts the waiting records, and resumes with all of them", () =>
     visit("/live?device=sensor-2", async (page) => {
       await send(["before the pause"], "sensor-2");
       await seen(page, "before the pause");
@@ -104,7 +104,7 @@ describe("Live", { skip: noBrowser }, () => {
       assert.deepEqual(texts, ["before the pause", "waiting 1", "waiting 2", "waiting 3", "one more"]);
     }));
 
-  test("stops following when one scrolls up, and leads back to the newest", () =>
+  test("stops following when the user scrolls up, and returns to the newest", () =>
     visit("/live?device=sensor-3", async (page) => {
       await send(named("old", 100), "sensor-3");
       await seen(page, "old 100");
@@ -119,7 +119,7 @@ describe("Live", { skip: noBrowser }, () => {
       await page.getByText("Following").waitFor();
     }));
 
-  test("lets the others wait while a record is open", () =>
+  test("lets new records wait while a record is open", () =>
     visit("/live?device=sensor-4", async (page) => {
       await send(["look at me"], "sensor-4");
       await seen(page, "look at me");
@@ -132,11 +132,11 @@ describe("Live", { skip: noBrowser }, () => {
       await seen(page, "later");
     }));
 
-  test("keeps the newest 5,000 records, and leaves none out that arrived during a long pause", () =>
+  test("keeps the newest 5,000 records, and omits none that arrived during a long pause", () =>
     visit("/live?device=sensor-5", async (page) => {
       await page.keyboard.press(" ");
       for (let n = 1; n <= 13; n += 1) await send(named(`part ${n}`, 500), "sensor-5");
-      // The page stops listening at 5,000; what came after that is in the stream.
+      // The dashboard stops reading at 5,000; later records are in the stream.
       await status(page, /Paused: (5,\d|6,\d)\d\d new records/);
       await page.keyboard.press(" ");
       await seen(page, "part 13 500");
@@ -145,7 +145,7 @@ describe("Live", { skip: noBrowser }, () => {
       await seen(page, "part 4 1");
     }));
 
-  test("connects again by itself and goes on where it stood; a gap is shown in its place", async () => {
+  test("reconnects and resumes where it stopped; a gap is shown at its place", async () => {
     await using hop = await Hop.before(Number(new URL(fleet.url).port));
     const { page, problems } = await browser.open(`http://${hop.address}`);
     await page.goto("/live?device=sensor-6");
@@ -153,7 +153,7 @@ describe("Live", { skip: noBrowser }, () => {
     await send(["before"], "sensor-6");
     await seen(page, "before");
     const without = async (meanwhile: () => Promise<unknown>) => {
-      hop.retarget(1); // nobody listens there
+      hop.retarget(1); // nothing listens there
       hop.cutAll();
       await page.getByRole("status").filter({ hasText: "Reconnecting" }).waitFor();
       await meanwhile();
@@ -181,7 +181,7 @@ describe("Live", { skip: noBrowser }, () => {
     );
   });
 
-  test("is where a device's page leads, and is readable on a narrow screen in dark", () =>
+  test("is linked from a device's page, and is readable on a narrow screen in dark", () =>
     visit(
       "/live",
       async (page) => {
@@ -200,7 +200,7 @@ const named = (name: string, count: number) => Array.from({ length: count }, (_,
 const seen = async (page: Page, text: string) => {
   await page.locator(".rows .row", { hasText: text }).first().waitFor();
 };
-/** What stands in the status line, once it has this. */
+/** The text of the status line, once it contains this. */
 const status = (page: Page, text: string | RegExp) =>
   page.locator(".toolbar .status", { hasText: text }).waitFor();
 const scrollPlace = (page: Page) =>

@@ -5,7 +5,7 @@ import { noBrowser, startBrowser } from "./testing/browser.ts";
 import { minute, noon, startFleet } from "./testing/fleet.ts";
 import { xssPayloads } from "./testing/xss-payloads.ts";
 
-test("a hundred payloads in every text of a record are shown as they are, and none runs", {
+test("a hundred payloads in every text of a record are shown as text, and none runs", {
   skip: noBrowser,
 }, async () => {
   assert.ok(xssPayloads.length >= 100);
@@ -40,7 +40,7 @@ test("a hundred payloads in every text of a record are shown as they are, and no
   });
   await page.keyboard.press("j");
   await page.keyboard.press("Enter");
-  // Every one of them open, one after the other.
+  // Opens each of them, one after the other.
   await page.evaluate(async (count) => {
     for (let place = 0; place < count; place += 1) {
       window.dispatchEvent(new KeyboardEvent("keydown", { key: "j" }));

@@ -1,13 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** What went wrong, in words for the reader, and whether it may be better in a moment. */
+/** An error in the user's words, and whether a retry may help. */
 export interface Failure {
   readonly title: string;
   readonly detail: string;
   readonly canRetry: boolean;
 }
 
-/** Undefined when the page itself gave the request up. */
+/** Undefined when the dashboard itself aborted the request. */
 export function toFailure(error: unknown): Failure | undefined {
   const { code, rawMessage } = ConnectError.from(error);
   if (code === Code.Canceled || (error instanceof DOMException && error.name === "AbortError"))

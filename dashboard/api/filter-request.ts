@@ -7,13 +7,13 @@ import { type Micros, resolveRange, type TimeRange } from "../state/time-range.t
 import type { AttributeFilter, LogFilter } from "../state/view.ts";
 import { toTimestamp } from "./timestamp.ts";
 
-/** What every request about stored records has: the filter and the time range. */
+/** The filter and the time range, which every request about stored records has. */
 export function filterRequest(filter: LogFilter, range: TimeRange, now: Micros) {
   const { from, to } = resolveRange(range, now);
   return { filter: filterMessage(filter), startTime: toTimestamp(from), endTime: toTimestamp(to) };
 }
 
-/** Every field of the message: one that is new does not compile until it is here. */
+/** Every field of the message: a new field does not compile until it is added here. */
 export function filterMessage(filter: LogFilter) {
   const { text, words, excludedText } = parseSearchText(filter.search);
   return {

@@ -5,7 +5,7 @@ export function toMicros(timestamp: Timestamp | undefined): Micros | undefined {
   return timestamp && Number(timestamp.seconds) * 1e6 + Math.floor(timestamp.nanos / 1000);
 }
 
-/** The fields of a Timestamp, which is all that a request needs. */
+/** The fields of a Timestamp, which suffice for a request. */
 export function toTimestamp(micros: Micros | undefined) {
   if (micros === undefined) return undefined;
   const seconds = Math.floor(micros / 1e6);

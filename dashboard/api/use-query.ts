@@ -2,13 +2,16 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Failure, toFailure } from "./failure.ts";
 
 export interface QueryState<T> {
-  /** The last good answer; stays while the next one is on its way. */
+  /** The last successful response; it stays while the next one loads. */
   readonly value: T | undefined;
   readonly failure: Failure | undefined;
   readonly isLoading: boolean;
 }
 
-/** Asks whenever `key` changes, gives up what was asked before, and every `refreshMs` asks again while the page is seen. */
+/**
+ * Loads whenever `key` changes, aborts the load before, and reloads every `refreshMs` while the document is
+ * visible.
+ */
 export function useQuery<T>(
   key: string,
   load: (signal: AbortSignal) => Promise<T>,

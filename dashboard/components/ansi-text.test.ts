@@ -8,7 +8,7 @@ const told = (message: string) =>
     isControl ? `[${text}]` : [text, ...styles].join("|"),
   );
 
-test("colours become styles, and end", () => {
+test("colour sequences become styles until they are reset", () => {
   assert.deepEqual(told("\u001b[32mI (12) wifi\u001b[0m up"), ["I (12) wifi|green", " up"]);
   assert.deepEqual(told("\u001b[1;31mE\u001b[22m!\u001b[39m."), ["E|bold|red", "!|red", "."]);
   assert.deepEqual(told("\u001b[38;5;3ma\u001b[38;2;1;2;3mb\u001b[48;5;1mc\u001b[mz"), [
@@ -20,14 +20,14 @@ test("colours become styles, and end", () => {
   assert.deepEqual(told("\u001b[97mbright\u001b[31;32mlast wins"), ["bright|white", "last wins|green"]);
 });
 
-test("what else a terminal would obey is left out", () => {
+test("other terminal sequences are removed", () => {
   assert.equal(
     stripAnsi("a\u001b[2Jb\u001b]0;title\u0007c\u001b]8;;http://x\u001b\\d\u001b(Be\u009b1mf"),
     "abcdef",
   );
 });
 
-test("what cannot be seen, or turns text around, is named", () => {
+test("invisible characters and marks of text direction are named", () => {
   assert.deepEqual(told("a\u0007b\u202ec\rd\u0000"), [
     "a",
     "[\\x07]",
@@ -42,7 +42,7 @@ test("what cannot be seen, or turns text around, is named", () => {
   assert.deepEqual(told("\u001b"), ["[\\x1b]"]);
 });
 
-test("whatever it is given, nothing that is special stays, and every other character does", () => {
+test("no input leaves a special character or loses another one", () => {
   const piece = fc.oneof(
     fc.string(),
     fc.constantFrom("\u001b", "[", "31", ";", "m", "\u009b", "]", "\u0007", "\u202e"),

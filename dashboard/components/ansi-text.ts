@@ -1,15 +1,15 @@
-/** A piece of a log message: plain text that looks alike. */
+/** A piece of a log message: plain text of one style. */
 export interface TextPiece {
   readonly text: string;
-  /** Names of styles, for CSS: "bold", "red". Empty: as the rest. */
+  /** Names of styles, for CSS: "bold", "red". Empty: the default. */
   readonly styles: readonly string[];
-  /** Stands for a character that cannot be seen, or that would change how its neighbours are. */
+  /** Represents a character that is invisible or changes its neighbours. */
   readonly isControl: boolean;
 }
 
 /**
- * Splits a message by what terminals would obey: colours and weights (SGR) become styles, other escape sequences are left
- * out, and what is left of control characters, and marks that turn the direction of text around, is named, not obeyed.
+ * Splits a message at terminal sequences: colours and weights (SGR) become styles, other escape sequences are
+ * removed, and remaining control characters and marks of text direction are named, not obeyed.
  */
 export function splitAnsi(message: string): readonly TextPiece[] {
   if (!special.test(message)) return [{ text: message, styles: [], isControl: false }];
@@ -30,7 +30,7 @@ export function splitAnsi(message: string): readonly TextPiece[] {
   return pieces;
 }
 
-/** The message without anything a terminal would obey. */
+/** The message without terminal sequences. */
 export function stripAnsi(message: string): string {
   return splitAnsi(message)
     .map(({ text, isControl }) => (isControl ? "" : text))
@@ -70,7 +70,7 @@ function nextStyles(styles: readonly string[], parameters: string): readonly str
     else if (number === 29) next = without(["struck"]);
     else if (number === 39) next = without(colors);
     else if (number === 38 || number === 48) {
-      // 256 colours and true colours: of these only the sixteen that have a name are shown.
+      // Of 256 colours and true colours only the sixteen with a name are shown.
       const named = numbers[at + 1] === 5 ? colors[(numbers[at + 2] ?? 99) % 8] : undefined;
       if (number === 38 && named !== undefined && (numbers[at + 2] ?? 99) < 16)
         next = [...without(colors), named];

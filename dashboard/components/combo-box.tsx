@@ -9,14 +9,14 @@ export interface Suggestion {
 interface Props {
   readonly label: string;
   readonly placeholder: string;
-  /** What stands in the box while nobody types. */
+  /** The text while the box is not edited. */
   readonly value: string;
   readonly suggest: (typed: string, signal: AbortSignal) => Promise<readonly Suggestion[]>;
-  /** A choice made, or what was typed; true keeps the box open for more. */
+  /** Receives a suggestion or the typed text; true keeps the box open for more. */
   readonly onPick: (value: string) => boolean | void;
 }
 
-/** A box to type in, with values to choose from. The values help; anything may be typed. */
+/** A text box with suggestions; it accepts any text. */
 export function ComboBox({ label, placeholder, value, suggest, onPick }: Props) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
@@ -32,7 +32,7 @@ export function ComboBox({ label, placeholder, value, suggest, onPick }: Props) 
       () => {
         suggest(typed === value ? "" : typed, abort.signal).then(
           (found) => !abort.signal.aborted && setSuggestions(found),
-          // Without suggestions the box is still a box.
+          // Without suggestions the box still accepts text.
           () => !abort.signal.aborted && setSuggestions([]),
         );
       },

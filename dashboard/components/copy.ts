@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 
-/** What the page says for a moment: "Copied". */
+/** A message that is shown for 2.5 s: "Copied". */
 export const toast = signal("");
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -16,7 +16,7 @@ export async function copy(what: string, text: string): Promise<void> {
   showToast((await writeToClipboard(text)) ? `${what} copied` : "The browser blocks copying");
 }
 
-/** The clipboard of today wants https or localhost; the old way works everywhere else. */
+/** The clipboard API needs https or localhost; execCommand works everywhere else. */
 async function writeToClipboard(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

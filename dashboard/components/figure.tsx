@@ -7,7 +7,7 @@ interface Props {
   readonly children: ComponentChild;
 }
 
-/** One number, with its name and a word about it. */
+/** One number with its name and a note. */
 export function Figure({ name, note, isBad = false, children }: Props) {
   return (
     <div class={`figure${isBad ? " bad" : ""}`}>

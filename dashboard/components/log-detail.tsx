@@ -11,7 +11,7 @@ import { copy } from "./copy.ts";
 import { logKey } from "./log-key.ts";
 import { LogText } from "./log-text.tsx";
 
-/** All that is known of one record, and what can be done with it. */
+/** All fields of one record, with the actions on them. */
 export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly string[] }) {
   const { utc } = view.value;
   const time = toMicros(entry.time) ?? 0;
@@ -110,7 +110,7 @@ interface FieldProps {
   readonly name: string;
   readonly note?: string;
   readonly value?: FieldValue;
-  /** A session is asked for together with its device. */
+  /** A condition on a session needs its device. */
   readonly device?: string;
   readonly children: ComponentChild;
 }

@@ -3,7 +3,7 @@ import { toMicros } from "../api/timestamp.ts";
 
 const keys = new WeakMap<LogEntry, string>();
 
-/** Names a record among all. A reused sequence has two batches: the time of arrival tells them apart. */
+/** Identifies a record. A reused sequence has two batches, which differ in their time of reception. */
 export function logKey(entry: LogEntry): string {
   const known = keys.get(entry);
   if (known !== undefined) return known;

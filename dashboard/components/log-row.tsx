@@ -16,7 +16,7 @@ interface Props {
   readonly onToggle: () => void;
 }
 
-/** One record in one line. */
+/** One record on one line. */
 export function LogRow({
   entry,
   rowIndex,
@@ -83,10 +83,10 @@ export function LogRow({
   );
 }
 
-/** More of a message is shown when its row is open. */
+/** The rest of a longer message is shown when its row is open. */
 const shownMax = 2000;
 
-/** A click that ends the selection of text, or on something of its own, does not open. */
+/** A click that ends a selection of text, or hits a control, does not open the row. */
 function isPlainClick(event: MouseEvent): boolean {
   const selection = window.getSelection();
   return (
@@ -94,7 +94,7 @@ function isPlainClick(event: MouseEvent): boolean {
   );
 }
 
-/** Without the year, when that is this one. */
+/** Omits the current year. */
 function shortDate(date: string): string {
   return date.startsWith(`${new Date().getFullYear()}-`) ? date.slice(5) : date;
 }

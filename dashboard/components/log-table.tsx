@@ -15,17 +15,17 @@ interface Props {
   readonly rows: readonly LogEntry[];
   readonly label: string;
   readonly foot?: ComponentChild;
-  /** Keeps the end in sight as rows are added. */
+  /** Scrolls to the end as rows are added. */
   readonly follows?: boolean;
   readonly onNearEnd?: () => void;
   readonly onEnd?: (isAtEnd: boolean) => void;
-  /** A change of it leads to the end. */
+  /** A new value scrolls to the end. */
   readonly endRound?: number;
-  /** What stands above a record. */
+  /** A note above a record. */
   readonly noteBefore?: (key: string) => ComponentChild;
 }
 
-/** Records as rows; one of them may be open. `j` and `k` go through them. */
+/** Records as rows, of which one may be open. `j` and `k` select the next and the previous one. */
 export function LogTable({
   rows,
   label,
@@ -49,7 +49,7 @@ export function LogTable({
   useEffect(() => {
     if (endRound > 0) list.current?.showEnd();
   }, [endRound]);
-  // A link to a record leads to where it stands.
+  // A link to a record scrolls to it.
   const shown = useRef("");
   useEffect(() => {
     const index = keys.indexOf(open);
@@ -170,7 +170,7 @@ export function LogTable({
   );
 }
 
-/** In characters: as wide as the widest of the first rows, within reason. */
+/** In characters: the width of the widest of the first rows, within limits. */
 function columnWidths(rows: readonly LogEntry[], columns: readonly string[]) {
   const widest = (textOf: (entry: LogEntry) => string, least: number, most: number) =>
     Math.min(

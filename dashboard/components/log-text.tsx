@@ -1,7 +1,7 @@
 import type { ComponentChild } from "preact";
 import { splitAnsi } from "./ansi-text.ts";
 
-/** The text of a log: colours as the device meant them, the marked words marked, nothing of it ever markup. */
+/** The text of a log with the device's colours and the marked words; none of it is interpreted as markup. */
 export function LogText({ text, marks }: { text: string; marks: readonly string[] }) {
   return (
     <bdi>

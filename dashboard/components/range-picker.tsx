@@ -3,7 +3,7 @@ import { change, view } from "../state/location.ts";
 import { allTime, type Micros, rangePresets, resolveRange, type TimeRange } from "../state/time-range.ts";
 import { durationText, nowMicros, timeText, zoneText } from "../state/time-text.ts";
 
-/** Which time is looked at: a preset, all, or from and to. */
+/** Chooses the time range: a preset, all, or from and to. */
 export function RangePicker() {
   const { range, utc } = view.value;
   const [isOpen, setOpen] = useState(false);

@@ -15,7 +15,7 @@ test("rows of unknown height are estimated until they are measured", () => {
   assert.deepEqual([heights.indexAt(-5), heights.indexAt(1e9)], [0, 3]);
 });
 
-test("a height belongs to its row wherever that goes", () => {
+test("a height stays with its row when the row moves", () => {
   const heights = new RowHeights(20);
   heights.setKeys(["a", "b"]);
   heights.note(new Map([["b", 50]]));

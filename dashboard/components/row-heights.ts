@@ -1,6 +1,6 @@
 /**
- * Where the rows of a long list begin, when only those that were shown have a height that is known. The others are taken
- * to be as high as `estimate`.
+ * The offsets of the rows of a long list. Only rows that were shown have a measured height; the others count as
+ * `estimate`.
  */
 export class RowHeights {
   #heights = new Map<string, number>();
@@ -16,7 +16,7 @@ export class RowHeights {
     return this.#tops[this.#keys.length] ?? 0;
   }
 
-  /** Takes the rows as they are now; the heights of those that are long gone are forgotten. */
+  /** Replaces the rows; drops the heights of rows that are gone. */
   setKeys(keys: readonly string[]): void {
     this.#keys = keys;
     if (this.#heights.size > 2 * keys.length + 1000) {
@@ -28,13 +28,13 @@ export class RowHeights {
     this.#place();
   }
 
-  /** Forgets every height, as after a change of width. */
+  /** Drops every height, as after a change of width. */
   forget(): void {
     this.#heights.clear();
     this.#place();
   }
 
-  /** Notes what was measured; true when something moved. */
+  /** Records a measured height; true when a row moved. */
   note(measured: ReadonlyMap<string, number>): boolean {
     let moved = false;
     for (const [key, height] of measured) {

@@ -1,6 +1,9 @@
 import { useEffect, useRef } from "preact/hooks";
 
-/** Keys that do something while nobody types: `j`, `/`, `Escape`. What handles a key returns nothing or, to leave it, false. */
+/**
+ * Keys that act outside of text fields: `j`, `/`, `Escape`. A handler returns nothing, or false to leave the
+ * key to the browser.
+ */
 export function useShortcuts(shortcuts: Readonly<Record<string, () => void | boolean>>): void {
   const current = useRef(shortcuts);
   current.current = shortcuts;
@@ -20,6 +23,6 @@ export function useShortcuts(shortcuts: Readonly<Record<string, () => void | boo
 function isTyping(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.closest("input, textarea, select") !== null) return true;
-  // A button or a link is pressed by these.
+  // These keys press a focused button or link.
   return (key === "Enter" || key === " ") && target.closest("button, a, summary") !== null;
 }

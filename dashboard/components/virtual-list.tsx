@@ -3,7 +3,7 @@ import { useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 
 import { RowHeights } from "./row-heights.ts";
 
 export interface VirtualListHandle {
-  /** Scrolls as little as needed to show the row. */
+  /** Scrolls the minimum that shows the row. */
   show(index: number): void;
   showEnd(): void;
 }
@@ -12,19 +12,19 @@ interface Props {
   readonly keys: readonly string[];
   readonly render: (index: number) => ComponentChild;
   readonly label: string;
-  /** A change of it makes all heights unknown. */
+  /** A new value invalidates all heights. */
   readonly layout: string;
-  /** Below the last row. */
+  /** Rendered below the last row. */
   readonly foot?: ComponentChild;
-  /** Stays at the end as rows are added, as long as the reader is there. */
+  /** Stays at the end as rows are added, while the user has scrolled to the end. */
   readonly follows?: boolean;
   readonly onNearEnd?: () => void;
-  /** Whether the reader is at the end, each time that changes. */
+  /** Whether the list is scrolled to its end; called on each change. */
   readonly onEnd?: (isAtEnd: boolean) => void;
   readonly handle: Ref<VirtualListHandle>;
 }
 
-/** A list of which only the rows near what is seen exist; rows may be of any height, which is measured. */
+/** A list that renders only the rows near the viewport. Rows may have any height, which is measured. */
 export function VirtualList({ keys, render, label, layout, foot, follows, onNearEnd, onEnd, handle }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useRef<HTMLDivElement>(null);
@@ -51,7 +51,7 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
     setView((before) => (before.top === top && before.height === height ? before : { top, height }));
   };
 
-  // Before the picture is painted: what was estimated is measured, and what is seen stays where it is.
+  // Before the browser paints: measures estimated rows and keeps the visible ones in place.
   useLayoutEffect(() => {
     const [element, body] = [scroller.current, rows.current];
     if (element === null || body === null) return;
@@ -96,7 +96,7 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
       const element = scroller.current;
       if (element === null) return;
       element.scrollTop = element.scrollHeight;
-      wasAtEnd.current = true; // so rows that come before the browser tells of the scrolling are followed
+      wasAtEnd.current = true; // rows that arrive before the scroll event are followed
     },
   }));
 
@@ -116,5 +116,5 @@ export function VirtualList({ keys, render, label, layout, foot, follows, onNear
 
 const rowHeight = 22;
 const overscan = 12;
-/** How far from the end, in pixels, the next page is asked for. */
+/** At this distance from the end, in pixels, the next page is requested. */
 const nearEnd = 4000;

@@ -16,7 +16,7 @@ import { noFilter } from "../state/view.ts";
 import { formatAttributes } from "./devices-page.tsx";
 import { SessionTable } from "./session-table.tsx";
 
-/** One device: how much it sent, how completely, and its last records. */
+/** One device: how much it sent, what is missing, and its last records. */
 export function DevicePage({ deviceId }: { deviceId: string }) {
   const { range } = view.value;
   const filter = { ...view.value, ...noFilter, devices: [deviceId] };
@@ -128,7 +128,10 @@ function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: G
   );
 }
 
-/** By how much the clock is off; without an end time records of the future are not listed, so here is the way to them. */
+/**
+ * The offset of the device's clock. Queries without an end time omit records of the future, so this links to
+ * them.
+ */
 function ClockFigure({ device, latestMicros }: { device: Device; latestMicros: number }) {
   const { clockOffset } = device;
   const seconds = clockOffset === undefined ? 0 : Number(clockOffset.seconds) + clockOffset.nanos / 1e9;
@@ -158,9 +161,9 @@ function ClockFigure({ device, latestMicros }: { device: Device; latestMicros: n
 }
 
 const sessionsOfPage = 50;
-/** What queries without an end time look ahead. */
+/** Queries without an end time read this far ahead. */
 const aheadSecondsMax = 600;
-/** Less is the way from the device to the server. */
+/** A smaller offset is transmission time from the device to the server. */
 const shownOffsetSeconds = 60;
-/** As far as the chart counts. */
+/** The latest time that the chart counts. */
 const chartMicrosMax = 3650 * 86_400e6;

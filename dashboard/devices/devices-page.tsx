@@ -10,7 +10,7 @@ import { change, refresh, refreshes, toHref, view } from "../state/location.ts";
 import { byteRateText, countText, durationText, fullTime, nowMicros, rateText } from "../state/time-text.ts";
 import { SearchField } from "./search-field.tsx";
 
-/** What the table is sorted by, and which way first. */
+/** The sort orders of the table, and the direction of each. */
 const orders = {
   name: { order: DeviceOrder.DEVICE_ID, label: "Device", descends: false },
   seen: { order: DeviceOrder.LAST_SEEN, label: "Last seen", descends: true },
@@ -30,7 +30,7 @@ const silences: readonly (readonly [name: string, label: string, seconds: number
 
 const pageSize = 200;
 
-/** The fleet: who is there, who is silent, who fails. */
+/** The fleet: all devices, silent ones and failing ones. */
 export function DevicesPage() {
   const { deviceSearch, deviceOrder, silent } = view.value;
   const name = deviceOrder.replace(/^-/, "");

@@ -4,7 +4,7 @@ import { useShortcuts } from "../components/shortcuts.ts";
 interface Props {
   readonly label: string;
   readonly value: string;
-  /** A moment after the last key. */
+  /** Called 250 ms after the last key. */
   readonly onSearch: (text: string) => void;
 }
 

@@ -2,11 +2,11 @@ import type { SequenceRange } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { DroppedBatches, Session } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { countText } from "../state/time-text.ts";
 
-/** A session as a bar from its first batch to its last, and in words. */
+/** A session as a bar from its first batch to its last, and as text. */
 export function SessionRanges({ session }: { session: Session }) {
   const { received, holes, dropped } = session;
   const last = Math.max(1, ...[...received, ...holes, ...dropped].map((range) => Number(range.last)));
-  // A session of very many ranges is drawn from the first of those that were told.
+  // A session of too many ranges is drawn from the first one that GetDevice returned.
   const isWhole = received.length < rangesMax && holes.length < rangesMax;
   const told = [...received.slice(0, 1), ...holes.slice(0, 1)].map(({ first }) => Number(first));
   const start = isWhole ? 0 : Math.min(...told) - 1;
@@ -33,7 +33,7 @@ export function SessionRanges({ session }: { session: Session }) {
         aria-label={words.join("; ")}
       >
         {dropped.map((range) => bar(range, "dropped", { y: 3, height: 4, widthMin: 3 }))}
-        {/* Over it: what was declared as dropped may have come all the same. */}
+        {/* On top: batches that were declared as dropped may have arrived all the same. */}
         {received.map((range) => bar(range, "received", { y: 0, height: 10, widthMin: 0.5 }))}
         {holes.map((range) => bar(range, "missing", { y: 0, height: 10, widthMin: 3 }))}
       </svg>
@@ -46,7 +46,7 @@ export function SessionRanges({ session }: { session: Session }) {
   );
 }
 
-/** What the colours of the bars mean. */
+/** The legend of the bars. */
 export function RangesLegend() {
   return (
     <p class="ranges-legend note">
@@ -83,12 +83,12 @@ function rangeText({ first, last }: Range): string {
   return first === last ? `${first}` : `${first}–${last}`;
 }
 
-/** The last ones. */
+/** The last texts. */
 function listText(texts: readonly string[]): string {
   return `${texts.slice(-wordsMax).join(", ")}${texts.length > wordsMax ? " and more" : ""}`;
 }
 
 const width = 400;
 const wordsMax = 6;
-/** How many ranges of a kind GetDevice tells. */
+/** GetDevice returns at most this many ranges of a kind. */
 const rangesMax = 100;

@@ -12,8 +12,8 @@ interface Props {
 }
 
 /**
- * Which batches of each session arrived. A hole is a batch that was numbered and never came; what its device declared as
- * dropped is none.
+ * The batches of each session that arrived. A batch is missing when it was numbered and neither arrived nor was
+ * declared as dropped.
  */
 export function SessionTable({ answer, deviceId, onMore }: Props) {
   const { sessions, sessionCount, nextPageToken } = answer;
@@ -105,5 +105,5 @@ function sessionsText(shown: number, count: bigint): string {
   return BigInt(shown) < count || count >= sessionsCountedMax ? `the last ${shown} of ${all}` : all;
 }
 
-/** GetDevice counts no further. */
+/** GetDevice counts up to this number. */
 const sessionsCountedMax = 1000;

@@ -2,7 +2,7 @@ import { useQuery } from "../api/use-query.ts";
 import { FailureNotice } from "../components/failure-notice.tsx";
 import { limitText, type OpenApi, type Operation, type Schema, schemaName } from "./openapi.ts";
 
-/** The plain HTTP interface, out of openapi.json. */
+/** The HTTP API, from openapi.json. */
 export function DocsPage() {
   const { value, failure } = useQuery("openapi", readDocument);
   return (

@@ -1,4 +1,4 @@
-/** As much of openapi.json as the page shows. */
+/** The part of openapi.json that the dashboard shows. */
 export interface OpenApi {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly paths: Readonly<Record<string, { readonly get: Operation }>>;
@@ -41,12 +41,12 @@ export interface Schema {
   readonly pattern?: string;
 }
 
-/** The name of the schema that is referred to. */
+/** The name of the referenced schema. */
 export function schemaName({ $ref = "" }: Schema): string {
   return $ref.slice($ref.lastIndexOf("/") + 1);
 }
 
-/** What a parameter may not be beyond, in a few words. */
+/** The limits of a parameter, as short text. */
 export function limitText({ minimum, maximum, maxLength, maxItems, pattern, items }: Schema): string {
   const parts = [
     maximum !== undefined && `${minimum ?? 0} to ${maximum.toLocaleString("en")}`,

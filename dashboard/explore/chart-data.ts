@@ -5,8 +5,8 @@ import type { Micros } from "../state/time-range.ts";
 import type { ChartData } from "./histogram-chart.ts";
 
 /**
- * The answer with its empty buckets, and its severities as levels. Of what lies after `end`, when it is given, only as
- * much as has records.
+ * The histogram with its empty buckets, and its severities as levels. After `end`, when given, it keeps only
+ * the buckets up to the last one with records.
  */
 export function toChartData(answer: GetHistogramResponse, end?: Micros): ChartData {
   const { bucketSeconds, buckets } = answer;
@@ -27,5 +27,5 @@ export function toChartData(answer: GetHistogramResponse, end?: Micros): ChartDa
   return { from, to, bucketSeconds, starts, counts };
 }
 
-/** More than the gateway ever answers. */
+/** More than the gateway ever returns. */
 const bucketsLimit = 2000;

@@ -31,7 +31,7 @@ test("every condition has a chip for each of its values, or a control of its own
   });
 });
 
-test("a chip takes away its own value and nothing else; all chips together, all that they show", () => {
+test("a chip removes its own value and nothing else; all chips together remove all that they show", () => {
   const [first, second] = listChips(view);
   assert.deepEqual([first?.without, second?.without], [{ devices: ["b"] }, { devices: ["a"] }]);
   let left: LogFilter = view;

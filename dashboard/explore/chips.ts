@@ -1,11 +1,11 @@
 import { type AttributeFilter, hasCondition, type LogFilter, noFilter } from "../state/view.ts";
 
-/** A condition in force, as the page names it. */
+/** A condition in force, as the dashboard shows it. */
 export interface Chip {
   readonly name: string;
   readonly value: string | undefined;
   readonly isExcluded: boolean;
-  /** The changes that take the condition away. */
+  /** The changes that remove the condition. */
   readonly without: Partial<LogFilter>;
 }
 

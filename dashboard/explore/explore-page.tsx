@@ -13,7 +13,7 @@ import { Histogram } from "./histogram.tsx";
 import { LogPages } from "./log-pages.ts";
 import { NothingFound } from "./nothing-found.tsx";
 
-/** What is stored, as far as the filter lets it through. */
+/** The stored records that match the filter. */
 export function ExplorePage() {
   const filter = view.value;
   const { oldestFirst, wrap } = filter;
@@ -70,7 +70,7 @@ export function ExplorePage() {
   );
 }
 
-/** Below the last row: what comes next. */
+/** Below the last row: the state of the next page. */
 function Foot({ pages }: { pages: LogPages }) {
   const { utc, oldestFirst, range } = view.value;
   const status = pages.status.value;

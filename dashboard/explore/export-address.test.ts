@@ -13,7 +13,7 @@ const view = readView(
   ),
 );
 
-test("an export asks for what the page asks for, as the gateway reads it", () => {
+test("an export requests exactly what the dashboard shows, as the gateway reads it", () => {
   for (const filter of [view, noFilter]) {
     const asked = { ...filterRequest(filter, view.range, 0), oldestFirst: true };
     const query = new URL(exportAddress(asked, "csv"), "http://gateway").searchParams;
@@ -26,7 +26,7 @@ test("an export asks for what the page asks for, as the gateway reads it", () =>
   }
 });
 
-test("the page can set every condition that the gateway has, and sets none by itself", () => {
+test("the dashboard can set every condition of the gateway, and sets none by default", () => {
   const names = LogFilterSchema.fields.map(({ localName }) => localName);
   assert.deepEqual(namesSet(filterMessage(noFilter)), []);
   assert.deepEqual(

@@ -5,7 +5,10 @@ import { writeAttribute } from "../state/view.ts";
 
 export type Asked = ReturnType<typeof filterRequest> & { readonly oldestFirst: boolean };
 
-/** The request of the page's own query as parameters of GET /v1/export: what is set in it, by its names in JSON. */
+/**
+ * The request of the dashboard's query as parameters of GET /v1/export: the fields that are set, by their names
+ * in JSON.
+ */
 export function exportAddress(asked: Asked, format: string): string {
   const request = create(ListLogsRequestSchema, asked);
   const { filter, ...others } = toJson(ListLogsRequestSchema, request) as JsonObject;
@@ -16,7 +19,7 @@ export function exportAddress(asked: Asked, format: string): string {
   return `/v1/export?${parameters}`;
 }
 
-/** A number, a text, true, or an attribute, which is the only message among the conditions. */
+/** A number, a text, true, or an attribute: the only message among the conditions. */
 function toParameter(value: JsonValue): string {
   if (typeof value !== "object") return String(value);
   const { name, value: expected } = value as { name: string; value?: string };

@@ -1,6 +1,6 @@
 import { type Asked, exportAddress } from "./export-address.ts";
 
-/** All that the filter lets through, as a file. */
+/** Links to all matching records as a file. */
 export function ExportLinks({ asked }: { asked: Asked }) {
   return (
     <span class="export">

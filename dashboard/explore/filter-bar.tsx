@@ -8,7 +8,7 @@ import { readAttribute } from "../state/view.ts";
 import { FilterChips } from "./filter-chips.tsx";
 import { suggestAttributes, suggestDevices, suggestLoggers } from "./suggest.ts";
 
-/** What decides which records are seen. The same for those stored and those that arrive. */
+/** The controls of the filter, the same for stored and live records. */
 export function FilterBar() {
   const filter = view.value;
   return (
@@ -70,7 +70,10 @@ export function FilterBar() {
   );
 }
 
-/** Asks a moment after the last key, so that the back button leads to searches and not to letters. */
+/**
+ * Searches shortly after the last key, so that the back button goes from search to search and not from letter
+ * to letter.
+ */
 function SearchBox() {
   const { search } = view.value;
   const [typed, setTyped] = useState(search);

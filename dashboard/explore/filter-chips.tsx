@@ -2,7 +2,7 @@ import { change, view } from "../state/location.ts";
 import { hasFilter, noFilter } from "../state/view.ts";
 import { listChips } from "./chips.ts";
 
-/** The conditions in force; each can be taken away. */
+/** The conditions in force, each with a button that removes it. */
 export function FilterChips() {
   const filter = view.value;
   const chips = listChips(filter);

@@ -1,7 +1,7 @@
 import { copy } from "../components/copy.ts";
 import { refresh } from "../state/location.ts";
 
-/** Nobody sent anything yet: how to. */
+/** Shows how to send the first log. */
 export function FirstLog() {
   const body =
     '{"batch":{"deviceId":"host-1","records":[{"severity":"SEVERITY_INFO","message":"hello, fleet"}]}}';

@@ -2,7 +2,7 @@ import uPlot from "uplot";
 import { severityLevels } from "../state/severity-level.ts";
 import type { Micros } from "../state/time-range.ts";
 
-/** What is drawn: per bucket the records of each of `severityLevels`. */
+/** Per bucket the number of records of each of `severityLevels`. */
 export interface ChartData {
   readonly from: Micros;
   readonly to: Micros;
@@ -18,7 +18,10 @@ interface Reactions {
   readonly onHover: (bucket: number | undefined) => void;
 }
 
-/** Draws into `element` and returns what takes it away again. The most severe stand at the bottom, on one line. */
+/**
+ * Draws into `element` and returns a function that removes the chart. The most severe levels are at the bottom,
+ * on one baseline.
+ */
 export function drawChart(
   element: HTMLElement,
   data: ChartData,
@@ -113,7 +116,7 @@ function bucketAt(chart: uPlot, { starts, bucketSeconds }: ChartData): number | 
   return bucket >= 0 && bucket < starts.length ? bucket : undefined;
 }
 
-/** A canvas knows no custom properties: the browser resolves them on an element. */
+/** A canvas does not resolve custom properties; the browser resolves them on an element. */
 function readColor(element: HTMLElement, property: string): string {
   element.style.color = `var(${property})`;
   const { color } = getComputedStyle(element);
@@ -125,7 +128,7 @@ function two(number: number): string {
   return String(number).padStart(2, "0");
 }
 
-/** 24 hours and ISO dates, whatever the country; the date once a day. */
+/** 24 hours and ISO dates in every locale; the date once a day. */
 function timeLabels(dates: readonly Date[], stepSeconds: number): string[] {
   return dates.map((date) => {
     const day = `${two(date.getMonth() + 1)}-${two(date.getDate())}`;

@@ -14,7 +14,7 @@ import type { View } from "../state/view.ts";
 import { toChartData } from "./chart-data.ts";
 import { drawChart } from "./histogram-chart.ts";
 
-/** How many records there are by time and severity; dragging over it zooms. */
+/** Records by time and severity; dragging zooms in. */
 export function Histogram({ filter, ask }: { filter: View; ask: string }) {
   const { utc } = filter;
   const element = useRef<HTMLDivElement>(null);
@@ -88,7 +88,7 @@ function methodText({ method, sampleDivisor, recordCount, bucketSeconds }: GetHi
   return method === CountMethod.ESTIMATED ? `about ${bars}: 1 in ${sampleDivisor} batches counted` : bars;
 }
 
-/** All time has no beginning of its own: the first record is it. */
+/** "All time" begins with the first record. */
 async function countLogs(filter: View, signal: AbortSignal): Promise<GetHistogramResponse> {
   const now = nowMicros();
   const request = filterRequest(filter, filter.range, now);
@@ -101,7 +101,10 @@ async function countLogs(filter: View, signal: AbortSignal): Promise<GetHistogra
   return await query.getHistogram({ ...request, startTime, bucketsMax }, options);
 }
 
-/** A range without an end is counted some minutes ahead, for clocks that are: seldom is there anything. */
+/**
+ * A range without an end is counted some minutes ahead, for devices whose clock is; those buckets are usually
+ * empty.
+ */
 function rangeEnd({ range }: View): Micros | undefined {
   return "lastSeconds" in range || range.to === undefined ? nowMicros() : undefined;
 }

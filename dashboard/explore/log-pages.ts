@@ -4,11 +4,11 @@ import { query } from "../api/client.ts";
 import { type Failure, toFailure } from "../api/failure.ts";
 import type { filterRequest } from "../api/filter-request.ts";
 
-/** Beyond this many rows the browser would feel it: the reader continues from the last one. */
+/** Beyond this many rows the browser becomes slow: the user continues from the last one. */
 const rowsMax = 50_000;
 const pageSizes = [100, 500] as const;
 
-/** The pages of one question, asked for one after the other as the reader comes near their end. */
+/** The pages of one query, requested one by one as the user scrolls near their end. */
 export class LogPages {
   readonly rows = signal<readonly LogEntry[]>([]);
   readonly status = signal<"loading" | "more" | "end" | "full" | "failed">("loading");
@@ -22,12 +22,12 @@ export class LogPages {
     void this.#load();
   }
 
-  /** Asks for the next page, unless one is on its way or there is none. */
+  /** Requests the next page, unless one is loading or there is none. */
   more(): void {
     if (this.status.value === "more") void this.#load();
   }
 
-  /** Asks again for what failed. */
+  /** Repeats the failed request. */
   retry(): void {
     if (this.status.value === "failed") void this.#load();
   }
@@ -43,7 +43,7 @@ export class LogPages {
         {
           ...this.#request,
           pageToken: this.#token,
-          // The first page is to be seen at once.
+          // The first page is shown at once.
           pageSize: this.#token === "" ? pageSizes[0] : pageSizes[1],
         },
         { signal: this.#abort.signal, timeoutMs: 20_000 },

@@ -8,12 +8,12 @@ import { fullTime, nowMicros } from "../state/time-text.ts";
 import { hasFilter, noFilter, type View, writeView } from "../state/view.ts";
 import { FirstLog } from "./first-log.tsx";
 
-/** Nothing matches: says what would. */
+/** Shown when nothing matches: suggests what would. */
 export function NothingFound({ filter }: { filter: View }) {
   const { value } = useQuery(writeView(filter).toString(), async (signal) => {
     const options = { signal, timeoutMs: 10_000 };
     const request = filterRequest(filter, allTime, nowMicros());
-    // The newest of any time matches already when there is nothing at all.
+    // The newest record of any time already tells whether there is any.
     const [newest, any] = await Promise.all([
       query.listLogs({ ...request, pageSize: 1 }, options).catch(() => undefined),
       query.listLogs({ pageSize: 1 }, options),

@@ -7,7 +7,7 @@ import { readAttribute, type View, writeAttribute } from "../state/view.ts";
 
 const suggestionsMax = 20;
 
-/** Devices that sent something in the range; by name, when the gateway cannot say so in time. */
+/** Devices that sent records in the range; by name when the gateway cannot count them in time. */
 export async function suggestDevices(
   view: View,
   typed: string,
@@ -30,7 +30,7 @@ export async function suggestLoggers(
   return found.filter(({ value }) => value !== "");
 }
 
-/** Names of attributes, and after a "=" the values of the one named. */
+/** Names of attributes; after a "=" the values of the named one. */
 export async function suggestAttributes(
   view: View,
   typed: string,

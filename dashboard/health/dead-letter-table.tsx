@@ -4,7 +4,7 @@ import type { QueryState } from "../api/use-query.ts";
 import { toHref, view } from "../state/location.ts";
 import { countText, timeText } from "../state/time-text.ts";
 
-/** What could not be stored, and why. */
+/** Records and batches that could not be stored, with the reason. */
 export function DeadLetterTable({
   answer: { value, failure },
 }: {
@@ -92,7 +92,7 @@ function DeadLetterRow({ letter }: { letter: DeadLetter }) {
   );
 }
 
-/** When it was stored after all, and as which batch. */
+/** When the dead letter was replayed, and as which batch. */
 function ReplayTime({ letter: { replayedAt, replayedBatchId } }: { letter: DeadLetter }) {
   const micros = toMicros(replayedAt);
   if (micros === undefined) return "no";

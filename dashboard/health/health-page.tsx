@@ -13,7 +13,7 @@ import { IncidentTable } from "./incident-table.tsx";
 import { IngestFigures } from "./ingest-figures.tsx";
 import { TopTables } from "./top-tables.tsx";
 
-/** Whether everything that is sent also arrives, and what the fleet complains of. */
+/** Whether everything that is sent arrives, and the fleet's most frequent errors. */
 export function HealthPage() {
   const { range } = view.value;
   const filter = { ...view.value, ...noFilter };
@@ -62,7 +62,7 @@ export function HealthPage() {
   );
 }
 
-/** All time begins with the first record. */
+/** "All time" begins with the first record. */
 async function firstTime(signal: AbortSignal) {
   const { logs } = await query.listLogs({ oldestFirst: true, pageSize: 1 }, { signal, timeoutMs: 10_000 });
   return toTimestamp(toMicros(logs[0]?.time));

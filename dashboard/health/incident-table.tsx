@@ -4,7 +4,7 @@ import type { QueryState } from "../api/use-query.ts";
 import { toHref, view } from "../state/location.ts";
 import { timeText } from "../state/time-text.ts";
 
-/** What an operator should look at. */
+/** Incidents that need an operator. */
 export function IncidentTable({ answer: { value, failure } }: { answer: QueryState<ListIncidentsResponse> }) {
   const incidents = value?.incidents ?? [];
   return (

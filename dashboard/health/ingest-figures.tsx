@@ -3,7 +3,7 @@ import type { GetStatisticsResponse } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { Figure } from "../components/figure.tsx";
 import { countText, durationText } from "../state/time-text.ts";
 
-/** How much comes in, and how far behind what stores it is. */
+/** The rate of ingestion, and the lag of the consumers. */
 export function IngestFigures({ statistics }: { statistics: GetStatisticsResponse | undefined }) {
   if (statistics === undefined) return <p class="chart-note">Loading …</p>;
   const { lag } = statistics;

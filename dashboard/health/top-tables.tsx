@@ -5,7 +5,7 @@ import { levelNamed } from "../state/severity-level.ts";
 import { countText } from "../state/time-text.ts";
 import { noFilter, type View } from "../state/view.ts";
 
-/** Who and what there is most of. */
+/** The devices, loggers and error patterns with the most records. */
 export function TopTables({ statistics }: { statistics: GetStatisticsResponse }) {
   const { topDevices, topLoggers, topErrorPatterns, sampledRecordCount, sampledErrorCount } = statistics;
   return (
@@ -82,7 +82,7 @@ interface TopProps {
   readonly isWide?: boolean;
 }
 
-/** Words that find what a pattern was made of: the longest of those that no number or id is a part of. */
+/** Search words for a pattern: the longest ones that contain no number or id. */
 function fixedWords(pattern: string): string {
   return pattern
     .split(/\s+/)

@@ -9,7 +9,7 @@ import { change, toHref, view } from "../state/location.ts";
 import { countText } from "../state/time-text.ts";
 import { type LiveNote, type LiveState, LiveTail, rowsMax } from "./live-tail.ts";
 
-/** What arrives now, as far as the filter lets it through; the newest below. */
+/** The matching records as they arrive, the newest at the bottom. */
 export function LivePage() {
   const { wrap, open } = view.value;
   const filter = filterMessage(view.value);
@@ -83,7 +83,7 @@ export function LivePage() {
   );
 }
 
-/** Below the newest: what comes next. */
+/** Below the newest record: the state of the tail. */
 function Foot({ tail }: { tail: LiveTail }) {
   const note = tail.notes.value.get("");
   const failure = tail.failure.value;

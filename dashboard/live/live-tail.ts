@@ -8,30 +8,30 @@ import { toMicros } from "../api/timestamp.ts";
 import { logKey } from "../components/log-key.ts";
 import type { Micros } from "../state/time-range.ts";
 
-/** How many records the page keeps: the oldest give way. */
+/** The number of records kept; the oldest are dropped. */
 export const rowsMax = 5000;
-/** How many may wait; beyond that the page stops listening, and goes on where it stopped. */
+/** The number of records that may wait; beyond it the tail is closed and resumed later. */
 const waitingMax = 5000;
-/** How many of the newest are asked for to begin with. */
+/** The number of newest records requested at the start. */
 const lastMax = 100;
 
 export type LiveState = "connecting" | "following" | "interrupted" | "reconnecting" | "failed";
 
-/** Something to say between two records. */
+/** A note between two records. */
 export interface LiveNote {
   readonly text: string;
-  /** Where what is missing can be looked up. */
+  /** A link to the records that are missing here. */
   readonly range: { readonly from: Micros | undefined; readonly to: Micros | undefined } | undefined;
 }
 
 /**
- * Follows the records that a filter lets through, through every loss of the connection. While it is paused, what comes
- * waits, up to a bound; then the call is ended and resumed later by its token, which leaves nothing out either, unless a
- * note says so.
+ * Follows the records that match a filter and reconnects after every loss of the connection. While paused, new
+ * records wait, up to a bound; then the call is ended and resumed later by its token. Nothing is omitted,
+ * except where a note says so.
  */
 export class LiveTail {
   readonly rows = signal<readonly LogEntry[]>([]);
-  /** By the key of the record they stand before; "": after the last. */
+  /** By the key of the record they precede; "": after the last. */
   readonly notes = signal<ReadonlyMap<string, LiveNote>>(new Map());
   readonly waiting = signal(0);
   readonly state = signal<LiveState>("connecting");
@@ -59,7 +59,7 @@ export class LiveTail {
     this.#resumed = Promise.withResolvers();
   }
 
-  /** Tries again after a failure that does not go away by itself. */
+  /** Reconnects after a permanent failure. */
   retry(): void {
     if (this.state.value === "failed") void this.#run();
   }
@@ -95,7 +95,7 @@ export class LiveTail {
     }
   }
 
-  /** One call, from where the last one ended to wherever it breaks. */
+  /** One call, from the end of the last one until it breaks. */
   async #listen(): Promise<void> {
     this.#call = new AbortController();
     const call = this.#call;
@@ -149,7 +149,7 @@ export class LiveTail {
     else this.#timer ??= setTimeout(() => this.#show(), showEveryMs);
   }
 
-  /** Puts what came to the rows, unless it has to wait. */
+  /** Moves the waiting records to the rows, unless the tail is paused. */
   #show(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -163,7 +163,7 @@ export class LiveTail {
     if (incoming.length === 0) return;
     const rows = [...this.rows.value];
     const notes = new Map(this.notes.value);
-    // After a gap some come a second time.
+    // After a gap some records arrive again.
     const known = notes.size > 0 || !incoming.every(isLog) ? new Set(rows.map(logKey)) : undefined;
     for (const one of incoming) {
       if (!isLog(one)) {
@@ -197,7 +197,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   clearTimeout(timer);
 }
 
-/** The eye does not follow faster. */
+/** Faster updates are not readable. */
 const showEveryMs = 100;
-/** The gateway sends something every 15 s: after so long the connection is dead, as after the laptop was closed. */
+/** The gateway sends a heartbeat every 15 s: after this time the connection is dead, as after a laptop was closed. */
 const silenceMs = 40_000;

@@ -1,13 +1,13 @@
 import { type SeverityLevel, severityLevels, toLevel } from "./severity-level.ts";
 import type { AttributeFilter, LogFilter } from "./view.ts";
 
-/** A field of a record, with its value, that a filter can be made of. */
+/** A field of a record with its value, from which a filter can be made. */
 export type FieldValue =
   | { readonly field: "device" | "logger" | "session"; readonly value: string }
   | { readonly field: "severity"; readonly value: number }
   | { readonly field: "attribute"; readonly name: string; readonly value: string | undefined };
 
-/** The changes that leave only records with this value; undefined where the filter knows no such thing. */
+/** The changes that leave only records with this value; undefined where the filter has no such condition. */
 export function filterFor(filter: LogFilter, field: FieldValue): Partial<LogFilter> | undefined {
   switch (field.field) {
     case "device":
@@ -26,7 +26,7 @@ export function filterFor(filter: LogFilter, field: FieldValue): Partial<LogFilt
   }
 }
 
-/** The changes that leave only records without this value. */
+/** The changes that exclude records with this value. */
 export function filterOut(filter: LogFilter, field: FieldValue): Partial<LogFilter> | undefined {
   switch (field.field) {
     case "device":
@@ -35,7 +35,7 @@ export function filterOut(filter: LogFilter, field: FieldValue): Partial<LogFilt
         devices: without(filter.devices, field.value),
       };
     case "logger":
-      if (field.value === "") return undefined; // every logger begins with nothing
+      if (field.value === "") return undefined; // every logger begins with the empty prefix
       return {
         excludedLoggers: [...without(filter.excludedLoggers, field.value), field.value],
         logger: filter.logger === field.value ? "" : filter.logger,
@@ -52,7 +52,7 @@ export function filterOut(filter: LogFilter, field: FieldValue): Partial<LogFilt
   }
 }
 
-/** The levels that pass, when this one is switched off, or on again; all of them is the same as none. */
+/** The levels that remain when this one is toggled; all of them equal none. */
 export function toggledLevel(filter: LogFilter, level: SeverityLevel): readonly SeverityLevel[] {
   const passing = severityLevels.filter((each) => passes(filter, each));
   const next = passing.includes(level)

@@ -1,11 +1,11 @@
 import { computed, signal } from "@preact/signals";
 import { readView, type View, writeView } from "./view.ts";
 
-/** Where the page is: the one source of what is shown. */
+/** The current path and query: the one source of the dashboard's state. */
 export const route = signal(toRoute(window.location));
 export const view = computed(() => readView(new URLSearchParams(route.value.search)));
 
-/** Goes up when what is shown is to be asked for again. */
+/** Increases when the data shall be requested again. */
 export const refreshes = signal(0);
 
 export function refresh(): void {
@@ -16,7 +16,7 @@ window.addEventListener("popstate", () => {
   route.value = toRoute(window.location);
 });
 
-/** Changes what is given and keeps the rest. A step back leads to what was before, except after `replace`. */
+/** Applies the changes to the view. The back button returns to the view before, except after `replace`. */
 export function change(changes: Partial<View>, { replace = false, path = route.value.path } = {}): void {
   const href = toHref(changes, path);
   if (href === route.value.path + route.value.search) return;
@@ -25,13 +25,16 @@ export function change(changes: Partial<View>, { replace = false, path = route.v
   route.value = toRoute(window.location);
 }
 
-/** The address of the page with these changes, for links. */
+/** The address of the dashboard with these changes, for links. */
 export function toHref(changes: Partial<View>, path = route.value.path): string {
   const parameters = writeView({ ...view.value, ...changes }).toString();
   return parameters === "" ? path : `${path}?${parameters}`;
 }
 
-/** Lets links within the page change the state; with a modifier key the browser does what it always does. */
+/**
+ * Lets links within the dashboard change the state without a reload; with a modifier key the browser follows
+ * the link.
+ */
 export function followLinks(event: MouseEvent): void {
   if (
     event.defaultPrevented ||

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { listMarks, parseSearchText } from "./search-text.ts";
 
-test("what is typed into the search box becomes words, a phrase and what must not be there", () => {
+test("the search box accepts words, a phrase and an excluded text", () => {
   for (const [typed, words, text, excludedText] of [
     ["", "", "", ""],
     ["  link   down ", "link down", "", ""],

@@ -1,16 +1,17 @@
-/** What the search box asks for, in the gateway's terms. */
+/** The content of the search box, in the gateway's terms. */
 export interface SearchText {
   /** One phrase, as a substring. */
   readonly text: string;
-  /** Words that must all be there, separated by spaces. */
+  /** Words that must all occur, separated by spaces. */
   readonly words: string;
-  /** One phrase or word that must not be there. */
+  /** One phrase or word that must not occur. */
   readonly excludedText: string;
 }
 
 /**
- * Reads `eth0 "link down" -ignored`: words in any order, one phrase in quotes, one word or phrase after a minus. A
- * second phrase counts by its words; a second minus is taken as a word, so that nothing typed is dropped.
+ * Reads `eth0 "link down" -ignored`: words in any order, one phrase in quotes, one word or phrase after a
+ * minus. A second phrase counts by its words; a second minus belongs to its word, so that nothing typed is
+ * ignored.
  */
 export function parseSearchText(typed: string): SearchText {
   let text = "";
@@ -27,7 +28,7 @@ export function parseSearchText(typed: string): SearchText {
   return { text, words: words.join(" "), excludedText };
 }
 
-/** What is worth marking in a message that was found. */
+/** The texts to mark in a matching message. */
 export function listMarks({ text, words }: SearchText): string[] {
   return [text, ...words.split(" ")].filter((mark) => mark !== "");
 }

@@ -1,4 +1,4 @@
-/** The six levels that OpenTelemetry's 24 severities fall into, and 0: the device did not say. */
+/** OpenTelemetry's 24 severities as six levels, and 0 for unspecified. */
 export interface SeverityLevel {
   readonly name: string;
   readonly label: string;
@@ -9,7 +9,7 @@ export interface SeverityLevel {
 
 const none: SeverityLevel = { name: "none", label: "–", from: 0, to: 0 };
 
-/** From the least to the most important. */
+/** From the least to the most severe. */
 export const severityLevels: readonly SeverityLevel[] = [
   none,
   { name: "trace", label: "TRACE", from: 1, to: 4 },

@@ -4,10 +4,10 @@ export type Theme = "auto" | "light" | "dark";
 
 const stored = "fleetlog-theme";
 
-/** As the system has it, unless it was chosen. Kept in the browser: it is about the reader, not about what is read. */
+/** The system's theme unless the user chose one. Kept in the browser and not in the address, which users share. */
 export const theme = signal<Theme>(readTheme());
 
-/** Dark now, whoever decided it. */
+/** Whether the dark theme is in effect. */
 export const isDark = signal(false);
 
 const systemIsDark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -26,7 +26,7 @@ export function nextTheme(): void {
   try {
     window.localStorage.setItem(stored, theme.value);
   } catch {
-    // Storage may be forbidden: the choice then lasts as long as the page.
+    // Storage may be forbidden: the choice then lasts until a reload.
   }
 }
 

@@ -18,7 +18,7 @@ test("times keep their microseconds, before 1970 too", () => {
   }
 });
 
-test("a range is read as it is written, and what is no range is the last day", () => {
+test("a range is read as it is written, and an invalid one is the last day", () => {
   for (const written of [
     "range=1h",
     "range=90s",
@@ -35,11 +35,11 @@ test("a range is read as it is written, and what is no range is the last day", (
   assert.deepEqual(readRange(new URLSearchParams("range=soon&from=x")), { lastSeconds: 86_400 });
 });
 
-test("the last hour has no end, for the clock of a device may be ahead", () => {
+test("the last hour has no end, because the clock of a device may be ahead", () => {
   assert.deepEqual(resolveRange({ lastSeconds: 3600 }, 7200e6), { from: 3600e6, to: undefined });
 });
 
-test("times and durations are read at a glance", () => {
+test("times and durations are short and readable", () => {
   assert.deepEqual(timeText(1_767_225_600_000_001, true, 6), { date: "2026-01-01", time: "00:00:00.000001" });
   assert.deepEqual([0.0004, 0.25, 1.5, 59, 60, 89, 90, 5400, 172_800].map(durationText), [
     "0 ms",

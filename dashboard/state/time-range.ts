@@ -1,7 +1,7 @@
-/** Times of the page are whole microseconds since 1970, which a number holds exactly for the next 200 years. */
+/** Times are whole microseconds since 1970, which a number holds exactly for the next 200 years. */
 export type Micros = number;
 
-/** The last so many seconds, or between two times; an end that is not set is now, a start that is not set the beginning. */
+/** The last `seconds`, or a range; an absent end is now, an absent start the beginning. */
 export type TimeRange =
   | { readonly lastSeconds: number }
   | { readonly from: Micros | undefined; readonly to: Micros | undefined };
@@ -55,7 +55,7 @@ export function writeRange(range: TimeRange, parameters: URLSearchParams): void 
   }
 }
 
-/** RFC 3339 with up to six decimals; undefined for what is no such time. */
+/** RFC 3339 with up to six decimals; undefined for any other text. */
 export function parseTime(text: string | null): Micros | undefined {
   const [, whole, decimals = "", zone] =
     /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d)$/.exec(text ?? "") ?? [];

@@ -1,6 +1,6 @@
 import type { Micros } from "./time-range.ts";
 
-/** A time as it is read: date and time of day, to the millisecond or the microsecond. */
+/** Date and time of day, to the millisecond or the microsecond. */
 export function timeText(
   micros: Micros,
   utc: boolean,
@@ -20,14 +20,14 @@ export function fullTime(micros: Micros, utc: boolean): string {
   return `${date} ${time} ${utc ? "UTC" : zoneText(micros)}`;
 }
 
-/** "+02:00", the zone of the browser at that time. */
+/** "+02:00", the browser's offset at that time. */
 export function zoneText(micros: Micros): string {
   const minutes = -new Date(micros / 1000).getTimezoneOffset();
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
   return `${minutes < 0 ? "−" : "+"}${String(hours).padStart(2, "0")}:${String(rest).padStart(2, "0")}`;
 }
 
-/** "12 s", "5 min", "3 h", "2 d": one number is enough to judge by. */
+/** "12 s", "5 min", "3 h", "2 d": one number, rounded. */
 export function durationText(seconds: number): string {
   const size = Math.abs(seconds);
   if (size < 1) return `${Math.round(seconds * 1000)} ms`;
@@ -46,7 +46,7 @@ export function countText(count: number | bigint, short = false): string {
   ).format(count);
 }
 
-/** "12 /s", "3 /min", "0.5 /h": the unit in which the number is the easiest to read. */
+/** "12 /s", "3 /min", "0.5 /h": in the unit that reads most easily. */
 export function rateText(perSecond: number): string {
   const [rate, unit] =
     perSecond >= 1

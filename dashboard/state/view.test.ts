@@ -12,14 +12,14 @@ import {
   writeView,
 } from "./view.ts";
 
-test("an address without parameters is the last day of everything, newest first", () => {
+test("an address without parameters shows the last day of all records, newest first", () => {
   const view = readView(new URLSearchParams());
   assert.deepEqual(view.range, { lastSeconds: 86_400 });
   assert.equal(hasFilter(view), false);
   assert.equal(writeView(view).toString(), "");
 });
 
-test("every view survives the way through an address", () => {
+test("every view is read from an address as it was written", () => {
   const text = fc.string({ minLength: 1, unit: "grapheme" });
   const micros = fc.integer({ min: -8e14, max: 4e15 });
   const texts = fc.array(text, { maxLength: 3 });
@@ -61,7 +61,7 @@ test("every view survives the way through an address", () => {
   );
 });
 
-test("attributes are written as the gateway reads them", () => {
+test("attributes are written in the gateway's syntax", () => {
   for (const [text, name, value] of [
     ["errno=EIO", "errno", "EIO"],
     ["errno", "errno", undefined],
@@ -74,7 +74,7 @@ test("attributes are written as the gateway reads them", () => {
   }
 });
 
-test("a filter is in force as soon as one condition is", () => {
+test("a filter is in force as soon as one condition is set", () => {
   assert.equal(hasFilter(noFilter), false);
   assert.equal(hasFilter({ ...noFilter, search: "x" }), true);
   assert.equal(hasFilter({ ...noFilter, devices: ["x"] }), true);

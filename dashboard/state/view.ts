@@ -1,7 +1,7 @@
 import { levelNamed, type SeverityLevel } from "./severity-level.ts";
 import { readRange, type TimeRange, writeRange } from "./time-range.ts";
 
-/** An attribute that must, or must not, be there; without a value any will do. */
+/** An attribute that must, or must not, be present; without a value any value matches. */
 export interface AttributeFilter {
   readonly name: string;
   readonly value: string | undefined;
@@ -24,7 +24,7 @@ export interface LogFilter {
   readonly trace: string;
 }
 
-/** All that can be seen of the page, but for the place it is at: what the URL holds. */
+/** The state of the dashboard except its path: the query of the address. */
 export interface View extends LogFilter {
   readonly range: TimeRange;
   readonly oldestFirst: boolean;
@@ -34,13 +34,13 @@ export interface View extends LogFilter {
   readonly columns: readonly string[];
   /** The key of the open row. */
   readonly open: string;
-  /** How the devices are searched and sorted: `-errors` is by errors, most first. */
+  /** The search and the sort order of the devices: `-errors` sorts by errors, most first. */
   readonly deviceSearch: string;
   readonly deviceOrder: string;
   readonly silent: string;
 }
 
-/** How one member of the view stands in the address: what was written is read again. */
+/** Reads and writes one member of the view as parameters of the address. */
 interface Parameter<T> {
   readonly read: (parameters: URLSearchParams) => T;
   readonly write: (value: T, parameters: URLSearchParams) => void;
@@ -149,7 +149,7 @@ export function hasCondition(filter: LogFilter, name: keyof LogFilter): boolean 
   return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "";
 }
 
-/** `name=value`, or `name` for any value; a "=" or "\" in the name stands behind a "\", as in the gateway's queries. */
+/** `name=value`, or `name` for any value; a "\" escapes a "=" or "\" in the name, as in the gateway's queries. */
 export function readAttribute(text: string): AttributeFilter {
   const [, name = "", value] = /^((?:[^=\\]|\\.)*)(?:=(.*))?$/s.exec(text) ?? [undefined, text];
   return { name: name.replaceAll(/\\(.)/g, "$1"), value };

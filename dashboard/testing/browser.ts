@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
-/** Why the tests of the page cannot run here, or false. */
+/** Why the dashboard's tests cannot run here, or false. */
 export const noBrowser: string | false =
   findBrowser() === undefined &&
   "THE PAGE WAS NOT TESTED: there is no Chromium on the PATH. Debian and Ubuntu: apt-get install chromium";
@@ -24,14 +24,14 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** A page in a browser of its own, and all that went wrong in it. */
+/** A browser page in a context of its own, with the errors it reported. */
 export interface TestPage {
   readonly page: Page;
   /** Errors on the console, uncaught ones, and violations of the Content-Security-Policy. */
   readonly problems: string[];
 }
 
-/** A Chromium that talks to nobody but the gateway. */
+/** A Chromium that connects to nothing but the gateway. */
 export async function startBrowser() {
   const folder = await mkdtemp(join(tmpdir(), "chromium-"));
   const browser = await chromium.launch({

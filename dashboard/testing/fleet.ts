@@ -8,7 +8,7 @@ import { createDatabase } from "#test/support/postgres.ts";
 export const noon = 1_768_046_400_000_000n;
 export const minute = 60_000_000n;
 
-/** A gateway with its page over what `batches` and `drops` hold. */
+/** A gateway with its dashboard over `batches` and `drops`. */
 export async function startFleet(
   batches: readonly SeedBatch[],
   { redisUrl, drops = [] }: { redisUrl?: string; drops?: readonly SeedDrop[] } = {},
@@ -30,7 +30,7 @@ export async function startFleet(
   };
 }
 
-/** What the consumer counts while it stores. */
+/** The counts that the consumer updates as it stores. */
 async function countAll(pool: Pool): Promise<void> {
   await pool.query(`update devices set error_count = (
     select count(*) from logs where logs.device_id = devices.device_id and severity >= 17)`);
@@ -46,7 +46,7 @@ export const sampleTrace = {
 export function sampleBatches(): SeedBatch[] {
   const batches: SeedBatch[] = [];
   for (let sequence = 1; sequence <= 26; sequence += 1) {
-    if (sequence === 9 || sequence === 10) continue; // a hole
+    if (sequence === 9 || sequence === 10) continue; // missing batches
     const receivedMicros = noon - 60n * minute + BigInt(sequence) * 2n * minute;
     batches.push({
       deviceId: sequence % 2 === 0 ? "sensor-1" : "sensor-2",
@@ -73,7 +73,7 @@ export function sampleBatches(): SeedBatch[] {
   return batches;
 }
 
-/** A part of a sensor's hole that is none, and a drop without a reason. */
+/** A drop that covers a part of a sensor's missing batches, and a drop without a reason. */
 export const sampleDrops: readonly SeedDrop[] = [
   { deviceId: "sensor-1", sessionId: "boot", first: 14, last: 17, reason: "memory <b>full</b>" },
   { deviceId: "sensor-1", sessionId: "boot", first: 20, last: 20, reason: "" },
@@ -94,5 +94,5 @@ function sampleRecord(sequence: number, place: number, receivedMicros: bigint): 
   };
 }
 
-/** The hour of the samples, for the address of a page. */
+/** The hour of the samples, for an address of the dashboard. */
 export const sampleHour = "from=2026-01-10T11%3A00%3A00Z&to=2026-01-10T12%3A00%3A01Z";

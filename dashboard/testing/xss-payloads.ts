@@ -1,4 +1,4 @@
-/** A hundred texts that run, load or draw something where text is taken for markup. `boom` is what they try to call. */
+/** A hundred texts that run, load or draw something where text is interpreted as markup. They try to call `boom`. */
 export const xssPayloads: readonly string[] = [
   ...combine(
     ["<script>boom()</script>", "<img src=x onerror=boom()>", "<svg onload=boom()>", "<body onload=boom()>"],
