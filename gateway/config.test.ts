@@ -26,7 +26,7 @@ test("one variable is enough", () => {
   });
 });
 
-test("every bad variable is in the one error", () => {
+test("one error lists every bad variable", () => {
   const env = { DATABASE_READ_URL: "x", QUERY_TIMEOUT_MS: "soon", DATABASE_CONNECTIONS_MAX: "0" };
   assert.throws(
     () => readConfig(env),
@@ -44,7 +44,7 @@ function readOrigins(CORS_ORIGINS: string) {
   return readConfig({ DATABASE_URL: primary, CORS_ORIGINS }).corsOrigins;
 }
 
-test("origins are origins, without a path or a slash at the end", () => {
+test("an origin has no path and no slash at its end", () => {
   assert.deepEqual(readOrigins("https://a.example, http://localhost:5173"), [
     "https://a.example",
     "http://localhost:5173",

@@ -4,7 +4,7 @@ import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "
 import { streamShards } from "#stream/settings.ts";
 import { isProxyRange } from "./http/client-name.ts";
 
-/** What the gateway is told by its environment. Throws one `ConfigError` that lists every bad variable. */
+/** Reads the gateway's environment. Throws one `ConfigError` that lists every bad variable. */
 export function readConfig(env: Env) {
   const read = readEnv(
     {
@@ -32,21 +32,21 @@ export function readConfig(env: Env) {
     listen: read.HTTP_LISTEN,
     allowedHosts: read.ALLOWED_HOSTS,
     databaseUrl: read.DATABASE_URL,
-    /** A streaming replica, read from while it is not further behind than this; undefined: there is none. */
+    /** A streaming replica, used while it is not further behind than this; undefined: there is none. */
     replicaUrl: read.DATABASE_READ_URL,
     replicaLagMsMax: read.REPLICA_LAG_MS_MAX,
     connectionsMax: read.DATABASE_CONNECTIONS_MAX,
     heavyQueriesMax: read.HEAVY_QUERIES_MAX,
     queryTimeoutMs: read.QUERY_TIMEOUT_MS,
-    /** Pages of other origins that may read; "*" stands for all. */
+    /** Origins of other sites that may read; "*" allows all. */
     corsOrigins: read.CORS_ORIGINS ?? [],
-    /** Whose X-Forwarded-For is believed. */
+    /** Proxies whose X-Forwarded-For is trusted. */
     trustedProxies: read.TRUSTED_PROXIES,
     exportsMax: read.EXPORTS_MAX,
     /** Undefined: nothing is cached, and there is no live tail. */
     redisUrls: read.REDIS_URL,
     shards: read.STREAM_SHARDS,
-    /** As the consumers have it: for so long the stream keeps what is stored. */
+    /** The consumers' setting: how long stored entries stay in the stream. */
     tailWindowMs: read.TAIL_WINDOW_MS,
     tailsMax: read.TAILS_MAX,
   });

@@ -30,16 +30,16 @@ import { createTailSources, type TailOptions } from "./tail/create-tail-sources.
 import { createTailEventsHandler } from "./tail/server-sent-events.ts";
 
 export interface GatewayOptions {
-  /** Where to read right now. */
+  /** Chooses the pool for each read. */
   readonly choosePool: () => Pool;
   readonly options: ReadPoolOptions;
-  /** For short questions, and failing fast; undefined: nothing is cached, and nothing known of the stream. */
+  /** For short commands, and failing fast; undefined: nothing is cached, and the stream is not read. */
   readonly redis: StreamRedis | undefined;
-  /** Another connection, for reads of the stream that wait; undefined: there is no live tail. */
+  /** A second connection, for blocking reads of the stream; undefined: there is no live tail. */
   readonly tailRedis: StreamRedis | undefined;
   readonly shards: number;
   readonly exportsMax: number;
-  /** What they say of whom a call is from is believed. */
+  /** Proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: readonly string[];
   readonly allowedHosts: readonly string[];
   readonly corsOrigins: readonly string[];
@@ -49,7 +49,7 @@ export interface GatewayOptions {
   readonly logger: Logger;
 }
 
-/** Puts the gateway together; nothing listens yet. `closeTails` ends what would never end by itself. */
+/** Assembles the gateway; nothing listens yet. `closeTails` ends the live tails, which have no end of their own. */
 export function createGateway(options: GatewayOptions): {
   listener: HttpListener;
   readPool: ReadPool;

@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => database[Symbol.asyncDispose]());
 
-test("says where it listens, becomes ready, and on SIGTERM answers what it has begun", async () => {
+test("logs its address, becomes ready, and on SIGTERM finishes the calls in flight", async () => {
   const pool = openPool(database.url);
   const child = startMain({ DATABASE_URL: database.url, HTTP_LISTEN: "127.0.0.1:0" });
   try {
@@ -47,7 +47,7 @@ test("says where it listens, becomes ready, and on SIGTERM answers what it has b
   }
 });
 
-test("a bad environment is told whole, in one error, with exit code 1", async () => {
+test("an invalid environment is reported whole, in one error, with exit code 1", async () => {
   const child = startMain({ DATABASE_URL: "mysql://x", HTTP_LISTEN: "nowhere" });
   let said = "";
   child.stderr?.on("data", (chunk: Buffer) => {
@@ -65,7 +65,7 @@ function startMain(env: Record<string, string>): ChildProcess {
   });
 }
 
-/** The address of the line that every program logs when it listens. */
+/** The address in the line that every program logs when it listens. */
 async function readAddress(child: ChildProcess): Promise<string> {
   assert.ok(child.stdout);
   for await (const line of createInterface({ input: child.stdout })) {

@@ -16,7 +16,7 @@ import { watchDatabase } from "./query/watch-database.ts";
 const config = readConfigOrExit(() => readConfig(process.env));
 const logger = createLogger("gateway", config.logLevel);
 
-// Where ingest servers run on the same machine, they go first: an answer may be some ms late, acknowledgements not.
+// Ingest servers on the same machine have priority: a response may be some ms late, an acknowledgement may not.
 setPriority(5);
 
 await runProgram(logger, async (program) => {

@@ -19,7 +19,7 @@ async function refusal(response: Response): Promise<Refusal & { status: number }
   return { status: response.status, ...((await response.json()) as Refusal) };
 }
 
-describe("while a query cannot go on", () => {
+describe("while a query is blocked", () => {
   let database: TestDatabase;
   let pool: Pool;
 
@@ -32,7 +32,7 @@ describe("while a query cannot go on", () => {
     await database[Symbol.asyncDispose]();
   });
 
-  /** Keeps everyone from the ledger, so that a query waits forever. */
+  /** Locks the ledger, so that every query of it blocks. */
   async function holdLedger() {
     const client = await pool.connect();
     await client.query("begin");
@@ -45,7 +45,7 @@ describe("while a query cannot go on", () => {
     };
   }
 
-  /** The statements of a gateway that run now. */
+  /** The running statements of the gateway. */
   async function running(): Promise<number[]> {
     const { rows } = await pool.query<{ pid: number }>(
       `select pid from pg_stat_activity where datname = current_database() and state = 'active'
@@ -54,7 +54,7 @@ describe("while a query cannot go on", () => {
     return rows.map((row) => row.pid);
   }
 
-  test("a caller who leaves takes the statement along", async () => {
+  test("a caller that disconnects cancels the statement", async () => {
     await using gateway = await startGateway(database.url);
     await using _ = await holdLedger();
     const leaving = new AbortController();
@@ -66,7 +66,7 @@ describe("while a query cannot go on", () => {
     await waitFor("the statement to be gone", async () => (await running()).length === 0, 3000);
   });
 
-  test("the query timeout answers DEADLINE_EXCEEDED and says what to narrow, on both faces", async () => {
+  test("the query timeout returns DEADLINE_EXCEEDED and suggests how to narrow the query, on both transports", async () => {
     await using gateway = await startGateway(database.url, { queryTimeoutMs: 200 });
     await using _ = await holdLedger();
     const post = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
@@ -81,7 +81,7 @@ describe("while a query cannot go on", () => {
     await waitFor("the statements to be gone", async () => (await running()).length === 0, 3000);
   });
 
-  test("the deadline of the caller counts too", async () => {
+  test("the caller's deadline applies too", async () => {
     await using gateway = await startGateway(database.url);
     await using _ = await holdLedger();
     const headers = { "connect-timeout-ms": "100" };
@@ -90,7 +90,7 @@ describe("while a query cannot go on", () => {
     await waitFor("the statement to be gone", async () => (await running()).length === 0, 3000);
   });
 
-  test("who finds too many waiting is told to come later", async () => {
+  test("a full queue refuses calls with a retry delay", async () => {
     await using gateway = await startGateway(database.url, { connectionsMax: 1 });
     const held = await holdLedger();
     const calls = Array.from({ length: 14 }, (_, n) => fetch(`${gateway.url}/v1/logs?page_size=${n + 1}`));
@@ -102,7 +102,7 @@ describe("while a query cannot go on", () => {
     assert.deepEqual(new Set(answers.map((answer) => answer.status)), new Set([200, 429]));
   });
 
-  test("expensive queries take their turn, what is cheap passes them by, and too many are told to come later", async () => {
+  test("expensive queries queue, cheap ones pass them, and beyond the queue's limit they are refused with a retry delay", async () => {
     await using gateway = await startGateway(database.url, { connectionsMax: 10, heavyQueriesMax: 1 });
     const held = await holdLedger();
     const heavy = Array.from({ length: 22 }, (_, n) => fetch(`${gateway.url}/v1/logs?text=${n}`));
@@ -117,7 +117,7 @@ describe("while a query cannot go on", () => {
     assert.deepEqual(statuses, [...Array.from({ length: 22 }, () => 200), 429]);
   });
 
-  test("a connection that PostgreSQL ends is UNAVAILABLE, and the next call works", async () => {
+  test("a connection that PostgreSQL terminates is UNAVAILABLE, and the next call works", async () => {
     await using gateway = await startGateway(database.url);
     const held = await holdLedger();
     const call = fetch(`${gateway.url}/v1/logs`);
@@ -134,14 +134,14 @@ describe("while a query cannot go on", () => {
   });
 });
 
-test("a PostgreSQL that is not there is UNAVAILABLE", async () => {
+test("an unreachable PostgreSQL is UNAVAILABLE", async () => {
   await using gateway = await startGateway("postgres://nobody@127.0.0.1:1/nothing");
   const { status, code, message } = await refusal(await fetch(`${gateway.url}/v1/devices`));
   assert.deepEqual([status, code], [503, "unavailable"]);
   assert.match(message, /retry in 1 s/);
 });
 
-test("is ready once PostgreSQL answers and the migrations have run", async () => {
+test("is ready once PostgreSQL responds and the migrations have run", async () => {
   await using database = await createEmptyDatabase();
   await using gateway = await startGateway(database.url);
   const readiness = new Readiness(["database"]);

@@ -23,7 +23,7 @@ after(async () => {
 
 const closed = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
 
-/** From Redis, once that has been reached at all: the first calls may come before the connection. */
+/** Waits for a hit in Redis: the first calls may precede the connection. */
 async function waitForHit(path: string) {
   return await waitFor(`${path} to be cached`, async () => {
     const answer = await gateway.get(path, inOtherWords());
@@ -31,14 +31,14 @@ async function waitForHit(path: string) {
   });
 }
 
-/** What nobody asked in just this way before: the last bytes sent are no answer to it. */
+/** A header that differs from every call before, so that the bytes sent last do not match. */
 function inOtherWords(): RequestInit {
   words += 1;
   return { headers: { "accept-encoding": `identity, x-${words}` } };
 }
 let words = 0;
 
-test("the same question is answered from the cache, over each transport, for 5 min when its range is over", async () => {
+test("the same request is answered from the cache, over each transport, for 5 min when its range is over", async () => {
   const first = await gateway.get(`/v1/logs?${closed}&text=first`);
   assert.equal(first.headers.get("x-cache"), "miss");
   const answer = await waitForHit(`/v1/logs?${closed}`);
@@ -62,7 +62,7 @@ test("the same question is answered from the cache, over each transport, for 5 m
   redis.disconnect();
 });
 
-test("another method is another question, whatever it asks for", async () => {
+test("the method is part of the cache's key", async () => {
   const incidents = await waitForHit(`/v1/incidents?${closed}`);
   assert.deepEqual(incidents.body.incidents, []);
   const letters = await gateway.get(`/v1/dead-letters?${closed}`, inOtherWords());
@@ -75,7 +75,7 @@ async function countHits(): Promise<number> {
   return Number(/^fleetlog_cache_requests_total\{.*ListLogs.*hit.*\} (\d+)$/m.exec(text)?.[1]);
 }
 
-test("gRPC and gRPC-Web read an answer from the cache, its status with it", async () => {
+test("gRPC and gRPC-Web read a response from the cache, with its status", async () => {
   await waitForHit(`/v1/logs?${closed}`);
   for (const transport of [
     createGrpcTransport({ baseUrl: gateway.url }),
@@ -94,7 +94,7 @@ test("gRPC and gRPC-Web read an answer from the cache, its status with it", asyn
   }
 });
 
-test("the same words get the same bytes, compressed or not, and are counted; other words for it come from Redis", async () => {
+test("an identical request gets the same bytes, compressed or not, and is counted; an equivalent one is answered from Redis", async () => {
   const path = `/v1/logs?${closed}&page_size=3`;
   const plain = await waitForHit(path);
   const before = await countHits();
@@ -125,7 +125,7 @@ test("the same words get the same bytes, compressed or not, and are counted; oth
   }
 });
 
-test("an answer is gone when its time is over, from wherever it came", async () => {
+test("a response expires, in Redis and in the gateway's memory", async () => {
   const path = "/v1/logs?page_size=2";
   const first = await waitForHit(path);
   assert.equal(first.headers.get("cache-control"), "private, max-age=1");
@@ -135,7 +135,7 @@ test("an answer is gone when its time is over, from wherever it came", async () 
   });
 });
 
-test("who has the answer already gets 304 and no body", async () => {
+test("a request with the current etag gets 304 and no body", async () => {
   const path = `/v1/logs?${closed}&page_size=1`;
   const etag = (await gateway.get(path)).headers.get("etag") ?? "";
   const again = await fetch(gateway.url + path, { headers: { "if-none-match": `"other", ${etag}` } });
@@ -147,14 +147,14 @@ test("who has the answer already gets 304 and no body", async () => {
   await other.text();
 });
 
-test("an error is not kept", async () => {
+test("an error is not cached", async () => {
   for (let round = 0; round < 2; round++) {
     const { status, headers } = await gateway.get("/v1/devices/nobody");
     assert.deepEqual([status, headers.get("x-cache")], [404, null]);
   }
 });
 
-test("many who ask the same at once are one query; who began it may leave", async () => {
+test("concurrent identical requests are one query, which survives the client that started it", async () => {
   const pool = new Pool({ connectionString: gateway.databaseUrl, max: 2 });
   pool.on("error", () => {});
   const locker = await pool.connect();
@@ -182,7 +182,7 @@ test("many who ask the same at once are one query; who began it may leave", asyn
   await pool.end();
 });
 
-test("a Redis that hangs or is gone slows the answer and breaks nothing", async () => {
+test("a Redis that hangs or is unreachable slows the response and breaks nothing", async () => {
   const path = `/v1/logs?${closed}`;
   process.kill(redisServer.pid, "SIGSTOP");
   try {

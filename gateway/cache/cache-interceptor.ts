@@ -9,17 +9,17 @@ import { responseLifetime } from "./response-cache.ts";
 import { SingleFlight } from "./single-flight.ts";
 
 /*
- * The same question gets the same answer for a while: 5 min when its time range is over, 1 s when it is not. A range
- * that is over can still get records, of a device that was offline; they show when the answer has grown old.
+ * The same request gets the same response for a while: 5 min when its time range is over, 1 s when it is not. A range
+ * that is over can still receive records, of a device that was offline; they appear when the response has expired.
  *
- *     x-cache: hit    from Redis, from the last bytes sent (kept-answers.ts), or from somebody who asked the same just now
+ *     x-cache: hit    from Redis, from the last bytes sent (response-cache.ts), or from a concurrent identical call
  *     x-cache: miss   from PostgreSQL
- *     cache-control, etag: the same to browsers; see not-modified.ts
+ *     cache-control, etag: the same for browsers; see not-modified.ts
  *
- * Who asks how an answer is found wants it found now: that is neither taken from the cache nor kept, by anybody.
+ * A request with `explain` wants the query to run: it is neither answered from the cache nor cached.
  */
 
-/** Caches every call that reads, whichever transport it came by. Without a store calls are only joined with their like. */
+/** Caches every call that reads, on every transport. Without a store it only joins concurrent identical calls. */
 export function createCacheInterceptor(
   store: RedisResponseCache | undefined,
   answers: Counter<"method" | "result">,
@@ -53,7 +53,7 @@ export function createCacheInterceptor(
                 throw new Error(`${method} is said to be unary and answered with a stream`);
               response = answered;
               const bytes = toBinary(output, answered.message as Message & { $typeName: string });
-              // Redis is told when the caller has been.
+              // Redis is written after the caller has its response.
               if (store !== undefined) setImmediate(() => store.set(name, bytes, lifetimeMs));
               return bytes;
             },
@@ -87,7 +87,10 @@ function toResponse(request: Request, output: DescMessage, bytes: Uint8Array) {
   } as Awaited<ReturnType<ReturnType<Interceptor>>>;
 }
 
-/** Connect sets it, and the status of gRPC, on the answers of methods that were called; a client that finds none reads nothing. */
+/**
+ * Connect sets it, with the status of gRPC, on responses of methods that were called; a client without it reads
+ * nothing.
+ */
 function responseContentType({ requestMethod, url, header }: Request): string {
   if (requestMethod === "GET") return `application/${new URL(url).searchParams.get("encoding") ?? "proto"}`;
   return (header.get("content-type") ?? "application/json").split(";", 1)[0] ?? "";
@@ -101,5 +104,5 @@ function responseLifetimeMs(message: object): number {
 
 const openLifetimeMs = 1000;
 const closedLifetimeMs = 300_000;
-/** What was on its way when a range ended has arrived by then. */
+/** Batches that were in flight when a range ended have arrived by then. */
 const settledAfterMs = 60_000;

@@ -2,17 +2,17 @@ import type { Redis } from "ioredis";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Logger } from "#lib/logger.ts";
 
-/** An answer, and when it will be gone, by the clock of the gateway that kept it. */
+/** A response and its expiry, by the clock of the gateway that stored it. */
 export interface StoredResponse {
   readonly bytes: Uint8Array;
   readonly untilMs: number;
 }
 
 /**
- * Answers in Redis, each for a limited time. Redis is only faster than PostgreSQL, never needed: when it is unreachable, slow
- * or full, nothing is found and nothing is kept, and for a while it is not asked again.
+ * Responses in Redis, each for a limited time. Redis only saves queries of PostgreSQL: when it is unreachable,
+ * slow or full, every read is a miss, nothing is stored, and the gateway does not ask it again for a while.
  *
- * Every key has a time to live: of the keys in Redis only those may be evicted, the streams never.
+ * Every key has a time to live: Redis may evict only those keys, never the streams.
  */
 export class RedisResponseCache {
   readonly #redis: Pick<Redis, "getBuffer" | "set">;
@@ -55,9 +55,9 @@ function cacheKey(name: string): string {
   return `fleetlog-cache:${name}`;
 }
 
-/** Before it lies the time until which it counts, a double. */
+/** A double before the response holds its expiry. */
 const responseOffset = 8;
-/** What a reader may lose by asking a Redis that hangs. */
+/** The longest that a read waits for a Redis that hangs. */
 const timeoutMs = 100;
 const restMs = 1000;
 const responseBytesMax = 1024 * 1024;

@@ -8,14 +8,17 @@ import type { Counter } from "#lib/metrics.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 
 /*
- * In front of the cache in Redis: the last bytes that were sent, compressed as they were, for whoever asks in the very
- * same words. Such a question is not even parsed. No answer is kept longer than Redis would keep it.
+ * In front of the cache in Redis: the last bytes sent, compressed as they were, for a request of identical
+ * bytes, which is not even parsed. No response is kept longer than in Redis.
  */
 
-/** For how many ms more the answer to the call counts; set by cacheAnswers. Undefined: it is not to be kept. */
+/**
+ * The remaining lifetime in ms of the response to the call, set by cacheInterceptor. Undefined: it is not
+ * cacheable.
+ */
 export const responseLifetime = createContextKey<number | undefined>(undefined);
 
-/** What was asked, word for word. */
+/** The request, byte for byte. */
 export interface RawRequest {
   readonly name: string;
   /** Empty for GET. */
@@ -43,7 +46,7 @@ export class ResponseCache {
     this.#count = count;
   }
 
-  /** Reads what is asked, if an answer to it could be kept. After that the body of `request` is in `body` alone. */
+  /** Reads the request if its response is cacheable. Afterwards the body of `request` is only in `body`. */
   async read({ method }: UniversalHandler, request: IncomingMessage): Promise<RawRequest | undefined> {
     const { headers } = request;
     if (method.methodKind !== "unary") return undefined;
@@ -56,7 +59,7 @@ export class ResponseCache {
     return { name, body };
   }
 
-  /** The answer to the same question, counted as a call. */
+  /** The response to an identical request, counted as a call. */
   find({ method }: UniversalHandler, { name }: RawRequest): CachedResponse | undefined {
     const answer = this.#answers.get(name);
     if (answer === undefined) return undefined;
@@ -65,7 +68,7 @@ export class ResponseCache {
     return answer;
   }
 
-  /** Keeps what was answered, and returns it. */
+  /** Caches the response, and returns it. */
   async keep(
     question: RawRequest,
     response: UniversalResponse,
@@ -81,7 +84,7 @@ export class ResponseCache {
   }
 }
 
-/** Of a request, as far as Connect's answer depends on them. */
+/** The request headers that Connect's response depends on. */
 const headersThatCount = [
   "content-type",
   "content-encoding",
@@ -92,5 +95,5 @@ const headersThatCount = [
 const requestBytesMax = 64 * 1024;
 const keptBytesMax = 32 * 1024 * 1024;
 const answerBytesMax = 1024 * 1024;
-/** Headers, key and bookkeeping of an answer. */
+/** Headers, key and bookkeeping of a response. */
 const besideBytes = 1024;

@@ -2,14 +2,15 @@ import type { Caller } from "../fairness/caller.ts";
 import { BusyError } from "../fairness/semaphore.ts";
 
 /**
- * Runs the same work once for all who want it at the same time. When the one who began it leaves, the work ends with
- * the connection it holds; whoever else still waits begins it again. So does another client when that of the first has
- * too much waiting already: that is the first one's own.
+ * Runs the same work once for all callers that want it at the same time. When the caller that started it
+ * leaves, the work ends with its connection, and a caller that still waits starts it again. A caller of another
+ * client also starts it again when the first client is over its share of waiting calls, for that limit is the
+ * first client's own.
  */
 export class SingleFlight<T> {
   readonly #flights = new Map<string, Flight<T>>();
 
-  /** `isShared`: somebody else's work. Its signal ends only this caller's wait. */
+  /** `isShared`: another caller started the work. The signal ends only this caller's wait. */
   async run(name: string, caller: Caller, work: () => Promise<T>): Promise<{ result: T; isShared: boolean }> {
     const { client, signal } = caller;
     for (;;) {
@@ -39,7 +40,7 @@ export class SingleFlight<T> {
 
 interface Flight<T> {
   readonly result: Promise<T>;
-  /** Who began it. */
+  /** The caller that started it. */
   readonly caller: Caller;
 }
 

@@ -25,7 +25,7 @@ export interface DeviceRow {
   readonly attributes: readonly (readonly [string, JsonValue])[] | null;
 }
 
-/** Of the table `devices`. */
+/** The columns of the table `devices`. */
 export const errorRatio: RawBuilder<number> = sql`(error_count::float8 / greatest(record_count, 1))`;
 
 /** To be selected from `devices`, joined with {@link deviceDay}. */
@@ -37,7 +37,7 @@ export const deviceColumns: RawBuilder<unknown> = sql`
   records_per_second, bytes_per_second, day_records_per_second, day_bytes_per_second,
   (select json_agg(json_build_array(item.key, item.value)) from jsonb_each(devices.attributes) as item) as attributes`;
 
-/** What the device of the row sent in this hour and the 23 before it. */
+/** What the device sent in this hour and the 23 hours before it. */
 export const deviceDay: RawBuilder<unknown> = sql`lateral (
   select coalesce(sum(day.record_count), 0)::int8 as day_record_count,
     coalesce(sum(day.error_count), 0)::int8 as day_error_count,
@@ -50,8 +50,8 @@ export const deviceDay: RawBuilder<unknown> = sql`lateral (
 ) as of_day`;
 
 /**
- * The column's sum over this hour and those before it, by the seconds since the first of them began, or since the device
- * was first seen. Nobody is judged by less than a minute.
+ * The column's sum over this hour and those before it, divided by the seconds since the first of them began, or
+ * since the device was first seen. The divisor is at least a minute.
  */
 function perSecond(column: "record_count" | "bytes", hours: number): RawBuilder<number> {
   const sum = sql`sum(day.${sql.ref(column)}) filter (where hour > now() - ${`${hours} hours`}::interval)`;

@@ -9,7 +9,7 @@ export interface SessionRow {
   readonly last_received_micros: string;
   readonly batch_count: string;
   readonly record_count: string;
-  /** The last {@link rangesMax} of each, rising. */
+  /** The last {@link rangesMax} of each, ascending. */
   readonly received: readonly Range[];
   readonly holes: readonly Range[];
   readonly missing_count: string;
@@ -17,7 +17,7 @@ export interface SessionRow {
   readonly is_truncated: boolean;
 }
 
-/** Where a page of sessions ended. */
+/** The last session of the page before. */
 export interface SessionPosition {
   readonly firstReceivedMicros: bigint;
   readonly sessionId: string;
@@ -26,7 +26,7 @@ export interface SessionPosition {
 /** First and last number, both included, decimal. */
 export type Range = readonly [first: string, last: string];
 
-/** What a device declared as dropped. */
+/** Ranges that a device declared as dropped. */
 export interface DropRow {
   readonly session_id: string;
   readonly first_sequence: string;
@@ -36,8 +36,8 @@ export interface DropRow {
 }
 
 /**
- * The sessions begun last, after a position, along the index on their beginning: reads as much as it returns. The consumer
- * keeps the ranges of each, so neither its batches are read nor those of other sessions.
+ * The newest sessions after a position, along the index on their beginning: reads as much as it returns. The
+ * consumer maintains the ranges of each, so neither its batches nor other sessions are read.
  */
 export async function readSessions(
   db: Kysely<Database>,
@@ -69,7 +69,7 @@ export async function readSessions(
   return rows;
 }
 
-/** How many sessions the device has; {@link sessionsCountedMax} stands for so many and more. */
+/** The number of sessions of the device, counted up to {@link sessionsCountedMax}. */
 export async function countSessions(db: Kysely<Database>, deviceKey: number): Promise<number> {
   const { rows } = await sql<{ count: string }>`
     select count(*) as count
@@ -120,6 +120,6 @@ function countElements(ranges: RawBuilder<unknown>): RawBuilder<number> {
 }
 
 const rangesMax = 100;
-/** What bounded_ranges() leaves of a session that has too many. */
+/** The marker that bounded_ranges() leaves in a session with too many ranges. */
 const rememberedRangesMax = 1000;
 const sessionsCountedMax = 1000;

@@ -37,7 +37,7 @@ test("a page of a device with 200,000 sessions costs as much as one of a device 
     const second = await measureCost("large", first.last);
     assert.deepEqual([small.sessionCount, first.sessionCount], [200, 1000]);
     for (const { rows, buffers } of [first, second]) {
-      // The count of sessions goes to 1,000, and the ways down the trees are a little longer.
+      // The count of sessions goes to 1,000, and the paths down the trees are slightly longer.
       assert.ok(rows <= small.rows + 2 * 1000, `${rows} rows, of the small one ${small.rows}`);
       assert.ok(buffers <= 2 * small.buffers + 100, `${buffers} buffers, of the small one ${small.buffers}`);
     }
@@ -77,7 +77,7 @@ interface Plan {
   readonly Plans?: readonly Plan[];
 }
 
-/** What the statements read together: rows of all steps of their plans, and buffers. */
+/** The rows of all steps of the statements' plans, and their buffers. */
 async function measure(pool: Pool, statements: readonly CompiledQuery[]) {
   let [rows, buffers] = [0, 0];
   const countRows = (plan: Plan): number =>

@@ -14,7 +14,7 @@ export interface SessionsPage {
   readonly sessionsMax: number;
 }
 
-/** A device with a page of its sessions. What it reads is bounded by the page, whatever the device sent. */
+/** A device with a page of its sessions. The page bounds what is read, whatever the device sent. */
 export async function readDevice(
   db: Kysely<Database>,
   deviceId: string,

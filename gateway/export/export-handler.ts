@@ -21,17 +21,17 @@ import { type ExportFormat, type ExportRequest, readExportRequest } from "./expo
 import { ndjsonLine } from "./ndjson.ts";
 
 /*
- * GET /v1/export: all records of a filter in one answer, of any length in little memory. The client's pace is the pace
- * of the whole: a page is read when the one before has been taken. Until the first page is there, an error is answered
- * like any other; after that the status is gone, so the connection is broken off in the middle of a chunk, which every
- * HTTP client tells from an end.
+ * GET /v1/export: all records of a filter in one response, of any length, in little memory. The client sets the
+ * pace: a page is read when the one before was sent. Until the first page is read, an error is an ordinary
+ * error response. After that the status is sent, so the connection is broken in the middle of a chunk, which
+ * every HTTP client distinguishes from an end.
  */
 
 export interface ExportOptions {
   readonly readPool: ReadPool;
-  /** How many exports may run at once, of which one client gets half. Each uses one connection to PostgreSQL at a time. */
+  /** Exports that may run at once; one client gets half of them. Each uses one connection to PostgreSQL at a time. */
   readonly exportsMax: number;
-  /** Who takes nothing for so long is cut off. */
+  /** A client that reads nothing for this time is disconnected. */
   readonly stalledMsMax?: number;
   readonly refused: Counter<"limit">;
   readonly registry: Registry;
@@ -77,7 +77,7 @@ export function createExportHandler(options: ExportOptions) {
   };
 }
 
-/** Counted, not logged: a caller can have as many of these as it likes. */
+/** These are counted, not logged: a caller can cause any number of them. */
 function isClientError(code: Code): boolean {
   return code === Code.InvalidArgument || code === Code.ResourceExhausted;
 }
@@ -89,7 +89,7 @@ interface Sending {
   readonly response: ServerResponse;
 }
 
-/** Returns how many records were sent. */
+/** Returns the number of records sent. */
 async function send(
   { filter, order, format }: ExportRequest,
   { readPool, stalledMsMax = 60_000 }: ExportOptions,
@@ -113,7 +113,7 @@ async function send(
       count += page.value.length;
     }
   }
-  // First of all the reason: the broken connection looks as if the client had left.
+  // Aborts with the reason first: the broken connection looks as if the client had left.
   const failed = (error: unknown): never => {
     leaving.abort(error);
     throw error;
@@ -148,7 +148,7 @@ function responseHeaders(format: ExportFormat, isGzip: boolean): Record<string, 
     "content-disposition": `attachment; filename="${name}.${format}"`,
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-    // To Nginx: what it would buffer, up to 1 GB a client, lands on its disk.
+    // Nginx would buffer up to 1 GB per client on its disk.
     "x-accel-buffering": "no",
     ...(isGzip && { "content-encoding": "gzip" }),
   };
@@ -172,7 +172,7 @@ function createExportMetrics(registry: Registry) {
   };
 }
 
-/** The client is gone: there is nobody to tell. */
+/** The client is gone: no response is possible. */
 class ClientLeftError extends Error {
   override readonly name = "LeftError";
 }

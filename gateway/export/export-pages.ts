@@ -13,22 +13,22 @@ import { toConnectError } from "../query/error-mapping.ts";
 import { QueryTimeoutError, type ReadPool } from "../query/read-pool.ts";
 
 export interface PagesOptions {
-  /** At most so many records in hand. */
+  /** The largest number of records in memory. */
   readonly pageSize: number;
-  /** A page that finds little ends after this: well within what a query may take. */
+  /** A page that finds little ends after this time, well within the query timeout. */
   readonly patienceMs: number;
 }
 
 const pagesOptions: PagesOptions = { pageSize: 20_000, patienceMs: 1000 };
 
 /**
- * All records that match, in order, a page at a time, which may be empty: each record that was stored when the first page was read comes
- * exactly once, however many arrive meanwhile. What arrives later is left out, so that there is an end; only a batch
- * with an id from before, of a consumer that was interrupted, may come in between.
+ * All matching records in order, a page at a time; a page may be empty. Each record that was stored when the
+ * first page was read comes exactly once. Later records are left out, so that the export ends; only a batch
+ * with an earlier id, of a consumer that was interrupted, may still be included.
  *
- * Between two pages nothing is held in PostgreSQL, neither a connection nor a snapshot: who reads slowly hinders neither
- * queries nor vacuum. Each page takes its turn with the expensive queries. A page that fails because PostgreSQL is unreachable or busy is read again, one that takes too long is
- * read smaller.
+ * Between two pages nothing is held in PostgreSQL, neither a connection nor a snapshot: a slow client hinders
+ * neither queries nor vacuum. Each page waits for a permit among the expensive queries. A page that fails
+ * because PostgreSQL is unreachable or busy is read again; one that times out is read in smaller pages.
  */
 export async function* exportPages(
   readPool: ReadPool,
@@ -48,7 +48,7 @@ export async function* exportPages(
     try {
       start ??= await read(readStart);
       const { batchIdMax, lsn } = start;
-      // Many batches reach across the place where a page begins: they are read in one step rather than in ten.
+      // Many batches overlap the time at which a page begins: one step reads them rather than ten.
       const pageRequest = {
         order,
         after,
@@ -67,7 +67,7 @@ export async function* exportPages(
       after = page.next;
     } catch (error) {
       failures += 1;
-      // Before the first page the caller can still be told.
+      // Before the first page the caller still gets an error response.
       if (signal.aborted || after === undefined || failures > failuresMax || !isPassing(error)) throw error;
       if (error instanceof QueryTimeoutError) pageSize = Math.ceil(pageSize / 4);
       await sleep(backoffMs(failures, backoff), undefined, { signal });
@@ -75,7 +75,7 @@ export async function* exportPages(
   }
 }
 
-/** What the export is of: batches up to this id, as they were when the log of PostgreSQL was at `lsn`. */
+/** The scope of the export: batches up to this id, as they were when PostgreSQL's WAL was at `lsn`. */
 interface Start {
   readonly batchIdMax: bigint;
   readonly lsn: string;
@@ -90,7 +90,7 @@ async function readStart(db: Kysely<Database>): Promise<Start> {
   return { batchIdMax: BigInt(row?.id ?? 0), lsn: row?.lsn ?? "0/0" };
 }
 
-/** A page may be read elsewhere than the one before. A replica that is behind the beginning would leave records out. */
+/** Pages may come from different servers. A replica that is behind the start would omit records. */
 async function assertNotBefore(db: Kysely<Database>, lsn: string): Promise<void> {
   const { rows } = await sql<{ is_behind: boolean }>`
     select pg_is_in_recovery() and pg_last_wal_replay_lsn() < ${lsn}::pg_lsn as is_behind`.execute(db);
@@ -102,6 +102,6 @@ function isPassing(error: unknown): boolean {
 }
 
 const passingCodes = new Set([Code.Unavailable, Code.ResourceExhausted, Code.DeadlineExceeded]);
-/** About half a minute in all. */
+/** About half a minute in total. */
 const failuresMax = 8;
 const backoff = { baseMs: 200, capMs: 8000 };

@@ -15,12 +15,12 @@ export interface ExportRequest {
   readonly format: ExportFormat;
 }
 
-/** Fields of ListLogsRequest that have no meaning for an export: they are about one page. */
+/** Fields of ListLogsRequest that concern one page and have no meaning for an export. */
 export const fieldsNotExported: readonly string[] = ["page_size", "page_token", "explain"];
 
 /**
- * The parameters of ListLogs, but for those about a page, and `format`. Throws an {@link InvalidFieldError} for the
- * first that cannot be.
+ * The parameters of ListLogs, except those of a page, and `format`. Throws an {@link InvalidFieldError} for the
+ * first invalid one.
  */
 export function readExportRequest(query: URLSearchParams): ExportRequest {
   const ofLogs = new URLSearchParams(query);

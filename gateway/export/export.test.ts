@@ -140,7 +140,7 @@ async function getAs(encoding: string) {
   };
 }
 
-test("is gzipped for who takes gzip, is a file to save, and is never kept by a cache", async () => {
+test("is gzipped for a client that accepts gzip, downloads as a file, and is never cached", async () => {
   const plain = await getAs("br, gzip;q=0");
   const gzipped = await getAs("br, gzip");
   assert.deepEqual([plain.isGzip, gzipped.isGzip], [false, true]);
@@ -154,7 +154,7 @@ test("is gzipped for who takes gzip, is a file to save, and is never kept by a c
   assert.equal(plain.headers.vary, "accept-encoding");
 });
 
-test("what is wrong with the parameters is told as everywhere", async () => {
+test("invalid parameters are refused as in every other call", async () => {
   for (const [query, field] of [
     ["format=xml", "format"],
     ["format=csv&format=ndjson", "format"],
@@ -182,7 +182,7 @@ const count = async (name: string, result = "") => {
   return Number(line.split(" ").at(-1) ?? 0);
 };
 
-describe("of more than fits into what lies between gateway and client", () => {
+describe("larger than the buffers between gateway and client", () => {
   const device = "device_id=large";
   before(async () => {
     await pool.query(`
@@ -199,7 +199,7 @@ describe("of more than fits into what lies between gateway and client", () => {
       select id, n, first_time + n * interval '1 ms', 9, '', repeat('x', 6000) from batch, generate_series(0, 99) n`);
   });
 
-  /** An export of which only the first bytes have been read. */
+  /** An export of which only the first bytes were read. */
   async function begin(url = gateway.url) {
     const asked = request(`${url}/v1/export?${device}`).end();
     const [response] = (await once(asked, "response")) as [IncomingMessage];
@@ -207,7 +207,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     return { asked, response };
   }
 
-  test("is whole, at the client's pace, while another waits its turn for a free place", async () => {
+  test("is complete, at the client's pace, while another export waits for a permit", async () => {
     const slow = await begin();
     const second = await begin();
     const third = await gateway.get(`/v1/export?${device}`);
@@ -227,7 +227,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     assert.equal(await count("fleetlog_exports_running"), 0);
   });
 
-  test("a client that leaves takes the statement along", async () => {
+  test("a client that disconnects cancels the statement", async () => {
     const locker = await pool.connect();
     await locker.query("begin; lock table batches in access exclusive mode");
     const running = async () => {
@@ -247,7 +247,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     locker.release();
   });
 
-  test("an error in the middle breaks the answer off, so that nobody takes it for the whole", async () => {
+  test("an error after the first page breaks the connection, so that the client notices the missing end", async () => {
     const { response } = await begin();
     await pool.query("alter table records rename to records_gone");
     try {
@@ -259,7 +259,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     }
   });
 
-  test("what is refused is counted and not logged, however often a caller tries", async () => {
+  test("refused exports are counted and not logged", async () => {
     const logged: string[] = [];
     const handle = createExportHandler({
       readPool: gateway.readPool,
@@ -284,7 +284,7 @@ describe("of more than fits into what lies between gateway and client", () => {
     await once(server, "close");
   });
 
-  test("a client that takes nothing is cut off", async () => {
+  test("a client that does not read is disconnected", async () => {
     const registry = createRegistry("test");
     const handle = createExportHandler({
       readPool: gateway.readPool,
@@ -308,7 +308,7 @@ describe("of more than fits into what lies between gateway and client", () => {
   });
 });
 
-/** Strictly by RFC 4180: throws for a quote where none may be. */
+/** Parses strictly by RFC 4180: throws for a misplaced quote. */
 function readCsv(text: string): string[][] {
   const rows: string[][] = [[]];
   const cellForm = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)/gy;

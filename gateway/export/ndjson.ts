@@ -2,7 +2,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { jsonOptions } from "../json-options.ts";
 
-/** A record as ListLogs answers it in JSON, on a line of its own. */
+/** A record in the JSON of ListLogs, on one line. */
 export function ndjsonLine(log: LogEntry): string {
   return `${toJsonString(LogEntrySchema, log, jsonOptions)}\n`;
 }

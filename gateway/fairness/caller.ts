@@ -1,9 +1,9 @@
 import type { ContextValues } from "@connectrpc/connect";
 import { callerKey, type Caller as RpcCaller } from "#rpc/admission.ts";
 
-/** Who asks, as far as it matters to what is shared among all who do. */
+/** The caller of an RPC, as the shared limits see it. */
 export interface Caller extends RpcCaller {
-  /** Aborts when the caller leaves. */
+  /** Aborts when the caller disconnects. */
   readonly signal: AbortSignal;
 }
 

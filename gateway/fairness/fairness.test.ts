@@ -9,7 +9,7 @@ import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 type Gateway = Awaited<ReturnType<typeof startWithTwoHosts>>;
 
-/** A call as Nginx forwards it for a client; without `rest` it is left where its headers are. */
+/** A call as Nginx forwards it for a client; without `rest` it stops after its headers. */
 async function call(
   t: TestContext,
   gateway: Gateway,
@@ -18,7 +18,7 @@ async function call(
 ): Promise<IncomingMessage> {
   const sent = request(gateway.url + path, { agent: false, headers: { "x-forwarded-for": client } }).end();
   t.after(() => sent.destroy());
-  sent.on("error", () => {}); // it is cut off at the end of the test
+  sent.on("error", () => {}); // the test ends before the call
   const [response] = (await once(sent, "response")) as [IncomingMessage];
   return response;
 }
@@ -29,7 +29,7 @@ const statuses = async (calls: readonly Promise<IncomingMessage>[]) =>
 const times = <T>(count: number, make: (index: number) => T) =>
   Array.from({ length: count }, (_, i) => make(i));
 
-test("a client that takes all tails it can leaves some for the first of each other", async (t) => {
+test("a client that opens as many tails as it can leaves one to each other client", async (t) => {
   await using redis = await startRedis();
   await using gateway = await startWithTwoHosts({ redisUrl: redis.url, tails: { tailsMax: 8 } });
   const tails = (client: string, count: number) =>
@@ -40,7 +40,7 @@ test("a client that takes all tails it can leaves some for the first of each oth
   assert.match(await readMetric(gateway, 'limit="tails"'), / 16$/);
 });
 
-test("a client that takes all exports it can leaves one for another, and gets its own back", async (t) => {
+test("a client that runs as many exports as it can leaves one to another, and regains its own", async (t) => {
   await using gateway = await startWithTwoHosts({ exportsMax: 4 });
   await using lock = await lockTable(gateway, "records");
   const waiting = times(2, () => call(t, gateway, "192.0.2.1", "/v1/export?device_id=host-1"));
@@ -61,13 +61,13 @@ for (const { kind, path, inside } of [
   { kind: "expensive", path: "/v1/logs?text=none", inside: 1 },
   { kind: "cheap", path: "/v1/logs?device_id=none", inside: 2 },
 ]) {
-  test(`a client whose ${kind} queries fill the line never makes the first one of another 429`, async (t) => {
+  test(`a client whose ${kind} queries fill the queue never causes a 429 for another client's first one`, async (t) => {
     const options = { queryTimeoutMs: 60_000, connectionsMax: 2, heavyQueriesMax: 1 };
     await using gateway = await startWithTwoHosts(options);
     await using lock = await lockTable(gateway, "devices");
     const places = 20 + inside;
     let refusals = 0;
-    // No two the same: those would be answered together.
+    // All differ: identical ones would be one query.
     const ask = async (client: string, index: number) => {
       const { statusCode } = await call(t, gateway, client, `${path}${index}`);
       if (statusCode === 429) refusals += 1;
@@ -84,7 +84,7 @@ for (const { kind, path, inside } of [
   });
 }
 
-test("a list that meets very many long batches takes its turn, and other lists do not wait for it", async (t) => {
+test("a list that reads too many long batches waits for a permit, and other lists do not wait for it", async (t) => {
   await using gateway = await startWithTwoHosts({ heavyQueriesMax: 1, queryTimeoutMs: 60_000 });
   const pool = new Pool({ connectionString: gateway.databaseUrl, max: 1 });
   // A device whose clock jumps: each batch has a record of now and one of the year 2554.
@@ -98,7 +98,7 @@ test("a list that meets very many long batches takes its turn, and other lists d
     select id, idx, case idx when 0 then first_time else last_time end, 9, '', 'flood'
     from flood, generate_series(0, 1) idx`);
   await pool.end();
-  // Holds the one turn there is.
+  // Holds the only permit.
   await using lock = await lockTable(gateway, "incidents");
   const held = call(t, gateway, "192.0.2.1", "/v1/statistics");
   await lock.untilWaited();
@@ -116,7 +116,7 @@ test("a list that meets very many long batches takes its turn, and other lists d
   );
 });
 
-/** While it is held, whoever reads the table waits. */
+/** Blocks every read of the table while it is held. */
 async function lockTable(gateway: Gateway, table: string) {
   const pool = new Pool({ connectionString: gateway.databaseUrl, max: 1 });
   const client = await pool.connect();
@@ -138,7 +138,7 @@ async function lockTable(gateway: Gateway, table: string) {
   return { release, untilWaited, [Symbol.asyncDispose]: async () => (isHeld ? await release() : undefined) };
 }
 
-/** The last line of the metrics that has this in it. */
+/** The last line of the metrics that contains `part`. */
 async function readMetric(gateway: Gateway, part: string): Promise<string> {
   const text = await (await fetch(`${gateway.url}/metrics`)).text();
   return text.split("\n").findLast((line) => line.includes(part)) ?? "";

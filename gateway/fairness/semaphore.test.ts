@@ -22,7 +22,7 @@ function createLane(options: Pick<SemaphoreOptions, "concurrencyMax" | "waitingM
   };
 }
 
-test("so many are inside, the next ones come in their order, and those too many are told at once", async () => {
+test("admits up to its limit, then the waiting calls in order, and refuses at once beyond the queue's limit", async () => {
   const { enter, entered, refusals } = createLane({ concurrencyMax: 2, waitingMax: 2, waitMsMax: 60_000 });
   const [leaveFirst] = [await enter("a1"), await enter("a2")];
   const [third, fourth] = [enter("a3"), enter("a4")];
@@ -30,7 +30,7 @@ test("so many are inside, the next ones come in their order, and those too many 
   assert.equal(await refusals(), 1);
   assert.deepEqual(entered, ["a1", "a2"]);
   leaveFirst();
-  leaveFirst(); // again is nothing
+  leaveFirst(); // a second release has no effect
   const leaveThird = await third;
   assert.deepEqual(entered, ["a1", "a2", "a3"]);
   leaveThird();
@@ -38,7 +38,7 @@ test("so many are inside, the next ones come in their order, and those too many 
   assert.deepEqual(entered, ["a1", "a2", "a3", "a4"]);
 });
 
-test("clients take turns, each with its own calls in their order", async () => {
+test("serves clients in turn, and the calls of each in order", async () => {
   const { enter, entered } = createLane({ concurrencyMax: 1, waitingMax: 99, waitMsMax: 60_000 });
   const leave = await enter("a0");
   const waiting = ["a1", "a2", "a3", "a4", "b1", "b2", "c1"].map(async (name) => (await enter(name))());
@@ -47,7 +47,7 @@ test("clients take turns, each with its own calls in their order", async () => {
   assert.deepEqual(entered, ["a0", "a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
 });
 
-test("who has all places to wait gives one to each client that has fewer: its last is told", async () => {
+test("a full queue evicts the last call of the client with the most for a client with fewer", async () => {
   const { enter, entered, refusals } = createLane({ concurrencyMax: 1, waitingMax: 4, waitMsMax: 60_000 });
   const leave = await enter("a0");
   const passing = async (name: string) => (await enter(name))();
@@ -55,7 +55,7 @@ test("who has all places to wait gives one to each client that has fewer: its la
   const others = ["b1", "b2"].map(passing);
   await assert.rejects(own[3] as Promise<void>, /this client has more queries waiting than others/);
   await assert.rejects(own[2] as Promise<void>, BusyError);
-  // Two and two: neither gives, and one more of anybody's would be no fewer.
+  // Two and two: neither has fewer than the other.
   await assert.rejects(enter("b3"), /4 queries are already waiting/);
   const third = passing("c1");
   await assert.rejects(own[1] as Promise<void>, BusyError);
@@ -65,7 +65,7 @@ test("who has all places to wait gives one to each client that has fewer: its la
   assert.deepEqual(entered, ["a0", "a1", "b1", "c1", "b2"]);
 });
 
-test("who waits too long or goes away leaves the line, and the place to the next", async () => {
+test("a call that times out or is aborted leaves the queue, and the next one gets its permit", async () => {
   const hasty = createLane({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 20 });
   const leave = await hasty.enter("a");
   await assert.rejects(hasty.enter("b"), /timed out after waiting 20 ms for other queries/);
@@ -83,7 +83,7 @@ test("who waits too long or goes away leaves the line, and the place to the next
   (await hasty.enter("a"))();
 });
 
-test("whose turn has come is not counted as refused when its time to wait would be over", async (t) => {
+test("a call that was admitted is not counted as refused when its waiting time would be over", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { enter, refusals } = createLane({ concurrencyMax: 1, waitingMax: 2, waitMsMax: 1_000 });
   const leave = await enter("a1");

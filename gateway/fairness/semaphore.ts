@@ -1,18 +1,18 @@
 import type { Counter } from "#lib/metrics.ts";
 import type { Caller } from "./caller.ts";
 
-/** Enough callers wait already: come back later. */
+/** Too many callers are waiting already: retry later. */
 export class BusyError extends Error {
   override readonly name = "BusyError";
 }
 
-/** What seemed cheap is not: to be begun again among the expensive queries. */
+/** A query turned out to be expensive: run it again with a permit for expensive ones. */
 export class ExpensiveQueryError extends Error {
   override readonly name = "ExpensiveQueryError";
 }
 
 export interface SemaphoreOptions {
-  /** What passes, such as "expensive queries". */
+  /** What is limited, such as "expensive queries". */
   readonly name: string;
   readonly concurrencyMax: number;
   readonly waitingMax: number;
@@ -20,20 +20,21 @@ export interface SemaphoreOptions {
   readonly refused: Counter<"limit">;
 }
 
-/** Who waits: either its turn comes, or it is told that it does not. */
+/** A waiting caller: it is either admitted or refused. */
 interface Waiter {
   readonly onTurn: () => void;
   readonly onRejected: () => void;
 }
 
 /**
- * Lets a few through at once. The others wait, a bounded number for a bounded time: each client's in the order in which
- * they came, and the clients by turns, so that the first call of one comes next however many another has waiting.
- * When all places to wait are taken, the client with the most of them gives one to a client with fewer.
+ * Runs a few calls at once. A bounded number of others waits for a bounded time: the calls of each client in
+ * order, and the clients in turn, so that one client's first call comes next however many calls another has
+ * waiting. When the queue is full, the client with the most waiting calls loses its last one to a client with
+ * fewer. Not p-queue: it orders by priority and knows neither turns by client nor eviction.
  */
 export class Semaphore {
   readonly #options: SemaphoreOptions;
-  /** By client, whose turn is next first; nobody's queue is empty. */
+  /** By client, the next one first; no queue is empty. */
   readonly #queues = new Map<string, Set<Waiter>>();
   #waiting = 0;
   #running = 0;
@@ -43,8 +44,8 @@ export class Semaphore {
   }
 
   /**
-   * Returns once there is room, and how to leave again. Throws {@link BusyError} when too many wait already or it took
-   * too long, and the signal's reason when that aborts.
+   * Resolves to a function that releases the permit. Throws {@link BusyError} when too many callers wait or the
+   * wait timed out, and the signal's reason when it aborts.
    */
   async acquire(caller: Caller): Promise<() => void> {
     caller.signal.throwIfAborted();
@@ -57,7 +58,7 @@ export class Semaphore {
     };
   }
 
-  /** Who leaves gives the place to the one whose turn it is, if there is one: it is never free in between. */
+  /** Passes the permit to the next waiting caller, if there is one: it is never free in between. */
   #release(): void {
     const [next] = this.#queues;
     if (next === undefined) {
@@ -66,7 +67,7 @@ export class Semaphore {
     }
     const [client, queue] = next;
     const [first] = queue;
-    // To the end of the round, with what else it has waiting.
+    // To the end of the round, with the client's other waiting calls.
     this.#queues.delete(client);
     this.#queues.set(client, queue);
     first?.onTurn();
@@ -82,7 +83,7 @@ export class Semaphore {
       throw refusal(`${this.#waiting} ${name} are already waiting`);
     }
     const turn = Promise.withResolvers<void>();
-    // Whatever ends the waiting takes it out of the line at once: no place is given to somebody who has gone.
+    // Every end of the wait removes the caller from the queue at once: no permit goes to one that has left.
     const end = (how: () => void) => () => {
       this.#remove(client, waiting);
       clearTimeout(timer);
@@ -104,7 +105,7 @@ export class Semaphore {
     await turn.promise;
   }
 
-  /** Refuses the last of the longest queue, unless that of the client would be as long. */
+  /** Refuses the last call of the longest queue, unless the client's own would be as long. */
   #evictLongest(client: string): boolean {
     const own = this.#queues.get(client)?.size ?? 0;
     const longest = [...this.#queues.values()].reduce((a, b) => (b.size > a.size ? b : a), new Set<Waiter>());

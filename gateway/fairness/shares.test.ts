@@ -10,7 +10,7 @@ function createShares(max: number) {
   return { shares: new Shares({ name: "exports", setting: "EXPORTS_MAX", max, refused }), refused };
 }
 
-/** Takes until it is refused. */
+/** Acquires until it is refused. */
 function takeAll(shares: Shares, client: string): (() => void)[] {
   const held: (() => void)[] = [];
   for (;;) {
@@ -22,14 +22,14 @@ function takeAll(shares: Shares, client: string): (() => void)[] {
   }
 }
 
-test("one client alone gets half, and the next one finds some left, whoever takes all it can", () => {
+test("a client alone gets half, and each further client gets some of the rest", () => {
   const { shares } = createShares(500);
   const counts = ["a", "b", "c", "d", "e"].map((client) => takeAll(shares, client).length);
   assert.deepEqual(counts, [250, 125, 63, 31, 16]);
   for (const client of ["f", "g", "h"]) shares.acquire(client);
 });
 
-test("what is given back, once however often, can be had again", () => {
+test("a released share, even if released twice, is available once", () => {
   const { shares } = createShares(4);
   const held = takeAll(shares, "a");
   assert.equal(held.length, 2);
@@ -40,7 +40,7 @@ test("what is given back, once however often, can be had again", () => {
   for (const giveBack of [...held, ...takeAll(shares, "b")]) giveBack();
 });
 
-test("who is refused is told the limit, how many are its own, and when to come again; it is counted", async () => {
+test("a refused client learns the limit, how many it holds, and when to retry; the refusal is counted", async () => {
   const { shares, refused } = createShares(1);
   shares.acquire("a");
   assert.throws(() => shares.acquire("a"), {
@@ -49,7 +49,7 @@ test("who is refused is told the limit, how many are its own, and when to come a
   assert.equal((await refused.get()).values[0]?.value, 1);
 });
 
-test("none can be had of nothing", () => {
+test("with a limit of 0 every call is refused", () => {
   const { shares } = createShares(0);
   assert.throws(() => shares.acquire("a"), /EXPORTS_MAX is 0/);
 });

@@ -5,15 +5,15 @@ import { retryLater } from "../query/error-mapping.ts";
 export interface SharesOptions {
   /** What is shared, such as "exports". */
   readonly name: string;
-  /** The setting that says how many there are; undefined: none does. */
+  /** The setting with the limit; undefined: it is fixed. */
   readonly setting?: string;
   readonly max: number;
   readonly refused: Counter<"limit">;
 }
 
 /**
- * Shares something that is held for long among clients. A client gets one more as long as it holds fewer than are left:
- * alone it comes to half of all, and whoever asks for a first one gets it while there is any.
+ * Shares something that is held for long among clients. A client gets one more while it holds fewer than are
+ * free: alone it gets half of all, and a client without any gets one while there is one.
  */
 export class Shares {
   readonly #options: SharesOptions;
@@ -28,7 +28,7 @@ export class Shares {
     return this.#used;
   }
 
-  /** Returns how to give it back. Throws RESOURCE_EXHAUSTED when the client has its share. */
+  /** Returns a function that releases the share. Throws RESOURCE_EXHAUSTED when the client has its share. */
   acquire(client: string): () => void {
     const { name, setting, max, refused } = this.#options;
     const held = this.#held.get(client) ?? 0;

@@ -1,9 +1,9 @@
-/** The caller's mistake in one field of the request, in words the caller can act on. */
+/** An invalid field of a request, with a message that the caller can act on. */
 export class InvalidFieldError extends Error {
   override readonly name = "InvalidFieldError";
   /** The field by its name in the .proto file, such as "page_size". */
   readonly field: string;
-  /** What is wrong with it, with the value seen and the form wanted. */
+  /** The value seen, the problem and the expected form. */
   readonly description: string;
 
   constructor(field: string, description: string) {
@@ -13,7 +13,7 @@ export class InvalidFieldError extends Error {
   }
 }
 
-/** A value as it may be shown in an error: quoted, control characters escaped, at most 40 characters of it. */
+/** A value for an error message: quoted, control characters escaped, at most 40 characters. */
 export function show(value: string): string {
   if (value.length <= shownCharactersMax) return JSON.stringify(value);
   return `${JSON.stringify(value.slice(0, shownCharactersMax).toWellFormed())}…`;

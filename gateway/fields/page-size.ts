@@ -1,11 +1,11 @@
 import { InvalidFieldError } from "./invalid-field.ts";
 
-/** 0 asks for 100; anything outside of 0 to 1,000 is refused, not silently changed. */
+/** 0 means 100; a value outside of 0 to 1,000 is refused, not clamped. */
 export function readPageSize(pageSize: number): number {
   return readCount("page_size", pageSize, { ifZero: 100, max: 1000 });
 }
 
-/** How many of something to return at most; 0 asks for `ifZero`. */
+/** The limit of a list; 0 means `ifZero`. */
 export function readCount(
   field: string,
   count: number,

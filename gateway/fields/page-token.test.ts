@@ -5,7 +5,7 @@ import { decodePageToken, encodePageToken } from "./page-token.ts";
 
 const position = ["1767225600000001", "9223372036854775807", "9999"];
 
-test("a token gives back its position, for the same query only", () => {
+test("a token returns its position, for the same query only", () => {
   const token = encodePageToken("one", position);
   assert.match(token, /^[A-Za-z0-9_-]+$/);
   assert.deepEqual(decodePageToken("one", token), position);

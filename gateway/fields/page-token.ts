@@ -2,15 +2,15 @@ import { createHash } from "node:crypto";
 import { InvalidFieldError, show } from "./invalid-field.ts";
 
 /*
- * A page token says where a page ended and for which query: checksum (4 bytes) ‖ digest of the query (8 bytes) ‖
- * the position, in base64url. The checksum tells a damaged token from the token of another query. It is
- * no signature: a forged token reads nothing that its maker could not also ask for without one.
+ * A page token holds where a page ended and for which query: checksum (4 bytes) ‖ digest of the query (8 bytes)
+ * ‖ the position, in base64url. The checksum distinguishes a damaged token from the token of another query. It
+ * is no signature: a forged token reads nothing that its maker could not request without one.
  */
 
-/** Where the page before ended: the sort key of its last row, each part without spaces. */
+/** The position of a page: the sort key of its last row, each value without spaces. */
 export type SortKeyValues = readonly string[];
 
-/** `query` is everything that decides which rows there are and in what order; not the page size. */
+/** `query` is everything that determines the rows and their order; not the page size. */
 export function encodePageToken(query: string, position: SortKeyValues): string {
   const body = Buffer.concat([sha256(query).subarray(0, 8), Buffer.from(position.join(" "))]);
   return Buffer.concat([sha256(body).subarray(0, 4), body]).toString("base64url");

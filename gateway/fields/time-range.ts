@@ -2,15 +2,16 @@ import type { LogFilter } from "../logs/log-filter.ts";
 import { readTimeRange, type TimeFields } from "../logs/read-log-filter.ts";
 import { firstMicros } from "./time.ts";
 
-/** A stretch of time in microseconds since 1970, its end not included. */
+/** A range of time in microseconds since 1970, its end excluded. */
 export interface TimeRange {
   readonly startMicros: bigint;
   readonly endMicros: bigint;
 }
 
 /**
- * The range a request asks for. Without an end it ends {@link aheadMicros} from now, without a start it begins
- * `defaultMicros` before its end, or before now if that is earlier: each with a whole minute, for these are kept counted.
+ * The range of a request. Without an end it ends {@link aheadMicros} from now; without a start it begins
+ * `defaultMicros` before its end, or before now if that is earlier. Both defaults are whole minutes, for which
+ * statistics exist.
  */
 export function readClosedRange(request: TimeFields, defaultMicros: bigint, nowMicros: bigint): TimeRange {
   const { startMicros, endMicros } = readTimeRange(request);
@@ -20,8 +21,8 @@ export function readClosedRange(request: TimeFields, defaultMicros: bigint, nowM
 }
 
 /**
- * The filter with an end: what is dated later, by a device whose clock is ahead, would come first in every list for
- * ever. It is read when an end is asked for that lies behind it.
+ * The filter with an end: otherwise records of a device whose clock is ahead would come first in every list. A
+ * request with a later end reads them.
  */
 export function endedFilter(filter: LogFilter, nowMicros: bigint): LogFilter {
   return filter.endMicros === undefined ? { ...filter, endMicros: nowMicros + aheadMicros } : filter;
@@ -30,10 +31,10 @@ export function endedFilter(filter: LogFilter, nowMicros: bigint): LogFilter {
 export const minuteMicros = 60_000_000n;
 export const hourMicros = 60n * minuteMicros;
 export const dayMicros = 24n * hourMicros;
-/** So much further than now a query without an end reads: clocks that are a little ahead are common. */
+/** A query without an end reads this far ahead of now: clocks that are slightly ahead are common. */
 const aheadMicros = 10n * minuteMicros;
 
-/** The start of the stretch of `widthMicros` that holds `micros`; stretches begin at 1970. */
+/** The start of the interval of `widthMicros` that contains `micros`; intervals are aligned to 1970. */
 export function floorTime(micros: bigint, widthMicros: bigint): bigint {
   return micros - (((micros % widthMicros) + widthMicros) % widthMicros);
 }

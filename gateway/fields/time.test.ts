@@ -21,14 +21,14 @@ for (const [micros, seconds, nanos, shown] of cases) {
   });
 }
 
-test("a bound between two microseconds means the next one", () => {
+test("a bound between two microseconds is rounded up", () => {
   assert.equal(microsFromTimestamp("time", create(TimestampSchema, { nanos: 1 })), 1n);
   assert.equal(microsFromTimestamp("time", create(TimestampSchema, { nanos: 1000 })), 1n);
   const last = create(TimestampSchema, { seconds: 253_402_300_799n, nanos: 999_999_999 });
   assert.equal(showMicros(microsFromTimestamp("time", last)), "9999-12-31T23:59:59.999999Z");
 });
 
-test("times that RFC 3339 cannot write are refused by name", () => {
+test("times that RFC 3339 cannot express are refused by the name of their field", () => {
   for (const bad of [
     { seconds: 2n ** 62n },
     { seconds: -62_135_596_801n },

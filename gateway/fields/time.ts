@@ -4,8 +4,8 @@ import { type Expression, type RawBuilder, sql } from "kysely";
 import { InvalidFieldError } from "./invalid-field.ts";
 
 /*
- * Inside the gateway a time is a bigint of microseconds since 1970: exactly what PostgreSQL stores. A Date would
- * lose the last three digits, and two records of one millisecond their order.
+ * In the gateway a time is a bigint of microseconds since 1970: exactly what PostgreSQL stores. A Date would
+ * lose the last three digits, and the order of two records of one millisecond.
  */
 
 /** Selects a timestamptz as microseconds since 1970; arrives as a decimal string. */
@@ -14,8 +14,8 @@ export function selectMicros(time: Expression<unknown>): RawBuilder<string> {
 }
 
 /**
- * Microseconds since 1970 as a timestamptz of SQL, for the years 1 to 9999. What lies beyond, as a range before the first
- * time that can be asked for does, becomes the nearest of them: no record is there.
+ * Microseconds since 1970 as a timestamptz of SQL. A value outside of the years 1 to 9999, such as a range
+ * before the first time that a request can express, becomes the nearest bound: no record is there.
  */
 export function timestamptz(micros: bigint): RawBuilder<Date> {
   const within = micros < firstMicros ? firstMicros : micros > lastMicros ? lastMicros : micros;
@@ -28,8 +28,9 @@ export function timestampFromMicros(micros: bigint): Timestamp {
 }
 
 /**
- * The first whole microsecond at or after `time`: stored times are whole microseconds, so `>= start` and `< end`
- * stay true to the nanosecond; at most the last one of the year 9999. Throws an {@link InvalidFieldError} for what is no time of the years 1 to 9999.
+ * The first whole microsecond at or after `time`, at most the last one of the year 9999: stored times are whole
+ * microseconds, so `>= start` and `< end` stay exact to the nanosecond. Throws an {@link InvalidFieldError} for
+ * a time outside of the years 1 to 9999.
  */
 export function microsFromTimestamp(field: string, { seconds, nanos }: Timestamp): bigint {
   if (seconds < firstSecond || seconds > lastSecond) {

@@ -14,24 +14,24 @@ import type { WalkedBatch, WalkPart } from "./select-batches.ts";
 export interface Walk {
   readonly filter: LogFilter;
   readonly order: LogOrder;
-  /** Records of this place or after it are wanted; undefined: any. */
+  /** Records at or after this time in the order are wanted; undefined: any. */
   readonly edgeMicros: bigint | undefined;
-  /** Asked before each chunk, which takes as few batches as hold that many records. */
+  /** Called before each chunk, which contains as few batches as hold this many records. */
   readonly recordsWanted: () => number;
-  /** After so many records the indexes of closed days are asked; never, unless given. */
+  /** After this many records the walk uses the indexes of closed days; default: never. */
   readonly walkedRecordsMax?: number;
   readonly matchesMax?: number;
-  /** False: throws an ExpensiveQueryError where a cheap query would become an expensive one. */
+  /** False: throws an ExpensiveQueryError instead of becoming expensive. */
   readonly hasPermit?: boolean;
-  /** Not given: the devices of the filter are looked up. */
+  /** Default: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;
   readonly batchIdMax?: bigint | undefined;
 }
 
-/** Some batches, and the first place in the order that a record of any batch not yet walked can have. */
+/** Some batches, and the first time in the order that a record of an unwalked batch can have. */
 export interface WalkedChunk {
   readonly batches: readonly WalkedBatch[];
-  /** None: all were walked. */
+  /** Undefined: all batches were walked. */
   readonly frontierMicros: bigint | undefined;
 }
 
@@ -58,7 +58,7 @@ export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGener
   const cursors = await PartCursor.open(db, wanted, partsAround(order, edgeMicros), batchesMax);
   const below = cursors.pop() as PartCursor; // every walk has it
   const [, long] = cursors;
-  // Of a device with a clock that jumps there may be very many: 100,000 take seconds.
+  // A device whose clock jumps may have very many: 100,000 take seconds.
   if (!hasPermit && long?.mayHaveMore)
     throw new ExpensiveQueryError("many long batches overlap the page boundary");
   let held: readonly WalkedBatch[] = [];
@@ -70,8 +70,8 @@ export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGener
 }
 
 /**
- * Walks a part across the edge to its end; until then the frontier stays at the edge. Returns the batches that are left
- * for the next chunk: all, unless they are many.
+ * Walks a part across the edge to its end; until then the frontier stays at the edge. Returns the batches for
+ * the next chunk: all, unless they are many.
  */
 async function* walkWhole(
   cursor: PartCursor,
@@ -97,9 +97,9 @@ interface PastDays {
 }
 
 /**
- * Walks the part below the edge; the frontier is the next batch. After `recordsMax` records the indexes of closed days
- * are asked which batches matter at all ({@link IndexedDays}); from then on no chunk goes beyond the end of a day that
- * was not asked.
+ * Walks the part below the edge; the frontier is the next batch. After `recordsMax` records it looks up the
+ * relevant batches of closed days in their indexes ({@link IndexedDays}); from then on no chunk goes beyond the
+ * end of a day that was not looked up.
  */
 async function* walkPastDays(
   cursor: PartCursor,
@@ -131,7 +131,7 @@ function leadMicros({ lead_micros }: WalkedBatch): bigint {
   return BigInt(lead_micros);
 }
 
-/** Near and long, unless there is no edge, and below, which without an edge is all. */
+/** Near, long and below; without an edge only below, which is then everything. */
 function partsAround(order: LogOrder, edgeMicros: bigint | undefined): WalkPart[] {
   if (edgeMicros === undefined) return [{ direction: order.direction, conditions: [] }];
   const edge = timestamptz(edgeMicros);
@@ -154,7 +154,10 @@ function partsAround(order: LogOrder, edgeMicros: bigint | undefined): WalkPart[
 /** Exactly the condition of the index batches_long. */
 export const isLong: Condition = sql`batches.last_time - batches.first_time > interval '10 minutes'`;
 
-/** The first batches that together hold `records` records, at least one if there is one, and none from one that `isEnd`. */
+/**
+ * The first batches that together hold `records` records, at least one if there is one, and none from the first
+ * that `isEnd`.
+ */
 function takeUntil(
   found: readonly WalkedBatch[],
   records: number,
@@ -169,6 +172,6 @@ function takeUntil(
   return found;
 }
 
-/** Batches across the edge are all read whatever is wanted: at least so many records of them at once, some 5 ms. */
+/** Batches across the edge are all read in any case: at least this many records of them at once, about 5 ms. */
 const acrossRecordsMin = 10_000;
 const firstBatchesMin = 64;

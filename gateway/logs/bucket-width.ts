@@ -1,6 +1,6 @@
 import { floorTime, type TimeRange } from "../fields/time-range.ts";
 
-/** The smallest handy width, in microseconds, that cuts the range into at most `bucketsMax` buckets. */
+/** The smallest round width, in microseconds, that divides the range into at most `bucketsMax` buckets. */
 export function bucketWidth({ startMicros, endMicros }: TimeRange, bucketsMax: number): bigint {
   const isWideEnough = (width: bigint) =>
     (endMicros - floorTime(startMicros, width) + width - 1n) / width <= BigInt(bucketsMax);
@@ -14,7 +14,7 @@ export function bucketWidth({ startMicros, endMicros }: TimeRange, bucketsMax: n
 
 const second = 1_000_000n;
 const day = 86_400n * second;
-/** Each divides a day; from a minute on each is whole minutes. */
+/** Each divides a day; from one minute on each is whole minutes. */
 const widthsSeconds = [
   1n,
   2n,

@@ -30,7 +30,7 @@ after(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-test("counts by any width, range and filter are those of one statement over everything", async () => {
+test("counts by any width, range and filter equal those of one statement over everything", async () => {
   const random = seededRandom(11);
   const upTo = (limit: number) => Math.floor(random() * limit);
   await seed(
@@ -91,7 +91,7 @@ test("counts by any width, range and filter are those of one statement over ever
   assert.deepEqual(methods, new Set([CountMethod.COUNTED, CountMethod.STATISTICS]));
 });
 
-test("beyond a million records a part stands for all, within a few percent", async () => {
+test("beyond a million records a sample estimates the counts within a few percent", async () => {
   await pool.query(`
     with device as (
       insert into devices (device_id, first_seen, last_seen) values ('many', now(), now()) returning key
@@ -117,7 +117,7 @@ test("beyond a million records a part stands for all, within a few percent", asy
   assert.ok(sum > 1_050_000n && sum < 1_150_000n, String(sum));
 });
 
-test("the width is the smallest handy one that needs no more buckets", () => {
+test("chooses the smallest round width within the limit of buckets", () => {
   const widths = [
     [10n, 100, 1n],
     [100n, 100, 1n],

@@ -21,15 +21,15 @@ export interface BucketCount {
 export interface LogCount {
   readonly counts: readonly BucketCount[];
   readonly method: CountMethod;
-  /** Of so many batches one was counted. */
+  /** One of this many batches was counted. */
   readonly sampleDivisor: number;
 }
 
 /**
- * Counts matching records in buckets of `widthMicros`. Exact and quick for a filter of times and severities: whole
- * minutes are kept counted, only what is left at both ends is counted from records. For any other filter the batches
- * tell how many records would have to be looked at; when these are more than `recordsMax`, only those of some batches
- * are, and stand for all.
+ * Counts matching records in buckets of `widthMicros`. Exact and fast for a filter of times and severities:
+ * whole minutes come from the statistics, only the rest at both ends is counted from records. For any other
+ * filter the ledger says how many records would be read; beyond `recordsMax` only a sample of the batches is
+ * counted, and the counts are scaled.
  */
 export async function countLogs(
   db: Kysely<Database>,
@@ -92,8 +92,8 @@ async function countRecords(
   );
   const chosen: Condition =
     sampleDivisor === 1 ? sql`true` : sql`abs(hashint8(id)::int8) % ${sampleDivisor}::int8 = 0`;
-  // An array, so that the plan is a walk along the index on batch_id whatever the planner believes of the batches. Its
-  // ends are written out, so that whole partitions are left out.
+  // An array, so that the plan is a walk along the index on batch_id whatever the planner estimates. The bounds
+  // are literal, so that whole partitions are pruned.
   const { rows } = await sql<CountRow>`
     select ${selectBucket("time", widthMicros)} as start_micros, severity, count(*) as count
     from records
@@ -146,7 +146,7 @@ function toCount(sampleDivisor: number): (row: CountRow) => BucketCount {
   });
 }
 
-/** Adds up what belongs to the same bucket and severity; by both, rising. */
+/** Sums the counts of equal bucket and severity; ascending by both. */
 function merge(counts: readonly BucketCount[]): BucketCount[] {
   const sums = new Map<string, BucketCount>();
   for (const one of counts) {

@@ -26,8 +26,8 @@ import { isCounted, isExpensive } from "./log-filter.ts";
 import { type LogFilterFields, readLogFilter } from "./read-log-filter.ts";
 
 /*
- * Every condition of LogFilter, by its descriptor, means the same wherever it is handled. A condition that is new does
- * not compile until the two tables here say what to ask for and what that means.
+ * Every condition of LogFilter, by its descriptor, means the same wherever it is handled. A new condition does
+ * not compile until the two tables here give its values and its meaning.
  */
 
 type Conditions = Partial<LogFilterFields>;
@@ -64,7 +64,7 @@ const attribute = () =>
     ...(random() < 0.6 && { value: oneOf(["1", "2", ""]) }),
   });
 
-/** A value of each condition; together with what it needs. */
+/** A value of each condition, with the conditions it depends on. */
 const samples: { readonly [Name in keyof LogFilterFields]: () => Conditions & Pick<LogFilterFields, Name> } =
   {
     deviceId: () => ({ deviceId: oneOf(devices) }),
@@ -87,7 +87,7 @@ const contains = (log: TestLog, text: string) => log.message.toLowerCase().inclu
 const has = (log: TestLog, { name, value }: AttributeCondition) =>
   value === undefined ? name in log.attributes : log.attributes[name] === value;
 
-/** What each condition means, said once more. */
+/** The meaning of each condition, stated independently. */
 const isMet: {
   readonly [Name in keyof LogFilterFields]: (value: LogFilterFields[Name], log: TestLog) => boolean;
 } = {
@@ -146,7 +146,7 @@ test("every condition within a time range selects the same records in a list, a 
     } while (pageToken !== "");
     assert.deepEqual(keysOf(listed), wanted, what("list"));
 
-    // Buckets of whole minutes, which the statistics would answer if they were trusted to.
+    // Buckets of whole minutes, which the statistics would answer.
     const histogram = await client.getHistogram({ ...range, filter, bucketsMax: 60 });
     assert.equal(Number(histogram.recordCount), wanted.length, what("histogram"));
     assert.notEqual(histogram.method, CountMethod.ESTIMATED);
@@ -168,7 +168,7 @@ test("every condition within a time range selects the same records in a list, a 
   }
 });
 
-test("a page token belongs to its conditions, whichever they are", async (t) => {
+test("a page token is bound to its conditions", async (t) => {
   const { client } = await startWithLogs(t);
   const { nextPageToken: pageToken } = await client.listLogs({ pageSize: 1 });
   for (const name of names) {
@@ -181,7 +181,7 @@ test("a page token belongs to its conditions, whichever they are", async (t) => 
   }
 });
 
-test("only severities and times are answered by statistics, and only they and devices take no turn", () => {
+test("only severities and times are answered by statistics, and only they and devices need no permit", () => {
   const counted = names.filter((name) => isCounted(readLogFilter(requestFor(samples[name]))));
   assert.deepEqual(counted, ["minSeverity", "severities"]);
   const cheap = names.filter((name) => !isExpensive(readLogFilter(requestFor(samples[name]))));
@@ -190,7 +190,7 @@ test("only severities and times are answered by statistics, and only they and de
   assert.deepEqual([isCounted(timed), isExpensive(timed)], [true, false]);
 });
 
-test("a condition that this gateway does not know is refused, not left out", () => {
+test("a condition that this gateway does not know is refused, not ignored", () => {
   const filter = create(LogFilterSchema, { text: "x" });
   filter.$unknown = [{ no: 4711, wireType: WireType.LengthDelimited, data: new Uint8Array([1, 65]) }];
   assert.throws(() => readLogFilter({ filter }), /^InvalidFieldError: filter: field 4711 is not known here/);
@@ -240,7 +240,10 @@ function batchOf([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessi
   return { deviceId, sessionId };
 }
 
-/** 60 batches, some of one severity; from ten minutes before the range until ten minutes after it, some across an end. */
+/**
+ * 60 batches, some of one severity, from ten minutes before the range until ten minutes after it, some across
+ * an end.
+ */
 function randomLogs(): readonly TestLog[] {
   return Array.from({ length: 60 }, (_, batch) => {
     const [deviceId, sessionId, least] = [oneOf(devices), oneOf(sessions), severity()];
@@ -262,7 +265,7 @@ function randomLogs(): readonly TestLog[] {
   }).flat();
 }
 
-/** Conditions that let some records through and keep some out, so that ignoring them shows. */
+/** Conditions that match some records and not others, so that ignoring them is noticed. */
 function telling(sample: () => Conditions): Conditions {
   for (let tries = 0; tries < 1000; tries += 1) {
     const conditions = sample();
@@ -272,7 +275,7 @@ function telling(sample: () => Conditions): Conditions {
   throw new Error("no value of it tells records apart");
 }
 
-/** Without a session, which wants one device alone. */
+/** Without a session, which needs exactly one device. */
 function several(): Conditions {
   const free = names.filter((name) => name !== "sessionId");
   return Object.assign({}, ...Array.from({ length: 3 }, () => samples[oneOf(free)]())) as Conditions;

@@ -26,7 +26,7 @@ after(async () => {
 
 const closed = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
 
-test("a page tells how it was found when it is asked, and has the same records", async () => {
+test("with explain a page describes its statements, and has the same records", async () => {
   const plain = await gateway.get(`/v1/logs?${closed}&device_id=host-1`);
   assert.equal("explanation" in plain.body, false);
   const { body } = await gateway.get(`/v1/logs?${closed}&device_id=host-1&explain=true`);
@@ -48,13 +48,13 @@ test("a page tells how it was found when it is asked, and has the same records",
   }
 });
 
-test("the token of an explained page leads to the next one, explained or not", async () => {
+test("the token of an explained page continues with or without explain", async () => {
   const { body } = await gateway.get(`/v1/logs?${closed}&page_size=3&explain=true`);
   const next = await gateway.get(`/v1/logs?${closed}&page_size=3&page_token=${body.nextPageToken}`);
   assert.deepEqual([body.logs.length, next.body.logs.length], [3, 1]);
 });
 
-test("an explanation is never cached, by nobody", async () => {
+test("an explanation is never cached", async () => {
   const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T01:00:00Z" };
   const redis = new Redis(redisServer.url);
   const before = (await redis.keys("*")).toSorted();
@@ -83,7 +83,7 @@ async function explain(statements: readonly LogEvent[]) {
   );
 }
 
-test("an explanation is bounded, however many statements, however long what they say", async () => {
+test("an explanation is bounded, for any number and length of statements", async () => {
   const many = await explain(Array.from({ length: 25 }, (_, number) => event(`select ${number}`)));
   assert.deepEqual([many.statements?.length, many.statementCount], [20, 25]);
 
@@ -118,7 +118,7 @@ test("an explanation is bounded, however many statements, however long what they
   assert.ok((cut.statements?.length ?? 0) >= 1 && (cut.statements?.length ?? 10) < 10);
 });
 
-test("explaining ends with the time that a query may take", async () => {
+test("explain ends with the query timeout", async () => {
   await using hasty = await startWithTwoHosts({ queryTimeoutMs: 200 });
   const { signal } = new AbortController();
   const asleep = hasty.readPool.read("test", { client: "test", signal }, (db) =>

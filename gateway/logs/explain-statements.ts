@@ -4,8 +4,8 @@ import type { Database } from "#postgres/tables.ts";
 import type { ExplainedStatementSchema, ExplanationSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 
 /**
- * Runs the statements again, one after another, and tells what PostgreSQL did for each. They must be such that running
- * them twice is running them once. What an operator reads is bounded: the plan of one statement may name 4,096 batches.
+ * Runs the statements again, one after another, under EXPLAIN ANALYZE. Running them twice must have the effect
+ * of running them once. The text is bounded: the plan of one statement may name 4,096 batches.
  */
 export async function explainStatements(
   db: Kysely<Database>,
@@ -49,5 +49,5 @@ const parametersMax = 200;
 const parameterCharactersMax = 200;
 const linesMax = 200;
 const lineCharactersMax = 500;
-/** Of all statements together; the largest single one stays well below. */
+/** For all statements together; the largest single one stays well below. */
 const charactersMax = 256 * 1024;

@@ -11,8 +11,8 @@ export interface ChosenDevices {
 }
 
 /**
- * Keys that were looked up not long ago. A device keeps its key and is never deleted, so only a database that is put in
- * the place of another makes them wrong: for a minute.
+ * Keys that were looked up recently. A device keeps its key and is never deleted, so they are wrong only after
+ * the database was replaced by another, for a minute.
  */
 export type DeviceKeys = LRUCache<string, number>;
 
@@ -21,9 +21,9 @@ export function createDeviceKeys(): DeviceKeys {
 }
 
 /**
- * Looks up the devices of a filter; "none" when no record can match. A statement of its own, because with the keys
- * themselves the planner knows how many batches they have; with a subselect it reads all batches of a busy one and
- * sorts them.
+ * Looks up the devices of a filter; "none" when no record can match. A statement of its own: with the keys
+ * themselves the planner knows how many batches they have; with a subselect it reads all batches of a busy
+ * device and sorts them.
  */
 export async function findDevices(
   db: Kysely<Database>,

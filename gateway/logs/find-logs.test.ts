@@ -44,7 +44,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
 
   before(() => seed(pool, randomBatches(random, 600, { startMicros: start })));
 
-  test("pages of any size, from any place of any filter, are what ORDER BY over everything gives", async () => {
+  test("pages of any size, from any position of any filter, equal ORDER BY over everything", async () => {
     for (let round = 0; round < 200; round++) {
       const filter = randomFilter(random, { startMicros: start });
       const order = random() < 0.5 ? newestFirst : oldestFirst;
@@ -68,7 +68,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
     }
   });
 
-  test("pages that end early together are the same, and each gets further", async () => {
+  test("pages that end early together are complete, and each makes progress", async () => {
     for (let round = 0; round < 20; round++) {
       const filter = randomFilter(random, { startMicros: start });
       const order = random() < 0.5 ? newestFirst : oldestFirst;
@@ -109,7 +109,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
   }
 });
 
-test("pages of large records are short, and none is lost", async () => {
+test("pages of large records are short, and no record is lost", async () => {
   const large = { message: "x".repeat(64_000), attributes: { key: "y".repeat(8000) } };
   for (let batch = 0; batch < 20; batch++) {
     const at = start + BigInt(batch) * second;
@@ -129,7 +129,7 @@ test("pages of large records are short, and none is lost", async () => {
   assert.deepEqual(found.map(placeOf), await bruteForce(pool, filter));
 });
 
-test("what is large within one batch comes in several pages too", async () => {
+test("large records of one batch come in several pages too", async () => {
   const records = Array.from({ length: 100 }, (_, n) => ({
     timeMicros: start + BigInt(n),
     message: "x".repeat(64_000),
@@ -142,7 +142,7 @@ test("what is large within one batch comes in several pages too", async () => {
   assert.deepEqual([first.logs.length, second.logs.length, second.next], [66, 34, undefined]);
 });
 
-test("an attribute is found whatever characters it has", async () => {
+test("an attribute with any characters is found", async () => {
   const odd = [`"`, "\\", "{}", "__proto__", "\u0001\n", "ärger", "😀", " ", "null", "'"];
   const records = odd.map((text, n) => ({
     timeMicros: start + BigInt(n),
@@ -157,7 +157,7 @@ test("an attribute is found whatever characters it has", async () => {
   }
 });
 
-test("a key that is remembered for another device shows nothing of that device", async () => {
+test("a cached key of another device returns nothing of that device", async () => {
   const records = [{ timeMicros: start }];
   await seed(pool, [
     { deviceId: "mine", receivedMicros: start, records },

@@ -12,49 +12,50 @@ export interface PageRequest {
   /** The last record of the page before. */
   readonly after: LogPosition | undefined;
   readonly pageSize: number;
-  /** Of messages and attributes: a page ends with the record that brings it over. */
+  /** Of messages and attributes: a page ends with the record that exceeds it. */
   readonly bytesMax?: number;
-  /** After so long a page ends with what is certain to be next, which may be nothing. Not given: it is searched to its end. */
+  /** After this time a page ends with the records that are certain to be next, possibly none. Default: no limit. */
   readonly patienceMs?: number;
-  /** How many records the first step may read. Not given: as many as make a page, which is best where few are asked for. */
+  /** How many records the first step may read. Default: as many as fill a page, which is best for small pages. */
   readonly firstStepRecords?: number;
-  /** Beyond so many records in vain the indexes of closed days are asked. */
+  /** After this many records without a full page, the indexes of closed days are used. */
   readonly walkedRecordsMax?: number;
-  /** So many matches of one look into them are no longer rare. */
+  /** A lookup in them that returns more matches than this is no longer rare. */
   readonly matchesMax?: number;
-  /** False: throws an ExpensiveQueryError rather than to become expensive. */
+  /** False: throws an ExpensiveQueryError instead of becoming expensive. */
   readonly hasPermit?: boolean;
   readonly deviceKeys?: DeviceKeys;
-  /** Only batches up to this id: those that were stored when it was the highest. Not given: all. */
+  /** Only batches up to this id: those that were stored when it was the highest. Default: all. */
   readonly batchIdMax?: bigint | undefined;
 }
 
 export interface LogPage {
   readonly logs: readonly FoundLog[];
-  /** Where the next page goes on. Undefined: this is the last. */
+  /** The position for the next page. Undefined: this is the last. */
   readonly next: LogPosition | undefined;
 }
 
 /**
- * The first `pageSize` records that match `filter` and come after the place `after`, in order. Fewer, although
- * there are more, when they are large or the patience is at its end.
+ * The first `pageSize` matching records after the position `after`, in order. Fewer, although there are more,
+ * when they are large or the patience is exhausted.
  *
  * There is no index on the time of a record: the batch is the index. Batches overlap in time, also those of one
  * device, so the newest records are not simply those of the newest batch:
  *
  * 1. Walk the batches, newest end first, some at a time ({@link walkBatches}).
- * 2. Read the best records of these batches, and keep the best of all read so far: one more than a page, to know
- *    whether there is a next one.
- * 3. Stop when as many are held and the last of them comes before the frontier: no batch not yet walked reaches
- *    that far. Or when no batch is left.
+ * 2. Read the best records of these batches, and keep the best of all read so far: one more than a page, to
+ *    know whether there is a next one.
+ * 3. Stop when as many are held and the last of them precedes the frontier: no unwalked batch reaches that far.
+ *    Or when no batch is left.
  *
- * After a step in vain the next may read four times as many records, up to `stepRecordsMax`, so that a page that is
- * filled by the newest batch costs little and a rare text does not cost a thousand round trips; and days that are over
- * are then passed by, but for what their indexes know of. How long all steps
- * together may take is the caller's to bound, by the signal that ends the connection.
+ * After a step without a full page the next may read four times as many records, up to `stepRecordsMax`: a page
+ * that the newest batch fills costs little, and a rare text does not cost a thousand round trips. Closed days
+ * are then skipped, except for the batches that their indexes return. The caller bounds the total time, by the
+ * signal that ends the connection.
  *
- * A row that arrives between two pages is listed if its place is still ahead, and missed if it was passed, as happens
- * to a device whose clock is behind; a row that was there before the first page is listed exactly once.
+ * A row that arrives between two pages is listed if its position is still ahead, and missed if it was passed,
+ * as happens to a device whose clock is behind; a row that was there before the first page is listed exactly
+ * once.
  */
 export async function findLogs(
   db: Kysely<Database>,
@@ -74,7 +75,7 @@ export async function findLogs(
     const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
     const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);
     held = takeBytes(best, bytesMax);
-    // Also when nothing was taken away here: what is beyond was not even sent.
+    // Also when nothing was cut here: the rows beyond were not even sent.
     if (sumBytes(held) > bytesMax) limit = held.length;
     const lastHeld = held.at(-1);
     if (chunk.frontierMicros === undefined) break;
@@ -95,7 +96,7 @@ export async function findLogs(
   return { logs, next: held.length > pageSize || limit <= pageSize ? logs.at(-1) : undefined };
 }
 
-/** What certainly comes before the frontier. The next page begins there, before every record of that time. */
+/** The records that certainly precede the frontier. The next page begins there, before every record of that time. */
 function pageUpTo(order: LogOrder, frontierMicros: bigint, held: readonly FoundLog[]): LogPage {
   return {
     logs: held.filter(({ timeMicros }) => isListedBefore(order, timeMicros, frontierMicros)),
@@ -105,13 +106,13 @@ function pageUpTo(order: LogOrder, frontierMicros: bigint, held: readonly FoundL
   };
 }
 
-/** The time of the first place that a filter leaves; undefined: none is left out. */
+/** The first time in the order that the filter allows; undefined: any. */
 function firstMicros({ startMicros, endMicros }: LogFilter, order: LogOrder): bigint | undefined {
   if (order.isOldestFirst) return startMicros;
   return endMicros === undefined ? undefined : endMicros - 1n;
 }
 
-/** The logs up to and with the one that brings them over `bytesMax`; what comes after waits for the next page. */
+/** The logs up to and including the one that exceeds `bytesMax`; the rest is for the next page. */
 function takeBytes(logs: readonly FoundLog[], bytesMax: number): readonly FoundLog[] {
   let sum = 0;
   for (const [index, log] of logs.entries()) {
@@ -125,11 +126,11 @@ function sumBytes(logs: readonly FoundLog[]): number {
   return logs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** A page in hand is some times as large: as rows, as a message, as JSON. */
+/** A page occupies several times this in memory: as rows, as a message, as JSON. */
 const pageBytesMax = 4 * 1024 * 1024;
-/** At about 160 bytes a record this is 16 MB of a table that a step reads, some 50 ms. */
+/** At about 160 bytes a record a step reads 16 MB of a table, about 50 ms. */
 const stepRecordsMax = 100_000;
-/** Having read so many, some 20 ms, without filling a page, it pays to look into the indexes of closed days. */
+/** After this many records, about 20 ms, without a full page, a lookup in the indexes of closed days pays off. */
 const ofAllRecordsMax = 20_000;
-/** The indexes know of all devices, so a walk along a few is seldom longer than what they have to look through. */
+/** The indexes cover all devices, so a walk along a few is seldom longer than a lookup. */
 const ofDevicesRecordsMax = 200_000;

@@ -53,7 +53,7 @@ async function build(day: number, ...indexes: readonly PartitionIndex[]): Promis
 /** Seven days of arrival: the first is dropped, two have both indexes, two one of them, the last ones none. */
 describe("over days with indexes, without, and dropped ones", () => {
   before(async () => {
-    // A day that has no partition, as when it was dropped: its batches' records lie in records_default.
+    // A day without a partition, as after it was dropped: its batches' records lie in records_default.
     await seed(pool, randomBatches(random, 40, { ...span, spanSeconds: dayMs / 1000 }));
     await sql`delete from records where batch_id in (select id from batches where id % 4 <> 0)`.execute(db);
     await ensurePartitions(db, { now: new Date(firstDayMs + 6 * dayMs), daysBack: 5, daysAhead: 0 });
@@ -69,7 +69,7 @@ describe("over days with indexes, without, and dropped ones", () => {
   });
 
   for (const order of [newestFirst, oldestFirst]) {
-    test(`pages are what ORDER BY over everything gives, ${order.direction}`, async () => {
+    test(`pages equal ORDER BY over everything, ${order.direction}`, async () => {
       for (let round = 0; round < 60; round++) {
         const text = ["DISK", "100", "ärger", "temp", "nothing"][upTo(5)] as string;
         const attribute = { name: "unit", value: `u${upTo(4)}` };
@@ -98,7 +98,7 @@ describe("over days with indexes, without, and dropped ones", () => {
   }
 });
 
-test("a text is found by the index whatever its case, and where it is no word of the database's locale", async () => {
+test("the index finds a text in any case, also where it is no word of the database's locale", async () => {
   const startMs = Date.UTC(2022, 0, 10); // before all batches of the other test
   await ensurePartitions(db, { now: new Date(startMs), daysBack: 0, daysAhead: 0 });
   const messages = [
@@ -109,7 +109,7 @@ test("a text is found by the index whatever its case, and where it is no word of
     "日本語のログ",
     "\u212aİ kİ \u212ai",
   ];
-  // What is read first, so that the indexes are asked for the rest.
+  // The records that are read first, so that the indexes are used for the rest.
   const others = Array.from({ length: 20 }, () => "nothing to see");
   const at = BigInt(startMs) * 1000n;
   await seed(
@@ -153,7 +153,7 @@ test("a text is found by the index whatever its case, and where it is no word of
   }
 });
 
-test("no record of a day is read before its indexes were asked", async () => {
+test("no record of a day is read before its indexes were used", async () => {
   const endMs = Date.UTC(2022, 1, 10);
   await ensurePartitions(db, { now: new Date(endMs), daysBack: 3, daysAhead: 0 });
   const batches = Array.from({ length: 4 * 24 }, (_, hour) => {

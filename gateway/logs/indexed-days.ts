@@ -12,21 +12,21 @@ import {
 } from "./select-batches.ts";
 
 /**
- * A way past days that are over, for a walk that finds nothing: their indexes know which batches have a record that
- * matches, so the others of these days need not be walked.
+ * Skips closed days for a walk that finds nothing: their indexes return the batches with a matching record, so the
+ * other batches of these days need not be walked.
  *
- *     walked one by one:    today, days without an index, and of all other days what is not covered yet
- *     covered:              days that the walk has come to, whose matching batches are known and wait for their turn
- *     nothing there:        days that were dropped, which the ledger still knows
+ *     walked one by one:    today, days without an index, and all other days that are not covered yet
+ *     covered:              days that the walk has reached, whose matching batches are known and wait to be merged
+ *     skipped:              days that were dropped, which the ledger still lists
  *
- * Days are of arrival, the walk goes by the times of records. That is no matter: a batch that came late, or of a clock
- * that is ahead, is walked like any other until its day is covered, and from then on waits among the batches known.
+ * Days are of reception, the walk is by the times of records. Both work together: a late batch, or one of a clock
+ * that is ahead, is walked like any other until its day is covered, and is then one of the known batches.
  */
 export class IndexedDays {
   readonly #db: Kysely<Database>;
   readonly #wanted: Wanted;
   readonly #matchesMax: number;
-  /** Those that are not covered yet, in the order of the walk. */
+  /** The days that are not covered yet, in the order of the walk. */
   #ahead: DayPartition[] | undefined;
   #daysPerLook = 1;
   readonly #covered: IdRange[] = [];
@@ -44,8 +44,8 @@ export class IndexedDays {
   }
 
   /**
-   * Looks into the indexes of the days that a walk which is at `micros` has come to, and of some more each time. When
-   * they have very many matching records, the days are left to the walk, which then is not in vain.
+   * Looks up matches in the indexes of the days that a walk at `micros` has reached, and of more days each
+   * time. Days with very many matching records are left to the walk, which then fills pages quickly.
    */
   async coverDaysAt(micros: bigint): Promise<void> {
     this.#ahead ??= await this.#listDays(Number(micros / 1000n));
@@ -60,7 +60,7 @@ export class IndexedDays {
     }
   }
 
-  /** Whether `micros` is in a day that a look could cover, or beyond it: a walk had better not go there before. */
+  /** Whether `micros` is in a day that a lookup could cover, or beyond it: the walk should not go there before. */
   isAhead(micros: bigint): boolean {
     const day = this.#ahead?.[0];
     return day !== undefined && this.#isReached(day, micros);
@@ -72,8 +72,8 @@ export class IndexedDays {
   }
 
   /**
-   * Adds to `walked`, in order, the known batches that belong between `after` and its last one; all others too when
-   * nothing is left to walk.
+   * Adds to `walked`, in order, the known batches between `after` and its last one; all others too when nothing
+   * is left to walk.
    */
   addKnown(
     walked: readonly WalkedBatch[],
@@ -89,7 +89,7 @@ export class IndexedDays {
     return known.length === 0 ? walked : [...walked, ...known].sort(compare);
   }
 
-  /** From two days beyond where the walk is, because of what came late, to a day beyond where the filter ends. */
+  /** From two days beyond the walk's position, because of late batches, to a day beyond the filter's end. */
   async #listDays(ms: number): Promise<DayPartition[]> {
     const { filter, order } = this.#wanted;
     const all = await listDayPartitions(this.#db);
@@ -121,7 +121,7 @@ export class IndexedDays {
   }
 }
 
-/** No record has a batch id below this; undefined when that is not known. */
+/** No record has a batch id below this; undefined when that is unknown. */
 async function lowestId(db: Kysely<Database>, days: readonly DayPartition[]): Promise<bigint | undefined> {
   const { rows } = await sql<{ id: string | null }>`
     select min(batch_id) as id from records_default`.execute(db);
@@ -131,7 +131,7 @@ async function lowestId(db: Kysely<Database>, days: readonly DayPartition[]): Pr
   return strayed !== undefined && BigInt(strayed) < first.firstId ? BigInt(strayed) : first.firstId;
 }
 
-/** The same ids in as few ranges as can be, rising. */
+/** The same ids in as few ranges as possible, ascending. */
 function joined(ranges: readonly IdRange[]): IdRange[] {
   const result: IdRange[] = [];
   for (const range of ranges.toSorted((a, b) => (a.firstId < b.firstId ? -1 : 1))) {
@@ -143,6 +143,6 @@ function joined(ranges: readonly IdRange[]): IdRange[] {
   return result;
 }
 
-/** So many are no longer rare: where they lie, a page is soon filled. */
+/** More matches than this are not rare: a walk soon fills a page. */
 const matchesMaxDefault = 20_000;
 const daysPerLookMax = 16;

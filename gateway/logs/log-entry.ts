@@ -4,13 +4,13 @@ import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.t
 import { timestampFromMicros } from "../fields/time.ts";
 import type { FoundLog, RecordValues } from "./read-records.ts";
 
-/** Where a record is, and what its batch knows about it. */
+/** The position of a record, and the fields of its batch. */
 export type EntryOrigin = Pick<
   LogEntry,
   "time" | "receivedAt" | "deviceId" | "sessionId" | "sequence" | "index"
 >;
 
-/** A record as every transport shows it. */
+/** A record as every transport returns it. */
 export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEntry {
   return create(LogEntrySchema, {
     time: origin.time,

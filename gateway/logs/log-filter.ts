@@ -1,35 +1,35 @@
 /**
- * Which records are asked for; all conditions hold at once, and `everything` has none. Those that cost least to check
- * come first.
+ * The conditions of a query; a record must meet all, and `everything` has none. The cheapest to check come
+ * first.
  */
 export interface LogFilter {
   /** Empty: any device. */
   readonly deviceIds: readonly string[];
   readonly excludedDeviceIds: readonly string[];
-  /** Only with exactly one device: there is no way to a session but through its device. */
+  /** Only with exactly one device: a session is found through its device. */
   readonly sessionId: string | undefined;
-  /** Microseconds since 1970, the first that counts. */
+  /** Microseconds since 1970, included. */
   readonly startMicros: bigint | undefined;
-  /** Microseconds since 1970, the first that no longer counts. */
+  /** Microseconds since 1970, excluded. */
   readonly endMicros: bigint | undefined;
   /** Bit s is set when severity s is wanted. */
   readonly severities: number;
   /** In lower-case hex. */
   readonly traceId: string | undefined;
-  /** Any logger begins with the empty prefix. */
+  /** Every logger begins with the empty prefix. */
   readonly loggerPrefix: string;
   readonly excludedLoggerPrefixes: readonly string[];
   readonly attributes: readonly AttributeCondition[];
   readonly excludedAttributes: readonly AttributeCondition[];
-  /** Each is somewhere in the message, whatever its case. */
+  /** Each occurs in the message, in any case. */
   readonly texts: readonly string[];
-  /** None is anywhere in the message, whatever its case. */
+  /** None occurs in the message, in any case. */
   readonly excludedTexts: readonly string[];
 }
 
 export type ConditionName = keyof LogFilter;
 
-/** An attribute that is there, with any value or with this one. */
+/** An attribute that is present, with any value or with this one. */
 export interface AttributeCondition {
   readonly name: string;
   readonly value: string | undefined;
@@ -65,7 +65,7 @@ export function listConditions(filter: LogFilter): readonly ConditionName[] {
 interface Traits {
   /** log_statistics, which counts minutes and severities, can answer it. */
   readonly isCounted: boolean;
-  /** An index leads to its batches, or all batches that are read match. */
+  /** An index finds its batches, or all batches that are read match. */
   readonly isCheap: boolean;
 }
 
@@ -91,8 +91,8 @@ export function isCounted(filter: LogFilter): boolean {
 }
 
 /**
- * Whether very many records or batches may have to be read for a page: the filter has a condition on what no batch
- * knows of its records, or on what some batches have and no index leads to.
+ * Whether a page may have to read very many records or batches: the filter has a condition that the ledger
+ * cannot decide, or that only some batches meet and no index covers.
  */
 export function isExpensive(filter: LogFilter): boolean {
   return listConditions(filter).some((name) => !traits[name].isCheap);

@@ -1,4 +1,4 @@
-/** A record's place in the order of all records: by time, then by batch, then by index. */
+/** The position of a record in the order of all records: by time, then by batch, then by index. */
 export interface LogPosition {
   readonly timeMicros: bigint;
   readonly batchId: bigint;
@@ -6,8 +6,9 @@ export interface LogPosition {
 }
 
 /**
- * The newest records first, or the oldest. A batch is met by one of its two ends, `lead`: the newest by its last
- * time, the oldest by its first. SQL is written in these words, so that one direction is the mirror of the other.
+ * Newest records first, or oldest first. A walk meets a batch by one of its two ends, `lead`: newest first by
+ * its last time, oldest first by its first. SQL is written in these terms, so that one direction mirrors the
+ * other.
  */
 export interface LogOrder {
   readonly isOldestFirst: boolean;

@@ -36,7 +36,7 @@ const names = ["k", "K", "__proto__", "ключ"];
 const values = ["", "v", "V", "1"];
 const start = 1_767_225_600_000_000n;
 
-test("lets through exactly the records that SQL finds, by every condition alone and by many at once", async () => {
+test("matches exactly the records that SQL finds, by every condition alone and combined", async () => {
   await using database = await createDatabase();
   const pool = openPool(database.url);
   for (let n = 0; n < 60; n += 1) {

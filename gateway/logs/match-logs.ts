@@ -2,7 +2,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { type AttributeCondition, type ConditionName, type LogFilter, listConditions } from "./log-filter.ts";
 
-/** The records of one batch, with what they share. */
+/** The records of one batch, with their common fields. */
 export interface BatchOfLogs {
   readonly deviceId: string;
   readonly sessionId: string;
@@ -56,8 +56,8 @@ const inMemory: { readonly [Name in ConditionName]: InMemory<NonNullable<LogFilt
 };
 
 /**
- * The records that a filter lets through, exactly those that its SQL (record-conditions.ts, find-devices.ts) would
- * find once they are stored; the same array when it is all of them.
+ * The records that match a filter: exactly those that its SQL (record-conditions.ts, find-devices.ts) would
+ * find once they are stored; the same array when all match.
  */
 export function matchLogs(filter: LogFilter, batch: BatchOfLogs): readonly LogEntry[] {
   const isMatch: IsMatch[] = [];
@@ -92,7 +92,7 @@ function matcherFor<Name extends ConditionName>(name: Name, condition: LogFilter
   const { ofBatch, ofRecord }: InMemory<typeof value> = inMemory[name];
   return {
     ofBatch: (batch) => ofBatch?.(value, batch) ?? "some",
-    ofRecord: ofRecord?.(value) ?? (() => false), // never asked: the batch decides
+    ofRecord: ofRecord?.(value) ?? (() => false), // not called: the batch decides
   };
 }
 
@@ -100,7 +100,7 @@ function hasAttribute({ attributes }: LogEntry, { name, value }: AttributeCondit
   return Object.hasOwn(attributes, name) && (value === undefined || attributes[name] === value);
 }
 
-/** One record may be looked at by hundreds of filters. */
+/** Hundreds of filters may check one record. */
 const folded = new WeakMap<LogEntry, string>();
 
 function foldedMessage(log: LogEntry): string {
@@ -110,8 +110,8 @@ function foldedMessage(log: LogEntry): string {
 }
 
 /**
- * Lower case as PostgreSQL's pg_c_utf8 has it: each character by itself, and into one. JavaScript's own also minds where
- * in a word a sigma stands, and makes two characters of a capital I with a dot.
+ * Lower case as PostgreSQL's pg_c_utf8: each character on its own, to one character. JavaScript's own also
+ * depends on the position of a sigma in its word, and makes two characters of a capital I with a dot.
  */
 function foldCase(text: string): string {
   if (isAscii.test(text)) return text.toLowerCase();

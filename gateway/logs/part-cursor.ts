@@ -8,7 +8,7 @@ import {
   type Wanted,
 } from "./select-batches.ts";
 
-/** A place in one part of a walk. What is read beyond it and not passed is read again. */
+/** A cursor in one part of a walk. Batches that are read and not passed are read again. */
 export class PartCursor {
   readonly #db: Kysely<Database>;
   readonly #wanted: Wanted;
@@ -32,7 +32,7 @@ export class PartCursor {
     this.#batchesMax = batchesMax;
   }
 
-  /** At the beginning of each part. The first batches of all come by one statement. */
+  /** Cursors at the beginning of each part. One statement reads the first batches of all. */
   static async open(
     db: Kysely<Database>,
     wanted: Wanted,
@@ -57,7 +57,7 @@ export class PartCursor {
     return this.#first?.length === this.#batchesMax;
   }
 
-  /** The next batches but for `except`, and whether no others come after them. */
+  /** The next batches except `except`, and whether they are the last. */
   async read(except: readonly IdRange[] = []): Promise<{ batches: readonly WalkedBatch[]; isEnd: boolean }> {
     const batchesMax = this.#batchesMax;
     const batches = this.#first ?? (await this.#select(batchesMax, except));
@@ -70,7 +70,7 @@ export class PartCursor {
     return (await selectBatches(this.#db, selection)).flat();
   }
 
-  /** Goes on after `batches`, of those that were `found`. When all of them were needed, more are read at once. */
+  /** Continues after `batches`, a prefix of `found`. When all of them were needed, the next read is larger. */
   pass(batches: readonly WalkedBatch[], found: readonly WalkedBatch[]): void {
     this.#after = batches.at(-1) ?? this.#after;
     this.#recordsPassed += batches.reduce((sum, batch) => sum + batch.record_count, 0);

@@ -15,7 +15,7 @@ import { newestFirst } from "./log-order.ts";
 
 const minute = 60_000_000n;
 
-test("the last 100 records of a device touch a few index entries, not the table", async () => {
+test("the last 100 records of a device are read from a few index entries, not from the whole table", async () => {
   await using database = await createDatabase();
   const pool = openPool(database.url);
   const seen: CompiledQuery[] = [];
@@ -53,7 +53,7 @@ test("the last 100 records of a device touch a few index entries, not the table"
   }
 });
 
-test("a rare text in days that are over is found by their indexes, and no day is read from end to end", async () => {
+test("a rare text in closed days is found by their indexes, without a sequential scan of a day", async () => {
   await using database = await createDatabase();
   const pool = openPool(database.url);
   const seen: CompiledQuery[] = [];
@@ -86,8 +86,8 @@ test("a rare text in days that are over is found by their indexes, and no day is
 });
 
 /**
- * 2,000 batches of 100 records: the oldest 1,050 are of device-7, which is silent now; nineteen others have 50 each.
- * Returns the newest time of device-7.
+ * 2,000 batches of 100 records: the oldest 1,050 are of device-7, which is silent now; nineteen others have 50
+ * each. Returns the newest time of device-7.
  */
 async function fill(pool: Pool): Promise<bigint> {
   await pool.query(`
@@ -121,7 +121,10 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-/** Runs the statements again under EXPLAIN: no table but the small one of devices, and catalogs, is read from end to end. */
+/**
+ * Runs the statements again under EXPLAIN: no sequential scan, except of the small table of devices and of
+ * catalogs.
+ */
 async function assertCheap(
   pool: Pool,
   statements: readonly CompiledQuery[],

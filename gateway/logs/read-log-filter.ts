@@ -10,17 +10,17 @@ import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import { microsFromTimestamp, showMicros } from "../fields/time.ts";
 import { anySeverity, everything, type LogFilter, severitiesFrom } from "./log-filter.ts";
 
-/** The conditions as a caller writes them: the fields of the message LogFilter. */
+/** The conditions of a request: the fields of the message LogFilter. */
 export type LogFilterFields = Omit<FilterMessage, keyof Message>;
 
 export type TimeFields = Partial<Pick<ListLogsRequest, "startTime" | "endTime">>;
 
-/** The filter of a request. Throws an {@link InvalidFieldError} for the first field that cannot be. */
+/** The filter of a request. Throws an {@link InvalidFieldError} for the first invalid field. */
 export function readLogFilter(
   request: TimeFields & { readonly filter?: FilterMessage | undefined },
 ): LogFilter {
   const { filter = create(LogFilterSchema) } = request;
-  // Of a newer client: without this condition the answer would have more than was asked for.
+  // A condition of a newer client: ignoring it would return more than was requested.
   for (const { no } of filter.$unknown ?? []) {
     throw new InvalidFieldError(
       "filter",
@@ -70,7 +70,7 @@ function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof TimeRang
 
 type TimeRangeConditions = Pick<LogFilter, "startMicros" | "endMicros">;
 
-/** Start and end, the end not before the start. */
+/** Start and end; the end must not precede the start. */
 export function readTimeRange(request: TimeFields): TimeRangeConditions {
   const startMicros = request.startTime && microsFromTimestamp("start_time", request.startTime);
   const endMicros = request.endTime && microsFromTimestamp("end_time", request.endTime);
@@ -91,7 +91,7 @@ export function readDeviceId(field: string, deviceId: string): string {
   );
 }
 
-/** Text to look for, which cannot be what no stored text is. */
+/** A text to search for; characters that no stored text has are refused. */
 export function readText(field: string, text: string, charactersMin = 0): string {
   if (text.length > textCharactersMax || text.length < charactersMin) {
     const wanted = charactersMin === 0 ? "at most" : `${charactersMin} to`;
@@ -103,7 +103,7 @@ export function readText(field: string, text: string, charactersMin = 0): string
   return text;
 }
 
-/** Equal for two filters exactly when they ask for the same records. */
+/** Equal for two filters exactly when they have the same conditions. */
 export function describeFilter(filter: LogFilter): string {
   return JSON.stringify({ ...everything, ...filter }, (_, value: unknown) =>
     typeof value === "bigint" ? String(value) : value,
@@ -125,7 +125,7 @@ function readSessionId(sessionId: string, deviceIds: readonly string[]): string 
   return sessionId;
 }
 
-/** The bits of the severities that are named; all when none is. */
+/** The bits of the given severities; all when none is given. */
 function readSeverities(severities: readonly number[]): number {
   if (severities.length === 0) return anySeverity;
   return severities.reduce((bits, severity) => bits | (1 << readSeverity("severities", severity)), 0);
@@ -180,7 +180,7 @@ function atMost<T>(field: string, values: readonly T[], max: number): readonly T
 export const deviceIdForm = new RegExp(`^[A-Za-z0-9._:-]{1,${limits.deviceIdBytesMax}}$`);
 export const sessionIdForm = new RegExp(`^~?[A-Za-z0-9._:-]{1,${limits.sessionIdBytesMax}}$`);
 export const traceIdForm = /^(?!0{32}$)[0-9A-Fa-f]{32}$/;
-/** Counted as JavaScript counts: most emoji are two. */
+/** Counted in UTF-16 units: most emoji are two. */
 export const textCharactersMax = 256;
 export const devicesMax = 100;
 export const conditionsMax = 8;

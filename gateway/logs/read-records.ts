@@ -9,22 +9,22 @@ import type { LogOrder, LogPosition } from "./log-order.ts";
 import { allOf, type Condition, recordConditions } from "./record-conditions.ts";
 import type { WalkedBatch } from "./select-batches.ts";
 
-/** What a record has of its own, whether it was found here or read from a batch. */
+/** The fields of a record, read from PostgreSQL or from a batch. */
 export type RecordValues = Omit<DecodedRecord, "timeUnixNano">;
 
-/** A record with what its batch knows about it. */
+/** A record with its batch. */
 export interface FoundLog extends LogPosition {
   readonly batch: WalkedBatch;
-  /** Of its message and attributes. */
+  /** The size of its message and attributes. */
   readonly bytes: number;
   readonly record: RecordValues;
 }
 
-/** Where to look inside the chosen batches, and how much to bring. */
+/** Which records of the chosen batches are read. */
 export interface Window {
   readonly order: LogOrder;
   readonly after: LogPosition | undefined;
-  /** The last record already held when no more are needed: only one of a place before it can take its place. */
+  /** The last record held when the page is full: only records before it can replace it. */
   readonly last: LogPosition | undefined;
   readonly limit: number;
   readonly bytesMax: number;
@@ -108,11 +108,11 @@ interface Row {
   readonly time_micros: string;
   readonly severity: Severity;
   readonly bytes: number;
-  /** The JSON of an object or of a list. */
+  /** JSON of an object or of a list. */
   readonly attributes: string | null;
 }
 
-/** Also the name "__proto__" is a name like any other to JSON.parse and fromEntries. */
+/** "__proto__" is an ordinary name to JSON.parse and fromEntries. */
 function toAttributes(json: string): Record<string, string> {
   const items = JSON.parse(json) as Record<string, string> | readonly string[];
   if (!Array.isArray(items)) return items as Record<string, string>;

@@ -12,7 +12,10 @@ import {
 
 export type Condition = RawBuilder<SqlBool>;
 
-/** Where SQL checks a condition: on the device's key, on the row of `batches`, on the row of `records`, or on several. */
+/**
+ * Where SQL checks a condition: on the device's key, on the row of `batches`, on the row of `records`, or on
+ * several.
+ */
 type InSql<T> =
   /** findDevices looks up the keys, and every selection of batches compares them. */
   | { readonly byDeviceKey: true; readonly ofBatch?: never; readonly ofRecord?: never }
@@ -57,15 +60,16 @@ const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Nam
 };
 
 /**
- * What a row of `records` must fulfil; what its batch knows (device, session) is not looked at again. In the words of
- * the indexes of closed days if they are to be used; without, in words that cost least where each record is looked at.
+ * The conditions on a row of `records`; those that its batch decides (device, session) are not repeated. With
+ * `byIndex` in the form that the indexes of closed days support; without, in the form that is cheapest for each
+ * record.
  */
 export function recordConditions(filter: LogFilter, { byIndex = false } = {}): Condition[] {
   const hasText = byIndex ? containsText : containsTextByReading;
   return listConditions(filter).flatMap((name) => ofRecord(name, filter[name], hasText));
 }
 
-/** What a row of `batches` must fulfil for any of its records to match; devices are the walk's. */
+/** The conditions on a row of `batches` that any matching record implies; the walk checks the devices. */
 export function batchConditions(filter: LogFilter): Condition[] {
   return listConditions(filter).flatMap((name) => ofBatch(name, filter[name]));
 }
@@ -89,8 +93,8 @@ function hasSeverity(severities: number): Condition {
 }
 
 /**
- * Case-insensitive substring; `%`, `_` and `\` stand for themselves. In the words of the index of closed days, and what
- * ILIKE does too.
+ * A substring in any case; `%`, `_` and `\` are literal. In the form of the index of closed days, with the
+ * semantics of ILIKE.
  */
 export function containsText(value: RawBuilder<unknown>, text: string): Condition {
   const pattern = sql`${`%${text.replace(/[%_\\]/g, "\\$&")}%`}::text`;
@@ -98,8 +102,8 @@ export function containsText(value: RawBuilder<unknown>, text: string): Conditio
 }
 
 /**
- * The same where no index helps. Folding the case of all of Unicode is most of what a rare text costs, so that is done
- * only to messages that have the longest piece of it that folds as ASCII does: 0.42 instead of 0.59 µs a record.
+ * The same without an index. Folding all of Unicode is most of the cost of a rare text, so it is done only for
+ * messages that contain the longest piece of the text that folds as ASCII: 0.42 instead of 0.59 µs a record.
  */
 function containsTextByReading(value: RawBuilder<unknown>, text: string): Condition {
   const pieces = text.match(foldedAsAscii) ?? [];
@@ -114,7 +118,7 @@ function containsTextByReading(value: RawBuilder<unknown>, text: string): Condit
 const foldedAsAscii = /[\0-HJL-hjl-\x7f]+/g;
 const pieceLengthMin = 3;
 
-/** The indexes of closed days that lead to what matches; none: all records have to be read. */
+/** The indexes of closed days that find the matches; none: all records have to be read. */
 export function indexesFor({ texts, attributes }: LogFilter): readonly PartitionIndex[] {
   const indexes: PartitionIndex[] = [];
   if (texts.some((text) => trigram.test(text))) indexes.push("text");
@@ -122,12 +126,12 @@ export function indexesFor({ texts, attributes }: LogFilter): readonly Partition
   return indexes;
 }
 
-/** What pg_trgm takes for three letters of a word in every locale; without, its index is read from end to end. */
+/** Three letters that pg_trgm indexes in every locale; without them it scans the whole index. */
 const trigram = /[A-Za-z0-9]{3}/;
 
-/** By the operators that a GIN index knows. */
+/** By the operators of a GIN index. */
 function hasAttribute({ name, value }: AttributeCondition): Condition {
   if (value === undefined) return sql`attributes ? ${name}::text`;
-  // A constant: jsonb_build_object, which is not immutable, would be made anew for each record, 0.5 µs.
+  // A constant: jsonb_build_object is not immutable and would be evaluated for each record, 0.5 µs.
   return sql`attributes @> ${JSON.stringify({ [name]: value })}::jsonb`;
 }

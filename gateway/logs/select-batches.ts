@@ -6,7 +6,7 @@ import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
 import { allOf, batchConditions, type Condition } from "./record-conditions.ts";
 
-/** A row of the ledger, as far as reading its records needs it. */
+/** The columns of the ledger that reading its records needs. */
 export interface WalkedBatch {
   readonly id: string;
   readonly device_id: string;
@@ -18,12 +18,12 @@ export interface WalkedBatch {
   readonly lead_micros: string;
 }
 
-/** What the batches of a walk have in common. */
+/** The batches of a walk. */
 export interface Wanted {
   readonly filter: LogFilter;
   readonly devices: ChosenDevices;
   readonly order: LogOrder;
-  /** Higher ids are left out. */
+  /** Higher ids are excluded. */
   readonly batchIdMax: bigint | undefined;
 }
 
@@ -37,9 +37,9 @@ export interface WalkPart {
 export interface Selection extends Wanted {
   readonly parts: readonly WalkPart[];
   readonly after: WalkedBatch | undefined;
-  /** Of each part. */
+  /** For each part. */
   readonly batchesMax: number;
-  /** Batches with these ids are left out. Rising, and apart from each other. */
+  /** Batches with these ids are excluded. Ascending and disjoint. */
   readonly except: readonly IdRange[];
 }
 
@@ -50,16 +50,16 @@ export interface IdRange {
 }
 
 /**
- * For each part its next batches in its direction; all by one statement, for a page of one device is little more than
- * the way there and back.
+ * The next batches of each part in its direction, by one statement: for a page of one device the round trip is
+ * most of the time.
  *
- * A device's batches are a range of one, ordered by: only the indexes that begin with device_key give that. With "="
- * the planner may walk all batches by time, the way in which they lie, past everyone else's to those of a device long
- * silent. The key of one device is written out, so that the planner knows how many batches it has; several devices
- * give as many batches each as are wanted of all.
+ * A device's batches are selected as a range of one key, ordered by it: only the indexes that begin with
+ * device_key provide that. With "=" the planner may walk all batches by time, past those of every other device,
+ * to those of a device that has long been silent. The key of one device is a literal, so that the planner knows
+ * how many batches it has; each of several devices returns up to the limit of all.
  *
- * What is left out of all devices' batches leaves a walk for each gap: every one of them finds its ids within the index
- * by time. As one condition with OR, the row of each batch that is left out would be looked at.
+ * Without devices, excluded ids split the walk at each range: every part finds its ids within the index by
+ * time. As one condition with OR, the row of each excluded batch would be read.
  */
 export async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[][]> {
   const { parts } = selection;
@@ -98,14 +98,14 @@ function selectPart(selection: Selection, part: WalkPart, index: number): RawBui
     order by ${byTime} limit ${batchesMax})`;
 }
 
-/** Keys are remembered for a while: of a database that was put in the place of another they must show nothing. */
+/** Keys are cached for a while: after the database was replaced by another, they must return nothing. */
 function isNamed({ filter }: Wanted): Condition {
   return filter.deviceIds.length === 0
     ? sql`true`
     : sql`devices.device_id = any(${filter.deviceIds}::text[])`;
 }
 
-/** By lead, then by id, as a walk goes. */
+/** By lead, then by id, in the order of a walk. */
 export function compareBatches(direction: WalkPart["direction"]): (a: WalkedBatch, b: WalkedBatch) => number {
   return direction === "asc" ? ascending : (a, b) => ascending(b, a);
 }
@@ -115,7 +115,7 @@ function ascending(a: WalkedBatch, b: WalkedBatch): number {
   return later === 0n ? 0 : later < 0n ? -1 : 1;
 }
 
-/** Those of the batches `ids` that are wanted, in any order. */
+/** The wanted batches among `ids`, in any order. */
 export async function selectBatchesById(
   db: Kysely<Database>,
   wanted: Wanted,

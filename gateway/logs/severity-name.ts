@@ -1,6 +1,6 @@
 import { SeveritySchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-/** Of a severity of 0 to 24, as JSON has it: "SEVERITY_ERROR". */
+/** The name of a severity of 0 to 24 in JSON: "SEVERITY_ERROR". */
 export function severityName(severity: number): string {
   return names.get(severity) ?? String(severity);
 }

@@ -1,6 +1,6 @@
 import type { DescEnumValue, DescField, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 
-/** What the .proto file says of it, as one paragraph. Empty without source info, or without a comment. */
+/** The comment in the .proto file, as one paragraph. Empty without source info, or without a comment. */
 export function readComment(
   desc: DescService | DescMethod | DescMessage | DescField | DescEnumValue,
 ): string {
@@ -12,7 +12,7 @@ export function readComment(
   return (location?.leadingComments ?? "").trim().replaceAll(/\s*\n\s*/g, " ");
 }
 
-/** Field numbers of descriptor.proto, and places in its lists. */
+/** Field numbers of descriptor.proto, and indexes in its lists. */
 function descriptorPath(desc: Parameters<typeof readComment>[0]): readonly number[] {
   switch (desc.kind) {
     case "message":

@@ -7,7 +7,7 @@ import { errorResponses, errorSchema } from "./errors.ts";
 import { toParameters } from "./parameters.ts";
 import { type Schema, Schemas } from "./schemas.ts";
 
-/** The OpenAPI 3.1 document of the gateway's plain HTTP, out of descriptors that have their comments. */
+/** The OpenAPI 3.1 document of the gateway's REST API, from descriptors with their comments. */
 export function createDocument(registry: FileRegistry, version: string): Schema {
   const schemas = new Schemas();
   schemas.add("Error", errorSchema);

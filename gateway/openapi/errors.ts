@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
 import { referenceTo, type Schema } from "./schemas.ts";
 
-/** The one shape of every error, on every address. */
+/** The one shape of every error, on every path. */
 export const errorSchema: Schema = {
   type: "object",
   description: "An error. The HTTP status follows from the code, except 404, 405, 414, 415 and 431.",
@@ -49,7 +49,7 @@ const answers = {
   default: "Any other error.",
 };
 
-/** The answers of an operation that are no success. */
+/** The error responses of an operation. */
 export function errorResponses(): Record<string, Schema> {
   const content = { "application/json": { schema: referenceTo("Error") } };
   return Object.fromEntries(

@@ -61,7 +61,7 @@ before(async () => {
 });
 after(() => gateway[Symbol.asyncDispose]());
 
-/** With nothing in any object but what its schema names; references made to those of the schema "document". */
+/** Forbids additional properties everywhere; references point into the schema "document". */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -87,7 +87,7 @@ function addressOf(path: string, query: string): string {
   return `${path.replace("{device_id}", "host-1")}?${[needed[path], query].filter(Boolean).join("&")}`;
 }
 
-test("is valid OpenAPI 3.1 and has every address of the index", async () => {
+test("is valid OpenAPI 3.1 and contains every path of the index", async () => {
   const { valid, errors } = await new Validator().validate(
     structuredClone(document) as unknown as Record<string, unknown>,
   );
@@ -99,7 +99,7 @@ test("is valid OpenAPI 3.1 and has every address of the index", async () => {
   );
 });
 
-test("every address answers as its schema says, with something in it", async () => {
+test("every path responds as its schema says, with content", async () => {
   for (const [path, { get }] of Object.entries(document.paths)) {
     const schema = get.responses["200"]?.content["application/json"]?.schema;
     if (schema === undefined) continue;
@@ -121,7 +121,7 @@ test("every address answers as its schema says, with something in it", async () 
   for (const line of lines) assertFits({ $ref: "#/components/schemas/LogEntry" }, JSON.parse(line), line);
 });
 
-test("every error has the shape of errors", async () => {
+test("every error has the documented shape", async () => {
   for (const address of [
     "/v1/nothing",
     "/v1/devices/nobody",
@@ -134,7 +134,7 @@ test("every error has the shape of errors", async () => {
   }
 });
 
-test("every condition is a parameter of each address that takes a filter, with a limit or the values it may have", () => {
+test("every condition is a parameter of each path with a filter, with its limit or its values", () => {
   for (const path of ["/v1/logs", "/v1/histogram", "/v1/field-values", "/v1/export", "/v1/tail"]) {
     const parameters = document.paths[path]?.get.parameters ?? [];
     for (const { name } of LogFilterSchema.fields) {
@@ -148,10 +148,10 @@ test("every condition is a parameter of each address that takes a filter, with a
   }
 });
 
-test("what is beyond a limit of a parameter is refused by its name, and what is at the limit is not", async () => {
+test("a value beyond a parameter's limit is refused by its name, and one at the limit is not", async () => {
   let limits = 0;
   for (const [path, { get }] of Object.entries(document.paths)) {
-    if (path === "/v1/tail") continue; // needs Redis, and has the filter that the others have
+    if (path === "/v1/tail") continue; // needs Redis, and has the same filter as the others
     for (const parameter of get.parameters.filter((one) => one.in === "query" && one.name !== "page_token")) {
       for (const [within, beyond] of edgesOf(parameter)) {
         limits += 1;

@@ -13,7 +13,7 @@ import { queryParameters } from "../rest/query-parameters.ts";
 import { readComment } from "./comments.ts";
 import type { Schema, Schemas } from "./schemas.ts";
 
-/** The parameters of a REST call, but for `without`. Those of `path` are a part of it. */
+/** The parameters of a REST call, except `without`. Those of `path` are a part of it. */
 export function toParameters(
   request: DescMessage,
   schemas: Schemas,
@@ -44,7 +44,7 @@ function schemaOf(field: DescField, schemas: Schemas): Schema {
   };
 }
 
-/** An attribute is written "name=value" in a query, whatever it is in JSON. */
+/** In a query an attribute is "name=value". */
 function valueOf(field: DescField, schemas: Schemas): Schema {
   return field.message?.name === "AttributeCondition" ? { type: "string" } : schemas.ofValue(field);
 }
@@ -53,7 +53,7 @@ const count = (maximum: number) => ({ minimum: 0, maximum });
 const text = { maxLength: textCharactersMax };
 const deviceId = { pattern: deviceIdForm.source };
 
-/** What is refused beyond, by the name of the field; of LogFilter, every field says so. */
+/** The limits of fields, by name; of LogFilter, every field has one. */
 const filterLimits: Readonly<Record<keyof LogFilterFields, Schema>> = {
   deviceId,
   deviceIds: { ...deviceId, maxItems: devicesMax },

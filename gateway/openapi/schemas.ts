@@ -5,11 +5,11 @@ import { readComment } from "./comments.ts";
 /** A JSON Schema of 2020-12, as far as it is needed here. */
 export type Schema = Readonly<Record<string, unknown>>;
 
-/** The schemas of messages and enums, each by its name, as they are needed: `components.schemas`. */
+/** The schemas of messages and enums by name, added as they are referenced: `components.schemas`. */
 export class Schemas {
   readonly #found = new Map<string, Schema>();
 
-  /** By name, so that a reader finds what it is after. */
+  /** Sorted by name. */
   get all(): Readonly<Record<string, Schema>> {
     return Object.fromEntries([...this.#found].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
@@ -19,12 +19,12 @@ export class Schemas {
     return referenceTo(name);
   }
 
-  /** A message in the JSON of its answers: zero values are there, what is not set is not. */
+  /** A message in the JSON of responses: zero values are present, unset fields are not. */
   ofMessage(message: DescMessage): Schema {
     const wellKnown = wellKnownTypes.get(message.typeName);
     if (wellKnown !== undefined) return wellKnown;
     if (this.#found.has(message.name)) return referenceTo(message.name);
-    this.#found.set(message.name, {}); // one that holds itself ends here
+    this.#found.set(message.name, {}); // ends the recursion of a message that contains itself
     const properties = message.fields.map((field) => [field.jsonName, this.#ofProperty(field)]);
     return this.add(message.name, {
       type: "object",
@@ -34,7 +34,7 @@ export class Schemas {
     });
   }
 
-  /** One value of a field: of a list, one of its items. */
+  /** One value of a field; of a list, one of its items. */
   ofValue(field: DescField): Schema {
     if (field.enum !== undefined) return this.ofEnum(field.enum);
     if (field.message !== undefined) return this.ofMessage(field.message);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { acceptsGzip } from "../http/accepts-gzip.ts";
 
-/** Answers with gateway/openapi/openapi.json. */
+/** Serves gateway/openapi/openapi.json. */
 export function createOpenapiHandler() {
   const plain = readFileSync(join(import.meta.dirname, "openapi.json"));
   const gzipped = gzipSync(plain);

@@ -6,13 +6,13 @@ import { createFileRegistry, fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { createDocument } from "./document.ts";
 
-// A step of `npm run generate`: comments are in the .proto files and not in the generated code, so the document is made
-// once, of an image that buf builds, and committed.
+// A step of `npm run generate`: comments are in the .proto files and not in the generated code, so the document
+// is generated from an image that buf builds, and committed.
 
 const projectFolder = join(import.meta.dirname, "../..");
 export const openapiFile = join(import.meta.dirname, "openapi.json");
 
-/** The text of openapi.json as it has to be. */
+/** The text that openapi.json must have. */
 export function openapiText(): string {
   const buf = join(projectFolder, "node_modules/.bin/buf");
   const options = { cwd: projectFolder, maxBuffer: imageBytesMax };

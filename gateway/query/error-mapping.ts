@@ -7,8 +7,8 @@ import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { QueryTimeoutError } from "./read-pool.ts";
 
 /**
- * What the caller is told about an error, in one place for every RPC and both transports. What is not the caller's
- * mistake nor a known state of PostgreSQL is our bug: INTERNAL, without its words, which go to the log.
+ * Maps an error to the caller's, in one place for every RPC and both transports. An error that is neither the
+ * caller's mistake nor a known state of PostgreSQL is our bug: INTERNAL, whose message only goes to the log.
  */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof InvalidFieldError) {
@@ -30,7 +30,7 @@ export function toConnectError(error: unknown): ConnectError {
   return toRpcError(error);
 }
 
-/** An error that goes away by itself. */
+/** A temporary error. */
 export function retryLater(message: string, code: Code, cause?: unknown): ConnectError {
   return new ConnectError(`${message}: retry in 1 s`, code, undefined, [retryInfo(1000)], cause);
 }
@@ -45,7 +45,10 @@ function isUnavailable(error: unknown): boolean {
   );
 }
 
-/** query_canceled: the statement timeout. A cancelled RPC never gets here, its signal speaks first. */
+/**
+ * query_canceled: the statement timeout. A cancelled RPC does not get here, for its signal's reason is thrown
+ * first.
+ */
 const queryCanceled = "57014";
 /** 08 connection, 25 read-only replica conflicts, 40 recovery conflict, 53 resources, 57 operator intervention. */
 const unavailableClasses = new Set(["08", "25", "40", "53", "57"]);

@@ -4,13 +4,13 @@ import { readLag } from "#stream/lag.ts";
 
 /** How far the consumers are behind over all shards. */
 interface Lag {
-  /** At most so many; exact unless Redis has restarted on a long backlog. */
+  /** An upper bound; exact unless Redis has restarted on a long backlog. */
   readonly undelivered: number;
   readonly pending: number;
   readonly oldestAgeMs: number;
 }
 
-/** Asks Redis; undefined when it gives no answer, which is never the same as 0. */
+/** Reads the lag from Redis; undefined when it does not answer, which is never the same as 0. */
 export type LagReader = () => Promise<Lag | undefined>;
 
 export function createLagReader(redis: StreamRedis, shards: readonly number[]): LagReader {
@@ -23,7 +23,7 @@ export function createLagReader(redis: StreamRedis, shards: readonly number[]): 
         oldestAgeMs: Math.max(...lags.map(({ oldestAgeMs }) => oldestAgeMs)),
       };
     } catch {
-      // Redis is unreachable or hangs: the answer says by an absent field that the lag is not known.
+      // Redis is unreachable or hangs: the absent field of the response means that the lag is unknown.
       return undefined;
     }
   };

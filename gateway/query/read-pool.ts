@@ -5,45 +5,45 @@ import type { Database } from "#postgres/tables.ts";
 import type { Caller } from "../fairness/caller.ts";
 import { ExpensiveQueryError, Semaphore } from "../fairness/semaphore.ts";
 
-/** The query did not finish in the time a query may take. */
+/** The query did not finish within the query timeout. */
 export class QueryTimeoutError extends Error {
   override readonly name = "QueryTimeoutError";
 }
 
 export interface ReadPoolOptions {
   readonly connectionsMax: number;
-  /** How long one RPC may take in PostgreSQL, over all its statements. */
+  /** The longest that one RPC may run in PostgreSQL, over all its statements. */
   readonly queryTimeoutMs: number;
-  /** How many expensive ones run at once. */
+  /** The number of expensive queries that run at once. */
   readonly heavyQueriesMax: number;
 }
 
 /** How an RPC reads. */
 export interface ReadOptions {
-  /** It may look at very many records: then it takes its turn with the others of its kind. */
+  /** It may read very many records, so it waits for a permit among the expensive queries. */
   readonly isHeavy?: boolean;
-  /** Is told of every statement. */
+  /** Receives every statement. */
   readonly log?: ((event: LogEvent) => void) | undefined;
 }
 
 /**
- * What the sessions of the gateway's pool are set to. PostgreSQL looks every 200 ms whether the client of a running
- * statement is still there, and stops when it is gone: that is how {@link ReadPool.read} cancels, without a second
- * connection, and what ends the statements of a gateway that died.
+ * The settings of the pool's sessions. While a statement runs, PostgreSQL checks every 200 ms whether its
+ * client is still connected, and stops it otherwise: that is how {@link ReadPool.read} cancels without a second
+ * connection, and how the statements of a gateway that died end.
  */
 export const readSettings = {
   default_transaction_read_only: "on",
   client_connection_check_interval: "200ms",
   jit: "off",
-  // One query takes one core at most and a bounded share of the memory, so that storing goes on beside the worst.
+  // A query uses one core at most and a bounded share of the memory, so that the worst does not stop storing.
   max_parallel_workers_per_gather: "0",
   work_mem: "8MB",
 };
 
-/** May throw a {@link ExpensiveQueryError} while it has no turn among the expensive ones. */
+/** May throw an {@link ExpensiveQueryError} while it has no permit for expensive queries. */
 type Work<T> = (db: Kysely<Database>, hasPermit: boolean) => Promise<T>;
 
-/** Runs what an RPC reads on one connection of a pool. */
+/** Runs the queries of an RPC on one connection of a pool. */
 export class ReadPool {
   readonly #choosePool: () => Pool;
   readonly #options: ReadPoolOptions;
@@ -52,7 +52,7 @@ export class ReadPool {
   readonly #connectionSemaphore: Semaphore;
   #clockAheadMicros = 0n;
 
-  /** `choosePool` says for each read where to read. */
+  /** `choosePool` returns the pool for each read. */
   constructor(
     choosePool: () => Pool,
     options: ReadPoolOptions,
@@ -66,7 +66,7 @@ export class ReadPool {
       name: "expensive queries",
       concurrencyMax: heavyQueriesMax,
       waitingMax: heavyQueriesMax * waitingPerHeavyMax,
-      // Those inside leave by then: whose turn is next is never told that it took too long.
+      // The queries before it end by then: the next in the queue is not refused for a timeout.
       waitMsMax: 2 * queryTimeoutMs,
       refused,
     });
@@ -79,23 +79,24 @@ export class ReadPool {
     });
   }
 
-  /** Microseconds since 1970 by the clock of PostgreSQL, which all gateways share, as far as it was told. */
+  /** Microseconds since 1970 by PostgreSQL's clock, which all gateways share, as last set by `setClock`. */
   nowMicros(): bigint {
     return BigInt(Date.now()) * 1000n + this.#clockAheadMicros;
   }
 
-  /** What the clock of PostgreSQL says now. */
+  /** Sets the time of PostgreSQL's clock. */
   setClock(nowMicros: bigint): void {
     this.#clockAheadMicros = nowMicros - BigInt(Date.now()) * 1000n;
   }
 
   /**
-   * Gives `work` a connection until it returns. When `signal` aborts, or after the query timeout, the connection is
-   * destroyed, PostgreSQL stops the statement, and this throws the signal's reason or {@link QueryTimeoutError}.
-   * Throws a BusyError at once when too many wait already.
+   * Lends `work` a connection until it returns. When `signal` aborts, or after the query timeout, the
+   * connection is destroyed, PostgreSQL stops the statement, and this throws the signal's reason or {@link
+   * QueryTimeoutError}. Throws a BusyError at once when too many wait already.
    *
-   * However many ask for what is expensive, only a few at once do it: every one of them takes a core of the machine that
-   * also stores what arrives, and what is cheap need not wait for them. Clients take turns, for a connection too. The time in the line does not count.
+   * Only a few expensive queries run at once: each uses a core of the machine that also stores records, and
+   * cheap ones need not wait for them. Permits and connections go to the clients in turn. Waiting does not
+   * count towards the query timeout.
    */
   async read<T>(
     name: string,
@@ -142,7 +143,7 @@ export class ReadPool {
     };
     const onEnded = () => release(true);
     try {
-      // Whoever left while waiting has not used the connection: it is as good as before.
+      // A caller that left while waiting has not used the connection, which stays usable.
       if (ended.aborted) release(false);
       ended.throwIfAborted();
       ended.addEventListener("abort", onEnded);
@@ -150,7 +151,8 @@ export class ReadPool {
       release(false);
       return result;
     } catch (error) {
-      // Also after an error of PostgreSQL: the one that says that it ends the session comes before the end.
+      // Also after an error of PostgreSQL: the one that announces the end of the session arrives before the
+      // end.
       release(!(error instanceof ExpensiveQueryError));
       if (signal.aborted) throw signal.reason;
       if (!deadline.aborted) throw error;
@@ -161,7 +163,7 @@ export class ReadPool {
   }
 }
 
-/** Kysely over one connection that somebody else releases. */
+/** Kysely over one connection, which its caller releases. */
 function createKysely(client: PoolClient, log: ((event: LogEvent) => void) | undefined): Kysely<Database> {
   const lent = { query: client.query.bind(client), release() {} } as unknown as PoolClient;
   const pool = { connect: async () => lent, end: async () => {}, options: {} };

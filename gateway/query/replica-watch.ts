@@ -3,10 +3,10 @@ import type { Logger } from "#lib/logger.ts";
 import { Gauge, type Registry } from "#lib/metrics.ts";
 
 export interface ReplicaWatchOptions {
-  /** For queries: the database that is written to, and a streaming replica of it. */
+  /** For queries: the primary database, and a streaming replica of it. */
   readonly primary: Pool;
   readonly replica: Pool;
-  /** For looking, one connection each, which no query can keep busy. */
+  /** For polling, one connection each, which no query can occupy. */
   readonly pollPools: { readonly primary: Pool; readonly replica: Pool };
   /** A replica that is further behind is not read from. */
   readonly lagMsMax: number;
@@ -22,7 +22,7 @@ interface Sample {
 
 const pollIntervalMs = 500;
 
-/** Ten minutes: a replica further behind than that is behind by at least that. */
+/** Ten minutes: a larger lag is reported as at least that. */
 const samplesMax = 1_200;
 
 const writtenSql = "select (pg_current_wal_lsn() - '0/0'::pg_lsn)::text as lsn";
@@ -30,11 +30,11 @@ const replayedSql = `select case when pg_is_in_recovery() then pg_last_wal_repla
   else pg_current_wal_lsn() - '0/0'::pg_lsn end::text as lsn`;
 
 /**
- * Decides where to read: from the replica, as long as it answers and is not too far behind; else from the primary; and
- * when the primary is unreachable, from the replica however old it is.
+ * Decides where to read: from the replica while it answers and is not too far behind; otherwise from the
+ * primary; and when the primary is unreachable, from the replica whatever its lag.
  *
- * A replica is as old as the last position of the primary's WAL, looked at twice a second, that it has replayed. That
- * needs no clocks to agree, and a replica whose connection to the primary hangs is seen through.
+ * The lag of the replica is the age of the last WAL position of the primary, polled twice a second, that it has
+ * replayed. That needs no synchronised clocks, and detects a replica whose connection to the primary hangs.
  */
 export class ReplicaWatch {
   readonly #options: ReplicaWatchOptions;
@@ -62,7 +62,7 @@ export class ReplicaWatch {
     void this.#poll();
   }
 
-  /** Where to read right now. */
+  /** The pool to read from now. */
   get pool(): Pool {
     return this.#reason === undefined ? this.#options.replica : this.#options.primary;
   }

@@ -5,9 +5,9 @@ import { selectMicros } from "../fields/time.ts";
 import type { ReadPool } from "./read-pool.ts";
 
 /**
- * Keeps the part "database" of the readiness current until `signal` aborts: ready while PostgreSQL answers and has
- * the tables and columns that the queries read, which a migration that did not run yet has not. Also tells the read pool what
- * time it is there: a gateway whose own clock is behind would leave out the newest records.
+ * Keeps the part "database" of the readiness current until `signal` aborts: ready while PostgreSQL answers and
+ * has the tables and columns of the queries, which it lacks before a migration. Also sets the clock of the read
+ * pool: a gateway whose own clock is behind would omit the newest records.
  */
 export async function watchDatabase(
   readPool: ReadPool,
@@ -34,7 +34,7 @@ export async function watchDatabase(
         readiness.notReady("database", error instanceof Error ? error.message : String(error));
     }
     await sleep(checkIntervalMs, undefined, { signal }).catch(() => {
-      // Aborted: the loop's condition says so too.
+      // Aborted: the loop's condition ends it.
     });
   }
 }

@@ -1,14 +1,14 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { LogFilterSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 
-/** A field of a request that a query parameter gives. */
+/** A query parameter and the request field it sets. */
 export interface QueryParameter {
   readonly field: DescField;
-  /** The field of the request that holds it; undefined: the request itself. */
+  /** The field of the request that contains it; undefined: the request itself. */
   readonly within: DescField | undefined;
 }
 
-/** The parameters of a REST call: the fields of its request, those of its filter beside them. */
+/** The parameters of a REST call: the fields of its request and those of its filter. */
 export function queryParameters(request: DescMessage): readonly QueryParameter[] {
   return request.fields.flatMap((field): QueryParameter[] =>
     isLogFilter(field)

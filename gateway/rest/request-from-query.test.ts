@@ -4,7 +4,7 @@ import { FieldOptionsSchema, FileDescriptorProtoSchema } from "@bufbuild/protobu
 import { ListLogsRequestSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { requestFromQuery } from "./request-from-query.ts";
 
-test("fields are found by either name and read by their kind", () => {
+test("fields are found by either name and parsed by their type", () => {
   const query = new URLSearchParams(
     "device_id=a&minSeverity=warn2&startTime=2026-01-01T00:00:00+01:00&page_size=007",
   );
@@ -15,7 +15,7 @@ test("fields are found by either name and read by their kind", () => {
   });
 });
 
-test("a repeated field takes each of its values", () => {
+test("a repeated field may be given several times", () => {
   const query = new URLSearchParams("dependency=a&dependency=b&public_dependency=1&public_dependency=2");
   assert.deepEqual(requestFromQuery(FileDescriptorProtoSchema, query), {
     dependency: ["a", "b"],
@@ -23,7 +23,7 @@ test("a repeated field takes each of its values", () => {
   });
 });
 
-test("true and false are words", () => {
+test("booleans are the words true and false", () => {
   assert.deepEqual(requestFromQuery(FieldOptionsSchema, new URLSearchParams("packed=true&lazy=false")), {
     packed: true,
     lazy: false,
@@ -34,14 +34,14 @@ test("true and false are words", () => {
   );
 });
 
-test("a name every object has is no field", () => {
+test("a name that every object has is no field", () => {
   for (const name of ["constructor", "__proto__", "toString", ""]) {
     const query = new URLSearchParams([[name, "x"]]);
     assert.throws(() => requestFromQuery(ListLogsRequestSchema, query), /unknown field/);
   }
 });
 
-test("numbers are whole and in the range of their type", () => {
+test("numbers are integers in the range of their type", () => {
   for (const value of ["1.5", "1e3", "0x10", " 1", "2147483648", "9".repeat(30), "--1", "NaN"]) {
     const query = new URLSearchParams({ page_size: value });
     assert.throws(

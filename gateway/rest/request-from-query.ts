@@ -14,9 +14,10 @@ import { unknownField } from "../fields/unknown-field.ts";
 import { queryParameters } from "./query-parameters.ts";
 
 /**
- * The JSON of a request out of query parameters, by the request's descriptor: each parameter is a field of it or of its
- * filter, by its name in the .proto file or in JSON; a repeated field may be given several times; an empty value counts as not given, as
- * forms send them. Throws an {@link InvalidFieldError} for the first parameter that is none of these.
+ * The JSON of a request from query parameters, by the request's descriptor: each parameter is a field of it or
+ * of its filter, by its name in the .proto file or in JSON; a repeated field may be given several times; an
+ * empty value counts as absent, as forms send it. Throws an {@link InvalidFieldError} for the first invalid
+ * parameter.
  */
 export function requestFromQuery(input: DescMessage, query: URLSearchParams): JsonObject {
   const parameters = queryParameters(input);
@@ -87,7 +88,7 @@ function readDuration(fieldName: string, value: string): string {
   }
 }
 
-/** "name=value", or "name" alone; what stands behind a backslash in the name stands for itself. */
+/** "name=value", or "name" alone; in the name a backslash escapes the next character. */
 function readAttribute(value: string): JsonObject {
   const [name = ""] = /^(?:\\[^]|[^\\=])*/.exec(value) ?? [];
   const unescaped = name.replace(/\\([^])/g, "$1");

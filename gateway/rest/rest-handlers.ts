@@ -7,7 +7,7 @@ import { type RpcHandlers, rpcPath } from "../http/rpc-handlers.ts";
 import { requestFromQuery } from "./request-from-query.ts";
 import { matchPath, type RestRoute, restRoutes } from "./routes.ts";
 
-/** What serves REST calls. */
+/** A handler of REST calls. */
 export interface RestHandlers {
   /** As documented, `/v1/devices/{device_id}`. */
   readonly paths: readonly string[];
@@ -15,8 +15,8 @@ export interface RestHandlers {
 }
 
 /**
- * A REST call is the Connect call with the same request as JSON: so both have one implementation, one JSON, one way
- * of compression, deadlines, metrics and errors.
+ * A REST call becomes the Connect call with the same request as JSON, so that both share one implementation,
+ * one JSON, and one way of compression, deadlines, metrics and errors.
  */
 export function createRestHandlers(rpcHandlers: RpcHandlers): RestHandlers {
   const served = restRoutes.map((route) => ({ route, rpc: findRpc(route, rpcHandlers) }));
@@ -59,7 +59,7 @@ function createRestHandler(
   return Object.assign(handle, rpc, { allowedMethods: ["GET"] });
 }
 
-/** What is asked for by query parameters, and in the context what is wrong with them. */
+/** The request in the query parameters; the context carries the error of an invalid one. */
 export function readCall(
   input: DescMessage,
   query: URLSearchParams,

@@ -1,7 +1,7 @@
 import type { DescMethod } from "@bufbuild/protobuf";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 
-/** An RPC with a plain HTTP address. */
+/** An RPC with a REST path. */
 export interface RestRoute {
   /** A part `{field}` of the path is a field of the request, the others are query parameters. */
   readonly path: string;
@@ -21,7 +21,7 @@ export const restRoutes: readonly RestRoute[] = [
   { path: "/v1/incidents", method: method.listIncidents },
 ];
 
-/** The fields that a path gives, or undefined when it is not of this form. */
+/** The fields in a path, or undefined when it has another form. */
 export function matchPath(route: RestRoute, path: string): ReadonlyMap<string, string> | undefined {
   const wanted = route.path.split("/");
   const found = path.split("/");
@@ -35,7 +35,7 @@ export function matchPath(route: RestRoute, path: string): ReadonlyMap<string, s
   return fields;
 }
 
-/** What is not escaped as it should be is taken as it stands, and then refused with the field's own words. */
+/** An invalid escape is kept as it is; the validation of the field then refuses it. */
 function unescaped(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => gateway[Symbol.asyncDispose]());
 
-describe("a mistake in a field is INVALID_ARGUMENT and names the field, over REST and Connect JSON alike", () => {
+describe("an invalid field is INVALID_ARGUMENT and is named, over REST and Connect JSON alike", () => {
   const mistakes: [field: string, value: string | number, said: RegExp][] = [
     ["page_size", -1, /^page_size: -1, expected 0 to 1000$/],
     ["page_size", 1_000_000, /^page_size: 1000000, expected 0 to 1000$/],
@@ -122,7 +122,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     assert.equal((await gateway.get(`/v1/logs?page_size=3&page_token=${logs}`)).status, 200);
   });
 
-  test("a page token whose position was forged", async () => {
+  test("a page token with a forged position", async () => {
     const token = Buffer.from((await gateway.get("/v1/logs?page_size=1")).body.nextPageToken, "base64url");
     for (const position of ["", "1 2", "a b c", "99999999999999999999 1 1", `1 ${2n ** 63n} 1`, "1 1 -1"]) {
       const body = Buffer.concat([token.subarray(4, 12), Buffer.from(position)]);
@@ -136,7 +136,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     }
   });
 
-  test("a parameter that does not exist is named, with those that do", async () => {
+  test("an unknown parameter is named, with the known ones", async () => {
     const said = /^device: unknown field, expected one of device_id, device_ids, .*, start_time, end_time/;
     const saidOfFilter = /^device: unknown field, expected one of device_id, device_ids, [^ ]+, session_id/;
     assertInvalid(await gateway.get("/v1/logs?device=x"), "device", said);
@@ -155,7 +155,7 @@ describe("a mistake in a field is INVALID_ARGUMENT and names the field, over RES
     );
   });
 
-  test("times and severities that only binary can hold", async () => {
+  test("times and severities that only the binary format can express", async () => {
     const client = createClient(
       QueryService,
       createConnectTransport({ baseUrl: gateway.url, httpVersion: "1.1" }),

@@ -11,7 +11,7 @@ let pool: Pool;
 before(async () => {
   gateway = await startWithTwoHosts();
   pool = new Pool({ connectionString: gateway.databaseUrl, max: 2 });
-  pool.on("error", () => {}); // the database goes at the end
+  pool.on("error", () => {}); // the database ends before the pool
 });
 after(async () => {
   await pool.end();
@@ -22,7 +22,7 @@ async function post(method: string, request: object) {
   return (await gateway.post(`/fleetlog.v1.QueryService/${method}`, request)).body;
 }
 
-test("the histogram has only buckets with records, and says how it counted", async () => {
+test("the histogram has only buckets with records, and names its count method", async () => {
   const { body } = await gateway.get(`/v1/histogram?${range}&buckets_max=10`);
   assert.deepEqual(body, {
     buckets: [
@@ -57,7 +57,7 @@ test("the histogram has only buckets with records, and says how it counted", asy
   assert.equal((await gateway.get("/v1/histogram")).body.recordCount, "0");
 });
 
-test("the statistics name devices, loggers and errors with their numbers folded", async () => {
+test("the statistics list devices, loggers and errors with their numbers folded", async () => {
   await gateway.seed([
     {
       deviceId: "host-3",
@@ -116,7 +116,7 @@ test("field values are those of matching records, most frequent first", async ()
   }
 });
 
-test("devices are searched, sorted and paged by what they sent", async () => {
+test("devices are searched, sorted and paged by their counts", async () => {
   const names = async (query: string) => {
     const found: string[] = [];
     for (let token = "", pages = 0; pages === 0 || (token !== "" && pages < 9); pages++) {
@@ -149,7 +149,7 @@ test("devices are searched, sorted and paged by what they sent", async () => {
   }
 });
 
-test("a device's rates are those of its last hours, or of its whole life when that is short", async () => {
+test("a device's rates are those of its last hours, or of its whole life when that is shorter", async () => {
   const rates = async (deviceId: string) => {
     const { body } = await gateway.get(`/v1/devices/${deviceId}`);
     const device = body["device"] as Record<string, number>;
@@ -181,7 +181,7 @@ test("a device's rates are those of its last hours, or of its whole life when th
   const ofDay = rated("dayRecordsPerSecond");
   assert.ok(ofDay >= 727_200 / 86_400 && ofDay <= 727_200 / 82_800, `${ofDay}`);
   assert.ok(Math.abs(rated("dayBytesPerSecond") / ofDay - 10) < 0.01);
-  // Nobody is judged by less than a minute.
+  // The divisor is at least a minute.
   const born = await rates("born");
   assert.ok(born("recordsPerSecond") > 2 && born("recordsPerSecond") <= 120, `${born("recordsPerSecond")}`);
   assert.ok(born("dayRecordsPerSecond") > 2);
@@ -189,7 +189,7 @@ test("a device's rates are those of its last hours, or of its whole life when th
 
 const numbers = (first: number, last: number | string) => ({ first: String(first), last: String(last) });
 
-test("what a device declared as dropped is told with its reason, and is no hole", async () => {
+test("a declared drop is returned with its reason, and is not missing", async () => {
   const receivedMicros = 1_767_225_900_000_000n;
   const session = { deviceId: "drops", sessionId: "boot" };
   await gateway.seed(
@@ -200,7 +200,7 @@ test("what a device declared as dropped is told with its reason, and is no hole"
       records: [{ timeMicros: receivedMicros, message: `${sequence}` }],
     })),
   );
-  // That of 12 met the batch itself.
+  // The declaration of 12 overlaps the batch itself.
   for (const [first, last] of [
     [5, 9],
     [12, 13],
@@ -223,7 +223,7 @@ test("what a device declared as dropped is told with its reason, and is no hole"
   assert.equal(told["droppedCount"], String(5n + 1n + (2n ** 63n - 1n - 22n)));
 });
 
-test("a device tells its sessions, and the numbers that are missing in them", async () => {
+test("a device returns its sessions and their missing sequences", async () => {
   const received = 1_767_225_900_000_000n;
   let copy = 0;
   const batch = (sessionId: string, sequence: number, at = 0) => ({
@@ -296,7 +296,7 @@ test("a device tells its sessions, and the numbers that are missing in them", as
   }
 });
 
-test("dead letters and incidents come newest first, in pages, by device and time", async () => {
+test("dead letters and incidents are listed newest first, in pages, by device and time", async () => {
   await pool.query(`
     insert into dead_letters (at, device_id, session_id, sequence, idx, reason, raw, raw_bytes)
     select timestamptz '2026-01-01' + n * interval '1 minute', 'host-' || n % 2, 's', n, n, 'reason ' || n,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
-/** What a clock can be ahead without being noticed, and what it cannot. */
+/** A clock error that a query allows for, and one that it does not. */
 const minute = 60_000_000n;
 const year = 365n * 1440n * minute;
 /** The highest time that a record can have: 2^64 - 1 nanoseconds. */
@@ -20,7 +20,7 @@ before(async () => {
       receivedMicros: now,
       records: [{ timeMicros, severity: 17, logger: name, message: `${name} ${index}` }],
     })),
-    // A batch that reaches across the end.
+    // A batch across the end.
     {
       deviceId: "both",
       receivedMicros: now,
@@ -43,7 +43,7 @@ async function messages(query: string): Promise<string[]> {
   return body.logs.map(({ message }) => message);
 }
 
-test("records of the future are in no list, count, sample or export that has no end time", async () => {
+test("records of the future are in no list, count, sample or export without an end time", async () => {
   assert.deepEqual(await messages(severe), ofThis);
   assert.deepEqual(await messages(`${severe}&oldest_first=true`), ofThis.toReversed());
   assert.deepEqual(await messages(`${severe}&text=e`), ["near 8"]);
@@ -55,7 +55,7 @@ test("records of the future are in no list, count, sample or export that has no 
   const statistics = (await gateway.get("/v1/statistics")).body;
   assert.equal(statistics.recordCount, "3");
   assert.deepEqual(statistics["topErrorPatterns"], ["near #", "past #", "soon #"].map(once));
-  // What is ahead does not thin out the rate: three in an hour that ends with this minute.
+  // Records of the future do not dilute the rate: three in an hour that ends with this minute.
   assert.equal(statistics["recordsPerSecond"], 3 / 3600);
   const values = (await gateway.get("/v1/field-values?field=LOGGER")).body["values"];
   assert.deepEqual(values, ["near", "past", "soon"].map(once));
@@ -63,7 +63,7 @@ test("records of the future are in no list, count, sample or export that has no 
   assert.equal(exported.trim().split("\r\n").length, 1 + 3);
 });
 
-test("an end time that is asked for is kept, however far it is", async () => {
+test("a requested end time is kept, however late", async () => {
   const end = `end_time=${farEnd}`;
   assert.deepEqual((await messages(`${severe}&${end}`)).toSorted(), [...ofTheFuture, ...ofThis].toSorted());
   assert.equal((await messages(`${severe}&${end}`))[0], "highest 3");
@@ -102,7 +102,7 @@ test("the highest time is written alike in every format", async () => {
   }
 });
 
-test("a device tells by how much its clock is off, ahead or behind", async () => {
+test("a device returns the offset of its clock, ahead or behind", async () => {
   assert.deepEqual((await clock("past"))[0], "-300s");
   assert.deepEqual((await clock("soon"))[0], "300s");
   assert.deepEqual((await clock("next-year"))[0], `${365 * 86_400}s`);

@@ -12,7 +12,10 @@ import { timestampFromMicros } from "../fields/time.ts";
 import { readDeviceId, sessionIdForm } from "../logs/read-log-filter.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
-/** Tells one device, and by its sessions' numbers what of it is missing. Reads no more than a page, whatever it sent. */
+/**
+ * Returns one device with its sessions and their missing sequences. Reads at most a page, whatever the device
+ * sent.
+ */
 export function getDevice(readPool: ReadPool): ServiceImpl<typeof QueryService>["getDevice"] {
   return async (request, context) => {
     const deviceId = readDeviceId("device_id", request.deviceId);
@@ -41,7 +44,7 @@ export function getDevice(readPool: ReadPool): ServiceImpl<typeof QueryService>[
   };
 }
 
-/** A token can be forged. */
+/** A token may be forged. */
 function parseSessionPosition(position: SortKeyValues | undefined): SessionPosition | undefined {
   if (position === undefined) return undefined;
   const [micros = "", sessionId = "", ...more] = position;

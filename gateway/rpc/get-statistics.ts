@@ -25,7 +25,7 @@ import { sampleBatches } from "../logs/sample-batches.ts";
 import type { LagReader } from "../query/lag-reader.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
-/** Sums up the fleet. */
+/** Fleet statistics. */
 export function getStatistics(
   readPool: ReadPool,
   readLag: LagReader | undefined,
@@ -82,7 +82,7 @@ export function getStatistics(
   };
 }
 
-/** What is ahead would only thin out the rate. */
+/** Records of the future would dilute the rate. */
 function pastSeconds({ startMicros, endMicros }: TimeRange, nowMicros: bigint): number {
   const now = endOfMinute(nowMicros);
   const pastMicros = (startMicros < now && now < endMicros ? now : endMicros) - startMicros;
@@ -136,7 +136,7 @@ async function topLoggers(db: Kysely<Database>, filter: LogFilter, limit: number
   return rows;
 }
 
-/** Folding costs some 10 µs a message, so fewer of them are looked at, and each no further than 200 characters. */
+/** Folding costs about 10 µs a message, so it is limited in messages, and to 200 characters of each. */
 async function topPatterns(db: Kysely<Database>, filter: LogFilter, limit: number): Promise<SampledValue[]> {
   const ids = await sampleBatches(db, filter, sampledRecordsMax);
   const { rows } = await sql<SampledValue>`
@@ -167,7 +167,7 @@ function toValueCount({ value, count }: SampledValue) {
   return { value, recordCount: BigInt(count) };
 }
 
-/** UUIDs, hexadecimal numbers with and without 0x, and decimal ones with what joins their parts. */
+/** UUIDs, hexadecimal numbers with and without 0x, and decimal ones with the separators of their parts. */
 const variablePattern = String.raw`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|\m(?=[a-f]*[0-9])[0-9a-f]{6,}\M|[0-9]+([.:,][0-9]+)*`;
 const sampledRecordsMax = 50_000;
 const foldedMessagesMax = 20_000;

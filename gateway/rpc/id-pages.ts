@@ -6,10 +6,10 @@ import { readDeviceId, readTimeRange, type TimeFields } from "../logs/read-log-f
 import type { Condition } from "../logs/record-conditions.ts";
 
 /*
- * Tables whose rows have an id that rises with the time `at`: dead_letters and incidents.
+ * Pages of tables whose ids rise with the time `at`: dead_letters and incidents.
  */
 
-/** The conditions that both have, and a text that is the same exactly for the same conditions. */
+/** The common conditions, and a text that is equal exactly for equal conditions. */
 export function readTimedFilter(request: TimeFields & { readonly deviceId: string }) {
   const deviceId = request.deviceId === "" ? undefined : readDeviceId("device_id", request.deviceId);
   const { startMicros, endMicros } = readTimeRange(request);

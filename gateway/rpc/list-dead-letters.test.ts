@@ -8,7 +8,7 @@ let pool: Pool;
 before(async () => {
   gateway = await startWithTwoHosts();
   pool = new Pool({ connectionString: gateway.databaseUrl, max: 1 });
-  pool.on("error", () => {}); // the database goes at the end
+  pool.on("error", () => {}); // the database ends before the pool
 });
 after(async () => {
   await pool.end();
@@ -30,7 +30,7 @@ async function insert(reason: string, raw: Buffer, options: { count?: number; is
   );
 }
 
-test("a letter says how many records it stands for, and has its JSON as text, whole characters of it", async () => {
+test("a dead letter has its number of records, and its JSON as text without split characters", async () => {
   await insert("many", Buffer.from('{"a":1}'), { count: 250 });
   await insert("json", Buffer.from('{"message":"é"}'), { isJson: true });
   await insert("cut", Buffer.from("é".repeat(600).padStart(1_023, "x")), { isJson: true });

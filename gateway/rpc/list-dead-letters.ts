@@ -55,7 +55,7 @@ export function listDeadLetters(readPool: ReadPool): ServiceImpl<typeof QuerySer
         replayedBatchId: BigInt(row.replayed_batch ?? 0),
         recordCount: row.record_count,
         isJson: row.is_json,
-        // A streaming decoder keeps back the part of a character that was cut through.
+        // A streaming decoder omits the part of a split character.
         rawText: row.is_json
           ? new TextDecoder().decode(row.raw, { stream: row.raw.length < row.raw_bytes })
           : "",

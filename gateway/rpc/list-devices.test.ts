@@ -8,7 +8,7 @@ before(async () => {
 });
 after(() => gateway[Symbol.asyncDispose]());
 
-test("devices come by name, in pages, with their counts", async () => {
+test("devices are listed by name, in pages, with their counts", async () => {
   const first = await gateway.get("/v1/devices?page_size=1");
   assert.deepEqual(first.body.devices, [
     {

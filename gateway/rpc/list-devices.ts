@@ -18,7 +18,7 @@ import { allOf, type Condition, containsText } from "../logs/record-conditions.t
 import type { ReadPool } from "../query/read-pool.ts";
 
 /**
- * Lists devices. A device that appears or changes its place between two pages is listed if its place is still ahead.
+ * Lists devices. A device that appears or moves between two pages is listed if its position is still ahead.
  */
 export function listDevices(readPool: ReadPool): ServiceImpl<typeof QueryService>["listDevices"] {
   return async (request, context) => {
@@ -38,7 +38,7 @@ export function listDevices(readPool: ReadPool): ServiceImpl<typeof QueryService
       "list_devices",
       readCaller(context),
       (db) => selectDevices(db, selection, after, pageSize + 1),
-      // Only names have an index: for all else every device is looked at.
+      // Only names have an index: any other order or search reads every device.
       { isHeavy: selection.search !== "" || selection.silentMs !== undefined || !isByName(request.order) },
     );
     const page = found.slice(0, pageSize);
@@ -98,7 +98,7 @@ interface SortKey {
   readonly type: "text" | "int8" | "float8";
 }
 
-/** Each comes back from its text as the same value, for the next page to begin there. */
+/** Each round-trips through its text, for the next page to begin there. */
 function toSortKey(order: DeviceOrder): SortKey {
   switch (order) {
     case DeviceOrder.UNSPECIFIED:
@@ -123,7 +123,7 @@ function readSilence(duration: Duration): number {
   throw new InvalidFieldError("silent_for", `${duration.seconds} s, expected 0 s to ${silenceDaysMax} days`);
 }
 
-/** A token can be forged: what comes out of it must be what PostgreSQL takes for a value of the key. */
+/** A token may be forged: its values must be valid for PostgreSQL. */
 function parseSortKeyValues(
   position: SortKeyValues | undefined,
   { type }: SortKey,
@@ -136,7 +136,7 @@ function parseSortKeyValues(
   return position;
 }
 
-/** A share is of 0 to 1, and never so small that its exponent has three digits. */
+/** A ratio of 0 to 1, never so small that its exponent has three digits. */
 const sortKeyForms: Readonly<Record<SortKey["type"], RegExp>> = {
   text: deviceIdForm,
   int8: /^-?\d{1,18}$/,

@@ -18,7 +18,7 @@ import { allOf, containsText, recordConditions } from "../logs/record-conditions
 import { sampleBatches } from "../logs/sample-batches.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
-/** Lists the values of a field in the newest matching records: a sample is enough to choose a filter from. */
+/** Lists the values of a field in the newest matching records: a sample suffices to choose a filter from. */
 export function listFieldValues(readPool: ReadPool): ServiceImpl<typeof QueryService>["listFieldValues"] {
   return async (request, context) => {
     const search = readText("search", request.search);

@@ -40,7 +40,7 @@ describe("a record in JSON", () => {
     assert.deepEqual(connectGet.body, rest.body);
   });
 
-  test("is found by every parameter, by either name of it", async () => {
+  test("is found by every parameter, by either of its names", async () => {
     const cases: [query: string, messages: string[]][] = [
       ["device_id=host-1&text=link%20down", ["Link DOWN 100%"]],
       ["text=0%25", ["Link DOWN 100%"]],
@@ -75,7 +75,7 @@ describe("a record in JSON", () => {
     }
   });
 
-  test("comes in pages whose tokens are safe in a URL", async () => {
+  test("is listed in pages whose tokens are safe in a URL", async () => {
     const seen: string[] = [];
     let token = "";
     do {
@@ -90,7 +90,7 @@ describe("a record in JSON", () => {
   });
 });
 
-test("attributes leave as they are stored, whatever their names", async () => {
+test("attributes are returned as they are stored, whatever their names", async () => {
   const names = [
     "\n",
     '"',

@@ -37,7 +37,7 @@ export function listLogs(readPool: ReadPool): ServiceImpl<typeof QueryService>["
       readCaller(context),
       async (db, hasPermit) => {
         const pageRequest = { order, after, pageSize, hasPermit };
-        // Who wants to know what is done is told of all that has to be done.
+        // An explanation covers all statements, so cached keys are not used.
         const page = await findLogs(
           db,
           filter,
@@ -70,7 +70,7 @@ export function listLogs(readPool: ReadPool): ServiceImpl<typeof QueryService>["
   };
 }
 
-/** The checksum of a token can be forged, so what comes out of it is not trusted to be numbers. */
+/** The checksum of a token can be forged, so its values are not trusted to be numbers. */
 function readPageToken(
   position: readonly string[] | undefined,
 ): { after: LogPosition; endMicros: bigint } | undefined {
@@ -86,6 +86,9 @@ function readPageToken(
   };
 }
 
-/** Times of the years 1653 to 5138, more than 64 bits of nanoseconds since 1970 can say; an end of any year that can be asked for. */
+/**
+ * Times of the years 1653 to 5138: more than 64 bits of nanoseconds since 1970 can express; an end of any year
+ * is valid.
+ */
 const positionForm = /^(-?\d{1,16}|\d{17}) (\d{1,19}) (\d{1,9}) (-?\d{1,18})$/;
 const int8Max = 2n ** 63n - 1n;

@@ -12,16 +12,16 @@ import { listFieldValues } from "./list-field-values.ts";
 import { listIncidents } from "./list-incidents.ts";
 import { listLogs } from "./list-logs.ts";
 
-/** What the RPCs read from. */
+/** The data sources of the RPCs. */
 export interface Sources {
   readonly readPool: ReadPool;
-  /** Undefined: there is no Redis to ask. */
+  /** Undefined without Redis. */
   readonly readLag: LagReader | undefined;
-  /** Undefined: there is no Redis to follow. */
+  /** Undefined without Redis. */
   readonly tails: TailSources | undefined;
 }
 
-/** Every RPC of the service: one that is new in the contract does not compile until it is here. */
+/** Every RPC of the service: a new one does not compile until it is implemented here. */
 export function createQueryService({ readPool, readLag, tails }: Sources) {
   return {
     listLogs: listLogs(readPool),

@@ -8,7 +8,10 @@ import { startWithTwoHosts } from "../testing/two-hosts.ts";
 
 const range = { startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T00:10:00Z" };
 
-/** Requests for each unary RPC that together read all it can read; a new RPC does not compile until it is here. */
+/**
+ * Requests for each unary RPC that together read everything it can; a new RPC does not compile until it is
+ * added here.
+ */
 const requests: Readonly<Record<Exclude<keyof typeof QueryService.method, "tailLogs">, readonly object[]>> = {
   listLogs: [
     { filter: { deviceIds: ["host-1"] }, explain: true },
@@ -26,8 +29,8 @@ const requests: Readonly<Record<Exclude<keyof typeof QueryService.method, "tailL
   listIncidents: [{}],
 };
 
-// Every gateway of the tests reads by this role; here a call that wants more than it may is found by name.
-test("every RPC and the export read by the gateway's own role, which may write nothing", async (t) => {
+// Every gateway under test reads as this role; this test names a call that needs more.
+test("every RPC and the export read as the gateway's role, which may not write", async (t) => {
   await using redis = await startRedis();
   await using gateway = await startWithTwoHosts({ redisUrl: redis.url });
   for (const [name, all] of Object.entries(requests)) {

@@ -9,8 +9,8 @@ import { createLogEntry } from "../logs/log-entry.ts";
 import type { BatchOfLogs } from "../logs/match-logs.ts";
 
 /**
- * The records of a batch as they will be stored: those that the scan accepts, with their place among all. A batch that
- * will be a dead letter has none.
+ * The records of a batch as they will be stored: those that the scan accepts, with their index among all. A
+ * batch that will be a dead letter has none.
  */
 export function logsOfBatch(entry: Entry): BatchOfLogs {
   const { deviceId, sessionId } = entry;

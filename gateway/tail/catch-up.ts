@@ -7,8 +7,8 @@ import type { Tail, TailNews } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
 
 /**
- * Leads a tail that comes back to where the ring begins, reading the stream for it alone, at the pace of its client; then
- * the tail follows. Bounded are what one read brings and how many tails do that at once.
+ * Brings a resumed tail to the start of the ring by reading the stream for it alone, at the pace of its client;
+ * then the tail follows. The size of a read and the number of concurrent catch-ups are bounded.
  */
 export class CatchUp {
   readonly #hub: TailHub;
@@ -21,7 +21,7 @@ export class CatchUp {
     this.#shares = shares;
   }
 
-  /** What lies between; what is missing there is told. Throws RESOURCE_EXHAUSTED when too many of the client do that. */
+  /** Yields the records in between, and gaps. Throws RESOURCE_EXHAUSTED when the client has too many catch-ups. */
   async *run(tail: Tail, from: StreamPositions, client: string): AsyncGenerator<TailNews> {
     if (this.#hub.followFrom(tail, from)) return;
     const giveBack = this.#shares.acquire(client);
@@ -39,7 +39,7 @@ export class CatchUp {
     while (!this.#hub.followFrom(tail, tail.positions)) {
       const before = tail.positions.slice();
       const entries = await reader.read(before, { waits: false });
-      // Asked after the read: what was there then was read, or is known to be gone.
+      // Checked after the read: entries that existed then were read, or are known to be gone.
       const missed = await findMissed(this.#redis, before);
       if (missed !== undefined) {
         yield { gap: missed.gap };
@@ -55,11 +55,11 @@ export class CatchUp {
   }
 }
 
-/** Of each shard the later position. */
+/** The later position in each shard. */
 function farthest(a: StreamPositions, b: StreamPositions): StreamPositions {
   return a.map((id, shard) => (compareIds(id, b[shard] ?? id) < 0 ? (b[shard] ?? id) : id));
 }
 
-/** Also when nothing matches in a long stretch of the stream, the client hears that the tail lives. */
+/** A client gets a heartbeat even while no record of a long part of the stream matches. */
 const silenceMsMax = 5000;
 const readSize = { countMax: 100, bytesMax: 256 * 1024 };

@@ -9,13 +9,13 @@ import { createTailMetrics } from "./tail-metrics.ts";
 
 export interface TailOptions {
   readonly tailsMax: number;
-  /** As the consumers have it. */
+  /** The consumers' setting. */
   readonly tailWindowMs: number;
-  /** What is read from PostgreSQL may be that old. */
+  /** The largest lag of data read from PostgreSQL. */
   readonly replicaLagMsMax: number;
-  /** About how much memory the batches that were read last may take; 64 MiB. */
+  /** The approximate memory of the ring; default 64 MiB. */
   readonly ringBytesMax?: number;
-  /** 15 s. */
+  /** Default 15 s. */
   readonly heartbeatMs?: number;
 }
 
@@ -28,7 +28,7 @@ export interface TailSourcesOptions {
   readonly logger: Logger;
 }
 
-/** What live tails are made of; undefined without Redis. */
+/** The resources of live tails; undefined without Redis. */
 export function createTailSources(
   { redis, tailRedis, shards, tails, registry, logger }: TailSourcesOptions,
   readPool: ReadPool,
@@ -51,5 +51,5 @@ export function createTailSources(
   };
 }
 
-/** Each reads the stream for itself. */
+/** Each reads the stream on its own. */
 const catchUpsMax = 32;

@@ -10,7 +10,7 @@ import { follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 
 const future = (message: string) => [{ message, timeUnixNano: 2n ** 64n - 1n }];
-/** A millisecond apart, so that their order does not hang on how fast the test is. */
+/** A millisecond apart, so that their order does not depend on the speed of the test. */
 const startedMs = Date.now();
 const toMicros = (n: number) => BigInt(startedMs + n) * 1000n;
 const records = (n: number) => [{ message: String(n), timeUnixNano: toMicros(n) * 1000n }];
@@ -46,7 +46,7 @@ async function store(
   ]);
 }
 
-test("the last records are the newest of what is stored and of what waits, by time, each once", async (t) => {
+test("the last records are the newest of the stored and the waiting ones, by time, each once", async (t) => {
   const { gateway, append, pool } = await start(t);
   for (const n of [1, 2, 3]) await store(pool, await append("a", n, records(n)), String(n), toMicros(n));
   await append("a", 4, records(4));
@@ -64,7 +64,7 @@ test("the last records are the newest of what is stored and of what waits, by ti
   assert.deepEqual(none.logs(), []);
 });
 
-test("a batch that is stored before the tail has read it is shown once", async (t) => {
+test("a batch that is stored before the tail has read it is sent once", async (t) => {
   const { gateway, append, pool } = await start(t);
   const holding = await pool.connect();
   await holding.query("begin");
@@ -86,7 +86,7 @@ test("a batch that is stored before the tail has read it is shown once", async (
   assert.deepEqual(tail.texts(), ["ahead of the tail", "not stored yet", "later"]);
 });
 
-test("when more waits to be stored than is looked through, the tail says so", async (t) => {
+test("a backlog larger than the gateway searches is reported as a gap", async (t) => {
   const { gateway, start, append, redis } = await startTailedGateway(t);
   for (let shard = 0; shard < shards; shard += 1) {
     await redis.xgroup("CREATE", streamKey(shard), groupName, "0", "MKSTREAM");

@@ -19,10 +19,10 @@ import type { Gap, Slot } from "./tail-ring.ts";
 export interface LastLogsRequest {
   readonly filter: LogFilter;
   readonly count: number;
-  /** What was read from the stream before the tail followed, and after which ids that is everything. */
+  /** The slots that were read before the tail followed, and the ids after which they are complete. */
   readonly slots: readonly Slot[];
   readonly coveredAfter: StreamPositions;
-  /** What is read from PostgreSQL may be that old. */
+  /** The largest lag of data read from PostgreSQL. */
   readonly replicaLagMsMax: number;
   readonly caller: Caller;
 }
@@ -31,20 +31,21 @@ export interface LastLogs {
   /** By time. */
   readonly logs: readonly LogEntry[];
   readonly shown: Shown;
-  /** So much waits to be stored that not all of it could be looked at. */
+  /** Set when the backlog was too large to be searched completely. */
   readonly gap: Gap | undefined;
 }
 
 /**
- * The newest records of all that stands before the place from which a tail follows, whether it is stored or waits:
+ * The newest records before the position from which a tail follows, stored or still in the stream:
  *
- * 1. The tail follows already: nothing that comes from now on can be missed.
- * 2. Redis says before which entries all are acknowledged, and so committed.
- * 3. PostgreSQL gives the newest records; it has all of those before.
- * 4. The entries that may not be committed are in the ring. What is in both is taken once; the newest of all are it.
+ * 1. The tail follows already: nothing that arrives from now on is missed.
+ * 2. Redis returns the ids before which all entries are acknowledged, and so committed.
+ * 3. PostgreSQL returns the newest records; it has all of those before.
+ * 4. The ring has the entries that may not be committed. Duplicates are removed; the newest of all are
+ *    returned.
  *
- * A batch may be stored between 1 and 3 and so be in PostgreSQL and ahead of the tail: the tail is given the names of
- * the records that were shown, and leaves them out.
+ * A batch may be stored between 1 and 3 and so be in PostgreSQL and ahead of the tail: the tail receives the
+ * keys of the records that were sent, and omits them.
  */
 export async function readLastLogs(
   { readPool, redis }: { readonly readPool: ReadPool; readonly redis: StreamRedis },

@@ -3,7 +3,7 @@ import { idMilliseconds, redisTimeMs } from "#stream/group-info.ts";
 import { missedAfter, readStreamState, type StreamPositions, streamStart } from "#stream/tail-reader.ts";
 import type { Gap, GapSlot } from "./tail-ring.ts";
 
-/** Whether Redis still has everything that comes after these positions; undefined: it has. Throws when it is unreachable. */
+/** The gap after these positions that Redis no longer has; undefined: none. Throws when Redis is unreachable. */
 export async function findMissed(
   redis: StreamRedis,
   positions: StreamPositions,
@@ -34,7 +34,7 @@ export async function findMissed(
   return { gap: toGap(Math.min(...startsMs), Math.max(...endsMs), reason), goOnAfter };
 }
 
-/** Times of Redis's clock stand for those of reception, which is a moment before, by the clocks of the servers. */
+/** Times of Redis's clock approximate those of reception, which is slightly earlier, by the servers' clocks. */
 export function toGap(startMs: number, endMs: number, reason: string): Gap {
   return { startMs: startMs - clocksMs, endMs: endMs + clocksMs, reason };
 }

@@ -5,8 +5,8 @@ import { readBackwards, type StreamPositions, streamStart, type TailEntry } from
 import { committedBefore } from "./committed-before.ts";
 
 /**
- * The entries at and before these positions, oldest first: back to `sinceMs`, or to the first that may not be stored, or
- * as many as take `bytesMax`, of which each shard has its share.
+ * The entries at and before these positions, oldest first: back to `sinceMs`, or to the first that may not be
+ * stored, or up to `bytesMax`, of which each shard has an equal share.
  */
 export async function readRecent(
   redis: StreamRedis,

@@ -2,9 +2,9 @@ import type { StreamPositions } from "#stream/tail-reader.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 
 /*
- * A resume token says how far a tail is in each shard's stream: "1", the version, and the ids of the last entries,
- * milliseconds and counter in base 36, a counter of 0 left out: "1_mied2xk8_mied2xq1.3_0_mied2wzz". It says nothing of
- * the filter, and whoever forges one reads nothing that could not be had without.
+ * A resume token is the position of a tail in each shard's stream: "1", the version, and the ids of the last
+ * entries, milliseconds and counter in base 36, a counter of 0 omitted: "1_mied2xk8_mied2xq1.3_0_mied2wzz". It
+ * does not contain the filter, and a forged one reads nothing that is not readable without.
  */
 
 export function encodeResumeToken(positions: StreamPositions): string {
@@ -33,5 +33,5 @@ export function decodeResumeToken(token: string): StreamPositions | undefined {
     });
 }
 
-/** Of 9 digits are the milliseconds until the year 5188, and more batches in one of them than there are. */
+/** 9 digits hold the milliseconds until the year 5188, and more batches per millisecond than possible. */
 const tokenForm = /^1(_[0-9a-z]{1,9}(\.[0-9a-z]{1,9})?){1,1024}$/;

@@ -6,7 +6,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { type Follower, follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 
-/** About what 30 batches of one record weigh. */
+/** The approximate size of 30 batches of one record. */
 const smallRing = { ringBytesMax: 40_000 };
 
 type Fixture = Awaited<ReturnType<typeof startTailedGateway>>;
@@ -19,7 +19,7 @@ async function appendMany({ append }: Fixture, from: number, to: number): Promis
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
 
-/** Follows until number `to` came, and stops; returns the token. */
+/** Follows until number `to` arrives, then stops; returns the token. */
 async function followTo(t: TestContext, fixture: Fixture, to: number): Promise<string> {
   const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
@@ -31,7 +31,7 @@ async function followTo(t: TestContext, fixture: Fixture, to: number): Promise<s
 
 const sorted = (tail: Follower) => tail.texts().toSorted((a, b) => Number(a) - Number(b));
 
-test("goes on behind its token while the gateway still has it in memory", async (t) => {
+test("resumes after its token from the gateway's memory", async (t) => {
   const fixture = await startTailedGateway(t);
   const resumeToken = await followTo(t, fixture, 20);
   await appendMany(fixture, 21, 30);
@@ -43,7 +43,7 @@ test("goes on behind its token while the gateway still has it in memory", async 
   assert.deepEqual(tail.events(), ["following"]);
 });
 
-test("goes on behind its token from what Redis has, when the gateway's memory begins later", async (t) => {
+test("resumes after its token from Redis, when the gateway's memory begins later", async (t) => {
   const fixture = await startTailedGateway(t, smallRing);
   const resumeToken = await followTo(t, fixture, 20);
   await appendMany(fixture, 21, 300);
@@ -56,7 +56,7 @@ test("goes on behind its token from what Redis has, when the gateway's memory be
   }
 });
 
-test("says that there is a gap when Redis no longer has what comes next, and goes on with the last records", async (t) => {
+test("reports a gap when Redis no longer has the next entries, and continues with the last records", async (t) => {
   const fixture = await startTailedGateway(t);
   const resumeToken = await followTo(t, fixture, 20);
   await appendMany(fixture, 21, 40);
@@ -74,13 +74,13 @@ test("says that there is a gap when Redis no longer has what comes next, and goe
   assert.deepEqual(sorted(tail).slice(-2), ["41", "42"]);
 });
 
-test("says that there is a gap when it reads so slowly that Redis removes what it has not read", async (t) => {
+test("reports a gap when it reads so slowly that Redis trims unread entries", async (t) => {
   const fixture = await startTailedGateway(t);
   const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
   await appendMany(fixture, 1, 10);
   await tail.untilCount(10);
-  // At once, so that nobody can have read the first of them.
+  // At once, so that no tail can have read the first of them.
   const pipeline = fixture.redis.multi();
   for (let i = 0; i < 700; i += 1) pipeline.xadd(streamKey(0), "*", "no", "batch");
   pipeline.xtrim(streamKey(0), "MAXLEN", 600);
@@ -103,7 +103,7 @@ test("a token from before Redis was emptied, or of another number of shards, lea
   }
 });
 
-test("a retry that comes after its batch went out of memory is still not sent again", async (t) => {
+test("a retry that arrives after its batch was evicted from memory is still not sent again", async (t) => {
   const fixture = await startTailedGateway(t, smallRing);
   const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
@@ -117,7 +117,7 @@ test("a retry that comes after its batch went out of memory is still not sent ag
   assert.deepEqual(sorted(tail), numbers(1, 201));
 });
 
-test("a Redis that is killed and comes back interrupts the tails, and nothing is left out", async (t) => {
+test("a Redis that is killed and returns interrupts the tails, and no record is lost", async (t) => {
   const fixture = await startTailedGateway(t);
   const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
@@ -137,7 +137,7 @@ test("a Redis that is killed and comes back interrupts the tails, and nothing is
   assert.deepEqual(tail.events(), ["following", "interrupted", "gap", "following"]);
 });
 
-test("a Redis that hangs for a while interrupts the tails, and what it took before is sent", async (t) => {
+test("a Redis that hangs interrupts the tails, and the records it received before are sent", async (t) => {
   const fixture = await startTailedGateway(t);
   const tail = follow(t, fixture.gateway.url);
   await tail.untilFollowing();
@@ -153,7 +153,7 @@ test("a Redis that hangs for a while interrupts the tails, and what it took befo
   assert.deepEqual(tail.events(), ["following", "interrupted", "following"]);
 });
 
-/** As if all had been stored and the window were over. Returns when the last entry that is left was added. */
+/** As if all had been stored and the window were over. Returns when the last remaining entry was added. */
 async function trimAllBut({ redis }: Fixture, left: number): Promise<{ lastId: number }> {
   let lastId = 0;
   for (let shard = 0; shard < shards; shard += 1) {

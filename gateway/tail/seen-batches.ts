@@ -2,9 +2,9 @@ import type { EntryPosition } from "#stream/delivery.ts";
 import type { Entry } from "#stream/entry.ts";
 
 /**
- * Remembers at which place of the stream a batch was first met, so that a retry that stands there too is told from it.
- * The digest is enough: it is over what the batch means, device, session and sequence included; only of a session
- * that the server named they are not, and of such there are no retries. Holds the last 50,000 to 100,000 batches, in about 15 MB.
+ * Remembers the position at which a batch was first read, so that a retry at another position is recognised.
+ * The digest suffices: it covers the content, device, session and sequence; a server-assigned session is not
+ * part of it, but has no retries. Holds the last 50,000 to 100,000 batches, in about 15 MB.
  */
 export class SeenBatches {
   readonly #perGeneration: number;
@@ -15,7 +15,7 @@ export class SeenBatches {
     this.#perGeneration = Math.ceil(batchesMax / 2);
   }
 
-  /** Whether this batch was met before, at another place. */
+  /** Whether this batch was read before, at another position. */
   isRepeat({ sessionId, digest }: Entry, { shard, id }: EntryPosition): boolean {
     if (sessionId.startsWith("~")) return false;
     const name = digest.toString("latin1");

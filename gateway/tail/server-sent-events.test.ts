@@ -33,7 +33,7 @@ async function listen(t: TestContext, url: string, headers: Record<string, strin
   };
 }
 
-test("GET /v1/tail sends TailLogs as events with its JSON, whose ids lead on at another gateway", async (t) => {
+test("GET /v1/tail sends TailLogs as events with its JSON, whose ids resume at another gateway", async (t) => {
   const { gateway, start, append } = await startTailedGateway(t, { heartbeatMs: 50 });
   const url = `${gateway.url}/v1/tail?device_id=a&min_severity=warn`;
   const tail = await listen(t, url);
@@ -60,7 +60,7 @@ test("GET /v1/tail sends TailLogs as events with its JSON, whose ids lead on at 
   assert.deepEqual(again.messages(), ["two", "three"]);
 });
 
-test("what is wrong is answered like any other call, before the stream begins", async (t) => {
+test("an error before the stream begins is an ordinary error response", async (t) => {
   const { gateway } = await startTailedGateway(t, { tailsMax: 1 });
   const bad = await answer(`${gateway.url}/v1/tail?device=a`);
   assert.deepEqual([bad.status, bad.code], [400, "invalid_argument"]);
@@ -81,7 +81,7 @@ async function answer(url: string, init?: RequestInit) {
   return { status: response.status, ...((await response.json()) as { code: string; message: string }) };
 }
 
-test("a gateway without Redis says that it has no live tail", async () => {
+test("a gateway without Redis responds that it has no live tail", async () => {
   await using gateway = await startGateway("postgres://nobody@127.0.0.1:1/none");
   const response = await fetch(`${gateway.url}/v1/tail`);
   assert.equal(response.status, 501);

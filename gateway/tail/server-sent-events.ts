@@ -14,9 +14,9 @@ import { readCall } from "../rest/rest-handlers.ts";
 const method = QueryService.method.tailLogs;
 
 /**
- * GET /v1/tail: the messages of TailLogs as Server-Sent Events, for curl and EventSource. It is the same call with its
- * envelopes taken off, so both have one implementation, one JSON and one set of errors. The id of each event is the
- * resume token: a browser sends the last one again, as Last-Event-ID, when it connects again.
+ * GET /v1/tail: the messages of TailLogs as Server-Sent Events, for curl and EventSource. It unwraps the
+ * envelopes of the same call, so that both share one implementation, one JSON and one set of errors. The id of
+ * each event is the resume token: a browser sends the last one as Last-Event-ID when it reconnects.
  */
 export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHandler {
   const rpc = rpcHandlers.get(rpcPath(method.parent, method.name));
@@ -42,7 +42,7 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
     if (!first.done && !first.value.isEnd) {
       return { status: 200, header: new Headers(eventStream), body: writeEvents(first.value, messages) };
     }
-    // It never began: the error is that of a plain call.
+    // The stream never began: the error is that of a plain call.
     const { error = {} } = JSON.parse(first.value?.text ?? "{}") as { error?: { code?: string } };
     return {
       status: codeToHttpStatus(codeFromString(error.code ?? "") ?? Code.Unknown),
@@ -66,7 +66,7 @@ async function* readEnvelopes(body: AsyncIterable<Uint8Array>): AsyncGenerator<E
   return undefined;
 }
 
-/** A stream that ends is begun again by the browser, wherever it stood: errors and ends are not told. */
+/** A browser reconnects after every end of the stream, so errors and ends are not sent. */
 async function* writeEvents(first: Envelope, rest: AsyncIterable<Envelope>): AsyncGenerator<Uint8Array> {
   yield Buffer.from(`retry: ${retryMs}\n\n${toEvent(first.text)}`);
   for await (const { text, isEnd } of rest) {
@@ -85,12 +85,12 @@ function toEvent(json: string): string {
 const eventStream = {
   "content-type": "text/event-stream",
   "cache-control": "no-store",
-  // For a proxy that was not told.
+  // For a proxy without a configuration of its own.
   "x-accel-buffering": "no",
 };
 const retryMs = 1000;
 const utf8 = new TextDecoder();
-/** Its messages are our own: as many bytes as an envelope can have. */
+/** Its messages are our own, so only the envelope's length field bounds them. */
 const messageBytesMax = 0xffff_ffff;
-/** Of 1,024 shards, and some. */
+/** The token of 1,024 shards fits. */
 const tokenCharactersMax = 32_768;

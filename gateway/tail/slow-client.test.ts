@@ -7,7 +7,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { follow } from "./testing/follow.ts";
 import { startTailedGateway } from "./testing/tailed-gateway.ts";
 
-test("a client that does not read is told how many records it missed; others miss none, and memory is bounded", async (t) => {
+test("a client that does not read learns how many records it missed; others miss none, and memory is bounded", async (t) => {
   const ringBytesMax = 4 << 20;
   const { gateway, append } = await startTailedGateway(t, { ringBytesMax });
   const slow = await openUnread(gateway.port, "/v1/tail?min_severity=INFO");
@@ -16,7 +16,7 @@ test("a client that does not read is told how many records it missed; others mis
   await quick.untilFollowing();
   const text = "x".repeat(10_000);
   const wanted = 3000;
-  // In each batch one record of three is not asked for, and so neither sent nor skipped.
+  // In each batch one of three records does not match, and so is neither sent nor counted as skipped.
   for (let n = 1; n <= wanted / 2; n += 1) {
     const record = { severity: Severity.INFO, message: text };
     await append(`d-${n % 3}`, n, [record, { ...record, severity: Severity.DEBUG }, record]);
@@ -36,11 +36,11 @@ test("a client that does not read is told how many records it missed; others mis
   await waitFor("all to be sent or skipped", () => sent() + skipped() >= wanted);
   assert.equal(sent() + skipped(), wanted);
   assert.ok(skipped() > 0);
-  // Of 45 MB the ring had the last 4, and the sockets of this machine a few.
+  // Of 45 MB the ring had the last 4, and this machine's sockets a few.
   assert.ok(sent() < wanted / 2, `${sent()} sent`);
 });
 
-/** A request of which nothing is read, as when a laptop was closed. */
+/** A request whose response is not read, as when a laptop was closed. */
 async function openUnread(port: number, path: string): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   await once(socket, "connect");

@@ -23,13 +23,13 @@ import type { TailMetrics } from "./tail-metrics.ts";
 import { type BatchSlot, type Slot, TailRing } from "./tail-ring.ts";
 
 export interface TailHubOptions {
-  /** For short questions. */
+  /** For short commands. */
   readonly redis: StreamRedis;
-  /** For reads that wait, and for nothing else. */
+  /** For blocking reads only. */
   readonly waitingRedis: StreamRedis;
   readonly shards: number;
   readonly tailWindowMs: number;
-  /** About how many bytes of memory the ring may take. */
+  /** The approximate memory of the ring. */
   readonly ringBytesMax: number;
   readonly metrics: TailMetrics;
   readonly logger: Logger;
@@ -40,9 +40,9 @@ export interface TailHubOptions {
  *
  *     idle ── first tail ──▶ recent entries into the ring ──▶ following ⇄ interrupted
  *      ▲                                                        │
- *      └───────────────── nobody there for 10 s ────────────────┘
+ *      └──────────────── no tails for 10 s ─────────────────────┘
  *
- * While Redis is unreachable the tails stay, and reading goes on where it stood.
+ * While Redis is unreachable the tails stay open; reading then continues where it stopped.
  */
 export class TailHub {
   readonly #options: TailHubOptions;
@@ -50,9 +50,9 @@ export class TailHub {
   readonly #seen = new SeenBatches();
   readonly #closing = new AbortController();
   #ring: TailRing;
-  /** Up to where the streams were read. */
+  /** The positions up to which the streams were read. */
   #positions: string[] = [];
-  /** The ring has everything that comes after these ids, up to `#positions`. */
+  /** The ring has every entry after these ids, up to `#positions`. */
   #coveredAfter: string[] = [];
   #started: Promise<void> | undefined;
   #isInterrupted = false;
@@ -71,7 +71,7 @@ export class TailHub {
     return this.#closing.signal;
   }
 
-  /** Lets one more tail in, which has to be `leave`d. */
+  /** Adds a tail, which has to `leave`. */
   enter(filter: LogFilter): Tail {
     const tail = new Tail(filter);
     this.#tails.add(tail);
@@ -85,7 +85,7 @@ export class TailHub {
     tail.wake();
   }
 
-  /** Until the stream is being read. Throws UNAVAILABLE when Redis does not answer. */
+  /** Resolves once the stream is being read. Throws UNAVAILABLE when Redis does not answer. */
   async ready(): Promise<void> {
     const started = (this.#started ??= this.#start());
     try {
@@ -97,13 +97,13 @@ export class TailHub {
     if (this.#isInterrupted) throw retryLater("Redis is unreachable", Code.Unavailable);
   }
 
-  /** Lets the tail follow from now on; returns what was read before, as far as it is still there. */
+  /** Lets the tail follow from now on; returns the entries before, as far as the ring has them. */
   followFromNow(tail: Tail): { readonly slots: readonly Slot[]; readonly coveredAfter: StreamPositions } {
     tail.follow(this.#ring, this.#ring.next, this.#positions);
     return { slots: this.#ring.all(), coveredAfter: [...this.#coveredAfter] };
   }
 
-  /** Lets the tail follow behind these positions; false: the ring does not reach back so far. */
+  /** Lets the tail follow after these positions; false: the ring does not reach back that far. */
   followFrom(tail: Tail, positions: StreamPositions): boolean {
     if (!positions.every((id, shard) => compareIds(id, this.#coveredAfter[shard] ?? "") >= 0)) return false;
     tail.follow(this.#ring, this.#ring.first, positions);
@@ -114,7 +114,7 @@ export class TailHub {
     return this.#coveredAfter;
   }
 
-  /** Decodes a batch; what stands there for the second time has no records. */
+  /** Decodes a batch; a repeated one has no records. */
   read({ entry, shard, id }: TailEntry): BatchSlot {
     if (entry === undefined || this.#seen.isRepeat(entry, { shard, id })) {
       return { shard, id, digest: "", bytes: 0, deviceId: "", sessionId: "", severities: 0, logs: [] };
@@ -123,7 +123,7 @@ export class TailHub {
     return { shard, id, digest: digest.toString("latin1"), bytes: batch.length, ...logsOfBatch(entry) };
   }
 
-  /** Ends all tails, and lets no more in. */
+  /** Ends all tails, and refuses new ones. */
   close(): void {
     this.#closing.abort();
     this.#wakeAll();
@@ -139,7 +139,7 @@ export class TailHub {
     const recent = await readRecent(redis, this.#positions, { sinceMs, bytesMax: ringBytesMax / 8 });
     this.#coveredAfter = states.map(({ lastId, firstId }, shard) => {
       const oldest = recent.find((one) => one.shard === shard)?.id ?? lastId;
-      return oldest === firstId ? streamStart : oldest; // it is all there is
+      return oldest === firstId ? streamStart : oldest; // the stream has nothing older
     });
     for (const entry of recent) this.#ring.push(this.read(entry));
     this.#isInterrupted = false;
@@ -158,7 +158,7 @@ export class TailHub {
         if (this.#isInterrupted) await this.#lookForMissed(this.#positions);
         const before = [...this.#positions];
         entries = await reader.read(before, { waits: !this.#isInterrupted });
-        // Asked after the read: what was there then was read, or is known to be gone.
+        // Checked after the read: entries that existed then were read, or are known to be gone.
         if (reader.isBehind) await this.#lookForMissed(before);
       } catch (error) {
         failures += 1;
@@ -179,7 +179,7 @@ export class TailHub {
     this.#started = undefined;
   }
 
-  /** Redis may have trimmed what was not read; after it was away, it may be another one. */
+  /** Redis may have trimmed unread entries; after an outage, it may be another one. */
   async #lookForMissed(behind: StreamPositions): Promise<void> {
     const missed = await findMissed(this.#options.redis, behind);
     if (missed === undefined) return;
@@ -210,5 +210,5 @@ export class TailHub {
 
 const readSize = { countMax: 500, bytesMax: 1 << 20 };
 const redisBackoff: Backoff = { baseMs: 50, capMs: 1000 };
-/** Whoever reloads a page finds the ring as it was. */
+/** A reload of the dashboard finds the ring filled. */
 const lingerMs = 10_000;

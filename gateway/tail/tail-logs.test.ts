@@ -6,7 +6,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { follow } from "./testing/follow.ts";
 import { makeEntry, startTailedGateway } from "./testing/tailed-gateway.ts";
 
-test("sends what arrives after the call, once, each device's batches in order, as it will be stored", async (t) => {
+test("sends records that arrive after the call, once, each device's batches in order, as they will be stored", async (t) => {
   const { gateway, append } = await startTailedGateway(t);
   await append("a", 1, ["before"]);
   const tail = follow(t, gateway.url);
@@ -31,7 +31,7 @@ test("sends what arrives after the call, once, each device's batches in order, a
     ["a", "boot", 2n, 0, 17, "net"],
   );
   assert.deepEqual([first?.message, first?.attributes], ["ü 1", { k: "v" }]);
-  // Without a time of its own a record has that at which it was received.
+  // A record without a time has that of its reception.
   assert.deepEqual([second?.index, second?.time], [1, second?.receivedAt]);
   assert.deepEqual(
     tail.logs().flatMap(({ deviceId, sequence }) => (deviceId === "a" ? [Number(sequence)] : [])),
@@ -39,7 +39,7 @@ test("sends what arrives after the call, once, each device's batches in order, a
   );
 });
 
-test("sends no record that was rejected, nothing of what is no batch, and a retry only once", async (t) => {
+test("sends no rejected record, nothing of a malformed entry, and a retry only once", async (t) => {
   const { gateway, append, appender, redis } = await startTailedGateway(t);
   const tail = follow(t, gateway.url);
   await tail.untilFollowing();
@@ -48,7 +48,7 @@ test("sends no record that was rejected, nothing of what is no batch, and a retr
   await appender.append({ ...makeEntry("a", 2, ["of another device"]), deviceId: "b" });
   await appender.append({ ...makeEntry("a", 3, ["x"]), batch: Buffer.from("no protobuf") });
   await append("a", 1, ["good", "a NUL \0 in it", "good too"]);
-  // The same bytes by the hand of a sender without state are two batches.
+  // The same bytes from a sender without a session are two batches.
   const named = makeEntry("c", 0, ["by curl"]);
   const unnamed = { ...named, batch: Buffer.from("0a01632209", "hex") };
   const body = Buffer.concat([unnamed.batch, Buffer.from([0x22, 7]), Buffer.from("by curl")]);
@@ -65,7 +65,7 @@ test("sends no record that was rejected, nothing of what is no batch, and a retr
   );
 });
 
-test("sends only what the filter lets through, and moves its token past the rest", async (t) => {
+test("sends only matching records, and advances its token past the rest", async (t) => {
   const { gateway, append } = await startTailedGateway(t, { heartbeatMs: 20 });
   const tail = follow(t, gateway.url, {
     filter: { deviceIds: ["a", "b"], minSeverity: 13, words: "LINK" },
@@ -88,7 +88,7 @@ test("sends only what the filter lets through, and moves its token past the rest
   assert.deepEqual(tail.texts(), ["Link down", "uplink"]);
 });
 
-test("says again and again that it lives", async (t) => {
+test("sends heartbeats", async (t) => {
   const { gateway } = await startTailedGateway(t, { heartbeatMs: 10 });
   const tail = follow(t, gateway.url);
   await tail.until("heartbeats", () => tail.messages.length > 4);
@@ -97,7 +97,7 @@ test("says again and again that it lives", async (t) => {
   );
 });
 
-test("200 tails cost one read of the stream, and each has every record", async (t) => {
+test("200 tails cost one read of the stream, and each gets every record", async (t) => {
   const { gateway, append } = await startTailedGateway(t);
   const tails = Array.from({ length: 200 }, (_, i) =>
     follow(t, gateway.url, i % 2 ? { filter: { deviceId: "d-1" } } : {}),
@@ -117,7 +117,7 @@ test("200 tails cost one read of the stream, and each has every record", async (
   await waitFor("all to be let go", async () => (await open?.get())?.values[0]?.value === 0);
 });
 
-test("more tails than allowed are told to come later, and bad requests what is bad", async (t) => {
+test("tails beyond the limit are refused with a retry delay, and invalid requests with their error", async (t) => {
   const { gateway } = await startTailedGateway(t, { tailsMax: 1 });
   const first = follow(t, gateway.url);
   await first.untilFollowing();
@@ -138,7 +138,7 @@ test("more tails than allowed are told to come later, and bad requests what is b
   }
 });
 
-test("a gateway that stops ends its tails in order, and their tokens are good at the next", async (t) => {
+test("a stopping gateway ends its tails in order, and their tokens are valid at the next one", async (t) => {
   const { gateway, start, append } = await startTailedGateway(t);
   const tail = follow(t, gateway.url);
   await tail.untilFollowing();

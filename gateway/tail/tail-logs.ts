@@ -26,21 +26,21 @@ import type { Tail, TailNews } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
 import type { TailMetrics } from "./tail-metrics.ts";
 
-/** What tails are made of. */
+/** The resources of live tails. */
 export interface TailSources {
   readonly hub: TailHub;
   readonly readPool: ReadPool;
-  /** For short questions. */
+  /** For short commands. */
   readonly redis: StreamRedis;
   readonly heartbeatMs: number;
   readonly replicaLagMsMax: number;
   readonly metrics: TailMetrics;
-  /** How many tails a client may have open, and how many of them reading the stream for themselves. */
+  /** How many tails a client may have open, and how many of them catching up. */
   readonly shares: Shares;
   readonly catchUps: Shares;
 }
 
-/** Follows the records that arrive; query.proto says what is promised. Without sources: there is no Redis to follow. */
+/** Follows the records that arrive; query.proto states the guarantees. Undefined sources: there is no Redis. */
 export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof QueryService>["tailLogs"] {
   if (sources === undefined) {
     return () => {
@@ -57,7 +57,7 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
     const positions = decodeResumeToken(request.resumeToken);
     const giveBack = sources.shares.acquire(caller.client);
     const tail = hub.enter(filter);
-    // Also when the client leaves while a message is being written to it, and nobody asks for the next.
+    // Also when the client disconnects during a write, and the next message is never requested.
     const leave = () => {
       hub.leave(tail);
       giveBack();
@@ -88,8 +88,8 @@ interface Beginning {
 }
 
 /**
- * What comes before the tail follows: what was missed since the token, or the last records; each with the positions up
- * to which the client then knows everything.
+ * The messages before the tail follows: those since the token, or the last records; each with the positions up
+ * to which the client then has everything.
  */
 async function* beginning(
   sources: TailSources & { readonly catchUp: CatchUp },
@@ -111,7 +111,7 @@ async function* beginning(
   }
   const { slots, coveredAfter } = hub.followFromNow(tail);
   if (last === 0) return;
-  // While PostgreSQL is asked, the tail may lose what it has not taken: that is told later, and is not known yet.
+  // While PostgreSQL is queried, the ring may evict slots that the tail has not read: that is reported later.
   const at = [...tail.positions];
   const lastLogs = await readLastLogs(sources, {
     filter: endedFilter(tail.filter, sources.readPool.nowMicros()),

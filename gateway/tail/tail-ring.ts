@@ -6,11 +6,11 @@ export interface BatchSlot extends BatchOfLogs {
   readonly id: string;
   /** Latin-1. */
   readonly digest: string;
-  /** Of the encoded batch; what it is in memory is judged by that and by the number of records. */
+  /** The size of the encoded batch; with the number of records it estimates the size in memory. */
   readonly bytes: number;
 }
 
-/** Between what was received at these times, in milliseconds since 1970, something may be missing. */
+/** Batches received between these times, in milliseconds since 1970, may be missing. */
 export interface Gap {
   readonly startMs: number;
   readonly endMs: number;
@@ -20,16 +20,16 @@ export interface Gap {
 /** A gap at its place in the stream. */
 export interface GapSlot {
   readonly gap: Gap;
-  /** The shards whose stream is another one from here on, and the position in it. */
+  /** The shards whose stream was replaced here, and the position in the new one. */
   readonly goOnAfter: ReadonlyMap<number, string>;
 }
 
 export type Slot = BatchSlot | GapSlot;
 
 /**
- * The newest of what was read, for all tails together: each of them has but a number, that of the slot it takes next.
- * What is beyond the bound goes, oldest first, whether all have taken it or not: hence the memory of a gateway does
- * not depend on how many tails there are, nor on how slow they are.
+ * The newest entries, for all tails together: each tail has only the number of its next slot. Beyond the bound
+ * the oldest slots are evicted, whether all tails have read them or not: a gateway's memory depends neither on
+ * the number of tails nor on their speed.
  */
 export class TailRing {
   readonly #slots = new Map<number, Slot>();
@@ -39,18 +39,18 @@ export class TailRing {
   #first = 0;
   #next = 0;
 
-  /** `onEvict` is called for each slot that goes, while it is still there. */
+  /** `onEvict` is called for each slot before it is evicted. */
   constructor(weightMax: number, onEvict: (number: number, slot: Slot) => void) {
     this.#weightMax = weightMax;
     this.#onEvict = onEvict;
   }
 
-  /** The number of the oldest slot that is there. */
+  /** The number of the oldest slot. */
   get first(): number {
     return this.#first;
   }
 
-  /** The number that the next slot gets. */
+  /** The number of the next slot. */
   get next(): number {
     return this.#next;
   }
@@ -80,11 +80,11 @@ export class TailRing {
   }
 }
 
-/** About the bytes that a slot takes in memory. */
+/** The approximate memory of a slot in bytes. */
 export function slotBytes(slot: Slot): number {
   return "gap" in slot ? slotOverheadBytes : slotOverheadBytes + slot.bytes + slot.logs.length * recordBytes;
 }
 
 const slotOverheadBytes = 500;
-/** Of a record besides its texts. */
+/** Of a record without its texts. */
 const recordBytes = 500;

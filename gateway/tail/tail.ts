@@ -5,29 +5,29 @@ import type { LogFilter } from "../logs/log-filter.ts";
 import { matchLogs } from "../logs/match-logs.ts";
 import { type BatchSlot, type Gap, type GapSlot, type Slot, slotBytes, type TailRing } from "./tail-ring.ts";
 
-/** What a tail has to say next; no logs: that it lives. */
+/** The next message of a tail; without logs it is a heartbeat. */
 export type TailNews =
   | { readonly logs: readonly LogEntry[] }
   | { readonly skipped: number }
   | { readonly gap: Gap };
 
-/** Records that the client was sent before it followed, and that may come along once more. */
+/** Records that the client got before it followed, and that may occur again. */
 export interface Shown {
   readonly keys: ReadonlySet<string>;
-  /** None of them came into the stream after this, by Redis's clock. */
+  /** None of them was appended after this time, by Redis's clock. */
   readonly untilMs: number;
 }
 
 /**
- * One client that follows. It holds no records: it has a place in the ring, and when that is about to be taken from it,
- * it counts what it loses.
+ * One client that follows. It holds no records but a number of a slot in the ring; when that slot is evicted
+ * unread, it counts the records it misses.
  */
 export class Tail {
   readonly filter: LogFilter;
-  /** Up to where the client knows everything, in each shard. */
+  /** The positions up to which the client has everything, in each shard. */
   #positions: string[] = [];
   #shown: Shown | undefined;
-  /** The number of the slot it takes next; undefined: it does not follow yet. */
+  /** The number of its next slot; undefined: it does not follow yet. */
   #next: number | undefined;
   #ring: TailRing | undefined;
   #skipped = 0;
@@ -42,29 +42,29 @@ export class Tail {
     return this.#positions;
   }
 
-  /** Whether there is something in the ring that it has not looked at. */
+  /** Whether the ring has a slot that it has not read. */
   get isBehind(): boolean {
     return this.#next !== undefined && this.#ring !== undefined && this.#next < this.#ring.next;
   }
 
-  /** Follows from slot `next` on, and takes of it what is beyond `positions`. */
+  /** Follows from slot `next` on, skipping entries up to `positions`. */
   follow(ring: TailRing, next: number, positions: StreamPositions): void {
     this.#ring = ring;
     this.#next = next;
     this.#positions = [...positions];
   }
 
-  /** Knows everything up to these positions, and does not follow yet. */
+  /** Sets the positions of a tail that does not follow yet. */
   standAt(positions: StreamPositions): void {
     this.#positions = [...positions];
   }
 
-  /** Leaves out what was sent already. */
+  /** Omits records that were sent already. */
   leaveOut(shown: Shown): void {
     this.#shown = shown;
   }
 
-  /** The next thing to tell. Undefined: nothing, or, while `isBehind`, nothing in so many slots. */
+  /** The next message. Undefined: none, or, while `isBehind`, none in the slots of this turn. */
   take(): TailNews | undefined {
     if (this.#skipped > 0) {
       const skipped = this.#skipped;
@@ -91,7 +91,7 @@ export class Tail {
     return logs.length === 0 ? undefined : { logs };
   }
 
-  /** A slot goes out of the ring: what this tail has not taken of it is skipped. */
+  /** Called when a slot is evicted: its unread records are skipped. */
   lose(number: number, slot: Slot): void {
     if (this.#next !== number) return;
     this.#next += 1;
@@ -103,7 +103,7 @@ export class Tail {
     }
   }
 
-  /** The records of the batch that the client wants and does not have; it counts as known from now on. */
+  /** The matching records of the batch that the client does not have; the position advances past it. */
   accept(slot: BatchSlot): readonly LogEntry[] {
     const { shard, id } = slot;
     if (compareIds(id, this.#positions[shard] ?? "") <= 0) return [];
@@ -120,12 +120,12 @@ export class Tail {
     return gap;
   }
 
-  /** Ends a wait: there is something to look at. */
+  /** Ends a wait: there is something to read. */
   wake(): void {
     this.#wake();
   }
 
-  /** Until it is woken or the signal aborts; true: until the time was over. */
+  /** Waits until it is woken or the signal aborts; true: the timeout expired. */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -141,13 +141,13 @@ export class Tail {
   }
 }
 
-/** Names a record among all; a reused sequence has another digest. */
+/** Identifies a record; a reused sequence has another digest. */
 export function shownKey({ deviceId, sessionId, sequence, index }: LogEntry, digest: string): string {
   return `${deviceId}/${sessionId}/${sequence}/${index}/${digest}`;
 }
 
-/** A message ends with the batch that brings it over one of these. */
+/** A message ends with the batch that exceeds one of these. */
 const logsMax = 1000;
 const weightMax = 1 << 20;
-/** So many slots are looked at before others get their turn. */
+/** A tail reads this many slots before others get their turn. */
 const lookMax = 500;

@@ -1,4 +1,4 @@
-/** An answer in JSON; which of the fields are there is what the tests look at. */
+/** A response in JSON, with the fields that tests read. */
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Headers;
@@ -20,7 +20,7 @@ export interface HttpResponse {
   } & Readonly<Record<string, unknown>>;
 }
 
-/** `get` with parameters, and `post` of JSON or of what has another content type. */
+/** `get` with parameters, and `post` of JSON or of another content type. */
 export function createHttpClient(baseUrl: string) {
   async function get(path: string, init?: RequestInit): Promise<HttpResponse> {
     const response = await fetch(baseUrl + path, init);

@@ -3,7 +3,7 @@ import { createPool } from "#postgres/pool.ts";
 import { toGatewayUrl } from "#test/support/postgres.ts";
 import { readSettings } from "../query/read-pool.ts";
 
-/** A pool that may write, or one like that of the gateway, with the rights it needs and no others. */
+/** A pool that may write, or one with the gateway's role, which has only the rights it needs. */
 export function openPool(
   databaseUrl: string,
   { reading = false, connectionsMax = 4, timeoutMs = 5000 } = {},

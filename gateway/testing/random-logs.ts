@@ -4,7 +4,7 @@ import { type LogOrder, type LogPosition, newestFirst } from "../logs/log-order.
 import type { SeedBatch } from "./seed.ts";
 
 /*
- * Random logs, random questions, and the answers of one statement that looks at everything.
+ * Random logs, random filters, and the results of one statement that reads everything.
  */
 
 const second = 1_000_000n;
@@ -45,7 +45,7 @@ export function randomBatches(
 
 const traces = ["0af7651916cd43dd8448eb211c80319c", "ff".repeat(16)];
 
-/** All kinds of conditions, alone and together, also such that nothing fulfils. */
+/** All kinds of conditions, alone and combined, also such that nothing matches. */
 export function randomFilter(
   random: () => number,
   { startMicros: start, spanSeconds = 2000 }: { startMicros: bigint; spanSeconds?: number },
@@ -76,7 +76,7 @@ export function randomFilter(
 const contains = (text: string) =>
   `position(lower(${text} collate pg_c_utf8) in lower(message collate pg_c_utf8)) > 0`;
 
-/** The places of all that match, by one statement that sorts everything. */
+/** The positions of all matches, by one statement that sorts everything. */
 export async function bruteForce(
   pool: Pool,
   filter: LogFilter,

@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 
-/** A batch to put into the tables as the consumer would. */
+/** A batch to insert into the tables as the consumer would. */
 export interface SeedBatch {
   readonly deviceId: string;
   readonly sessionId?: string;
@@ -109,7 +109,7 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
   }
 }
 
-/** A declaration that batches will never come. */
+/** A declaration that batches were dropped. */
 export interface SeedDrop {
   readonly deviceId: string;
   readonly sessionId: string;
@@ -118,7 +118,10 @@ export interface SeedDrop {
   readonly reason: string;
 }
 
-/** As the consumer stores a declaration: a batch without records, and a row in drops. The device has sent before. */
+/**
+ * Stores a declaration as the consumer does: a batch without records, and a row in drops. The device must have
+ * sent before.
+ */
 export async function seedDrop(
   pool: Pool,
   { deviceId, sessionId, first, last, reason }: SeedDrop,

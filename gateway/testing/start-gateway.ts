@@ -41,7 +41,7 @@ export async function startGateway(
   const pool = openPool(databaseUrl, { reading: true, connectionsMax, timeoutMs: queryTimeoutMs });
   const [redis, tailRedis] = [commandConnection, readConnection].map((options) => {
     const opened = redisUrl === undefined ? undefined : new Redis(redisUrl, options);
-    opened?.on("error", () => {}); // the tests take Redis away
+    opened?.on("error", () => {}); // the tests stop Redis
     return opened;
   });
   const registry = createRegistry("gateway");

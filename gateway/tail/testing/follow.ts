@@ -13,7 +13,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 
 type Request = MessageInitShape<typeof TailLogsRequestSchema>;
 
-/** Calls TailLogs and keeps all that comes; ends with the test. */
+/** Calls TailLogs and collects all messages; ends with the test. */
 export function follow(t: TestContext, url: string, request: Request = {}) {
   const client = createClient(QueryService, createConnectTransport({ baseUrl: url, httpVersion: "1.1" }));
   const abort = new AbortController();
@@ -29,7 +29,7 @@ export function follow(t: TestContext, url: string, request: Request = {}) {
   const ended = run();
   let failure: ConnectError | undefined;
   void ended.then((error) => (failure = error));
-  /** Waits for it, unless the tail has failed. */
+  /** Waits for the condition, unless the tail has failed. */
   const until = async (what: string, condition: () => boolean): Promise<void> => {
     await waitFor(what, () => failure !== undefined || condition());
     if (failure !== undefined && !condition()) throw failure;
@@ -41,7 +41,7 @@ export function follow(t: TestContext, url: string, request: Request = {}) {
     messages,
     logs,
     texts: () => logs().map(({ message }) => message),
-    /** What came that is no record, by the name of its event. */
+    /** The messages that are no record, by the name of their event. */
     events: () =>
       messages.flatMap(({ event }) =>
         event.case === "logs" || event.case === undefined

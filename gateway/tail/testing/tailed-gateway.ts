@@ -17,9 +17,9 @@ export const shards = 2;
 
 type Tails = NonNullable<Parameters<typeof startGateway>[1]>["tails"];
 
-/** A gateway over an empty database and a Redis of its own, and the hand that appends to the stream. */
+/** A gateway over an empty database and a Redis of its own, with functions that append to the stream. */
 export async function startTailedGateway(t: TestContext, tails: NonNullable<Tails> = {}) {
-  // What is on disk is not the question here, and a busy machine may fsync for seconds.
+  // The tests do not depend on the disk, and a busy machine may fsync for seconds.
   const server = await redisFor(t, { appendonly: "no" });
   const redis = await server.client();
   const database = await createDatabase();
