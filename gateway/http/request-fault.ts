@@ -2,8 +2,8 @@ import { type DescMessage, fromBinary, fromJson, fromJsonString, type JsonValue 
 import type { UniversalRequest } from "#rpc/serve-call.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 import { unknownField } from "../fields/unknown-field.ts";
-import { jsonOptions } from "../json-options.ts";
 import { isLogFilter } from "../rest/query-parameters.ts";
+import { jsonOptions } from "../rpc/json-options.ts";
 import { type PlainMessage, readPlainMessage } from "./plain-message.ts";
 import { binaryShapeFault, jsonShapeFault } from "./request-shape.ts";
 

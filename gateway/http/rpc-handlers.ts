@@ -5,8 +5,8 @@ import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import type { Logger } from "#lib/logger.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 import { createHandlers, earlyError } from "#rpc/create-handlers.ts";
-import { jsonOptions } from "../json-options.ts";
 import { toConnectError } from "../query/error-mapping.ts";
+import { jsonOptions } from "../rpc/json-options.ts";
 import { inspectRequest } from "./request-fault.ts";
 
 /** The handlers of all RPCs by their path, such as "/fleetlog.v1.QueryService/ListLogs". */
