@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
 import { projectFolder } from "#dev/folders.ts";
 
-/** Machine, versions and commit in one line, for the head of a page. */
+/** The machine, versions and commit in one line, for the head of a page. */
 export function machineLine(): string {
   const processor = cpus()[0]?.model ?? "unknown processor";
   const memory = Math.round(totalmem() / 2 ** 30);

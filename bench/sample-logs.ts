@@ -110,7 +110,7 @@ const sampleLoggers: Readonly<Record<string, number>> = Object.fromEntries(
   templates.map(({ logger, weight }) => [logger, weight]),
 );
 
-/** One realistic record at the given time, of one of nine kinds; about 110 bytes encoded. */
+/** Makes one realistic record at the given time, of one of nine kinds; about 110 bytes encoded. */
 export function sampleRecord(
   random: Random,
   timeUnixNano: bigint,

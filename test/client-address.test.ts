@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { createClientNamer } from "#gateway/http/client-name.ts";
 import { startNginx } from "./support/nginx.ts";
 
-test("the gateway knows the client that Nginx saw, whatever the client says of itself", async (t) => {
+test("the gateway sees the client address that Nginx saw, whatever the client claims", async (t) => {
   const readName = createClientNamer(["127.0.0.0/8"]);
   const gateway = createServer((request, response) => {
     response.end(`${readName(request)} ${String(request.headers["x-forwarded-for"])}`);

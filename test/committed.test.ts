@@ -33,7 +33,7 @@ function send(stream: ReturnType<typeof openStream>, sessionId: string, sequence
 const readCommitted = ({ progress }: Pick<ReturnType<typeof openStream>, "progress">) =>
   Number(progress.at(-1)?.committedThrough);
 
-test("tells a stream that asked how far its session is committed, and no other stream anything", async (t) => {
+test("reports committed progress to a stream that subscribed, and to no other", async (t) => {
   const client = connectGrpc(t, server.grpc);
   const [stream, silent] = [openStream(client), openStream(client)];
   stream.send(encodeWish("told"));
@@ -56,7 +56,7 @@ test("tells a stream that asked how far its session is committed, and no other s
   assert.deepEqual(silent.progress, []);
 });
 
-test("tells what is committed already, also to a stream that sends nothing, on every transport", async (t) => {
+test("reports earlier commits too, also to a stream that sends nothing, on every transport", async (t) => {
   // One session per transport: in a shared one, a batch sent over the first may be committed before the second asks.
   const sessions = ["before-grpc", "before-binary", "before-json"] as const;
   const before = openStream(connectGrpc(t, server.grpc));
@@ -81,7 +81,7 @@ test("tells what is committed already, also to a stream that sends nothing, on e
   }
 });
 
-test("is never ahead of the truth: what PostgreSQL has not committed is not told", async (t) => {
+test("never reports a batch that PostgreSQL has not committed", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeWish("held"));
   send(stream, "held", [1, 2]);
@@ -99,7 +99,7 @@ test("is never ahead of the truth: what PostgreSQL has not committed is not told
   await waitFor("the rest", () => readCommitted(stream) === 4);
 });
 
-test("is never ahead of the truth while PostgreSQL drops the connections of consumers", async (t) => {
+test("never reports too much while PostgreSQL drops the consumers' connections", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeWish("rough"));
   let [sent, checked] = [0, 0];
@@ -123,7 +123,7 @@ test("is never ahead of the truth while PostgreSQL drops the connections of cons
   await waitFor("all of it", () => readCommitted(stream) === sent);
 });
 
-test("a message that was lost is made up for by a question", async (t) => {
+test("a lost message is made up for by a lookup", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeWish("lost"));
   send(stream, "lost", [1]);
@@ -135,7 +135,7 @@ test("a message that was lost is made up for by a question", async (t) => {
   await waitFor("the second", () => readCommitted(stream) === 2);
 });
 
-test("a subscription that breaks is made again, and what was missed is asked for", async (t) => {
+test("a broken subscription is renewed, and missed progress is looked up", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeWish("broken"));
   for (let sequence = 1; sequence <= 5; sequence += 1) {

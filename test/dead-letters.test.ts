@@ -26,7 +26,7 @@ import { waitFor } from "./support/wait-for.ts";
 
 // `fleetlog dead-letters`, as its own process, against real parts.
 
-test("a refused record comes back repaired, once, with its device, its time and where it was", async () => {
+test("a rejected record is replayed repaired, once, with its device, its time and its origin", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   const [timed] = records(1);
@@ -71,7 +71,7 @@ test("a refused record comes back repaired, once, with its device, its time and 
   );
 });
 
-test("a record in JSON is kept as it was written, and comes back with what it meant", async () => {
+test("a record in JSON is kept as written, and replayed with its meaning", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   const texts = [
@@ -136,7 +136,7 @@ test("a record in JSON is kept as it was written, and comes back with what it me
   );
 });
 
-test("a batch that PostgreSQL refused comes back under its own identity, and a retry of the device is a double", async () => {
+test("a batch that PostgreSQL refused is replayed under its own identity, and a device's retry is a duplicate", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   await fixture.rows("alter table batches add constraint no_13 check (sequence <> 13)");
@@ -171,7 +171,7 @@ test("a batch that PostgreSQL refused comes back under its own identity, and a r
   assert.equal(await fixture.count("dead_letters where replayed_batch is null"), 0);
 });
 
-test("a command and a consumer that are killed half-way store every letter once", async () => {
+test("a command and a consumer that are killed halfway store every dead letter once", async () => {
   await using fixture = await createFixture();
   const first = await startConsumer(fixture);
   await fixture.append(...[1, 2, 3].map((sequence) => makeEntry(sequence, [{ message: `\0 ${sequence}` }])));
@@ -203,7 +203,7 @@ test("a command and a consumer that are killed half-way store every letter once"
   assert.equal(await fixture.count("records"), 3);
 });
 
-test("a record that PostgreSQL refuses again stays unmarked, and has another letter", async () => {
+test("a record that PostgreSQL refuses again stays unmarked, and gets another dead letter", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   await fixture.rows("alter table records add constraint no_secrets check (message !~ 'secret')");
@@ -222,7 +222,7 @@ test("a record that PostgreSQL refuses again stays unmarked, and has another let
   );
 });
 
-test("says why a letter cannot come back, lists by filter and shows bytes", async () => {
+test("says why a dead letter cannot be replayed, lists by filter and shows bytes", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
   const noBatch = { ...makeEntry(1, records(1)), batch: Buffer.from("\xff\xff noise") };

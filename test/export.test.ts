@@ -44,7 +44,7 @@ async function begin(through: string, encoding: string): Promise<IncomingMessage
   return response;
 }
 
-test("an export arrives through Nginx whole, and gzipped for who takes gzip", async () => {
+test("an export arrives complete through Nginx, gzipped for clients that accept gzip", async () => {
   const direct = await readText((await fetch(`${gateway.url}${path}`)).body as ReadableStream);
   assert.equal(direct.split("\n").length, 12_001);
   const plain = await begin(nginx.http, "identity");
@@ -59,7 +59,7 @@ test("an export arrives through Nginx whole, and gzipped for who takes gzip", as
 });
 
 // If Nginx took all of it off the gateway's hands, it would lie on Nginx's disk, and count as complete.
-test("what the client does not take Nginx does not take either, and what is broken off looks like it", async (t) => {
+test("Nginx reads only as fast as the client, and an interrupted export is recognisable", async (t) => {
   const registry = createRegistry("test");
   const handle = createExportHandler({
     readPool: gateway.readPool,

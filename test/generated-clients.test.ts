@@ -33,7 +33,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test("a Go device that sends its unacknowledged messages again has every record stored once", {
+test("a Go device that resends its unacknowledged messages has every record stored once", {
   skip: noGo ?? false,
   timeout,
 }, async () => {

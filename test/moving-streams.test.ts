@@ -21,7 +21,7 @@ function send(stream: ReturnType<typeof openStream>, sequence: number): void {
   stream.send(encodeRequest(makeBatch(sequence, session)));
 }
 
-test("a stream through Nginx moves to another server again and again, and nothing is lost or doubled", async (t) => {
+test("a stream through Nginx moves between servers repeatedly, and nothing is lost or duplicated", async (t) => {
   const client = connectGrpc(t, system.grpcAddress);
   const epochs = new Set<bigint>();
   let [numbered, committed, moves] = [0, 0, 0];
@@ -62,7 +62,7 @@ test("a stream through Nginx moves to another server again and again, and nothin
   }
 });
 
-test("signs of life come through Nginx", async (t) => {
+test("heartbeats pass through Nginx", async (t) => {
   const stream = openStream(connectGrpc(t, system.grpcAddress));
   await waitFor("one", () => stream.beats > 0);
 });

@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => system[Symbol.asyncDispose]());
 
-test("ingest servers may stop and come back while devices push: no record is lost or doubled", async () => {
+test("ingest servers may stop and return while devices push: no record is lost or duplicated", async () => {
   const done = new AbortController();
   let sent = 0;
   const failures: string[] = [];
@@ -55,7 +55,7 @@ test("ingest servers may stop and come back while devices push: no record is los
   }
 });
 
-test("a Connect stream through Nginx is asked by a stopping server to connect again, and the others live on", async () => {
+test("a stopping server asks a Connect stream through Nginx to reconnect, and other streams stay open", async () => {
   const transport = createConnectTransport({ baseUrl: `http://${system.grpcAddress}`, httpVersion: "2" });
   const client = createClient(IngestService, transport);
   const closing = new AbortController();

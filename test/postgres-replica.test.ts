@@ -43,7 +43,7 @@ test("queries read from the replica while it keeps up", async () => {
   assert.equal(await isReplicaRead(), true);
 });
 
-test("a replica that falls behind is not read from until it has caught up", async () => {
+test("a replica that falls behind is not used until it has caught up", async () => {
   await onReplica((client) => client.query("select pg_wal_replay_pause()"));
   await addDevice("while-it-lagged");
   await waitFor("queries to go to the primary", async () => !(await isReplicaRead()));
@@ -55,7 +55,7 @@ test("a replica that falls behind is not read from until it has caught up", asyn
   assert.ok((await devices()).includes("while-it-lagged"));
 });
 
-test("a replica that is unreachable is noticed, and queries read from the primary", async () => {
+test("an unreachable replica is detected, and queries read from the primary", async () => {
   await pair.replica.stop();
   await waitFor("queries to go to the primary", async () => !(await isReplicaRead()));
   assert.ok((await devices()).includes("kept-up"));

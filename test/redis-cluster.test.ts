@@ -68,7 +68,7 @@ test("a slot that moves and a master that is killed under load: nothing is doubl
   }
 });
 
-test("all programs are ready on a cluster, and the gateway tells its lag", async () => {
+test("all programs are ready on a cluster, and the gateway reports its lag", async () => {
   const response = await fetch(`${system.httpUrl}/v1/statistics`);
   const { lag } = (await response.json()) as { lag?: unknown };
   assert.ok(lag, "no lag in the statistics");
@@ -93,7 +93,7 @@ test("live tail follows all shards of a cluster", async () => {
   assert.deepEqual(seen, new Set(["begun", ...wanted]));
 });
 
-test("no user was denied what its program does", async () => {
+test("no user was denied a command that its program needs", async () => {
   const denied: unknown[] = [];
   for (const { admin, isAlive } of cluster.nodes) {
     const log = isAlive ? ((await admin.call("ACL", "LOG")) as unknown[][]) : [];

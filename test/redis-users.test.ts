@@ -59,7 +59,7 @@ async function everythingWorks(t: TestContext): Promise<void> {
   }
 }
 
-test("no program needs more than its user may do", async (t) => {
+test("no program needs more permissions than its user has", async (t) => {
   await everythingWorks(t);
   const consumer = await (await fetch(`http://${system.consumer.addresses.admin}/metrics`)).text();
   assert.match(consumer, /fleetlog_redis_memory_bytes\{[^}]*\} [1-9]/);
@@ -86,7 +86,7 @@ async function readEpochs(redis: RunningRedis): Promise<string[]> {
   return positions.map(({ epoch }) => epoch);
 }
 
-test("what a script of a program changed is there after a restart", async (t) => {
+test("changes made by a program's script survive a restart", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-redis-users-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const users = await ensureRedisUsers(folder);
@@ -98,7 +98,7 @@ test("what a script of a program changed is there after a restart", async (t) =>
   assert.deepEqual(await readEpochs(second), before);
 });
 
-test("without a password nothing works, not even a ping", async () => {
+test("without a password no command works, not even PING", async () => {
   const nobody = new Redis(`redis://127.0.0.1:${system.redis.port}`, { enableReadyCheck: false });
   nobody.on("error", () => {}); // its greeting is refused, too
   try {
@@ -177,7 +177,7 @@ for (const [user, own] of Object.entries(refused)) {
   });
 }
 
-test("passwords and data are for their owner alone", () => {
+test("only their owner can read passwords and data", () => {
   const { folder } = system;
   const modeOf = (path: string) => (statSync(join(folder, path)).mode & 0o777).toString(8);
   assert.deepEqual(

@@ -19,7 +19,7 @@ const batchesPerDevice = 20;
 const recordsPerBatch = 4;
 const total = devices.length * batchesPerDevice * recordsPerBatch;
 
-test("tails that begin and resume at any moment have every record of the table once, whoever stops meanwhile", async () => {
+test("tails that start and resume at any time deliver every record of the table once, whichever processes stop meanwhile", async () => {
   const done = new AbortController();
   let pushed = 0;
   const afterBatches = (count: number) => waitFor(`${count} batches`, () => pushed >= count, 60_000);

@@ -80,7 +80,7 @@ describe("the source", () => {
     );
   });
 
-  test("uses packages that are there at runtime, except in tests and tools", () => {
+  test("uses packages that are installed at runtime, except in tests and tools", () => {
     offenders(({ folder, isTest, imports }) =>
       isTest || mayImport[folder]?.includes(anything) || folder === "dashboard"
         ? []
@@ -108,7 +108,7 @@ describe("the source", () => {
     });
   });
 
-  test("names every file for the one thing it holds", () => {
+  test("gives every file a kebab-case name", () => {
     offenders(({ path }) => {
       const file = path.split("/").at(-1) ?? "";
       if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.(tsx?|mjs)$/.test(file)) return ["is not kebab-case"];

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { callNames, readCall, toConfig } from "#bench/ghz/call.ts";
 import { findFault } from "#bench/ghz/measure-call.ts";
 
-test("each run of ghz has devices of its own, and each of its calls a batch of its own", () => {
+test("each run of ghz has its own devices, and each call its own batch", () => {
   for (const name of callNames) {
     const { config, data } = toConfig(readCall(name), { host: "h:1", prefix: "ghz-run-", output: "o" });
     const { batch } = JSON.parse(data) as { batch: { deviceId: string; sessionId: string } };
@@ -22,7 +22,7 @@ test("the names of the calls say how many records a batch has", () => {
   );
 });
 
-test("a run is at fault when rows are missing, too many or doubled, and not for calls without an answer", () => {
+test("a run fails for missing, unexpected or duplicate rows, not for calls without a response", () => {
   const cases = [
     [100, 0, 100, 0, undefined],
     [100, 10, 105, 0, undefined],

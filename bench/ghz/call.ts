@@ -6,7 +6,7 @@ import { projectFolder } from "#dev/folders.ts";
 export interface GhzCall {
   readonly name: string;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Against which listeners it is run. */
+  /** The listeners that it calls. */
   readonly targets: readonly ("nginx" | "direct")[];
   readonly recordsPerBatch: number;
   readonly batchesPerCall: number;
@@ -22,7 +22,7 @@ const targets = {
   soak: ["nginx"],
 } as const;
 
-/** All of them; soak is run only when it is asked for, since it takes ten minutes. */
+/** All calls; soak runs only on request, since it takes ten minutes. */
 export const callNames = Object.keys(targets) as (keyof typeof targets)[];
 
 export function readCall(name: keyof typeof targets): GhzCall {
@@ -40,7 +40,7 @@ export function readCall(name: keyof typeof targets): GhzCall {
   };
 }
 
-/** The configuration for one run: its own target, its own device names, and how long it takes. */
+/** The configuration for one run: its target, its device names and its duration. */
 export function toConfig(
   call: GhzCall,
   run: { readonly host: string; readonly prefix: string; readonly output: string; readonly seconds?: number },

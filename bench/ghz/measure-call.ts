@@ -5,7 +5,7 @@ import { StoredWatch } from "#bench/ghz/stored-watch.ts";
 import { type BenchSystem, type PerPart, parts } from "#bench/path/bench-system.ts";
 import { storedInPostgres } from "#bench/stored/stored-in-postgres.ts";
 
-/** One run of ghz, what it cost, and whether everything it got an answer for is stored. */
+/** One run of ghz, its cost, and whether every acknowledged record is stored. */
 export interface CallMeasurement {
   readonly call: GhzCall;
   readonly target: "nginx" | "direct";

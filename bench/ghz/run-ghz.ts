@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type GhzCall, toConfig } from "#bench/ghz/call.ts";
 
-/** What is taken from ghz's own report. */
+/** The part of ghz's report that is used. */
 export interface GhzResult {
   readonly callsPerSecond: number;
   readonly okCalls: number;
@@ -17,7 +17,7 @@ export interface GhzResult {
   readonly statuses: Readonly<Record<string, number>>;
   /** Calls by message of their error. */
   readonly errors: Readonly<Record<string, number>>;
-  /** Of Date.now(): when the last call that went well had its answer. */
+  /** Date.now() of the last successful response. */
   readonly lastAckAtMs: number;
 }
 

@@ -4,8 +4,8 @@ import type { StoredRecords } from "#bench/stored/stored-records.ts";
 const pollMs = 20;
 
 /**
- * Notes when the last record was stored while somebody else sends, so that the time between the last acknowledgement
- * and the last row can be told afterwards.
+ * Records when the last record was stored while another process sends, to compute the time from the last
+ * acknowledgement to the last row.
  */
 export class StoredWatch {
   readonly #stored: StoredRecords;
@@ -25,7 +25,7 @@ export class StoredWatch {
     return this.#changedAtMs;
   }
 
-  /** Looks again and again until `stop` is aborted. */
+  /** Polls until `stop` aborts. */
   async watch(stop: AbortSignal): Promise<void> {
     while (!stop.aborted) {
       await this.#poll();

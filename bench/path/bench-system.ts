@@ -7,7 +7,7 @@ import { onFreePort } from "#dev/free-port.ts";
 import { type RunningSystem, startSystem } from "#dev/system.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
 
-/** The parts whose CPU time is accounted for. */
+/** The processes whose CPU time is measured. */
 export const parts = ["server", "nginx", "redis", "consumer", "postgres"] as const;
 export type PerPart = Record<(typeof parts)[number], number>;
 
@@ -22,7 +22,7 @@ export interface BenchSystem extends AsyncDisposable {
   cpu(): Promise<PerPart>;
 }
 
-/** Everything as `npm start` runs it, in a temporary folder, on free ports; `programEnv` is given to our programs. */
+/** Everything that `npm start` runs, in a temporary folder on free ports; our programs get `programEnv`. */
 export async function startBenchSystem({
   programEnv = {},
 }: {
@@ -38,7 +38,7 @@ export async function startBenchSystem({
           folder,
           httpListen: `127.0.0.1:${http}`,
           grpcListen: `127.0.0.1:${grpc}`,
-          // Filled faster than it is drained, on purpose.
+          // Filled faster than drained, on purpose.
           env: { server: programEnv, consumer: programEnv, gateway: programEnv },
           redisSettings: { maxmemory: "4gb" },
         }),

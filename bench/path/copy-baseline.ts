@@ -6,7 +6,7 @@ import { CopyRows } from "#batch/copy-rows.ts";
 import { scan } from "#batch/scan.ts";
 import { type BatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
 
-/** What one COPY stores, ready to be sent: the rows are made before the clock runs. */
+/** The data of one COPY: the rows are encoded before the clock runs. */
 export interface CopyLoad {
   readonly statement: string;
   readonly bytes: Buffer;
@@ -29,7 +29,7 @@ export function ourRows(pool: BatchPool): CopyLoad {
   return { statement: copyStatement, bytes: Buffer.from(rows.finish()), rows: rows.rowCount };
 }
 
-/** The table nearly everybody begins with: whose record it is stands in every row, and in the index. */
+/** The conventional table: every row, and the index, repeats whose record it is. */
 export const conventionalTable = `
   create table conventional (
     id bigint not null,

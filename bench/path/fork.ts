@@ -3,10 +3,10 @@ import { once } from "node:events";
 import type { LoadJob, LoadResult } from "#bench/path/load.ts";
 import { withDeadline } from "#lib/deadline.ts";
 
-// Parts of the benchmark run in processes of their own, so that they share no event loop with what they measure. They
-// end when the benchmark lets go of them, or dies.
+// The benchmark's load and reference servers run in their own processes, so that they share no event loop
+// with the measured programs. They exit when the benchmark releases them or dies.
 
-/** Starts a server that tells its address: http2-echo.ts or grpc-without-append.ts. */
+/** Starts a server that reports its address: http2-echo.ts or grpc-without-append.ts. */
 export async function startPeer(
   script: "http2-echo.ts" | "grpc-without-append.ts",
   ...args: readonly string[]
@@ -32,7 +32,7 @@ export async function startLoad(
   };
 }
 
-/** Starts idle-streams.ts; it holds its streams until it is let go. */
+/** Starts idle-streams.ts, which holds its streams until it is released. */
 export async function startIdleStreams(
   target: string,
   streams: number,

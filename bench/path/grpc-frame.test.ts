@@ -5,7 +5,7 @@ import { createBatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
 import { FrameReader, frame } from "#bench/path/grpc-frame.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
-test("frames come out whole, however the bytes were sliced", () => {
+test("frames are reassembled from any slices of the bytes", () => {
   const batches = createBatchPool(3, 20).map((records, index) =>
     encodeBatch("device", "session", BigInt(index + 1), records),
   );

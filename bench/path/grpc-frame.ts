@@ -6,7 +6,7 @@ export const frameHeaderBytes = 5;
 /** Field 1, length-delimited: `batch` of PushLogsRequest and of StreamLogsRequest. */
 const batchTag = 0x0a;
 
-/** The gRPC frame of a request that holds `batch`. */
+/** The gRPC frame of a request with `batch`. */
 export function frame(batch: Uint8Array): Buffer {
   const length: number[] = [];
   for (let rest = batch.length; ; rest >>>= 7) {
@@ -21,7 +21,7 @@ export function frame(batch: Uint8Array): Buffer {
   return Buffer.concat([header, batch]);
 }
 
-/** The same message compressed, for a call that says `grpc-encoding: gzip`. */
+/** The same message compressed, for a call with `grpc-encoding: gzip`. */
 export function packFrame(whole: Buffer): Buffer {
   const packed = gzipSync(whole.subarray(frameHeaderBytes), { level: 1 });
   const header = Buffer.from([1, 0, 0, 0, 0]);

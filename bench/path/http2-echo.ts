@@ -2,8 +2,8 @@ import { createServer } from "node:http2";
 import { listen } from "#lib/admin-server.ts";
 
 /**
- * The least a server on `node:http2` can do with the same bytes: send them back. What our servers are measured against.
- * Forked by the benchmark; tells its address to the parent.
+ * The minimal server on `node:http2`, which echoes the bytes: the reference for our servers. Forked by
+ * the benchmark; reports its address to the parent.
  */
 const server = createServer({ settings: { initialWindowSize: 1 << 20, maxConcurrentStreams: 1_000 } });
 server.on("session", (session) => session.setLocalWindowSize(8 << 20));

@@ -4,8 +4,8 @@ import { createBatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
 import { frame } from "#bench/path/grpc-frame.ts";
 
 /**
- * Devices with nothing to say: streams, each on a connection of its own as behind Nginx, that had one batch acknowledged
- * and then stay silent. Forked by the benchmark; tells the parent when all are there.
+ * Idle devices: streams, each on its own connection as behind Nginx, that had one batch acknowledged and
+ * then stay silent. Forked by the benchmark; reports to the parent when all are open.
  */
 const [target = "", count = "0"] = process.argv.slice(2);
 const [records = Buffer.alloc(0)] = createBatchPool(1, 10);

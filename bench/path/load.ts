@@ -21,13 +21,13 @@ export interface LoadJob {
   readonly streams: number;
   readonly inFlightPerStream: number;
   readonly devicesPerStream: number;
-  /** How many batches to send in all; they are the first so many of the pool, again from its start beyond. */
+  /** The number of batches to send: the first ones of the pool, repeated as needed. */
   readonly batches: number;
   /** Whether gRPC messages are compressed. */
   readonly isGzip?: boolean;
   /** Whether the peer echoes the request instead of answering with an Ack. */
   readonly echo: boolean;
-  /** Only for StreamLogs: an open loop, at this rate over all streams, instead of a closed one. */
+  /** Only for StreamLogs: an open loop with this rate over all streams, instead of a closed loop. */
   readonly batchesPerSecond?: number;
   /** The sessions of the streams begin with it; the same batches again are then the same batches. Default: random. */
   readonly session?: string;
@@ -37,7 +37,7 @@ export interface LoadResult {
   readonly batches: number;
   readonly seconds: number;
   readonly cpuSeconds: number;
-  /** ms from the moment at which each batch was due to its answer; only of an open loop. */
+  /** ms from the time each batch was due to its ack; only for an open loop. */
   readonly latency?: { readonly p50: number; readonly p99: number };
 }
 
@@ -151,7 +151,7 @@ function stream(session: ClientHttp2Session, job: LoadJob, batches: number, inde
   });
 }
 
-/** Each stream's share of the rate; the streams take turns. */
+/** Each stream's share of the rate; the streams alternate. */
 function paced(
   session: ClientHttp2Session,
   job: LoadJob,

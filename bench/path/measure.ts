@@ -6,7 +6,7 @@ import { emptyTables, storedRecords, untilStored } from "#bench/path/stored.ts";
 
 type Load = Awaited<ReturnType<typeof startLoad>>;
 
-/** A fleet of 96 devices behind eight streams; the batches under way on each are what the server allows. */
+/** A fleet of 96 devices behind eight streams, each with as many batches in flight as the server allows. */
 export const fleet = { streams: 8, devicesPerStream: 12, inFlightPerStream: 32, echo: false } as const;
 
 export interface Size {
@@ -15,8 +15,8 @@ export interface Size {
 }
 
 /**
- * Records per second from the first byte sent to Nginx until all are committed, and what each part worked for one. With
- * `batchesPerSecond` an open loop, and the latency of its acknowledgements.
+ * Records per second from the first byte sent to Nginx until all are committed, and each program's CPU
+ * per record. With `batchesPerSecond` an open loop, with the latency of its acks.
  */
 export async function endToEnd(
   bench: BenchSystem,

@@ -11,8 +11,8 @@ export interface PacedOptions {
 }
 
 /**
- * Sends batches when they are due, however many are still without an answer (open loop): what the peer does not read
- * waits in this process, and its waiting counts.
+ * Sends batches when they are due, however many are unacknowledged (open loop): batches that the peer
+ * does not read wait in this process, and their wait counts.
  */
 export function pacedStream(call: ClientHttp2Stream, options: PacedOptions): Promise<void> {
   const { nextFrame, batches, stepMs, firstAfterMs, onAck } = options;

@@ -25,7 +25,10 @@ export async function untilStored(client: Client, target: number): Promise<void>
   }
 }
 
-/** Empties what grows with the records, so that each round begins alike, and leaves no checkpoint for the next one. */
+/**
+ * Empties the tables that grow with the records, so that each round starts equal, and leaves no
+ * checkpoint for the next one.
+ */
 export async function emptyTables(client: Client): Promise<void> {
   await client.query("truncate records, batches, log_statistics, device_statistics");
   await client.query("checkpoint");

@@ -9,9 +9,9 @@ import type { RunningSystem } from "#dev/system.ts";
 export interface BesideIngest {
   readonly alone: Acks;
   readonly besideQueries: Acks;
-  /** Answered while the second load ran. */
+  /** Queries completed while the second load ran. */
   readonly queries: number;
-  /** Refused or given up, which is what the gateway's limits are for. */
+  /** Queries refused or aborted, which is the purpose of the gateway's limits. */
   readonly refused: number;
 }
 
@@ -25,7 +25,10 @@ const batchesPerSecond = 200;
 const seconds = 10;
 const recordsPerBatch = 100;
 
-/** An open loop far below saturation, by itself and beside twenty who ask for what costs most, as fast as they can. */
+/**
+ * Measures an open loop far below saturation, alone and beside twenty clients that send the most
+ * expensive queries as fast as they can.
+ */
 export async function besideIngest(
   system: RunningSystem,
   target: string,
@@ -54,7 +57,7 @@ export async function besideIngest(
   return { alone, besideQueries, ...counts };
 }
 
-/** What reads most: a text that is in no index, and histograms of what is not kept counted. */
+/** The most expensive queries: a text that no index has, and histograms without precomputed counts. */
 function heavyCalls(size: FleetSize) {
   const names = new Set(["word-in-all", "histogram-all", "statistics"]);
   const queries = benchQueries(size, []).filter(({ name }) => names.has(name));

@@ -12,7 +12,7 @@ export interface QueryResponse {
   readonly body: ResponseBody;
 }
 
-/** What questions look at, of all answers. */
+/** The fields of all responses that the queries inspect. */
 export interface ResponseBody {
   readonly logs?: readonly unknown[];
   readonly nextPageToken?: string;
@@ -24,7 +24,7 @@ export interface ResponseBody {
 /** Connections stay open, as those of Nginx do. */
 const agent = new Agent({ keepAlive: true, maxSockets: 64 });
 
-/** Asks a gateway at `host:port`; the time ends with the last byte. Throws what the gateway says when it refuses. */
+/** Calls a gateway at `host:port`; the time ends with the last byte. Throws the gateway's error. */
 export function callGateway(target: string, { method, body }: Call): Promise<QueryResponse> {
   const { promise, resolve, reject } = Promise.withResolvers<QueryResponse>();
   const startedAt = performance.now();

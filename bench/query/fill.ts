@@ -17,8 +17,8 @@ import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase } from "#postgres/pool.ts";
 
 /**
- * Stores the history of a fleet as the consumer would: by its own writer, so that ledger, devices, statistics and
- * sessions are what they are in earnest. One flush is encoded while the other is stored. `pool` needs two connections.
+ * Stores the history of a fleet with the consumer's own writer, so that ledger, devices, statistics and
+ * sessions are realistic. Encodes one flush while it stores another; `pool` needs two connections.
  */
 export async function fillHistory(
   pool: Pool,
@@ -61,8 +61,8 @@ export async function fillHistory(
 }
 
 /**
- * What consumers do when days are over, and what autovacuum would have done by the end of such days; day after day, with
- * all cores, for nothing else happens meanwhile. All may take twice as long as one core needs.
+ * Does what consumers do when days end, and what autovacuum would have done by then: day after day, on
+ * all cores, since nothing else runs. Each step may take twice as long as one core needs.
  */
 export async function closeDays(
   pool: Pool,

@@ -10,9 +10,7 @@ import type { FleetSize } from "#bench/query/sample-fleet.ts";
 import { writeResults } from "#bench/results-folder.ts";
 import { wholeNumber } from "#lib/options.ts";
 
-/*
- * A question is asked one after the other, each time a little different (uncached), then each again (cached).
- */
+/** Sends each query with a small variation each time (uncached), then each again (cached). */
 const values = new Command("npm run bench:query --")
   .description("How long answers take, of a gateway over HTTP, from a history of so many rows.")
   .option("--rows <n>", "records of the history", wholeNumber(1, 1_000_000_000), 10_000_000)
@@ -71,7 +69,7 @@ const page = queryPage({ measured, ingest, size, command });
 process.stdout.write(values.json ? `${JSON.stringify({ size, measured, ingest })}\n` : page);
 if (values.save) await writeResults("query", page);
 
-/** When the history ends: now, or with the last batch of a database that was there. */
+/** The end of the history: now, or the last batch of an existing database. */
 async function endTime(): Promise<number> {
   if (values.database === undefined) return Date.now();
   const { rows } = await pool.query<{ ms: string }>(

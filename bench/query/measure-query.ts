@@ -6,7 +6,7 @@ import { Latencies, type Percentiles } from "#bench/simulate/latencies.ts";
 export interface MeasuredQuery extends Pick<BenchQuery, "name" | "title" | "wanted"> {
   readonly uncached: Percentiles;
   readonly cached: Percentiles;
-  /** ms of CPU per uncached answer, gateway and PostgreSQL together. */
+  /** ms of CPU per uncached response, gateway and PostgreSQL together. */
   readonly cpuMs: number;
 }
 
@@ -44,13 +44,16 @@ export async function measureQuery(
   };
 }
 
-/** The gateway leaves a cache that was slow once alone for a second, and rounds of cheap questions are over by then. */
+/** The gateway skips a slow cache for a second, longer than a round of cheap queries. */
 async function callUntilCached(target: string, call: Call): Promise<void> {
   const until = performance.now() + cachedWithinMs;
   while (!(await callGateway(target, call)).isCached && performance.now() < until);
 }
 
-/** A search of logs that takes long answers with part of a page: then it is the pages up to the first that is full, or the last. */
+/**
+ * A slow log search returns a partial page: then the query is all pages up to the first full one, or the
+ * last.
+ */
 async function callEveryPage(target: string, call: Call): Promise<QueryResponse> {
   let response = await callGateway(target, call);
   if (call.method !== "ListLogs") return response;
@@ -64,7 +67,7 @@ async function callEveryPage(target: string, call: Call): Promise<QueryResponse>
   return { ...response, body: { ...response.body, logs } };
 }
 
-/** Connections, code and plans; and the part of the table that the question is about. */
+/** Warms connections, code and plans, and the part of the table that the query reads. */
 const warmUps = 5;
 const uncachedMsMax = 15_000;
 const cachedWithinMs = 5_000;

@@ -1,24 +1,24 @@
 import type { Call, ResponseBody } from "#bench/query/call-gateway.ts";
 import { type FleetSize, rareAttribute, rareWord } from "#bench/query/sample-fleet.ts";
 
-/** Something a person asks again and again, each time a little different, so that no answer is in the cache. */
+/** A typical query, varied slightly each time so that no response is cached. */
 export interface BenchQuery {
   readonly name: string;
   readonly title: string;
   /** The call number `round`. */
   readonly call: (round: number) => Call;
-  /** Throws when the answer is not one. */
+  /** Throws when the response is wrong. */
   readonly check: (body: ResponseBody) => void;
   /** ms that are wanted at most. */
   readonly wanted?: { readonly p50?: number; readonly p95?: number };
 }
 
-/** Of a history as fill.ts makes it. `deepTokens` lead to pages of all logs around the 1,000th. */
+/** The queries for a history made by fill.ts. `deepTokens` lead to pages of all logs around the 1,000th. */
 export function benchQueries(size: FleetSize, deepTokens: readonly string[]): readonly BenchQuery[] {
   const { devices, days, endMs } = size;
   const startMs = endMs - days * dayMs;
   const device = (round: number) => `device-${String((round * 7919) % devices).padStart(5, "0")}`;
-  /** The same stretch of time, some ms shifted. */
+  /** The same time range, shifted by some ms. */
   const range = (round: number, fromMs: number, toMs = endMs) => ({
     startTime: new Date(fromMs + round).toISOString(),
     endTime: new Date(toMs + 1000 + round).toISOString(),

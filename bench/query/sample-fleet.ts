@@ -17,7 +17,7 @@ export interface FleetSize {
 
 const recordsPerBatch = 100;
 
-/** In so many records of all, evenly spread; so a search for it has to go through all days and fills no page. */
+/** One record in this many has it, evenly spread, so a search for it reads all days and fills no page. */
 export const rareWord = { text: "brownout", records: 20 };
 
 /**
@@ -54,7 +54,7 @@ export function* fleetHistory({ records, devices, days, endMs }: FleetSize): Gen
   }
 }
 
-/** Encoded records, and where in the bytes the time of each lies. */
+/** Encoded records, and the offset of each record's time. */
 interface TimelessBatch {
   readonly bytes: Buffer;
   readonly timesAt: readonly number[];
@@ -94,7 +94,7 @@ function rareRecord() {
 /** Of the records with the rare word. */
 export const rareAttribute = { name: "rail", value: "vbat-2" };
 
-/** A time is eight bytes wherever it stands; this one is found again. */
+/** A time is eight bytes at any offset; this one is found again. */
 const marker = 0x5ca1_ab1e_0ddb_a115n;
 const markerBytes = Buffer.alloc(8);
 markerBytes.writeBigUInt64LE(marker);

@@ -18,7 +18,7 @@ const readings = new Map([
   ["theirs", [160, 150, 900].map((value) => ({ value }))],
 ]);
 
-test("ratios are those of the medians, and each says whether what is wanted is reached", () => {
+test("ratios are of the medians, and each says whether its target is reached", () => {
   const { ratios, values } = summarise("row", row, readings);
   assert.deepEqual(
     ratios.map(({ value, reached }) => [value, reached]),
@@ -31,7 +31,7 @@ test("ratios are those of the medians, and each says whether what is wanted is r
   assert.deepEqual([values[0]?.min, values[0]?.max], [10, 100]);
 });
 
-test("the page lists what was wanted, and every value", () => {
+test("the page lists the targets and every value", () => {
   const page = ratiosPage([summarise("row", row, readings)], { rounds: 3, command: "npm run bench" });
   assert.match(page, /\| row \| ours ÷ theirs \| 0.50 \| ≥ 0.5 \| yes \|/);
   assert.match(page, /\| row \| theirs ÷ ours \| 2.00 \| ≤ 1.5 \| no \|/);

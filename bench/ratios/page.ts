@@ -2,7 +2,7 @@ import { machineLine } from "#bench/machine.ts";
 import { parts } from "#bench/path/bench-system.ts";
 import type { MeasuredRow } from "#bench/ratios/measure-row.ts";
 
-/** The page in Markdown: what was wanted first, then every value. */
+/** The page in Markdown: the targets first, then every value. */
 export function ratiosPage(
   rows: readonly MeasuredRow[],
   { rounds, command }: { readonly rounds: number; readonly command: string },

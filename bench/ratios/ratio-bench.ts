@@ -15,10 +15,10 @@ export type Load = Awaited<ReturnType<typeof startLoad>>;
  * more than a second or a few of work.
  */
 const poolBatches: Readonly<Record<number, number>> = { 1: 30_000, 10: 20_000, 100: 15_000 };
-/** What the servers are started with; see server/config.ts. */
+/** The environment of the servers; see server/config.ts. */
 const shards = 4;
 
-/** What the rows share; each part is started when the first row asks for it. */
+/** The systems that rows share, each started when the first row needs it. */
 export class RatioBench implements AsyncDisposable {
   readonly #scale: number;
   readonly #env: Readonly<Record<string, string>>;
@@ -30,13 +30,13 @@ export class RatioBench implements AsyncDisposable {
   #redis: Redis | undefined;
   #consumerRuns = true;
 
-  /** `scale` multiplies how much is sent; `env` is given to the programs, to profile them. */
+  /** `scale` multiplies the batches; the programs get `env`, to profile them. */
   constructor(scale: number, env: Readonly<Record<string, string>> = {}) {
     this.#scale = scale;
     this.#env = env;
   }
 
-  /** How many batches of so many records to send. */
+  /** The number of batches with this many records to send. */
   batches(recordsPerBatch: number): number {
     return this.scaled(poolBatches[recordsPerBatch] ?? 1_000);
   }
@@ -72,7 +72,7 @@ export class RatioBench implements AsyncDisposable {
     return pool;
   }
 
-  /** The bare server, which sends everything back, or our gRPC server without what is behind it. */
+  /** The echo server, or our gRPC server without the append. */
   peer(...which: Parameters<typeof startPeer>): ReturnType<typeof startPeer> {
     const key = which.join();
     const peer = this.#peers.get(key) ?? startPeer(...which).then((peer) => this.#stack.use(peer));
@@ -91,7 +91,7 @@ export class RatioBench implements AsyncDisposable {
     return redis;
   }
 
-  /** Sends without a consumer, and throws away what Redis then has, so that it does not fill up. */
+  /** Sends without a consumer, then empties Redis so that it does not fill up. */
   async ingestOnly(
     recordsPerBatch: number,
     job: Partial<LoadJob> & Pick<LoadJob, "target" | "rpc">,

@@ -8,10 +8,10 @@ export interface Reading {
   readonly cpu?: PerPart;
 }
 
-/** By name of what was measured. */
+/** Keyed by the name of the measurement. */
 export type Readings = Readonly<Record<string, Reading>>;
 
-/** One value divided by another, or as it is, and what is wanted of that. */
+/** One value, or the ratio of two, and its target. */
 export interface Ratio {
   readonly of: string;
   readonly over?: string;

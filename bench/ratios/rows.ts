@@ -14,7 +14,7 @@ import { serverRateRow } from "#bench/ratios/rows/server-rate.ts";
 import { smallBatchesRow } from "#bench/ratios/rows/small-batches.ts";
 import { storageRow } from "#bench/ratios/rows/storage.ts";
 
-/** Every row by the name that `--rows` takes, in the order of the page. */
+/** Every row by its name for `--rows`, in the order of the page. */
 export const rows: Readonly<Record<string, Row>> = {
   "end-to-end": endToEndRow,
   drain: drainRow,

@@ -8,7 +8,7 @@ export interface Series {
 
 const size = { width: 720, height: 240, left: 64, right: 12, top: 12, bottom: 34 };
 
-/** A chart as inline SVG, without a script; each point tells its values when pointed at. */
+/** A chart as inline SVG, without a script; each point shows its values on hover. */
 export function lineChart(
   title: string,
   series: readonly Series[],

@@ -11,7 +11,7 @@ export interface DeviceOptions {
   readonly firmware: Firmware;
   readonly pool: RecordPool;
   readonly random: () => number;
-  /** Where to connect, unless it shares a connection. */
+  /** The address, unless it shares a connection. */
   readonly address: string;
   readonly channel: Client | undefined;
   readonly recordsPerBatch: number;
@@ -26,16 +26,16 @@ export interface DeviceOptions {
   readonly tally: Tally;
 }
 
-/** A batch that is due: when, and where its records begin in the pool. */
+/** A due batch: its time, and the index of its records in the pool. */
 interface Due {
   readonly at: number;
   readonly from: number;
   readonly boot: number | undefined;
 }
 
-/** As much as the flash of a device holds. */
+/** The capacity of a device's flash. */
 const bufferedBatchesMax = 1_000;
-/** With which chance a batch is the first of a burst, how many belong to it, and how much closer they follow. */
+/** The probability that a batch starts a burst, the batches in one, and how much closer they follow. */
 const burst = { chance: 1 / 500, batches: 25, factor: 5 };
 
 /**
@@ -76,7 +76,7 @@ export class SimulatedDevice {
     );
   }
 
-  /** No more batches fall due; resolves when all have their verdict, or the deadline is over. */
+  /** Stops making batches; resolves when all are acknowledged, or the deadline is over. */
   async stop(deadlineMs: number): Promise<void> {
     clearTimeout(this.#timer);
     const deadline = performance.now() + deadlineMs;
@@ -116,7 +116,7 @@ export class SimulatedDevice {
     if (!this.#pumping) void this.#pump();
   }
 
-  /** Sends what waits, one batch after the other, as fast as the stream lets it. */
+  /** Sends the waiting batches one by one, as fast as the stream accepts them. */
   async #pump(): Promise<void> {
     this.#pumping = true;
     const { tally, pool, firmware, recordsPerBatch, intervalMs, clockSkewMs } = this.#options;
@@ -134,7 +134,7 @@ export class SimulatedDevice {
         if (stream !== this.#stream) return; // rebooted meanwhile
       }
     } catch (error) {
-      // Otherwise it failed, of which onFailed tells, or the power was cut.
+      // Otherwise it failed, which onFailed reports, or the power was cut.
       if (!(error instanceof DeviceStreamError)) throw error;
     } finally {
       if (stream === this.#stream) this.#pumping = false;
@@ -184,7 +184,7 @@ export class SimulatedDevice {
     this.#enqueue({ at: this.#nextAt, from: 0, boot: this.#boots });
   }
 
-  /** What has no verdict by now never gets one, and what was not sent is lost. */
+  /** Unacknowledged batches stay so, and unsent ones are lost. */
   #cutPower(why: string): void {
     const { tally } = this.#options;
     const sequences = this.#stream.unacknowledged.map(({ sequence }) => sequence);

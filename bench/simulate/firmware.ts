@@ -3,7 +3,7 @@ import { sampleRecord } from "#bench/sample-logs.ts";
 import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
-/** A kind of device: what it talks about, and how much of the fleet it is. */
+/** A kind of device: its log lines, and its share of the fleet. */
 export interface Firmware {
   readonly name: string;
   /** Out of 100 devices. */
@@ -49,7 +49,7 @@ export function chooseFirmware(index: number): Firmware {
 
 const poolRecords = 1_024;
 
-/** Records of one firmware, encoded once; each is given its time when it is sent. */
+/** Records of one firmware, encoded once; each gets its time when it is sent. */
 export class RecordPool {
   readonly #bodies: readonly Uint8Array[];
 
@@ -70,7 +70,7 @@ export class RecordPool {
   }
 }
 
-/** What a device says when it boots. */
+/** The log lines of a boot. */
 export function bootRecords(firmware: Firmware, boot: number, timeMs: number): readonly Uint8Array[] {
   const lines = [
     `boot ${boot} of ${firmware.name}, reset cause ${boot % 3 === 0 ? "power" : "watchdog"}`,

@@ -19,7 +19,7 @@ export type FleetOptions = Omit<SimulateOptions, "http" | "ownSystem" | "report"
   readonly onPoint?: (point: Point, tally: Tally) => void;
 };
 
-/** How long what is due at the end may take to be acknowledged. */
+/** How long batches due at the end may take to be acknowledged. */
 const drainMsMax = 30_000;
 
 /** Runs a fleet from its first boot to its last acknowledgement. */
@@ -48,7 +48,7 @@ export async function runFleet(options: FleetOptions): Promise<Tally> {
   }, 1_000);
   try {
     await sleep(rampMs + durationMs, undefined, options.signal && { signal: options.signal }).catch(
-      () => {}, // interrupted: what is under way is still waited for
+      () => {}, // interrupted: batches in flight are still awaited
     );
     await Promise.all(devices.map((device) => device.stop(drainMsMax)));
   } finally {
@@ -105,5 +105,5 @@ async function createDevices(
   });
 }
 
-/** How long a link of a bad network holds, on average. */
+/** The average lifetime of a link in a bad network. */
 const badLifetimeMs = 15_000;

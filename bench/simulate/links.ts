@@ -6,12 +6,12 @@ import { listen } from "#lib/admin-server.ts";
 export interface LinkOptions {
   /** Added in each direction. */
   readonly latencyMs: number;
-  /** How long a connection lives on average before it is cut without a goodbye; undefined: it is not. */
+  /** The average lifetime of a connection before it is cut without a close; undefined: never cut. */
   readonly lifetimeMs: number | undefined;
   readonly random: () => number;
 }
 
-/** What may be on its way on a slow link, in each direction. */
+/** The bytes in transit on a slow link, per direction. */
 const onTheWayBytesMax = 1 << 20;
 
 /** A relay to `target` that makes links as devices have them: slow, and cut in the middle of things. */

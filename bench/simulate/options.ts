@@ -8,7 +8,7 @@ export interface SimulateOptions {
   readonly rate: number;
   /** From the boot of the last device. */
   readonly durationMs: number;
-  /** Within which all devices boot, so that a fleet does not knock all at once. */
+  /** The period in which all devices boot, so that a fleet does not connect all at once. */
   readonly rampMs: number;
   readonly batchRecords: number;
   readonly batchIntervalMs: number;
@@ -27,7 +27,7 @@ export interface SimulateOptions {
   readonly report: string | undefined;
 }
 
-/** Reads the command line; prints the help or what is wrong with it, and exits. */
+/** Parses the command line; prints the help or the error, and exits. */
 export function readOptions(argv: readonly string[]): SimulateOptions {
   const parsed = new Command("npm run simulate --")
     .description(

@@ -5,7 +5,7 @@ import { ms, number } from "#bench/simulate/progress.ts";
 import type { Point, Tally } from "#bench/simulate/tally.ts";
 import { toVerification, type Verification } from "#bench/stored/verify.ts";
 
-/** What a run found; report.json as it stands. */
+/** The results of a run, written to report.json. */
 export interface Report {
   readonly run: string;
   readonly at: string;
@@ -28,7 +28,7 @@ export interface Report {
   readonly latency: Percentiles;
   /** [percentile, ms], to draw the whole distribution. */
   readonly distribution: readonly (readonly [number, number])[];
-  /** ms by which the simulator was late itself; what it adds to every latency. */
+  /** ms by which the simulator itself was late, which adds to every latency. */
   readonly lateness: Percentiles;
   readonly errors: readonly { readonly kind: string; readonly count: number }[];
   readonly points: readonly Point[];
@@ -75,7 +75,7 @@ export function createReport(
   };
 }
 
-/** Later than this at p99, and the latencies say more of the simulator than of the system. */
+/** Above this p99 the latencies measure the simulator more than the system. */
 const latenessMsMax = 50;
 
 /** The report in a few lines for a terminal. */

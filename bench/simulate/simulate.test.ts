@@ -30,7 +30,7 @@ describe("a simulated fleet", () => {
   });
   after(() => system[Symbol.asyncDispose]());
 
-  test("lives through boots and broken connections, and every acknowledged record is stored once", async () => {
+  test("survives boots and broken connections, and every acknowledged record is stored once", async () => {
     assert(tally.acknowledgedRecords > 100, `${tally.acknowledgedRecords} records acknowledged`);
     assert(tally.boots > 0);
     assert(tally.reconnects > 0);
@@ -47,7 +47,7 @@ describe("a simulated fleet", () => {
     }
   });
 
-  test("makes a report whose page holds everything it shows", async () => {
+  test("makes a report whose page is self-contained", async () => {
     await using stored = await storedInPostgres(system.databaseUrl, prefix);
     const report = createReport("test", readOptions([]), tally, await verify(stored, tally.sessions));
     assert.match(formatSummary(report), /\nverified; /);
@@ -77,7 +77,7 @@ describe("a simulated fleet", () => {
     assert.equal((await verify(stored, shared.sessions)).ok, true);
   });
 
-  test("is told of a row that is gone and of one that is there twice", async () => {
+  test("detects a missing and a duplicate row", async () => {
     const client = new Client({ connectionString: system.databaseUrl });
     await client.connect();
     try {

@@ -8,12 +8,12 @@ export interface Point {
   readonly elapsedSeconds: number;
   readonly sentRecords: number;
   readonly acknowledgedRecords: number;
-  /** ms from the intended time of sending to the acknowledgement, of what was acknowledged in this second. */
+  /** ms from the intended send time to the ack, for batches acknowledged in this second. */
   readonly latency: Percentiles;
   readonly errors: number;
-  /** Batches that were due and have no verdict yet. */
+  /** Batches that were due and are not acknowledged. */
   readonly waitingBatches: number;
-  /** Records acknowledged and not stored yet; undefined when it is not known. */
+  /** Records acknowledged and not stored yet; undefined when unknown. */
   readonly notStoredRecords: number | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface SessionTally {
   readonly uncertain: bigint[];
 }
 
-/** How many kinds of error are told apart; the rest is "other". */
+/** The number of error kinds counted separately; the rest is "other". */
 const kindsMax = 40;
 
 /** Everything that is counted during a run. */

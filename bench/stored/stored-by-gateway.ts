@@ -14,7 +14,10 @@ interface LogRow {
 const pageSize = 1_000;
 const pagesAtOnce = 4;
 
-/** Asks the gateway's JSON, as anybody can: every page of every device whose name begins with `prefix`. */
+/**
+ * Reads every page of every device whose name starts with `prefix` from the gateway's JSON, as any client
+ * can.
+ */
 export function storedByGateway(httpUrl: string, prefix: string): StoredRecords {
   const devices = async () => {
     const found: DeviceRow[] = [];

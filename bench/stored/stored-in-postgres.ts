@@ -1,7 +1,7 @@
 import { Client } from "pg";
 import type { BatchName, StoredRecords, StoredSession } from "#bench/stored/stored-records.ts";
 
-/** Looks into the tables: what devices whose names begin with `prefix` have stored. */
+/** Reads from the tables what devices whose names start with `prefix` have stored. */
 export async function storedInPostgres(databaseUrl: string, prefix: string): Promise<StoredRecords> {
   const client = new Client({
     connectionString: databaseUrl,

@@ -1,10 +1,10 @@
-/** What a run finds of its records once they are stored; asked of PostgreSQL or of the gateway. */
+/** Reads a run's stored records from PostgreSQL or the gateway. */
 export interface StoredRecords extends AsyncDisposable {
-  /** Who is asked, for the report. */
+  /** The source, for the report. */
   readonly from: string;
   /** Records committed so far, by the counters of the devices: cheap, exact, asked often. */
   count(): Promise<number>;
-  /** The rows themselves, every one of them looked at. */
+  /** The rows themselves, all of them. */
   sessions(uncertain: readonly BatchName[]): Promise<readonly StoredSession[]>;
 }
 
@@ -14,14 +14,14 @@ export interface BatchName {
   readonly sequence: bigint;
 }
 
-/** What is stored of one session. */
+/** The stored part of one session. */
 export interface StoredSession {
   readonly deviceId: string;
   readonly sessionId: string;
   /** Without those of uncertain batches. */
   readonly rows: number;
-  /** Rows of a record that has one already. */
+  /** Duplicate rows of a record. */
   readonly doubledRows: number;
-  /** Rows of batches that were sent and got no verdict: they may be there or not. */
+  /** Rows of unacknowledged batches, which may exist or not. */
   readonly uncertainRows: number;
 }

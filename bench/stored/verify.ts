@@ -1,27 +1,27 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StoredRecords, StoredSession } from "#bench/stored/stored-records.ts";
 
-/** What the sender of one session knows. */
+/** The sender's knowledge of one session. */
 export interface SentSession {
   readonly deviceId: string;
   readonly sessionId: string;
   readonly acknowledgedRecords: number;
-  /** Batches that were sent and got no verdict; their records count neither as stored nor as missing. */
+  /** Unacknowledged batches; their records count neither as stored nor as missing. */
   readonly uncertain: readonly bigint[];
 }
 
 export interface Verification {
   readonly ok: boolean;
-  /** Who was asked. */
+  /** The source of the rows. */
   readonly from: string;
   readonly acknowledgedRecords: number;
   /** Rows of acknowledged batches. */
   readonly storedRows: number;
   readonly missingRows: number;
   readonly doubledRows: number;
-  /** Rows that nobody was told are stored, though their batch had its verdict. */
+  /** Rows that were never acknowledged, though their batch was. */
   readonly unexpectedRows: number;
-  /** Rows of batches without a verdict: allowed. */
+  /** Rows of unacknowledged batches: allowed. */
   readonly uncertainRows: number;
   /** From the last acknowledgement until all was committed; undefined when it never was. */
   readonly lastAckToLastRowMs: number | undefined;
@@ -33,9 +33,9 @@ const faultsMax = 20;
 const pollMs = 10;
 
 /**
- * Waits until what was acknowledged is stored, then looks at every row: records acknowledged = rows stored, session by
- * session, none doubled. Gives up waiting when nothing more is stored for `stallMs`. `lastAckAt` is a time of
- * `performance.now()`.
+ * Waits until the acknowledged records are stored, then compares every row: records acknowledged = rows
+ * stored, per session, without duplicates. Gives up when nothing more is stored for `stallMs`.
+ * `lastAckAt` is a time of `performance.now()`.
  */
 export async function verify(
   stored: StoredRecords,
@@ -48,7 +48,7 @@ export async function verify(
   );
   let committedAt = await untilCounted(stored, acknowledged, stallMs);
   let rows = await stored.sessions(uncertain);
-  // The counters include batches without a verdict, so they can be right a moment too early.
+  // The counters include unacknowledged batches, so they can match a moment too early.
   const waitUntil = performance.now() + stallMs;
   while (uncertain.length > 0 && countMissing(rows, sent) > 0 && performance.now() < waitUntil) {
     await sleep(100);

@@ -26,7 +26,7 @@ describe("Fleetlog in containers", () => {
     await trial.remove();
   });
 
-  test("starts healthy, with a password of its own", async (t) => {
+  test("starts healthy, with a generated password", async (t) => {
     const startedAt = performance.now();
     const said = await trial.manage("start");
     t.diagnostic(`healthy after ${seconds(startedAt)} s, a new image included`);
@@ -40,7 +40,7 @@ describe("Fleetlog in containers", () => {
     assert.ok(Number(size) < 250e6);
   });
 
-  test("has nothing but Node to run in our containers, and nobody is root", async () => {
+  test("has only Node in our containers, and no process runs as root", async () => {
     const [server] = await trial.containers("server");
     await assert.rejects(trial.docker("exec", server ?? "", "/bin/sh", "-c", "true"), /no such file/);
     for (const service of lasting) {
@@ -51,7 +51,7 @@ describe("Fleetlog in containers", () => {
     }
   });
 
-  test("takes a record and gives it back", async (t) => {
+  test("stores a record and returns it", async (t) => {
     const said = await trial.manage("send-test");
     for (const line of said.split("\n")) t.diagnostic(line);
     device = startTrialDevice(deviceId, `127.0.0.1:${trial.ports.grpc}`);
@@ -72,13 +72,13 @@ describe("Fleetlog in containers", () => {
     assert.equal((await fetch(`${url}/metrics`)).status, 404);
   });
 
-  test("is found well by its doctor", async (t) => {
+  test("passes its doctor", async (t) => {
     const said = await trial.manage("doctor");
     t.diagnostic(said);
     assert.match(said, /, 0 wrong$/m);
   });
 
-  test("spreads calls over servers that join, without a reload, and goes on when they leave", async (t) => {
+  test("balances calls over servers that join, without a reload, and continues when they leave", async (t) => {
     for (const count of [4, 1, 2]) {
       const startedAt = performance.now();
       await trial.manage("scale", `server=${count}`);
@@ -121,7 +121,7 @@ describe("Fleetlog in containers", () => {
     });
   }
 
-  test("stores what was acknowledged while there was no consumer, once there is one again", async () => {
+  test("stores records acknowledged while no consumer ran, once one runs again", async () => {
     const [consumer = ""] = await trial.containers("consumer");
     await trial.docker("kill", consumer); // which no restart policy undoes
     assert.ok(await pushOne(trial.ports.http));
@@ -130,23 +130,23 @@ describe("Fleetlog in containers", () => {
     await trial.manage("send-test");
   });
 
-  test("follows containers that come back under other addresses", async () => {
+  test("follows containers that return under other addresses", async () => {
     await trial.compose("up", "--detach", "--wait", "--force-recreate", "server", "gateway");
     await trial.manage("send-test");
   });
 
-  test("replaces nothing when it is started again over what runs", async () => {
+  test("replaces nothing when started again while it runs", async () => {
     const before = await trial.started(lasting);
     await trial.manage("start");
     assert.equal(await trial.started(lasting), before);
     await trial.manage("send-test");
   });
 
-  test("serves TLS when it is told to, and asks devices for a certificate", () => tryTls(trial));
+  test("serves TLS when configured, and requires device certificates", () => tryTls(trial));
 
-  test("is seen by Prometheus, whole, and by every alert and dashboard", (t) => tryMonitoring(trial, t));
+  test("is covered by Prometheus, and by every alert and dashboard", (t) => tryMonitoring(trial, t));
 
-  test("keeps its data over stop and start", async (t) => {
+  test("keeps its data across stop and start", async (t) => {
     await trial.manage("stop");
     assert.deepEqual(await trial.containers("postgres"), []);
     const startedAt = performance.now();
@@ -167,7 +167,7 @@ describe("Fleetlog in containers", () => {
     assert.equal(await trial.sql("SELECT count(*) FROM dead_letters"), "0");
   });
 
-  test("brings a backup back, and keeps what there is when the file is bad", async () => {
+  test("restores a backup, and keeps its data when the file is bad", async () => {
     const file = join(trial.folder, "backup.dump");
     await trial.manage("backup", file);
     const stored = await storedRecords();
@@ -197,7 +197,7 @@ describe("Fleetlog in containers", () => {
     t.diagnostic(await trial.manage("bench"));
   });
 
-  test("leaves nothing behind when it is cleaned away", async () => {
+  test("leaves nothing behind after clean", async () => {
     await trial.manage("clean", "--yes");
     const filter = `label=com.docker.compose.project=${trial.project}`;
     assert.equal(await trial.docker("ps", "--all", "--quiet", "--filter", filter), "");

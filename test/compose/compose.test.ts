@@ -122,13 +122,13 @@ describe(".env.example", () => {
     }
   });
 
-  test("sets nothing by itself", () => {
+  test("sets no variable", () => {
     assert.doesNotMatch(read(".env.example"), /^[^#\n]/m);
   });
 });
 
 describe("docker-compose.yml", () => {
-  test("hands every program all that it reads, and nothing else", () => {
+  test("passes every program the variables that it reads, and no others", () => {
     for (const name of Object.keys(programs)) {
       const given = Object.keys(service(name).environment ?? {});
       const wanted = variablesOf(name).filter((variable) => !fixed[name]?.includes(variable));
@@ -136,18 +136,18 @@ describe("docker-compose.yml", () => {
     }
   });
 
-  test("gives what it fixes a form that the programs accept", () => {
+  test("sets fixed variables in a form that the programs accept", () => {
     for (const [name, { readConfig }] of Object.entries(programs)) {
       const environment = Object.entries(service(name).environment ?? {});
       readConfig(Object.fromEntries(environment.map(([key, value]) => [key, withDefaults(value)])));
     }
   });
 
-  test("tells Nginx what was written for it, so that a change replaces it", () => {
+  test("passes Nginx the digest of its configuration, so that a change replaces it", () => {
     assert.deepEqual(service("nginx").environment, service("nginx-config").environment);
   });
 
-  test("looks after the health of everything that stays, and of nothing that ends", () => {
+  test("checks the health of every long-running service, and of no job", () => {
     for (const [name, { healthcheck, restart }] of services) {
       if (restart === "no") assert.equal(healthcheck.disable, true, name);
       else assert.ok(healthcheck.test, name);
@@ -166,7 +166,7 @@ describe("docker-compose.yml", () => {
     }
   });
 
-  test("publishes Nginx, on loopback unless told otherwise, and nothing else has a way out", () => {
+  test("publishes Nginx, by default on loopback, and no other service has a way out", () => {
     const published = services.filter(([, { ports }]) => ports).map(([name]) => name);
     assert.deepEqual(published, ["nginx", ...pages]);
     for (const port of service("nginx").ports ?? [])
@@ -177,7 +177,7 @@ describe("docker-compose.yml", () => {
     assert.equal(compose.networks.back?.internal, true);
   });
 
-  test("shows the pages of the profile monitoring to this machine alone, whatever it is told", () => {
+  test("shows the pages of the profile monitoring to this machine only, whatever is configured", () => {
     for (const name of pages) {
       assert.deepEqual(service(name).profiles, ["monitoring"]);
       assert.deepEqual(service(name).networks, ["monitoring", "back"]);
@@ -191,7 +191,7 @@ describe("docker-compose.yml", () => {
     }
   });
 
-  test("brings Grafana what is provisioned: dashboards, and the variables of its data sources", () => {
+  test("provisions Grafana with dashboards, and the variables of its data sources", () => {
     const folder = "deploy/grafana/provisioning";
     const { volumes = [], environment = {} } = service("grafana");
     const { providers } = parse(read(`${folder}/dashboards/fleetlog.yml`)) as {
@@ -204,7 +204,7 @@ describe("docker-compose.yml", () => {
     for (const name of named) assert.ok(environment[name.slice(1)], name);
   });
 
-  test("lets Prometheus find every program where its metrics are", () => {
+  test("lets Prometheus find the metrics of every program", () => {
     const { scrape_configs: jobs } = parse(read("deploy/prometheus/prometheus.yml")) as {
       scrape_configs: readonly { dns_sd_configs?: readonly { names: readonly string[]; port: number }[] }[];
     };
@@ -246,7 +246,7 @@ describe("Dockerfile", () => {
     }
   });
 
-  test("has the version of Node that everything is tested with", () => {
+  test("has the tested version of Node", () => {
     const { devDependencies } = JSON.parse(read("package.json")) as { devDependencies: { node: string } };
     assert.ok(interpolated.get("NODE_IMAGE")?.startsWith(`node:${devDependencies.node}-`));
   });

@@ -23,7 +23,7 @@ for (const tool of ["sh", "cat", "dirname", "readlink"]) {
 }
 
 describe("manage.sh", () => {
-  test("helps, from any folder, and before or after a command, without Docker", () => {
+  test("prints help from any folder, before or after a command, without Docker", () => {
     for (const args of [["--help"], ["help"], ["start", "--help"]]) {
       const { status, stdout } = manage(args);
       assert.equal(status, 0);
@@ -33,12 +33,12 @@ describe("manage.sh", () => {
     }
   });
 
-  test("can be called through a link", () => {
+  test("runs through a symbolic link", () => {
     symlinkSync(script, join(folder, "fleetlog-manage"));
     assert.equal(spawnSync(join(folder, "fleetlog-manage"), ["--help"], { encoding: "utf8" }).status, 0);
   });
 
-  test("refuses what it does not know, with the help", () => {
+  test("refuses unknown commands with the help", () => {
     for (const args of [["begin"], []]) {
       const { status, stderr } = manage(args);
       assert.equal(status, 2);
@@ -54,7 +54,7 @@ describe("manage.sh", () => {
     assert.match(stderr, /no "compose" command/);
   });
 
-  test("removes nothing without being asked twice", () => {
+  test("removes nothing without two confirmations", () => {
     writeFileSync(join(folder, "docker"), '#!/bin/sh\ncase "$*" in *down*) echo removed ;; esac\n', {
       mode: 0o755,
     });
@@ -65,7 +65,7 @@ describe("manage.sh", () => {
     assert.match(manage(["clean", "--yes"]).stdout, /removed/);
   });
 
-  test("scales only what can be scaled", () => {
+  test("scales only scalable services", () => {
     for (const expected of ["redis=2", "server=0", "server=many", "server"]) {
       assert.match(manage(["scale", expected]).stderr, /expected server=N/, expected);
     }

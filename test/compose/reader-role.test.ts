@@ -12,7 +12,7 @@ const { grafanaRole } = (await import(join(projectFolder, "deploy/compose/reader
   grafanaRole: (password: string) => ReaderRole;
 };
 
-test("Grafana's role reads what the dashboards ask for, and writes nothing, whatever its password was before", async () => {
+test("Grafana's role reads what the dashboards query, and cannot write, whatever its password was before", async () => {
   await using database = await createDatabase();
   await ensureReader(database.url, grafanaRole("old"));
   const role = grafanaRole("it's new");

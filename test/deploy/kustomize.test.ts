@@ -49,7 +49,7 @@ const secret: Readonly<Record<string, string>> = {
 };
 
 describe("the manifests", () => {
-  test("have only fields that Kubernetes knows, with values of their types", () => {
+  test("have only fields that Kubernetes defines, with values of their types", () => {
     assert.deepEqual(typeErrors(base), []);
     assert.deepEqual(
       typeErrors(written("components/consumer-by-backlog").filter(({ kind }) => kind !== "Component")),
@@ -57,7 +57,7 @@ describe("the manifests", () => {
     );
   });
 
-  test("are found wrong by a misspelt field, deep inside", () => {
+  test("fail the check for a misspelt nested field", () => {
     const server = base.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "server");
     const text = JSON.stringify(server)
       .replace("initialDelaySeconds", "x")
@@ -68,11 +68,11 @@ describe("the manifests", () => {
     );
   });
 
-  test("put together have too", { skip }, () => {
+  test("are valid after kustomize, too", { skip }, () => {
     for (const { name, manifests } of overlays) assert.deepEqual(typeErrors(manifests), [], name);
   });
 
-  test("tell every program only what it reads, in a form it accepts", () => {
+  test("pass every program only variables that it reads, in a form it accepts", () => {
     for (const { name, manifests } of sets) {
       const shared = manifests.find(({ kind }) => kind === "ConfigMap")?.data ?? {};
       for (const { container } of findContainers(manifests)) {
@@ -108,7 +108,9 @@ describe("the manifests", () => {
     }
   });
 
-  test("of production let nobody in by plaintext, and mount what Nginx is told of", { skip }, () => {
+  test("of production admit no plaintext, and mount the files that Nginx is configured with", {
+    skip,
+  }, () => {
     const { manifests } = overlays.find(({ name }) => name === "overlays/production") ?? assert.fail();
     const service = manifests.find(({ kind, metadata }) => kind === "Service" && metadata.name === "nginx");
     assert.deepEqual(
@@ -127,7 +129,7 @@ describe("the manifests", () => {
       assert.ok(mounts?.includes(dirname(file ?? "")), file);
   });
 
-  test("of production serve ingest alone from outside, until reading is opened", { skip }, () => {
+  test("of production serve only ingest from outside, until reading is opened", { skip }, () => {
     const { manifests } = overlays.find(({ name }) => name === "overlays/production") ?? assert.fail();
     const shared = manifests.find(({ kind }) => kind === "ConfigMap")?.data ?? {};
     const config = findContainers(manifests).find(({ container }) => container.name === "nginx-config");
@@ -171,7 +173,7 @@ describe("the manifests", () => {
     assert.deepEqual(others, unchanged);
   });
 
-  test("let into Nginx by plaintext only pods of the namespace", { skip }, () => {
+  test("admit plaintext to Nginx only from pods of the namespace", { skip }, () => {
     for (const name of ["base", "overlays/dev"]) {
       const { manifests } = overlays.find((one) => one.name === name) ?? assert.fail();
       const policy = manifests.find(
@@ -183,7 +185,7 @@ describe("the manifests", () => {
     }
   });
 
-  test("fit each other: selectors, targets and ports", () => {
+  test("match each other: selectors, targets and ports", () => {
     for (const { name, manifests } of sets) {
       const workloads = manifests.filter(({ spec }) => spec?.template);
       const named = new Set(workloads.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
@@ -210,7 +212,7 @@ describe("the manifests", () => {
     }
   });
 
-  test("leave the number of what an autoscaler scales to it", { skip }, () => {
+  test("leave replica counts to the autoscaler where there is one", { skip }, () => {
     for (const { name, manifests } of overlays) {
       for (const { spec } of manifests) {
         if (!spec?.scaleTargetRef) continue;
@@ -221,7 +223,7 @@ describe("the manifests", () => {
     }
   });
 
-  test("confine every container, limit its memory and not its CPU, and probe what stays", () => {
+  test("confine every container, limit its memory and not its CPU, and probe long-running ones", () => {
     for (const { name, manifests } of sets) {
       for (const { container, pod, kind, isInit } of findContainers(manifests)) {
         const what = `${name}: ${container.name}`;

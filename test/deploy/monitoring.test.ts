@@ -53,7 +53,7 @@ after(async () => {
 });
 
 describe("every query in PromQL", () => {
-  test("asks for metrics, labels and values that the programs have", () => {
+  test("uses metrics, labels and values that the programs have", () => {
     const expressions = [
       ...queries.flatMap(({ expr, legendFormat = "", place }) =>
         expr === undefined ? [] : [{ place, expr, shown: legendFormat }],
@@ -90,7 +90,7 @@ describe("every query in SQL", () => {
 });
 
 describe("the dashboards", () => {
-  test("are the five, each with a name of its own and panels that do not overlap", () => {
+  test("are the five, each with a unique name and panels that do not overlap", () => {
     assert.deepEqual(
       dashboards.map(({ uid, file }) => [`${uid}.json`, file]),
       ["consumer", "gateway", "ingest", "overview", "postgresql"].map((name) =>

@@ -19,12 +19,12 @@ describe("the alerts", () => {
     run("test", "rules", "alerts.test.yml");
   });
 
-  test("and the configuration are what Prometheus accepts", { skip }, () => {
+  test("and the configuration are valid for Prometheus", { skip }, () => {
     run("check", "rules", "alerts.yml");
     run("check", "config", "--syntax-only", "prometheus.yml");
   });
 
-  test("have each a case in which they fire", () => {
+  test("each have a case in which they fire", () => {
     const cases = readFileSync(join(prometheusFolder, "alerts.test.yml"), "utf8");
     for (const { alert } of alerts) {
       assert.match(
@@ -35,7 +35,7 @@ describe("the alerts", () => {
     }
   });
 
-  test("say how bad it is, and have each a section in docs/operations/runbooks.md, which has no others", () => {
+  test("state their severity, and each have a section in docs/operations/runbooks.md, which has no others", () => {
     const guide = readFileSync(join(projectFolder, "docs/operations/runbooks.md"), "utf8");
     for (const { alert, labels, annotations } of alerts) {
       assert.match(labels.severity ?? "", /^(critical|warning)$/, alert);

@@ -17,7 +17,7 @@ import { waitFor } from "#test/support/wait-for.ts";
 
 const script = join(projectFolder, "deploy/redis/start-redis.sh");
 
-test("Redis starts with the users of users.acl, with passwords that only their hashes tell", async (t) => {
+test("Redis starts with the users of users.acl, with passwords known only by their hashes", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-redis-start-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const { passwords, aclFile } = await ensureRedisUsers(folder);
@@ -57,7 +57,7 @@ test("Redis starts with the users of users.acl, with passwords that only their h
   }
 });
 
-test("a password that is missing is named, and nothing starts", async () => {
+test("a missing password is named, and nothing starts", async () => {
   const { exitCode, stderr } = await execa("/bin/sh", [script], {
     env: { REDIS_ADMIN_PASSWORD: "x" },
     extendEnv: false,

@@ -11,7 +11,7 @@ import {
 } from "#consumer/testing/fixture.ts";
 import { findDisagreements } from "./agreement.ts";
 
-test("every count and range that is kept beside the records is compared with them", async () => {
+test("every stored count and range is compared with the records", async () => {
   await using fixture = await createFixture();
   const entries = [1, 2, 5].map((sequence) => makeEntry(sequence, [...records(7), { message: "a NUL: \0" }]));
   const batches = entries.map((entry) => ({ entryName: "test", entry, scanned: scan(entry.batch) }));

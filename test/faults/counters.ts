@@ -3,7 +3,7 @@ import type { Fixture } from "./fixture.ts";
 /** The counters of every program that answers, by process: a program that starts again begins at 0. */
 export type Counters = ReadonlyMap<number, ReadonlyMap<string, number>>;
 
-/** Asks every server and consumer for its metrics; who does not answer within 2 s is left out. */
+/** Reads the metrics of every server and consumer; skips one that does not respond within 2 s. */
 export async function readCounters({ system }: Fixture): Promise<Counters> {
   const programs = [...system.servers, ...system.consumers];
   const read = await Promise.all(

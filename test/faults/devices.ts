@@ -11,11 +11,11 @@ import type { Journal, JournalBatch } from "./journal.ts";
 import { reEncodeRequest, reEncodingTransport } from "./re-encoding.ts";
 import type { SecretRecords } from "./secret-record.ts";
 
-/** What the devices of a run met, added up. */
+/** The totals of a run's devices. */
 export interface FleetTally {
-  /** Streams that ended, and calls that failed without an answer. */
+  /** Streams that ended, and calls that failed without a response. */
   broken: number;
-  /** Batches answered with "later", by gRPC code: 8 full, 14 away. */
+  /** Postponed batches by gRPC code: 8 full, 14 unavailable. */
   readonly later: Map<number, number>;
 }
 
@@ -27,7 +27,7 @@ export interface DeviceDependencies {
   readonly tally: FleetTally;
   /** The time a record gets, in microseconds since 1970; 0n for none. */
   readonly clock: () => bigint;
-  /** Aborted: stop waiting for verdicts. */
+  /** Aborted: stop waiting for acks. */
   readonly signal: AbortSignal;
   /** Keeps messages, not bytes, as generated clients do: every time a batch is sent it is encoded in another way. */
   readonly reEncodes?: boolean | undefined;
@@ -35,10 +35,10 @@ export interface DeviceDependencies {
   readonly keepUntil?: "accepted" | "committed" | undefined;
 }
 
-/** Sends one batch after the other; resolves when the journal has the verdict, or there is room for the next. */
+/** Sends batches one by one; resolves when the journal has the outcome, or there is capacity for the next. */
 export interface Device {
   send(): Promise<void>;
-  /** Until everything has its verdict. */
+  /** Resolves when every batch is settled. */
   flush(): Promise<void>;
   close(): void;
 }
@@ -109,7 +109,7 @@ export function streamingDevice(dependencies: DeviceDependencies, address: strin
 /** How a call ended: with an ack, or with a gRPC code, undefined when no server answered. */
 type CallEnd = Ack | { readonly code: number | undefined; readonly message: string };
 
-/** Sends the batch until a server takes it. The pauses are short on purpose: it does not honour RetryInfo. */
+/** Sends the batch until a server accepts it. The pauses are short on purpose: it ignores RetryInfo. */
 export async function pushUntilAccepted(
   {
     journal,
@@ -173,7 +173,7 @@ export async function post(baseUrl: string, request: Buffer): Promise<CallEnd> {
     const { code, message } = JSON.parse(body.toString()) as { code: string; message: string };
     return { code: status[code.toUpperCase() as keyof typeof status], message };
   } catch (error) {
-    return asEnd(error); // no answer: it may be stored or not
+    return asEnd(error); // no response: it may be stored or not
   }
 }
 

@@ -5,7 +5,7 @@ import type { Fleet } from "./fleet.ts";
 import type { Journal, JournalBatch } from "./journal.ts";
 import type { SecretRecords } from "./secret-record.ts";
 
-/** What a fault has to work with in one run. The fleet is sending, and every device has been acknowledged. */
+/** The context of a fault in one run. The fleet is sending, and every device has been acknowledged. */
 export interface Scene {
   readonly fixture: Fixture;
   readonly fleet: Fleet;
@@ -20,13 +20,13 @@ export interface Scene {
   readonly lasting: (quick: number, normal: number, full?: number) => number;
   /** The counters before the fault. */
   readonly before: Counters;
-  /** Something besides the judgement that has to hold in the end: `check` gives "" or what is wrong. */
+  /** An additional check that must hold in the end: `check` returns "" or the error. */
   readonly expect: (check: (after: Counters) => Promise<string> | string) => void;
   /** Batches whose loss the fault makes unavoidable; {@link expect} then checks that it was reported. */
   readonly excuse: (batch: (batch: JournalBatch) => boolean) => void;
 }
 
-/** In a few words what shows that the fault had an effect; "" when nothing does, and the run is void. */
+/** Evidence that the fault had an effect; "" when there is none, and the run is void. */
 export type Evidence = (after: Counters) => string | Promise<string>;
 
 export interface Preparation extends AsyncDisposable {
@@ -34,7 +34,7 @@ export interface Preparation extends AsyncDisposable {
   readonly serverEnv?: Readonly<Record<string, string>>;
 }
 
-/** How much time a run takes: "quick" for `npm test`, "full" for the long faults. */
+/** The duration of a run: "quick" for `npm test`, "full" for the long faults. */
 export type Pace = "quick" | "normal" | "full";
 
 /** One row of the page. */
@@ -45,11 +45,11 @@ export interface Fault {
   readonly title: string;
   /** How often it runs in the full run. */
   readonly runsFull: number;
-  /** What has to be there before Redis starts; the row then gets a fixture of its own. */
+  /** Prepared before Redis starts; the row then gets its own fixture. */
   readonly prepare?: () => Promise<Preparation>;
   /** A sentence when this machine cannot have the fault; "" when it can. */
   readonly impossible?: () => string;
-  /** What the devices' clocks say, in microseconds since 1970; the right time by default. */
+  /** The devices' clock, in microseconds since 1970; the right time by default. */
   readonly clock?: (random: Random) => bigint;
   /** Makes the fault happen, waits as long as it lasts, and heals it: everything runs again when it resolves. */
   readonly inject: (scene: Scene) => Promise<Evidence>;

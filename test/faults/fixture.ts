@@ -32,7 +32,7 @@ export const shardCount = 4;
  */
 const consumerNames = ["consumer-1", ""];
 
-/** The ways between the parts, each through a hop of the harness. */
+/** The connections between the programs, each through a hop of the harness. */
 export interface Hops {
   readonly deviceGrpc: Hop;
   readonly deviceHttp: Hop;
@@ -145,7 +145,7 @@ export class Fixture {
   get redisAdmin(): Redis {
     if (this.#admin === undefined) {
       this.#admin = new Redis(this.#redis.url, { maxRetriesPerRequest: 20, retryStrategy: () => 100 });
-      this.#admin.on("error", () => {}); // the faults take Redis away; commands are tried again
+      this.#admin.on("error", () => {}); // faults stop Redis; commands are retried
     }
     return this.#admin;
   }

@@ -48,7 +48,7 @@ export class Fleet {
     this.#add((dependencies) => postingDevice(dependencies, () => http));
   }
 
-  /** Until every device has so many acknowledgements of batches that it begins to send from now on. */
+  /** Resolves when every device has this many acknowledgements of batches sent from now on. */
   async everyDeviceIsAcknowledged(count: number, deadlineMs = 90_000): Promise<void> {
     const { journal } = this.#options;
     const from = performance.now();
@@ -67,7 +67,7 @@ export class Fleet {
     );
   }
 
-  /** Sends no more, and waits for the last verdicts. */
+  /** Stops sending and waits for the last outcomes. */
   async stop(deadlineMs = 90_000): Promise<void> {
     this.#stopping = true;
     const flushed = Promise.all(this.#loops).then(() =>
@@ -80,7 +80,7 @@ export class Fleet {
     }
   }
 
-  /** Ends at once; what has no verdict stays without. */
+  /** Ends immediately; open batches keep no outcome. */
   abandon(): void {
     this.#stopping = true;
     this.#abort.abort(new Error("the fleet was abandoned"));

@@ -7,7 +7,7 @@ export type Direction = "up" | "down";
 /** One connection through a hop. */
 export interface Link {
   readonly number: number;
-  /** Breaks it with a reset on both sides; what was under way is gone. */
+  /** Resets both sides; bytes in flight are lost. */
   cut(): void;
 }
 
@@ -16,11 +16,11 @@ export interface Piece {
   readonly link: Link;
   readonly direction: Direction;
   readonly bytes: Buffer;
-  /** Sends bytes on, in the direction of the piece. Resolves when there is room for more. */
+  /** Forwards bytes in the direction of the piece. Resolves when there is capacity for more. */
   readonly pass: (bytes: Buffer) => Promise<void>;
 }
 
-/** What happens to pieces; the next piece of the same direction and link comes when this is done. */
+/** Handles each piece; the next piece of the same direction and link waits for it. */
 export type Filter = (piece: Piece) => Promise<void> | void;
 
 /**

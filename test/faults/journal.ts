@@ -1,7 +1,7 @@
 import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { SecretRecord } from "./secret-record.ts";
 
-/** One batch as its device remembers it. Without a verdict its records may be stored once, or not at all. */
+/** One batch in its device's journal. Without an outcome its records may be stored once, or not at all. */
 export interface JournalBatch {
   readonly deviceId: string;
   readonly sessionId: string;
@@ -14,10 +14,10 @@ export interface JournalBatch {
   rejections: ReadonlyMap<number, string>;
 }
 
-/** What all devices of one run sent, and what they were told about it. The only witness the judge believes. */
+/** What all devices of one run sent and received. The judge trusts no other source. */
 export class Journal {
   readonly batches: JournalBatch[] = [];
-  /** Verdicts that contradict each other or the batch. */
+  /** Outcomes that contradict each other or the batch. */
   readonly contradictions: string[] = [];
   acknowledgedCount = 0;
   refusedCount = 0;

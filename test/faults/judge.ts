@@ -15,11 +15,11 @@ export interface Judgement {
   readonly phantom: number;
   /** Rows that differ from what was sent. */
   readonly mutated: number;
-  /** Missing, but the fault took them openly: see {@link JudgeOptions.excuses}. */
+  /** Missing, but the fault removed them openly: see {@link JudgeOptions.excuses}. */
   readonly excused: number;
   /** All rows there are now: `rowsBefore` of the next run. */
   readonly rows: number;
-  /** What else is wrong: counts that disagree with the rows, contradictory verdicts. */
+  /** Other errors: counts that disagree with the rows, contradictory outcomes. */
   readonly faults: readonly string[];
 }
 
@@ -48,7 +48,7 @@ interface StoredRow {
   readonly received_micros: string;
 }
 
-/** Compares what the devices were told with what PostgreSQL has. Call when nothing is under way any more. */
+/** Compares the devices' journal with PostgreSQL. Call when nothing is in flight. */
 export async function judge(options: JudgeOptions): Promise<Judgement> {
   const client = new Client({ connectionString: options.databaseUrl });
   client.on("error", () => {}); // reported by the query it interrupts

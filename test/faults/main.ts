@@ -78,7 +78,7 @@ await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250
 const outcomes = new Set(rows.map(outcome));
 process.exit(outcomes.has("broken") ? 1 : outcomes.has("held") ? 0 : 2);
 
-/** Void runs are told and forgotten: another one takes their place. */
+/** Void runs are reported and repeated. */
 function onRun(run: AnyRun, results: AnyRun[]): void {
   const name = `${run.fault} ${run.run}`;
   if ("failure" in run) say(`  failed  ${name} seed ${run.seed}: ${run.failure}`);
@@ -89,7 +89,10 @@ function onRun(run: AnyRun, results: AnyRun[]): void {
   if (values.resume) appendFileSync(values.resume, `${JSON.stringify({ ...run, pace, of: commit() })}\n`);
 }
 
-/** What an interrupted run has done already: runs of the same commit, seed and pace. For a report, all there is. */
+/**
+ * The finished runs of an interrupted session with the same commit, seed and pace. For a report, all
+ * runs.
+ */
 function readDone(file: string | undefined): readonly (AnyRun & { readonly of: string })[] {
   if (!file || !existsSync(file)) return [];
   const runs = readFileSync(file, "utf8").split("\n").filter(Boolean);

@@ -16,7 +16,7 @@ export interface RowOptions {
   readonly runs: number;
   readonly seed: number;
   readonly pace: Pace;
-  /** Told of every run as it ends; void ones too. */
+  /** Called for every run as it ends, including void ones. */
   readonly onRun: (run: AnyRun) => void;
   /** Runs that were done before, by their number. */
   readonly isDone: (run: number) => boolean;
@@ -25,7 +25,7 @@ export interface RowOptions {
 /** A void run is made again, at most so often per row. */
 const voidsMax = (runs: number) => 3 + runs;
 
-/** One fixture serves many rows; one in which a run failed is given up for a new one. */
+/** One fixture serves many rows; after a failed run it is replaced. */
 export class Fixtures {
   #fixture: Fixture | undefined;
   #fixtureRuns = 0;
@@ -45,7 +45,7 @@ export class Fixtures {
   }
 }
 
-/** Runs one row until it has so many runs that were not void. */
+/** Runs one row until enough runs were not void. */
 export async function runRow(fixtures: Fixtures, fault: Fault, options: RowOptions): Promise<void> {
   await using own = await fault.prepare?.();
   const ownFixtures = own && (await Fixture.start(own));

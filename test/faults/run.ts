@@ -9,12 +9,12 @@ import { Journal, type JournalBatch } from "./journal.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { SecretRecords } from "./secret-record.ts";
 
-/** How one run of a fault ended. */
+/** The result of one run of a fault. */
 export interface RunResult extends Judgement {
   readonly fault: string;
   readonly run: number;
   readonly seed: number;
-  /** What shows that the fault had an effect; "": the run is void. */
+  /** Evidence that the fault had an effect; "": the run is void. */
   readonly evidence: string;
   /** From the end of the fault until every device was acknowledged again and everything acknowledged was stored. */
   readonly recoverySeconds: number;

@@ -19,7 +19,7 @@ after(async () => {
   await database?.[Symbol.asyncDispose]();
 });
 
-describe("whatever is sent, the sender is blamed, everything lives, and the next good batch is stored:", () => {
+describe("any input fails as a client error, every process survives, and the next valid batch is stored:", () => {
   for (const block of allBlocks) {
     test(block.title, async () => {
       const result = await runBlock(

@@ -21,7 +21,7 @@ describe("the mutants", () => {
     });
   }
 
-  test("have a name each", () => {
+  test("have unique names", () => {
     assert.equal(new Set(mutants.map(({ name }) => name)).size, mutants.length);
   });
 });

@@ -18,7 +18,7 @@ export function tieToProcess(child: ChildProcess): void {
   child.once("exit", () => watchdog.stdin.end("released\n"));
 }
 
-/** What `find` gives once it gives something. Throws at once when the child ends without it. */
+/** Returns the first value that `find` returns. Throws immediately when the child exits before. */
 export async function waitForChild<T extends object>(
   child: ChildProcess,
   what: string,

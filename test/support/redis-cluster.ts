@@ -10,7 +10,7 @@ import { waitFor } from "./wait-for.ts";
 const mastersCount = 3;
 const slotsCount = 16_384;
 
-/** After so long without an answer a node counts as failed, and its replica takes over. */
+/** After this long without a response a node counts as failed, and its replica takes over. */
 const nodeTimeoutMs = 1_000;
 
 /** A real Redis Cluster on loopback: three masters, each with a replica, and Fleetlog's settings and users. */

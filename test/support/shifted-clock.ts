@@ -1,4 +1,7 @@
-/** Environment for a program of ours whose clock is off by so many seconds; its timers go on as ever. */
+/**
+ * Environment that shifts the clock of one of our programs by this many seconds; its timers are
+ * unaffected.
+ */
 export function shiftedClock(seconds: number): { readonly NODE_OPTIONS: string } {
   const preload = `
     const RealDate = Date;

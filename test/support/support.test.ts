@@ -9,7 +9,7 @@ import { createDatabase } from "./postgres.ts";
 import { startRedis } from "./redis.ts";
 import { waitFor } from "./wait-for.ts";
 
-test("gives each test file a database of its own that forgets nothing on a crash", async () => {
+test("gives each test file its own database that loses nothing in a crash", async () => {
   await using first = await createDatabase();
   await using second = await createDatabase();
   assert.notEqual(first.url, second.url);
@@ -21,7 +21,7 @@ test("gives each test file a database of its own that forgets nothing on a crash
   assert.match(rows[0].version, /^PostgreSQL 18/);
 });
 
-test("gives a Redis with Fleetlog's settings and those asked for", async () => {
+test("starts a Redis with Fleetlog's settings and the requested ones", async () => {
   await using server = await startRedis({ maxmemory: "3mb" });
   const redis = new Redis(server.url);
   const settings = await redis.config("GET", "append*", "save", "maxmemory*", "no-appendfsync-on-rewrite");
@@ -30,7 +30,7 @@ test("gives a Redis with Fleetlog's settings and those asked for", async () => {
   for (const part of ['"always"', '"volatile-lru"', '"3145728"']) assert.ok(found.includes(part), found);
 });
 
-test("ends what a test process started even when that process is killed", async () => {
+test("ends the processes of a test even when the test process is killed", async () => {
   const support = fileURLToPath(new URL("redis.ts", import.meta.url));
   const script = `const { startRedis } = await import(${JSON.stringify(support)});
     console.log((await startRedis()).pid); setInterval(() => {}, 1000);`;
@@ -45,7 +45,7 @@ test("ends what a test process started even when that process is killed", async 
   await waitFor("Redis to end", () => processIdentity(pid) === undefined);
 });
 
-test("says what was waited for in vain, and the last thing seen", async () => {
+test("reports the awaited condition and the last value on a timeout", async () => {
   await assert.rejects(
     waitFor("a miracle", () => Promise.reject(new Error("not today")), 20),
     (error: Error) => /in vain for a miracle/.test(error.message) && /not today/.test(String(error.cause)),

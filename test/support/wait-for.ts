@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Asks `condition` again and again until it gives something truthy, and returns that; past the deadline throws an
- * error that names `what` and the last thing seen. A condition that throws counts as not yet met.
+ * Polls `condition` until it returns something truthy, and returns that; after the deadline throws an
+ * error with `what` and the last value. A condition that throws counts as not met.
  */
 export async function waitFor<T>(
   what: string,

@@ -5,8 +5,8 @@ import type { RatioBench } from "#bench/ratios/ratio-bench.ts";
 import type { Readings, Row } from "#bench/ratios/row.ts";
 
 /**
- * What GRPC_FAST_PATH saves: CPU of a server with everything but the append, with the fast path and on @grpc/grpc-js
- * alone. CPU and not a rate, which the load would limit.
+ * The saving of GRPC_FAST_PATH: CPU of a server without the append, with the fast path and on
+ * @grpc/grpc-js alone. CPU and not a rate, which the load would limit.
  */
 export function fastPathRow(rpc: LoadJob["rpc"], recordsPerBatch: number, isGzip = false): Row {
   const measure = async (bench: RatioBench, name: string, fastPath: "on" | "off"): Promise<Readings> => {

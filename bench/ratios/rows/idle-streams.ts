@@ -7,7 +7,7 @@ import { residentMiB } from "#bench/ratios/resident-memory.ts";
 import type { Readings, Row } from "#bench/ratios/row.ts";
 import { startProgram } from "#dev/programs.ts";
 
-/** What a device costs that has nothing to say: its connection and its stream, in a server started for it alone. */
+/** The cost of an idle device: its connection and its stream, in a server of its own. */
 export const idleStreamsRow: Row = {
   title: "Memory of a server per idle stream, each on a connection of its own",
   unit: "KiB",
@@ -36,7 +36,7 @@ async function memoryPerStream(bench: RatioBench, name: string, streams: number)
   });
   stack.defer(() => server.stop());
   const target = server.addresses.grpc ?? "";
-  stack.use(await startIdleStreams(target, 10)); // what the first calls cost is not a stream's
+  stack.use(await startIdleStreams(target, 10)); // the cost of the first calls is not a stream's
   const before = await residentMiB(server.pid);
   const { count } = stack.use(await startIdleStreams(target, bench.scaled(streams)));
   return { [name]: { value: ((await residentMiB(server.pid)) - before) * (1_024 / count) } };

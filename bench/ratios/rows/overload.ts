@@ -8,7 +8,7 @@ const recordsPerBatch = 100;
 /** Each offers for as long as saturation lasted. */
 const overloads = [2, 3];
 
-/** What the closed loop reaches is saturation; then a multiple of that falls due, whatever is answered. */
+/** The rate of the closed loop is saturation; then a multiple of it falls due, whatever is acknowledged. */
 export const overloadRow: Row = {
   title: "More offered than can be stored (open loop) ÷ saturation; memory of each part (MiB) after each",
   unit: "records/s",
@@ -46,7 +46,7 @@ export const overloadRow: Row = {
   ],
 };
 
-/** Of Redis and PostgreSQL too, but theirs grows with what they store, as it has to. */
+/** Redis and PostgreSQL are excluded: theirs grows with the stored data, as it must. */
 async function memory({ system }: BenchSystem, after: string): Promise<Readings> {
   const pids: Record<keyof PerPart, readonly number[]> = {
     server: system.servers.map(({ pid }) => pid),
