@@ -50,12 +50,12 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const handlers = handlersFor(options);
   return {
     binary: handlers(shadowService, limits.requestBytesMax, {
-      pushLogs: async (request) => answer(await accept(shadowed(request).batch ?? nothing)),
+      pushLogs: async (request) => toResponse(await accept(shadowed(request).batch ?? nothing)),
       streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
       getSession: look,
     }),
     json: handlers(IngestService, limits.jsonBytesMax, {
-      pushLogs: async () => answer(await ingest.acceptJson(readJsonRequest(takeBytes()))),
+      pushLogs: async () => toResponse(await ingest.acceptJson(readJsonRequest(takeBytes()))),
       streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
       getSession: () => look(readName()),
     }),
@@ -93,9 +93,9 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
   };
 }
 
-function answer(verdict: Outcome) {
-  if (verdict.refusal) throw toConnectError(verdict.refusal);
-  return { ack: toAck(verdict) };
+function toResponse(outcome: Outcome) {
+  if (outcome.refusal) throw toConnectError(outcome.refusal);
+  return { ack: toAck(outcome) };
 }
 
 const nothing = new Uint8Array();

@@ -43,7 +43,7 @@ export interface CallHandler {
   closed(): void;
 }
 
-const deaf: CallHandler = { wantsMore: false, message() {}, complete() {}, unreadable() {}, closed() {} };
+const noop: CallHandler = { wantsMore: false, message() {}, complete() {}, unreadable() {}, closed() {} };
 export const ok: Status = { code: status.OK, details: "" };
 /** A response without any field. */
 const signOfLife = Buffer.alloc(0);
@@ -58,7 +58,7 @@ export async function pushLogs({ ingest }: IngestDependencies, request: Buffer):
 export function streamLogsHandler(parts: IngestDependencies, call: IngestCall): CallHandler {
   if (parts.openStreams.isEnding) {
     call.finish(refusalStatus(connectAgain("the server is stopping")));
-    return deaf;
+    return noop;
   }
   call.open(); // the device sees at once that it is connected
   const stream = new IngestStream(parts, {
