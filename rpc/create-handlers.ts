@@ -74,11 +74,23 @@ export function createHandlers(
 /** What is not an error of the call is our bug: INTERNAL, without its words. */
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
-  // The reason of a signal that aborts when its caller has gone.
-  if (error instanceof Error && error.name === "AbortError")
-    return new ConnectError("the client disconnected", Code.Canceled);
+  if (isDisconnect(error)) return new ConnectError("the client disconnected", Code.Canceled);
   return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
 }
+
+/** What an aborted signal, and a read of a request whose client left, throw. */
+function isDisconnect(error: unknown): boolean {
+  const { name, code } = error as NodeJS.ErrnoException;
+  return name === "AbortError" || disconnectCodes.has(code ?? "");
+}
+
+const disconnectCodes: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "EPIPE",
+  "ERR_HTTP2_INVALID_STREAM",
+  "ERR_STREAM_DESTROYED",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
 
 /** The caller left, or the error is its own: nothing for the log. */
 const callersOwn: ReadonlySet<Code> = new Set([Code.Canceled, Code.Aborted, Code.InvalidArgument]);

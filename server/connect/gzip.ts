@@ -2,7 +2,7 @@ import type { Compression } from "@connectrpc/connect/protocol";
 import { compressionGzip } from "@connectrpc/connect-node";
 import type { Decompressor } from "../decompressor.ts";
 import { toRefusal } from "../ingest.ts";
-import { toConnectError } from "./to-connect-error.ts";
+import { refusalError } from "./refusal-error.ts";
 
 /** gzip as connect-node has it, but unpacked in turn with everything else. */
 export function createGzip(unpacker: Decompressor): Compression {
@@ -12,7 +12,7 @@ export function createGzip(unpacker: Decompressor): Compression {
       try {
         return await unpacker.decompress(bytes, readMaxBytes);
       } catch (error) {
-        throw toConnectError(toRefusal(error));
+        throw refusalError(toRefusal(error));
       }
     },
   };

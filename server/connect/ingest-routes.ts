@@ -12,10 +12,10 @@ import { getSession } from "../progress/get-session.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
 import { createGzip } from "./gzip.ts";
 import { keepBytes, takeBytes, withBytes } from "./json-bytes.ts";
+import { refusalError } from "./refusal-error.ts";
 import { RequestBudget } from "./request-budget.ts";
 import { type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
-import { toConnectError } from "./to-connect-error.ts";
 
 export interface IngestRoutesOptions extends StreamDependencies, Pick<HandlerOptions, "startRpc" | "logger"> {
   readonly ingest: Ingest;
@@ -38,7 +38,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const parts = { ...options, accept };
   const look = async (request: Pick<GetSessionRequest, "deviceId" | "sessionId">) => {
     const answer = await getSession(request, options.lookups);
-    if ("code" in answer) throw toConnectError(answer);
+    if ("code" in answer) throw refusalError(answer);
     return answer;
   };
   const readJson = (): StreamRequest => {
@@ -94,7 +94,7 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
 }
 
 function toResponse(outcome: Outcome) {
-  if (outcome.refusal) throw toConnectError(outcome.refusal);
+  if (outcome.refusal) throw refusalError(outcome.refusal);
   return { ack: toAck(outcome) };
 }
 
@@ -114,7 +114,7 @@ function readName() {
   try {
     return readJsonSessionName(takeBytes());
   } catch (error) {
-    throw toConnectError(toRefusal(error));
+    throw refusalError(toRefusal(error));
   }
 }
 

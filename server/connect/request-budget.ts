@@ -1,7 +1,7 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { retryLater } from "../ingest.ts";
 import { resourceExhausted } from "../outcome.ts";
-import { toConnectError } from "./to-connect-error.ts";
+import { refusalError } from "./refusal-error.ts";
 
 /** The bytes of all unary requests that have arrived in part and are not answered yet. */
 export class RequestBudget {
@@ -23,7 +23,7 @@ export class RequestBudget {
         this.#bytes += bytes;
         if (this.#bytes <= this.#bytesMax) return;
         const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
-        throw toConnectError(retryLater(resourceExhausted, why));
+        throw refusalError(retryLater(resourceExhausted, why));
       };
       try {
         return await handler({ ...request, body: counted(request.body, hold) });

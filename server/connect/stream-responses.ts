@@ -1,11 +1,12 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { ConnectError } from "@connectrpc/connect";
+import type { ConnectError } from "@connectrpc/connect";
 import { type SessionKey, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { toConnectError } from "#rpc/create-handlers.ts";
 import { type Outcome, toAck } from "../outcome.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
 import { connectAgain, IngestStream, type StreamTransport } from "../streams/ingest-stream.ts";
+import { refusalError } from "./refusal-error.ts";
 import { ResponseQueue } from "./response-queue.ts";
-import { toConnectError } from "./to-connect-error.ts";
 
 /** One message of a device, its batch as bytes. */
 export interface StreamRequest {
@@ -22,7 +23,7 @@ export async function* streamResponses(
   requests: AsyncIterable<StreamRequest>,
   shared: StreamDependencies & Pick<StreamTransport, "accept">,
 ): AsyncIterable<Response> {
-  if (shared.openStreams.isEnding) throw toConnectError(connectAgain("the server is stopping"));
+  if (shared.openStreams.isEnding) throw refusalError(connectAgain("the server is stopping"));
   const responses = new ResponseQueue<Response>();
   const send = (response: Response, sent: () => void) =>
     responses.push(create(StreamLogsResponseSchema, response), sent);
@@ -35,7 +36,7 @@ export async function* streamResponses(
     resumeReading: () => resumeReading(),
     stopReading: noop, // the reader asks before each message
     finish: (refusal) => {
-      responses.end(readError ?? (refusal && toConnectError(refusal)));
+      responses.end(readError ?? (refusal && refusalError(refusal)));
       resumeReading();
     },
   });
@@ -50,7 +51,7 @@ export async function* streamResponses(
         if (stream.isFull) await new Promise<void>((resolve) => (resumeReading = resolve));
       }
     } catch (error) {
-      readError = ConnectError.from(error);
+      readError = toConnectError(error);
     }
     await stream.finish(undefined);
   };

@@ -9,7 +9,7 @@ const codes = {
 } as const;
 
 /** A refusal as the error of a call, with its details. */
-export function toConnectError({ code, field, message, retryDelayMs }: Refusal): ConnectError {
+export function refusalError({ code, field, message, retryDelayMs }: Refusal): ConnectError {
   if (code === unavailable && retryDelayMs === 0) return new ConnectError(message, codes[code]);
   const detail = code === invalidArgument ? badRequest(field, message) : retryInfo(retryDelayMs);
   return new ConnectError(message, codes[code], undefined, [detail]);
