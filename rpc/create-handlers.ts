@@ -80,7 +80,8 @@ export function toConnectError(error: unknown): ConnectError {
 
 /** What an aborted signal, and a read of a request whose client left, throw. */
 function isDisconnect(error: unknown): boolean {
-  const { name, code } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error)) return false;
+  const { name, code }: NodeJS.ErrnoException = error;
   return name === "AbortError" || disconnectCodes.has(code ?? "");
 }
 
