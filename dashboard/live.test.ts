@@ -5,7 +5,7 @@ import { append, shards } from "#gateway/tail/testing/tailed-gateway.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import { commandConnection } from "#stream/connection.ts";
-import { appenderOn } from "#stream/testing/redis-clients.ts";
+import { createAppender } from "#stream/testing/redis-clients.ts";
 import { Hop } from "#test/faults/hop.ts";
 import { startRedis, type TestRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -30,7 +30,7 @@ describe("Live", { skip: noBrowser }, () => {
     redis = await startRedis({ appendonly: "no" });
     client = new Redis(redis.url, commandConnection);
     client.on("error", () => {});
-    appender = appenderOn(client, shards);
+    appender = createAppender(client, shards);
     [fleet, browser] = await Promise.all([startFleet([stored], { redisUrl: redis.url }), startBrowser()]);
   });
   after(async () => {

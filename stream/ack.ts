@@ -3,17 +3,15 @@ import type { EntryPosition } from "./delivery.ts";
 import { groupName, streamKey } from "./keys.ts";
 
 /**
- * Tells Redis that these are stored; only ever after COMMIT was read. Throws when Redis does not confirm: they are
- * then delivered again, now or later, and the ledger of batches recognises them. One command per shard.
+ * Acknowledges stored entries, with one command per shard; call only after the COMMIT succeeded. Throws when Redis does
+ * not confirm: the entries are then delivered again, and the ledger recognises their batches.
  */
 export async function acknowledge(
   redis: Pick<Redis, "xack">,
-  places: readonly EntryPosition[],
+  positions: readonly EntryPosition[],
 ): Promise<void> {
-  const byShard = Map.groupBy(places, (place) => place.shard);
+  const byShard = Map.groupBy(positions, ({ shard }) => shard);
   await Promise.all(
-    [...byShard].map(([shard, own]) =>
-      redis.xack(streamKey(shard), groupName, ...own.map((place) => place.id)),
-    ),
+    [...byShard].map(([shard, own]) => redis.xack(streamKey(shard), groupName, ...own.map(({ id }) => id))),
   );
 }

@@ -7,12 +7,12 @@ import { answerTimeoutMs, commandConnection } from "./connection.ts";
 import { decodeEntry } from "./entry.ts";
 import { StreamFullError, StreamUnavailableError } from "./errors.ts";
 import { streamKey, toShard } from "./keys.ts";
-import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clients.ts";
 
 test("an append is acknowledged only when Redis answered", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   process.kill(server.pid, "SIGSTOP");
   let answered = false;
   const append = appender.append(makeEntry(1)).then(() => (answered = true));
@@ -25,10 +25,10 @@ test("an append is acknowledged only when Redis answered", async (t) => {
 });
 
 test("what was appended is there byte for byte, in the shard of its device", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
   const shards = 4;
-  const appender = appenderOn(redis, shards);
+  const appender = createAppender(redis, shards);
   const sizes = [1, 300, 4_096, 4_097, 70_000]; // both sides of what is copied and what is written as it is
   const entries = Array.from({ length: 200 }, (_, i) => ({
     ...makeEntry(i + 1, `device-${i % 7}`, sizes[i % sizes.length]),
@@ -43,8 +43,8 @@ test("what was appended is there byte for byte, in the shard of its device", asy
 });
 
 test("the batches of one device stand in the order in which they were appended", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis);
   const sequences = Array.from({ length: 500 }, (_, i) => i + 1);
   await Promise.all(sequences.map((sequence) => appender.append(makeEntry(sequence))));
   const stored = await redis.xrangeBuffer(streamKey(0), "-", "+");
@@ -55,8 +55,8 @@ test("the batches of one device stand in the order in which they were appended",
 });
 
 test("a full Redis refuses with StreamFullError, each append by itself, and takes batches again later", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis);
   await redis.config("SET", "maxmemory", "1");
   const refused = await Promise.allSettled([appender.append(makeEntry(1)), appender.append(makeEntry(2))]);
   for (const result of refused) {
@@ -69,8 +69,8 @@ test("a full Redis refuses with StreamFullError, each append by itself, and take
 });
 
 test("one refused append does not take its neighbours of the same turn with it", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis, 2);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis, 2);
   const [zero, one] = [0, 1].map((shard) => {
     for (let i = 0; ; i++) if (toShard(`device-${i}`, 2) === shard) return `device-${i}`;
   });
@@ -85,9 +85,9 @@ test("one refused append does not take its neighbours of the same turn with it",
 });
 
 test("a Redis that died fails its appends at once, and the appender recovers when it is back", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   process.kill(server.pid, "SIGSTOP");
   const underWay = appender.append(makeEntry(1));
   process.kill(server.pid, "SIGKILL");
@@ -95,14 +95,14 @@ test("a Redis that died fails its appends at once, and the appender recovers whe
   await assert.rejects(appender.append(makeEntry(2)), StreamUnavailableError);
   assert.equal(appender.inFlight, 0);
 
-  await redisFor(t, { port: new URL(server.url).port });
+  await startTestRedis(t, { port: new URL(server.url).port });
   await waitFor("an append to succeed", () => appender.append(makeEntry(3)).then(() => true));
 });
 
 test("a Redis that hangs fails its appends within the timeout, and nothing piles up in front of it", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   process.kill(server.pid, "SIGSTOP");
   await waitFor(
     "the append to be refused",
@@ -124,11 +124,11 @@ test("an append before the first connection is refused at once", async (t) => {
   const redis = new Redis("redis://127.0.0.1:1", { ...commandConnection });
   redis.on("error", () => {}); // nobody listens there: that is the point
   t.after(() => redis.disconnect());
-  await assert.rejects(appenderOn(redis).append(makeEntry(1)), StreamUnavailableError);
+  await assert.rejects(createAppender(redis).append(makeEntry(1)), StreamUnavailableError);
 });
 
 test("appends beyond the bound are refused without being sent", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   const appender = new StreamAppender(redis, { shards: 1, inFlightMax: 3, inFlightBytesMax: 200 });
   const results = await Promise.allSettled([1, 2, 3, 4].map((n) => appender.append(makeEntry(n, "d", 50))));
   assert.deepEqual(
@@ -140,7 +140,7 @@ test("appends beyond the bound are refused without being sent", async (t) => {
 });
 
 test("room for batches under way is given back whatever Redis answers", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   const appender = new StreamAppender(redis, { shards: 1, inFlightMax: 3, inFlightBytesMax: 200 });
   await redis.config("SET", "maxmemory", "1");
   await assert.rejects(appender.append(makeEntry(1, "d", 150)), StreamFullError);

@@ -7,28 +7,28 @@ import { streamKey, toShard } from "./keys.ts";
 /** Bounds of a {@link StreamAppender}; appends beyond them are refused with a StreamFullError. */
 export interface AppenderOptions {
   readonly shards: number;
-  /** Batches under way to Redis at one time. */
+  /** Batches in flight to Redis at a time. */
   readonly inFlightMax: number;
   /** Their bytes. */
   readonly inFlightBytesMax: number;
-  /** Called when an entry is in the stream, before the append resolves; in the order of the ids of a shard. */
+  /** Called when an entry is in the stream, before the append resolves; in id order within a shard. */
   readonly onAppended?: (shard: number, id: string, entry: Entry) => void;
 }
 
-/** Puts batches into the stream, each in the shard of its device. */
+/** Appends batches to the stream, each to the shard of its device. */
 export class StreamAppender {
   readonly #redis: Pick<StreamRedis, "sendCommand">;
   readonly #options: AppenderOptions;
   #inFlight = 0;
   #inFlightBytes = 0;
 
-  /** `redis` has the options `commandConnection`, or an append may hang for as long as Redis does. */
+  /** `redis` needs the options `commandConnection`, or an append hangs for as long as Redis does. */
   constructor(redis: Pick<StreamRedis, "sendCommand">, options: AppenderOptions) {
     this.#redis = redis;
     this.#options = options;
   }
 
-  /** How many batches are under way. */
+  /** Batches in flight. */
   get inFlight(): number {
     return this.#inFlight;
   }
@@ -39,8 +39,8 @@ export class StreamAppender {
   }
 
   /**
-   * Resolves once Redis has answered, which with `appendfsync always` means that the batch is on disk. Rejects
-   * with StreamFullError or StreamUnavailableError; after the latter the batch may be in the stream all the same.
+   * Resolves once Redis answered, which with `appendfsync always` means that the batch is on disk. Rejects with
+   * StreamFullError or StreamUnavailableError; after the latter the batch may still be in the stream.
    */
   append(entry: Entry): Promise<void> {
     const { inFlightMax, inFlightBytesMax } = this.#options;

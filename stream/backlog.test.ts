@@ -5,7 +5,7 @@ import { readBacklog, readShardBacklog } from "./backlog.ts";
 import { fieldValue } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { appenderOn, makeEntry } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry } from "./testing/redis-clients.ts";
 import { restartableRedis } from "./testing/restartable-redis.ts";
 
 const exactly = (count: number) => ({ atLeast: count, atMost: count });
@@ -61,7 +61,7 @@ test("what is read and not acknowledged is part of the backlog", async (t) => {
 });
 
 async function append(redis: Redis, count: number): Promise<void> {
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   await Promise.all(Array.from({ length: count }, (_, n) => appender.append(makeEntry(n + 1))));
 }
 

@@ -17,20 +17,20 @@ export interface ShardBacklog {
 }
 
 /**
- * `bounds` reads no entry, and is what a program without access to entries may ask. `count` counts a short backlog by
- * its entries. `repair` also corrects Redis by what it counted.
+ * `bounds` reads no entry, so a program without access to entries may use it. `count` counts the entries of a short
+ * backlog. `repair` also corrects Redis by that count.
  */
 export type BacklogAccess = "bounds" | "count" | "repair";
 
 /*
- * Redis's own `lag` is entries-added − entries-read, and entries-read is not always true: Redis 7 writes it to disk when
- * it rewrites the append-only file and not when entries are read after that. A process that starts on that file reports
- * all of these as a backlog, forever, and the next restart adds more.
+ * Redis's own `lag` is entries-added − entries-read, and entries-read can be wrong: Redis 7 writes it to disk when it
+ * rewrites the append-only file, but not when entries are read after that. A process that starts on that file reports
+ * these entries as a backlog, forever, and the next restart adds more.
  *
- * So `lag` counts only once it was verified in this process of Redis. Until then the truth is in the entries: none after
- * the last delivered one, or as many as a bounded XRANGE finds. Whoever may write corrects entries-read by that
- * (XGROUP SETID … ENTRIESREAD) and notes for which process it did; from then on Redis counts right by itself. A longer
- * unverified backlog has bounds: what was counted, and the length of the stream.
+ * So `lag` is used only once it was verified in this process of Redis. Until then the entries after the last delivered
+ * one are counted, by a bounded XRANGE. With `repair`, entries-read is corrected by that count (XGROUP SETID …
+ * ENTRIESREAD), and the key of verifiedKey() names the process; from then on Redis counts right. A longer unverified
+ * backlog has bounds: the entries counted, and the length of the stream.
  */
 const script = `
 local function fields(list)
@@ -77,19 +77,19 @@ end
 
 if access == 'repair' and isCounted and not (isVerified and lag == atLeast) then
   redis.call('XGROUP', 'SETID', key, groupName, last, 'ENTRIESREAD', stream['entries-added'] - atLeast)
-  -- Refused by a full Redis: the next call does it.
+  -- A full Redis refuses it: the next call sets it.
   redis.pcall('SET', verified, process)
 end
 return {atLeast, atMost, group.pending, last}`;
 
-/** Without a group everything is undelivered; without a stream nothing is. Throws when Redis is unreachable. */
+/** Reads the backlog of one shard: the whole stream without a group, 0 without a stream. Throws when Redis is unreachable. */
 export async function readShardBacklog(
   redis: Pick<Redis, "eval" | "eval_ro">,
   shard: number,
   access: BacklogAccess,
 ): Promise<ShardBacklog> {
   const args = [streamKey(shard), verifiedKey(shard), groupName, access];
-  // EVAL wants the right to write to its keys, EVAL_RO the right to read them.
+  // EVAL needs the permission to write its keys, EVAL_RO only that to read them.
   const reply = await (access === "repair"
     ? redis.eval(script, 2, ...args)
     : redis.eval_ro(script, 2, ...args));
@@ -97,7 +97,7 @@ export async function readShardBacklog(
   return { undelivered: { atLeast, atMost }, pending, lastDeliveredId };
 }
 
-/** How many entries of all shards no consumer has acknowledged yet. Reads no entry. Throws when Redis is unreachable. */
+/** Entries of all shards that no consumer has acknowledged yet. Reads no entry. Throws when Redis is unreachable. */
 export async function readBacklog(
   redis: Pick<Redis, "eval" | "eval_ro">,
   shards: readonly number[],

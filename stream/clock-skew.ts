@@ -2,15 +2,15 @@ import { listMasters, type StreamRedis } from "./connection.ts";
 import { timeMs } from "./group-info.ts";
 
 /**
- * A line for each Redis whose clock is more than `msMax` from this process's. Half of the time of asking is taken off, and
- * what that leaves unsure is not held against anybody. Throws when Redis, or a node of it, is unreachable.
+ * Returns a line for each Redis whose clock differs by more than `msMax` from this process's. Half of the round trip is
+ * subtracted, and again as the uncertainty of the result. Throws when Redis, or a node of it, is unreachable.
  */
 export async function clockProblems(redis: StreamRedis, msMax: number): Promise<string[]> {
   const problems = await Promise.all(
     listMasters(redis).map(async (node) => {
-      const askedAt = performance.now();
+      const sentAt = performance.now();
       const [seconds, micros] = await node.time();
-      const unsureMs = (performance.now() - askedAt) / 2;
+      const unsureMs = (performance.now() - sentAt) / 2;
       const aheadMs = Date.now() - unsureMs - timeMs([String(seconds), String(micros)]);
       if (Math.abs(aheadMs) - unsureMs <= msMax) return [];
       const direction = aheadMs > 0 ? "ahead of" : "behind";

@@ -3,13 +3,13 @@ import type { StreamRedis } from "./connection.ts";
 import { type Deliveries, noDeliveries } from "./delivery.ts";
 import { type ReaderOptions, StreamReader } from "./reader.ts";
 
-/** Between two rounds when the first one brought nothing: what the smallest batch waits at most. */
+/** The pause between rounds while there are no entries: the longest that a batch waits for the next one. */
 const pauseMs = 20;
 
 /**
- * Reads shards that lie on different nodes of a Redis Cluster, which no single command can: each by a reader of its
- * own that does not wait. A shard whose node is unreachable stops no other. Its reader is replaced, since an answer that never
- * arrived may have brought entries: the new one begins with what is pending.
+ * Reads shards on different nodes of a Redis Cluster, which no single command can: each with a reader of its own that
+ * does not wait. An unreachable node does not stop the other shards. The reader of its shard is replaced, because a lost
+ * reply may have delivered entries: the new reader starts with the pending ones.
  */
 export class ClusterReader {
   readonly #newReader: (shard: number) => StreamReader;
@@ -22,7 +22,7 @@ export class ClusterReader {
     this.#readers = new Map(options.shards.map((shard) => [shard, this.#newReader(shard)]));
   }
 
-  /** What is there, or nothing after a short pause. Throws when no shard can be read. */
+  /** Returns the available entries, or none after a short pause. Throws when no shard can be read. */
   async read(): Promise<Deliveries> {
     const all = noDeliveries();
     const failures: unknown[] = [];

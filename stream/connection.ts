@@ -1,24 +1,24 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { backoffMs } from "#lib/backoff.ts";
 
-/** One Redis, or a Redis Cluster whose nodes share the shards among them. */
+/** One Redis, or a Redis Cluster with the shards spread over its nodes. */
 export type StreamRedis = Redis | Cluster;
 
-/** How long Redis may leave a command unanswered before its connection is given up. */
+/** A connection is closed when Redis leaves a command unanswered for longer. */
 export const answerTimeoutMs = 2_000;
 
 /** The longest a read waits for entries to arrive. */
 export const blockMs = 2_000;
 
 /**
- * A command either is answered or fails, soon: nothing is queued while Redis is unreachable (`enableOfflineQueue`), what was
- * unanswered when the connection broke fails at once and is never sent again behind the caller's back
- * (`maxRetriesPerRequest`, `autoResendUnfulfilledCommands`), and a connection that owes an answer and stays silent is
- * destroyed (`socketTimeout`), so that nothing piles up in front of a Redis that hangs.
+ * A command is answered or fails soon. Nothing is queued while Redis is unreachable (`enableOfflineQueue`). Unanswered
+ * commands fail at once when the connection breaks, and are never resent without the caller (`maxRetriesPerRequest`,
+ * `autoResendUnfulfilledCommands`). A connection that leaves a command unanswered is destroyed (`socketTimeout`), so that
+ * commands do not pile up in front of a Redis that hangs.
  */
 const failFast = {
   enableOfflineQueue: false,
-  // Not needed, and no user of ours may say it.
+  // Not needed, and our Redis users have no permission for it.
   disableClientInfo: true,
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
@@ -28,21 +28,21 @@ const failFast = {
   retryStrategy: (attempt: number) => backoffMs(attempt, { baseMs: 50, capMs: 1_000 }),
 } satisfies RedisOptions;
 
-/** Options for the connection of a StreamAppender, and for every one that asks short questions (ack, trim, lag). */
+/** Options for the connection of a StreamAppender, and for all short commands (ack, trim, lag). */
 export const commandConnection = failFast;
 
-/** Options for the connection of a StreamReader, which waits on purpose and is used for nothing else. */
+/** Options for the connection of a StreamReader, whose commands wait; use it for nothing else. */
 export const readConnection = { ...failFast, socketTimeout: blockMs + answerTimeoutMs };
 
-/** Options for the connection of a Subscription, which subscribes again by itself. */
+/** Options for the connection of a Subscription, which itself renews its subscriptions. */
 export const subscriberConnection = { ...failFast, autoResubscribe: false };
 
 /**
- * A client that begins to connect at once. One URL is one Redis; several are nodes of a Redis Cluster, which tells the
- * others, and whose user, password and TLS are those of the first.
+ * Creates a client, which connects at once. One URL is one Redis; several are nodes of a Redis Cluster, which reports the
+ * others. All nodes use the user, password and TLS of the first URL.
  *
- * On a cluster a command for a shard whose master is gone is tried again for up to 1.6 s, then fails as with one Redis.
- * An append may be tried twice by that; the ledger of batches recognises it.
+ * On a cluster a command for a shard whose master is gone is retried for up to 1.6 s, then fails as with one Redis. An
+ * append may run twice that way; the ledger recognises the batch.
  */
 export function openRedis(
   urls: readonly string[],
@@ -66,7 +66,7 @@ export function openRedis(
   });
 }
 
-/** Resolves when it is connected or has failed to for the first time, which is logged and tried again elsewhere. */
+/** Resolves after the first attempt to connect, successful or not; ioredis keeps trying. */
 export async function untilFirstTry(redis: StreamRedis): Promise<void> {
   if (redis.status === "ready") return;
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -74,7 +74,7 @@ export async function untilFirstTry(redis: StreamRedis): Promise<void> {
   await promise;
 }
 
-/** Why a command failed, for people. What ioredis says without a connection is about its own options. */
+/** Why a command failed, for logs and operators. Without a connection, ioredis's errors only mention its options. */
 export function redisProblem(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return ownOptions.test(message) ? "Redis is unreachable" : `Redis: ${message}`;

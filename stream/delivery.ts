@@ -1,39 +1,39 @@
 import { decodeEntry, type Entry, MalformedEntryError } from "./entry.ts";
 
-/** Where an entry stands. Its id is Redis's, `milliseconds-counter`, and is good for XACK and nothing else. */
+/** The position of an entry. Its id is Redis's, `milliseconds-counter`. */
 export interface EntryPosition {
   readonly shard: number;
   readonly id: string;
 }
 
-/** One batch handed to this consumer, pending until it is acknowledged. */
+/** One batch delivered to this consumer, pending until it is acknowledged. */
 export interface Delivery extends EntryPosition {
   readonly entry: Entry;
 }
 
-/** Something handed to this consumer that is no entry; pending until it is acknowledged. */
+/** A malformed entry delivered to this consumer, pending until it is acknowledged. */
 export interface MalformedEntry extends EntryPosition {
   readonly error: MalformedEntryError;
-  /** Name, value, name, value, … as they stand in the stream. */
+  /** Name, value, name, value, … as in the stream. */
   readonly fields: readonly Buffer[];
 }
 
-/** What one read brought. */
+/** The result of one read. */
 export interface Deliveries {
   readonly entries: Delivery[];
   readonly malformed: MalformedEntry[];
-  /** Pending, but no longer in the stream: somebody deleted or trimmed it. Possible loss; must stay empty. */
+  /** Pending, but deleted or trimmed from the stream. Possible loss; must stay empty. */
   readonly deleted: EntryPosition[];
 }
 
-/** As Redis sends it: `[id, fields]`, the fields null when the entry is gone. */
+/** As Redis sends it: `[id, fields]`; fields are null when the entry is gone. */
 export type RawEntry = [id: Buffer, fields: Buffer[] | null];
 
 export function noDeliveries(): Deliveries {
   return { entries: [], malformed: [], deleted: [] };
 }
 
-/** Sorts what Redis sent for one shard into `into`. */
+/** Decodes the entries that Redis sent for one shard, and adds each to the right list of `into`. */
 export function sortEntries(into: Deliveries, shard: number, raw: readonly RawEntry[]): void {
   for (const [idBytes, fields] of raw) {
     const id = idBytes.toString("latin1");

@@ -4,18 +4,18 @@ import type { Redis } from "ioredis";
 import { epochNumbers, readPositions } from "./epoch.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clients.ts";
 
 const epochs = async (redis: Redis, shards: readonly number[]) =>
   epochNumbers(await readPositions(redis, shards));
 
 test("all who look at once see one epoch, and it stays", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const [a, b] = [await server.client(), await server.client()];
   const seen = await Promise.all([a, b, a, b].map((redis) => epochs(redis, [0, 1])));
   for (const epochs of seen) assert.deepEqual(epochs, seen[0]);
   assert.notEqual(seen[0]?.get(0), seen[0]?.get(1));
-  await appenderOn(a).append(makeEntry(1));
+  await createAppender(a).append(makeEntry(1));
   await ensureGroups(a, [0]);
   assert.deepEqual(await epochs(a, [0, 1]), seen[0]);
 });
@@ -26,9 +26,9 @@ for (const [what, lose] of Object.entries({
   "a destroyed group": ["xgroup", "destroy", streamKey(0), groupName],
 })) {
   test(`after ${what} there is another epoch, also when the group was created again in between`, async (t) => {
-    const redis = await (await redisFor(t)).client();
+    const redis = await (await startTestRedis(t)).client();
     const before = (await epochs(redis, [0])).get(0);
-    await appenderOn(redis).append(makeEntry(1));
+    await createAppender(redis).append(makeEntry(1));
     await redis.call(...(lose as [string]));
     await ensureGroups(redis, [0]);
     const after = (await epochs(redis, [0])).get(0);
@@ -38,14 +38,14 @@ for (const [what, lose] of Object.entries({
 }
 
 test("a Redis that is full still tells the epoch", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   const before = await epochs(redis, [0]);
   await redis.config("SET", "maxmemory", "1");
   assert.deepEqual(await epochs(redis, [0]), before);
 });
 
 test("a position names the process of Redis and the history it continues, and the epoch depends on both", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   const [position] = await readPositions(redis, [0]);
   assert(position);
   const runId = /run_id:(\w+)/.exec(await redis.info("server"))?.[1];
@@ -59,7 +59,7 @@ test("a position names the process of Redis and the history it continues, and th
 });
 
 test("ids do not step back behind one that was given", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   const given = `${Date.now() + 3_600_000}-5`;
   await readPositions(redis, [0], () => given);
   await readPositions(redis, [0], () => "1-0");

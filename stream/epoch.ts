@@ -3,33 +3,33 @@ import type { Redis } from "ioredis";
 import { groupName, streamKey } from "./keys.ts";
 
 /**
- * Each shard's stream has an epoch: a random name drawn when the stream was created, kept as a member of the
- * consumers' group that reads nothing. It lives exactly as long as what is in the stream: FLUSHALL, DEL, XGROUP
- * DESTROY or an empty Redis in its place take it away, and the next one to look draws another. So a changed epoch
- * means that batches may be gone that were acknowledged and not yet stored.
+ * Each shard's stream has an epoch: a random name, kept as a member of the consumers' group that reads nothing. It exists
+ * exactly as long as the group and the stream: FLUSHALL, DEL, XGROUP DESTROY or an empty Redis remove it, and the next
+ * call of readPositions draws another one. It is the only marker for a destroyed group: a changed epoch means that
+ * batches may be gone that were acknowledged and not yet stored.
  *
- * An unchanged epoch does not mean the opposite: an older copy of the data has the same one. Only what is outside of
- * Redis can tell: {@link StreamPosition}s that somebody remembered.
+ * An unchanged epoch does not prove the opposite: an older copy of the data has the same one. Only state outside of Redis
+ * can detect that: {@link StreamPosition}s that servers and PostgreSQL remember.
  */
 const prefix = "epoch-";
 
-/** How far the stream of a shard is. */
+/** How far the stream of a shard has come. */
 export interface StreamPosition {
   readonly shard: number;
-  /** The process of Redis that holds it, and whose history it continues: another after a restart or a failover. */
+  /** The Redis process that holds it, and the replication history: another one after a restart or a failover. */
   readonly process: string;
   readonly epoch: string;
   /** The id of the newest entry; `0-0` when there is none. */
   readonly lastId: string;
-  /** How many were ever added. */
+  /** Entries that were ever added. */
   readonly entriesAdded: number;
   /** All entries before this one are acknowledged, and so stored. */
   readonly storedBefore: string;
 }
 
 /**
- * Atomic, so that all who look agree on one name. Under OOM nothing can be created, but what is there is found. Ids
- * never step back, even where the clock of the Redis that holds the shard now is behind: ARGV[3] is one that was given.
+ * Atomic, so that all callers agree on one name. Under OOM nothing can be created, but existing groups and epochs are
+ * read. Ids never go back, even when the clock of the current Redis is behind: ARGV[3] is an id that was given.
  */
 const script = `
 local function value(list, name)
@@ -69,8 +69,8 @@ local process = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 return {process, epoch, newest and newest[1] or '0-0', value(stream, 'entries-added'), storedBefore}`;
 
 /**
- * Makes sure that each shard has its stream, its group (at `0`) and its epoch, and that what is added next has higher
- * ids than `idsGiven`, by shard. Returns how far the streams were before that.
+ * Ensures that each shard has its stream, its group (at `0`) and its epoch, and that the next entries get higher ids than
+ * `idsGiven`, by shard. Returns how far the streams were before that.
  */
 export function readPositions(
   redis: Pick<Redis, "eval">,
@@ -95,8 +95,8 @@ export function readPositions(
 }
 
 /**
- * A number for each shard, never 0, that is another one whenever acknowledged batches may have been lost: with another
- * epoch, and with another process of Redis, which may have been started on an older copy of its data.
+ * A number for each shard, never 0, that changes whenever acknowledged batches may have been lost: with the epoch, and
+ * with the Redis process, which may have started on an older copy of its data.
  */
 export function epochNumbers(positions: readonly StreamPosition[]): ReadonlyMap<number, bigint> {
   return new Map(

@@ -1,12 +1,12 @@
 import type { Redis } from "ioredis";
 import { streamKey } from "./keys.ts";
 
-/** One consumer group of a shard, as XINFO GROUPS tells it. */
+/** One consumer group of a shard, from XINFO GROUPS. */
 export interface GroupInfo {
   readonly name: string;
   readonly pending: number;
   readonly lastDeliveredId: string;
-  /** What Redis itself believes to be undelivered, which is not always true: see backlog.ts. */
+  /** Redis's own count of undelivered entries, which can be wrong: see backlog.ts. */
   readonly lag: number | undefined;
 }
 
@@ -32,8 +32,8 @@ export async function readGroups(redis: Pick<Redis, "call">, shard: number): Pro
 }
 
 /**
- * The first entry that this group may not have acknowledged: all before it are. The group was read before the pending
- * list is asked for: an entry delivered between the two questions is above the last delivered one, and so not before.
+ * The id before which this group has acknowledged all entries. Pass a group that was read before this call: an entry
+ * delivered in between then has a higher id than its last delivered one.
  */
 export async function acknowledgedBefore(
   redis: Pick<Redis, "xpending">,
@@ -58,12 +58,12 @@ export function idMilliseconds(id: string): number {
   return Number(id.split("-", 1)[0]);
 }
 
-/** The clock of the Redis that holds the shard, by which ids are made. */
+/** The clock of the Redis that holds the shard, which makes the ids. */
 export async function redisTimeMs(redis: Pick<Redis, "eval_ro">, shard: number): Promise<number> {
   return timeMs((await redis.eval_ro("return redis.call('TIME')", 1, streamKey(shard))) as RedisTime);
 }
 
-/** What TIME answers. */
+/** The reply of TIME. */
 export type RedisTime = readonly [seconds: string, micros: string];
 
 /** In milliseconds since 1970. */
@@ -71,7 +71,7 @@ export function timeMs([seconds, micros]: RedisTime): number {
   return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
-/** A value of what XINFO tells as name, value, name, value, … */
+/** A value in the reply of XINFO: name, value, name, value, … */
 export function fieldValue(pairs: readonly unknown[], name: string): unknown {
   return pairs[pairs.indexOf(name) + 1];
 }

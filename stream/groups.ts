@@ -2,8 +2,8 @@ import type { Redis } from "ioredis";
 import { groupName, streamKey } from "./keys.ts";
 
 /**
- * Makes sure that each shard has its stream and its group. The group begins at `0`: whatever was appended before it
- * existed, or before it was lost together with Redis's memory, is still delivered. `$` would skip it.
+ * Ensures that each shard has its stream and its group. The group begins at `0`, so entries that were appended before the
+ * group existed, or before it was lost, are still delivered. `$` would skip them.
  */
 export async function ensureGroups(redis: Pick<Redis, "xgroup">, shards: readonly number[]): Promise<void> {
   await Promise.all(shards.map((shard) => ensureGroup(redis, shard)));
@@ -17,7 +17,7 @@ async function ensureGroup(redis: Pick<Redis, "xgroup">, shard: number): Promise
   }
 }
 
-/** Whether Redis answered with this kind of error. */
+/** True for an error of this kind in Redis's reply. */
 export function isReply(error: unknown, kind: "BUSYGROUP" | "NOGROUP" | "OOM"): boolean {
   return error instanceof Error && error.message.startsWith(`${kind} `);
 }

@@ -2,13 +2,13 @@ import type { Redis } from "ioredis";
 import { idMilliseconds, type RedisTime, timeMs } from "./group-info.ts";
 import { streamKey } from "./keys.ts";
 
-/** From when to when the entries of a shard are, and how much they take. */
+/** The time range and the memory of the entries of a shard. */
 export interface IdRange {
-  /** The clock of the Redis that holds the shard, by which ids are made: milliseconds since 1970. */
+  /** The clock of the Redis that holds the shard, which makes the ids: milliseconds since 1970. */
   readonly nowMs: number;
-  /** When the first entry that is still there was added; now, when there is none. */
+  /** When the oldest entry was added; now, when there is none. */
   readonly firstMs: number;
-  /** Memory of all entries, from a sample of them. */
+  /** Memory of all entries, estimated from a sample. */
   readonly bytes: number;
 }
 
@@ -19,7 +19,7 @@ export async function readIdRange(redis: Pick<Redis, "eval_ro">, shard: number):
   return { nowMs, firstMs: firstId === null ? nowMs : idMilliseconds(firstId), bytes };
 }
 
-/** An answer ends at its first nil; `false` becomes null. */
+/** A reply ends at its first nil; `false` becomes null. */
 const script = `
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
   if not first then return { redis.call('TIME'), false, 0 } end

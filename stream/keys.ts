@@ -8,19 +8,19 @@ export function streamKey(shard: number): string {
   return `fleetlog:{${shard}}:batches`;
 }
 
-/** For which process of Redis the count of read entries in the shard's group was verified; see backlog.ts. */
+/** The Redis process for which entries-read of the shard's group was verified; see backlog.ts. */
 export function verifiedKey(shard: number): string {
   return `fleetlog:{${shard}}:verified`;
 }
 
-/** What servers appended to the shard and found in doubt; see unconfirmed.ts. */
+/** Reports of batches that servers appended to the shard and that may be lost; see unconfirmed.ts. */
 export function unconfirmedKey(shard: number): string {
   return `fleetlog:{${shard}}:unconfirmed`;
 }
 
 /**
  * The shard that holds a device's batches, 0 to `shards` − 1. All programs must be started with the same number of
- * shards; after it changed, older batches stay where they are and are drained from there as long as it grew.
+ * shards; after it grew, older batches are stored from the shard in which they are.
  */
 export function toShard(deviceId: string, shards: number): number {
   return crc32(deviceId) % shards;

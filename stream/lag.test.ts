@@ -3,15 +3,15 @@ import { test } from "node:test";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { readLag } from "./lag.ts";
-import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clients.ts";
 
 const exactly = (count: number) => ({ atLeast: count, atMost: count });
 
 test("the lag tells what is undelivered, what is pending, and how old the oldest is", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0, 1]);
   await redis.xadd(streamKey(0), "1000-0", "a", "b");
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   for (let n = 1; n <= 9; n++) await appender.append(makeEntry(n));
   const [before, empty] = await readLag(redis, [0, 1]);
   assert.deepEqual(empty, { shard: 1, undelivered: exactly(0), pendingEntries: 0, oldestAgeMs: 0 });
@@ -27,9 +27,9 @@ test("the lag tells what is undelivered, what is pending, and how old the oldest
 });
 
 test("entries are counted where Redis does not know the lag", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   for (let n = 1; n <= 9; n++) await appender.append(makeEntry(n));
   await redis.xreadgroup("GROUP", groupName, "c", "COUNT", 2, "STREAMS", streamKey(0), ">");
   const [, , , , middle] = await redis.xrange(streamKey(0), "-", "+");
@@ -42,8 +42,8 @@ test("entries are counted where Redis does not know the lag", async (t) => {
 });
 
 test("without a group everything is undelivered; without a stream nothing is", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  await appenderOn(redis).append(makeEntry(1));
+  const redis = await (await startTestRedis(t)).client();
+  await createAppender(redis).append(makeEntry(1));
   const [withStream, without] = await readLag(redis, [0, 1]);
   assert.deepEqual(withStream?.undelivered, exactly(1));
   assert.deepEqual(without, { shard: 1, undelivered: exactly(0), pendingEntries: 0, oldestAgeMs: 0 });

@@ -10,11 +10,11 @@ export interface ShardLag {
   readonly undelivered: Backlog;
   /** Entries that a consumer has read and not acknowledged. */
   readonly pendingEntries: number;
-  /** Since the oldest of both was added; 0 when there is none. */
+  /** Age of the oldest of both; 0 when there is none. */
   readonly oldestAgeMs: number;
 }
 
-/** Asks every shard; throws when Redis is unreachable. */
+/** Reads the lag of every shard. Throws when Redis is unreachable. */
 export function readLag(
   redis: StreamRedis,
   shards: readonly number[],
@@ -28,7 +28,7 @@ async function readShardLag(redis: StreamRedis, shard: number, access: BacklogAc
   const { undelivered, pending, lastDeliveredId } = await readShardBacklog(redis, shard, access);
   const [, oldestPending] =
     pending > 0 ? ((await redis.xpending(key, groupName)) as [number, string | null]) : [0, null];
-  // Entries are delivered in the order of their ids: whatever is pending is older than what is undelivered.
+  // Entries are delivered in id order: pending ones are older than undelivered ones.
   const oldest = oldestPending ?? (await firstIdAfter(redis, key, lastDeliveredId));
   const nowMs = await redisTimeMs(redis, shard);
   return {

@@ -3,8 +3,8 @@ import { compareIds } from "./group-info.ts";
 import { streamKey } from "./keys.ts";
 
 /**
- * Whether a stream may be one to which this entry was added: it is there, or was trimmed together with everything before
- * it. A stream without entries may be any.
+ * True when this entry may have been added to the stream: it is there, or was trimmed together with everything before it.
+ * Also true for a stream without entries.
  */
 export async function mayHold(
   redis: Pick<Redis, "xrangeBuffer">,
@@ -16,7 +16,7 @@ export async function mayHold(
   return first === undefined || compareIds(first[0].toString("latin1"), id) > 0;
 }
 
-/** Whether this entry is there. */
+/** True when this entry is in the stream. */
 export async function holds(redis: Pick<Redis, "xrangeBuffer">, shard: number, id: string): Promise<boolean> {
   return (await redis.xrangeBuffer(streamKey(shard), id, id, "COUNT", 1)).length > 0;
 }

@@ -2,11 +2,11 @@ import { listMasters, type StreamRedis } from "./connection.ts";
 
 interface Memory {
   readonly usedBytes: number;
-  /** What it may use before it refuses batches; 0 when it has no limit. */
+  /** maxmemory, at which Redis refuses batches; 0 for no limit. */
   readonly bytesMax: number;
 }
 
-/** What Redis uses and may use; of a cluster, the fullest node. Throws when a node does not answer. */
+/** Reads the memory that Redis uses and may use; in a cluster, of the fullest node. Throws when a node does not answer. */
 export async function readMemory(redis: StreamRedis): Promise<Memory> {
   const nodes = await Promise.all(listMasters(redis).map(async (node) => read(await node.info("memory"))));
   const share = ({ usedBytes, bytesMax }: Memory) => (bytesMax === 0 ? 0 : usedBytes / bytesMax);

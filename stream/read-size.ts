@@ -1,6 +1,6 @@
 import type { Entry } from "./entry.ts";
 
-/** How much one read brings. Redis bounds it by entries only, so bytes are judged by the entries seen last. */
+/** Chooses the COUNT of a read. Redis bounds a read by entries only, so bytes are estimated from the last entries. */
 export class ReadSize {
   readonly #countMax: number;
   readonly #bytesMax: number;
@@ -12,7 +12,7 @@ export class ReadSize {
     this.#bytesMax = bytesMax;
   }
 
-  /** The COUNT of a read of so many streams. The first read takes every batch to be as large as one can be. */
+  /** The COUNT for a read of this many streams. The first read assumes batches of the maximum size. */
   count(streams: number): number {
     return Math.max(1, Math.min(this.#countMax, Math.floor(this.#bytesMax / this.#averageBytes / streams)));
   }

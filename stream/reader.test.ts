@@ -8,7 +8,7 @@ import type { Deliveries } from "./delivery.ts";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { StreamReader } from "./reader.ts";
-import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clients.ts";
 
 const options = { shards: [0], consumer: "consumer-1", countMax: 100, bytesMax: 64 << 20 };
 
@@ -30,16 +30,16 @@ async function readCount(reader: StreamReader, count: number): Promise<Deliverie
 }
 
 test("a group created late sees the entries appended before it", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  await appenderOn(redis).append(makeEntry(1));
+  const redis = await (await startTestRedis(t)).client();
+  await createAppender(redis).append(makeEntry(1));
   await ensureGroups(redis, [0]);
   await ensureGroups(redis, [0]); // and creating it again changes nothing
   assert.deepEqual(sequencesOf(await readCount(new StreamReader(redis, options), 1)), [1]);
 });
 
 test("a group that was lost is created again at 0, and nothing is skipped", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
   const reader = new StreamReader(redis, options);
   await appender.append(makeEntry(1));
@@ -50,8 +50,8 @@ test("a group that was lost is created again at 0, and nothing is skipped", asyn
 });
 
 test("a consumer that starts again gets its own pending entries first, all of them, then what is new", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
   for (let n = 1; n <= 25; n++) await appender.append(makeEntry(n));
   const before = await readCount(new StreamReader(redis, options), 25);
@@ -65,13 +65,13 @@ test("a consumer that starts again gets its own pending entries first, all of th
 });
 
 test("one reader reads several shards, also those that were empty at first", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
   const shards = [0, 1, 2, 3];
   await ensureGroups(redis, shards);
   const reader = new StreamReader(redis, { ...options, shards });
   await reader.read();
-  const appender = appenderOn(await server.client(), 4);
+  const appender = createAppender(await server.client(), 4);
   const devices = Array.from({ length: 12 }, (_, i) => `device-${i}`);
   await Promise.all(devices.map((device) => appender.append(makeEntry(1, device))));
   const { entries } = await readCount(reader, 12);
@@ -80,17 +80,17 @@ test("one reader reads several shards, also those that were empty at first", asy
 });
 
 test("what is acknowledged is not delivered again", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
-  await appenderOn(redis).append(makeEntry(1));
+  await createAppender(redis).append(makeEntry(1));
   const { entries } = await readCount(new StreamReader(redis, options), 1);
   await acknowledge(redis, entries);
   assert.deepEqual((await new StreamReader(redis, options).read()).entries, []);
 });
 
 test("what is no entry is delivered by name, with its reason, between its neighbours", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
   await appender.append(makeEntry(1));
   const id = await redis.xadd(streamKey(0), "*", "version", "1", "device", "x");
@@ -104,9 +104,9 @@ test("what is no entry is delivered by name, with its reason, between its neighb
 });
 
 test("a pending entry that somebody deleted is reported, not passed over", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
-  await appenderOn(redis).append(makeEntry(1));
+  await createAppender(redis).append(makeEntry(1));
   const { entries } = await readCount(new StreamReader(redis, options), 1);
   await redis.xdel(streamKey(0), entries[0]?.id ?? "");
   const { deleted } = await new StreamReader(redis, options).read();
@@ -114,8 +114,8 @@ test("a pending entry that somebody deleted is reported, not passed over", async
 });
 
 test("large batches are read few at a time", async (t) => {
-  const redis = await (await redisFor(t)).client();
-  const appender = appenderOn(redis);
+  const redis = await (await startTestRedis(t)).client();
+  const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
   for (let n = 1; n <= 20; n++) await appender.append(makeEntry(n, "device-1", 1 << 19));
   const reader = new StreamReader(redis, { ...options, bytesMax: 2 << 20 });
@@ -127,7 +127,7 @@ test("large batches are read few at a time", async (t) => {
 });
 
 test("a read from a Redis that hangs fails, and the next one succeeds when it is back", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
   await ensureGroups(redis, [0]);
   const connection = new Redis(server.url, { ...readConnection });

@@ -7,28 +7,27 @@ import { ReadSize } from "./read-size.ts";
 
 export interface ReaderOptions {
   readonly shards: readonly number[];
-  /** This consumer's name in the group; must be its own, or two share one pending list. */
+  /** This consumer's name in the group; must be unique, or two consumers share one pending list. */
   readonly consumer: string;
   /** Entries per shard and read, at most. */
   readonly countMax: number;
-  /** About how many bytes one read should bring, judged by the entries seen last. */
+  /** Approximate bytes per read, estimated from the last entries. */
   readonly bytesMax: number;
-  /** Whether a read waits for new entries, up to `blockMs`; the default. */
+  /** True (the default): a read waits up to `blockMs` for new entries. */
   readonly waits?: boolean;
 }
 
 /**
  * Reads the batches of several shards for one member of the group, over a connection of its own.
  *
- * A consumer that starts again first gets what it had been handed before and did not acknowledge: per shard it walks
- * its own pending list from `0`, by the id it reached, until that comes back empty, and only then asks for what is new
- * (`>`). New entries are waited for in Redis; the connection (`readConnection`) is destroyed when Redis stays
- * silent for longer than that.
+ * A new reader first reads the entries that were delivered before and not acknowledged: per shard it walks its pending
+ * list from `0` until that is empty, and only then reads new entries (`>`). Redis waits for new entries; the connection
+ * (`readConnection`) is destroyed when Redis stays silent for longer than that.
  */
 export class StreamReader {
   readonly #redis: Pick<Redis, "callBuffer" | "xgroup">;
   readonly #options: ReaderOptions;
-  /** Where each shard's walk through the own pending list stands; a shard whose walk is over has left the map. */
+  /** The id that the walk through the pending list has reached, by shard, while the walk is not over. */
   readonly #walk: Map<number, string>;
   readonly #size: ReadSize;
 
@@ -40,8 +39,8 @@ export class StreamReader {
   }
 
   /**
-   * What is there, else what arrives within 2 s, else nothing. Call again when this is done, never beside it.
-   * Throws when Redis is unreachable. A group that was lost is created again at `0`.
+   * Returns the available entries, else those that arrive within 2 s, else none. One call at a time. Throws when Redis is
+   * unreachable. Creates a destroyed group again, at `0`.
    */
   async read(): Promise<Deliveries> {
     const walking = this.#walk.size > 0;

@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { ensureGroups } from "./groups.ts";
 import { groupName, streamKey } from "./keys.ts";
 import { Reclaimer } from "./reclaim.ts";
-import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clients.ts";
 
 const entryCount = 250;
 
-async function leaveBehind(t: Parameters<typeof redisFor>[0]) {
-  const redis = await (await redisFor(t)).client();
+async function leaveBehind(t: Parameters<typeof startTestRedis>[0]) {
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   await Promise.all(Array.from({ length: entryCount }, (_, i) => appender.append(makeEntry(i + 1))));
   await redis.xreadgroup("GROUP", groupName, "dead", "COUNT", 1_000, "STREAMS", streamKey(0), ">");
   return redis;

@@ -7,7 +7,7 @@ export interface ReclaimOptions {
   readonly consumer: string;
   /**
    * An entry unacknowledged for this long is taken over. At least three times the longest flush, or two consumers
-   * work on the same batch (harmless, but wasted). Entries this consumer itself holds that long come back to it too.
+   * work on the same batch (harmless, but wasted). Includes entries that this consumer itself has held that long.
    */
   readonly idleMinMs: number;
   /** Entries taken over per shard and call, at most. */
@@ -15,8 +15,8 @@ export interface ReclaimOptions {
 }
 
 /**
- * Takes over what a dead member of the group left unacknowledged. XAUTOCLAIM looks at a bounded piece of the group's
- * pending list per call, so each shard's cursor is carried to the next call; after the end it begins again.
+ * Takes over the unacknowledged entries of dead members of the group. XAUTOCLAIM scans a bounded piece of the group's
+ * pending list per call, so each shard's cursor is kept for the next call; after the end it starts again.
  */
 export class Reclaimer {
   readonly #redis: Pick<Redis, "callBuffer">;
@@ -29,8 +29,8 @@ export class Reclaimer {
   }
 
   /**
-   * One step in every shard. Throws when Redis is unreachable, and NOGROUP until a read has created the group again; but what
-   * other shards brought is handed out first.
+   * Runs one step in every shard. Throws when Redis is unreachable, and NOGROUP until a read has created the group again,
+   * but only if no other shard returned entries.
    */
   async reclaim(): Promise<Deliveries> {
     const deliveries = noDeliveries();
@@ -43,7 +43,7 @@ export class Reclaimer {
     return deliveries;
   }
 
-  /** Whether every shard's cursor stands at the beginning: the last calls together have seen the whole list. */
+  /** True when every shard's cursor is at the start: the last calls together have scanned the whole list. */
   get isAtStart(): boolean {
     return [...this.#cursors.values()].every((cursor) => cursor === "0-0");
   }

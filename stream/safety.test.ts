@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unsafeSettings } from "./safety.ts";
-import { connectTo, redisFor } from "./testing/redis-clients.ts";
+import { connectTo, startTestRedis } from "./testing/redis-clients.ts";
 
 test("the settings Fleetlog asks for are safe", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   assert.deepEqual(await unsafeSettings(redis), []);
 });
 
 test("each unsafe setting is named, with its value and the one that is wanted", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   for (const [name, value, safe] of [
     ["appendfsync", "everysec", "always"],
     ["no-appendfsync-on-rewrite", "yes", "no"],
@@ -28,13 +28,13 @@ test("each unsafe setting is named, with its value and the one that is wanted", 
 });
 
 test("a replica is not safe", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await redis.replicaof("127.0.0.1", 1);
   assert.match((await unsafeSettings(redis)).join("\n"), /role is "slave", expected "master"/);
 });
 
 test("settings that may not be asked for count as unsafe", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const redis = await server.client();
   await redis.call("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-config");
   const limited = await connectTo(t, server.url.replace("redis://", "redis://limited:secret@"));

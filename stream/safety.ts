@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { listMasters, type StreamRedis } from "./connection.ts";
 
-/** Why an acknowledged batch could be lost with this value, and the values with which it is not. */
+/** Values with which no acknowledged batch is lost, and the danger of any other. */
 interface Rule {
   readonly safe: readonly string[];
   readonly danger: string;
@@ -28,8 +28,8 @@ const state: Readonly<Record<string, Rule>> = {
 };
 
 /**
- * What about this Redis would let an acknowledged batch be lost: one line per setting, with its value and the one
- * that is wanted; in a cluster, each node's. Empty: safe. Throws when Redis, or a node of it, is unreachable.
+ * Returns the settings of Redis with which acknowledged batches could be lost: one line each, with the value and the
+ * expected one; in a cluster, of each node. Empty: safe. Throws when Redis, or a node of it, is unreachable.
  */
 export async function unsafeSettings(redis: StreamRedis): Promise<string[]> {
   const nodes = listMasters(redis);
@@ -55,7 +55,7 @@ function violations(seen: ReadonlyMap<string, string>, rules: Readonly<Record<st
   });
 }
 
-/** Empty when this Redis does not let us ask: every setting is then unknown, and so unsafe. */
+/** Empty when Redis does not permit CONFIG GET: every setting is then unknown, and so unsafe. */
 async function readSettings(redis: Pick<Redis, "config">): Promise<Map<string, string>> {
   try {
     const pairs: string[] = await redis.config("GET", ...(Object.keys(settings) as [string]));

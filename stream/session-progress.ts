@@ -1,14 +1,14 @@
 import { toShard } from "./keys.ts";
 
 /*
- * How far sessions are committed is known to PostgreSQL alone, and wanted by servers, which do not know it. Per shard
- * there are two channels of sharded pub/sub:
+ * The protocol by which servers, which have no access to PostgreSQL, learn how far sessions are committed. Each shard has
+ * two channels of sharded pub/sub:
  *
- *   progress:   consumers say, after each COMMIT, how far the sessions in it have come; and answer questions
- *   questions:  servers ask for sessions that a device has begun to watch, or that have been silent for a while
+ *   progress:  consumers publish the progress of the sessions in each COMMIT, and answer requests
+ *   requests:  servers request the progress of sessions that a device subscribed to, or without news for a while
  *
- * Messages may be lost, doubled and overtaken. Each one says what was committed when it was made, so the worst that
- * any of this does is to tell a device late. Whoever asks asks again. Nothing of it is stored in Redis.
+ * Messages may be lost, duplicated and reordered. Each one holds the state at the time it was made, so the worst effect is
+ * that a device learns its progress late. Requests are repeated until answered. Nothing is stored in Redis.
  */
 
 /** One session of one device. */
@@ -20,28 +20,28 @@ export interface SessionKey {
 /** All batches of the session up to this one are settled in PostgreSQL; 0: not even the first. */
 export interface SessionProgress extends SessionKey {
   readonly committed: bigint;
-  /** How many of them are not stored: they were declared as dropped, by whoever spoke for the device. */
+  /** How many of them are not stored but declared as dropped. */
   readonly droppedCount: bigint;
 }
 
 /** First and last sequence, both included, decimal. */
 export type SequenceRangeText = readonly [first: string, last: string];
 
-/** Everything that is known of a session, at most the lowest 1,000 ranges of each kind. */
+/** All ranges of a session, at most the lowest 1,000 of each kind. */
 export interface SessionRanges extends SessionProgress {
   readonly received: readonly SequenceRangeText[];
   readonly dropped: readonly SequenceRangeText[];
 }
 
 export interface ProgressRequest extends SessionKey {
-  /** Whether {@link SessionRanges} are wanted, or just the progress. */
+  /** True for {@link SessionRanges}, false for just the progress. */
   readonly withRanges: boolean;
 }
 
 export const progressChannel = (shard: number): string => `fleetlog:{${shard}}:progress`;
-export const requestsChannel = (shard: number): string => `fleetlog:{${shard}}:questions`;
+export const requestsChannel = (shard: number): string => `fleetlog:{${shard}}:requests`;
 
-/** What to publish, a channel and its message for each shard that is concerned. */
+/** Encodes progress: a channel and its message for each shard with sessions. */
 export function encodeProgress(
   sessions: readonly (SessionProgress | SessionRanges)[],
   shards: number,
@@ -57,7 +57,7 @@ export function encodeProgress(
   });
 }
 
-/** Throws SyntaxError for what is no such message. */
+/** Throws SyntaxError for any other message. */
 export function decodeProgress(message: string): readonly (SessionProgress | SessionRanges)[] {
   return parseRows(message).map(([deviceId, sessionId, committed, droppedCount, received, dropped]) => {
     const progress = {
@@ -76,16 +76,16 @@ export function decodeProgress(message: string): readonly (SessionProgress | Ses
 }
 
 export function encodeRequests(
-  questions: readonly ProgressRequest[],
+  requests: readonly ProgressRequest[],
   shards: number,
 ): readonly [channel: string, message: string][] {
-  return groupByShard(questions, shards).map(([shard, own]) => {
+  return groupByShard(requests, shards).map(([shard, own]) => {
     const rows = own.map(({ deviceId, sessionId, withRanges }) => [deviceId, sessionId, withRanges]);
     return [requestsChannel(shard), JSON.stringify(rows)];
   });
 }
 
-/** Throws SyntaxError for what is no such message. */
+/** Throws SyntaxError for any other message. */
 export function decodeRequests(message: string): readonly ProgressRequest[] {
   return parseRows(message).map(([deviceId, sessionId, withRanges]) => ({
     deviceId: String(deviceId),

@@ -1,12 +1,12 @@
 import type { Logger } from "#lib/logger.ts";
 import type { StreamRedis } from "./connection.ts";
 
-/** A connection that died without a word is noticed by this, and made again. */
+/** Detects a connection that died silently; ioredis then reconnects. */
 const pingIntervalMs = 5_000;
 
 /**
- * Keeps a connection of its own subscribed to sharded channels, through every reconnection. Messages that are sent
- * while it is unreachable are lost. `redis` has the options `subscriberConnection`. What `onMessage` throws is logged.
+ * Keeps a connection of its own subscribed to sharded channels, through every reconnection. Messages sent while it is
+ * disconnected are lost. `redis` needs the options `subscriberConnection`. Errors that `onMessage` throws are logged.
  */
 export class Subscription {
   readonly #redis: StreamRedis;
@@ -17,13 +17,13 @@ export class Subscription {
     readonly channels: readonly string[];
     readonly logger: Logger;
     readonly onMessage: (message: string) => void;
-    /** Subscribed to all channels, for the first time or again: what was sent before this is lost. */
+    /** Called when all channels are subscribed, for the first time or again: earlier messages may be lost. */
     readonly onSubscribed?: () => void;
   }) {
     const { redis, channels, logger, onMessage, onSubscribed } = options;
     const warn = (error: unknown) => logger.warn({ err: error }, "a subscription to Redis failed");
     const subscribe = () => {
-      // Each in a command of its own: in a Redis Cluster they lie in different slots.
+      // One command each: in a Redis Cluster the channels are in different slots.
       Promise.all(channels.map((channel) => redis.ssubscribe(channel))).then(
         () => onSubscribed?.(),
         (error: unknown) => {

@@ -7,42 +7,41 @@ import { streamKey } from "./keys.ts";
 import { ReadSize } from "./read-size.ts";
 
 /*
- * Reads the streams beside the consumers: without the group, so that nothing is taken from anybody and nothing has to be
- * acknowledged. A reader knows by itself how far it is: positions, the id of the last entry read of each shard, by the
- * number of the shard.
+ * Reads the streams without the consumer group, so that consumers still get every entry and nothing has to be
+ * acknowledged. A reader keeps its own positions: the id of the last entry read of each shard, by shard number.
  */
 
-/** How far a reader is in each shard; all entries up to these ids are known to it. */
+/** How far a reader is in each shard: it has read all entries up to these ids. */
 export type StreamPositions = readonly string[];
 
 /** Before the first entry of a stream. */
 export const streamStart = "0-0";
 
-/** What stands at a place; undefined: something that is no entry. */
+/** An entry and its position; undefined when it is malformed. */
 export interface TailEntry extends EntryPosition {
   readonly entry: Delivery["entry"] | undefined;
 }
 
-/** Reads onwards from positions. */
+/** Reads forward from positions. */
 export class TailReader {
   readonly #redis: StreamRedis;
   readonly #size: ReadSize;
   #isBehind = false;
 
-  /** Waiting reads need a connection of their own, with the options `readConnection`. */
+  /** Reads that wait need a connection of their own, with the options `readConnection`. */
   constructor(redis: StreamRedis, size: { readonly countMax: number; readonly bytesMax: number }) {
     this.#redis = redis;
     this.#size = new ReadSize(size);
   }
 
-  /** Whether the last read brought all that it may of a shard: more may wait, and be gone before it is read. */
+  /** True when the last read reached its limit in a shard: more entries wait, and may be trimmed before they are read. */
   get isBehind(): boolean {
     return this.#isBehind;
   }
 
   /**
-   * The next entries of all shards in the order of their ids. When there are none and it `waits`, what comes within
-   * 2 s; in a cluster, where one command reaches one shard, within a moment. Throws when a Redis is unreachable.
+   * Returns the next entries of all shards in id order. When there are none and `waits` is true, waits for 2 s; in a
+   * cluster, where a command reaches only one shard, for a moment. Throws when a Redis is unreachable.
    */
   async read(after: StreamPositions, { waits }: { readonly waits: boolean }): Promise<TailEntry[]> {
     const count = this.#size.count(after.length);
@@ -55,8 +54,8 @@ export class TailReader {
       entries = await this.#readShards(after, shards, count, waits ? ["BLOCK", blockMs] : []);
     }
     this.#size.learn(entries.filter((one) => one.entry !== undefined) as Delivery[]);
-    const ofShards = Map.groupBy(entries, ({ shard }) => shard).values();
-    this.#isBehind = ofShards.some((own) => own.length === count);
+    const byShard = Map.groupBy(entries, ({ shard }) => shard).values();
+    this.#isBehind = byShard.some((own) => own.length === count);
     return entries.sort((a, b) => compareIds(a.id, b.id));
   }
 
@@ -86,13 +85,13 @@ export async function readBackwards(
   return toTailEntries(shard, raw);
 }
 
-/** What a stream says about itself. */
+/** The state of a stream, from XINFO. */
 export interface StreamState {
-  /** The last id it ever gave. */
+  /** The last id that it gave. */
   readonly lastId: string;
-  /** The oldest entry that is there. */
+  /** The oldest entry that still exists. */
   readonly firstId: string | undefined;
-  /** Whether some that were added are gone. */
+  /** True when some of its entries are gone. */
   readonly isTrimmed: boolean;
 }
 
@@ -113,8 +112,8 @@ export async function readStreamState(redis: StreamRedis, shard: number): Promis
 }
 
 /**
- * Whether a reader that stands at `position` may have missed something: "trimmed", what came next may be gone; "lost",
- * it has read further than the stream ever was, which is another one then.
+ * Why a reader at `position` may have missed entries: "trimmed", the next entries may be gone; "lost", the stream was
+ * never that far, so it is another one. Undefined when it missed none.
  */
 export function missedAfter(position: string, state: StreamState): "trimmed" | "lost" | undefined {
   if (compareIds(position, state.lastId) > 0) return "lost";

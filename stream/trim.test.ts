@@ -7,17 +7,17 @@ import { compareIds } from "./group-info.ts";
 import { ensureGroups } from "./groups.ts";
 import { readIdRange } from "./id-range.ts";
 import { groupName, streamKey } from "./keys.ts";
-import { appenderOn, makeEntry, redisFor } from "./testing/redis-clients.ts";
+import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clients.ts";
 import { trim } from "./trim.ts";
 
 const nothing = { windowMs: 0, bytesMax: 0 };
 const hour = { windowMs: 3_600_000 };
 
 /** A stream of `count` large entries (one to a node, so that trimming is exact), the first `delivered` handed out. */
-async function prepare(t: Parameters<typeof redisFor>[0], count: number, delivered: number) {
-  const redis = await (await redisFor(t)).client();
+async function prepare(t: Parameters<typeof startTestRedis>[0], count: number, delivered: number) {
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
-  const appender = appenderOn(redis);
+  const appender = createAppender(redis);
   await Promise.all(Array.from({ length: count }, (_, i) => appender.append(makeEntry(i + 1, "d", 5_000))));
   if (delivered > 0) {
     await redis.xreadgroup("GROUP", groupName, "c", "COUNT", delivered, "STREAMS", streamKey(0), ">");
@@ -68,7 +68,7 @@ test("the tail window stays for live tail", async (t) => {
 });
 
 test("of the tail window about so many bytes stay", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
   const nowMs = Date.now();
   const field = "x".repeat(5_000);
@@ -89,12 +89,12 @@ test("of the tail window about so many bytes stay", async (t) => {
 });
 
 test("a shard without a stream is left alone", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   assert.equal(await trim(redis, 0, nothing), 0);
 });
 
 test("a stream without entries has nothing to remove", async (t) => {
-  const redis = await (await redisFor(t)).client();
+  const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
   assert.equal(await trim(redis, 0, nothing), 0);
   const { nowMs, firstMs, bytes } = await readIdRange(redis, 0);

@@ -3,24 +3,24 @@ import { acknowledgedBefore, compareIds, readGroups } from "./group-info.ts";
 import { readIdRange } from "./id-range.ts";
 import { groupName, streamKey } from "./keys.ts";
 
-/** What of a shard stays for live tail after it is stored: the last `windowMs`, and of those about `bytesMax`. */
+/** Stored entries of a shard that stay for live tail: the last `windowMs`, and at most about `bytesMax`. */
 export interface TailWindow {
   readonly windowMs: number;
   readonly bytesMax: number;
 }
 
 /**
- * Removes what every group has acknowledged from the beginning of one shard's stream, except what stays for live tail.
- * Returns how many entries went; call again later for the rest.
+ * Removes the entries that every group has acknowledged from the beginning of one shard's stream, except those that stay
+ * for live tail. Returns how many were removed; call again later for the rest.
  *
- * The cut is the least of what each group has acknowledged and the beginning of the tail window. Without the consumers'
- * group nothing is removed.
+ * Everything before the lowest of these ids goes: the one that each group has acknowledged, and the start of the tail
+ * window. Without the consumers' group nothing is removed.
  */
 export async function trim(redis: StreamRedis, shard: number, tail: TailWindow): Promise<number> {
   const groups = await readGroups(redis, shard);
   if (!groups.some((group) => group.name === groupName)) return 0;
   const { nowMs, firstMs, bytes } = await readIdRange(redis, shard);
-  // As if every second of it had the same number of bytes; the next trim sees how far that was from true.
+  // Assumes the same number of bytes in every second; the next trim corrects the error.
   const bytesWindowMs = bytes > tail.bytesMax ? ((nowMs - firstMs) * tail.bytesMax) / bytes : Infinity;
   const windowMs = Math.min(tail.windowMs, bytesWindowMs);
   const cuts = [`${Math.max(0, Math.floor(nowMs - windowMs))}-0`];
@@ -29,5 +29,5 @@ export async function trim(redis: StreamRedis, shard: number, tail: TailWindow):
   return redis.xtrim(streamKey(shard), "MINID", "~", cut, "LIMIT", entriesPerTrimMax);
 }
 
-/** Redis stands still while it frees; with `~` it frees whole nodes, which hold up to 100 small entries. */
+/** Redis is blocked while it frees; with `~` it frees whole nodes, which hold up to 100 small entries. */
 const entriesPerTrimMax = 10_000;

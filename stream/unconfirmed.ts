@@ -2,33 +2,33 @@ import type { Redis } from "ioredis";
 import { unconfirmedKey } from "./keys.ts";
 
 /*
- * What servers acknowledged and Redis may have lost. A server remembers what it appended until that is stored; when it
- * meets another process of Redis, it puts what it remembers beside the stream: a list for each shard, each element a
- * part of a report. Consumers look up which of these batches are neither stored nor in the stream, and report them.
+ * Batches that servers acknowledged and Redis may have lost. A server remembers the batches it appended until they are
+ * stored. When it meets another Redis process, it reports them beside the stream: in a list for each shard, whose elements
+ * are parts of reports. Consumers check which of these batches are neither stored nor in the stream.
  */
 
 /** One batch that a server appended and acknowledged. */
 export interface AppendedBatch {
-  /** Of its entry, in the stream as it was then. */
+  /** The id of its entry in the stream at that time. */
   readonly id: string;
   readonly deviceId: string;
   readonly sessionId: string;
   readonly sequence: bigint;
 }
 
-/** What one server appended to one shard before Redis was another process. */
+/** The batches that one server appended to one shard of the previous Redis process. */
 export interface UnconfirmedReport {
-  /** Its own, random. */
+  /** Random and unique. */
   readonly name: string;
   /** In the order of their ids. */
   readonly batches: readonly AppendedBatch[];
-  /** Earlier batches that may not be stored and that the server no longer remembers. */
+  /** Earlier batches that may be lost and that the server no longer remembers. */
   readonly forgottenCount: number;
 }
 
 const batchesPerPart = 500;
 
-/** Parts that a shard's list keeps, the newest; so many batches of about 100 bytes. */
+/** A shard's list keeps this many parts, the newest: 200,000 batches of about 100 bytes. */
 const partsMax = 400;
 
 type Row = readonly [id: string, deviceId: string, sessionId: string, sequence: string];
@@ -51,7 +51,7 @@ export async function pushReport(
   await redis.ltrim(unconfirmedKey(shard), -partsMax, -1);
 }
 
-/** How many parts wait. */
+/** Parts that wait. */
 export function countParts(redis: Pick<Redis, "llen">, shard: number): Promise<number> {
   return redis.llen(unconfirmedKey(shard));
 }
@@ -61,7 +61,7 @@ export function readParts(redis: Pick<Redis, "lrange">, shard: number, count: nu
   return redis.lrange(unconfirmedKey(shard), 0, count - 1);
 }
 
-/** These are done with. By value: another consumer may have removed them, and what follows them is not known yet. */
+/** Removes checked parts. By value: another consumer may have removed them, and other parts moved to their index. */
 export async function removeParts(
   redis: Pick<Redis, "lrem">,
   shard: number,
@@ -70,7 +70,7 @@ export async function removeParts(
   for (const part of parts) await redis.lrem(unconfirmedKey(shard), 1, part);
 }
 
-/** What is no part of a report goes to `onUnreadable` instead. */
+/** Joins parts to reports. Passes malformed parts to `onUnreadable`. */
 export function toReports(
   texts: readonly string[],
   onUnreadable: (text: string) => void,

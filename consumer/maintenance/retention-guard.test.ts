@@ -86,7 +86,7 @@ test("asks about several expired days at once, and removes exactly those once co
   assert.ok(stdout.includes(`batches: 2 rows`), stdout);
   const id = (await openRequest(db))?.id ?? 0;
   const wrong = await operate("confirm", String(id + 1));
-  assert.match(wrong.stderr, new RegExp(`${id + 1} is not asked \\(any more\\): what is asked is ${id}`));
+  assert.match(wrong.stderr, new RegExp(`request ${id + 1} is not pending: the pending request is ${id}`));
   assert.equal(await expire(parts), "asks");
   assert.match((await operate("confirm", String(id))).stdout, /records: 12 rows.*Confirmed/s);
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { groupName, streamKey } from "#stream/keys.ts";
-import { redisFor } from "#stream/testing/redis-clients.ts";
+import { startTestRedis } from "#stream/testing/redis-clients.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { type Follower, follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
@@ -128,7 +128,7 @@ test("a Redis that is killed and returns interrupts the tails, and no record is 
   const refused = await follow(t, fixture.gateway.url, { resumeToken: tail.token() }).ended;
   assert.match(refused?.rawMessage ?? "", /Redis is unreachable/);
   // Its data is gone with its folder: this is the harder case, another Redis at the same address.
-  await redisFor(t, { appendonly: "no", port: new URL(fixture.server.url).port });
+  await startTestRedis(t, { appendonly: "no", port: new URL(fixture.server.url).port });
   await waitFor("Redis", () => fixture.redis.ping().catch(() => false));
   await tail.until("the end of it", () => tail.events().at(-1) === "following");
   await appendMany(fixture, 11, 20);

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { decodeRequests, requestsChannel } from "#stream/session-progress.ts";
-import { redisFor } from "#stream/testing/redis-clients.ts";
+import { startTestRedis } from "#stream/testing/redis-clients.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { ProgressRequester } from "./requester.ts";
 
 test("questions of one turn are put once each, 200 in a message, and no more than 10,000", async (t) => {
-  const server = await redisFor(t);
+  const server = await startTestRedis(t);
   const [redis, subscriber] = [await server.client(), await server.client()];
   const messages: string[] = [];
   subscriber.on("smessage", (_channel: string, message: string) => messages.push(message));

@@ -13,8 +13,11 @@ export interface TestRedis {
   client(): Promise<Redis>;
 }
 
-/** A Redis of this file's own, and clients to it. */
-export async function redisFor(t: TestContext, config: Record<string, string> = {}): Promise<TestRedis> {
+/** Starts a Redis for one test, and creates clients to it. */
+export async function startTestRedis(
+  t: TestContext,
+  config: Record<string, string> = {},
+): Promise<TestRedis> {
   const server = await startRedis(config);
   t.after(() => server[Symbol.asyncDispose]());
   return { url: server.url, pid: server.pid, client: () => connectTo(t, server.url) };
@@ -22,17 +25,17 @@ export async function redisFor(t: TestContext, config: Record<string, string> = 
 
 export async function connectTo(t: TestContext, url: string): Promise<Redis> {
   const redis = new Redis(url, { ...commandConnection, lazyConnect: true });
-  redis.on("error", () => {}); // the tests take Redis away; what matters is what the commands say
+  redis.on("error", () => {}); // tests stop Redis on purpose; the results of commands matter
   t.after(() => redis.disconnect());
   await redis.connect();
   return redis;
 }
 
-export function appenderOn(redis: Redis, shards = 1): StreamAppender {
+export function createAppender(redis: Redis, shards = 1): StreamAppender {
   return new StreamAppender(redis, { shards, inFlightMax: 10_000, inFlightBytesMax: 64 << 20 });
 }
 
-/** Entry number `sequence` of a device; the same arguments give the same entry. */
+/** The entry with this sequence; the same arguments give the same entry. */
 export function makeEntry(sequence: number, deviceId = "device-1", batchBytes = 64): Entry {
   const batch = Buffer.alloc(batchBytes, sequence);
   return {

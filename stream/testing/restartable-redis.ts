@@ -8,14 +8,14 @@ import { waitFor } from "#test/support/wait-for.ts";
 import { connectTo } from "./redis-clients.ts";
 
 export interface RestartableRedis {
-  /** Of the process that runs now. */
+  /** A client of the current process. */
   client(): Redis;
   readonly url: () => string;
-  /** Rewrites the append-only file, and waits for it. */
+  /** Rewrites the append-only file, and waits until that is done. */
   rewriteFile(): Promise<void>;
-  /** Keeps a copy of the data as it is now. */
+  /** Copies the current data. */
   copyData(): Promise<void>;
-  /** SIGKILL, then another process on the same port: on the same data, on the copy, or on none. */
+  /** SIGKILL, then another process on the same port, with the same data, with the copy, or empty. */
   killAndRestart(on?: {
     readonly onCopy?: boolean;
     readonly empty?: boolean;
@@ -23,7 +23,7 @@ export interface RestartableRedis {
   }): Promise<void>;
 }
 
-/** A Redis that is killed and started again, on this or that state of its data. */
+/** Starts a Redis that can be killed and restarted with other data. */
 export async function restartableRedis(t: TestContext): Promise<RestartableRedis> {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-restart-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { LogBatchSchema, type LogRecord } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import type { Entry } from "#stream/entry.ts";
-import { appenderOn, redisFor } from "#stream/testing/redis-clients.ts";
+import { createAppender, startTestRedis } from "#stream/testing/redis-clients.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { startGateway } from "../../testing/start-gateway.ts";
 
@@ -20,7 +20,7 @@ type Tails = NonNullable<Parameters<typeof startGateway>[1]>["tails"];
 /** A gateway over an empty database and a Redis of its own, with functions that append to the stream. */
 export async function startTailedGateway(t: TestContext, tails: NonNullable<Tails> = {}) {
   // The tests do not depend on the disk, and a busy machine may fsync for seconds.
-  const server = await redisFor(t, { appendonly: "no" });
+  const server = await startTestRedis(t, { appendonly: "no" });
   const redis = await server.client();
   const database = await createDatabase();
   t.after(() => database[Symbol.asyncDispose]());
@@ -31,7 +31,7 @@ export async function startTailedGateway(t: TestContext, tails: NonNullable<Tail
     t.after(stop);
     return { ...gateway, stop };
   };
-  const appender = appenderOn(redis, shards);
+  const appender = createAppender(redis, shards);
   return {
     server,
     redis,
