@@ -7,13 +7,13 @@ import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { batchOfSize, encodeRequest, makeBatch, makeRecord, wrapBatch } from "./testing/batches.ts";
 import { openConnectStream } from "./testing/connect-device.ts";
-import { connectGrpc, detailsOf, openStream, pushGrpc } from "./testing/grpc-device.ts";
+import { connectGrpc, openStream, pushGrpc, readDetails } from "./testing/grpc-device.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
 
 const { server, entries } = await startServerAndRedis({ after });
 const method = "/fleetlog.v1.IngestService/PushLogs";
 
-/** A batch as a whole refused: by its field, with words that name the problem. */
+/** Batches that are refused as a whole: the field, and words of the problem. */
 const refused = [
   ["no device id", makeBatch(1, { deviceId: "" }), "batch.device_id", /missing/],
   ["forbidden characters", makeBatch(1, { deviceId: "a b" }), "batch.device_id", /"a b"/],
@@ -29,7 +29,7 @@ const refused = [
   ],
 ] as const;
 
-/** What cannot be said in JSON. */
+/** Batches that JSON cannot express. */
 const refusedBytes = [
   ["no batch", encodeRequest(undefined), "batch", /missing/],
   ["a batch of 1 MiB + 1", wrapBatch(batchOfSize(1024 * 1024 + 1)), "batch", /1048577 bytes.*1048576/],
@@ -38,7 +38,7 @@ const refusedBytes = [
   ["a request that is noise", Buffer.from("\xff\xff\xff noise"), "request", /not an encoded message/],
 ] as const;
 
-test("a bad batch is refused by name on gRPC, and the next call is served", async (t) => {
+test("an invalid batch is refused on gRPC with the name of its field, and the next call is served", async (t) => {
   const client = connectGrpc(t, server.grpc);
   for (const [what, request, field, problem] of allRefused()) {
     const error = await pushGrpc(client, request).then(
@@ -47,13 +47,13 @@ test("a bad batch is refused by name on gRPC, and the next call is served", asyn
     );
     assert.equal(error.code, status.INVALID_ARGUMENT, what);
     assert.match(error.details, problem, what);
-    assert.deepEqual(detailsOf(error.metadata), { fields: [field], retryDelayMs: undefined }, what);
+    assert.deepEqual(readDetails(error.metadata), { fields: [field], retryDelayMs: undefined }, what);
   }
   assert.equal((await pushGrpc(client, encodeRequest(makeBatch(1, { sessionId: "after" }))))?.accepted, 1);
   assert.equal((await entries("after")).length, 1);
 });
 
-test("a bad batch is answered on its stream, and the stream stays open", async (t) => {
+test("an invalid batch gets an ack with its error, and the stream stays open", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   let sent = 0;
   for (const [what, request, field, problem] of allRefused()) {
@@ -87,7 +87,7 @@ for (const useBinaryFormat of [true, false]) {
   });
 }
 
-test("a bad batch is refused by name on Connect, in JSON and in binary", async () => {
+test("an invalid batch is refused on Connect with the name of its field, in JSON and in binary", async () => {
   for (const [what, batch, field, problem] of refused) {
     const response = await postJson(JSON.stringify({ batch: toJson(LogBatchSchema, batch) }));
     await assertRefused(response, what, field, problem);
@@ -98,7 +98,7 @@ test("a bad batch is refused by name on Connect, in JSON and in binary", async (
   }
 });
 
-test("JSON that is no batch is refused with the name of the field", async () => {
+test("JSON that is not a batch is refused with the name of the field", async () => {
   for (const [body, field, problem] of [
     ['{"batch":{"deviceId":7,"records":[{}]}}', "batch.device_id", /is "7", expected a string/],
     ['{"batch":{"deviceId":"a","sequence":"many","records":[{}]}}', "batch.sequence", /"many".*an integer/],
@@ -114,7 +114,7 @@ test("JSON that is no batch is refused with the name of the field", async () => 
   }
 });
 
-test("a bad record is refused alone: its neighbours are accepted, on every face", async (t) => {
+test("an invalid record is rejected alone: its neighbours are accepted, on every transport", async (t) => {
   const bad = [
     makeRecord("a\0b"),
     makeRecord("x".repeat(65_537)),
@@ -147,7 +147,7 @@ test("a bad record is refused alone: its neighbours are accepted, on every face"
   assert((await server.metric('fleetlog_records_total{outcome="rejected"')) >= 9);
 });
 
-test("a record that is not UTF-8 is refused alone", async (t) => {
+test("a record that is not UTF-8 is rejected alone", async (t) => {
   const batch = Buffer.from(
     toBinary(LogBatchSchema, makeBatch(1, { records: [makeRecord("good"), makeRecord("QQQ")] })),
   );
@@ -157,7 +157,7 @@ test("a record that is not UTF-8 is refused alone", async (t) => {
   assert.match(ack.rejections[0]?.reason ?? "", /UTF-8/);
 });
 
-test("what is far too large is the sender's mistake too, on every face", async (t) => {
+test("a far too large request is an invalid argument, on every transport", async (t) => {
   const huge = wrapBatch(new Uint8Array(9 << 20));
   const client = connectGrpc(t, server.grpc);
   await assert.rejects(pushGrpc(client, huge), { code: status.INVALID_ARGUMENT });
@@ -169,7 +169,7 @@ test("what is far too large is the sender's mistake too, on every face", async (
   assert.equal((await server.readyz()).status, 200);
 });
 
-test("a wrong content type, method or path is named", async (t) => {
+test("an error names the wrong content type, method or path", async (t) => {
   const wrongType = await post("text/plain", "{}");
   assert.equal(wrongType.status, 415);
   assert.match(await wrongType.text(), /text\/plain/);

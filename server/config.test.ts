@@ -10,7 +10,7 @@ test("without any variable the server listens on loopback only", () => {
   assert.equal(grpcFastPath, true);
 });
 
-test("every bad variable is named at once", () => {
+test("lists every invalid variable at once", () => {
   assert.throws(
     () => readConfig({ GRPC_LISTEN: "here", REDIS_URL: "http://x", STREAM_SHARDS: "0", GRPC_FAST_PATH: "1" }),
     (error) =>

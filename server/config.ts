@@ -4,7 +4,7 @@ import { streamShards } from "#stream/settings.ts";
 
 const mebibyte = 1024 * 1024;
 
-/** What the ingest server is told by its environment. Throws a ConfigError that lists every bad variable. */
+/** Reads the ingest server's configuration. Throws a ConfigError that lists every bad variable. */
 export function readConfig(env: Env) {
   const values = readEnv(
     {

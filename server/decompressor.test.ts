@@ -4,14 +4,14 @@ import { gzipSync } from "node:zlib";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { Decompressor, DecompressorFullError } from "./decompressor.ts";
 
-test("unpacks as many bytes as may be, and not one more", async () => {
+test("decompresses up to its limit of bytes, and not one more", async () => {
   const decompressor = new Decompressor();
-  const packed = gzipSync(Buffer.alloc(1_000));
-  assert.equal((await decompressor.decompress(packed, 1_000)).length, 1_000);
-  await assert.rejects(decompressor.decompress(packed, 999), /decompresses to more than 999 bytes/);
+  const compressed = gzipSync(Buffer.alloc(1_000));
+  assert.equal((await decompressor.decompress(compressed, 1_000)).length, 1_000);
+  await assert.rejects(decompressor.decompress(compressed, 999), /decompresses to more than 999 bytes/);
 });
 
-test("after messages that cannot be unpacked the next ones have their turn", {
+test("after malformed messages the next ones are decompressed", {
   timeout: 30_000,
 }, async () => {
   const decompressor = new Decompressor();
@@ -22,10 +22,10 @@ test("after messages that cannot be unpacked the next ones have their turn", {
   assert.equal(String(await decompressor.decompress(gzipSync("good"), 1_000)), "good");
 });
 
-test("10,000 messages wait for their turn, one more is told to come later", async () => {
+test("10,000 messages wait for their turn; one more is refused, to retry later", async () => {
   const decompressor = new Decompressor();
-  const packed = gzipSync("one");
-  const unpacked = Array.from({ length: 10_004 }, () => decompressor.decompress(packed, 1_000));
-  await assert.rejects(decompressor.decompress(packed, 1_000), DecompressorFullError);
-  assert((await Promise.all(unpacked)).every((bytes) => bytes.length === 3));
+  const compressed = gzipSync("one");
+  const decompressed = Array.from({ length: 10_004 }, () => decompressor.decompress(compressed, 1_000));
+  await assert.rejects(decompressor.decompress(compressed, 1_000), DecompressorFullError);
+  assert((await Promise.all(decompressed)).every((bytes) => bytes.length === 3));
 });

@@ -4,30 +4,30 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
 
 const gunzipAsync = promisify(gunzip);
 
-/** Decompressed bytes are at worst a thousand times the compressed ones: this many messages at once, the others wait. */
-const unpackedAtOnceMax = 4;
+/** Messages decompressed at once; the others wait, because decompressed bytes can be a thousand times the compressed ones. */
+const decompressedAtOnceMax = 4;
 /** Compressed messages that wait; their connections hold them anyway. */
 const waitingMax = 10_000;
 
 /** Too many messages wait to be decompressed. */
 export class DecompressorFullError extends Error {
-  override readonly name = "UnpackerFullError";
+  override readonly name = "DecompressorFullError";
 }
 
 /**
- * Decompresses gzip for all connections of the process, a few messages at a time. The caller reads the bytes at once, so
- * they are not kept beside those of the next message.
+ * Decompresses gzip for all connections of the process, a few messages at a time. Callers use the bytes at once, so those
+ * of several messages do not pile up.
  */
 export class Decompressor {
-  #unpacking = 0;
+  #decompressing = 0;
   readonly #waiting: (() => void)[] = [];
 
   /** Throws InvalidBatchError for malformed gzip or more than `bytesMax`, DecompressorFullError for "retry later". */
-  async decompress(packed: Uint8Array, bytesMax: number): Promise<Buffer<ArrayBuffer>> {
-    if (packed.length === 0) return Buffer.alloc(0);
+  async decompress(compressed: Uint8Array, bytesMax: number): Promise<Buffer<ArrayBuffer>> {
+    if (compressed.length === 0) return Buffer.alloc(0);
     await this.#waitForTurn();
     try {
-      return await gunzipAsync(packed, { maxOutputLength: bytesMax });
+      return await gunzipAsync(compressed, { maxOutputLength: bytesMax });
     } catch (error) {
       const isTooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
       const problem = isTooLarge
@@ -36,14 +36,14 @@ export class Decompressor {
       throw new InvalidBatchError("request", problem);
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#unpacking -= 1;
+      if (next === undefined) this.#decompressing -= 1;
       else next();
     }
   }
 
   async #waitForTurn(): Promise<void> {
-    if (this.#unpacking < unpackedAtOnceMax) {
-      this.#unpacking += 1;
+    if (this.#decompressing < decompressedAtOnceMax) {
+      this.#decompressing += 1;
       return;
     }
     if (this.#waiting.length >= waitingMax) {

@@ -8,7 +8,7 @@ import { startServerAndRedis } from "./testing/server-program.ts";
 const pushLogs = "/fleetlog.v1.IngestService/PushLogs";
 const { server } = await startServerAndRedis({ after });
 
-test("every listener refuses the name of somebody else over HTTP/1.1, and serves its own", async () => {
+test("every listener refuses a foreign host name over HTTP/1.1, and serves its own", async () => {
   for (const [address, request] of [
     [server.http, `POST ${pushLogs} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2`],
     [server.admin, "GET /metrics HTTP/1.1"],

@@ -70,8 +70,8 @@ export class Ingest {
     );
   }
 
-  /** `sequenceOf` is called only for a batch that is refused. */
-  async #receive(readBatch: () => Uint8Array, sequenceOf: () => bigint): Promise<Outcome> {
+  /** `toSequence` is called only for a batch that is refused. */
+  async #receive(readBatch: () => Uint8Array, toSequence: () => bigint): Promise<Outcome> {
     const startedAt = performance.now();
     let batch: Uint8Array;
     let scanned: ScannedBatch;
@@ -81,7 +81,7 @@ export class Ingest {
       scanned = scan(batch);
     } catch (error) {
       if (!(error instanceof InvalidBatchError)) throw error;
-      return this.#refuse(sequenceOf(), toRefusal(error));
+      return this.#refuse(toSequence(), toRefusal(error));
     }
     if (this.#closedBecause !== undefined) {
       return this.#refuse(scanned.sequence, retryLater(unavailable, this.#closedBecause));

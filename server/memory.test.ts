@@ -18,7 +18,7 @@ for (const [kind, send] of [
   ["large batches, compressed to a few KiB,", sendCompressed],
 ] as const) {
   test(`while Redis hangs, streams of ${kind} hold a bounded part of the server's memory`, async (t) => {
-    // Streams slow down at half of it, and with one batch more on each of them none is refused for being too much.
+    // Streams slow down at half of it; with one more batch on each of them none is refused.
     const { redis, server } = await startServerAndRedis(t, { IN_FLIGHT_MEBIBYTES_MAX: "24" });
     const memory = () => server.metric("nodejs_external_memory_bytes");
     const before = await memory();
@@ -29,7 +29,7 @@ for (const [kind, send] of [
       await waitFor("Redis to be given up", async () => {
         const more = (await memory()) - before;
         const isGivenUp = (await server.metric('fleetlog_batches_total{outcome="unavailable"')) > 0;
-        // From then on batches flow again, and what they leave to the garbage collector counts for it.
+        // After that batches flow again, and their garbage would count as memory.
         if (!isGivenUp) most = Math.max(most, more);
         return isGivenUp;
       });
@@ -38,8 +38,8 @@ for (const [kind, send] of [
     }
     assert(most > streamsCount * mebibyte, "the batches did not arrive");
     t.diagnostic(`${Math.round(most / mebibyte)} MiB more than before`);
-    // 12 MiB in flight, then one batch per stream, one read ahead and one being read: 35 MiB. About as much waits for the
-    // garbage collector. Without a bound it is 160 MiB and more.
+    // 12 MiB in flight, then one batch per stream, one read ahead and one being read: 35 MiB. About as much is garbage that
+    // is not collected yet. Without a bound it is 160 MiB and more.
     assert(most < 14 * streamsCount * mebibyte, `${Math.round(most / mebibyte)} MiB more than before`);
   });
 }
@@ -49,7 +49,7 @@ function sendBatches(scope: Scope, { grpc }: ServerProgram): void {
   for (let batch = 0; batch < batchesPerStream; batch += 1) stream.send(request);
 }
 
-/** All of them in one piece, as no client library would. */
+/** All of them in one write, which no client library does. */
 function sendCompressed(scope: Scope, { grpc }: ServerProgram): void {
   const packed = enveloped(gzipSync(request), true);
   const calls = new Http2Calls(grpc);

@@ -13,7 +13,7 @@ test("a server that cannot start fails its test at once", async (t) => {
   );
 });
 
-test("a test file that ends by an error outside of its tests leaves no server, and nothing open", async (t) => {
+test("a test file that fails outside of its tests leaves no server running, and no open handle", async (t) => {
   const redis = await startRedis();
   t.after(() => redis[Symbol.asyncDispose]());
   const support = new URL("testing/server-program.ts", import.meta.url).href;

@@ -19,7 +19,7 @@ import {
   type ServerReflectionResponseSchema,
 } from "#proto/gen/grpc/reflection/v1/reflection_pb.ts";
 
-/** What clients meet at the front door: also QueryService, which gateways serve. Nginx asks ingest servers for it. */
+/** All services behind Nginx, which routes reflection to ingest servers: also QueryService, which gateways serve. */
 const reflectedFiles = withImports([
   file_fleetlog_v1_ingest,
   file_fleetlog_v1_query,
@@ -34,7 +34,7 @@ const encoded = new Map(
   reflectedFiles.map((file) => [file, toBinary(FileDescriptorProtoSchema, file.proto)]),
 );
 
-/** Answers each request; what there is not is an answer too, and the stream goes on. */
+/** Answers each request. An unknown name is an error response, and the stream stays open. */
 export async function* serveReflection(
   requests: AsyncIterable<ServerReflectionRequest>,
 ): AsyncIterable<MessageInitShape<typeof ServerReflectionResponseSchema>> {
@@ -71,7 +71,7 @@ function answer({ messageRequest: { case: asked, value } }: ServerReflectionRequ
   }
 }
 
-/** Of a service, message or enum, or of what is in one, such as a method. */
+/** Finds the file of a service, message or enum, or of a member, such as a method. */
 function findFile(symbol: string): DescFile | undefined {
   const end = symbol.lastIndexOf(".");
   return (registry.get(symbol) ?? (end < 0 ? undefined : registry.get(symbol.slice(0, end))))?.file;
@@ -83,7 +83,7 @@ function toFileResult(file: DescFile | undefined, what: string): ReflectionResul
   return { case: "fileDescriptorResponse", value: { fileDescriptorProto } };
 }
 
-/** The files, each followed by all that it imports, and none twice. */
+/** The files, each followed by its imports, without duplicates. */
 function withImports(files: readonly DescFile[]): readonly DescFile[] {
   const found = new Set<DescFile>();
   const collect = (file: DescFile): void => {

@@ -15,12 +15,12 @@ const options = {
   pingIntervalMs: 20,
 };
 
-test("a connection that says goodbye, breaks the protocol and goes is not kept forever", async (t) => {
-  const face = createHttpListener({ http1() {}, http2() {} }, options);
-  t.after(() => face.destroy());
-  await new Promise<void>((resolve) => face.server.listen(0, "127.0.0.1", resolve));
-  t.after(() => face.server.close());
-  const { port } = face.server.address() as AddressInfo;
+test("a connection that sends GOAWAY, breaks the protocol and disconnects is closed", async (t) => {
+  const listener = createHttpListener({ http1() {}, http2() {} }, options);
+  t.after(() => listener.destroy());
+  await new Promise<void>((resolve) => listener.server.listen(0, "127.0.0.1", resolve));
+  t.after(() => listener.server.close());
+  const { port } = listener.server.address() as AddressInfo;
   const headers = headerBlock([
     [":method", "POST"],
     [":scheme", "http"],
@@ -38,21 +38,21 @@ test("a connection that says goodbye, breaks the protocol and goes is not kept f
       frame(frameType.continuation, flag.endHeaders, 3, headers),
     ]),
   );
-  await waitFor("the connection", async () => (await connections(face.server)) === 1);
+  await waitFor("the connection", async () => (await connections(listener.server)) === 1);
   socket.destroy();
-  await waitFor("its end", async () => (await connections(face.server)) === 0);
-  assert.ok(face.server.listening);
+  await waitFor("its end", async () => (await connections(listener.server)) === 0);
+  assert.ok(listener.server.listening);
 });
 
-test("a connection that answers is kept, however long it is idle", async (t) => {
-  const face = createHttpListener(
+test("a connection that answers pings stays open, however long it is idle", async (t) => {
+  const listener = createHttpListener(
     { http1: (_request, response) => response.end("here"), http2() {} },
     options,
   );
-  t.after(() => face.destroy());
-  await new Promise<void>((resolve) => face.server.listen(0, "127.0.0.1", resolve));
-  t.after(() => face.server.close());
-  const { port } = face.server.address() as AddressInfo;
+  t.after(() => listener.destroy());
+  await new Promise<void>((resolve) => listener.server.listen(0, "127.0.0.1", resolve));
+  t.after(() => listener.server.close());
+  const { port } = listener.server.address() as AddressInfo;
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   t.after(() => session.destroy());
   let pings = 0;
@@ -61,7 +61,7 @@ test("a connection that answers is kept, however long it is idle", async (t) => 
   assert.equal(session.destroyed, false);
 });
 
-test("a connection that begins with less than it takes to know it holds up nobody, and then goes on", async (t) => {
+test("a connection that starts with too few bytes to detect its protocol blocks no other, and then continues", async (t) => {
   const { server } = await startServerAndRedis(t);
   const [host = "", port] = server.http.split(":");
   const first = connect({ host, port: Number(port), noDelay: true });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { toBinary } from "@bufbuild/protobuf";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
-import { encodeRequest, encodeWish, makeBatch } from "./testing/batches.ts";
+import { encodeRequest, encodeSubscription, makeBatch } from "./testing/batches.ts";
 import { readSubscription, unwrapRequest } from "./unwrap-request.ts";
 
 const batch = toBinary(LogBatchSchema, makeBatch(1));
@@ -27,7 +27,7 @@ for (const [what, bytes, expected] of [
   ["nothing, of an empty request", Buffer.alloc(0), Buffer.alloc(0)],
   ["nothing, of a request with unknown fields only", unknownField, Buffer.alloc(0)],
 ] as const) {
-  test(`gives ${what}`, () => {
+  test(`returns ${what}`, () => {
     assert.deepEqual(Buffer.from(unwrapRequest(bytes)), Buffer.from(expected));
   });
 }
@@ -36,7 +36,7 @@ test("copies nothing", () => {
   assert.equal(unwrapRequest(request).buffer, request.buffer);
 });
 
-test("bytes that are no message end in an InvalidBatchError, wherever they are cut or changed", () => {
+test("malformed bytes throw an InvalidBatchError, wherever they are cut or changed", () => {
   for (let length = 1; length < request.length; length++) {
     assert.throws(() => unwrapRequest(request.subarray(0, length)), InvalidBatchError);
   }
@@ -53,7 +53,7 @@ test("bytes that are no message end in an InvalidBatchError, wherever they are c
   }
 });
 
-const session = Buffer.from(encodeWish("boot-1")).subarray(2);
+const session = Buffer.from(encodeSubscription("boot-1")).subarray(2);
 const halves = [session.subarray(0, 10), session.subarray(10)].map((half) =>
   Buffer.concat([Buffer.from([0x12, half.length]), half]),
 );
@@ -64,13 +64,24 @@ for (const [what, bytes, expected] of [
   ["none beside an unknown field", Buffer.concat([request, Buffer.from([0x1a, 1, 7])]), undefined],
   ["none in bytes that are no message", Buffer.from([0x12, 9, 1]), undefined],
   ["none in a number where it should be", Buffer.from([0x10, 1]), undefined],
-  ["a wish alone", encodeWish("boot-1"), { session, hasBatch: false }],
-  ["a wish beside a batch", encodeWish("boot-1", "device-1", makeBatch(1)), { session, hasBatch: true }],
-  ["a wish before a batch", Buffer.concat([encodeWish("boot-1"), request]), { session, hasBatch: true }],
-  ["a wish in two parts as one", Buffer.concat(halves), { session, hasBatch: false }],
+  ["a subscription alone", encodeSubscription("boot-1"), { session, hasBatch: false }],
+  [
+    "a subscription with a batch",
+    encodeSubscription("boot-1", "device-1", makeBatch(1)),
+    { session, hasBatch: true },
+  ],
+  [
+    "a subscription before a batch",
+    Buffer.concat([encodeSubscription("boot-1"), request]),
+    { session, hasBatch: true },
+  ],
+  ["a subscription in two parts as one", Buffer.concat(halves), { session, hasBatch: false }],
 ] as const) {
-  test(`sees ${what}`, () => {
-    const wish = readSubscription(bytes);
-    assert.deepEqual(wish && { ...wish, session: Buffer.from(wish.session) }, expected);
+  test(`reads ${what}`, () => {
+    const subscription = readSubscription(bytes);
+    assert.deepEqual(
+      subscription && { ...subscription, session: Buffer.from(subscription.session) },
+      expected,
+    );
   });
 }

@@ -3,16 +3,16 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { readSequence } from "#batch/read-sequence.ts";
 
 /**
- * The bytes of field 1, `batch`, of an encoded PushLogsRequest or StreamLogsRequest: a view, nothing is copied or
- * decoded. Empty when it is not there. A batch in several fields 1 is merged, as protobuf demands, which is what its
- * parts one after the other mean. Throws InvalidBatchError when the bytes are no message.
+ * Returns the bytes of field 1, `batch`, of an encoded PushLogsRequest or StreamLogsRequest: a view, without copying or
+ * decoding. Empty when the field is missing. Several fields 1 are merged, as protobuf demands, by concatenation. Throws
+ * InvalidBatchError when the bytes are not a message.
  */
 export function unwrapRequest(request: Uint8Array): Uint8Array {
   const start = findLoneBatch(request);
   return start > 0 ? request.subarray(start) : unwrapSlowly(request);
 }
 
-/** Nearly always the whole request is one field: tag, length, batch. Where its bytes begin then; 0 when it is not so. */
+/** Nearly always the request is one field: tag, length, batch. Returns where the batch begins; 0 for other requests. */
 function findLoneBatch(request: Uint8Array): number {
   if (request[0] !== batchTag) return 0;
   let length = 0;
@@ -42,7 +42,7 @@ function unwrapSlowly(request: Uint8Array): Uint8Array {
 }
 
 /** The `report_committed` of a StreamLogsRequest, beside its batch or instead of one. */
-export interface ProgressSubscription {
+export interface EncodedSubscription {
   /** The encoded SessionName of `report_committed`. */
   readonly session: Uint8Array;
   readonly hasBatch: boolean;
@@ -52,7 +52,7 @@ export interface ProgressSubscription {
  * The subscription in an encoded StreamLogsRequest. Undefined when there is none, as in nearly all of them, or when the
  * bytes are malformed, which {@link unwrapRequest} reports. A repeated one is merged, as protobuf demands.
  */
-export function readSubscription(request: Uint8Array): ProgressSubscription | undefined {
+export function readSubscription(request: Uint8Array): EncodedSubscription | undefined {
   if (findLoneBatch(request) > 0) return undefined;
   const reader = new BinaryReader(request);
   try {
@@ -73,7 +73,7 @@ export function readSubscription(request: Uint8Array): ProgressSubscription | un
   }
 }
 
-/** The sequence of the batch in a refused request (see readSequence), also of one that is truncated within its batch. */
+/** The sequence of the batch in a refused request (see readSequence), even when the request ends within its batch. */
 export function readRequestSequence(request: Uint8Array): bigint {
   const start = findLoneBatch(request) || findTruncatedBatch(request);
   try {
@@ -84,7 +84,7 @@ export function readRequestSequence(request: Uint8Array): bigint {
   }
 }
 
-/** Where the bytes of a batch begin that the request begins with, and that is longer than the request. */
+/** Where the batch begins when it is the first field and longer than the rest of the request; else 0. */
 function findTruncatedBatch(request: Uint8Array): number {
   if (request[0] !== batchTag) return 0;
   let at = 1;
@@ -92,11 +92,11 @@ function findTruncatedBatch(request: Uint8Array): number {
   return at + 1;
 }
 
-/** A request has two; more are unknown ones, each of which costs as much as a record. */
+/** A request has two known fields; each unknown one costs as much as a record. */
 const fieldsMax = 1_000;
 
 const batchTag = (1 << 3) | WireType.LengthDelimited;
-/** A length of up to 256 MiB, far beyond what is read at all. */
+/** A length of up to 256 MiB, far above the largest request. */
 const lengthBytesMax = 4;
 
 function malformed(error: unknown): InvalidBatchError {

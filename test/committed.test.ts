@@ -5,7 +5,7 @@ import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect
 import { createFixture } from "#consumer/testing/fixture.ts";
 import { startProgram } from "#consumer/testing/program.ts";
 import { IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
+import { encodeRequest, encodeSubscription, makeBatch } from "#server/testing/batches.ts";
 import { openConnectStream } from "#server/testing/connect-device.ts";
 import { connectGrpc, openStream } from "#server/testing/grpc-device.ts";
 import { startServer } from "#server/testing/server-program.ts";
@@ -36,7 +36,7 @@ const readCommitted = ({ progress }: Pick<ReturnType<typeof openStream>, "progre
 test("reports committed progress to a stream that subscribed, and to no other", async (t) => {
   const client = connectGrpc(t, server.grpc);
   const [stream, silent] = [openStream(client), openStream(client)];
-  stream.send(encodeWish("told"));
+  stream.send(encodeSubscription("told"));
   send(stream, "told", [1, 2, 3]);
   send(silent, "untold", [1, 2, 3]);
   await waitFor("all of it", () => readCommitted(stream) === 3);
@@ -65,7 +65,7 @@ test("reports earlier commits too, also to a stream that sends nothing, on every
     await waitFor(`two batches of ${sessionId}`, async () => (await stored(sessionId)) === 2);
   }
   const grpc = openStream(connectGrpc(t, server.grpc));
-  grpc.send(encodeWish(sessions[0]));
+  grpc.send(encodeSubscription(sessions[0]));
   await waitFor("the progress over gRPC", () => readCommitted(grpc) === 2);
   for (const [sessionId, isBinary] of [
     [sessions[1], true],
@@ -83,7 +83,7 @@ test("reports earlier commits too, also to a stream that sends nothing, on every
 
 test("never reports a batch that PostgreSQL has not committed", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
-  stream.send(encodeWish("held"));
+  stream.send(encodeSubscription("held"));
   send(stream, "held", [1, 2]);
   await waitFor("the first two", () => readCommitted(stream) === 2);
   await fixture.holdFlushes();
@@ -101,7 +101,7 @@ test("never reports a batch that PostgreSQL has not committed", async (t) => {
 
 test("never reports too much while PostgreSQL drops the consumers' connections", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
-  stream.send(encodeWish("rough"));
+  stream.send(encodeSubscription("rough"));
   let [sent, checked] = [0, 0];
   for (let round = 1; round <= 3; round += 1) {
     const until = sent + 200;
@@ -125,7 +125,7 @@ test("never reports too much while PostgreSQL drops the consumers' connections",
 
 test("a lost message is made up for by a lookup", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
-  stream.send(encodeWish("lost"));
+  stream.send(encodeSubscription("lost"));
   send(stream, "lost", [1]);
   await waitFor("the first", () => readCommitted(stream) === 1);
   await fixture.redis.acl("SETUSER", "default", "-spublish");
@@ -137,7 +137,7 @@ test("a lost message is made up for by a lookup", async (t) => {
 
 test("a broken subscription is renewed, and missed progress is looked up", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
-  stream.send(encodeWish("broken"));
+  stream.send(encodeSubscription("broken"));
   for (let sequence = 1; sequence <= 5; sequence += 1) {
     send(stream, "broken", [sequence]);
     await fixture.redis.call("CLIENT", "KILL", "TYPE", "pubsub");

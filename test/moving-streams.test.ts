@@ -4,7 +4,7 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { Pool } from "pg";
 import { IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
+import { encodeRequest, encodeSubscription, makeBatch } from "#server/testing/batches.ts";
 import { connectGrpc, openStream } from "#server/testing/grpc-device.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -28,7 +28,7 @@ test("a stream through Nginx moves between servers repeatedly, and nothing is lo
   // A device that keeps each batch until it is committed, and sends all it has again on every new stream.
   while (moves < 3) {
     const stream = openStream(client);
-    stream.send(encodeWish(session.sessionId));
+    stream.send(encodeSubscription(session.sessionId));
     for (let kept = committed + 1; kept <= numbered; kept += 1) send(stream, kept);
     const sender = setInterval(() => {
       for (let n = 0; n < 5; n += 1) send(stream, ++numbered);
@@ -41,7 +41,7 @@ test("a stream through Nginx moves between servers repeatedly, and nothing is lo
     for (const { epoch } of stream.progress) epochs.add(epoch);
   }
   const last = openStream(client);
-  last.send(encodeWish(session.sessionId));
+  last.send(encodeSubscription(session.sessionId));
   for (let kept = committed + 1; kept <= numbered; kept += 1) send(last, kept);
   await waitFor("all of it", () => Number(last.progress.at(-1)?.committedThrough) === numbered);
   assert.equal(epochs.size, 1, "one epoch, whatever server");

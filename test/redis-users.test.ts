@@ -11,7 +11,7 @@ import { projectFolder } from "#dev/folders.ts";
 import { type RunningRedis, startRedis } from "#dev/redis.ts";
 import { ensureRedisUsers } from "#dev/redis-users.ts";
 import { QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { encodeRequest, encodeWish, makeBatch } from "#server/testing/batches.ts";
+import { encodeRequest, encodeSubscription, makeBatch } from "#server/testing/batches.ts";
 import { connectGrpc, openStream } from "#server/testing/grpc-device.ts";
 import { readPositions } from "#stream/epoch.ts";
 import { streamKey } from "#stream/keys.ts";
@@ -46,7 +46,7 @@ async function wasSent(command: string): Promise<boolean> {
 
 async function everythingWorks(t: TestContext): Promise<void> {
   const stream = openStream(connectGrpc(t, system.grpcAddress));
-  stream.send(encodeWish("boot-1"));
+  stream.send(encodeSubscription("boot-1"));
   for (let n = 1; n <= 20; n++) stream.send(encodeRequest(makeBatch(n)));
   await waitFor("all of it to be committed", () => Number(stream.progress.at(-1)?.committedThrough) === 20);
   const transport = createConnectTransport({ baseUrl: system.httpUrl, httpVersion: "1.1" });

@@ -5,7 +5,7 @@ import { startRedis } from "#test/support/redis.ts";
 import { shiftedClock } from "#test/support/shifted-clock.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { encodeRequest, makeBatch } from "../testing/batches.ts";
-import { connectGrpc, detailsOf, pushGrpc } from "../testing/grpc-device.ts";
+import { connectGrpc, pushGrpc, readDetails } from "../testing/grpc-device.ts";
 import { startServer } from "../testing/server-program.ts";
 
 const yearSeconds = 365 * 86_400;
@@ -18,7 +18,7 @@ for (const [name, seconds, says] of [
     /clock is 1[12]\d s ahead of that of Redis .*the limit is 60 s \(CLOCK_SKEW_SECONDS_MAX\)/,
   ],
 ] as const) {
-  test(`a server whose clock is ${name} is not ready, says so, and refuses batches for later`, async (t) => {
+  test(`a server whose clock is ${name} is not ready, reports why, and refuses batches with UNAVAILABLE`, async (t) => {
     const redis = await startRedis();
     t.after(() => redis[Symbol.asyncDispose]());
     const server = await startServer(t, redis.url, shiftedClock(seconds));
@@ -29,11 +29,11 @@ for (const [name, seconds, says] of [
     assert.ok(error instanceof Error && "code" in error && "metadata" in error);
     assert.equal(error.code, status.UNAVAILABLE);
     assert.match(error.message, says);
-    assert.ok((detailsOf(error.metadata as Parameters<typeof detailsOf>[0]).retryDelayMs ?? 0) >= 1_000);
+    assert.ok((readDetails(error.metadata as Parameters<typeof readDetails>[0]).retryDelayMs ?? 0) >= 1_000);
   });
 }
 
-test("within CLOCK_SKEW_SECONDS_MAX a server takes batches", async (t) => {
+test("within CLOCK_SKEW_SECONDS_MAX a server accepts batches", async (t) => {
   const redis = await startRedis();
   t.after(() => redis[Symbol.asyncDispose]());
   const server = await startServer(t, redis.url, { ...shiftedClock(120), CLOCK_SKEW_SECONDS_MAX: "600" });

@@ -37,12 +37,12 @@ export class Health {
   async *watch(service: string, signal: AbortSignal): AsyncIterable<Status> {
     const aborted = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => aborted.resolve(), { once: true });
-    let told: Status | undefined;
+    let sent: Status | undefined;
     while (!signal.aborted) {
       const changed = this.#changed.promise;
       const status = this.status(service) ?? Status.SERVICE_UNKNOWN;
-      if (status !== told) yield status;
-      told = status;
+      if (status !== sent) yield status;
+      sent = status;
       if (this.#isClosed) return;
       await Promise.race([changed, aborted.promise]);
     }

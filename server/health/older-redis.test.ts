@@ -6,7 +6,7 @@ import { allShards, streamKey, toShard } from "#stream/keys.ts";
 import { restartableRedis } from "#stream/testing/restartable-redis.ts";
 import { countParts, readParts, toReports } from "#stream/unconfirmed.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { encodeRequest, encodeWish, makeBatch } from "../testing/batches.ts";
+import { encodeRequest, encodeSubscription, makeBatch } from "../testing/batches.ts";
 import { connectGrpc, openStream, pushGrpc } from "../testing/grpc-device.ts";
 import { startServer } from "../testing/server-program.ts";
 
@@ -14,17 +14,17 @@ import { startServer } from "../testing/server-program.ts";
 
 const shard = toShard("device-1", 2);
 
-test("streams are told another epoch at once, and what may be missing is reported beside the stream", async (t) => {
+test("streams report another epoch at once, and batches that may be missing are reported beside the stream", async (t) => {
   const redis = await restartableRedis(t);
   const server = await startServer(t, redis.url(), { HEARTBEAT_SECONDS: "3600" });
   await waitFor("the server to be ready", async () => (await server.readyz()).status === 200);
   const client = connectGrpc(t, server.grpc);
   const before = openStream(client);
-  before.send(encodeWish("boot-1"));
+  before.send(encodeSubscription("boot-1"));
   const { epoch } = await waitFor("a progress", () => before.progress[0]);
   await pushGrpc(client, encodeRequest(makeBatch(1)));
   await redis.copyData();
-  // An id of the far future stands for a clock that was ahead.
+  // An id of the far future, as from a clock that was ahead.
   await redis.client().xadd(streamKey(shard), `${Date.now() + 3_600_000}-0`, "a", "b");
   await pushGrpc(client, encodeRequest(makeBatch(2)));
   await pushGrpc(client, encodeRequest(makeBatch(3)));
@@ -34,7 +34,7 @@ test("streams are told another epoch at once, and what may be missing is reporte
   const { code } = await withDeadline("the end of the stream", 30_000, before.ended);
   assert.equal(code, status.UNAVAILABLE);
   const after = openStream(client);
-  after.send(encodeWish("boot-1"));
+  after.send(encodeSubscription("boot-1"));
   assert.notEqual((await waitFor("a progress", () => after.progress[0])).epoch, epoch);
 
   await waitFor("a report", async () => (await countParts(redis.client(), shard)) > 0);
@@ -54,7 +54,7 @@ test("streams are told another epoch at once, and what may be missing is reporte
   );
 });
 
-test("what a full Redis does not take is reported when there is room", async (t) => {
+test("a report that a full Redis refuses is repeated once there is memory", async (t) => {
   const redis = await restartableRedis(t);
   const server = await startServer(t, redis.url());
   await waitFor("the server to be ready", async () => (await server.readyz()).status === 200);

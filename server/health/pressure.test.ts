@@ -7,10 +7,10 @@ import { readMemory } from "#stream/memory.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { encodeRequest, makeBatch, makeRecord } from "../testing/batches.ts";
-import { connectGrpc, detailsOf, openStream, pushGrpc } from "../testing/grpc-device.ts";
+import { connectGrpc, openStream, pushGrpc, readDetails } from "../testing/grpc-device.ts";
 import { startServer, startServerAndRedis } from "../testing/server-program.ts";
 
-test("above the backlog's mark a call and a stream are told later, and are taken again below it", async (t) => {
+test("above the high mark of the backlog calls and streams are refused, and accepted again below the low one", async (t) => {
   const { redis, server } = await startServerAndRedis(t, { BACKLOG_ENTRIES_MAX: "100" });
   const admin = new Redis(redis.url);
   t.after(() => admin.disconnect());
@@ -30,7 +30,7 @@ test("above the backlog's mark a call and a stream are told later, and are taken
   });
   assert.equal(refusal.code, status.RESOURCE_EXHAUSTED);
   assert.match(refusal.details, /batches wait to be stored/);
-  assert((detailsOf(refusal.metadata).retryDelayMs ?? 0) >= 1_000);
+  assert((readDetails(refusal.metadata).retryDelayMs ?? 0) >= 1_000);
   const taken = stream.acks.length;
   stream.send(encodeRequest(makeBatch(102)));
   const ack = await waitFor("the answer", () => stream.acks[taken]);
@@ -53,7 +53,7 @@ test("above the backlog's mark a call and a stream are told later, and are taken
   });
 });
 
-test("batches are refused before Redis is full, so that what drains it has room", async (t) => {
+test("batches are refused before Redis is full, so that consumers can still acknowledge", async (t) => {
   const redis = await startRedis({ maxmemory: "40mb" });
   t.after(() => redis[Symbol.asyncDispose]());
   const server = await startServer(t, redis.url, { REDIS_MEMORY_PERCENT_MAX: "50" });

@@ -64,7 +64,7 @@ export class Pressure {
       this.#backlog.update(backlog);
       this.#publish(percent, backlog.atLeast);
     } catch (error) {
-      logger.debug({ err: error }, "could not read the backlog from Redis"); // RedisWatch says so aloud
+      logger.debug({ err: error }, "could not read the backlog from Redis"); // RedisWatch reports it
     } finally {
       this.#polling = false;
     }

@@ -13,7 +13,7 @@ function appended(count: number, max?: number): RecentAppends {
 const sequences = (appends: RecentAppends) =>
   appends.report(0)?.batches.map(({ sequence }) => Number(sequence));
 
-test("what is stored is forgotten, and the rest is reported in the order of its ids", () => {
+test("stored batches are forgotten, and the rest is reported in id order", () => {
   const appends = appended(9);
   assert.equal(appends.report(1), undefined);
   appends.forgetStored(0, "6-0");
@@ -24,7 +24,7 @@ test("what is stored is forgotten, and the rest is reported in the order of its 
   assert.equal(appends.lastId(1), "0-0");
 });
 
-test("of more than it may remember the newest stay, and the others are counted until they are stored", () => {
+test("above its limit it keeps the newest batches, and counts the others until they are stored", () => {
   const appends = appended(25, 10);
   assert.deepEqual(sequences(appends), [16, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
   assert.equal(appends.report(0)?.forgottenCount, 15);

@@ -5,10 +5,10 @@ import { Redis } from "ioredis";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { encodeRequest, makeBatch } from "../testing/batches.ts";
-import { connectGrpc, detailsOf, openStream, pushGrpc } from "../testing/grpc-device.ts";
+import { connectGrpc, openStream, pushGrpc, readDetails } from "../testing/grpc-device.ts";
 import { startServer, startServerAndRedis } from "../testing/server-program.ts";
 
-test("while Redis is unreachable batches are refused at once, and the server recovers by itself", async (t) => {
+test("while Redis is unreachable batches are refused at once, and the server recovers without a restart", async (t) => {
   const { redis, server } = await startServerAndRedis(t);
   const client = connectGrpc(t, server.grpc);
   const stream = openStream(client);
@@ -20,7 +20,7 @@ test("while Redis is unreachable batches are refused at once, and the server rec
   assert.match((await server.readyz()).text, /Redis is unreachable/);
   const error = await pushGrpc(client, encodeRequest(makeBatch(2))).catch((error: ServiceError) => error);
   assert(error instanceof Error && error.code === status.UNAVAILABLE);
-  assert((detailsOf(error.metadata).retryDelayMs ?? 0) >= 1_000);
+  assert((readDetails(error.metadata).retryDelayMs ?? 0) >= 1_000);
   stream.send(encodeRequest(makeBatch(2)));
   const refused = await waitFor("the second ack", () => stream.acks[1]);
   assert.equal(refused.error?.code, status.UNAVAILABLE);
@@ -36,7 +36,7 @@ test("while Redis is unreachable batches are refused at once, and the server rec
   assert.equal((await pushGrpc(client, encodeRequest(makeBatch(3))))?.accepted, 1);
 });
 
-test("a Redis that hangs is given up within seconds, never acknowledged", async (t) => {
+test("while Redis hangs, batches are refused within seconds, and never acknowledged", async (t) => {
   const { redis, server } = await startServerAndRedis(t);
   process.kill(redis.pid, "SIGSTOP");
   const client = connectGrpc(t, server.grpc);
@@ -50,7 +50,7 @@ test("a Redis that hangs is given up within seconds, never acknowledged", async 
   await waitFor("an ack", () => pushGrpc(client, encodeRequest(makeBatch(1))));
 });
 
-test("a full Redis means later, with a delay, on a call and on a stream, which stays open", async (t) => {
+test("while Redis is full, calls and streams are refused with a delay, and streams stay open", async (t) => {
   const { redis, server } = await startServerAndRedis(t);
   const admin = new Redis(redis.url);
   t.after(() => admin.disconnect());
@@ -58,7 +58,7 @@ test("a full Redis means later, with a delay, on a call and on a stream, which s
   const client = connectGrpc(t, server.grpc);
   const error = await pushGrpc(client, encodeRequest(makeBatch(1))).catch((error: ServiceError) => error);
   assert(error instanceof Error && error.code === status.RESOURCE_EXHAUSTED);
-  assert((detailsOf(error.metadata).retryDelayMs ?? 0) >= 1_000);
+  assert((readDetails(error.metadata).retryDelayMs ?? 0) >= 1_000);
   const stream = openStream(client);
   stream.send(encodeRequest(makeBatch(1)));
   const refused = await waitFor("the refusal", () => stream.acks[0]);
@@ -69,7 +69,7 @@ test("a full Redis means later, with a delay, on a call and on a stream, which s
   assert.equal((await waitFor("the ack", () => stream.acks[1])).error, undefined);
 });
 
-test("a Redis that would lose what it acknowledged is named, and nothing is taken", async (t) => {
+test("a Redis with unsafe settings is reported, and batches are refused", async (t) => {
   const redis = await startRedis({ appendfsync: "everysec" });
   t.after(() => redis[Symbol.asyncDispose]());
   const server = await startServer(t, redis.url);
@@ -81,7 +81,7 @@ test("a Redis that would lose what it acknowledged is named, and nothing is take
   });
 });
 
-test("a server that starts before Redis becomes ready when Redis comes", async (t) => {
+test("a server that starts before Redis becomes ready once Redis runs", async (t) => {
   const first = await startRedis();
   await first[Symbol.asyncDispose]();
   const server = await startServer(t, first.url);

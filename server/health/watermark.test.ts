@@ -11,7 +11,7 @@ test("is above from the high mark until the low one", () => {
   assert.deepEqual(seen, [false, true, true, true, false, false, false, true]);
 });
 
-test("bounds change it only when both say the same", () => {
+test("bounds change it only when both agree", () => {
   const mark = new Watermark(80, 70);
   const seen = [
     [0, 1_000],

@@ -4,10 +4,10 @@ export interface EpochSnapshot {
 }
 
 /**
- * Keeps the epochs of stream/epoch.ts for the streams that will tell them. A stream holds on to the page that was open
- * when it began, so every batch that it acknowledges was appended in that epoch or in a later one, never in an earlier:
- * a device may send too much again, but not too little. While Redis is unreachable no batch is acknowledged, and the page of
- * streams that begin then is filled in when Redis is back.
+ * Keeps the epochs of stream/epoch.ts for the streams that report them. A stream keeps the snapshot from when it opened,
+ * so every batch that it acknowledges was appended in that epoch or in a later one, never in an earlier one: a device may
+ * send too much again, but never too little. While Redis is unreachable no batch is acknowledged, and the snapshot of new
+ * streams is filled in once Redis is back.
  */
 export class EpochRegistry {
   #snapshot: { numbers: ReadonlyMap<number, bigint> | undefined } = { numbers: undefined };

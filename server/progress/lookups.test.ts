@@ -5,7 +5,7 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { GetSessionRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { ProgressRequest } from "#stream/session-progress.ts";
 import { unavailable } from "../outcome.ts";
-import { connectGrpc, detailsOf, pushGrpc } from "../testing/grpc-device.ts";
+import { connectGrpc, pushGrpc, readDetails } from "../testing/grpc-device.ts";
 import { startServerAndRedis } from "../testing/server-program.ts";
 import { SessionLookups } from "./lookups.ts";
 
@@ -16,7 +16,7 @@ function startLookups() {
 
 const ranges = { committed: 1n, droppedCount: 0n, received: [["1", "1"]], dropped: [] } as const;
 
-test("calls for the same session share one question, and what is not all that is known answers nothing", async () => {
+test("calls for the same session share one request, and progress without ranges does not answer it", async () => {
   const { asked, lookups } = startLookups();
   const name = { deviceId: "d", sessionId: "s" };
   const [first, second] = [lookups.lookUp(name), lookups.lookUp(name)];
@@ -32,7 +32,7 @@ test("calls for the same session share one question, and what is not all that is
   assert.equal(lookups.size, 0);
 });
 
-test("beyond 1,000 sessions at one time a call is told to come later", async () => {
+test("beyond 1,000 sessions at a time a call is refused, to retry later", async () => {
   const { asked, lookups } = startLookups();
   const names = Array.from({ length: 1_000 }, (_, n) => ({ deviceId: `d${n}`, sessionId: "s" }));
   const answers = names.map((name) => lookups.lookUp(name));
@@ -43,7 +43,7 @@ test("beyond 1,000 sessions at one time a call is told to come later", async () 
   await Promise.all(answers);
 });
 
-test("an answered question is not put again, and an unanswered one three times", async (t) => {
+test("an answered request is not repeated; an unanswered one is sent three times", async (t) => {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const { asked, lookups } = startLookups();
   const name = { deviceId: "d", sessionId: "s" };
@@ -58,7 +58,7 @@ test("an answered question is not put again, and an unanswered one three times",
   assert.equal(asked.length, 4);
 });
 
-test("while no consumer answers a call ends with UNAVAILABLE and a delay, on both faces", async (t) => {
+test("while no consumer answers a call ends with UNAVAILABLE and a delay, on both transports", async (t) => {
   const { server } = await startServerAndRedis(t);
   const request = create(GetSessionRequestSchema, { deviceId: "d", sessionId: "s" });
   const connect = fetch(`http://${server.http}/fleetlog.v1.IngestService/GetSession`, {
@@ -73,6 +73,6 @@ test("while no consumer answers a call ends with UNAVAILABLE and a delay, on bot
   ).catch((error: ServiceError) => error);
   assert(error instanceof Error && error.code === status.UNAVAILABLE);
   assert.match(error.details, /no consumer/);
-  assert((detailsOf(error.metadata).retryDelayMs ?? 0) >= 1_000);
+  assert((readDetails(error.metadata).retryDelayMs ?? 0) >= 1_000);
   assert.equal((await connect).status, 503);
 });

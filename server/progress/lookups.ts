@@ -26,8 +26,8 @@ export class SessionLookups {
   readonly #requester: Pick<ProgressRequester, "request">;
   readonly #lookups = new Map<string, Lookup>();
 
-  constructor(questions: Pick<ProgressRequester, "request">) {
-    this.#requester = questions;
+  constructor(requester: Pick<ProgressRequester, "request">) {
+    this.#requester = requester;
   }
 
   get size(): number {
@@ -44,7 +44,7 @@ export class SessionLookups {
         retryLater(unavailable, `${lookupsMax} session lookups are in flight: retry later`),
       );
     }
-    const { promise: answer, resolve } = Promise.withResolvers<LookupResult>();
+    const { promise: result, resolve } = Promise.withResolvers<LookupResult>();
     let requests = 0;
     const request = () => {
       requests += 1;
@@ -52,14 +52,14 @@ export class SessionLookups {
       else settle(retryLater(unavailable, "no consumer answered: retry later"));
     };
     const timer = setInterval(request, requestIntervalMs);
-    const settle = (answer: LookupResult) => {
+    const settle = (answered: LookupResult) => {
       clearInterval(timer);
       this.#lookups.delete(key);
-      resolve(answer);
+      resolve(answered);
     };
-    this.#lookups.set(key, { result: answer, settle });
+    this.#lookups.set(key, { result, settle });
     request();
-    return answer;
+    return result;
   }
 
   /** Receives the message of a consumer. */

@@ -5,22 +5,22 @@ import { status } from "@grpc/grpc-js";
 import { Redis } from "ioredis";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { encodeRequest, encodeWish, makeBatch } from "../testing/batches.ts";
+import { encodeRequest, encodeSubscription, makeBatch } from "../testing/batches.ts";
 import { openConnectStream } from "../testing/connect-device.ts";
-import { connectGrpc, detailsOf, openStream } from "../testing/grpc-device.ts";
+import { connectGrpc, openStream, readDetails } from "../testing/grpc-device.ts";
 import { startServer, startServerAndRedis } from "../testing/server-program.ts";
 
 const { server } = await startServerAndRedis({ after });
 
-/** The first progress that a new stream tells. */
+/** The first progress on a new stream. */
 async function firstProgress(client: ReturnType<typeof connectGrpc>) {
   const stream = openStream(client);
-  stream.send(encodeWish("boot-1"));
+  stream.send(encodeSubscription("boot-1"));
   const { committedThrough, epoch } = await waitFor("a progress", () => stream.progress[0]);
   return { committedThrough, epoch, stream };
 }
 
-test("a stream is told at once, 0 as long as nobody knows more, and the same epoch as the next one", async (t) => {
+test("a stream reports progress at once, 0 until a consumer answers, and the same epoch as the next stream", async (t) => {
   const client = connectGrpc(t, server.grpc);
   const first = await firstProgress(client);
   const second = await firstProgress(client);
@@ -36,11 +36,11 @@ test("a stream is told at once, 0 as long as nobody knows more, and the same epo
   }
 });
 
-test("a wish may stand alone, beside a batch, in the middle, and twice: it takes no ack away and adds none", async (t) => {
+test("a subscription may come alone, with a batch, mid-stream, and twice: it changes no acks", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(encodeRequest(makeBatch(1)));
-  stream.send(encodeWish("boot-1", "device-1", makeBatch(2)));
-  stream.send(encodeWish("boot-1"));
+  stream.send(encodeSubscription("boot-1", "device-1", makeBatch(2)));
+  stream.send(encodeSubscription("boot-1"));
   stream.send(encodeRequest(makeBatch(3)));
   stream.call.end();
   assert.equal((await stream.ended).code, status.OK);
@@ -65,8 +65,8 @@ test("a wish may stand alone, beside a batch, in the middle, and twice: it takes
   }
 });
 
-test("an empty batch beside a wish is a batch, and refused, on every face", async (t) => {
-  const request = Buffer.concat([encodeWish("boot-1"), Buffer.from([0x0a, 0])]);
+test("an empty batch with a subscription is a batch, and refused, on every transport", async (t) => {
+  const request = Buffer.concat([encodeSubscription("boot-1"), Buffer.from([0x0a, 0])]);
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(request);
   assert.equal((await waitFor("an ack", () => stream.acks[0])).error?.field, "batch");
@@ -78,7 +78,7 @@ test("an empty batch beside a wish is a batch, and refused, on every face", asyn
   }
 });
 
-/** Wishes that make no sense: the field at fault, and words that name the problem. */
+/** Invalid subscriptions: the invalid field, and words of the problem. */
 const refused = [
   ["no device id", { deviceId: "", sessionId: "boot-1" }, "report_committed.device_id", /missing/],
   ["a bad device id", { deviceId: "a b", sessionId: "boot-1" }, "report_committed.device_id", /"a b"/],
@@ -92,17 +92,17 @@ const refused = [
   ],
 ] as const;
 
-for (const [what, wish, field, problem] of refused) {
-  test(`${what} ends the stream by name, after what came before is answered`, async (t) => {
+for (const [what, session, field, problem] of refused) {
+  test(`${what} ends the stream with the name of the field, after earlier batches are acknowledged`, async (t) => {
     const stream = openStream(connectGrpc(t, server.grpc));
     stream.send(encodeRequest(makeBatch(1)));
-    if (what === "a second session") stream.send(encodeWish("boot-1"));
-    stream.send(encodeWish(wish.sessionId, wish.deviceId, makeBatch(2)));
+    if (what === "a second session") stream.send(encodeSubscription("boot-1"));
+    stream.send(encodeSubscription(session.sessionId, session.deviceId, makeBatch(2)));
     stream.send(encodeRequest(makeBatch(3)));
     const { code, details, metadata } = await stream.ended;
     assert.equal(code, status.INVALID_ARGUMENT);
     assert.match(details, problem);
-    assert.deepEqual(detailsOf(metadata).fields, [field]);
+    assert.deepEqual(readDetails(metadata).fields, [field]);
     assert.deepEqual(
       stream.acks.map(({ sequence }) => sequence),
       [1n, 2n],
@@ -113,7 +113,7 @@ for (const [what, wish, field, problem] of refused) {
       connect.send({ batch: makeBatch(1) });
       if (what === "a second session")
         connect.send({ reportCommitted: { deviceId: "device-1", sessionId: "boot-1" } });
-      connect.send({ reportCommitted: wish, batch: makeBatch(2) });
+      connect.send({ reportCommitted: session, batch: makeBatch(2) });
       const error = ConnectError.from(await connect.ended);
       assert.equal(error.code, Code.InvalidArgument);
       assert.match(error.message, problem);
@@ -122,15 +122,15 @@ for (const [what, wish, field, problem] of refused) {
   });
 }
 
-test("a wish that is no message ends the stream by name", async (t) => {
+test("a malformed subscription ends the stream with the name of the field", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   stream.send(Buffer.from([0x12, 2, 0x0a, 9]));
   const { code, metadata } = await stream.ended;
   assert.equal(code, status.INVALID_ARGUMENT);
-  assert.deepEqual(detailsOf(metadata).fields, ["report_committed"]);
+  assert.deepEqual(readDetails(metadata).fields, ["report_committed"]);
 });
 
-test("after Redis has lost its data streams end, and the next ones tell another epoch", async (t) => {
+test("after Redis lost its data streams end, and the next ones report another epoch", async (t) => {
   const { redis, server } = await startServerAndRedis(t, { HEARTBEAT_SECONDS: "1" });
   const client = connectGrpc(t, server.grpc);
   const before = await firstProgress(client);
@@ -145,7 +145,7 @@ test("after Redis has lost its data streams end, and the next ones tell another 
   assert(before.stream.progress.every(({ epoch }) => epoch === before.epoch));
 });
 
-test("a stream that asks while Redis is unreachable is told when it is back, and the epoch is another one then", async (t) => {
+test("a stream that subscribes while Redis is unreachable gets its progress once Redis is back, with another epoch", async (t) => {
   const first = await startRedis();
   const server = await startServer(t, first.url, { HEARTBEAT_SECONDS: "1" });
   await waitFor("the server to be ready", async () => (await server.readyz()).status === 200);
@@ -154,7 +154,7 @@ test("a stream that asks while Redis is unreachable is told when it is back, and
   await first[Symbol.asyncDispose]();
   await waitFor("not ready", async () => (await server.readyz()).status === 503);
   const stream = openStream(client);
-  stream.send(encodeWish("boot-1"));
+  stream.send(encodeSubscription("boot-1"));
   stream.send(encodeRequest(makeBatch(1)));
   assert.equal((await waitFor("a refusal", () => stream.acks[0])).error?.code, status.UNAVAILABLE);
   assert.deepEqual(stream.progress, []);
@@ -167,13 +167,13 @@ test("a stream that asks while Redis is unreachable is told when it is back, and
   assert.equal((await waitFor("an ack", () => stream.acks[1])).error, undefined);
 });
 
-test("a session is watched as long as a stream reports it, however that stream ends", async (t) => {
+test("a session stays subscribed as long as a stream reports it, however that stream ends", async (t) => {
   const { server } = await startServerAndRedis(t);
   const client = connectGrpc(t, server.grpc);
   const watched = () => server.metric("fleetlog_progress_subscriptions");
   const [complete, cancelled] = [openStream(client), openStream(client)];
-  complete.send(encodeWish("complete"));
-  cancelled.send(encodeWish("cancelled"));
+  complete.send(encodeSubscription("complete"));
+  cancelled.send(encodeSubscription("cancelled"));
   await waitFor("both sessions", async () => (await watched()) === 2);
   complete.call.end();
   await waitFor("the one that is complete to go", async () => (await watched()) === 1);

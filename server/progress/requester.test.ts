@@ -7,15 +7,15 @@ import { startTestRedis } from "#stream/testing/redis-clients.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { ProgressRequester } from "./requester.ts";
 
-test("questions of one turn are put once each, 200 in a message, and no more than 10,000", async (t) => {
+test("requests of one turn are sent once each, 200 in a message, and no more than 10,000", async (t) => {
   const server = await startTestRedis(t);
   const [redis, subscriber] = [await server.client(), await server.client()];
   const messages: string[] = [];
   subscriber.on("smessage", (_channel: string, message: string) => messages.push(message));
   await subscriber.ssubscribe(requestsChannel(0), "end");
   const logger = createLogger("test", "silent");
-  const questions = new ProgressRequester({ redis, shards: 1, registry: createRegistry("test"), logger });
-  const ask = (n: number) => questions.request({ deviceId: `d${n}`, sessionId: "s", withRanges: false });
+  const requester = new ProgressRequester({ redis, shards: 1, registry: createRegistry("test"), logger });
+  const ask = (n: number) => requester.request({ deviceId: `d${n}`, sessionId: "s", withRanges: false });
   for (let n = 0; n < 300; n++) ask(n % 250);
   for (let n = 250; n < 10_500; n++) ask(n);
   setImmediate(() => void redis.spublish("end", "[]"));

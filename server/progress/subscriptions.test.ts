@@ -13,58 +13,58 @@ const name = { ...session, droppedCount: 0n };
 function startWatches(scope: { after(cleanUp: () => void): void }, idleMs?: number) {
   const asked: ProgressRequest[] = [];
   const ask = (question: ProgressRequest) => asked.push(question);
-  const watches = new ProgressSubscriptions({ request: ask }, createRegistry("test"), idleMs);
-  scope.after(() => watches.stop());
-  return { asked, watches };
+  const subscriptions = new ProgressSubscriptions({ request: ask }, createRegistry("test"), idleMs);
+  scope.after(() => subscriptions.stop());
+  return { asked, subscriptions };
 }
 
-function startReport(watches: ProgressSubscriptions, epochs = new EpochRegistry()) {
-  const said: StreamProgress[] = [];
+function startReport(subscriptions: ProgressSubscriptions, epochs = new EpochRegistry()) {
+  const sentProgress: StreamProgress[] = [];
   let sent: (() => void) | undefined;
   const send = (progress: StreamProgress, whenSent: () => void) => {
-    said.push(progress);
+    sentProgress.push(progress);
     sent = whenSent;
   };
   const { shard } = new ProgressReport({
     session,
     shard: 0,
     epochs: epochs.snapshot,
-    subscriptions: watches,
+    subscriptions,
     send,
   });
   assert.equal(shard, 0);
   return {
-    said,
-    committed: () => said.map(({ committedThrough }) => Number(committedThrough)),
+    sentProgress,
+    committed: () => sentProgress.map(({ committedThrough }) => Number(committedThrough)),
     sent: () => sent?.(),
   };
 }
 
-test("a device that does not read has one progress waiting, and reads the newest next", (t) => {
-  const { watches } = startWatches(t);
+test("for a device that does not read one progress waits, and the newest comes next", (t) => {
+  const { subscriptions } = startWatches(t);
   const epochs = new EpochRegistry();
   epochs.update(new Map([[0, 7n]]));
-  const { committed, sent } = startReport(watches, epochs);
-  for (const committed of [1n, 2n, 3n]) watches.onProgress({ ...name, committed });
+  const { committed, sent } = startReport(subscriptions, epochs);
+  for (const committed of [1n, 2n, 3n]) subscriptions.onProgress({ ...name, committed });
   assert.deepEqual(committed(), [0]);
   sent();
   assert.deepEqual(committed(), [0, 3]);
   sent();
-  watches.onProgress({ ...name, committed: 2n }); // overtaken
+  subscriptions.onProgress({ ...name, committed: 2n }); // overtaken
   assert.deepEqual(committed(), [0, 3]);
 });
 
-test("a device is told when fewer of its batches are only declared as dropped", (t) => {
-  const { watches } = startWatches(t);
+test("a device gets progress when fewer of its batches count as dropped", (t) => {
+  const { subscriptions } = startWatches(t);
   const epochs = new EpochRegistry();
   epochs.update(new Map([[0, 7n]]));
-  const { said, sent } = startReport(watches, epochs);
+  const { sentProgress, sent } = startReport(subscriptions, epochs);
   for (const droppedCount of [2n, 2n, 1n, 2n]) {
-    watches.onProgress({ ...session, committed: 5n, droppedCount });
+    subscriptions.onProgress({ ...session, committed: 5n, droppedCount });
     sent();
   }
   assert.deepEqual(
-    said.map(({ committedThrough, droppedCount }) => [committedThrough, droppedCount]),
+    sentProgress.map(({ committedThrough, droppedCount }) => [committedThrough, droppedCount]),
     [
       [0n, 0n],
       [5n, 2n],
@@ -73,56 +73,56 @@ test("a device is told when fewer of its batches are only declared as dropped", 
   );
 });
 
-test("a stream keeps the epoch of its beginning, or the first there is", (t) => {
-  const { watches } = startWatches(t);
+test("a stream keeps the epoch from when it opened, or the first one after that", (t) => {
+  const { subscriptions } = startWatches(t);
   const epochs = new EpochRegistry();
-  const early = startReport(watches, epochs);
-  assert.deepEqual(early.said, []);
+  const early = startReport(subscriptions, epochs);
+  assert.deepEqual(early.sentProgress, []);
   epochs.update(new Map([[0, 7n]]));
-  watches.epochsChanged();
-  assert.deepEqual(early.said, [{ committedThrough: 0n, droppedCount: 0n, epoch: 7n }]);
+  subscriptions.epochsChanged();
+  assert.deepEqual(early.sentProgress, [{ committedThrough: 0n, droppedCount: 0n, epoch: 7n }]);
   epochs.forget();
-  const away = startReport(watches, epochs);
+  const away = startReport(subscriptions, epochs);
   epochs.update(new Map([[0, 9n]]));
-  watches.epochsChanged();
+  subscriptions.epochsChanged();
   early.sent();
-  watches.onProgress({ ...name, committed: 1n });
-  assert.deepEqual(early.said.at(-1), { committedThrough: 1n, droppedCount: 0n, epoch: 7n });
-  assert.equal(away.said[0]?.epoch, 9n);
+  subscriptions.onProgress({ ...name, committed: 1n });
+  assert.deepEqual(early.sentProgress.at(-1), { committedThrough: 1n, droppedCount: 0n, epoch: 7n });
+  assert.equal(away.sentProgress[0]?.epoch, 9n);
 });
 
-test("what all streams of a session want is asked once, and kept until the last of them has gone", (t) => {
-  const { asked, watches } = startWatches(t);
-  const streams = [watches.subscribe(session, () => {}), watches.subscribe(session, () => {})];
+test("streams of one session share one request, and its progress is kept until the last of them closes", (t) => {
+  const { asked, subscriptions } = startWatches(t);
+  const streams = [subscriptions.subscribe(session, () => {}), subscriptions.subscribe(session, () => {})];
   assert.deepEqual(asked, [{ ...session, withRanges: false }]);
-  watches.onProgress({ ...name, committed: 5n });
+  subscriptions.onProgress({ ...name, committed: 5n });
   assert.deepEqual(
     streams.map(({ committed }) => committed?.committed),
     [5n, 5n],
   );
   for (const stream of streams) {
-    assert.equal(watches.size, 1);
+    assert.equal(subscriptions.size, 1);
     stream.close();
     stream.close();
   }
-  assert.equal(watches.size, 0);
+  assert.equal(subscriptions.size, 0);
 });
 
-test("a lost message about batches that came by another server is made up for by a question", async (t) => {
-  const { asked, watches } = startWatches(t, 500);
-  const stream = watches.subscribe(session, () => {});
-  watches.onProgress({ ...name, committed: 1n });
+test("a lost message about batches of another server is made up for by a request", async (t) => {
+  const { asked, subscriptions } = startWatches(t, 500);
+  const stream = subscriptions.subscribe(session, () => {});
+  subscriptions.onProgress({ ...name, committed: 1n });
   await waitFor("a question although nothing is expected here", () => asked.length === 2);
-  watches.onProgress({ ...name, committed: 2n });
+  subscriptions.onProgress({ ...name, committed: 2n });
   assert.deepEqual(stream.committed, { committed: 2n, droppedCount: 0n });
 });
 
-test("without an answer a session is asked about ever more rarely, and at least every 20 s", (t) => {
+test("without an answer requests become less frequent, down to one every 20 s", (t) => {
   t.mock.timers.enable({ apis: ["setInterval"] });
   let now = 0;
   t.mock.method(performance, "now", () => now);
-  const { asked, watches } = startWatches(t);
-  watches.subscribe(session, () => {});
+  const { asked, subscriptions } = startWatches(t);
+  subscriptions.subscribe(session, () => {});
   const times: number[] = [];
   while (now < 300_000) {
     now += 500;
@@ -137,18 +137,18 @@ test("without an answer a session is asked about ever more rarely, and at least 
   );
 });
 
-test("asks again as long as there is no answer, and rarely once all is committed", async (t) => {
-  const { asked, watches } = startWatches(t);
-  const stream = watches.subscribe(session, () => {});
+test("repeats requests until there is an answer, and rarely once all is committed", async (t) => {
+  const { asked, subscriptions } = startWatches(t);
+  const stream = subscriptions.subscribe(session, () => {});
   const settled = { deviceId: "d", sessionId: "settled" };
-  watches.subscribe(settled, () => {}).expect(1n);
-  watches.onProgress({ ...settled, committed: 1n, droppedCount: 0n });
+  subscriptions.subscribe(settled, () => {}).expect(1n);
+  subscriptions.onProgress({ ...settled, committed: 1n, droppedCount: 0n });
   const sessions = () => asked.map(({ sessionId }) => sessionId);
   await waitFor("a second question", () => asked.length === 3);
-  watches.onProgress({ ...name, committed: 0n });
+  subscriptions.onProgress({ ...name, committed: 0n });
   stream.expect(1n);
   await waitFor("a question about what was acknowledged", () => asked.length === 4);
   assert.deepEqual(sessions(), ["s", "settled", "s", "s"]);
-  watches.requestAll();
-  await waitFor("a question about both", () => sessions().lastIndexOf("settled") > 3);
+  subscriptions.requestAll();
+  await waitFor("a request about both", () => sessions().lastIndexOf("settled") > 3);
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Outcome } from "../outcome.ts";
 import { BatchPipeline, streamLimits } from "./batch-pipeline.ts";
 
-/** A pipeline whose batches are answered, and whose acks are taken, when the test says so. */
+/** A pipeline in which the test decides when batches are answered and acks are sent. */
 function startPipeline(room = { bytes: 0, bytesMax: 64 << 20 }) {
   const accepting: ((outcome: Outcome) => void)[] = [];
   const delivered: Outcome[] = [];
@@ -26,7 +26,7 @@ function startPipeline(room = { bytes: 0, bytesMax: 64 << 20 }) {
   return { pipeline, answer, delivered, unsent, room, roomCalls: () => roomCalls };
 }
 
-test("acks come in the order of the batches, whatever the order of the answers", async () => {
+test("acks are sent in the order of the batches, whatever the order of their outcomes", async () => {
   const { pipeline, answer, delivered } = startPipeline();
   for (let i = 0; i < 4; i++) pipeline.push(new Uint8Array(10));
   await answer(2);
@@ -41,7 +41,7 @@ test("acks come in the order of the batches, whatever the order of the answers",
   assert.equal(delivered.length, 4);
 });
 
-test("a stream is full at 32 batches, until an ack was sent, and says once that there is room", async () => {
+test("a stream is full at 32 batches until an ack is sent, and then calls onDrain once", async () => {
   const { pipeline, answer, unsent, roomCalls } = startPipeline();
   for (let i = 0; i < streamLimits.batchesMax; i++) {
     assert.equal(pipeline.isFull, false);
@@ -65,7 +65,7 @@ test("a stream is full at 4 MiB", () => {
   assert.equal(pipeline.isFull, true);
 });
 
-test("while all streams together are over their bound, each has one batch under way", async () => {
+test("while all streams together exceed their budget, each has one batch in flight", async () => {
   const room = { bytes: 0, bytesMax: 1_000 };
   const greedy = startPipeline(room);
   const other = startPipeline(room);
@@ -78,7 +78,7 @@ test("while all streams together are over their bound, each has one batch under 
   assert.equal(other.pipeline.isFull, false);
 });
 
-test("an abandoned stream gives its room back, delivers nothing more, and is idle", async () => {
+test("an abandoned stream frees its budget, sends nothing more, and is idle", async () => {
   const { pipeline, answer, delivered, room } = startPipeline();
   for (let i = 0; i < 3; i++) pipeline.push(new Uint8Array(100));
   const idle = pipeline.whenIdle();

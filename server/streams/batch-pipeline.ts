@@ -1,9 +1,9 @@
 import type { Outcome } from "../outcome.ts";
 
-/** What one stream may have in flight: read, and its ack not yet handed to the connection. */
+/** Limits of one stream: batches in flight are read, and the connection has not accepted their acks yet. */
 export const streamLimits = { batchesMax: 32, bytesMax: 4 * 1024 * 1024 } as const;
 
-/** What all streams of the process have in flight together. */
+/** Bytes in flight of all streams of the process together. */
 export interface SharedBudget {
   bytes: number;
   readonly bytesMax: number;
@@ -11,7 +11,7 @@ export interface SharedBudget {
 
 export interface PipelineOptions {
   readonly accept: (request: Uint8Array) => Promise<Outcome>;
-  /** Sends one ack; calls `sent` when the connection has taken it, or never if it is gone. */
+  /** Sends one ack; calls `sent` once the connection accepted it, or never if it is gone. */
   readonly sendAck: (outcome: Outcome, sent: () => void) => void;
   /** Called when the pipeline is no longer full after {@link BatchPipeline.isFull}: resume reading. */
   readonly onDrain: () => void;
@@ -47,17 +47,17 @@ export class BatchPipeline {
   }
 
   get isFull(): boolean {
-    const { budget: room } = this.#options;
+    const { budget } = this.#options;
     const { size } = this.#holding;
     const full =
       size >= streamLimits.batchesMax ||
       this.#bytes >= streamLimits.bytesMax ||
-      (room.bytes >= room.bytesMax && size > 0);
+      (budget.bytes >= budget.bytesMax && size > 0);
     if (full) this.#wasFull = true;
     return full;
   }
 
-  /** `accept` replaces the one of the options, for a request whose bytes are not all there is. */
+  /** `accept` replaces the one of the options, for a request that is more than its bytes. */
   push(request: Uint8Array, accept = this.#options.accept): void {
     const slot: Slot = { bytes: request.length, outcome: undefined };
     this.#waiting.push(slot);

@@ -28,14 +28,14 @@ export interface StreamOptions extends StreamLimits, ProgressRequesterOptions {
 }
 
 export function createStreams(options: StreamOptions): StreamDependencies {
-  const { shards, registry, budgetBytesMax: roomBytesMax } = options;
+  const { shards, registry, budgetBytesMax } = options;
   const requester = new ProgressRequester(options);
   const subscriptions = new ProgressSubscriptions(requester, registry);
   const lookups = new SessionLookups(requester);
   return {
     shards,
     openStreams: new OpenStreams(options, registry),
-    budget: { bytes: 0, bytesMax: roomBytesMax },
+    budget: { bytes: 0, bytesMax: budgetBytesMax },
     epochs: new EpochRegistry(),
     subscriptions,
     lookups,

@@ -28,9 +28,9 @@ export interface StreamTransport {
 const lastAcksMs = 10_000;
 
 /**
- * One StreamLogs call, whichever face carries it: batches in, their acks out in order (see BatchPipeline); beside them
- * how far a session is committed, if the device asked; a heartbeat when nothing else was said for a while. However
- * it ends, what was read before is answered first.
+ * One StreamLogs call on any transport. Receives batches and sends their acks in order (see BatchPipeline), the progress of
+ * a session if the device subscribed to it, and heartbeats while the stream is quiet. However it ends, it acknowledges
+ * the batches it read first.
  */
 export class IngestStream implements OpenStream {
   readonly #shared: StreamDependencies;
@@ -43,23 +43,23 @@ export class IngestStream implements OpenStream {
   #ending = false;
   #closed = false;
 
-  constructor(parts: StreamDependencies, face: StreamTransport) {
-    this.#shared = parts;
-    this.#transport = face;
-    this.#epochs = parts.epochs.snapshot;
+  constructor(shared: StreamDependencies, transport: StreamTransport) {
+    this.#shared = shared;
+    this.#transport = transport;
+    this.#epochs = shared.epochs.snapshot;
     this.#pipeline = new BatchPipeline({
-      accept: face.accept,
+      accept: transport.accept,
       sendAck: (outcome, sent) => {
         this.#wasActive = true;
         if (outcome.refusal === undefined) this.#report?.acknowledged(outcome.sequence);
-        face.sendAck(outcome, sent);
+        transport.sendAck(outcome, sent);
       },
       onDrain: () => {
-        if (!this.#ending) face.resumeReading();
+        if (!this.#ending) transport.resumeReading();
       },
-      budget: parts.budget,
+      budget: shared.budget,
     });
-    parts.openStreams.add(this);
+    shared.openStreams.add(this);
   }
 
   /** Stop reading while true, until {@link StreamTransport.resumeReading} is called. */
@@ -120,9 +120,9 @@ export class IngestStream implements OpenStream {
   }
 
   consumeActivityFlag(): boolean {
-    const said = this.#wasActive;
+    const wasActive = this.#wasActive;
     this.#wasActive = false;
-    return said;
+    return wasActive;
   }
 
   sendHeartbeat(): void {
@@ -141,12 +141,12 @@ export class IngestStream implements OpenStream {
   }
 
   #startReport(name: SessionKey): void {
-    const { shards, subscriptions: watches } = this.#shared;
+    const { shards, subscriptions } = this.#shared;
     this.#report = new ProgressReport({
       session: name,
       shard: toShard(name.deviceId, shards),
       epochs: this.#epochs,
-      subscriptions: watches,
+      subscriptions,
       send: (progress, sent) => {
         this.#wasActive = true;
         this.#transport.sendProgress(progress, sent);
@@ -155,7 +155,7 @@ export class IngestStream implements OpenStream {
   }
 }
 
-/** What a device is told that is welcome at another server, or at this one later. */
+/** Asks the device to reconnect: another server, or this one later, accepts its stream. */
 export function connectAgain(why: string): Refusal {
   return { code: unavailable, field: "", message: `${why}: reconnect`, retryDelayMs: 0 };
 }

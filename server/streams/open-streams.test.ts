@@ -4,7 +4,7 @@ import { createRegistry } from "#lib/metrics.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { type OpenStream, OpenStreams } from "./open-streams.ts";
 
-test("gives signs of life on a quiet stream, and none on a busy one", async (t) => {
+test("sends heartbeats on a quiet stream, and none on a busy one", async (t) => {
   const streams = new OpenStreams({ heartbeatMs: 40, ageMsMax: 3_600_000 }, createRegistry("test"));
   t.after(() => streams.endAll());
   const beats = { busy: 0, quiet: 0 };
@@ -23,7 +23,7 @@ test("gives signs of life on a quiet stream, and none on a busy one", async (t) 
   assert.equal(beats.busy, 0);
 });
 
-test("of streams that tell an epoch that is over each one ends, also later, and no other", async (t) => {
+test("ends every stream that reports an outdated epoch, now and later, and no other", async (t) => {
   const streams = new OpenStreams({ heartbeatMs: 40, ageMsMax: 3_600_000 }, createRegistry("test"));
   t.after(() => streams.endAll());
   const ended: string[] = [];

@@ -13,7 +13,7 @@ export interface OpenStream {
 }
 
 export interface StreamLimits {
-  /** A stream on which so long nothing was said gets a heartbeat; at most a quarter later. */
+  /** A stream that is quiet for this long gets a heartbeat, at most a quarter later. */
   readonly heartbeatMs: number;
   /** A stream ends at this age ± 20 %, so that streams that started together do not end together. */
   readonly ageMsMax: number;

@@ -8,7 +8,7 @@ import { openConnectStream } from "../testing/connect-device.ts";
 import { connectGrpc, openStream } from "../testing/grpc-device.ts";
 import { startServerAndRedis } from "../testing/server-program.ts";
 
-test("a stream on which nothing happens gets signs of life on every face, and goes on", async (t) => {
+test("a quiet stream gets heartbeats on every transport, and stays open", async (t) => {
   const { server } = await startServerAndRedis(t, { HEARTBEAT_SECONDS: "1" });
   const grpc = openStream(connectGrpc(t, server.grpc));
   const connect = openConnectStream(t, server.http, true);
@@ -23,7 +23,7 @@ test("a stream on which nothing happens gets signs of life on every face, and go
   await waitFor("acks", () => grpc.acks.length === 1 && [connect, json].every(hasAck));
 });
 
-test("ends a stream that is old, and loses nothing: on gRPC", async (t) => {
+test("ends an old stream, and loses nothing: on gRPC", async (t) => {
   const { server, entries } = await startServerAndRedis(t, { STREAM_AGE_SECONDS_MAX: "1" });
   const client = connectGrpc(t, server.grpc);
   let sent = 0;
@@ -52,7 +52,7 @@ test("ends a stream that is old, and loses nothing: on gRPC", async (t) => {
   assert.equal(await server.metric('fleetlog_streams_ended_total{reason="age"'), 1);
 });
 
-test("ends a stream that is old, and loses nothing: on Connect", async (t) => {
+test("ends an old stream, and loses nothing: on Connect", async (t) => {
   const { server, entries } = await startServerAndRedis(t, { STREAM_AGE_SECONDS_MAX: "1" });
   const stream = openConnectStream(t, server.http, true);
   let sent = 0;

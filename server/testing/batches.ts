@@ -4,7 +4,7 @@ import { LogBatchSchema, type LogRecordSchema, Severity } from "#proto/gen/fleet
 
 type BatchInit = MessageInitShape<typeof LogBatchSchema>;
 
-/** Batch `sequence` of a device's session; `changes` go on top. */
+/** Batch `sequence` of a device's session, with `changes`. */
 export function makeBatch(sequence: number, changes: BatchInit = {}) {
   return create(LogBatchSchema, {
     deviceId: "device-1",
@@ -22,13 +22,13 @@ export function makeRecord(
   return { timeUnixNano: 1_700_000_000_000_000_000n, severity: Severity.INFO, message, ...changes };
 }
 
-/** The encoded request, of PushLogs and StreamLogs alike. */
+/** The encoded request; the same for PushLogs and StreamLogs. */
 export function encodeRequest(batch: BatchInit | undefined): Uint8Array {
   return toBinary(PushLogsRequestSchema, create(PushLogsRequestSchema, batch ? { batch } : {}));
 }
 
-/** The encoded request that asks how far a session is committed, with a batch or without. */
-export function encodeWish(sessionId: string, deviceId = "device-1", batch?: BatchInit): Uint8Array {
+/** The encoded request that subscribes to the progress of a session, with or without a batch. */
+export function encodeSubscription(sessionId: string, deviceId = "device-1", batch?: BatchInit): Uint8Array {
   const reportCommitted = { deviceId, sessionId };
   return toBinary(
     StreamLogsRequestSchema,
@@ -36,7 +36,7 @@ export function encodeWish(sessionId: string, deviceId = "device-1", batch?: Bat
   );
 }
 
-/** The encoded request of a batch that is encoded already, or of bytes that are none. */
+/** The encoded request with these bytes as the batch. */
 export function wrapBatch(batch: Uint8Array): Uint8Array {
   const size: number[] = [];
   let rest = batch.length;

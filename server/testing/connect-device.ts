@@ -12,7 +12,7 @@ type Request = MessageInitShape<typeof StreamLogsRequestSchema>;
 export interface ConnectStream {
   readonly responses: StreamLogsResponse[];
   send(request: Request): void;
-  /** Nothing more is sent. */
+  /** Ends the sending side. */
   close(): void;
   /** Resolves once the call has ended, with its error if there was one. */
   readonly ended: Promise<unknown>;

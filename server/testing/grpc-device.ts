@@ -23,7 +23,7 @@ const bytes = (value: Buffer): Buffer => value;
 const readAck = (response: Buffer): Ack | undefined => fromBinary(PushLogsResponseSchema, response).ack;
 const service = "/fleetlog.v1.IngestService";
 
-/** A client that speaks gRPC and sends whatever bytes it is given as its request. */
+/** A gRPC client that sends any bytes as its request. */
 export function connectGrpc(scope: Scope, address: string): Client {
   const client = new Client(address, credentials.createInsecure(), {
     "grpc.max_send_message_length": -1,
@@ -55,7 +55,7 @@ export interface DeviceStream {
   /** Responses without any field. */
   readonly beats: number;
   readonly call: ClientDuplexStream<Uint8Array, StreamLogsResponse>;
-  /** False: do not send more until the call drains. */
+  /** Returns false when the call must drain before the next send. */
   send(request: Uint8Array): boolean;
   /** Resolves with the status once the call has ended. */
   readonly ended: Promise<{ code: number; details: string; metadata: Metadata }>;
@@ -75,7 +75,7 @@ export function openStream(client: Client): DeviceStream {
     if (response.progress) progress.push(response.progress);
     if (!response.ack && !response.progress) beats += 1;
   });
-  call.on("error", () => {}); // told by the status
+  call.on("error", () => {}); // the status reports it
   const ended: DeviceStream["ended"] = new Promise((resolve) => call.on("status", resolve));
   return {
     acks,
@@ -89,8 +89,8 @@ export function openStream(client: Client): DeviceStream {
   };
 }
 
-/** The google.rpc details of an error, by what they say. */
-export function detailsOf(metadata: Metadata): { fields: string[]; retryDelayMs: number | undefined } {
+/** The google.rpc details of an error. */
+export function readDetails(metadata: Metadata): { fields: string[]; retryDelayMs: number | undefined } {
   const [encoded] = metadata.get("grpc-status-details-bin");
   const fields: string[] = [];
   let retryDelayMs: number | undefined;

@@ -25,7 +25,7 @@ export async function assertCosts(
   }
   for (const request of attacks.filter((request) => request.transport === transport)) {
     let ratio = Number.POSITIVE_INFINITY;
-    // The best of a few rounds: what else the machine does is added to one of them, what a request costs to each.
+    // The best of a few rounds: other load on the machine affects some rounds, the cost of a request all of them.
     for (let round = 0; round < 4 && ratio > ratioMax / 2; round++) {
       ratio = Math.min(ratio, (await cost(request, 2)) / largest);
     }

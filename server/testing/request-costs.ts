@@ -21,8 +21,8 @@ const grpc = { transport: "grpc", contentType: "application/grpc" } as const;
 const fill = (piece: string | Uint8Array, bytes: number) => Buffer.alloc(bytes, piece);
 
 /**
- * The largest that there can be: 10,000 records that fill 1 MiB, with eight attributes each, in the order in which a
- * generated client happens to write them.
+ * The largest possible batch: 10,000 records that fill 1 MiB, with eight attributes each, in the field order of a
+ * generated client.
  */
 export const largestBatch = makeBatch(1, {
   records: Array.from({ length: limits.recordsMax }, (_, n) =>
@@ -43,12 +43,12 @@ const escapedBatch = makeBatch(1, {
 export const honest: readonly CostlyRequest[] = [
   binary("gRPC", Buffer.from(encodeRequest(largestBatch)), grpc),
   binary("Connect", Buffer.from(encodeRequest(largestBatch))),
-  json("eight attributes each", jsonOf(largestBatch)),
-  json("text in escapes", jsonOf(escapedBatch).replaceAll(/[^ -~]/g, escapeCharacter)),
-  json("text in escapes", jsonOf(escapedBatch).replaceAll(/[^ -~]/g, escapeCharacter), true),
+  json("eight attributes each", toJsonText(largestBatch)),
+  json("text in escapes", toJsonText(escapedBatch).replaceAll(/[^ -~]/g, escapeCharacter)),
+  json("text in escapes", toJsonText(escapedBatch).replaceAll(/[^ -~]/g, escapeCharacter), true),
 ];
 
-function jsonOf(batch: typeof largestBatch): string {
+function toJsonText(batch: typeof largestBatch): string {
   return `{"batch":${toJsonString(LogBatchSchema, batch)}}`;
 }
 
@@ -160,12 +160,12 @@ export const attacks: readonly CostlyRequest[] = [
   ),
   binary(
     "gRPC: 10,000 bad records",
-    batchOf(Array.from({ length: 10_000 }, () => bytesField(4, "\0"))),
+    toBatch(Array.from({ length: 10_000 }, () => bytesField(4, "\0"))),
     grpc,
   ),
   binary("gRPC: unknown fields of a batch", Buffer.from(wrapBatch(fill(unknownField, mebibyte - 2))), grpc),
   binary("gRPC: groups within groups", Buffer.from(wrapBatch(fill(groups, mebibyte - 76))), grpc),
-  binary("gRPC: empty attributes", batchOf([emptyAttributes]), grpc),
+  binary("gRPC: empty attributes", toBatch([emptyAttributes]), grpc),
   binary("gRPC: names of sessions again and again", fill(Buffer.from([0x12, 0]), 2 * mebibyte), {
     ...grpc,
     path: "StreamLogs",
@@ -182,7 +182,7 @@ export const attacks: readonly CostlyRequest[] = [
   }),
 ];
 
-function batchOf(records: readonly Uint8Array[]): Buffer {
+function toBatch(records: readonly Uint8Array[]): Buffer {
   return Buffer.from(wrapBatch(encodeBatch({ records })));
 }
 

@@ -15,7 +15,7 @@ export interface Scope {
   after(cleanUp: () => unknown): void;
 }
 
-/** The real program, as a process of its own, on free ports. */
+/** The real program, in a process of its own, on free ports. */
 export interface ServerProgram {
   readonly pid: number;
   readonly grpc: string;
@@ -32,11 +32,11 @@ export interface ServerProgram {
 export interface ServerAndRedis {
   readonly redis: TestRedis;
   readonly server: ServerProgram;
-  /** What is in the stream of one session, in all shards. */
+  /** The entries of one session, in all shards. */
   readonly entries: (sessionId: string) => Promise<Entry[]>;
 }
 
-/** A Redis and a server of the scope's own; both gone after it. Waits until the server is ready. */
+/** Starts a Redis and a server for the scope, and stops both after it. Waits until the server is ready. */
 export async function startServerAndRedis(
   scope: Scope,
   env: Readonly<Record<string, string>> = {},
