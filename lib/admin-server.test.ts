@@ -14,12 +14,12 @@ before(async () => {
 });
 after(() => server.close());
 
-test("lives while it runs", async () => {
+test("/livez answers while the process runs", async () => {
   const response = await fetch(`${base}/livez`);
   assert.equal(response.status, 200);
 });
 
-test("is ready when no part objects, and else names each reason", async () => {
+test("is ready when no component objects, and otherwise names each reason", async () => {
   readiness.notReady("redis", "appendfsync is everysec, expected always");
   const objecting = await fetch(`${base}/readyz`);
   assert.equal(objecting.status, 503);
@@ -34,7 +34,7 @@ test("is ready when no part objects, and else names each reason", async () => {
   assert.equal(ready.status, 200);
 });
 
-test("shows its metrics, labelled with the program", async () => {
+test("serves its metrics, labelled with the program", async () => {
   new Counter({ name: "fleetlog_examples_total", help: "Examples.", registers: [registry] }).inc();
   const text = await (await fetch(`${base}/metrics`)).text();
   assert.match(text, /^fleetlog_examples_total\{program="example"\} 1$/m);

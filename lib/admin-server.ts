@@ -5,9 +5,8 @@ import type { Registry } from "./metrics.ts";
 import type { Readiness } from "./readiness.ts";
 
 /**
- * Answers what operators and probes ask of every program:
- * `/livez` 200 while the process runs, `/readyz` 200 or 503 with one reason or note a line, `/metrics` for Prometheus.
- * Returns false, having done nothing, for any other path.
+ * Serves the endpoints for operators and probes of every program: `/livez` 200 while the process runs, `/readyz` 200 or
+ * 503 with one reason or note per line, `/metrics` for Prometheus. Ignores any other path and returns false.
  */
 export function createAdminHandler(readiness: Readiness, registry: Registry) {
   return (...[request, response]: Parameters<RequestListener>): boolean => {
@@ -51,7 +50,7 @@ function sendError(response: ServerResponse, status: number, code: string, messa
   response.end(JSON.stringify({ code, message, details: [] }));
 }
 
-/** Listens and returns the real address; port 0 takes a free one. */
+/** Listens and returns the actual address; port 0 selects a free port. */
 export async function listen(
   server: Pick<NetServer, "listen" | "once" | "off" | "address">,
   { host, port }: { host: string; port: number },

@@ -2,18 +2,18 @@ import { isIP } from "node:net";
 import { z } from "zod";
 
 /*
- * DNS rebinding: a page of evil.example makes its own name point to 127.0.0.1 or to another address behind a firewall,
- * and then its scripts read and send there, for the browser takes it for one origin. The browser still says which name
- * it asked for. So a listener serves the names it is meant to have, and nothing else. An IP address is no name: no DNS
- * can make it point elsewhere, so addresses are always allowed, which is also how probes and Prometheus ask.
+ * Protection against DNS rebinding: a page of evil.example makes its own name resolve to 127.0.0.1 or to another address
+ * behind a firewall, and its scripts then read and send there, because the browser sees one origin. The browser still
+ * sends the name that it resolved, so a listener serves only the names it is meant to have. DNS cannot redirect an IP
+ * address, so addresses are always allowed; probes and Prometheus use them.
  */
 
-/** Why the request is not for this listener; undefined: it is. */
+/** Returns why the request is refused; undefined when it is for this listener. */
 export type HostCheck = (request: { readonly rawHeaders: readonly string[] }) => string | undefined;
 
 /**
- * Allows localhost, every IP address and `allowed`: names, "*.example.org" for all names below, "*" for any host. Takes
- * the Host header and :authority, of which there must be one, and all that there are must be allowed.
+ * Allows localhost, every IP address and `allowed`: names, "*.example.org" for all names below, "*" for any host. Checks
+ * every Host header and :authority; a request needs at least one, and all must be allowed.
  */
 export function createHostCheck(allowed: readonly string[]): HostCheck {
   const isAllowed = createHostMatcher(allowed);
@@ -30,7 +30,7 @@ export function createHostCheck(allowed: readonly string[]): HostCheck {
   };
 }
 
-/** Whether a Host header, with or without a port, is of an allowed host. */
+/** Returns a function that is true for a Host header, with or without a port, of an allowed host. */
 export function createHostMatcher(allowed: readonly string[]): (host: string) => boolean {
   if (allowed.includes("*")) return () => true;
   const names = new Set(["localhost", ...allowed.filter((host) => !host.startsWith("*.")).map(lowerCase)]);

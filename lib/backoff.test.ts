@@ -20,7 +20,7 @@ test("jitters between half and the whole", () => {
   );
 });
 
-test("with full jitter, is anything from nothing to the whole", () => {
+test("full jitter is between 0 and the whole", () => {
   const delays = [0, 0.5, 1].map((random) => fullJitterMs(3, backoff, () => random));
   assert.deepEqual(delays, [0, 200, 400]);
 });

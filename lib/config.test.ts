@@ -25,7 +25,7 @@ describe("readEnv", () => {
     assert.ok(Object.isFrozen(config));
   });
 
-  test("takes an empty variable as absent", () => {
+  test("treats an empty variable as absent", () => {
     assert.equal(readEnv(shape, { ...good, MODE: "" }).MODE, "safe");
   });
 

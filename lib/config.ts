@@ -36,7 +36,7 @@ export function readEnv<Shape extends z.ZodRawShape>(
 
 const observers = new WeakMap<Env, (shape: z.ZodRawShape) => void>();
 
-/** The schema of every variable that a `readConfig` reads, by name: for documentation and its tests. */
+/** The schema of every variable that a `readConfig` reads, by name; for the documentation and its tests. */
 export function readShape(readConfig: (env: Env) => unknown): Readonly<z.ZodRawShape> {
   const env: Env = {};
   let seen: z.ZodRawShape = {};
@@ -46,7 +46,7 @@ export function readShape(readConfig: (env: Env) => unknown): Readonly<z.ZodRawS
   try {
     readConfig(env);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error; // what is required is missing here, of course
+    if (!(error instanceof ConfigError)) throw error; // expected: the required variables are missing
   }
   return seen;
 }

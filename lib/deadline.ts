@@ -1,9 +1,9 @@
-/** Thrown when something did not finish in time. */
+/** Thrown by {@link withDeadline}. */
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 }
 
-/** Waits for `work` at most `ms`; beyond that throws a {@link DeadlineError} that names `what`. The work goes on. */
+/** Waits for `work` at most `ms`; beyond that throws a {@link DeadlineError} that names `what`. The work continues. */
 export async function withDeadline<T>(what: string, ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {

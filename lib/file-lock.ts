@@ -2,8 +2,8 @@ import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 
 /**
- * Holds a file for this process alone, until the process ends, however it ends: the kernel's lock on a SQLite file,
- * the only one that Node offers on every system.
+ * Locks a file for this process until the process ends, in any way. Uses the kernel's lock on a SQLite file, the only one
+ * that Node offers on every system.
  */
 export class FileLock implements Disposable {
   readonly #database: DatabaseSync;

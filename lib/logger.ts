@@ -2,7 +2,7 @@ import { type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
 
-/** One JSON object a line on stdout; `program` names who speaks. */
+/** Writes one JSON object per line to stdout, with the name of the program. */
 export function createLogger(program: string, level: string): Logger {
   return pino({
     level,

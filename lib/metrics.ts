@@ -2,12 +2,12 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 
 export { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
-/** Seconds, for latencies from half a millisecond to the longest deadline we have. */
+/** Seconds, for latencies from half a millisecond to the longest deadline. */
 export const latencyBuckets = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-/** A registry of its own for each program, so that nothing is global; holds Node's default metrics too. */
+/** Creates the registry of a program, with Node's default metrics. */
 export function createRegistry(program: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ program });

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "commander";
 
 /*
- * Readers of option values for commander, which prints what they refuse, names the option, and ends the process.
+ * Parsers of option values for commander, which prints their error with the option's name and ends the process.
  */
 
 /** A whole number, both bounds included; its digits may be grouped, as in 1,000,000. */

@@ -13,7 +13,7 @@ test("stops in reverse order, once", async () => {
   assert.deepEqual(stopped, ["third", "second", "first"]);
 });
 
-test("goes on past a step that fails or never ends", async () => {
+test("continues after a step that fails or never ends", async () => {
   const program = new Program(silent);
   const stopped: string[] = [];
   program.onStop("listener", 1_000, () => void stopped.push("listener"));

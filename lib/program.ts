@@ -14,8 +14,8 @@ interface StopStep {
 }
 
 /**
- * The life of a program: what starts is pushed here with the way to stop it; a signal, or a failure, stops
- * everything in reverse order. A step that passes its deadline is logged and left behind.
+ * The lifecycle of a program: each part that starts registers how to stop it; a signal or a failure stops all of them in
+ * reverse order. A step that exceeds its deadline is logged and abandoned.
  */
 export class Program {
   readonly #steps: StopStep[] = [];
@@ -55,15 +55,15 @@ export class Program {
 }
 
 /**
- * Network buffers are memory outside of V8's heap. By default every 64 MiB of them make V8 mark the whole heap, however
- * young they are and however much room there is. Counted together with the heap they make it do so half as often under
- * load, for more memory; see docs/decisions/0020-cost-of-a-record.md.
+ * Network buffers are memory outside of V8's heap. By default V8 marks the whole heap after every 64 MiB of them, even
+ * when they are young and memory is free. Counted together with the heap, this happens half as often under load and costs
+ * more memory; see docs/decisions/0020-cost-of-a-record.md.
  */
 setFlagsFromString("--external-memory-accounted-in-global-limit");
 
 /**
  * Runs a program until SIGTERM, SIGINT or `fail`, then stops it and ends the process: 0 after a signal, 1 after a
- * failure. An unexpected throw anywhere is our bug: it is logged and the process dies, to be started again.
+ * failure. An unexpected throw anywhere is our bug: it is logged, and the process exits and is restarted.
  */
 export async function runProgram(
   logger: Logger,
@@ -90,7 +90,7 @@ export async function runProgram(
   process.exit(exitCode);
 }
 
-/** Reads the configuration or ends the process with its problems in plain words, exit code 1. */
+/** Reads the configuration, or prints its problems and ends the process with exit code 1. */
 export function readConfigOrExit<Config>(readConfig: () => Config): Config {
   try {
     return readConfig();

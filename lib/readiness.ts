@@ -1,37 +1,37 @@
 /**
- * Why a program is not ready, by the part that says so. A program is ready when no part objects.
- * Parts that must speak before the first "ready" are named in the constructor and object until they do.
+ * Collects why a program is not ready, by component. It is ready when no component objects. The components in the
+ * constructor object until they report for the first time.
  */
 export class Readiness {
   readonly #objections = new Map<string, string>();
   readonly #notes = new Map<string, string>();
 
-  constructor(parts: readonly string[]) {
-    for (const part of parts) this.#objections.set(part, "starting");
+  constructor(components: readonly string[]) {
+    for (const component of components) this.#objections.set(component, "starting");
   }
 
-  ready(part: string): void {
-    this.#objections.delete(part);
+  ready(component: string): void {
+    this.#objections.delete(component);
   }
 
-  notReady(part: string, reason: string): void {
-    this.#objections.set(part, reason);
+  notReady(component: string, reason: string): void {
+    this.#objections.set(component, reason);
   }
 
-  /** Something an operator should know although the program is ready, until it is called with undefined. */
-  note(part: string, text: string | undefined): void {
-    if (text === undefined) this.#notes.delete(part);
-    else this.#notes.set(part, text);
+  /** A message for operators that does not affect readiness; undefined removes it. */
+  note(component: string, text: string | undefined): void {
+    if (text === undefined) this.#notes.delete(component);
+    else this.#notes.set(component, text);
   }
 
-  /** One line per note, `part: text`. */
+  /** One line per note, `component: text`. */
   get notes(): readonly string[] {
-    return [...this.#notes].map(([part, text]) => `${part}: ${text}`);
+    return [...this.#notes].map(([component, text]) => `${component}: ${text}`);
   }
 
-  /** One line per objecting part, `part: reason`; empty when ready. */
+  /** One line per objecting component, `component: reason`; empty when ready. */
   get reasons(): readonly string[] {
-    return [...this.#objections].map(([part, reason]) => `${part}: ${reason}`);
+    return [...this.#objections].map(([component, reason]) => `${component}: ${reason}`);
   }
 
   get isReady(): boolean {

@@ -18,7 +18,7 @@ function unexpected(): never {
   assert.fail("reported");
 }
 
-test("attempts until it works, and reports every failure with its number", async () => {
+test("retries until it succeeds, and reports every failure with its number", async () => {
   const seen: unknown[] = [];
   const errors = [new Error("first"), new Error("second"), new Error("third")];
   const result = await retry(failing(errors), {
@@ -40,7 +40,7 @@ test("throws a final error at once, without reporting it", async () => {
   );
 });
 
-test("throws what is final after the wait once it is reported and waited for", async () => {
+test("throws an error that is final after the wait once it is reported and waited for", async () => {
   const seen: string[] = [];
   const error = new Error("too slow");
   await assert.rejects(

@@ -5,11 +5,11 @@ export interface RetryOptions {
   readonly backoff: Backoff;
   /** Called after each failed attempt, before the wait: log and count here. `failures` starts at 1. */
   readonly onFailure: (error: unknown, failures: number, waitMs: number) => void;
-  /** Errors that no further attempt can cure: thrown at once. */
+  /** Errors that a retry cannot fix: thrown at once. */
   readonly isFinal?: (error: unknown) => boolean;
-  /** Errors that the same attempt would meet again: thrown after the wait. */
+  /** Errors that the same attempt would repeat: thrown after the wait. */
   readonly isFinalAfterWait?: (error: unknown) => boolean;
-  /** Ends the retrying, also a wait in progress, with the signal's reason. */
+  /** Ends the retries, including a wait in progress, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

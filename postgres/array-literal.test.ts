@@ -4,7 +4,7 @@ import { Client } from "pg";
 import { createDatabase } from "#test/support/postgres.ts";
 import { byteaArray, plainArray, textArray } from "./array-literal.ts";
 
-test("PostgreSQL reads what was written, whatever is in it", async () => {
+test("PostgreSQL reads every value as it was encoded", async () => {
   await using database = await createDatabase();
   const client = new Client({ connectionString: database.url });
   await client.connect();

@@ -1,6 +1,6 @@
 /*
- * Columns for `unnest`, as PostgreSQL reads arrays. The driver's own way looks at each element anew, quotes numbers too,
- * and was a tenth of the consumer's CPU time with batches of one record.
+ * Encodes columns for `unnest` as PostgreSQL's array literals. The driver's own encoder checks the type of each element
+ * and quotes numbers too; it used a tenth of the consumer's CPU time with batches of one record.
  */
 
 /** For arrays of numbers and booleans. */
@@ -8,7 +8,7 @@ export function plainArray(values: readonly (number | bigint | boolean)[]): stri
   return `{${values.join(",")}}`;
 }
 
-/** Such an array of one value of each row. */
+/** A {@link plainArray} of one value per row. */
 export function plainColumn<Row>(rows: readonly Row[]) {
   return (value: (row: Row) => number | bigint | boolean): string => plainArray(rows.map(value));
 }
@@ -21,7 +21,7 @@ export function byteaArray(values: readonly Buffer[]): string {
   return `{${values.map((value) => `"\\\\x${value.toString("hex")}"`).join(",")}}`;
 }
 
-/** In quotes even NULL is a text. */
+/** In quotes even NULL is text. */
 function quoted(value: string): string {
   return `"${value.replace(/["\\]/g, "\\$&")}"`;
 }

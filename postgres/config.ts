@@ -1,6 +1,6 @@
 import { type Env, logLevel, readEnv, url } from "#lib/config.ts";
 
-/** What the migrate program needs. Throws a ConfigError that lists every problem. */
+/** Reads the configuration of the migrate program. Throws a ConfigError that lists every bad variable. */
 export function readConfig(env: Env) {
   return readEnv(
     {

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "./tables.ts";
 
-/** The clock of PostgreSQL. What removes by time, or prepares for it, asks this one: all processes then agree. */
+/** Reads PostgreSQL's clock. Retention and partitions use it, so that all processes agree. */
 export async function databaseTime(db: Kysely<Database>): Promise<Date> {
   const { rows } = await sql<{ ms: number }>`
     select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`.execute(db);

@@ -3,7 +3,7 @@ import { type PartitionIndex, partitionIndexes } from "./partition-indexes.ts";
 import { dayMs, firstBatchIdAt } from "./partitions.ts";
 import type { Database } from "./tables.ts";
 
-/** A day of records. */
+/** The partition of one day of records. */
 export interface DayPartition {
   readonly name: string;
   readonly startMs: number;
@@ -13,7 +13,7 @@ export interface DayPartition {
   readonly endId: bigint;
   /** The indexes for closed days that are ready for use. */
   readonly indexes: ReadonlySet<PartitionIndex>;
-  /** Those whose building was interrupted: they cost and do not help. */
+  /** Indexes whose build was interrupted: writes maintain them, queries cannot use them. */
   readonly brokenIndexes: ReadonlySet<PartitionIndex>;
 }
 

@@ -2,11 +2,11 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "./tables.ts";
 
 /*
- * schema.sql: all that the migrations made, as one text for people, read back from PostgreSQL's catalogs (which is what
- * pg_dump would do, but that need not be installed). It is not run by anything. Partitions of days are left out.
+ * Writes schema.sql: the schema that all migrations together create, for readers. It is read from PostgreSQL's catalogs,
+ * because pg_dump may not be installed. No program runs it. Day partitions are omitted.
  */
 
-/** The schema `public`, one statement a paragraph, in an order that does not change between two runs. */
+/** The schema `public`, one statement per paragraph, in a stable order. */
 export async function dumpSchema(db: Kysely<Database>): Promise<string> {
   const parts: string[] = [];
   for (const query of [extensions, sequences, types, functions, tables, indexes, views]) {

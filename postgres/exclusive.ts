@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import { type Session, withSession } from "./session.ts";
 
 /**
- * Does `work` on a connection of its own, unless another connection to this database does work of the same name: then
+ * Runs `work` on a connection of its own, unless another connection to this database runs work of the same name: then
  * returns undefined at once. When the process dies, PostgreSQL finishes the statement in flight and only then lets the
  * next one begin.
  */

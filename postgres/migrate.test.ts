@@ -5,7 +5,7 @@ import { createEmptyDatabase } from "#test/support/postgres.ts";
 import { migrateToLatest } from "./migrate.ts";
 import { openDatabase } from "./testing/open-database.ts";
 
-test("several migrate at the same time and one of them does it", async () => {
+test("of several concurrent runs one migrates", async () => {
   await using database = await createEmptyDatabase();
   const results = await Promise.all([1, 2, 3].map(() => migrateToLatest(database.url)));
   const names = results.flatMap(({ migrations }) => migrations);
@@ -22,7 +22,7 @@ test("a second run changes nothing", async () => {
   assert.deepEqual(await migrateToLatest(database.url), { migrations: [], partitions: [] });
 });
 
-test("a database that has a later number gets an earlier one that came after it", async () => {
+test("a database that has a later migration also gets an earlier one", async () => {
   await using database = await createEmptyDatabase();
   await migrateToLatest(database.url);
   await using db = openDatabase(database.url);
@@ -31,7 +31,7 @@ test("a database that has a later number gets an earlier one that came after it"
   assert.deepEqual((await migrateToLatest(database.url)).migrations, ["0030-replayed-letters"]);
 });
 
-test("time_from_micros is exact over all that 64 bits of nanoseconds can say", async () => {
+test("time_from_micros is exact over the whole range of 64-bit nanoseconds", async () => {
   await using database = await createEmptyDatabase();
   await migrateToLatest(database.url);
   await using db = openDatabase(database.url);

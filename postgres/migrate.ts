@@ -6,7 +6,7 @@ import { Pool } from "pg";
 import { ensurePartitions } from "./partitions.ts";
 import type { Database } from "./tables.ts";
 
-/** What {@link migrateToLatest} did. */
+/** The result of {@link migrateToLatest}. */
 export interface MigrateResult {
   /** Names of the migrations that were run, in order. */
   readonly migrations: readonly string[];
@@ -15,9 +15,9 @@ export interface MigrateResult {
 }
 
 /**
- * Brings a database to the latest schema and creates partitions ahead. Safe to run again and by several at once:
- * Kysely's advisory lock lets one through at a time, and all of a run is one transaction, so that a failure
- * leaves the database as it was. Throws what PostgreSQL threw.
+ * Migrates a database to the latest schema and creates partitions ahead. Safe to repeat, and to run several times at once:
+ * Kysely's advisory lock admits one run at a time, and a run is one transaction, so a failure leaves the database
+ * unchanged. Throws PostgreSQL's error.
  */
 export async function migrateToLatest(databaseUrl: string): Promise<MigrateResult> {
   const pool = new Pool({
@@ -27,11 +27,11 @@ export async function migrateToLatest(databaseUrl: string): Promise<MigrateResul
     connectionTimeoutMillis: 10_000,
     options: "-c client_min_messages=warning",
   });
-  // A connection that dies while idle also fails the query that needs it next, which is the one to report.
+  // A connection that fails while idle also fails the next query, which reports the error.
   pool.on("error", () => undefined);
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   try {
-    // Work that goes on side by side lands in any order; a database that has the later number gets the earlier one too.
+    // Branches merge in any order: a database that has a later number also gets an earlier one.
     const migrator = new Migrator({ db, provider, allowUnorderedMigrations: true });
     const { error, results } = await migrator.migrateToLatest();
     if (error !== undefined) throw error;
@@ -44,7 +44,7 @@ export async function migrateToLatest(databaseUrl: string): Promise<MigrateResul
   }
 }
 
-/** Names of the migrations that this database has not seen, in order. */
+/** Names of the migrations that are not applied yet, in order. */
 export async function pendingMigrations(db: Kysely<Database>): Promise<readonly string[]> {
   const known = await new Migrator({ db, provider }).getMigrations();
   return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name);

@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from "kysely";
 
 /*
- * The indexes that only partitions of closed days have: they cost more to maintain than all else that is done to a
- * record, and nothing to keep. Queries use them when they speak of the same expression.
+ * Indexes that only partitions of closed days have: maintaining them costs more than all other work on a record, and
+ * keeping them costs only disk. Queries use them when they contain the same expression.
  */
 
 export type PartitionIndex = "text" | "attributes";
@@ -14,7 +14,6 @@ interface Definition {
   readonly extension?: string;
 }
 
-/** As {@link foldedText} of the column. */
 const foldedMessage = foldedText(sql`message`);
 
 export const partitionIndexes: Readonly<Record<PartitionIndex, Definition>> = {
@@ -27,9 +26,8 @@ export const partitionIndexes: Readonly<Record<PartitionIndex, Definition>> = {
 };
 
 /**
- * What texts are compared by whatever their case. Lower case by a named collation, because databases have the locale C
- * or another, and pg_trgm takes the database's: folded before, the words of a text and of what is looked for are cut
- * the same way in all of them.
+ * Folds text for comparison without case. Uses lower case by a named collation, because the locale of databases differs
+ * and pg_trgm uses it: text that is folded before is split into the same trigrams in every database.
  */
 export function foldedText(value: RawBuilder<unknown>): RawBuilder<string> {
   return sql`lower(${value} collate pg_c_utf8)`;

@@ -20,7 +20,7 @@ async function partitionsOfRecords(db: Kysely<Database>): Promise<readonly strin
   return rows.map(({ name }) => name);
 }
 
-test("creates the days from yesterday on, and only those that are missing", async () => {
+test("creates the missing days from yesterday on", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   const created = await ensurePartitions(db, { now, daysAhead: 2 });
@@ -29,7 +29,7 @@ test("creates the days from yesterday on, and only those that are missing", asyn
   assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 3 }), ["records_20320103"]);
 });
 
-test("a record goes to the day of its batch, to the millisecond", async () => {
+test("a record is stored in the day of its batch, to the millisecond", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   await ensurePartitions(db, { now, daysAhead: 1 });
@@ -44,7 +44,7 @@ test("a record goes to the day of its batch, to the millisecond", async () => {
   ]);
 });
 
-test("moves what records_default has of a day into the day's new partition", async () => {
+test("moves the rows of a day from records_default into its new partition", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   await insertRecordAt(db, now.getTime());
@@ -53,7 +53,7 @@ test("moves what records_default has of a day into the day's new partition", asy
   assert.deepEqual(await partitionsOfRecords(db), ["records_default", "records_20311231"]);
 });
 
-/** Once more for who met the one moment at which its partition was attached. */
+/** Retries an insert that failed because its partition was just being attached. */
 async function insertAgainIfRefused(db: Kysely<Database>, ms: number): Promise<void> {
   await insertRecordAt(db, ms).catch(async (error: unknown) => {
     const { code, table } = error as { code?: string; table?: string };
@@ -62,7 +62,7 @@ async function insertAgainIfRefused(db: Kysely<Database>, ms: number): Promise<v
   });
 }
 
-test("several create the same days at the same time, while records are written", async () => {
+test("several callers create the same days at the same time, while records are written", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   await Promise.all([
@@ -95,7 +95,7 @@ test("names partitions by their day in UTC", () => {
   assert.equal(partitionName(Date.UTC(2026, 0, 31)), "records_20260131");
 });
 
-test("counts the days ahead up to the first gap, and says when today is one", async () => {
+test("counts the days ahead up to the first gap; -1 when today is missing", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   assert.equal(await partitionsAhead(db, now), -1);

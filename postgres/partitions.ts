@@ -3,8 +3,8 @@ import { databaseTime } from "./database-time.ts";
 import type { Database } from "./tables.ts";
 
 /*
- * records has one partition per day of arrival (UTC). They are created a week ahead, so that a consumer that is
- * away for days finds them when it comes back to what arrived meanwhile; records_default catches the rest.
+ * records has one partition per day of arrival (UTC). They are created a week ahead, so that a consumer that was down for
+ * days finds them for the batches that arrived meanwhile; records_default gets all other records.
  */
 
 export const dayMs = 86_400_000;
@@ -13,10 +13,10 @@ export const dayMs = 86_400_000;
 const daysAheadDefault = 7;
 
 /**
- * Creates the missing partitions from `daysBack` days before `now` (PostgreSQL's clock), yesterday, to `daysAhead` days after and returns their names. One
- * caller at a time, by an advisory lock. Rows of such a day that already lie in records_default are moved;
- * while that goes on, writers to records_default wait, and those who waited with a row of such a day get a
- * check_violation (23514) of records_default: their next attempt finds the new partition.
+ * Creates the missing partitions from `daysBack` days before `now` (by default PostgreSQL's clock) to `daysAhead` days
+ * after it, and returns their names. An advisory lock admits one caller at a time. Moves the rows of such a day from
+ * records_default; meanwhile writers to records_default wait, and one with a row of such a day then gets a
+ * check_violation (23514): its retry finds the new partition.
  */
 export async function ensurePartitions(
   db: Kysely<Database>,
@@ -39,7 +39,7 @@ export async function ensurePartitions(
   });
 }
 
-/** How many days after `now`'s have a partition, without a gap; -1 when not even `now`'s has one. */
+/** Consecutive days after that of `now` that have a partition; -1 when the day of `now` has none. */
 export async function partitionsAhead(db: Kysely<Database>, now?: Date): Promise<number> {
   const today = Math.floor((now ?? (await databaseTime(db))).getTime() / dayMs);
   const days = Array.from({ length: daysAheadDefault + 1 }, (_, index) => (today + index) * dayMs);
@@ -61,7 +61,7 @@ export function partitionName(startMs: number): string {
   return `records_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
 }
 
-/** The smallest batch id a batch received at `ms` since 1970 can have. */
+/** The smallest id of a batch that was received at `ms` since 1970. */
 export function firstBatchIdAt(ms: number): bigint {
   return BigInt(ms) << 20n;
 }
@@ -76,14 +76,14 @@ async function missing(db: Kysely<Database>, days: readonly Day[]): Promise<read
 }
 
 /**
- * Builds the table aside, moves into it what records_default caught of that day, then attaches it: attaching
- * would refuse a day that has rows in records_default. The lock keeps new ones out in between.
+ * Creates a separate table, moves the rows of that day from records_default into it, then attaches it: PostgreSQL refuses
+ * to attach a day that has rows in records_default. The lock blocks new ones in between.
  */
 async function createPartition(transaction: Transaction<Database>, { startMs, name }: Day): Promise<void> {
   const table = sql.table(name);
   const from = sql.lit(String(firstBatchIdAt(startMs)));
   const to = sql.lit(String(firstBatchIdAt(startMs + dayMs)));
-  // Rows are only added: what a vacuum of its own accord sees, it may freeze, and never has to see again.
+  // Rows are only inserted: autovacuum may freeze every row at once, and never reads it again.
   await sql`
     create table ${table} (like records including defaults including constraints including storage)
     with (autovacuum_freeze_min_age = 0)`.execute(transaction);

@@ -4,7 +4,7 @@ import { createLogger } from "#lib/logger.ts";
 import { createDatabase as createTestDatabase } from "#test/support/postgres.ts";
 import { createPool } from "./pool.ts";
 
-test("a session notices a client that vanished, and has the settings asked for", async () => {
+test("a session detects a client that disappeared, and has the given settings", async () => {
   await using database = await createTestDatabase();
   const pool = createPool(
     {

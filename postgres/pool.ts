@@ -19,15 +19,15 @@ export interface PoolOptions {
 }
 
 /**
- * No timeout of PostgreSQL ends a session that waits for the rest of a COPY. When the machine of its client vanishes
- * without a word, it would keep what it has locked for two hours; with these, for 25 s.
+ * No timeout of PostgreSQL ends a session that waits for the rest of a COPY. When the client's machine disappears, the
+ * session would keep its locks for two hours; with these settings, for 25 s.
  */
 const halfOpen = { tcp_keepalives_idle: "10", tcp_keepalives_interval: "5", tcp_keepalives_count: "3" };
 
 /**
- * A pool whose connections fail by themselves: the server ends slow statements, and one second later so does
- * the client, which notices a server that no longer answers. Errors of idle connections are logged; without a
- * listener they would end the process. For a program's `main.ts` and for tests.
+ * Creates a pool whose statements always end: PostgreSQL cancels slow ones, and one second later the client gives up,
+ * which detects a server that no longer answers. Errors of idle connections are logged; without a listener they would end
+ * the process. For a program's `main.ts` and for tests.
  */
 export function createPool(options: PoolOptions, logger: Logger): Pool {
   const settings = Object.entries({ ...halfOpen, ...options.settings });

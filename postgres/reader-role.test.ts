@@ -23,7 +23,7 @@ after(async () => {
   await database[Symbol.asyncDispose]();
 });
 
-test("the role reads every table, those of tomorrow too, and writes none", async () => {
+test("the role reads every table, also future ones, and writes none", async () => {
   await ensureReader(database.url, { name, password: "old" });
   await ensureReader(database.url, { name, password: "it's new" });
   await owner.query("CREATE TABLE made_later (x int)");
@@ -35,7 +35,7 @@ test("the role reads every table, those of tomorrow too, and writes none", async
     await reader.query("SELECT FROM logs LIMIT 1");
     for (const { table } of rows) await reader.query(`SELECT FROM ${table} LIMIT 1`);
     await assert.rejects(reader.query("DELETE FROM made_later"), { code: "25006" }); // read-only transaction
-    // Which a session may switch off, unlike what it has no right to.
+    // A session may switch this setting off, but still has no privilege to write.
     await reader.query("SET default_transaction_read_only = off");
     const writes = rows.flatMap(({ table }) => [
       `INSERT INTO ${table} DEFAULT VALUES`,
@@ -58,12 +58,12 @@ test("the role reads every table, those of tomorrow too, and writes none", async
   });
 });
 
-test("several make the role at the same time, and it is there", async () => {
+test("several callers create the role at the same time", async () => {
   await Promise.all(Array.from({ length: 4 }, () => ensureReader(database.url, { name, password: "same" })));
   await asReader("same", (reader) => reader.query("SELECT FROM devices LIMIT 1"));
 });
 
-test("a role that can do more than read is left as it is", async () => {
+test("a role that can do more than read is not changed", async () => {
   const { username } = new URL(database.url);
   await assert.rejects(
     ensureReader(database.url, { name: username, password: "other" }),
@@ -74,7 +74,7 @@ test("a role that can do more than read is left as it is", async () => {
   await again.end();
 });
 
-test("the program migrate makes the role that the gateway's URL names", async () => {
+test("the migrate program creates the role in the gateway's URL", async () => {
   await using empty = await createEmptyDatabase();
   const url = new URL(empty.url);
   url.username = name;

@@ -1,6 +1,6 @@
 import { Client } from "pg";
 
-/** A role that may read every table and write none: the gateway's, Grafana's, people's. */
+/** A role that may read every table and write none: for the gateway, Grafana, or operators. */
 export interface ReaderRole {
   readonly name: string;
   readonly password: string;
@@ -8,20 +8,20 @@ export interface ReaderRole {
   readonly memberOf?: readonly string[];
   /** `ALTER ROLE … SET` of it, such as `{ statement_timeout: "30s" }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Sessions it may have at a time; without a limit unless set. */
+  /** Maximum number of sessions; unlimited by default. */
   readonly connectionsMax?: number;
 }
 
-/** The role by which `url`, which has user and password, connects. */
+/** The role in `url`, which has a user and a password. */
 export function parseRole(url: string): ReaderRole {
   const { username, password } = new URL(url);
   return { name: decodeURIComponent(username), password: decodeURIComponent(password) };
 }
 
 /**
- * Makes the role, or gives the one that is there this password. `databaseUrl` is of a role that may make roles and
- * grant pg_read_all_data, as a superuser may. Safe to run again and by several at once. Throws what PostgreSQL threw,
- * and for a role that can do more than read, such as an owner of tables, which would lose that.
+ * Creates the role, or sets the password of the existing one. The role of `databaseUrl` may create roles and grant
+ * pg_read_all_data, like a superuser. Safe to repeat, and to run several times at once. Throws PostgreSQL's error, and
+ * for a role that can do more than read, such as an owner of tables, which would lose its privileges.
  */
 export async function ensureReader(databaseUrl: string, role: ReaderRole): Promise<void> {
   const client = new Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 });
@@ -29,7 +29,7 @@ export async function ensureReader(databaseUrl: string, role: ReaderRole): Promi
   try {
     const name = client.escapeIdentifier(role.name);
     await client.query("BEGIN");
-    // Two that alter a role at the same time: one would fail with "tuple concurrently updated".
+    // Without it, one of two concurrent ALTER ROLE fails with "tuple concurrently updated".
     await client.query("SELECT pg_advisory_xact_lock(hashtextextended('fleetlog reader role', 0))");
     const { rows } = await client.query<{ can_more: boolean }>(canMoreSql, [role.name]);
     if (rows[0]?.can_more) {
@@ -41,14 +41,14 @@ export async function ensureReader(databaseUrl: string, role: ReaderRole): Promi
     await client.query(
       `ALTER ROLE ${name} LOGIN CONNECTION LIMIT ${role.connectionsMax ?? -1} PASSWORD ${client.escapeLiteral(role.password)}`,
     );
-    // What it cannot switch off are its rights; this turns mistakes away earlier.
+    // The role could switch this off, but not its missing privileges; it only reports mistakes earlier.
     for (const [setting, value] of Object.entries({
       default_transaction_read_only: "on",
       ...role.settings,
     })) {
       await client.query(`ALTER ROLE ${name} SET ${setting} = ${client.escapeLiteral(value)}`);
     }
-    // Not single tables: tomorrow's partitions and the tables of the next version are to be read, too.
+    // Not table by table: the role must also read future partitions and tables.
     await client.query(`GRANT ${["pg_read_all_data", ...(role.memberOf ?? [])].join(", ")} TO ${name}`);
     await client.query("COMMIT");
   } finally {
@@ -56,7 +56,7 @@ export async function ensureReader(databaseUrl: string, role: ReaderRole): Promi
   }
 }
 
-/** Whether the role is one that administers, or owns tables. */
+/** True for a role that administers, or owns tables. */
 const canMoreSql = `
   SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls
     OR EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid AND relpersistence <> 't') AS can_more

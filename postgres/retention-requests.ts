@@ -1,20 +1,20 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "./tables.ts";
 
-/** What is removed from one table: the days (UTC) by their names, such as "2026-01-31". */
+/** The expired days (UTC) of one table, such as "2026-01-31". */
 export interface ExpiredDays {
   readonly table: string;
   readonly days: readonly string[];
 }
 
-/** The same with how much that is. */
+/** The same with the number of rows and bytes. */
 export interface CountedDays extends ExpiredDays {
   readonly rows: number;
-  /** On disk with indexes where whole partitions go, else of the rows alone. */
+  /** On disk with indexes for whole partitions, else of the rows alone. */
   readonly bytes: number;
 }
 
-/** A question of retention: may this be removed? */
+/** A request of retention to confirm a removal. */
 export interface RetentionRequest {
   readonly id: number;
   readonly askedAt: Date;
@@ -23,10 +23,10 @@ export interface RetentionRequest {
   readonly isConfirmed: boolean;
 }
 
-/** Done and superseded requests that are kept, the newest ones. */
+/** The newest closed requests that are kept. */
 const historyMax = 100;
 
-/** The one that is not done yet, if there is one. */
+/** Reads the pending request, if there is one. */
 export async function openRequest(db: Kysely<Database>): Promise<RetentionRequest | undefined> {
   const { rows } = await sql<RetentionRequest>`
     select id, asked_at as "askedAt", reasons, plan, confirmed_at is not null as "isConfirmed"
@@ -34,7 +34,7 @@ export async function openRequest(db: Kysely<Database>): Promise<RetentionReques
   return rows[0];
 }
 
-/** Asks, in place of what was asked before. */
+/** Inserts a request, which supersedes the pending one. Returns its id. */
 export async function askForRetention(
   db: Kysely<Database>,
   reasons: readonly string[],
@@ -49,12 +49,12 @@ export async function askForRetention(
   return id;
 }
 
-/** Nothing is asked any more. */
+/** Closes the pending request. */
 export async function closeRequests(db: Kysely<Database>): Promise<void> {
   await sql`update retention_requests set done_at = clock_timestamp() where done_at is null`.execute(db);
 }
 
-/** Returns false when that is not what is asked: it was superseded, is done, or never was. */
+/** Returns false when this request is not pending: it was superseded, is closed, or never existed. */
 export async function confirmRequest(db: Kysely<Database>, id: number): Promise<boolean> {
   const { numAffectedRows } = await sql`
     update retention_requests set confirmed_at = coalesce(confirmed_at, clock_timestamp())

@@ -9,7 +9,7 @@ import { openDatabase } from "./testing/open-database.ts";
 
 const schemaFile = join(import.meta.dirname, "schema.sql");
 
-test("schema.sql is what the migrations make; FLEETLOG_UPDATE=1 writes it anew", async () => {
+test("schema.sql is the result of the migrations; FLEETLOG_UPDATE=1 rewrites it", async () => {
   await using database = await createTestDatabase();
   await using db = openDatabase(database.url);
   const dumped = await dumpSchema(db);

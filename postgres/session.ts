@@ -2,17 +2,17 @@ import { Kysely, PostgresDialect } from "kysely";
 import type { Pool, PoolClient } from "pg";
 import type { Database } from "./tables.ts";
 
-/** One connection, held for a while: what runs through `db` and what runs on `client` is one conversation. */
+/** One connection: `db` and `client` use the same PostgreSQL session. */
 export interface Session {
-  /** Typed queries. A transaction begun here is the transaction of the connection. */
+  /** Typed queries. A transaction begun here also covers `client`. */
   readonly db: Kysely<Database>;
-  /** For what Kysely cannot say: COPY. */
+  /** For COPY, which Kysely does not support. */
   readonly client: PoolClient;
 }
 
 /**
- * Runs `work` on one connection of the pool. After a throw the connection is closed rather than given back:
- * its state is unknown.
+ * Runs `work` on one connection of the pool. After a throw the connection is closed instead of released, because its
+ * state is unknown.
  */
 export async function withSession<T>(pool: Pool, work: (session: Session) => Promise<T>): Promise<T> {
   const client = await pool.connect();
@@ -26,7 +26,7 @@ export async function withSession<T>(pool: Pool, work: (session: Session) => Pro
   }
 }
 
-/** To Kysely the connection is a pool of one that is always free. */
+/** Gives Kysely the connection as a pool of one that is always free. */
 function kyselyOn(client: PoolClient): Kysely<Database> {
   const connection = {
     query: client.query.bind(client),

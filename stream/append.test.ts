@@ -16,7 +16,7 @@ test("an append is acknowledged only when Redis answered", async (t) => {
   process.kill(server.pid, "SIGSTOP");
   let answered = false;
   const append = appender.append(makeEntry(1)).then(() => (answered = true));
-  await waitFor("the append to be under way", () => appender.inFlight === 1);
+  await waitFor("the append to be in flight", () => appender.inFlight === 1);
   assert.equal(answered, false);
   process.kill(server.pid, "SIGCONT");
   await append;
@@ -24,12 +24,12 @@ test("an append is acknowledged only when Redis answered", async (t) => {
   assert.equal(appender.inFlight, 0);
 });
 
-test("what was appended is there byte for byte, in the shard of its device", async (t) => {
+test("an appended entry is stored byte for byte, in the shard of its device", async (t) => {
   const server = await startTestRedis(t);
   const redis = await server.client();
   const shards = 4;
   const appender = createAppender(redis, shards);
-  const sizes = [1, 300, 4_096, 4_097, 70_000]; // both sides of what is copied and what is written as it is
+  const sizes = [1, 300, 4_096, 4_097, 70_000]; // below and above the size up to which batches are copied
   const entries = Array.from({ length: 200 }, (_, i) => ({
     ...makeEntry(i + 1, `device-${i % 7}`, sizes[i % sizes.length]),
     ...(i % 3 === 0 && { deadLetterId: BigInt(i) }),
@@ -42,7 +42,7 @@ test("what was appended is there byte for byte, in the shard of its device", asy
   }
 });
 
-test("the batches of one device stand in the order in which they were appended", async (t) => {
+test("the batches of one device are in the order in which they were appended", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = createAppender(redis);
   const sequences = Array.from({ length: 500 }, (_, i) => i + 1);
@@ -54,7 +54,7 @@ test("the batches of one device stand in the order in which they were appended",
   );
 });
 
-test("a full Redis refuses with StreamFullError, each append by itself, and takes batches again later", async (t) => {
+test("a full Redis refuses with StreamFullError, each append on its own, and accepts batches again later", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = createAppender(redis);
   await redis.config("SET", "maxmemory", "1");
@@ -68,7 +68,7 @@ test("a full Redis refuses with StreamFullError, each append by itself, and take
   assert.equal(await redis.xlen(streamKey(0)), 1);
 });
 
-test("one refused append does not take its neighbours of the same turn with it", async (t) => {
+test("one refused append does not fail its neighbours of the same turn", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = createAppender(redis, 2);
   const [zero, one] = [0, 1].map((shard) => {
@@ -99,7 +99,7 @@ test("a Redis that died fails its appends at once, and the appender recovers whe
   await waitFor("an append to succeed", () => appender.append(makeEntry(3)).then(() => true));
 });
 
-test("a Redis that hangs fails its appends within the timeout, and nothing piles up in front of it", async (t) => {
+test("a Redis that hangs fails its appends within the timeout, and appends do not pile up", async (t) => {
   const server = await startTestRedis(t);
   const redis = await server.client();
   const appender = createAppender(redis);
@@ -127,7 +127,7 @@ test("an append before the first connection is refused at once", async (t) => {
   await assert.rejects(createAppender(redis).append(makeEntry(1)), StreamUnavailableError);
 });
 
-test("appends beyond the bound are refused without being sent", async (t) => {
+test("appends beyond the limit are refused without being sent", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = new StreamAppender(redis, { shards: 1, inFlightMax: 3, inFlightBytesMax: 200 });
   const results = await Promise.allSettled([1, 2, 3, 4].map((n) => appender.append(makeEntry(n, "d", 50))));
@@ -139,7 +139,7 @@ test("appends beyond the bound are refused without being sent", async (t) => {
   assert.equal(await redis.xlen(streamKey(0)), 3);
 });
 
-test("room for batches under way is given back whatever Redis answers", async (t) => {
+test("capacity for batches in flight is freed whatever Redis answers", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = new StreamAppender(redis, { shards: 1, inFlightMax: 3, inFlightBytesMax: 200 });
   await redis.config("SET", "maxmemory", "1");

@@ -10,7 +10,7 @@ import { restartableRedis } from "./testing/restartable-redis.ts";
 
 const exactly = (count: number) => ({ atLeast: count, atMost: count });
 
-test("what was read before a restart is no backlog after it, however often the file is rewritten", async (t) => {
+test("entries read before a restart are no backlog after it, however often the file is rewritten", async (t) => {
   const redis = await restartableRedis(t);
   await ensureGroups(redis.client(), [0]);
   for (let round = 1; round <= 2; round += 1) {
@@ -51,7 +51,7 @@ test("a long backlog that was not verified since the restart has bounds, and is 
   assert.deepEqual(await readBacklog(redis.client(), [0]), exactly(2_500));
 });
 
-test("what is read and not acknowledged is part of the backlog", async (t) => {
+test("entries that are read and not acknowledged are part of the backlog", async (t) => {
   const redis = await restartableRedis(t);
   await ensureGroups(redis.client(), [0]);
   await append(redis.client(), 10);
@@ -77,7 +77,7 @@ async function appendAndRead(redis: Redis, count: number): Promise<void> {
   await read(redis);
 }
 
-/** What Redis itself says. */
+/** The lag by Redis itself. */
 async function redisLag(redis: Redis): Promise<number> {
   const [group] = (await redis.call("xinfo", "GROUPS", streamKey(0))) as unknown[][];
   return Number(fieldValue(group ?? [], "lag"));

@@ -9,7 +9,7 @@ import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clien
 const epochs = async (redis: Redis, shards: readonly number[]) =>
   epochNumbers(await readPositions(redis, shards));
 
-test("all who look at once see one epoch, and it stays", async (t) => {
+test("concurrent callers see one epoch, and it stays", async (t) => {
   const server = await startTestRedis(t);
   const [a, b] = [await server.client(), await server.client()];
   const seen = await Promise.all([a, b, a, b].map((redis) => epochs(redis, [0, 1])));
@@ -37,7 +37,7 @@ for (const [what, lose] of Object.entries({
   });
 }
 
-test("a Redis that is full still tells the epoch", async (t) => {
+test("the epoch can be read from a full Redis", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const before = await epochs(redis, [0]);
   await redis.config("SET", "maxmemory", "1");
@@ -58,7 +58,7 @@ test("a position names the process of Redis and the history it continues, and th
   }
 });
 
-test("ids do not step back behind one that was given", async (t) => {
+test("ids do not go back behind one that was given", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const given = `${Date.now() + 3_600_000}-5`;
   await readPositions(redis, [0], () => given);

@@ -7,7 +7,7 @@ import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clien
 
 const exactly = (count: number) => ({ atLeast: count, atMost: count });
 
-test("the lag tells what is undelivered, what is pending, and how old the oldest is", async (t) => {
+test("the lag contains undelivered and pending entries, and the age of the oldest", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0, 1]);
   await redis.xadd(streamKey(0), "1000-0", "a", "b");

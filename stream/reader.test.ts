@@ -12,11 +12,11 @@ import { createAppender, makeEntry, startTestRedis } from "./testing/redis-clien
 
 const options = { shards: [0], consumer: "consumer-1", countMax: 100, bytesMax: 64 << 20 };
 
-function sequencesOf({ entries }: Deliveries): number[] {
+function toSequences({ entries }: Deliveries): number[] {
   return entries.map(({ entry }) => Number(entry.sequence));
 }
 
-/** Reads until as many entries as wanted have come. */
+/** Reads until it has this many entries. */
 async function readCount(reader: StreamReader, count: number): Promise<Deliveries> {
   const all: Deliveries = { entries: [], malformed: [], deleted: [] };
   await waitFor(`${count} entries`, async () => {
@@ -34,10 +34,10 @@ test("a group created late sees the entries appended before it", async (t) => {
   await createAppender(redis).append(makeEntry(1));
   await ensureGroups(redis, [0]);
   await ensureGroups(redis, [0]); // and creating it again changes nothing
-  assert.deepEqual(sequencesOf(await readCount(new StreamReader(redis, options), 1)), [1]);
+  assert.deepEqual(toSequences(await readCount(new StreamReader(redis, options), 1)), [1]);
 });
 
-test("a group that was lost is created again at 0, and nothing is skipped", async (t) => {
+test("a destroyed group is created again at 0, and no entry is skipped", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
@@ -46,10 +46,10 @@ test("a group that was lost is created again at 0, and nothing is skipped", asyn
   await readCount(reader, 1);
   await redis.xgroup("DESTROY", streamKey(0), groupName);
   await appender.append(makeEntry(2));
-  assert.deepEqual(sequencesOf(await readCount(reader, 2)), [1, 2]);
+  assert.deepEqual(toSequences(await readCount(reader, 2)), [1, 2]);
 });
 
-test("a consumer that starts again gets its own pending entries first, all of them, then what is new", async (t) => {
+test("a restarted consumer first gets all of its pending entries, then new ones", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
@@ -59,7 +59,7 @@ test("a consumer that starts again gets its own pending entries first, all of th
   await appender.append(makeEntry(26));
   const restarted = new StreamReader(redis, { ...options, countMax: 4 });
   assert.deepEqual(
-    sequencesOf(await readCount(restarted, 23)),
+    toSequences(await readCount(restarted, 23)),
     Array.from({ length: 23 }, (_, i) => i + 4),
   );
 });
@@ -79,7 +79,7 @@ test("one reader reads several shards, also those that were empty at first", asy
   assert.deepEqual(new Set(entries.map(({ shard }) => shard)), new Set(shards));
 });
 
-test("what is acknowledged is not delivered again", async (t) => {
+test("an acknowledged entry is not delivered again", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
   await createAppender(redis).append(makeEntry(1));
@@ -88,7 +88,7 @@ test("what is acknowledged is not delivered again", async (t) => {
   assert.deepEqual((await new StreamReader(redis, options).read()).entries, []);
 });
 
-test("what is no entry is delivered by name, with its reason, between its neighbours", async (t) => {
+test("a malformed entry is delivered with its reason, between its neighbours", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   const appender = createAppender(redis);
   await ensureGroups(redis, [0]);
@@ -103,7 +103,7 @@ test("what is no entry is delivered by name, with its reason, between its neighb
   assert.deepEqual(malformed[0]?.fields.map(String), ["version", "1", "device", "x"]);
 });
 
-test("a pending entry that somebody deleted is reported, not passed over", async (t) => {
+test("a pending entry that was deleted is reported, not skipped", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
   await createAppender(redis).append(makeEntry(1));

@@ -16,7 +16,7 @@ async function leaveBehind(t: Parameters<typeof startTestRedis>[0]) {
   return redis;
 }
 
-test("everything a dead consumer left is taken over, over many calls, by a carried cursor", async (t) => {
+test("all entries of a dead consumer are taken over, in many calls", async (t) => {
   const redis = await leaveBehind(t);
   const reclaimer = new Reclaimer(redis, { shards: [0], consumer: "alive", idleMinMs: 0, countMax: 20 });
   const sequences: number[] = [];
@@ -36,7 +36,7 @@ test("everything a dead consumer left is taken over, over many calls, by a carri
   assert.deepEqual(consumers[3], [["alive", String(entryCount)]]);
 });
 
-test("what is not idle for long enough stays with its consumer", async (t) => {
+test("an entry that is not idle for long enough stays with its consumer", async (t) => {
   const redis = await leaveBehind(t);
   const reclaimer = new Reclaimer(redis, {
     shards: [0],
@@ -47,7 +47,7 @@ test("what is not idle for long enough stays with its consumer", async (t) => {
   assert.deepEqual((await reclaimer.reclaim()).entries, []);
 });
 
-test("pending entries that somebody deleted are reported", async (t) => {
+test("pending entries that were deleted are reported", async (t) => {
   const redis = await leaveBehind(t);
   const [first] = await redis.xrange(streamKey(0), "-", "+", "COUNT", 1);
   const id = first?.[0] ?? "";

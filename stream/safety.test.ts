@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { unsafeSettings } from "./safety.ts";
 import { connectTo, startTestRedis } from "./testing/redis-clients.ts";
 
-test("the settings Fleetlog asks for are safe", async (t) => {
+test("the settings that Fleetlog requires are safe", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   assert.deepEqual(await unsafeSettings(redis), []);
 });
 
-test("each unsafe setting is named, with its value and the one that is wanted", async (t) => {
+test("each unsafe setting is named, with its value and the expected one", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   for (const [name, value, safe] of [
     ["appendfsync", "everysec", "always"],
@@ -33,7 +33,7 @@ test("a replica is not safe", async (t) => {
   assert.match((await unsafeSettings(redis)).join("\n"), /role is "slave", expected "master"/);
 });
 
-test("settings that may not be asked for count as unsafe", async (t) => {
+test("settings that Redis does not permit to read count as unsafe", async (t) => {
   const server = await startTestRedis(t);
   const redis = await server.client();
   await redis.call("ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all", "-config");

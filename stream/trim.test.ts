@@ -13,7 +13,7 @@ import { trim } from "./trim.ts";
 const nothing = { windowMs: 0, bytesMax: 0 };
 const hour = { windowMs: 3_600_000 };
 
-/** A stream of `count` large entries (one to a node, so that trimming is exact), the first `delivered` handed out. */
+/** A stream of `count` large entries (one per node, so that trimming is exact), the first `delivered` of them delivered. */
 async function prepare(t: Parameters<typeof startTestRedis>[0], count: number, delivered: number) {
   const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
@@ -30,21 +30,21 @@ async function idsIn(redis: Redis): Promise<string[]> {
   return (await redis.xrange(streamKey(0), "-", "+")).map(([id]) => id);
 }
 
-test("what is acknowledged is removed, except the last one delivered", async (t) => {
+test("acknowledged entries are removed, except the last one delivered", async (t) => {
   const { redis, ids, places } = await prepare(t, 50, 50);
   await acknowledge(redis, places);
   await trim(redis, 0, nothing);
   assert.deepEqual(await idsIn(redis), ids.slice(-1));
 });
 
-test("what is pending is never removed, nor anything after it", async (t) => {
+test("a pending entry is never removed, nor any after it", async (t) => {
   const { redis, ids, places } = await prepare(t, 50, 50);
   await acknowledge(redis, [...places.slice(0, 10), ...places.slice(11)]);
   await trim(redis, 0, nothing);
   assert.deepEqual(await idsIn(redis), ids.slice(10));
 });
 
-test("what was not delivered is never removed", async (t) => {
+test("an undelivered entry is never removed", async (t) => {
   const { redis, ids, places } = await prepare(t, 50, 20);
   await acknowledge(redis, places.slice(0, 20));
   await trim(redis, 0, nothing);
@@ -53,7 +53,7 @@ test("what was not delivered is never removed", async (t) => {
   assert.equal(await trim(redis, 0, nothing), 0);
 });
 
-test("a second group holds back what it has not acknowledged", async (t) => {
+test("entries that a second group has not acknowledged stay", async (t) => {
   const { redis, ids, places } = await prepare(t, 20, 20);
   await redis.xgroup("CREATE", streamKey(0), "other", "0");
   await acknowledge(redis, places);
@@ -67,13 +67,13 @@ test("the tail window stays for live tail", async (t) => {
   assert.equal(await trim(redis, 0, { ...hour, bytesMax: 1 << 20 }), 0);
 });
 
-test("of the tail window about so many bytes stay", async (t) => {
+test("the tail window keeps at most about its limit of bytes", async (t) => {
   const redis = await (await startTestRedis(t)).client();
   await ensureGroups(redis, [0]);
   const nowMs = Date.now();
   const field = "x".repeat(5_000);
   for (let i = 0; i < 20; i++) {
-    // The newest is of now, and each of the others a second older than the next.
+    // The newest is from now, each other one a second older than the next.
     await redis.xadd(streamKey(0), `${nowMs - (19 - i) * 1_000}-0`, "batch", field);
   }
   const ids = await idsIn(redis);

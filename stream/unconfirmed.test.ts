@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { startTestRedis } from "./testing/redis-clients.ts";
 import { countParts, pushReport, readParts, toReports, type UnconfirmedReport } from "./unconfirmed.ts";
 
-function reportOf(name: string, batches: number): UnconfirmedReport {
+function makeReport(name: string, batches: number): UnconfirmedReport {
   const batch = { deviceId: "device-1", sessionId: "boot-1" };
   return {
     name,
@@ -14,17 +14,17 @@ function reportOf(name: string, batches: number): UnconfirmedReport {
 
 const neverUnreadable = (text: string) => assert.fail(text);
 
-test("a report in several parts comes back as one, with what was forgotten counted once", async (t) => {
+test("a report in several parts is read as one, with its forgotten batches counted once", async (t) => {
   const redis = await (await startTestRedis(t)).client();
-  const reports = [reportOf("long", 1_201), reportOf("empty", 0)];
+  const reports = [makeReport("long", 1_201), makeReport("empty", 0)];
   for (const report of reports) await pushReport(redis, 0, report);
   assert.equal(await countParts(redis, 0), 4);
   assert.deepEqual(toReports(await readParts(redis, 0, 4), neverUnreadable), reports);
 });
 
-test("of more parts than a shard's list keeps the newest stay", async (t) => {
+test("a shard's list keeps only the newest parts", async (t) => {
   const redis = await (await startTestRedis(t)).client();
-  for (let n = 1; n <= 403; n++) await pushReport(redis, 0, reportOf(`report ${n}`, 1));
+  for (let n = 1; n <= 403; n++) await pushReport(redis, 0, makeReport(`report ${n}`, 1));
   const names = toReports(await readParts(redis, 0, 1_000), neverUnreadable).map(({ name }) => name);
   assert.deepEqual([names.length, names[0], names.at(-1)], [400, "report 4", "report 403"]);
 });

@@ -93,7 +93,7 @@ test("asks about several expired days at once, and removes exactly those once co
   assert.equal(await expire(parts), "done");
   assert.equal(await fixture.count("logs"), 6);
   assert.equal(await fixture.count("batches"), 4);
-  assert.match((await operate("confirm", String(id))).stderr, /nothing is asked/);
+  assert.match((await operate("confirm", String(id))).stderr, /no request is pending/);
   await measurePartitions(db, { metrics, retentionDays: 3, indexes: [] });
   assert.equal((await metrics.retentionWaits.get()).values[0]?.value, 0);
 });
