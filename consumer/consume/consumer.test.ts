@@ -238,7 +238,7 @@ test("stores the entries in flight before it stops", async () => {
   await using fixture = await createFixture();
   const { stop, failures } = await startConsumer(fixture);
   await fixture.append(...Array.from({ length: 50 }, (_, index) => makeEntry(index + 1, records(10))));
-  await waitFor("the consumer to have entries in hand", async () => (await fixture.count("batches")) > 0);
+  await waitFor("the consumer to have entries in flight", async () => (await fixture.count("batches")) > 0);
   await stop();
   const stored = await fixture.count("batches");
   assert.equal(await fixture.unacknowledged(), 50 - stored);

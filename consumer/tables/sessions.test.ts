@@ -132,9 +132,9 @@ test("a sender without a session is counted without ranges, and the progress of 
     await fixture.rows("select session_id, received, batch_count, record_count from sessions"),
     [{ session_id: "~0123456789abcdef", received: "{}", batch_count: "1", record_count: "1" }],
   );
-  const unknown = { deviceId: "nobody", sessionId: "boot", withRanges: false };
+  const unknown = { deviceId: "unknown", sessionId: "boot", withRanges: false };
   assert.deepEqual(await readAll([unknown]), [
-    { deviceId: "nobody", sessionId: "boot", committed: 0n, droppedCount: 0n },
+    { deviceId: "unknown", sessionId: "boot", committed: 0n, droppedCount: 0n },
   ]);
 });
 
