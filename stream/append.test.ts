@@ -122,7 +122,7 @@ test("a Redis that hangs fails its appends within the timeout, and appends do no
 
 test("an append before the first connection is refused at once", async (t) => {
   const redis = new Redis("redis://127.0.0.1:1", { ...commandConnection });
-  redis.on("error", () => {}); // unreachable listens there: that is the point
+  redis.on("error", () => {}); // no Redis listens on this port
   t.after(() => redis.disconnect());
   await assert.rejects(createAppender(redis).append(makeEntry(1)), StreamUnavailableError);
 });
