@@ -67,7 +67,7 @@ test("a role that can do more than read is not changed", async () => {
   const { username } = new URL(database.url);
   await assert.rejects(
     ensureReader(database.url, { name: username, password: "other" }),
-    /can do more than read: choose another name/,
+    /has more privileges than reading: choose another name/,
   );
   const again = new Client({ connectionString: database.url });
   await again.connect(); // by the password that it had

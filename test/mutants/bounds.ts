@@ -47,7 +47,7 @@ export const boundMutants: readonly Mutant[] = [
     {
       name: "turn-kept",
       title: "who has unpacked keeps the turn",
-      search: "      if (next === undefined) this.#unpacking -= 1;\n      else next();\n",
+      search: "      if (next === undefined) this.#decompressing -= 1;\n      else next();\n",
       replacement: "      next?.();\n",
     },
     {
