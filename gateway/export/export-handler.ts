@@ -6,6 +6,7 @@ import { Code } from "@connectrpc/connect";
 import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import type { Logger } from "#lib/logger.ts";
 import { Counter, Gauge, type Registry } from "#lib/metrics.ts";
+import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Caller } from "#rpc/admission.ts";
 import { sendError } from "#rpc/send-error.ts";
 import { Shares } from "../fairness/shares.ts";
@@ -15,10 +16,10 @@ import { toLogEntry } from "../logs/log-entry.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
 import type { ReadPool } from "../query/read-pool.ts";
-import { csvHeader, csvLine } from "./csv.ts";
+import { csvHeader, csvLines } from "./csv.ts";
 import { exportPages } from "./export-pages.ts";
 import { type ExportFormat, type ExportRequest, readExportRequest } from "./export-request.ts";
-import { ndjsonLine } from "./ndjson.ts";
+import { ndjsonLines } from "./ndjson.ts";
 
 /*
  * GET /v1/export: all records of a filter in one response, of any length, in little memory. The client sets the
@@ -130,15 +131,18 @@ async function send(
 }
 
 function* formatLines(logs: readonly FoundLog[], format: ExportFormat): Generator<string> {
-  const line = format === "csv" ? csvLine : ndjsonLine;
-  let lines = "";
+  const writeLines = format === "csv" ? csvLines : ndjsonLines;
+  let chunk: LogEntry[] = [];
+  let bytes = 0;
   for (const log of logs) {
-    lines += line(toLogEntry(log));
-    if (lines.length < chunkCharacters) continue;
-    yield lines;
-    lines = "";
+    chunk.push(toLogEntry(log));
+    bytes += log.bytes + fieldBytes;
+    if (bytes < chunkBytes) continue;
+    yield writeLines(chunk);
+    chunk = [];
+    bytes = 0;
   }
-  if (lines !== "") yield lines;
+  if (chunk.length > 0) yield writeLines(chunk);
 }
 
 function responseHeaders(format: ExportFormat, isGzip: boolean): Record<string, string> {
@@ -181,6 +185,8 @@ const contentTypes = {
   ndjson: "application/x-ndjson",
   csv: "text/csv; charset=utf-8; header=present",
 };
-const chunkCharacters = 64 * 1024;
+const chunkBytes = 64 * 1024;
+/** About the size of a record without its message and attributes. */
+const fieldBytes = 150;
 /** Half the time of the default for a tenth more bytes. */
 const gzipLevel = 3;
