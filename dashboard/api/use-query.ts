@@ -16,7 +16,7 @@ export function useQuery<T>(
   key: string,
   load: (signal: AbortSignal) => Promise<T>,
   { refreshMs = 0 } = {},
-): QueryState<T> & { again: () => void } {
+): QueryState<T> & { retry: () => void } {
   const [state, setState] = useState<QueryState<T>>({
     value: undefined,
     failure: undefined,
@@ -42,5 +42,5 @@ export function useQuery<T>(
     const timer = setInterval(() => !document.hidden && setRound((round) => round + 1), refreshMs);
     return () => clearInterval(timer);
   }, [refreshMs]);
-  return { ...state, again: () => setRound(round + 1) };
+  return { ...state, retry: () => setRound(round + 1) };
 }

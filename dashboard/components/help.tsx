@@ -15,7 +15,7 @@ const keys: readonly (readonly [keys: string, what: string])[] = [
   ["1  2  3  4", "Explore, Live, Devices, Health"],
   ["w", "Wrap lines"],
   ["u", "Local time or UTC"],
-  ["r", "Ask again"],
+  ["r", "Refresh"],
   ["Space", "Live: pause and resume"],
   ["t", "Theme: system, light, dark"],
   ["?", "This list"],

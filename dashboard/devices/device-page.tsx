@@ -23,7 +23,7 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
   const ask = `${deviceId} ${JSON.stringify(range)} ${refreshes.value}`;
   const [pagesOfSessions, setPagesOfSessions] = useState(1);
   useEffect(() => setPagesOfSessions(1), [deviceId]);
-  const { value, failure, again } = useQuery(
+  const { value, failure, retry } = useQuery(
     `${deviceId} ${pagesOfSessions} ${refreshes.value}`,
     (signal) => getDevice(deviceId, pagesOfSessions, signal),
     { refreshMs: 15_000 },
@@ -37,7 +37,7 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
   if (failure && value === undefined) {
     return (
       <main class="page">
-        <FailureNotice failure={failure} again={again} />
+        <FailureNotice failure={failure} onRetry={retry} />
       </main>
     );
   }

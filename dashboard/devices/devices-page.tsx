@@ -42,7 +42,7 @@ export function DevicesPage() {
   useEffect(() => setPages(1), [queryKey]);
   useShortcuts({ r: refresh });
 
-  const { value, failure, isLoading, again } = useQuery(
+  const { value, failure, isLoading, retry } = useQuery(
     `${queryKey} ${pages} ${refreshes.value}`,
     async (signal) => {
       const devices: Device[] = [];
@@ -97,7 +97,7 @@ export function DevicesPage() {
         </span>
       </search>
       {failure && value === undefined ? (
-        <FailureNotice failure={failure} again={again} />
+        <FailureNotice failure={failure} onRetry={retry} />
       ) : value?.devices.length === 0 ? (
         isFiltered ? (
           <p class="notice">No device matches.</p>

@@ -8,8 +8,8 @@ export function SessionRanges({ session }: { session: Session }) {
   const last = Math.max(1, ...[...received, ...holes, ...dropped].map((range) => Number(range.last)));
   // A session of too many ranges is drawn from the first one that GetDevice returned.
   const isWhole = received.length < rangesMax && holes.length < rangesMax;
-  const told = [...received.slice(0, 1), ...holes.slice(0, 1)].map(({ first }) => Number(first));
-  const start = isWhole ? 0 : Math.min(...told) - 1;
+  const shown = [...received.slice(0, 1), ...holes.slice(0, 1)].map(({ first }) => Number(first));
+  const start = isWhole ? 0 : Math.min(...shown) - 1;
   const scale = width / Math.max(1, last - start);
   const bar = (range: Range, name: string, { y, height, widthMin }: Shape) => (
     <rect
@@ -73,8 +73,10 @@ function describeSession({ holes, dropped, missingCount, droppedCount }: Session
     words.push(`missing ${countText(missingCount)} of ${countText(last)}: ${listText(holes.map(rangeText))}`);
   }
   if (droppedCount > 0n) {
-    const told = dropped.map((range) => rangeText(range) + (range.reason === "" ? "" : ` (${range.reason})`));
-    words.push(`dropped ${countText(droppedCount)}: ${listText(told)}`);
+    const texts = dropped.map(
+      (range) => rangeText(range) + (range.reason === "" ? "" : ` (${range.reason})`),
+    );
+    words.push(`dropped ${countText(droppedCount)}: ${listText(texts)}`);
   }
   return words.length > 0 ? words : [`complete: 1 – ${countText(last)}`];
 }

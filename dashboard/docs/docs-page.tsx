@@ -8,7 +8,7 @@ export function DocsPage() {
   return (
     <main class="page page-docs">
       <h1>The HTTP API</h1>
-      {failure && <FailureNotice failure={failure} again={() => window.location.reload()} />}
+      {failure && <FailureNotice failure={failure} onRetry={() => window.location.reload()} />}
       {value && (
         <>
           <p>{value.info.description}</p>

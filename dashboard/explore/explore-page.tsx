@@ -62,7 +62,7 @@ export function ExplorePage() {
       {rows.length === 0 && status === "end" ? (
         <NothingFound filter={filter} />
       ) : rows.length === 0 && status === "failed" && failure ? (
-        <FailureNotice failure={failure} again={() => pages.retry()} />
+        <FailureNotice failure={failure} onRetry={() => pages.retry()} />
       ) : (
         <LogTable rows={rows} label="Records" onNearEnd={() => pages.more()} foot={<Foot pages={pages} />} />
       )}

@@ -6,9 +6,9 @@ import { countText, timeText } from "../state/time-text.ts";
 
 /** Records and batches that could not be stored, with the reason. */
 export function DeadLetterTable({
-  answer: { value, failure },
+  query: { value, failure },
 }: {
-  answer: QueryState<ListDeadLettersResponse>;
+  query: QueryState<ListDeadLettersResponse>;
 }) {
   const letters = value?.deadLetters ?? [];
   return (

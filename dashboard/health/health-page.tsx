@@ -36,7 +36,7 @@ export function HealthPage() {
     },
     { refreshMs },
   );
-  const letters = useQuery(
+  const deadLetters = useQuery(
     ask,
     (signal) => query.listDeadLetters({ ...bounds(), pageSize: 50 }, { signal, timeoutMs: 10_000 }),
     { refreshMs },
@@ -50,14 +50,14 @@ export function HealthPage() {
     <main class="page page-health">
       <h1 class="off-screen">Health</h1>
       {statistics.failure && statistics.value === undefined ? (
-        <FailureNotice failure={statistics.failure} again={statistics.again} />
+        <FailureNotice failure={statistics.failure} onRetry={statistics.retry} />
       ) : (
         <IngestFigures statistics={statistics.value} />
       )}
       <Histogram filter={filter} ask={ask} />
       {statistics.value && <TopTables statistics={statistics.value} />}
-      <DeadLetterTable answer={letters} />
-      <IncidentTable answer={incidents} />
+      <DeadLetterTable query={deadLetters} />
+      <IncidentTable query={incidents} />
     </main>
   );
 }

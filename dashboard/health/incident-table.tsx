@@ -5,7 +5,7 @@ import { toHref, view } from "../state/location.ts";
 import { timeText } from "../state/time-text.ts";
 
 /** Incidents that need an operator. */
-export function IncidentTable({ answer: { value, failure } }: { answer: QueryState<ListIncidentsResponse> }) {
+export function IncidentTable({ query: { value, failure } }: { query: QueryState<ListIncidentsResponse> }) {
   const incidents = value?.incidents ?? [];
   return (
     <section>

@@ -67,7 +67,7 @@ export function LivePage() {
         </button>
       </div>
       {tail.state.value === "failed" && failure ? (
-        <FailureNotice failure={failure} again={() => tail.retry()} />
+        <FailureNotice failure={failure} onRetry={() => tail.retry()} />
       ) : (
         <LogTable
           rows={rows}

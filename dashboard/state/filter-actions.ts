@@ -20,7 +20,7 @@ export function filterFor(filter: LogFilter, field: FieldValue): Partial<LogFilt
       return { levels: [toLevel(field.value)], minLevel: undefined };
     case "attribute":
       return {
-        attributes: [...withoutAttribute(filter.attributes, field), attributeOf(field)],
+        attributes: [...withoutAttribute(filter.attributes, field), toAttributeFilter(field)],
         excludedAttributes: withoutAttribute(filter.excludedAttributes, field),
       };
   }
@@ -46,7 +46,7 @@ export function filterOut(filter: LogFilter, field: FieldValue): Partial<LogFilt
       return { levels: toggledLevel(filter, toLevel(field.value)), minLevel: undefined };
     case "attribute":
       return {
-        excludedAttributes: [...withoutAttribute(filter.excludedAttributes, field), attributeOf(field)],
+        excludedAttributes: [...withoutAttribute(filter.excludedAttributes, field), toAttributeFilter(field)],
         attributes: withoutAttribute(filter.attributes, field),
       };
   }
@@ -78,6 +78,6 @@ function withoutAttribute(
   return filters.filter((each) => each.name !== name || each.value !== value);
 }
 
-function attributeOf({ name, value }: AttributeFilter): AttributeFilter {
+function toAttributeFilter({ name, value }: AttributeFilter): AttributeFilter {
   return { name, value };
 }

@@ -22,7 +22,7 @@ import { SingleFlight } from "./single-flight.ts";
 /** Caches every call that reads, on every transport. Without a store it only joins concurrent identical calls. */
 export function createCacheInterceptor(
   store: RedisResponseCache | undefined,
-  answers: Counter<"method" | "result">,
+  requests: Counter<"method" | "result">,
 ): Interceptor {
   const flights = new SingleFlight<Uint8Array>();
   return (next) => async (request) => {
@@ -65,7 +65,7 @@ export function createCacheInterceptor(
     }
     const bytes = flight.result;
     response ??= toResponse(request, output, bytes);
-    answers.inc({ method, result: flight.isShared ? "hit" : "miss" });
+    requests.inc({ method, result: flight.isShared ? "hit" : "miss" });
     response.header.set("x-cache", flight.isShared ? "hit" : "miss");
     response.header.set("cache-control", `private, max-age=${lifetimeMs / 1000}`);
     response.header.set("etag", `W/"${createHash("sha256").update(bytes).digest("base64url").slice(0, 22)}"`);

@@ -70,7 +70,7 @@ export class ResponseCache {
 
   /** Caches the response, and returns it. */
   async keep(
-    question: RawRequest,
+    request: RawRequest,
     response: UniversalResponse,
     lifetimeMs: number,
   ): Promise<UniversalResponse> {
@@ -79,7 +79,7 @@ export class ResponseCache {
     const bytes = Buffer.concat(await Array.fromAsync(body));
     const kept = new Headers(header);
     kept.set("x-cache", "hit");
-    this.#answers.set(question.name, { header: kept, body: bytes }, { ttl: Math.max(1, lifetimeMs) });
+    this.#answers.set(request.name, { header: kept, body: bytes }, { ttl: Math.max(1, lifetimeMs) });
     return { ...response, body: createAsyncIterable([bytes]) };
   }
 }

@@ -6,16 +6,16 @@ import { BusyError, Semaphore, type SemaphoreOptions } from "./semaphore.ts";
 
 const never = new AbortController().signal;
 
-function createLane(options: Pick<SemaphoreOptions, "concurrencyMax" | "waitingMax" | "waitMsMax">) {
+function createSemaphore(options: Pick<SemaphoreOptions, "concurrencyMax" | "waitingMax" | "waitMsMax">) {
   const registry = createRegistry("gateway");
   const refused = createRefusedCallsCounter(registry);
-  const lane = new Semaphore({ name: "queries", refused, ...options });
+  const semaphore = new Semaphore({ name: "queries", refused, ...options });
   const entered: string[] = [];
   return {
     entered,
     refusals: async () => (await refused.get()).values[0]?.value,
     enter: async (name: string, signal = never) => {
-      const leave = await lane.acquire({ client: name.slice(0, 1), signal });
+      const leave = await semaphore.acquire({ client: name.slice(0, 1), signal });
       entered.push(name);
       return leave;
     },
@@ -23,7 +23,11 @@ function createLane(options: Pick<SemaphoreOptions, "concurrencyMax" | "waitingM
 }
 
 test("admits up to its limit, then the waiting calls in order, and refuses at once beyond the queue's limit", async () => {
-  const { enter, entered, refusals } = createLane({ concurrencyMax: 2, waitingMax: 2, waitMsMax: 60_000 });
+  const { enter, entered, refusals } = createSemaphore({
+    concurrencyMax: 2,
+    waitingMax: 2,
+    waitMsMax: 60_000,
+  });
   const [leaveFirst] = [await enter("a1"), await enter("a2")];
   const [third, fourth] = [enter("a3"), enter("a4")];
   await assert.rejects(enter("a5"), BusyError);
@@ -39,7 +43,7 @@ test("admits up to its limit, then the waiting calls in order, and refuses at on
 });
 
 test("serves clients in turn, and the calls of each in order", async () => {
-  const { enter, entered } = createLane({ concurrencyMax: 1, waitingMax: 99, waitMsMax: 60_000 });
+  const { enter, entered } = createSemaphore({ concurrencyMax: 1, waitingMax: 99, waitMsMax: 60_000 });
   const leave = await enter("a0");
   const waiting = ["a1", "a2", "a3", "a4", "b1", "b2", "c1"].map(async (name) => (await enter(name))());
   leave();
@@ -48,7 +52,11 @@ test("serves clients in turn, and the calls of each in order", async () => {
 });
 
 test("a full queue evicts the last call of the client with the most for a client with fewer", async () => {
-  const { enter, entered, refusals } = createLane({ concurrencyMax: 1, waitingMax: 4, waitMsMax: 60_000 });
+  const { enter, entered, refusals } = createSemaphore({
+    concurrencyMax: 1,
+    waitingMax: 4,
+    waitMsMax: 60_000,
+  });
   const leave = await enter("a0");
   const passing = async (name: string) => (await enter(name))();
   const own = ["a1", "a2", "a3", "a4"].map(passing);
@@ -66,10 +74,10 @@ test("a full queue evicts the last call of the client with the most for a client
 });
 
 test("a call that times out or is aborted leaves the queue, and the next one gets its permit", async () => {
-  const hasty = createLane({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 20 });
+  const hasty = createSemaphore({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 20 });
   const leave = await hasty.enter("a");
   await assert.rejects(hasty.enter("b"), /timed out after waiting 20 ms for other queries/);
-  const patient = createLane({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 60_000 });
+  const patient = createSemaphore({ concurrencyMax: 1, waitingMax: 9, waitMsMax: 60_000 });
   const leavePatient = await patient.enter("a");
   const going = new AbortController();
   const gone = patient.enter("b", going.signal);
@@ -85,7 +93,7 @@ test("a call that times out or is aborted leaves the queue, and the next one get
 
 test("a call that was admitted is not counted as refused when its waiting time would be over", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const { enter, refusals } = createLane({ concurrencyMax: 1, waitingMax: 2, waitMsMax: 1_000 });
+  const { enter, refusals } = createSemaphore({ concurrencyMax: 1, waitingMax: 2, waitMsMax: 1_000 });
   const leave = await enter("a1");
   const [turn, tooLong] = [enter("a2"), assert.rejects(enter("a3"), BusyError)];
   leave();

@@ -22,7 +22,7 @@ export interface SemaphoreOptions {
 
 /** A waiting caller: it is either admitted or refused. */
 interface Waiter {
-  readonly onTurn: () => void;
+  readonly onAcquired: () => void;
   readonly onRejected: () => void;
 }
 
@@ -70,7 +70,7 @@ export class Semaphore {
     // To the end of the round, with the client's other waiting calls.
     this.#queues.delete(client);
     this.#queues.set(client, queue);
-    first?.onTurn();
+    first?.onAcquired();
   }
 
   async #wait({ client, signal }: Caller): Promise<void> {
@@ -82,7 +82,7 @@ export class Semaphore {
     if (this.#waiting >= waitingMax && !this.#evictLongest(client)) {
       throw refusal(`${this.#waiting} ${name} are already waiting`);
     }
-    const turn = Promise.withResolvers<void>();
+    const acquired = Promise.withResolvers<void>();
     // Every end of the wait removes the caller from the queue at once: no permit goes to one that has left.
     const end = (how: () => void) => () => {
       this.#remove(client, waiting);
@@ -91,18 +91,18 @@ export class Semaphore {
       how();
     };
     const waiting: Waiter = {
-      onTurn: end(turn.resolve),
-      onRejected: end(() => turn.reject(refusal(`this client has more ${name} waiting than others`))),
+      onAcquired: end(acquired.resolve),
+      onRejected: end(() => acquired.reject(refusal(`this client has more ${name} waiting than others`))),
     };
-    const onAbort = end(() => turn.reject(signal.reason as Error));
+    const onAbort = end(() => acquired.reject(signal.reason as Error));
     const tooLong = `timed out after waiting ${waitMsMax} ms for other ${name}`;
     const timer = setTimeout(
-      end(() => turn.reject(refusal(tooLong))),
+      end(() => acquired.reject(refusal(tooLong))),
       waitMsMax,
     );
     signal.addEventListener("abort", onAbort);
     this.#add(client, waiting);
-    await turn.promise;
+    await acquired.promise;
   }
 
   /** Refuses the last call of the longest queue, unless the client's own would be as long. */

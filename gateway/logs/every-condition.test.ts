@@ -48,8 +48,8 @@ interface TestLog {
 
 const random = seededRandom(42);
 const upTo = (limit: number) => Math.floor(random() * limit);
-const oneOf = <T>(values: readonly T[]): T => values[upTo(values.length)] as T;
-const someOf = <T>(values: readonly T[]): T[] => [oneOf(values), ...values.filter(() => random() < 0.2)];
+const pick = <T>(values: readonly T[]): T => values[upTo(values.length)] as T;
+const pickSome = <T>(values: readonly T[]): T[] => [pick(values), ...values.filter(() => random() < 0.2)];
 
 const devices = ["pump-1", "pump-2", "valve", "fan"];
 const sessions = ["boot-1", "boot-2"];
@@ -60,26 +60,26 @@ const attributeNames = ["unit", "a=b", "zone\\1"];
 const severity = () => upTo(25) as Severity;
 const attribute = () =>
   create(AttributeConditionSchema, {
-    name: oneOf(attributeNames),
-    ...(random() < 0.6 && { value: oneOf(["1", "2", ""]) }),
+    name: pick(attributeNames),
+    ...(random() < 0.6 && { value: pick(["1", "2", ""]) }),
   });
 
 /** A value of each condition, with the conditions it depends on. */
 const samples: { readonly [Name in keyof LogFilterFields]: () => Conditions & Pick<LogFilterFields, Name> } =
   {
-    deviceId: () => ({ deviceId: oneOf(devices) }),
-    deviceIds: () => ({ deviceIds: someOf(devices) }),
-    excludedDeviceIds: () => ({ excludedDeviceIds: someOf(devices) }),
-    sessionId: () => ({ sessionId: oneOf(sessions), deviceIds: [oneOf(devices)] }),
+    deviceId: () => ({ deviceId: pick(devices) }),
+    deviceIds: () => ({ deviceIds: pickSome(devices) }),
+    excludedDeviceIds: () => ({ excludedDeviceIds: pickSome(devices) }),
+    sessionId: () => ({ sessionId: pick(sessions), deviceIds: [pick(devices)] }),
     minSeverity: () => ({ minSeverity: (1 + upTo(24)) as Severity }),
     severities: () => ({ severities: [severity(), severity(), severity()] }),
-    text: () => ({ text: oneOf(["link d", "LINK", "ärger", "0%", "a_b", "h0 "]) }),
-    words: () => ({ words: someOf(words).join(" ") }),
-    excludedText: () => ({ excludedText: oneOf(words) }),
-    loggerPrefix: () => ({ loggerPrefix: oneOf(["net", "net.", "d"]) }),
-    excludedLoggerPrefixes: () => ({ excludedLoggerPrefixes: someOf(["net.", "disk", "net"]) }),
+    text: () => ({ text: pick(["link d", "LINK", "ärger", "0%", "a_b", "h0 "]) }),
+    words: () => ({ words: pickSome(words).join(" ") }),
+    excludedText: () => ({ excludedText: pick(words) }),
+    loggerPrefix: () => ({ loggerPrefix: pick(["net", "net.", "d"]) }),
+    excludedLoggerPrefixes: () => ({ excludedLoggerPrefixes: pickSome(["net.", "disk", "net"]) }),
     attributes: () => ({ attributes: [attribute()] }),
-    traceId: () => ({ traceId: oneOf([...traces, "AB".repeat(16)]) }),
+    traceId: () => ({ traceId: pick([...traces, "AB".repeat(16)]) }),
     excludedAttributes: () => ({ excludedAttributes: [attribute(), attribute()] }),
   };
 
@@ -134,7 +134,7 @@ test("every condition within a time range selects the same records in a list, a 
   }
 
   for (const { name, filter, tail } of asked) {
-    const wanted = keysOf(select(filter));
+    const wanted = toKeys(select(filter));
     const what = (how: string) => `${how} of ${name}: ${JSON.stringify(filter)}`;
 
     const listed: LogEntry[] = [];
@@ -144,7 +144,7 @@ test("every condition within a time range selects the same records in a list, a 
       listed.push(...page.logs);
       pageToken = page.nextPageToken;
     } while (pageToken !== "");
-    assert.deepEqual(keysOf(listed), wanted, what("list"));
+    assert.deepEqual(toKeys(listed), wanted, what("list"));
 
     // Buckets of whole minutes, which the statistics would answer.
     const histogram = await client.getHistogram({ ...range, filter, bucketsMax: 60 });
@@ -160,11 +160,11 @@ test("every condition within a time range selects the same records in a list, a 
       what("field values"),
     );
 
-    const exported = await fetch(`${gateway.url}/v1/export?${queryOf(filter).toString()}&${rangeQuery}`);
+    const exported = await fetch(`${gateway.url}/v1/export?${toQuery(filter).toString()}&${rangeQuery}`);
     const lines = (await exported.text()).split("\n").filter(Boolean);
-    assert.deepEqual(keysOf(lines.map((line) => JSON.parse(line) as Keyed)), wanted, what("export"));
+    assert.deepEqual(toKeys(lines.map((line) => JSON.parse(line) as Keyed)), wanted, what("export"));
 
-    assert.deepEqual(keysOf(tail.logs()), wanted, what("tail"));
+    assert.deepEqual(toKeys(tail.logs()), wanted, what("tail"));
   }
 });
 
@@ -210,7 +210,7 @@ async function startWithLogs(t: TestContext) {
   await seed(
     pool,
     batches.map(([sequence, records]) => ({
-      ...batchOf(records),
+      ...toBatch(records),
       sequence,
       receivedMicros: start,
       records,
@@ -222,7 +222,7 @@ async function startWithLogs(t: TestContext) {
     client: createClient(QueryService, createConnectTransport({ baseUrl: gateway.url, httpVersion: "1.1" })),
     append: async () => {
       for (const [sequence, records] of batches) {
-        const { deviceId, sessionId } = batchOf(records);
+        const { deviceId, sessionId } = toBatch(records);
         const sent = records.map(({ timeMicros, traceId, ...log }) => ({
           ...log,
           traceId: Buffer.from(traceId, "hex"),
@@ -235,7 +235,7 @@ async function startWithLogs(t: TestContext) {
   };
 }
 
-function batchOf([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessionId"> {
+function toBatch([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessionId"> {
   const { deviceId, sessionId } = first as TestLog;
   return { deviceId, sessionId };
 }
@@ -246,7 +246,7 @@ function batchOf([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessi
  */
 function randomLogs(): readonly TestLog[] {
   return Array.from({ length: 60 }, (_, batch) => {
-    const [deviceId, sessionId, least] = [oneOf(devices), oneOf(sessions), severity()];
+    const [deviceId, sessionId, least] = [pick(devices), pick(sessions), severity()];
     const isUniform = random() < 0.3;
     return Array.from({ length: 1 + upTo(9) }, (_, index) => ({
       deviceId,
@@ -255,12 +255,12 @@ function randomLogs(): readonly TestLog[] {
       index,
       timeMicros: start + (BigInt(batch) * 4n * minute) / 3n - 10n * minute + BigInt(upTo(180_000_000)),
       severity: isUniform ? least : severity(),
-      logger: oneOf(loggers),
-      message: [oneOf(words), oneOf(words), oneOf(words)].join(" "),
+      logger: pick(loggers),
+      message: [pick(words), pick(words), pick(words)].join(" "),
       attributes: Object.fromEntries(
-        attributeNames.filter(() => random() < 0.5).map((name) => [name, oneOf(["1", "2", ""])]),
+        attributeNames.filter(() => random() < 0.5).map((name) => [name, pick(["1", "2", ""])]),
       ),
-      traceId: oneOf(["", ...traces]),
+      traceId: pick(["", ...traces]),
     }));
   }).flat();
 }
@@ -278,7 +278,7 @@ function telling(sample: () => Conditions): Conditions {
 /** Without a session, which needs exactly one device. */
 function several(): Conditions {
   const free = names.filter((name) => name !== "sessionId");
-  return Object.assign({}, ...Array.from({ length: 3 }, () => samples[oneOf(free)]())) as Conditions;
+  return Object.assign({}, ...Array.from({ length: 3 }, () => samples[pick(free)]())) as Conditions;
 }
 
 function select(conditions: Conditions): readonly TestLog[] {
@@ -291,7 +291,7 @@ function select(conditions: Conditions): readonly TestLog[] {
 
 type Keyed = Readonly<Record<"sequence" | "index", number | bigint | string>>;
 
-function keysOf(found: readonly Keyed[]): readonly string[] {
+function toKeys(found: readonly Keyed[]): readonly string[] {
   return found.map(({ sequence, index }) => `${sequence} ${index}`).sort();
 }
 
@@ -302,15 +302,15 @@ function requestFor(sample: () => Conditions) {
 const rangeQuery = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T01:00:00Z";
 
 /** As parameters of a REST call. */
-function queryOf(conditions: Conditions): URLSearchParams {
+function toQuery(conditions: Conditions): URLSearchParams {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(conditions)) {
-    for (const one of Array.isArray(value) ? value : [value]) query.append(name, parameterOf(one));
+    for (const one of Array.isArray(value) ? value : [value]) query.append(name, toParameter(one));
   }
   return query;
 }
 
-function parameterOf(value: string | number | AttributeCondition): string {
+function toParameter(value: string | number | AttributeCondition): string {
   if (typeof value !== "object") return String(value);
   const name = value.name.replaceAll(/[=\\]/g, "\\$&");
   return value.value === undefined ? name : `${name}=${value.value}`;

@@ -32,8 +32,8 @@ export async function findDevices(
 ): Promise<ChosenDevices | "none"> {
   const names = [...deviceIds, ...excludedDeviceIds];
   if (names.length === 0) return { keys: undefined, excludedKeys: [] };
-  const keyOf = new Map(names.map((name) => [name, deviceKeys.get(name)]));
-  const unknown = names.filter((name) => keyOf.get(name) === undefined);
+  const keyByName = new Map(names.map((name) => [name, deviceKeys.get(name)]));
+  const unknown = names.filter((name) => keyByName.get(name) === undefined);
   if (unknown.length > 0) {
     const rows = await db
       .selectFrom("devices")
@@ -41,11 +41,11 @@ export async function findDevices(
       .where("device_id", "in", unknown)
       .execute();
     for (const { device_id, key } of rows) {
-      keyOf.set(device_id, key);
+      keyByName.set(device_id, key);
       deviceKeys.set(device_id, key);
     }
   }
-  const known = (ids: readonly string[]) => [...new Set(ids)].flatMap((id) => keyOf.get(id) ?? []);
+  const known = (ids: readonly string[]) => [...new Set(ids)].flatMap((id) => keyByName.get(id) ?? []);
   const excludedKeys = known(excludedDeviceIds);
   if (deviceIds.length === 0) return { keys: undefined, excludedKeys };
   const keys = known(deviceIds).filter((key) => !excludedKeys.includes(key));

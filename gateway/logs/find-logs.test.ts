@@ -10,8 +10,8 @@ import { openPool } from "../testing/open-pool.ts";
 import {
   bruteForce,
   described,
-  placeOf,
-  positionOf,
+  formatPosition,
+  parsePosition,
   randomBatches,
   randomFilter,
 } from "../testing/random-logs.ts";
@@ -52,7 +52,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
       const pageSize = 1 + upTo(random() < 0.5 ? 20 : 400);
       const begin = random() < 0.5 ? 0 : upTo(all.length);
       const found: LogPosition[] = [];
-      let after = begin === 0 ? undefined : positionOf(all[begin - 1] as string);
+      let after = begin === 0 ? undefined : parsePosition(all[begin - 1] as string);
       for (let pages = 0; pages < 8; pages++) {
         const page = await findLogs(db, filter, { order, after, pageSize });
         found.push(...page.logs);
@@ -61,7 +61,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
       }
       const expected = all.slice(begin, begin + pageSize * 8);
       assert.deepEqual(
-        found.map(placeOf),
+        found.map(formatPosition),
         expected,
         JSON.stringify({ round, pageSize, order: order.direction, ...described(filter) }),
       );
@@ -82,7 +82,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
         after = page.next;
       }
       const all = await bruteForce(pool, filter, order);
-      assert.deepEqual(found.map(placeOf), all, JSON.stringify({ round, ...described(filter) }));
+      assert.deepEqual(found.map(formatPosition), all, JSON.stringify({ round, ...described(filter) }));
       assert.ok(pages >= Math.floor(all.length / 200));
     }
   });
@@ -99,7 +99,7 @@ describe("over overlapping batches of devices with odd clocks", () => {
         found.push(...page.logs);
         if (page.next === undefined) break;
       }
-      const places = found.map(placeOf);
+      const places = found.map(formatPosition);
       assert.equal(new Set(places).size, places.length);
       assert.deepEqual(
         known.filter((place) => !places.includes(place)),
@@ -126,7 +126,7 @@ test("pages of large records are short, and no record is lost", async () => {
     if (page.next === undefined) break;
   }
   assert.deepEqual(lengths, [59, 59, 59, 23], "4 MiB of 72 KB each");
-  assert.deepEqual(found.map(placeOf), await bruteForce(pool, filter));
+  assert.deepEqual(found.map(formatPosition), await bruteForce(pool, filter));
 });
 
 test("large records of one batch come in several pages too", async () => {

@@ -12,8 +12,8 @@ import { openPool } from "../testing/open-pool.ts";
 import {
   bruteForce,
   described,
-  placeOf,
-  positionOf,
+  formatPosition,
+  parsePosition,
   randomBatches,
   randomFilter,
 } from "../testing/random-logs.ts";
@@ -80,7 +80,7 @@ describe("over days with indexes, without, and dropped ones", () => {
         const begin = random() < 0.5 ? 0 : upTo(all.length);
         const request = { order, pageSize, walkedRecordsMax: upTo(300), matchesMax: upTo(1000) };
         const found: LogPosition[] = [];
-        let after = begin === 0 ? undefined : positionOf(all[begin - 1] as string);
+        let after = begin === 0 ? undefined : parsePosition(all[begin - 1] as string);
         for (let pages = 0; pages < 4; pages++) {
           const page = await findLogs(db, filter, { ...request, after });
           found.push(...page.logs);
@@ -89,7 +89,7 @@ describe("over days with indexes, without, and dropped ones", () => {
         }
         const expected = all.slice(begin, begin + pageSize * 4);
         assert.deepEqual(
-          found.map(placeOf),
+          found.map(formatPosition),
           expected,
           JSON.stringify({ round, ...request, ...described(filter) }),
         );

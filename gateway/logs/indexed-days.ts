@@ -52,7 +52,7 @@ export class IndexedDays {
     while (this.isAhead(micros)) {
       const reached = this.#ahead.filter((day) => this.#isReached(day, micros)).length;
       const days = this.#ahead.splice(0, Math.max(reached, this.#daysPerLook));
-      const ids = await this.#look(days);
+      const ids = await this.#lookUp(days);
       if (ids === "many") continue;
       this.#waiting.push(...(await selectBatchesById(this.#db, this.#wanted, ids)));
       this.#covered.push(...days);
@@ -108,7 +108,7 @@ export class IndexedDays {
   }
 
   /** The batches of these days with a matching record. */
-  async #look(days: readonly DayPartition[]): Promise<readonly string[] | "many"> {
+  async #lookUp(days: readonly DayPartition[]): Promise<readonly string[] | "many"> {
     const ranges = joined(days).map(
       ({ firstId, endId }) =>
         sql`(batch_id >= ${String(firstId)}::int8 and batch_id < ${String(endId)}::int8)`,

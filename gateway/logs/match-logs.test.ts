@@ -12,8 +12,8 @@ import { oldestFirst } from "./log-order.ts";
 import { matchLogs } from "./match-logs.ts";
 
 const random = seededRandom(7);
-const oneOf = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
-const someOf = <T>(values: readonly T[], chance: number): T[] => values.filter(() => random() < chance);
+const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;
+const pickSome = <T>(values: readonly T[], chance: number): T[] => values.filter(() => random() < chance);
 
 const devices = ["a", "b", "c"];
 const loggers = ["", "net", "net.wifi", "Net", "storage"];
@@ -42,16 +42,16 @@ test("matches exactly the records that SQL finds, by every condition alone and c
   for (let n = 0; n < 60; n += 1) {
     await seed(pool, [
       {
-        deviceId: oneOf(devices),
-        sessionId: oneOf(["s1", "s2"]),
+        deviceId: pick(devices),
+        sessionId: pick(["s1", "s2"]),
         receivedMicros: start + BigInt(n),
         records: Array.from({ length: 5 }, (_, index) => ({
           timeMicros: start + BigInt(n * 5 + index),
           severity: Math.floor(random() * 25),
-          logger: oneOf(loggers),
-          message: Array.from({ length: 3 }, () => oneOf(words)).join(oneOf([" ", ""])),
-          attributes: Object.fromEntries(someOf(names, 0.4).map((name) => [name, oneOf(values)])),
-          ...(random() < 0.7 && { traceId: oneOf(traces) }),
+          logger: pick(loggers),
+          message: Array.from({ length: 3 }, () => pick(words)).join(pick([" ", ""])),
+          attributes: Object.fromEntries(pickSome(names, 0.4).map((name) => [name, pick(values)])),
+          ...(random() < 0.7 && { traceId: pick(traces) }),
         })),
       },
     ]);
@@ -84,7 +84,7 @@ test("matches exactly the records that SQL finds, by every condition alone and c
 
 const traces = ["0af7651916cd43dd8448eb211c80319c", "ff".repeat(16)];
 
-const attribute = () => ({ name: oneOf(names), value: oneOf([undefined, ...values]) });
+const attribute = () => ({ name: pick(names), value: pick([undefined, ...values]) });
 
 function* filters(): Generator<LogFilter> {
   for (const text of words) {
@@ -92,21 +92,21 @@ function* filters(): Generator<LogFilter> {
     yield { ...everything, excludedTexts: [text] };
   }
   for (let n = 0; n < 150; n += 1) {
-    const deviceIds = someOf(devices, 0.5);
+    const deviceIds = pickSome(devices, 0.5);
     const few = random() < 0.5 ? 0.2 : 0.8;
     const may = <T>(value: T, otherwise: T): T => (random() < few ? value : otherwise);
     yield {
       deviceIds: may(deviceIds, []),
-      excludedDeviceIds: may([oneOf(devices)], []),
+      excludedDeviceIds: may([pick(devices)], []),
       sessionId: may<string | undefined>("s1", undefined),
-      traceId: may<string | undefined>(oneOf(traces), undefined),
+      traceId: may<string | undefined>(pick(traces), undefined),
       severities: may(Math.floor(random() * anySeverity), anySeverity),
       startMicros: may<bigint | undefined>(start + BigInt(Math.floor(random() * 100)), undefined),
       endMicros: may<bigint | undefined>(start + 100n + BigInt(Math.floor(random() * 200)), undefined),
-      texts: may([oneOf(words).slice(0, 3)], []),
-      excludedTexts: may([oneOf(words)], []),
-      loggerPrefix: may(oneOf(loggers), ""),
-      excludedLoggerPrefixes: may([oneOf(["net.", "storage"])], []),
+      texts: may([pick(words).slice(0, 3)], []),
+      excludedTexts: may([pick(words)], []),
+      loggerPrefix: may(pick(loggers), ""),
+      excludedLoggerPrefixes: may([pick(["net.", "storage"])], []),
       attributes: may([attribute()], []),
       excludedAttributes: may([attribute()], []),
     };

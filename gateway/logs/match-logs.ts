@@ -25,8 +25,8 @@ const inMemory: { readonly [Name in ConditionName]: InMemory<NonNullable<LogFilt
   deviceIds: { ofBatch: (ids, { deviceId }) => (ids.includes(deviceId) ? "all" : "none") },
   excludedDeviceIds: { ofBatch: (ids, { deviceId }) => (ids.includes(deviceId) ? "none" : "all") },
   sessionId: { ofBatch: (id, { sessionId }) => (id === sessionId ? "all" : "none") },
-  startMicros: { ofRecord: (micros) => (log) => microsOf(log.time) >= micros },
-  endMicros: { ofRecord: (micros) => (log) => microsOf(log.time) < micros },
+  startMicros: { ofRecord: (micros) => (log) => toMicros(log.time) >= micros },
+  endMicros: { ofRecord: (micros) => (log) => toMicros(log.time) < micros },
   severities: {
     ofBatch: (wanted, { severities }) =>
       (severities & wanted) === 0 ? "none" : (severities & ~wanted) === 0 ? "all" : "some",
@@ -120,7 +120,7 @@ function foldCase(text: string): string {
   return lower;
 }
 
-export function microsOf(time: Timestamp | undefined): bigint {
+export function toMicros(time: Timestamp | undefined): bigint {
   return time === undefined ? 0n : time.seconds * 1_000_000n + BigInt(Math.floor(time.nanos / 1000));
 }
 

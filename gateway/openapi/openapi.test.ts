@@ -83,7 +83,7 @@ const needed: Readonly<Record<string, string>> = {
 };
 const range = "start_time=2026-01-01T00:00:00Z&end_time=2026-01-01T00:10:00Z";
 
-function addressOf(path: string, query: string): string {
+function toAddress(path: string, query: string): string {
   return `${path.replace("{device_id}", "host-1")}?${[needed[path], query].filter(Boolean).join("&")}`;
 }
 
@@ -107,7 +107,7 @@ test("every path responds as its schema says, with content", async () => {
       get.parameters.some(({ name }) => name === "start_time") && !/letters|incidents/.test(path)
         ? range
         : "";
-    const { status, body } = await gateway.get(addressOf(path, query));
+    const { status, body } = await gateway.get(toAddress(path, query));
     assert.equal(status, 200, path);
     assertFits(schema, body, path);
     const lists = Object.values(body).filter(Array.isArray);
@@ -153,14 +153,14 @@ test("a value beyond a parameter's limit is refused by its name, and one at the 
   for (const [path, { get }] of Object.entries(document.paths)) {
     if (path === "/v1/tail") continue; // needs Redis, and has the same filter as the others
     for (const parameter of get.parameters.filter((one) => one.in === "query" && one.name !== "page_token")) {
-      for (const [within, beyond] of edgesOf(parameter)) {
+      for (const [within, beyond] of listEdges(parameter)) {
         limits += 1;
         const ask = async (values: readonly string[]) => {
           const query = values.map((value) => `${parameter.name}=${encodeURIComponent(value)}`).join("&");
           const others = parameter.name === "session_id" ? "&device_id=host-1" : "";
           const response = await fetch(
             gateway.url +
-              addressOf(path, query + others).replace(
+              toAddress(path, query + others).replace(
                 parameter.name === "attribute" ? "&attribute=if" : "\0",
                 "",
               ),
@@ -182,7 +182,7 @@ test("a value beyond a parameter's limit is refused by its name, and one at the 
 });
 
 /** Values at and beyond each limit of a parameter. */
-function edgesOf({ name, schema }: Parameter): [within: string[], beyond: string[]][] {
+function listEdges({ name, schema }: Parameter): [within: string[], beyond: string[]][] {
   const one = schema.items ?? schema;
   const edges: [string[], string[]][] = [];
   const { maximum, maxLength, pattern } = one;

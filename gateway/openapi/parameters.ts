@@ -28,24 +28,24 @@ export function toParameters(
         in: isInPath ? "path" : "query",
         required: isInPath,
         description: `${readComment(field)}${field.enum ? " As a number, or as the name without its prefix." : ""}`,
-        schema: schemaOf(field, schemas),
+        schema: fieldSchema(field, schemas),
       };
     });
 }
 
-function schemaOf(field: DescField, schemas: Schemas): Schema {
+function fieldSchema(field: DescField, schemas: Schemas): Schema {
   const limit = limits.get(field.localName) ?? {};
-  if (field.fieldKind !== "list") return { ...valueOf(field, schemas), ...limit };
+  if (field.fieldKind !== "list") return { ...valueSchema(field, schemas), ...limit };
   const { maxItems, ...ofItems } = limit;
   return {
     type: "array",
-    items: { ...valueOf(field, schemas), ...ofItems },
+    items: { ...valueSchema(field, schemas), ...ofItems },
     ...(maxItems !== undefined && { maxItems }),
   };
 }
 
 /** In a query an attribute is "name=value". */
-function valueOf(field: DescField, schemas: Schemas): Schema {
+function valueSchema(field: DescField, schemas: Schemas): Schema {
   return field.message?.name === "AttributeCondition" ? { type: "string" } : schemas.ofValue(field);
 }
 

@@ -3,7 +3,7 @@ import { compareIds } from "#stream/group-info.ts";
 import { type StreamPositions, TailReader } from "#stream/tail-reader.ts";
 import type { Shares } from "../fairness/shares.ts";
 import { findMissed } from "./missed.ts";
-import type { Tail, TailNews } from "./tail.ts";
+import type { Tail, TailMessage } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
 
 /**
@@ -22,7 +22,7 @@ export class CatchUp {
   }
 
   /** Yields the records in between, and gaps. Throws RESOURCE_EXHAUSTED when the client has too many catch-ups. */
-  async *run(tail: Tail, from: StreamPositions, client: string): AsyncGenerator<TailNews> {
+  async *run(tail: Tail, from: StreamPositions, client: string): AsyncGenerator<TailMessage> {
     if (this.#hub.followFrom(tail, from)) return;
     const giveBack = this.#shares.acquire(client);
     try {
@@ -32,10 +32,10 @@ export class CatchUp {
     }
   }
 
-  async *#run(tail: Tail, from: StreamPositions): AsyncGenerator<TailNews> {
+  async *#run(tail: Tail, from: StreamPositions): AsyncGenerator<TailMessage> {
     const reader = new TailReader(this.#redis, readSize);
     tail.standAt(from);
-    let toldAtMs = performance.now();
+    let sentAtMs = performance.now();
     while (!this.#hub.followFrom(tail, tail.positions)) {
       const before = tail.positions.slice();
       const entries = await reader.read(before, { waits: false });
@@ -48,9 +48,9 @@ export class CatchUp {
       }
       const logs = entries.flatMap((entry) => tail.accept(this.#hub.read(entry)));
       if (entries.length === 0) tail.standAt(farthest(before, this.#hub.coveredAfter));
-      if (logs.length === 0 && performance.now() - toldAtMs < silenceMsMax) continue;
+      if (logs.length === 0 && performance.now() - sentAtMs < silenceMsMax) continue;
       yield { logs };
-      toldAtMs = performance.now();
+      sentAtMs = performance.now();
     }
   }
 }

@@ -9,7 +9,7 @@ import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import { isExpensive, type LogFilter } from "../logs/log-filter.ts";
 import { newestFirst } from "../logs/log-order.ts";
-import { matchLogs, microsOf } from "../logs/match-logs.ts";
+import { matchLogs, toMicros } from "../logs/match-logs.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 import { committedBefore } from "./committed-before.ts";
 import { toGap } from "./missed.ts";
@@ -72,7 +72,7 @@ export async function readLastLogs(
   });
   const storedKeys = new Set(stored.map(({ key }) => key));
   const last = [...stored, ...waiting.filter(({ key }) => !storedKeys.has(key))]
-    .map((one) => ({ ...one, micros: microsOf(one.log.time) }))
+    .map((one) => ({ ...one, micros: toMicros(one.log.time) }))
     .sort((a, b) => (a.micros < b.micros ? -1 : a.micros > b.micros ? 1 : 0))
     .slice(-count);
   const unseen = coveredAfter.flatMap((id, shard) => {

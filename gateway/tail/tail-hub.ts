@@ -155,11 +155,11 @@ export class TailHub {
       if (this.closing.aborted || performance.now() - busyAtMs > lingerMs) break;
       let entries: TailEntry[];
       try {
-        if (this.#isInterrupted) await this.#lookForMissed(this.#positions);
+        if (this.#isInterrupted) await this.#checkForMissed(this.#positions);
         const before = [...this.#positions];
         entries = await reader.read(before, { waits: !this.#isInterrupted });
         // Checked after the read: entries that existed then were read, or are known to be gone.
-        if (reader.isBehind) await this.#lookForMissed(before);
+        if (reader.isBehind) await this.#checkForMissed(before);
       } catch (error) {
         failures += 1;
         logger.warn({ err: error, failures }, "could not read the streams for live tails, retrying");
@@ -180,7 +180,7 @@ export class TailHub {
   }
 
   /** Redis may have trimmed unread entries; after an outage, it may be another one. */
-  async #lookForMissed(behind: StreamPositions): Promise<void> {
+  async #checkForMissed(behind: StreamPositions): Promise<void> {
     const missed = await findMissed(this.#options.redis, behind);
     if (missed === undefined) return;
     for (const [shard, position] of missed.goOnAfter) {

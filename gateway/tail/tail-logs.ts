@@ -22,7 +22,7 @@ import { CatchUp } from "./catch-up.ts";
 import { readLastLogs } from "./last-logs.ts";
 import { findMissed, toGap } from "./missed.ts";
 import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
-import type { Tail, TailNews } from "./tail.ts";
+import type { Tail, TailMessage } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
 import type { TailMetrics } from "./tail-metrics.ts";
 
@@ -94,7 +94,7 @@ interface Beginning {
 async function* beginning(
   sources: TailSources & { readonly catchUp: CatchUp },
   { tail, last, positions, caller }: Beginning,
-): AsyncGenerator<{ readonly news: TailNews; readonly at: StreamPositions }> {
+): AsyncGenerator<{ readonly news: TailMessage; readonly at: StreamPositions }> {
   const { hub, redis, catchUp, replicaLagMsMax } = sources;
   await hub.ready();
   if (positions !== undefined) {
@@ -144,7 +144,7 @@ async function* following(
   }
 }
 
-function toMessage(at: StreamPositions, metrics: TailMetrics, news: TailNews): TailLogsResponse {
+function toMessage(at: StreamPositions, metrics: TailMetrics, news: TailMessage): TailLogsResponse {
   if ("logs" in news) {
     if (news.logs.length === 0) return response(at, { case: undefined });
     return response(at, { case: "logs", value: { logs: [...news.logs] } });

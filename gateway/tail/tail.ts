@@ -6,7 +6,7 @@ import { matchLogs } from "../logs/match-logs.ts";
 import { type BatchSlot, type Gap, type GapSlot, type Slot, slotBytes, type TailRing } from "./tail-ring.ts";
 
 /** The next message of a tail; without logs it is a heartbeat. */
-export type TailNews =
+export type TailMessage =
   | { readonly logs: readonly LogEntry[] }
   | { readonly skipped: number }
   | { readonly gap: Gap };
@@ -65,7 +65,7 @@ export class Tail {
   }
 
   /** The next message. Undefined: none, or, while `isBehind`, none in the slots of this turn. */
-  take(): TailNews | undefined {
+  take(): TailMessage | undefined {
     if (this.#skipped > 0) {
       const skipped = this.#skipped;
       this.#skipped = 0;

@@ -119,11 +119,11 @@ export async function bruteForce(
   return rows.map((row) => row.place);
 }
 
-export function placeOf({ timeMicros, batchId, index }: LogPosition): string {
+export function formatPosition({ timeMicros, batchId, index }: LogPosition): string {
   return `${timeMicros} ${batchId} ${index}`;
 }
 
-export function positionOf(place: string): LogPosition {
+export function parsePosition(place: string): LogPosition {
   const [timeMicros = "", batchId = "", index = ""] = place.split(" ");
   return { timeMicros: BigInt(timeMicros), batchId: BigInt(batchId), index: Number(index) };
 }
