@@ -22,7 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
       "lib rpc proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
     consumer: "lib batch stream postgres ioredis kysely lru-cache p-queue pg pg-copy-streams zod",
     gateway:
-      "lib rpc proto batch stream postgres @bufbuild/protobuf @connectrpc/* ioredis kysely lru-cache pg sirv zod",
+      "lib rpc proto batch stream postgres @bufbuild/protobuf @connectrpc/* csv-stringify ioredis kysely lru-cache pg sirv zod",
     // Runs in the browser; what it is made of is put into its bundle by vite.
     dashboard: "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
     "dead-letters": "lib proto batch stream postgres @bufbuild/protobuf commander kysely zod",
