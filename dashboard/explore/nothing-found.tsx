@@ -13,7 +13,7 @@ export function NothingFound({ filter }: { filter: View }) {
   const { value } = useQuery(writeView(filter).toString(), async (signal) => {
     const options = { signal, timeoutMs: 10_000 };
     const request = filterRequest(filter, allTime, nowMicros());
-    // The newest record of any time already tells whether there is any.
+    // The newest record of any time shows whether there is any.
     const [newest, any] = await Promise.all([
       query.listLogs({ ...request, pageSize: 1 }, options).catch(() => undefined),
       query.listLogs({ pageSize: 1 }, options),

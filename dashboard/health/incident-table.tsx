@@ -10,7 +10,7 @@ export function IncidentTable({ query: { value, failure } }: { query: QueryState
   return (
     <section>
       <h2>
-        Incidents <span class="note">to investigate; the kind tells whether data was lost</span>
+        Incidents <span class="note">to investigate; the kind shows whether data was lost</span>
       </h2>
       {failure && <p class="chart-note">{failure.title}</p>}
       {value && incidents.length === 0 && <p class="chart-note">None in this time range.</p>}

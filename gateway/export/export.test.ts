@@ -82,7 +82,7 @@ test("the lines of NDJSON are the records of ListLogs, in either order, under an
   assert.equal((await listed(`trace_id=${traceId}`)).length, 5);
 });
 
-test("CSV has the same records, and no cell that a spreadsheet takes for a formula", async () => {
+test("CSV has the same records, and no cell that a spreadsheet would run as a formula", async () => {
   const text = await exported("format=csv&oldest_first=true");
   const [header, ...rows] = readCsv(text);
   const records = (await listed("oldest_first=true")) as Record<string, unknown>[];

@@ -128,7 +128,7 @@ async function lockTable(gateway: Gateway, table: string) {
     await pool.end();
   };
   const untilWaited = () =>
-    waitFor("somebody to wait for the lock", async () => {
+    waitFor("a query to wait for the lock", async () => {
       const { rowCount } = await client.query(
         "select from pg_locks where relation = $1::regclass and not granted",
         [table],

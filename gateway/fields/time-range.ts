@@ -1,11 +1,29 @@
-import type { LogFilter } from "../logs/log-filter.ts";
-import { readTimeRange, type TimeFields } from "../logs/read-log-filter.ts";
-import { firstMicros } from "./time.ts";
+import type { ListLogsRequest } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { InvalidFieldError } from "./invalid-field.ts";
+import { firstMicros, microsFromTimestamp, showMicros } from "./time.ts";
+
+export type TimeFields = Partial<Pick<ListLogsRequest, "startTime" | "endTime">>;
 
 /** A range of time in microseconds since 1970, its end excluded. */
 export interface TimeRange {
   readonly startMicros: bigint;
   readonly endMicros: bigint;
+}
+
+/** A range whose start and end may be absent. */
+export type OpenTimeRange = { readonly [Bound in keyof TimeRange]: bigint | undefined };
+
+/** Start and end; the end must not precede the start. */
+export function readTimeRange(request: TimeFields): OpenTimeRange {
+  const startMicros = request.startTime && microsFromTimestamp("start_time", request.startTime);
+  const endMicros = request.endTime && microsFromTimestamp("end_time", request.endTime);
+  if (startMicros !== undefined && endMicros !== undefined && endMicros < startMicros) {
+    throw new InvalidFieldError(
+      "end_time",
+      `${showMicros(endMicros)} is before start_time ${showMicros(startMicros)}, expected start_time or later`,
+    );
+  }
+  return { startMicros, endMicros };
 }
 
 /**
@@ -24,7 +42,7 @@ export function readClosedRange(request: TimeFields, defaultMicros: bigint, nowM
  * The filter with an end: otherwise records of a device whose clock is ahead would come first in every list. A
  * request with a later end reads them.
  */
-export function endedFilter(filter: LogFilter, nowMicros: bigint): LogFilter {
+export function endedFilter<Filter extends OpenTimeRange>(filter: Filter, nowMicros: bigint): Filter {
   return filter.endMicros === undefined ? { ...filter, endMicros: nowMicros + aheadMicros } : filter;
 }
 

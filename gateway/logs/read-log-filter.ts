@@ -3,17 +3,14 @@ import { limits } from "#batch/limits.ts";
 import {
   type AttributeCondition,
   type LogFilter as FilterMessage,
-  type ListLogsRequest,
   LogFilterSchema,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
-import { microsFromTimestamp, showMicros } from "../fields/time.ts";
+import { type OpenTimeRange, readTimeRange, type TimeFields } from "../fields/time-range.ts";
 import { anySeverity, everything, type LogFilter, severitiesFrom } from "./log-filter.ts";
 
 /** The conditions of a request: the fields of the message LogFilter. */
 export type LogFilterFields = Omit<FilterMessage, keyof Message>;
-
-export type TimeFields = Partial<Pick<ListLogsRequest, "startTime" | "endTime">>;
 
 /** The filter of a request. Throws an {@link InvalidFieldError} for the first invalid field. */
 export function readLogFilter(
@@ -30,7 +27,7 @@ export function readLogFilter(
   return { ...readConditions(filter), ...readTimeRange(request) };
 }
 
-function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof TimeRangeConditions> {
+function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof OpenTimeRange> {
   const {
     deviceId,
     deviceIds,
@@ -66,21 +63,6 @@ function readConditions(fields: LogFilterFields): Omit<LogFilter, keyof TimeRang
     texts: [...readPhrase("text", text), ...readWords(words)],
     excludedTexts: readPhrase("excluded_text", excludedText),
   };
-}
-
-type TimeRangeConditions = Pick<LogFilter, "startMicros" | "endMicros">;
-
-/** Start and end; the end must not precede the start. */
-export function readTimeRange(request: TimeFields): TimeRangeConditions {
-  const startMicros = request.startTime && microsFromTimestamp("start_time", request.startTime);
-  const endMicros = request.endTime && microsFromTimestamp("end_time", request.endTime);
-  if (startMicros !== undefined && endMicros !== undefined && endMicros < startMicros) {
-    throw new InvalidFieldError(
-      "end_time",
-      `${showMicros(endMicros)} is before start_time ${showMicros(startMicros)}, expected start_time or later`,
-    );
-  }
-  return { startMicros, endMicros };
 }
 
 export function readDeviceId(field: string, deviceId: string): string {

@@ -2,7 +2,8 @@ import { sql } from "kysely";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { decodePageToken } from "../fields/page-token.ts";
 import { timestamptz } from "../fields/time.ts";
-import { readDeviceId, readTimeRange, type TimeFields } from "../logs/read-log-filter.ts";
+import { readTimeRange, type TimeFields } from "../fields/time-range.ts";
+import { readDeviceId } from "../logs/read-log-filter.ts";
 import type { Condition } from "../logs/record-conditions.ts";
 
 /*
