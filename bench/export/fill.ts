@@ -23,7 +23,7 @@ export async function fill(databaseUrl: string, records: number): Promise<void> 
       select id, n, first_time + n * interval '50 ms', 9, 'sensor.climate',
         format('reading %s of sensor %s: %s, the fan turns at %s per minute and nothing else is to be told', n, sequence,
           md5(id::text || n), 900 + n),
-        jsonb_build_object('line', n, 'unit', 'rack-' || device_key)
+        jsonb_build_object('line', n::text, 'unit', 'rack-' || device_key)
       from batches, generate_series(0, 99) n`);
     await client.query("vacuum (analyze) batches, records, devices");
   } finally {
