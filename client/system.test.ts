@@ -163,20 +163,20 @@ describe("fleetlog send, with the whole system", () => {
   });
 
   test("exits with 1 and a reason when no server runs", async () => {
-    const path = await file("nobody.log", "a\n");
-    const options = ["--device", "nobody", "--address", "127.0.0.1:1", "--give-up-after", "1"];
+    const path = await file("unreachable.log", "a\n");
+    const options = ["--device", "lonely", "--address", "127.0.0.1:1", "--give-up-after", "1"];
     const { exitCode, stderr } = await fleetlog(...options, path);
     assert.equal(exitCode, exitCodes.failed);
     assert.match(stderr, /ECONNREFUSED/);
-    assert.match(stderr, /not acknowledged: .*nobody\.log:1\n/);
+    assert.match(stderr, /not acknowledged: .*unreachable\.log:1\n/);
   });
 
   test("with a spool, sends the batches of a killed run once, and loses no line", async () => {
     const lines = Array.from({ length: 4_000 }, (_, n) => `line ${n}`);
     const args = ["--device", "killed", "--spool", join(folder, "spool"), "--batch-records", "10"];
-    const nobody = ["--address", "127.0.0.1:1", "--give-up-after", "3600"];
+    const unreachable = ["--address", "127.0.0.1:1", "--give-up-after", "3600"];
     const path = await file("killed.log", lines.join("\n"));
-    const killed = fleetlog(...args, ...nobody, path);
+    const killed = fleetlog(...args, ...unreachable, path);
     await waitFor("the spool", async () => (await spooledBatches(join(folder, "spool"))) === 400);
     killed.kill("SIGKILL");
     await killed;

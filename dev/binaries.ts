@@ -69,7 +69,7 @@ export async function findBinary(name: BinaryName): Promise<Binary> {
 }
 
 /**
- * Fetches Redis and Nginx anew, as the package archive has them now: what was fetched gets no security updates by itself.
+ * Fetches Redis and Nginx anew, as the package archive has them now: what was fetched gets no security updates automatically.
  * What runs goes on with the old files until it is started again; when it fails, the old ones stay.
  */
 export async function refreshBinaries(into = binariesFolder): Promise<readonly BinaryName[]> {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 
 const usage = `Usage: fleetlog doctor [--json]
 
-Looks at Redis, PostgreSQL, Nginx and every program once: what is wrong, and what to do about it. Of what npm start runs
+Looks at Redis, PostgreSQL, Nginx and every program once: lists the problems and how to fix them. Of what npm start runs
 in this folder, or of what DATABASE_URL and REDIS_URL name; while nothing runs, of what a start needs.
 
 Exit code: 0 nothing is wrong, 1 something is, 2 wrong arguments.

@@ -34,11 +34,11 @@ test("a stopping server answers what it has read, ends its streams with UNAVAILA
 
 test("a device that does not read cannot keep the server from stopping", async (t) => {
   const { server } = await startServerAndRedis(t);
-  const deaf = openStream(connectGrpc(t, server.grpc));
-  await new Promise((resolve) => deaf.call.once("metadata", resolve));
-  deaf.call.pause();
+  const stalled = openStream(connectGrpc(t, server.grpc));
+  await new Promise((resolve) => stalled.call.once("metadata", resolve));
+  stalled.call.pause();
   const many = makeBatch(1, { records: Array.from({ length: 5_000 }, () => ({ message: "\0" })) });
-  for (let n = 1; n <= 40; n++) deaf.send(encodeRequest(many)); // acks of 5,000 rejections fill the window
+  for (let n = 1; n <= 40; n++) stalled.send(encodeRequest(many)); // acks of 5,000 rejections fill the window
   const { batchesMax } = streamLimits;
   await waitFor("all it may have", async () => (await server.metric("fleetlog_batches_total")) >= batchesMax);
   process.kill(server.pid, "SIGTERM");

@@ -7,7 +7,7 @@ import { checks } from "./checks.ts";
 let failures = 0;
 for (const { name, run } of checks) {
   const wrong = run();
-  if (wrong === undefined) console.log(`- ${name}: cannot be told here`);
+  if (wrong === undefined) console.log(`- ${name}: cannot be checked here`);
   else if (wrong === "") console.log(`✓ ${name}`);
   else {
     failures += 1;

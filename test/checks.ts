@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { projectFolder } from "#dev/folders.ts";
 import { openapiFile, openapiText } from "#gateway/openapi/write-openapi.ts";
 
-/** One check of the source; `run` returns what is wrong, "" when nothing is, undefined when it cannot be told here. */
+/** One check of the source; `run` returns the problems, "" without any, undefined when it cannot be checked here. */
 export interface Check {
   readonly name: string;
   readonly run: () => string | undefined;

@@ -36,13 +36,13 @@ const readCommitted = ({ progress }: Pick<ReturnType<typeof openStream>, "progre
 test("reports committed progress to a stream that subscribed, and to no other", async (t) => {
   const client = connectGrpc(t, server.grpc);
   const [stream, silent] = [openStream(client), openStream(client)];
-  stream.send(encodeSubscription("told"));
-  send(stream, "told", [1, 2, 3]);
+  stream.send(encodeSubscription("reported"));
+  send(stream, "reported", [1, 2, 3]);
   send(silent, "untold", [1, 2, 3]);
   await waitFor("all of it", () => readCommitted(stream) === 3);
-  send(stream, "told", [5, 6]);
+  send(stream, "reported", [5, 6]);
   await waitFor("the acks", () => stream.acks.length === 5);
-  send(stream, "told", [4]);
+  send(stream, "reported", [4]);
   await waitFor("what the hole held back", () => readCommitted(stream) === 6);
   const reported = stream.progress.map(({ committedThrough }) => Number(committedThrough));
   assert.deepEqual(
@@ -117,7 +117,7 @@ test("never reports too much while PostgreSQL drops the consumers' connections",
         `select count(distinct sequence)::int as n from batches
           where session_id = 'rough' and sequence <= ${committed}`,
       );
-      assert.equal(row?.["n"], committed, "every batch that was told is there");
+      assert.equal(row?.["n"], committed, "every reported batch is there");
     }
   }
   await waitFor("all of it", () => readCommitted(stream) === sent);
@@ -167,8 +167,8 @@ for (const [name, client] of clients) {
     assert.equal(committedThrough, 5n);
   });
 
-  test(`a session that nobody knows is empty, and one that cannot be is refused by name: ${name}`, async () => {
-    const unknown = await client.getSession({ deviceId: "nobody", sessionId: "boot-1" });
+  test(`an unknown session is empty, and one that cannot be is refused by name: ${name}`, async () => {
+    const unknown = await client.getSession({ deviceId: "unknown", sessionId: "boot-1" });
     assert.deepEqual(
       [unknown.committedRanges, unknown.droppedRanges, unknown.committedThrough],
       [[], [], 0n],
@@ -188,7 +188,7 @@ for (const [name, client] of clients) {
 
 test("a session is read with curl", async () => {
   const path = "/fleetlog.v1.IngestService/GetSession";
-  const message = encodeURIComponent('{"deviceId":"nobody","sessionId":"boot-1"}');
+  const message = encodeURIComponent('{"deviceId":"unknown","sessionId":"boot-1"}');
   const response = await fetch(`${http}${path}?connect=v1&encoding=json&message=${message}`);
   assert.deepEqual(await response.json(), { committedRanges: [], droppedRanges: [], committedThrough: "0" });
 });

@@ -54,7 +54,7 @@ async function sendAgainByGo(deviceId: string, address: string, env: Record<stri
   const programs = await goClient("go");
   const device = [deviceId, "boot-1", "200", "10", "50"];
   const go = execa(programs("client"), [address, ...device], { env, timeout: 170_000 });
-  go.catch(() => {}); // whoever waits for its next line is told
+  go.catch(() => {}); // the wait for its next line reports it
   const lines = createInterface(go.stdout)[Symbol.asyncIterator]();
   const nextLine = async () => (await lines.next()).value ?? (await go).stdout;
   assert.equal(await nextLine(), "acknowledged 50");

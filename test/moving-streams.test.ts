@@ -64,5 +64,5 @@ test("a stream through Nginx moves between servers repeatedly, and nothing is lo
 
 test("heartbeats pass through Nginx", async (t) => {
   const stream = openStream(connectGrpc(t, system.grpcAddress));
-  await waitFor("one", () => stream.beats > 0);
+  await waitFor("one", () => stream.heartbeats > 0);
 });

@@ -145,7 +145,7 @@ class Fleet {
     this.#loops = this.#streams.map((stream, index) => this.#send(stream, deviceIds[index]!));
   }
 
-  /** Until every device has so many more acknowledgements. */
+  /** Waits until every device has this many more acknowledgements. */
   async acknowledged(more: number, deadlineMs = 30_000): Promise<void> {
     const wanted = this.#counts.map((count) => count + more);
     await waitFor(

@@ -99,8 +99,8 @@ test("changes made by a program's script survive a restart", async (t) => {
 });
 
 test("without a password no command works, not even PING", async () => {
-  const nobody = new Redis(`redis://127.0.0.1:${system.redis.port}`, { enableReadyCheck: false });
-  nobody.on("error", () => {}); // its greeting is refused, too
+  const anonymous = new Redis(`redis://127.0.0.1:${system.redis.port}`, { enableReadyCheck: false });
+  anonymous.on("error", () => {}); // its greeting is refused, too
   try {
     for (const command of [
       ["ping"],
@@ -109,9 +109,9 @@ test("without a password no command works, not even PING", async () => {
       ["flushall"],
       ["keys", "*"],
     ])
-      await assert.rejects(nobody.call(command[0]!, ...command.slice(1)), /NOAUTH/);
+      await assert.rejects(anonymous.call(command[0]!, ...command.slice(1)), /NOAUTH/);
   } finally {
-    nobody.disconnect();
+    anonymous.disconnect();
   }
 });
 
@@ -131,8 +131,8 @@ const refusedToAll = [
   ["replicaof", "no", "one"],
   ["save"],
   ["xgroup", "destroy", key, "consumers"],
-  ["set", "somebody-elses", "1"],
-  ["get", "somebody-elses"],
+  ["set", "another-key", "1"],
+  ["get", "another-key"],
 ] as const;
 const refused = {
   server: [

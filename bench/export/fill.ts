@@ -21,7 +21,7 @@ export async function fill(databaseUrl: string, records: number): Promise<void> 
     await client.query(`
       insert into records (batch_id, idx, time, severity, logger, message, attributes)
       select id, n, first_time + n * interval '50 ms', 9, 'sensor.climate',
-        format('reading %s of sensor %s: %s, the fan turns at %s per minute and nothing else is to be told', n, sequence,
+        format('reading %s of sensor %s: %s, the fan turns at %s per minute and nothing else happened', n, sequence,
           md5(id::text || n), 900 + n),
         jsonb_build_object('line', n::text, 'unit', 'rack-' || device_key)
       from batches, generate_series(0, 99) n`);

@@ -10,7 +10,7 @@ import { PushLogsResponseSchema, StreamLogsResponseSchema } from "#proto/gen/fle
 /**
  * The load: a process of its own, forked by the benchmark, that speaks gRPC over bare `node:http2`, so that what is
  * measured is the servers and as little as possible the client. The parent sends one {@link LoadJob} at a time and
- * gets one {@link LoadResult}. Closed loop: each stream keeps `inFlightPerStream` batches under way; an open one with
+ * gets one {@link LoadResult}. Closed loop: each stream keeps `inFlightPerStream` batches in flight; an open one with
  * `batchesPerSecond`.
  */
 export interface LoadJob {

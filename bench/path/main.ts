@@ -14,7 +14,7 @@ import { wholeNumber } from "#lib/options.ts";
  */
 const { rounds, batches, json } = new Command("npm run bench:path --")
   .description("What the way of a record costs, as ratios within one run.")
-  .option("--rounds <n>", "medians of so many", wholeNumber(1, 1_000), 5)
+  .option("--rounds <n>", "number of rounds; the page shows medians", wholeNumber(1, 1_000), 5)
   .option("--batches <n>", "of 100 records, per round", wholeNumber(1_000, 100_000), 15_000)
   .option("--json", "the samples instead of the page")
   .parse()

@@ -86,7 +86,7 @@ export async function closeDays(
     await closePartitions(parts, new Date(dayEndMs + hourMs));
     const closed = (await listDayPartitions(db)).find((day) => day.name === name);
     if (closed?.indexes.size !== allIndexes.length)
-      throw new Error(`${name} could not be closed, or all days not within the time for so many records`);
+      throw new Error(`${name} could not be closed, or not all days within the time limit`);
     progress(
       `day ${index + 1} of ${partitions.length} is closed, about ${Math.round(records / days / 1000)} k records`,
     );

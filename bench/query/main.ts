@@ -12,7 +12,7 @@ import { wholeNumber } from "#lib/options.ts";
 
 /** Sends each query with a small variation each time (uncached), then each again (cached). */
 const values = new Command("npm run bench:query --")
-  .description("How long answers take, of a gateway over HTTP, from a history of so many rows.")
+  .description("Measures the response times of a gateway over HTTP on a history of the given size.")
   .option("--rows <n>", "records of the history", wholeNumber(1, 1_000_000_000), 10_000_000)
   .option("--devices <n>", "that it is of", wholeNumber(1, 1_000_000), 1_000)
   .option("--days <n>", "over which it goes", wholeNumber(1, 1_000), 10)

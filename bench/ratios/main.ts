@@ -11,7 +11,7 @@ import { someOf, wholeNumber } from "#lib/options.ts";
 const options = new Command("npm run bench --")
   .description("What Fleetlog's speed is in proportion to what this machine can do at all.")
   .option("--rows <names>", `some of ${Object.keys(rows).join(", ")}`, someOf(Object.keys(rows)))
-  .option("--rounds <n>", "medians of so many", wholeNumber(1, 1_000), 5)
+  .option("--rounds <n>", "number of rounds; the page shows medians", wholeNumber(1, 1_000), 5)
   .option(
     "--scale <factor>",
     "how much each round sends; far below 1 the figures are worth nothing",

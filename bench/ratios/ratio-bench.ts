@@ -11,7 +11,7 @@ import { allShards, groupName, streamKey } from "#stream/keys.ts";
 export type Load = Awaited<ReturnType<typeof startLoad>>;
 
 /**
- * Batches of a pool by their records: so many that the last flush, which waits for more to come, does not count, and no
+ * Batches of a pool by their records: enough that the last flush, which waits for more to come, does not count, and no
  * more than a second or a few of work.
  */
 const poolBatches: Readonly<Record<number, number>> = { 1: 30_000, 10: 20_000, 100: 15_000 };

@@ -189,7 +189,7 @@ export class SimulatedDevice {
     const { tally } = this.#options;
     const sequences = this.#stream.unacknowledged.map(({ sequence }) => sequence);
     this.#session.uncertain.push(...sequences);
-    if (sequences.length > 0) tally.error("without a verdict", why, sequences.length);
+    if (sequences.length > 0) tally.error("without an ack", why, sequences.length);
     tally.uncertainBatches += sequences.length;
     this.#stream.close();
     this.#drop(this.#waiting.length, why);

@@ -31,7 +31,7 @@ ${table(
 ${charts(report)}
 <h2>Batches</h2>
 ${table(
-  ["due", "acknowledged", "refused", "lost in devices", "without a verdict", "reconnects", "boots"],
+  ["due", "acknowledged", "refused", "lost in devices", "without an ack", "reconnects", "boots"],
   [
     [
       batches.due,

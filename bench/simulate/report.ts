@@ -84,7 +84,7 @@ export function formatSummary(report: Report): string {
   const lines = [
     `${number(options.devices)} devices, ${report.seconds.toFixed(1)} s: ${number(records.acknowledged)} records acknowledged, ${number(report.acknowledgedPerSecond)}/s`,
     `ack latency p50 ${ms(latency.p50)}, p95 ${ms(latency.p95)}, p99 ${ms(latency.p99)}, max ${ms(latency.max)} (${number(latency.count)} batches, from the moment each was due)`,
-    `batches: ${number(batches.due)} due, ${number(batches.acknowledged)} acknowledged, ${number(batches.refused)} refused, ${number(batches.lostInDevice)} lost in devices, ${number(batches.unacknowledged)} without a verdict; ${number(records.rejected)} records rejected`,
+    `batches: ${number(batches.due)} due, ${number(batches.acknowledged)} acknowledged, ${number(batches.refused)} refused, ${number(batches.lostInDevice)} lost in devices, ${number(batches.unacknowledged)} without an ack; ${number(records.rejected)} records rejected`,
     `${number(report.reconnects)} reconnects, ${number(report.boots)} boots`,
     ...report.errors.map(({ kind, count }) => `  ${number(count)} × ${kind}`),
     toVerification(verification),

@@ -11,7 +11,7 @@ const utf16 = (bigEndian: boolean) => {
   return bigEndian ? bytes.swap16() : bytes;
 };
 
-/** What comes out when the input arrives in pieces of so many bytes. */
+/** What comes out when the input arrives in pieces of this many bytes. */
 async function decoded(input: Buffer, pieceBytes: number): Promise<string> {
   const pieces = Array.from({ length: Math.ceil(input.length / pieceBytes) }, (_, index) =>
     input.subarray(index * pieceBytes, (index + 1) * pieceBytes),

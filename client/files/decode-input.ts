@@ -106,7 +106,7 @@ async function* follow(head: Buffer, iterator: AsyncIterator<Buffer>): AsyncGene
 /** So little at once that what it unpacks to, at most 1,032 bytes for each, fits into memory. */
 const gzipStepBytes = 4096;
 
-/** By steps, because a stream that fails discards what it has unpacked and nobody has read yet. */
+/** By steps, because a stream that fails discards unpacked bytes that are not read yet. */
 async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const unpacker = createGunzip();
   let unpacked: Buffer[] = [];

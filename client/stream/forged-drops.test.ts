@@ -44,7 +44,7 @@ const call = async (method: string, message: object) => {
 async function declareDropped(deviceId: string, sessionId: string, sequence = 1n): Promise<void> {
   const dropped = {
     lastSequence: String(sequence + limits.droppedBatchesMax - 1n),
-    reason: "says somebody else",
+    reason: "says another client",
   };
   const batch = { deviceId, sessionId, sequence: String(sequence), dropped };
   assert.equal((await call("PushLogs", { batch })).status, 200);
@@ -82,12 +82,12 @@ describe("batches sent in the name of a device cost it nothing:", () => {
       const spool = { folder: join(folder, `spool-${index}`) };
       const messages = names.slice(0, 50);
       const deviceId = `spooled-${index}`;
-      using deaf = await new TestPeer().start();
-      deaf.answer = () => "silence";
+      using silent = await new TestPeer().start();
+      silent.answer = () => "silence";
       {
-        using first = device({ deviceId, sessionId: "boot-1", address: deaf.address, spool });
+        using first = device({ deviceId, sessionId: "boot-1", address: silent.address, spool });
         await first.send(...messages);
-        await waitFor("the batches to be written", () => deaf.seen.length >= 32);
+        await waitFor("the batches to be written", () => silent.seen.length >= 32);
       }
       await act(deviceId);
       {

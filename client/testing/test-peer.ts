@@ -73,7 +73,7 @@ export class TestPeer {
       (_call: unknown, callback: sendUnaryData<GetSessionResponse>) => {
         this.sessionCalls++;
         if (this.session) callback(null, create(GetSessionResponseSchema, this.session()));
-        else callback({ code: status.UNAVAILABLE, details: "nobody can tell" });
+        else callback({ code: status.UNAVAILABLE, details: "no consumer answered" });
       },
       (response: GetSessionResponse) => Buffer.from(toBinary(GetSessionResponseSchema, response)),
       (bytes: Buffer) => bytes,

@@ -61,7 +61,7 @@ test("gRPC takes gzip, message by message, and answers in order", async (t) => {
   assert.equal(other.headers["grpc-accept-encoding"], "identity,gzip");
 });
 
-test("a packed stream stays open after a batch that is too large, and is told its number, as an unpacked one is", async (t) => {
+test("a packed stream stays open after a batch that is too large, and its ack has the number, as without compression", async (t) => {
   const tooLarge = Buffer.from(
     encodeRequest(
       makeBatch(7, { records: Array.from({ length: 20 }, () => makeRecord("m".repeat(60_000))) }),
@@ -87,7 +87,7 @@ test("a packed stream stays open after a batch that is too large, and is told it
   }
 });
 
-test("a stream whose third message cannot be read ends, with the answers before it still under way", async (t) => {
+test("a stream whose third message cannot be read ends, with the acks before it still in flight", async (t) => {
   const calls = new Http2Calls(server.grpc);
   t.after(() => calls.close());
   const pieces = [Buffer.concat([envelope(0, good), envelope(0, good), envelope(0, noMessage)])];

@@ -135,7 +135,7 @@ test("an authority that is no host is refused, and the server keeps running", as
   assert.equal((await server.readyz()).status, 200);
 });
 
-test("calls are counted by method and code on both faces", async () => {
+test("calls are counted by method and code on both transports", async () => {
   const method = 'grpc_type="unary",grpc_service="fleetlog.v1.IngestService",grpc_method="PushLogs"';
   for (const code of ["OK", "InvalidArgument"]) {
     const count = await server.metric(`grpc_server_handled_total{${method},grpc_code="${code}"`);

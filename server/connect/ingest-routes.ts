@@ -71,7 +71,7 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
     logger,
     grpc: false, // the other transport serves it, many times faster
     acceptCompression: [createGzip(decompressor)],
-    // Fields that are not known are many when somebody means harm, and each would be an object.
+    // A hostile request has many unknown fields, and each would be an object.
     binaryOptions: { readUnknownFields: false },
     // connect passes all of them on to its JSON serialization, which takes a decoder too.
     jsonOptions: { alwaysEmitImplicit: true, textDecoder: keepBytes },

@@ -19,7 +19,7 @@ export const keepBytes = {
 export function takeBytes(): Uint8Array {
   const call = ofThisCall();
   const { bytes } = call;
-  if (bytes === undefined) throw new Error("a request was handled whose bytes nobody has read");
+  if (bytes === undefined) throw new Error("a request was handled before its bytes were read");
   call.bytes = undefined;
   return bytes;
 }

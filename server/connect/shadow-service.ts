@@ -21,7 +21,7 @@ function createShadow(): DescService {
       if (field.name !== "batch") continue;
       field.type = FieldDescriptorProto_Type.BYTES;
       field.typeName = "";
-      // A message says whether it is there; of bytes without this nobody knows.
+      // A message field has presence; a bytes field only with this.
       field.proto3Optional = true;
       field.oneofIndex = message.oneofDecl.push(create(OneofDescriptorProtoSchema, { name: "_batch" })) - 1;
     }

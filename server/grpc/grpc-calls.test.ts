@@ -94,7 +94,7 @@ test("what came before a malformed message is answered", async (t) => {
   }
 });
 
-test("a call that is none is rejected by the name of what is wrong, whatever its method", async (t) => {
+test("a malformed call is rejected with its problem, whatever its method", async (t) => {
   const call = calls(t);
   for (const method of ["PushLogs", "StreamLogs", "GetSession"]) {
     for (const [headers, code, says] of [
@@ -127,7 +127,7 @@ test("a call that takes longer than it may ends with DEADLINE_EXCEEDED", async (
   }
 });
 
-test("of many small batches that arrive in one piece only so many are taken at a time", async (t) => {
+test("of many small batches that arrive in one piece a limited number is read at a time", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   await new Promise((resolve) => stream.call.once("metadata", resolve));
   const inFlight = () => server.metric("fleetlog_batches_in_flight");

@@ -68,7 +68,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     keepAlive(session);
   });
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
-    stream.on("error", () => {}); // told by the close that follows
+    stream.on("error", () => {}); // the close that follows reports it
     if (stream.destroyed || stream.closed) return; // cancelled in the same breath as it was made
     const caller = admit({ rawHeaders, headers, socket: stream.session?.socket });
     const error =

@@ -77,15 +77,15 @@ test("at the bound of batches in flight the server reads no further, and the dev
 });
 
 test("a device that does not read its acks stops its own stream only", async (t) => {
-  const deaf = openStream(connectGrpc(t, server.grpc));
-  await new Promise((resolve) => deaf.call.once("metadata", resolve));
-  deaf.call.pause();
-  for (let n = 1; n <= 3_000; n++) deaf.send(encodeRequest(makeBatch(n, { sessionId: "deaf" })));
+  const stalled = openStream(connectGrpc(t, server.grpc));
+  await new Promise((resolve) => stalled.call.once("metadata", resolve));
+  stalled.call.pause();
+  for (let n = 1; n <= 3_000; n++) stalled.send(encodeRequest(makeBatch(n, { sessionId: "stalled" })));
   const other = openStream(connectGrpc(t, server.grpc));
   for (let n = 1; n <= 100; n++) other.send(encodeRequest(makeBatch(n, { sessionId: "other" })));
   await waitFor("the other's acks", () => other.acks.length === 100);
-  deaf.call.resume();
-  await waitFor("all acks", () => deaf.acks.length === 3_000);
+  stalled.call.resume();
+  await waitFor("all acks", () => stalled.acks.length === 3_000);
 });
 
 test("a device that hangs up in the middle leaves nothing behind", async (t) => {

@@ -42,7 +42,7 @@ for (const { protocol, reflection } of kinds) {
   });
 }
 
-test("whoever watches the health sees Redis go and come", async (t) => {
+test("a client that watches the health sees Redis go and come back", async (t) => {
   const client = new Client(server.grpc, credentials.createInsecure());
   t.after(() => client.close());
   const watch = health["Watch"]!;
@@ -116,7 +116,7 @@ test("what there is not is said, and a stream of questions goes on", async () =>
   }
 });
 
-test("whoever watches the health of a server that stops is told so, and does not keep it", async (t) => {
+test("a watch of the health ends when the server stops, and does not delay it", async (t) => {
   const { server: stopping } = await startServerAndRedis(t);
   let begun = 0;
   const watches = transports(stopping).map(async (transport) => {

@@ -16,7 +16,7 @@ export interface IngestDependencies extends StreamDependencies {
 /** A status, as far as it has to be given. */
 export type Status = Partial<StatusObject> & Pick<StatusObject, "code" | "details">;
 
-/** A call as its method sees it, whoever carries it. After the end nothing is sent. */
+/** A call as its method sees it, on either gRPC server. After the end nothing is sent. */
 export interface IngestCall {
   /** Sends the headers now; otherwise they leave with what is said first. */
   open(): void;
@@ -75,12 +75,12 @@ export function streamLogsHandler(parts: IngestDependencies, call: IngestCall): 
     },
     message(request) {
       if (stream.isEnding) return; // read ahead; the device sends it again
-      const wish = readSubscription(request);
-      if (wish === undefined || wish.hasBatch) stream.push(request);
-      if (wish === undefined) return;
+      const subscription = readSubscription(request);
+      if (subscription === undefined || subscription.hasBatch) stream.push(request);
+      if (subscription === undefined) return;
       let name: SessionKey;
       try {
-        name = decodeName(SessionKeySchema, wish.session);
+        name = decodeName(SessionKeySchema, subscription.session);
       } catch (error) {
         void stream.finish(unreadableMessage("report_committed", error));
         return;

@@ -8,7 +8,7 @@ import { startServerAndRedis } from "../testing/server-program.ts";
 
 const { server } = await startServerAndRedis({ after });
 
-test("calls that are cancelled as soon as they are made stop nobody, whatever they ask for", async (t) => {
+test("calls that are cancelled as soon as they are made disturb no other call, whatever their method", async (t) => {
   const [internalError, cancel] = [2, 8];
   for (const [path, contentType, code] of [
     ["/fleetlog.v1.IngestService/PushLogs", "text/html", cancel],

@@ -7,20 +7,20 @@ import { type OpenStream, OpenStreams } from "./open-streams.ts";
 test("sends heartbeats on a quiet stream, and none on a busy one", async (t) => {
   const streams = new OpenStreams({ heartbeatMs: 40, ageMsMax: 3_600_000 }, createRegistry("test"));
   t.after(() => streams.endAll());
-  const beats = { busy: 0, quiet: 0 };
-  const add = (name: keyof typeof beats) => {
+  const heartbeats = { busy: 0, quiet: 0 };
+  const add = (name: keyof typeof heartbeats) => {
     const stream: OpenStream = {
       end: async () => {},
       isOutdated: false,
       consumeActivityFlag: () => name === "busy",
-      sendHeartbeat: () => (beats[name] += 1),
+      sendHeartbeat: () => (heartbeats[name] += 1),
     };
     streams.add(stream);
   };
   add("busy");
   add("quiet");
-  await waitFor("signs of life", () => beats.quiet >= 3);
-  assert.equal(beats.busy, 0);
+  await waitFor("heartbeats", () => heartbeats.quiet >= 3);
+  assert.equal(heartbeats.busy, 0);
 });
 
 test("ends every stream that reports an outdated epoch, now and later, and no other", async (t) => {

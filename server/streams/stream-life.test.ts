@@ -15,7 +15,7 @@ test("a quiet stream gets heartbeats on every transport, and stays open", async 
   const json = openConnectStream(t, server.http, false);
   const empty = ({ responses }: typeof json) => responses.filter(({ ack, progress }) => !ack && !progress);
   await waitFor("two of each", () =>
-    [grpc.beats, empty(connect).length, empty(json).length].every((n) => n >= 2),
+    [grpc.heartbeats, empty(connect).length, empty(json).length].every((n) => n >= 2),
   );
   grpc.send(encodeRequest(makeBatch(1)));
   connect.send({ batch: makeBatch(2) });

@@ -53,7 +53,7 @@ export interface DeviceStream {
   readonly acks: Ack[];
   readonly progress: Progress[];
   /** Responses without any field. */
-  readonly beats: number;
+  readonly heartbeats: number;
   readonly call: ClientDuplexStream<Uint8Array, StreamLogsResponse>;
   /** Returns false when the call must drain before the next send. */
   send(request: Uint8Array): boolean;
@@ -69,19 +69,19 @@ export function openStream(client: Client): DeviceStream {
   );
   const acks: Ack[] = [];
   const progress: Progress[] = [];
-  let beats = 0;
+  let heartbeats = 0;
   call.on("data", (response: StreamLogsResponse) => {
     if (response.ack) acks.push(response.ack);
     if (response.progress) progress.push(response.progress);
-    if (!response.ack && !response.progress) beats += 1;
+    if (!response.ack && !response.progress) heartbeats += 1;
   });
   call.on("error", () => {}); // the status reports it
   const ended: DeviceStream["ended"] = new Promise((resolve) => call.on("status", resolve));
   return {
     acks,
     progress,
-    get beats() {
-      return beats;
+    get heartbeats() {
+      return heartbeats;
     },
     call,
     ended,

@@ -160,7 +160,7 @@ describe("Fleetlog in containers", () => {
     await device.stop();
     const { acknowledged, delayed, reconnects } = device;
     t.diagnostic(
-      `${acknowledged} records, ${reconnects} connections lost, ${delayed} batches told to come later`,
+      `${acknowledged} records, ${reconnects} connections lost, ${delayed} batches refused for now`,
     );
     await waitFor("all records", async () => (await storedRecords()) >= acknowledged, 60_000);
     assert.equal(await storedRecords(), acknowledged);
@@ -176,7 +176,7 @@ describe("Fleetlog in containers", () => {
     const before = Number(await trial.sql(sendTests));
     assert.match((await trial.manageResult("restore", trial.envFile, "--yes")).stderr, /no backup/);
     assert.equal(Number(await trial.sql(sendTests)), before);
-    // Somebody is in the database all the time, as Grafana would be.
+    // A client is connected to the database all the time, as Grafana would be.
     const visit = trial.manageResult("psql", "-c", "SELECT pg_sleep(300)");
     const visits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'";
     await waitFor("the visitor", async () => (await trial.sql(visits)) === "1");

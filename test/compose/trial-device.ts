@@ -7,9 +7,9 @@ export interface TrialDevice {
   readonly acknowledged: number;
   readonly delayed: number;
   readonly reconnects: number;
-  /** Resolves when everything sent has its verdict; rejects when the stream failed. */
+  /** Resolves when everything sent has its ack; rejects when the stream failed. */
   stop(): Promise<void>;
-  /** Ends at once, whatever has no verdict yet. */
+  /** Ends at once, whatever has no ack yet. */
   abandon(): void;
 }
 
@@ -25,7 +25,7 @@ export function startTrialDevice(deviceId: string, address: string): TrialDevice
   });
   const stopping = new AbortController();
   const sending = sendUntil(stopping.signal, stream);
-  sending.catch(() => {}); // told by stop()
+  sending.catch(() => {}); // stop() reports it
   return Object.assign(seen, {
     stop: async () => {
       stopping.abort();

@@ -12,7 +12,7 @@ import { readConfig as readServerConfig } from "#server/config.ts";
 import { meanings } from "./configuration-meanings.ts";
 
 // `node test/deploy/configuration-table.ts` writes the tables of docs/operations/configure.md from the schemas that the programs
-// read their environment with. What a variable means is told in configuration-meanings.ts.
+// read their environment with. configuration-meanings.ts explains each variable.
 
 export const guideFile = join(projectFolder, "docs/operations/configure.md");
 

@@ -144,7 +144,7 @@ describe("the manifests", () => {
     );
   });
 
-  test("of production with read-with-certificate serve everything, to nobody without a certificate", {
+  test("of production with read-with-certificate serve everything, and nothing without a certificate", {
     skip,
   }, () => {
     const manifests = buildWith("components/read-with-certificate", "overlays/production");

@@ -16,7 +16,7 @@ const folders: Readonly<Record<string, string>> = {
 };
 
 /**
- * What is wrong with the manifests by the types of Kubernetes' API: each becomes a TypeScript literal, and the compiler
+ * The problems of the manifests by the types of Kubernetes' API: each becomes a TypeScript literal, and the compiler
  * finds what is missing, misspelt or of another type. A misspelt field would otherwise be refused, or ignored, by
  * a cluster only.
  */

@@ -85,7 +85,7 @@ export function build(folder: string): readonly Manifest[] {
   return parseManifests(stdout);
 }
 
-/** What would be applied of an overlay to which somebody adds a component. */
+/** The manifests of an overlay with an added component. */
 export function buildWith(component: string, overlay: string): readonly Manifest[] {
   const folder = mkdtempSync(join(tmpdir(), "fleetlog-kustomize-"));
   try {

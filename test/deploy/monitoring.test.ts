@@ -223,7 +223,7 @@ function unchanged(bytes: Buffer): Buffer {
   return bytes;
 }
 
-/** Breaks the connection of a flush that is under way. */
+/** Breaks the connection of a flush in flight. */
 async function interruptFlush(client: Client, push: () => Promise<unknown>): Promise<void> {
   await client.query("begin; lock table log_statistics in access exclusive mode");
   await push();

@@ -87,7 +87,7 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
     /"received":\[\{"first":"1","last":"4"\}\],"holes":\[\]/,
   );
 
-  // By itself: psql need not be on the machine that tests.
+  // Without psql, which need not be on the machine that tests.
   const [, query = ""] = /-c "(.*)"$/.exec(one(8)) ?? [];
   const client = new Client({ connectionString: system.databaseUrl });
   await client.connect();

@@ -17,7 +17,7 @@ export async function drained(fixture: Fixture, deadlineMs: number): Promise<voi
 }
 
 /**
- * What is not stored yet, a few words per shard. Told by ids alone, not by Redis's own `lag`, which it does not always
+ * What is not stored yet, a few words per shard. Known from ids alone, not by Redis's own `lag`, which it does not always
  * know, and not by the code of the system.
  */
 export async function backlog({ redisAdmin }: Fixture): Promise<readonly string[]> {

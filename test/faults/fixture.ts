@@ -28,7 +28,7 @@ export const shardCount = 4;
 
 /**
  * The first keeps its name when it starts again, and with it its own pending entries. The second has the default, a
- * new name for every process, so what it left has to be taken over by somebody else.
+ * new name for every process, so what it left has to be taken over by another consumer.
  */
 const consumerNames = ["consumer-1", ""];
 

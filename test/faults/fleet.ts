@@ -28,7 +28,7 @@ export interface FleetOptions {
   readonly keepUntil?: "accepted" | "committed";
 }
 
-/** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is told to stop. Every other one encodes its batches anew whenever it sends them. */
+/** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is stopped. Every other one encodes its batches anew whenever it sends them. */
 export class Fleet {
   readonly tally: FleetTally = { broken: 0, later: new Map() };
   readonly #options: FleetOptions;
@@ -74,7 +74,7 @@ export class Fleet {
       Promise.all(this.#devices.map((device) => device.flush())),
     );
     try {
-      await withDeadline("the last verdicts", deadlineMs, flushed);
+      await withDeadline("the last acks", deadlineMs, flushed);
     } finally {
       this.abandon();
     }
@@ -106,7 +106,7 @@ export class Fleet {
     this.#devices.push(device);
     this.#ids.push(deviceId);
     const loop = this.#run(device, () => pauseMs?.(random) ?? 10 + random.below(50));
-    loop.catch(() => {}); // `stop` gives the error to whoever asks
+    loop.catch(() => {}); // `stop` gives the error to its caller
     this.#loops.push(loop);
   }
 

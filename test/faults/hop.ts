@@ -24,7 +24,7 @@ export interface Piece {
 export type Filter = (piece: Piece) => Promise<void> | void;
 
 /**
- * A TCP proxy between two parts of the system, which passes everything on until it is told to misbehave. It knows no
+ * A TCP proxy between two parts of the system, which passes everything on until it has to misbehave. It knows no
  * protocol; filters that look for a command find it because each client sends it in one write.
  */
 export class Hop {

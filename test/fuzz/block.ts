@@ -9,7 +9,7 @@ export interface Block {
   /** Cases of `npm run fuzz`, and of `npm test`. */
   readonly countFull: number;
   readonly countSmoke: number;
-  /** Cases under way at the same time. */
+  /** Cases in flight at the same time. */
   readonly workers: number;
   start(target: Target): Promise<BlockRun>;
 }

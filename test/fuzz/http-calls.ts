@@ -34,7 +34,7 @@ export class Http2Calls {
       });
       stream.on("trailers", (trailers) => Object.assign(seen, trailers));
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-      stream.on("error", () => {}); // told by what was seen until the end
+      stream.on("error", () => {}); // the outcome reports it
       stream.on("close", () => resolve({ status, headers: seen, body: Buffer.concat(chunks) }));
       for (const piece of pieces) stream.write(piece);
       if (end === "end") stream.end();
@@ -50,7 +50,7 @@ export class Http2Calls {
     const open = this.#session;
     if (open && !open.closed && !open.destroyed) return open;
     const session = connect(this.#origin);
-    session.on("error", () => {}); // its streams are told
+    session.on("error", () => {}); // its streams report it
     session.on("goaway", () => session.close());
     this.#session = session;
     return session;

@@ -16,7 +16,7 @@ const {
   seed,
 } = new Command("npm run fuzz --")
   .description(
-    "Sends what nobody should send to a system of its own, and prints what came back.\n" +
+    "Sends invalid input to a system of its own and prints the outcomes.\n" +
       "Exit code 0: everything held; 1: it did not.",
   )
   .option("--block <names>", `some of ${names.join(", ")}`, someOf(names), names)

@@ -13,7 +13,7 @@ export interface BlockResult {
   /** How often there was which answer. */
   readonly responses: ReadonlyMap<string, number>;
   readonly failures: readonly Failure[];
-  /** What is wrong with the system afterwards; empty when nothing is. */
+  /** The problems of the system afterwards; empty without any. */
   readonly broken: string;
   /** How much each process grew. */
   readonly growthMiB: string;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { residentMiB } from "#bench/ratios/resident-memory.ts";
 
 /*
- * How much memory a process holds once it has let go of what it does not need. A program of ours is told to collect its
+ * How much memory a process holds once it has let go of what it does not need. Our programs are made to collect its
  * garbage, over the inspector it listens with (`--inspect`), between looks at its resident set; the lowest look counts.
  */
 

@@ -82,7 +82,7 @@ export const boundMutants: readonly Mutant[] = [
   ...caughtBy("server/progress/subscriptions.test.ts", "server/progress/subscriptions.ts", [
     {
       name: "asked-as-often-for-ever",
-      title: "a session about which nobody answers is asked about every 2 s forever",
+      title: "a session without an answer is requested every 2 s forever",
       search: "Math.min(session.pauseMs * 2, pauseMs.max)",
       replacement: "Math.min(session.pauseMs, pauseMs.max)",
     },
@@ -96,7 +96,7 @@ export const boundMutants: readonly Mutant[] = [
     },
     {
       name: "outdated-later",
-      title: "a stream that asks for progress after the epoch has changed is told the old one forever",
+      title: "a stream that asks for progress after the epoch has changed reports the old one forever",
       search: 'if (stream.isOutdated) void this.#end(stream, "epoch");\n      else if (state',
       replacement: "if (state",
     },

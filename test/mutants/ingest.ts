@@ -111,7 +111,7 @@ export const ingestMutants: readonly Mutant[] = [
   },
   {
     name: "committed-when-accepted",
-    title: "what is on disk in Redis is told as committed",
+    title: "what is on disk in Redis is reported as committed",
     edits: [
       {
         file: "server/progress/subscriptions.ts",
@@ -126,7 +126,7 @@ export const ingestMutants: readonly Mutant[] = [
   },
   {
     name: "unsafe-redis-accepted",
-    title: "nobody looks at Redis's settings",
+    title: "Redis's settings are never checked",
     edits: [
       {
         file: "stream/safety.ts",

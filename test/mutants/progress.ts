@@ -27,7 +27,7 @@ export const progressMutants: readonly Mutant[] = [
   ...caughtBy("stream/append.test.ts", "stream/append.ts", [
     {
       name: "append-room-kept",
-      title: "bytes that were appended count as under way forever",
+      title: "bytes that were appended count as in flight forever",
       search: "      this.#inFlightBytes -= entry.batch.length;\n",
       replacement: "",
     },

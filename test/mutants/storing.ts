@@ -102,7 +102,7 @@ export const storingMutants: readonly Mutant[] = [
   },
   {
     name: "outage-makes-dead-letters",
-    title: "three failed attempts make a dead letter, whoever is at fault",
+    title: "three failed attempts make a dead letter, whatever the cause",
     edits: [
       {
         file: "consumer/flush/store-with-retry.ts",

@@ -180,7 +180,7 @@ describe("buf curl", () => {
   }
 });
 
-/** Of a client in Go: what cannot be, and how that is told. Nothing when it works. */
+/** Of a client in Go: what is impossible, and its error. Nothing when it works. */
 function expectedError(client: string, port: Port, version: Version, rpc: string): RegExp {
   const isGrpc = client === "grpc" || client === "grpc-go";
   if (!isSpoken(port, version)) {

@@ -14,7 +14,7 @@ const recordsPerBatch = 100;
 const inFlightCount = 256;
 
 export const appendsRow: Row = {
-  title: `Appends of batches of ${recordsPerBatch}, ${inFlightCount} under way, each on disk ÷ redis-benchmark with as many bytes`,
+  title: `Appends of batches of ${recordsPerBatch}, ${inFlightCount} in flight, each on disk ÷ redis-benchmark with as many bytes`,
   unit: "appends/s",
   measure: [appender, redisBenchmark],
   ratios: [{ of: "StreamAppender, 1 connection", over: "redis-benchmark -c 8 -P 32" }],

@@ -6,7 +6,7 @@ const nothing = Buffer.alloc(0);
 const partialBytesMin = 64 << 10;
 
 /**
- * Finds gRPC's messages in the pieces in which a connection delivers them. Whoever reads takes one message at a time
+ * Finds gRPC's messages in the pieces in which a connection delivers them. The reader takes one message at a time
  * and pushes no further piece before next() has said that there is none.
  *
  * A message within one piece is a view of it. One that is spread over pieces is put together in a buffer of its own,
@@ -66,7 +66,7 @@ export class MessageReader {
     return message;
   }
 
-  /** Takes from the piece until so many bytes of the message are there, prefix included, or the piece is used up. */
+  /** Copies from the piece until this many bytes of the message are complete, prefix included, or the piece is used up. */
   #fillTo(end: number): void {
     const filled = Math.min(end, this.#filled + this.#piece.length - this.#position);
     if (filled <= this.#filled) return;

@@ -13,7 +13,7 @@ interface Exchange {
   readonly hops: (hops: Hops) => readonly Hop[];
   /** What a piece from the client contains at the beginning of the exchange; undefined: a new connection. */
   readonly beginsWith?: string;
-  /** How long it is, about: the full run cuts after so many bytes. */
+  /** How long it is, about: the full run cuts within this many bytes. */
   readonly bytes: number;
 }
 

@@ -154,7 +154,7 @@ async function loseAcks(
       await pass(bytes);
     });
   }
-  // Fewer will do, when so many questions are not asked.
+  // Fewer are enough while most requests fail.
   await waitFor("five lost answers", () => lost === 5, lasting(3, 5)).catch(() => undefined);
   for (const hop of hops) hop.tamper(undefined);
   return (after) => {

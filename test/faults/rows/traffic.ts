@@ -144,7 +144,7 @@ export const trafficRows: readonly Fault[] = [
       const batches = Array.from({ length: 40 }, (_, at) => openBatch(dependencies, BigInt(at + 1)));
       const append = async (batch: JournalBatch, receivedAtMicros: bigint) => {
         await appendRaw(fixture, batch, Number(receivedAtMicros));
-        // Redis has answered: that is what a device is told.
+        // Redis has answered: that is what a device sees.
         const bad = batch.records.flatMap(({ isBad }, index) => (isBad ? [index] : []));
         if (bad.length === 0) journal.acknowledge(batch, { accepted: batch.records.length, rejections: [] });
       };

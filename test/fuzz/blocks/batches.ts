@@ -17,7 +17,7 @@ import { type Block, type BlockRun, BrokenPromiseError } from "../block.ts";
 const receivedAtMicros = 1_760_000_000_000_001;
 const copyAtBytes = 1 << 20;
 
-/** Of the batches that are taken, one in so many goes into PostgreSQL. */
+/** Of the batches that are taken, this share goes into PostgreSQL. */
 const copiedEvery = 10;
 
 export const batches: Block = {

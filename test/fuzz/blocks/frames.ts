@@ -20,15 +20,15 @@ class FramesRun implements BlockRun {
   constructor({ servers, nginx }: Target["system"]) {
     const own = servers.flatMap(({ addresses }) => Object.entries(addresses));
     this.#listeners = [
-      ...own.filter(([face]) => face !== "admin"),
+      ...own.filter(([listener]) => listener !== "admin"),
       ["nginx", nginx.grpc],
       ["nginx", nginx.grpc],
     ];
   }
 
-  /** The connection has to end by itself when we say no more, whatever was said before. */
+  /** The connection has to end when we send nothing more, whatever was said before. */
   async tryOne(random: Random, _index: number, note: (what: string) => void): Promise<string> {
-    const [face, address] = random.pick(this.#listeners);
+    const [listener, address] = random.pick(this.#listeners);
     const head = random.chance(0.97) ? preface : preface.subarray(0, random.below(preface.length));
     const bytes = Buffer.concat([
       head,
@@ -36,7 +36,7 @@ class FramesRun implements BlockRun {
       randomFrames(random),
     ]);
     const goodbye = random.pick(["end", "end", "end", "destroy"] as const);
-    note(`${face} ${address} ${goodbye}, ${bytes.length} bytes ${bytes.toString("hex", 0, 300)}`);
+    note(`${listener} ${address} ${goodbye}, ${bytes.length} bytes ${bytes.toString("hex", 0, 300)}`);
     const [host, port] = address.split(":");
     const socket = connect({ host: host!, port: Number(port), noDelay: true, allowHalfOpen: true });
     const received: Buffer[] = [];

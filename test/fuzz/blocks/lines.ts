@@ -16,7 +16,7 @@ export const lines: Block = {
 };
 
 const zones = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Auckland"];
-/** Luxon's words; those with an offset, or of the zone that the reader is told. */
+/** Luxon's words; those with an offset, or of the zone that the reader is given. */
 const formats = [
   "yyyy-MM-dd'T'HH:mm:ssZZ",
   "yyyy-MM-dd HH:mm:ss ZZZ",
