@@ -135,7 +135,7 @@ describe("while a query is blocked", () => {
 });
 
 test("an unreachable PostgreSQL is UNAVAILABLE", async () => {
-  await using gateway = await startGateway("postgres://nobody@127.0.0.1:1/nothing");
+  await using gateway = await startGateway("postgres://absent@127.0.0.1:1/nothing");
   const { status, code, message } = await refusal(await fetch(`${gateway.url}/v1/devices`));
   assert.deepEqual([status, code], [503, "unavailable"]);
   assert.match(message, /retry in 1 s/);

@@ -101,7 +101,8 @@ function judge(
   for (const session of found.values()) {
     total.unexpected += session.rows;
     total.doubled += session.doubledRows;
-    if (session.rows > 0) faults.push(`${toKey(session)}: ${session.rows} rows of a session that was never sent`);
+    if (session.rows > 0)
+      faults.push(`${toKey(session)}: ${session.rows} rows of a session that was never sent`);
   }
   const sum = (field: "rows" | "uncertainRows") => rows.reduce((all, session) => all + session[field], 0);
   return {
@@ -136,9 +137,7 @@ export function toVerification(result: Verification): string {
     result.ok ? "verified" : "VERIFICATION FAILED",
     `${number(result.acknowledgedRecords)} records acknowledged, ${number(result.storedRows)} rows stored`,
     `${number(result.missingRows)} missing, ${number(result.doubledRows)} doubled, ${number(result.unexpectedRows)} unexpected`,
-    ...(result.uncertainRows > 0
-      ? [`${number(result.uncertainRows)} more of batches without an ack`]
-      : []),
+    ...(result.uncertainRows > 0 ? [`${number(result.uncertainRows)} more of batches without an ack`] : []),
     delay,
     `asked: ${result.from}`,
   ].join("; ");

@@ -3,21 +3,21 @@ import { test } from "node:test";
 import * as fc from "fast-check";
 import { splitAnsi, stripAnsi } from "./ansi-text.ts";
 
-const told = (message: string) =>
+const styled = (message: string) =>
   splitAnsi(message).map(({ text, styles, isControl }) =>
     isControl ? `[${text}]` : [text, ...styles].join("|"),
   );
 
 test("colour sequences become styles until they are reset", () => {
-  assert.deepEqual(told("\u001b[32mI (12) wifi\u001b[0m up"), ["I (12) wifi|green", " up"]);
-  assert.deepEqual(told("\u001b[1;31mE\u001b[22m!\u001b[39m."), ["E|bold|red", "!|red", "."]);
-  assert.deepEqual(told("\u001b[38;5;3ma\u001b[38;2;1;2;3mb\u001b[48;5;1mc\u001b[mz"), [
+  assert.deepEqual(styled("\u001b[32mI (12) wifi\u001b[0m up"), ["I (12) wifi|green", " up"]);
+  assert.deepEqual(styled("\u001b[1;31mE\u001b[22m!\u001b[39m."), ["E|bold|red", "!|red", "."]);
+  assert.deepEqual(styled("\u001b[38;5;3ma\u001b[38;2;1;2;3mb\u001b[48;5;1mc\u001b[mz"), [
     "a|yellow",
     "b|yellow",
     "c|yellow",
     "z",
   ]);
-  assert.deepEqual(told("\u001b[97mbright\u001b[31;32mlast wins"), ["bright|white", "last wins|green"]);
+  assert.deepEqual(styled("\u001b[97mbright\u001b[31;32mlast wins"), ["bright|white", "last wins|green"]);
 });
 
 test("other terminal sequences are removed", () => {
@@ -28,7 +28,7 @@ test("other terminal sequences are removed", () => {
 });
 
 test("invisible characters and marks of text direction are named", () => {
-  assert.deepEqual(told("a\u0007b\u202ec\rd\u0000"), [
+  assert.deepEqual(styled("a\u0007b\u202ec\rd\u0000"), [
     "a",
     "[\\x07]",
     "b",
@@ -38,8 +38,8 @@ test("invisible characters and marks of text direction are named", () => {
     "d",
     "[\\x00]",
   ]);
-  assert.deepEqual(told("lines\r\nend with\ttabs\r"), ["lines", "\nend with\ttabs"]);
-  assert.deepEqual(told("\u001b"), ["[\\x1b]"]);
+  assert.deepEqual(styled("lines\r\nend with\ttabs\r"), ["lines", "\nend with\ttabs"]);
+  assert.deepEqual(styled("\u001b"), ["[\\x1b]"]);
 });
 
 test("no input leaves a special character or loses another one", () => {

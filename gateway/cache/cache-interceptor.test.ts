@@ -149,7 +149,7 @@ test("a request with the current etag gets 304 and no body", async () => {
 
 test("an error is not cached", async () => {
   for (let round = 0; round < 2; round++) {
-    const { status, headers } = await gateway.get("/v1/devices/nobody");
+    const { status, headers } = await gateway.get("/v1/devices/unknown");
     assert.deepEqual([status, headers.get("x-cache")], [404, null]);
   }
 });

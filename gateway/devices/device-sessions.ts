@@ -53,7 +53,7 @@ export async function readSessions(
     with page as materialized (
       select * from sessions where device_key = ${deviceKey} and ${isBeyond}
       order by first_received_at desc, session_id desc limit ${limit}
-    ), told as (
+    ), chosen as (
       select *, dropped - received as only_dropped, case when isempty(received + dropped) then '{}'::int8multirange
           else int8multirange(int8range(1, upper(received + dropped))) - received - dropped end as holes
       from page
@@ -64,8 +64,8 @@ export async function readSessions(
       ${lastElement(sql`received`)} as received, ${lastElement(sql`holes`)} as holes,
       ${rangeSize(sql`holes`)} as missing_count, ${rangeSize(sql`only_dropped`)} as dropped_count,
       greatest(${countElements(sql`received`)}, ${countElements(sql`dropped`)}) >= ${rememberedRangesMax} as is_truncated
-    from told
-    order by told.first_received_at desc, session_id desc`.execute(db);
+    from chosen
+    order by chosen.first_received_at desc, session_id desc`.execute(db);
   return rows;
 }
 

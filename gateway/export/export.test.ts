@@ -65,7 +65,7 @@ test("the lines of NDJSON are the records of ListLogs, in either order, under an
     "oldest_first=true",
     "device_id=host-1",
     "text=down",
-    "device_id=nobody",
+    "device_id=unknown",
     "severities=ERROR&attributes=none",
     `trace_id=${traceId.toUpperCase()}`,
   ]) {

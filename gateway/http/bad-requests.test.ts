@@ -70,7 +70,7 @@ test("too large is INVALID_ARGUMENT with the limit", async () => {
   }
 });
 
-test("another content type is 415 and told what is wanted", async () => {
+test("another content type is 415 and the error names the expected ones", async () => {
   const answer = await gateway.post(listLogsPath, "{}", "text/plain");
   assert.equal(answer.status, 415);
   assert.match(answer.body.message, /content-type: "text\/plain", expected application\/json/);
@@ -91,7 +91,7 @@ test("another HTTP method is 405 with those that are allowed", async () => {
   assert.deepEqual([rpc.status, rpc.headers.get("allow")], [405, "POST, GET"]);
 });
 
-test("a Host header that is no host is refused and hurts nobody else", async () => {
+test("a Host header that is no host is refused and disturbs no other call", async () => {
   for (const lines of ["Host: %%%:x", "Host: [", "Host: a b"]) {
     const answer = await raw(`GET /v1/logs HTTP/1.1\r\n${lines}\r\nConnection: close\r\n\r\n`);
     assert.match(answer, /^HTTP\/1.1 (400|421) /, lines);
@@ -111,7 +111,7 @@ test("every error is JSON with a code, a message and details, also where there w
   const long = "x".repeat(40_000);
   for (const [request, status, code] of [
     ["GET /v1/nothing HTTP/1.1\r\nHost: localhost", 404, "not_found"],
-    ["GET /v1/devices/nobody HTTP/1.1\r\nHost: localhost", 404, "not_found"],
+    ["GET /v1/devices/unknown HTTP/1.1\r\nHost: localhost", 404, "not_found"],
     ["DELETE /v1/export HTTP/1.1\r\nHost: localhost", 405, "unimplemented"],
     [`GET /v1/logs?text=${long} HTTP/1.1\r\nHost: localhost`, 414, "invalid_argument"],
     [`GET /v1/logs HTTP/1.1\r\nHost: localhost\r\nx: ${long}${long}`, 431, "invalid_argument"],

@@ -33,7 +33,7 @@ test("its policy lets nothing run, load or be reached but the gateway's own", as
   assert.equal(headers.get("x-content-type-options"), "nosniff");
 });
 
-test("files named by a digest are kept forever, the page is asked for again and told to be the same", async () => {
+test("files named by a digest are kept forever, the page is revalidated and answered with 304", async () => {
   const page = await fetchPage("/");
   assert.equal(page.headers.get("cache-control"), "no-cache");
   const etag = page.headers.get("etag") ?? "";

@@ -5,7 +5,7 @@ import sirv from "sirv";
 
 /*
  * The dashboard is a few files, built by dashboard/build.ts. Every address of the dashboard gets index.html, which
- * routes by itself; files under /assets/ carry a digest in their name and never change.
+ * routes in the browser; files under /assets/ carry a digest in their name and never change.
  */
 
 /** Serves the dashboard's files. Returns false, having done nothing, for any other request. */

@@ -4,7 +4,7 @@ import { compressedFlag, encodeEnvelope, type UniversalHandler } from "@connectr
 import { InvalidFieldError, show } from "../fields/invalid-field.ts";
 
 /*
- * Connect unpacks a request by itself, and says RESOURCE_EXHAUSTED, which clients retry, to what unpacks to too much. So it
+ * Connect unpacks requests itself and answers RESOURCE_EXHAUSTED, which clients retry, when the result is too large. So it
  * is given none: what is compressed is unpacked here, to the limit and not beyond. Brotli is refused: its decoder fills the
  * window before it gives anything out, so that 53 bytes took 29 ms of CPU (gzip: 0.05 ms) whatever the limit said.
  */

@@ -14,7 +14,7 @@ import { binaryShapeFault, jsonShapeFault } from "./request-shape.ts";
  * so the answer has the right shape in each protocol. Requests are small; parsing twice costs microseconds.
  */
 
-/** The request with its body read and unpacked, and what is wrong with it. */
+/** The request with its body read and unpacked, and its problem, if any. */
 export async function inspectRequest(
   request: UniversalRequest,
   input: DescMessage,

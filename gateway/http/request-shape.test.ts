@@ -47,7 +47,7 @@ test("protobuf may have 1,000 fields, those of messages within it counted, and n
   assert.equal(shapeOfBinary(fields(1000, 0x5a, 0)), undefined);
   assert.match(shapeOfBinary(fields(1001, 0x5a, 0)) ?? "", /more than 1000 values/);
   assert.match(shapeOfBinary(fields(1, 0x0b, 0x0c)) ?? "", /wire type 3/);
-  // The filter, an attribute of it, and so many fields of that.
+  // The filter, an attribute of it, and many fields of that.
   const within = (count: number) =>
     message(0x0a, message(0x62, Buffer.concat([fields(count - 3, 0x7a, 0), fields(1, 0x2a, 0)])));
   assert.equal(shapeOfBinary(within(1000)), undefined);

@@ -3,7 +3,7 @@ import { InvalidFieldError } from "../fields/invalid-field.ts";
 
 /*
  * What is looked at before a request is decoded: decoding makes an object of each value, twice, and goes into itself where
- * values are nested. Nobody's honest request comes near these limits; a pass over 64 KiB takes 0.1 ms.
+ * values are nested. No honest request comes near these limits; a pass over 64 KiB takes 0.1 ms.
  */
 
 /** The fault of JSON that has too many values or nests them too deep. What is no JSON is left to its parser. */

@@ -17,14 +17,14 @@ export async function explainStatements(
     const { sql, parameters } = query;
     const explain = `explain (analyze, buffers off) ${sql}`;
     const { rows } = await db.executeQuery<PlanLine>(CompiledQuery.raw(explain, [...parameters]));
-    const told = {
+    const statement = {
       sql: cut(sql, sqlCharactersMax),
       parameters: parameters.slice(0, parametersMax).map(showParameter),
       plan: rows.slice(0, linesMax).map((row) => cut(row["QUERY PLAN"], lineCharactersMax)),
     };
-    characters += told.sql.length + [...told.parameters, ...told.plan].join().length;
+    characters += statement.sql.length + [...statement.parameters, ...statement.plan].join().length;
     if (characters > charactersMax) break;
-    explained.push({ ...told, durationMs: queryDurationMillis });
+    explained.push({ ...statement, durationMs: queryDurationMillis });
   }
   return { statements: explained, statementCount: statements.length };
 }

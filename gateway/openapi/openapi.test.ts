@@ -124,7 +124,7 @@ test("every path responds as its schema says, with content", async () => {
 test("every error has the documented shape", async () => {
   for (const address of [
     "/v1/nothing",
-    "/v1/devices/nobody",
+    "/v1/devices/unknown",
     "/v1/logs?page_size=-1",
     "/v1/export?format=x",
     "/v1/logs?what=1",

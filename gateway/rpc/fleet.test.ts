@@ -209,18 +209,18 @@ test("a declared drop is returned with its reason, and is not missing", async ()
     await seedDrop(pool, { deviceId: "drops", sessionId: "boot", first, last, reason: "memory was full" });
   }
   const { body } = await gateway.get("/v1/devices/drops");
-  const [told] = body.sessions as [Record<string, unknown>];
+  const [listed] = body.sessions as [Record<string, unknown>];
   const receivedAt = "2026-01-01T00:05:00Z";
   const declared = { reason: "memory was full", receivedAt };
-  assert.deepEqual(told["received"], [numbers(1, 2), numbers(4, 4), numbers(12, 12), numbers(20, 20)]);
-  assert.deepEqual(told["holes"], [numbers(3, 3), numbers(10, 11), numbers(14, 19), numbers(21, 21)]);
-  assert.equal(told["missingCount"], "10");
-  assert.deepEqual(told["dropped"], [
+  assert.deepEqual(listed["received"], [numbers(1, 2), numbers(4, 4), numbers(12, 12), numbers(20, 20)]);
+  assert.deepEqual(listed["holes"], [numbers(3, 3), numbers(10, 11), numbers(14, 19), numbers(21, 21)]);
+  assert.equal(listed["missingCount"], "10");
+  assert.deepEqual(listed["dropped"], [
     { ...numbers(5, 9), ...declared },
     { ...numbers(12, 13), ...declared },
     { ...numbers(22, "9223372036854775807"), ...declared },
   ]);
-  assert.equal(told["droppedCount"], String(5n + 1n + (2n ** 63n - 1n - 22n)));
+  assert.equal(listed["droppedCount"], String(5n + 1n + (2n ** 63n - 1n - 22n)));
 });
 
 test("a device returns its sessions and their missing sequences", async () => {
@@ -284,7 +284,7 @@ test("a device returns its sessions and their missing sequences", async () => {
     token = page.nextPageToken ?? "";
   }
   assert.deepEqual(paged, ["~0123abcd", "new", "old"]);
-  assert.deepEqual((await gateway.get("/v1/devices/nobody")).body.code, "not_found");
+  assert.deepEqual((await gateway.get("/v1/devices/unknown")).body.code, "not_found");
   for (const path of [
     "no%20device",
     "%ff",

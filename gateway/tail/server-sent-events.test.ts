@@ -82,7 +82,7 @@ async function answer(url: string, init?: RequestInit) {
 }
 
 test("a gateway without Redis responds that it has no live tail", async () => {
-  await using gateway = await startGateway("postgres://nobody@127.0.0.1:1/none");
+  await using gateway = await startGateway("postgres://absent@127.0.0.1:1/none");
   const response = await fetch(`${gateway.url}/v1/tail`);
   assert.equal(response.status, 501);
   assert.match(await response.text(), /live tail requires REDIS_URL/);

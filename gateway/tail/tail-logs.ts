@@ -131,14 +131,14 @@ async function* following(
   tail: Tail,
   signal: AbortSignal,
 ): AsyncGenerator<TailLogsResponse> {
-  let told: TailState = TailState.UNSPECIFIED;
+  let sent: TailState = TailState.UNSPECIFIED;
   while (!signal.aborted && !hub.closing.aborted) {
     const news = tail.take();
     const state = hub.isInterrupted ? TailState.INTERRUPTED : TailState.FOLLOWING;
     if (news !== undefined) yield toMessage(tail.positions, metrics, news);
     else if (tail.isBehind) await setImmediate();
-    else if (state !== told) {
-      told = state;
+    else if (state !== sent) {
+      sent = state;
       yield response(tail.positions, { case: "state", value: state });
     } else if (await tail.wait(heartbeatMs, signal)) yield response(tail.positions, { case: undefined });
   }

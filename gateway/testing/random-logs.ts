@@ -58,7 +58,7 @@ export function randomFilter(
     random() < share ? [values[upTo(values.length)] as T] : [];
   return {
     deviceIds: devices,
-    excludedDeviceIds: some(0.2, "device-1", "nobody"),
+    excludedDeviceIds: some(0.2, "device-1", "unknown"),
     sessionId: devices.length === 1 && random() < 0.3 ? "s1" : undefined,
     severities: random() < 0.5 ? everything.severities : upTo(everything.severities),
     startMicros,

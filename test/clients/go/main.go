@@ -138,7 +138,7 @@ func (own *link) send(batches []*fleetlogv1.LogBatch) {
 	}()
 }
 
-// acknowledged reads so many acknowledgements, which come in the order of the batches, and returns the others.
+// acknowledged reads this many acknowledgements, which come in the order of the batches, and returns the others.
 func (own *link) acknowledged(batches []*fleetlogv1.LogBatch, count int) []*fleetlogv1.LogBatch {
 	for count > 0 {
 		response, err := own.stream.Recv()
