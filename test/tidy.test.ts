@@ -148,6 +148,11 @@ test("every decision has a number of its own, the same in its name and its title
   );
 });
 
+test("the README is read in one sitting: at most 130 lines", () => {
+  const lines = readFileSync(join(projectFolder, "README.md"), "utf8").split("\n").length - 1;
+  assert.ok(lines <= 130, `${lines} lines`);
+});
+
 test("what is written has the field's words, not this project's own", () => {
   const problems = writtenFiles().flatMap((path) => {
     const lines = readFileSync(join(projectFolder, path), "utf8").split("\n");
