@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Client } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
-import { copyBytesMax, copyHeader, copyStatement, copyTrailer } from "#batch/copy-format.ts";
+import { copyBytesMax, copyColumns, copyHeader, copyStatement, copyTrailer } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { scan } from "#batch/scan.ts";
 import { type BatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
@@ -61,13 +61,11 @@ export function conventionalRows(ours: CopyLoad, recordsPerBatch: number, device
     id.writeInt32BE(8, 2);
     id.writeBigInt64BE(BigInt(row + 1), 6);
     pieces.push(id, owners[Math.floor(row / recordsPerBatch) % devices] as Buffer);
-    // Ours: the number of columns, batch_id and idx, then the five columns that both tables have.
+    // Ours: the number of columns, batch_id and idx, the columns that both tables have, then those of ours alone.
     const shared = position + 2 + (4 + 8) + (4 + 4);
-    position = shared;
-    for (let column = 0; column < 5; column += 1) {
-      position += 4 + Math.max(0, ours.bytes.readInt32BE(position));
-    }
+    position = skipColumns(ours.bytes, shared, sharedColumns);
     pieces.push(ours.bytes.subarray(shared, position));
+    position = skipColumns(ours.bytes, position, copyColumns.length - 2 - sharedColumns);
   }
   pieces.push(copyTrailer);
   return {
@@ -75,6 +73,18 @@ export function conventionalRows(ours: CopyLoad, recordsPerBatch: number, device
     bytes: Buffer.concat(pieces),
     rows: ours.rows,
   };
+}
+
+/** time, severity, logger, message, attributes. */
+const sharedColumns = 5;
+
+/** Each column is its length, -1 for NULL, and its bytes. */
+function skipColumns(row: Buffer, start: number, count: number): number {
+  let position = start;
+  for (let column = 0; column < count; column += 1) {
+    position += 4 + Math.max(0, row.readInt32BE(position));
+  }
+  return position;
 }
 
 function text(value: string): Buffer {
