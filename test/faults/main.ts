@@ -7,7 +7,7 @@ import { someOf, wholeNumber } from "#lib/options.ts";
 import type { Pace } from "./fault.ts";
 import { commit, heading } from "./machine.ts";
 import { outcome, page, pageRow } from "./page.ts";
-import { allRows } from "./rows/all.ts";
+import { allRows, smokeRows } from "./rows/all.ts";
 import { isClean } from "./run.ts";
 import { type AnyRun, Fixtures, runRow } from "./run-row.ts";
 
@@ -19,6 +19,7 @@ const values = new Command("npm run faults --")
   )
   .option("--list", "names the rows, and how often each is run")
   .option("--rows <names>", "some rows (default: all)", someOf(allRows.map(({ name }) => name)))
+  .option("--smoke", "the most telling rows, once each, at the quick pace")
   .option("--runs <n>", "of each row (default: as --list says)", wholeNumber(1, 100_000))
   .option("--run <number>", "one run alone, as it was made with the same seed", wholeNumber(0, 100_000))
   .option("--seed <n>", "the same seed, the same runs", wholeNumber(0, 2 ** 31), 1)
@@ -32,6 +33,7 @@ const values = new Command("npm run faults --")
   .opts<{
     list?: boolean;
     rows?: readonly string[];
+    smoke?: boolean;
     runs?: number;
     run?: number;
     seed: number;
@@ -40,8 +42,10 @@ const values = new Command("npm run faults --")
     report?: boolean;
     json?: boolean;
   }>();
-const { pace, seed } = values;
-const chosen = allRows.filter(({ name }) => values.rows?.includes(name) ?? true);
+const { seed } = values;
+const pace = values.smoke ? "quick" : values.pace;
+const names = values.smoke ? smokeRows : values.rows;
+const chosen = allRows.filter(({ name }) => names?.includes(name) ?? true);
 
 if (values.list) {
   for (const { name, title, runsFull } of chosen) console.log(`${name} (${runsFull}): ${title}`);
@@ -61,7 +65,7 @@ const lines = await heading(await fixtures.current(), { commits, command: comman
 const rows = [];
 for (const fault of chosen) {
   const skipped = fault.impossible?.() ?? "";
-  const runs = values.report ? Number.POSITIVE_INFINITY : (values.runs ?? fault.runsFull);
+  const runs = values.report ? Number.POSITIVE_INFINITY : values.smoke ? 1 : (values.runs ?? fault.runsFull);
   const results: AnyRun[] = done.filter((run) => run.fault === fault.name && run.run < runs);
   if (skipped === "" && !values.report) {
     const isDone = (number: number) =>

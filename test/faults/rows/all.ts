@@ -24,3 +24,20 @@ export const allRows: readonly Fault[] = [
   ...redisDataRows,
   ...clockRows,
 ];
+
+/** The most telling rows: for `npm test`, and for a first look. */
+export const smokeRows: readonly string[] = [
+  "kill-server",
+  "kill-consumer-before-commit",
+  "kill-consumer-before-xack",
+  "kill-redis",
+  "kill-postgres",
+  "lost-commit-reply",
+  "lost-xadd-reply",
+  "midnight",
+  "malformed-entries",
+  "group-destroyed",
+  "flushall-committed",
+  "rolling-restart",
+  "redis-older-copy",
+];
