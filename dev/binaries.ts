@@ -38,7 +38,7 @@ const binaries = {
 } as const;
 
 /**
- * The part from PATH, else fetched from the system's package archive into `.fleetlog/binaries/` without installing,
+ * The binary from PATH, else fetched from the system's package archive into `.fleetlog/binaries/` without installing,
  * which needs no rights. Safe to call from several processes at once.
  */
 export async function findBinary(name: BinaryName): Promise<Binary> {

@@ -137,7 +137,8 @@ async function* gunzip(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 function write(stream: Writable, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.once("error", reject);
-    stream.write(bytes, () => {
+    stream.write(bytes, (error) => {
+      if (error) return reject(error); // the listener stays for the event that follows
       stream.off("error", reject);
       resolve();
     });
