@@ -2,17 +2,17 @@
 // @generated from file fleetlog/v1/ingest.proto (package fleetlog.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { LogBatch, SequenceRange } from "./log_pb.ts";
 import { file_fleetlog_v1_log } from "./log_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file fleetlog/v1/ingest.proto.
  */
 export const file_fleetlog_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxIjcKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrImwKEVN0cmVhbUxvZ3NSZXF1ZXN0EiQKBWJhdGNoGAEgASgLMhUuZmxlZXRsb2cudjEuTG9nQmF0Y2gSMQoQcmVwb3J0X2NvbW1pdHRlZBgCIAEoCzIXLmZsZWV0bG9nLnYxLlNlc3Npb25LZXkiMwoKU2Vzc2lvbktleRIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCSJcChJTdHJlYW1Mb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrEicKCHByb2dyZXNzGAIgASgLMhUuZmxlZXRsb2cudjEuUHJvZ3Jlc3MiSwoIUHJvZ3Jlc3MSGQoRY29tbWl0dGVkX3Rocm91Z2gYASABKAQSDQoFZXBvY2gYAiABKAYSFQoNZHJvcHBlZF9jb3VudBgDIAEoBCI6ChFHZXRTZXNzaW9uUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCSKZAQoSR2V0U2Vzc2lvblJlc3BvbnNlEjQKEGNvbW1pdHRlZF9yYW5nZXMYASADKAsyGi5mbGVldGxvZy52MS5TZXF1ZW5jZVJhbmdlEjIKDmRyb3BwZWRfcmFuZ2VzGAIgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIZChFjb21taXR0ZWRfdGhyb3VnaBgDIAEoBCKPAQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yEhAKCHJlamVjdGVkGAUgASgNIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkiUgoKQmF0Y2hFcnJvchIMCgRjb2RlGAEgASgFEg0KBWZpZWxkGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSFgoOcmV0cnlfZGVsYXlfbXMYBCABKA0y/wEKDUluZ2VzdFNlcnZpY2USRwoIUHVzaExvZ3MSHC5mbGVldGxvZy52MS5QdXNoTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5QdXNoTG9nc1Jlc3BvbnNlElEKClN0cmVhbUxvZ3MSHi5mbGVldGxvZy52MS5TdHJlYW1Mb2dzUmVxdWVzdBofLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXNwb25zZSgBMAESUgoKR2V0U2Vzc2lvbhIeLmZsZWV0bG9nLnYxLkdldFNlc3Npb25SZXF1ZXN0Gh8uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_fleetlog_v1_log]);
+  fileDesc("ChhmbGVldGxvZy92MS9pbmdlc3QucHJvdG8SC2ZsZWV0bG9nLnYxImQKD1B1c2hMb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoEhMKC3VwdGltZV9uYW5vGAMgASgGEhYKDnJlamVjdGlvbnNfbWF4GAQgASgNIjEKEFB1c2hMb2dzUmVzcG9uc2USHQoDYWNrGAEgASgLMhAuZmxlZXRsb2cudjEuQWNrIpkBChFTdHJlYW1Mb2dzUmVxdWVzdBIkCgViYXRjaBgBIAEoCzIVLmZsZWV0bG9nLnYxLkxvZ0JhdGNoEjEKEHJlcG9ydF9jb21taXR0ZWQYAiABKAsyFy5mbGVldGxvZy52MS5TZXNzaW9uS2V5EhMKC3VwdGltZV9uYW5vGAMgASgGEhYKDnJlamVjdGlvbnNfbWF4GAQgASgNIjMKClNlc3Npb25LZXkSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkiXAoSU3RyZWFtTG9nc1Jlc3BvbnNlEh0KA2FjaxgBIAEoCzIQLmZsZWV0bG9nLnYxLkFjaxInCghwcm9ncmVzcxgCIAEoCzIVLmZsZWV0bG9nLnYxLlByb2dyZXNzIksKCFByb2dyZXNzEhkKEWNvbW1pdHRlZF90aHJvdWdoGAEgASgEEg0KBWVwb2NoGAIgASgGEhUKDWRyb3BwZWRfY291bnQYAyABKAQiOgoRR2V0U2Vzc2lvblJlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkimQEKEkdldFNlc3Npb25SZXNwb25zZRI0ChBjb21taXR0ZWRfcmFuZ2VzGAEgAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIyCg5kcm9wcGVkX3JhbmdlcxgCIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USGQoRY29tbWl0dGVkX3Rocm91Z2gYAyABKAQiEgoQR2V0TGltaXRzUmVxdWVzdCK3BAoRR2V0TGltaXRzUmVzcG9uc2USFwoPYmF0Y2hfYnl0ZXNfbWF4GAEgASgNEhMKC3JlY29yZHNfbWF4GAIgASgNEhkKEW1lc3NhZ2VfYnl0ZXNfbWF4GAMgASgNEhgKEGxvZ2dlcl9ieXRlc19tYXgYBCABKA0SHAoUZXZlbnRfbmFtZV9ieXRlc19tYXgYBSABKA0SHwoXc2V2ZXJpdHlfdGV4dF9ieXRlc19tYXgYBiABKA0SFgoOYXR0cmlidXRlc19tYXgYByABKA0SHwoXYXR0cmlidXRlX2tleV9ieXRlc19tYXgYCCABKA0SIQoZYXR0cmlidXRlX3ZhbHVlX2J5dGVzX21heBgJIAEoDRIbChNkZXZpY2VfaWRfYnl0ZXNfbWF4GAogASgNEhwKFHNlc3Npb25faWRfYnl0ZXNfbWF4GAsgASgNEiAKGGRyb3BwZWRfcmVhc29uX2J5dGVzX21heBgMIAEoDRIdChVkZXZpY2VfaW5mb19ieXRlc19tYXgYDSABKA0SGQoRcmVxdWVzdF9ieXRlc19tYXgYDiABKA0SFgoOanNvbl9ieXRlc19tYXgYDyABKA0SHQoVaW5fZmxpZ2h0X2JhdGNoZXNfbWF4GBAgASgNEhsKE2luX2ZsaWdodF9ieXRlc19tYXgYESABKA0SGgoScmVzcG9uc2VfYnl0ZXNfbWF4GBIgASgNEh0KFXNlcnZlcl90aW1lX3VuaXhfbmFubxgTIAEoBiLCAQoDQWNrEhAKCHNlcXVlbmNlGAEgASgEEhAKCGFjY2VwdGVkGAIgASgNEioKCnJlamVjdGlvbnMYAyADKAsyFi5mbGVldGxvZy52MS5SZWplY3Rpb24SJgoFZXJyb3IYBCABKAsyFy5mbGVldGxvZy52MS5CYXRjaEVycm9yEhAKCHJlamVjdGVkGAUgASgNEh0KFXNlcnZlcl90aW1lX3VuaXhfbmFubxgGIAEoBhISCgpzZXNzaW9uX2lkGAcgASgJIioKCVJlamVjdGlvbhINCgVpbmRleBgBIAEoDRIOCgZyZWFzb24YAiABKAkibwoKQmF0Y2hFcnJvchIpCgRjb2RlGAEgASgOMhsuZmxlZXRsb2cudjEuQmF0Y2hFcnJvckNvZGUSDQoFZmllbGQYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIWCg5yZXRyeV9kZWxheV9tcxgEIAEoDSrMAQoOQmF0Y2hFcnJvckNvZGUSIAocQkFUQ0hfRVJST1JfQ09ERV9VTlNQRUNJRklFRBAAEiUKIUJBVENIX0VSUk9SX0NPREVfSU5WQUxJRF9BUkdVTUVOVBADEiYKIkJBVENIX0VSUk9SX0NPREVfUEVSTUlTU0lPTl9ERU5JRUQQBxInCiNCQVRDSF9FUlJPUl9DT0RFX1JFU09VUkNFX0VYSEFVU1RFRBAIEiAKHEJBVENIX0VSUk9SX0NPREVfVU5BVkFJTEFCTEUQDjLQAgoNSW5nZXN0U2VydmljZRJHCghQdXNoTG9ncxIcLmZsZWV0bG9nLnYxLlB1c2hMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLlB1c2hMb2dzUmVzcG9uc2USUQoKU3RyZWFtTG9ncxIeLmZsZWV0bG9nLnYxLlN0cmVhbUxvZ3NSZXF1ZXN0Gh8uZmxlZXRsb2cudjEuU3RyZWFtTG9nc1Jlc3BvbnNlKAEwARJSCgpHZXRTZXNzaW9uEh4uZmxlZXRsb2cudjEuR2V0U2Vzc2lvblJlcXVlc3QaHy5mbGVldGxvZy52MS5HZXRTZXNzaW9uUmVzcG9uc2UiA5ACARJPCglHZXRMaW1pdHMSHS5mbGVldGxvZy52MS5HZXRMaW1pdHNSZXF1ZXN0Gh4uZmxlZXRsb2cudjEuR2V0TGltaXRzUmVzcG9uc2UiA5ACAUJICgtmbGVldGxvZy52MVABWilmbGVldGxvZy9jbGllbnRzL2dvL2ZsZWV0bG9ndjE7ZmxlZXRsb2d2MaoCC0ZsZWV0bG9nLlYxYgZwcm90bzM", [file_fleetlog_v1_log]);
 
 /**
  * A request with one batch.
@@ -26,6 +26,23 @@ export type PushLogsRequest = Message<"fleetlog.v1.PushLogsRequest"> & {
    * @generated from field: fleetlog.v1.LogBatch batch = 1;
    */
   batch?: LogBatch | undefined;
+
+  /**
+   * The device's uptime as it sends this request, in nanoseconds; 0 if unknown.
+   * Dates the records of the batch that have an uptime and no time. Not a part
+   * of the batch: a retry has another one, and is the same batch.
+   *
+   * @generated from field: fixed64 uptime_nano = 3;
+   */
+  uptimeNano: bigint;
+
+  /**
+   * Maximum number of Ack.rejections: 1 to 100; 0: at most 16, and fewer where
+   * the ack would exceed 1 KiB.
+   *
+   * @generated from field: uint32 rejections_max = 4;
+   */
+  rejectionsMax: number;
 };
 
 /**
@@ -77,6 +94,20 @@ export type StreamLogsRequest = Message<"fleetlog.v1.StreamLogsRequest"> & {
    * @generated from field: fleetlog.v1.SessionKey report_committed = 2;
    */
   reportCommitted?: SessionKey | undefined;
+
+  /**
+   * As PushLogsRequest.uptime_nano.
+   *
+   * @generated from field: fixed64 uptime_nano = 3;
+   */
+  uptimeNano: bigint;
+
+  /**
+   * As PushLogsRequest.rejections_max, for the batch of this message.
+   *
+   * @generated from field: uint32 rejections_max = 4;
+   */
+  rejectionsMax: number;
 };
 
 /**
@@ -260,16 +291,182 @@ export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PUR
   messageDesc(file_fleetlog_v1_ingest, 7);
 
 /**
+ * Selects nothing: the limits are the same for all.
+ *
+ * @generated from message fleetlog.v1.GetLimitsRequest
+ */
+export type GetLimitsRequest = Message<"fleetlog.v1.GetLimitsRequest"> & {
+};
+
+/**
+ * Describes the message fleetlog.v1.GetLimitsRequest.
+ * Use `create(GetLimitsRequestSchema)` to create a new message.
+ */
+export const GetLimitsRequestSchema: GenMessage<GetLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 8);
+
+/**
+ * The limits of a server. A batch or record beyond them is refused or rejected
+ * with an error that names the limit.
+ *
+ * @generated from message fleetlog.v1.GetLimitsResponse
+ */
+export type GetLimitsResponse = Message<"fleetlog.v1.GetLimitsResponse"> & {
+  /**
+   * A LogBatch, encoded.
+   *
+   * @generated from field: uint32 batch_bytes_max = 1;
+   */
+  batchBytesMax: number;
+
+  /**
+   * LogBatch.records
+   *
+   * @generated from field: uint32 records_max = 2;
+   */
+  recordsMax: number;
+
+  /**
+   * LogRecord.message
+   *
+   * @generated from field: uint32 message_bytes_max = 3;
+   */
+  messageBytesMax: number;
+
+  /**
+   * LogRecord.logger
+   *
+   * @generated from field: uint32 logger_bytes_max = 4;
+   */
+  loggerBytesMax: number;
+
+  /**
+   * LogRecord.event_name
+   *
+   * @generated from field: uint32 event_name_bytes_max = 5;
+   */
+  eventNameBytesMax: number;
+
+  /**
+   * LogRecord.severity_text
+   *
+   * @generated from field: uint32 severity_text_bytes_max = 6;
+   */
+  severityTextBytesMax: number;
+
+  /**
+   * Attributes of a record, a batch or a DeviceInfo.
+   *
+   * @generated from field: uint32 attributes_max = 7;
+   */
+  attributesMax: number;
+
+  /**
+   * Attribute.key
+   *
+   * @generated from field: uint32 attribute_key_bytes_max = 8;
+   */
+  attributeKeyBytesMax: number;
+
+  /**
+   * Attribute.string_value
+   *
+   * @generated from field: uint32 attribute_value_bytes_max = 9;
+   */
+  attributeValueBytesMax: number;
+
+  /**
+   * LogBatch.device_id
+   *
+   * @generated from field: uint32 device_id_bytes_max = 10;
+   */
+  deviceIdBytesMax: number;
+
+  /**
+   * LogBatch.session_id
+   *
+   * @generated from field: uint32 session_id_bytes_max = 11;
+   */
+  sessionIdBytesMax: number;
+
+  /**
+   * Dropped.reason
+   *
+   * @generated from field: uint32 dropped_reason_bytes_max = 12;
+   */
+  droppedReasonBytesMax: number;
+
+  /**
+   * DeviceInfo.firmware, hardware and site, each.
+   *
+   * @generated from field: uint32 device_info_bytes_max = 13;
+   */
+  deviceInfoBytesMax: number;
+
+  /**
+   * A whole request, after decompression.
+   *
+   * @generated from field: uint32 request_bytes_max = 14;
+   */
+  requestBytesMax: number;
+
+  /**
+   * A whole request in JSON, after decompression.
+   *
+   * @generated from field: uint32 json_bytes_max = 15;
+   */
+  jsonBytesMax: number;
+
+  /**
+   * Batches in flight per stream; beyond it the server stops reading.
+   *
+   * @generated from field: uint32 in_flight_batches_max = 16;
+   */
+  inFlightBatchesMax: number;
+
+  /**
+   * Bytes in flight per stream; as in_flight_batches_max.
+   *
+   * @generated from field: uint32 in_flight_bytes_max = 17;
+   */
+  inFlightBytesMax: number;
+
+  /**
+   * The size of any acknowledgement unless the request set rejections_max, of a
+   * progress report and of an error of PushLogs.
+   *
+   * @generated from field: uint32 response_bytes_max = 18;
+   */
+  responseBytesMax: number;
+
+  /**
+   * As Ack.server_time_unix_nano.
+   *
+   * @generated from field: fixed64 server_time_unix_nano = 19;
+   */
+  serverTimeUnixNano: bigint;
+};
+
+/**
+ * Describes the message fleetlog.v1.GetLimitsResponse.
+ * Use `create(GetLimitsResponseSchema)` to create a new message.
+ */
+export const GetLimitsResponseSchema: GenMessage<GetLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_ingest, 9);
+
+/**
  * The acknowledgement of one batch. Unless error is set, the batch is on disk.
+ * At most 1 KiB encoded, unless the request set rejections_max.
  *
  * @generated from message fleetlog.v1.Ack
  */
 export type Ack = Message<"fleetlog.v1.Ack"> & {
   /**
-   * The sequence of the batch, as sent, also when the batch is refused. 0 when
-   * the sender left it out, when the bytes before it are malformed, or when it
-   * follows more than 30,000 other fields. Acks are in the order of the
-   * batches, so the position identifies such a batch.
+   * The sequence of the batch, as sent, also when the batch is refused. For a
+   * sender without state: the sequence that the server assigned, with
+   * session_id. 0 when a refused batch has none, when the bytes before it are
+   * malformed, or when it follows more than 30,000 other fields. Acks are in
+   * the order of the batches, so the position identifies such a batch.
    *
    * @generated from field: uint64 sequence = 1;
    */
@@ -283,8 +480,9 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
   accepted: number;
 
   /**
-   * The rejected records, at most the first 100. Each is kept in the table
-   * dead_letters with its reason. Sending it again would fail the same way.
+   * The first of the rejected records, see rejections_max of the request. Each
+   * is kept in the table dead_letters with its reason. Sending it again would
+   * fail the same way.
    *
    * @generated from field: repeated fleetlog.v1.Rejection rejections = 3;
    */
@@ -303,6 +501,22 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
    * @generated from field: uint32 rejected = 5;
    */
   rejected: number;
+
+  /**
+   * The server's clock as it sends the ack, in nanoseconds since
+   * 1970-01-01T00:00:00Z.
+   *
+   * @generated from field: fixed64 server_time_unix_nano = 6;
+   */
+  serverTimeUnixNano: bigint;
+
+  /**
+   * The session that the server assigned, for a sender without state. It starts
+   * with "~". Empty for other senders.
+   *
+   * @generated from field: string session_id = 7;
+   */
+  sessionId: string;
 };
 
 /**
@@ -310,7 +524,7 @@ export type Ack = Message<"fleetlog.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 8);
+  messageDesc(file_fleetlog_v1_ingest, 10);
 
 /**
  * Why one record was rejected.
@@ -326,7 +540,7 @@ export type Rejection = Message<"fleetlog.v1.Rejection"> & {
   index: number;
 
   /**
-   * The field, the problem of its value, and the limit.
+   * The field, the problem of its value, and the limit; at most 256 bytes.
    *
    * @generated from field: string reason = 2;
    */
@@ -338,7 +552,7 @@ export type Rejection = Message<"fleetlog.v1.Rejection"> & {
  * Use `create(RejectionSchema)` to create a new message.
  */
 export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 9);
+  messageDesc(file_fleetlog_v1_ingest, 11);
 
 /**
  * Why a whole batch was refused.
@@ -347,22 +561,22 @@ export const RejectionSchema: GenMessage<Rejection> = /*@__PURE__*/
  */
 export type BatchError = Message<"fleetlog.v1.BatchError"> & {
   /**
-   * A google.rpc.Code: 3 INVALID_ARGUMENT (change the batch or drop it),
-   * 8 RESOURCE_EXHAUSTED or 14 UNAVAILABLE (send the same batch again later).
+   * The kind of error: what to do next.
    *
-   * @generated from field: int32 code = 1;
+   * @generated from field: fleetlog.v1.BatchErrorCode code = 1;
    */
-  code: number;
+  code: BatchErrorCode;
 
   /**
-   * The invalid field, such as "batch.device_id"; empty for codes 8 and 14.
+   * The invalid field, such as "batch.device_id"; at most 128 bytes, empty for
+   * codes 8 and 14.
    *
    * @generated from field: string field = 2;
    */
   field: string;
 
   /**
-   * The reason, for people.
+   * The reason, for people; at most 256 bytes.
    *
    * @generated from field: string message = 3;
    */
@@ -381,7 +595,62 @@ export type BatchError = Message<"fleetlog.v1.BatchError"> & {
  * Use `create(BatchErrorSchema)` to create a new message.
  */
 export const BatchErrorSchema: GenMessage<BatchError> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_ingest, 10);
+  messageDesc(file_fleetlog_v1_ingest, 12);
+
+/**
+ * Why a whole batch was refused, with the numbers of google.rpc.Code.
+ *
+ * @generated from enum fleetlog.v1.BatchErrorCode
+ */
+export const BatchErrorCode = {
+  /**
+   * Unspecified.
+   *
+   * @generated from enum value: BATCH_ERROR_CODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Change the batch or drop it: sent again as it is, it fails again.
+   *
+   * @generated from enum value: BATCH_ERROR_CODE_INVALID_ARGUMENT = 3;
+   */
+  INVALID_ARGUMENT: 3,
+
+  /**
+   * The sender may not write as this device.
+   *
+   * @generated from enum value: BATCH_ERROR_CODE_PERMISSION_DENIED = 7;
+   */
+  PERMISSION_DENIED: 7,
+
+  /**
+   * Send the same batch again after retry_delay_ms.
+   *
+   * @generated from enum value: BATCH_ERROR_CODE_RESOURCE_EXHAUSTED = 8;
+   */
+  RESOURCE_EXHAUSTED: 8,
+
+  /**
+   * Send the same batch again after retry_delay_ms, or with backoff.
+   *
+   * @generated from enum value: BATCH_ERROR_CODE_UNAVAILABLE = 14;
+   */
+  UNAVAILABLE: 14,
+} as const;
+
+/**
+ * Why a whole batch was refused, with the numbers of google.rpc.Code.
+ *
+ * @generated from enum fleetlog.v1.BatchErrorCode
+ */
+export type BatchErrorCode = (typeof BatchErrorCode)[keyof typeof BatchErrorCode] | UnknownEnum;
+
+/**
+ * Describes the enum fleetlog.v1.BatchErrorCode.
+ */
+export const BatchErrorCodeSchema: GenEnum<BatchErrorCode> = /*@__PURE__*/
+  enumDesc(file_fleetlog_v1_ingest, 0);
 
 /**
  * Receives log batches from devices. An acknowledged record is on disk and
@@ -438,6 +707,16 @@ export const IngestService: GenService<{
     methodKind: "unary";
     input: typeof GetSessionRequestSchema;
     output: typeof GetSessionResponseSchema;
+  },
+  /**
+   * Returns the limits of this server, and its time.
+   *
+   * @generated from rpc fleetlog.v1.IngestService.GetLimits
+   */
+  getLimits: {
+    methodKind: "unary";
+    input: typeof GetLimitsRequestSchema;
+    output: typeof GetLimitsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_fleetlog_v1_ingest, 0);

@@ -12,21 +12,84 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/log.proto.
  */
 export const file_fleetlog_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxIsYCCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI6CgphdHRyaWJ1dGVzGAUgAygLMiYuZmxlZXRsb2cudjEuTG9nUmVjb3JkLkF0dHJpYnV0ZXNFbnRyeRIxCgp1bnJlYWRhYmxlGAYgASgLMh0uZmxlZXRsb2cudjEuVW5yZWFkYWJsZVJlY29yZBIQCgh0cmFjZV9pZBgHIAEoDBIPCgdzcGFuX2lkGAggASgMEhIKCmV2ZW50X25hbWUYCSABKAkaMQoPQXR0cmlidXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoQVW5yZWFkYWJsZVJlY29yZBIMCgRqc29uGAEgASgMEhIKCmpzb25fYnl0ZXMYAiABKA0SDgoGcmVhc29uGAMgASgJIpMBCghMb2dCYXRjaBIRCglkZXZpY2VfaWQYASABKAkSEgoKc2Vzc2lvbl9pZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBInCgdyZWNvcmRzGAQgAygLMhYuZmxlZXRsb2cudjEuTG9nUmVjb3JkEiUKB2Ryb3BwZWQYBSABKAsyFC5mbGVldGxvZy52MS5Ecm9wcGVkIjAKB0Ryb3BwZWQSFQoNbGFzdF9zZXF1ZW5jZRgBIAEoBBIOCgZyZWFzb24YAiABKAkiLAoNU2VxdWVuY2VSYW5nZRINCgVmaXJzdBgBIAEoBBIMCgRsYXN0GAIgASgEKo4ECghTZXZlcml0eRIYChRTRVZFUklUWV9VTlNQRUNJRklFRBAAEhIKDlNFVkVSSVRZX1RSQUNFEAESEwoPU0VWRVJJVFlfVFJBQ0UyEAISEwoPU0VWRVJJVFlfVFJBQ0UzEAMSEwoPU0VWRVJJVFlfVFJBQ0U0EAQSEgoOU0VWRVJJVFlfREVCVUcQBRITCg9TRVZFUklUWV9ERUJVRzIQBhITCg9TRVZFUklUWV9ERUJVRzMQBxITCg9TRVZFUklUWV9ERUJVRzQQCBIRCg1TRVZFUklUWV9JTkZPEAkSEgoOU0VWRVJJVFlfSU5GTzIQChISCg5TRVZFUklUWV9JTkZPMxALEhIKDlNFVkVSSVRZX0lORk80EAwSEQoNU0VWRVJJVFlfV0FSThANEhIKDlNFVkVSSVRZX1dBUk4yEA4SEgoOU0VWRVJJVFlfV0FSTjMQDxISCg5TRVZFUklUWV9XQVJONBAQEhIKDlNFVkVSSVRZX0VSUk9SEBESEwoPU0VWRVJJVFlfRVJST1IyEBISEwoPU0VWRVJJVFlfRVJST1IzEBMSEwoPU0VWRVJJVFlfRVJST1I0EBQSEgoOU0VWRVJJVFlfRkFUQUwQFRITCg9TRVZFUklUWV9GQVRBTDIQFhITCg9TRVZFUklUWV9GQVRBTDMQFxITCg9TRVZFUklUWV9GQVRBTDQQGGIGcHJvdG8z");
+  fileDesc("ChVmbGVldGxvZy92MS9sb2cucHJvdG8SC2ZsZWV0bG9nLnYxInwKCUF0dHJpYnV0ZRILCgNrZXkYASABKAkSFgoMc3RyaW5nX3ZhbHVlGAIgASgJSAASFAoKYm9vbF92YWx1ZRgDIAEoCEgAEhMKCWludF92YWx1ZRgEIAEoEkgAEhYKDGRvdWJsZV92YWx1ZRgFIAEoAUgAQgcKBXZhbHVlItACCglMb2dSZWNvcmQSFgoOdGltZV91bml4X25hbm8YASABKAYSJwoIc2V2ZXJpdHkYAiABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIqCgphdHRyaWJ1dGVzGAUgAygLMhYuZmxlZXRsb2cudjEuQXR0cmlidXRlEjEKCnVucmVhZGFibGUYBiABKAsyHS5mbGVldGxvZy52MS5VbnJlYWRhYmxlUmVjb3JkEhAKCHRyYWNlX2lkGAcgASgMEg8KB3NwYW5faWQYCCABKAwSEgoKZXZlbnRfbmFtZRgJIAEoCRITCgt1cHRpbWVfbmFubxgKIAEoBhIVCg1zZXZlcml0eV90ZXh0GAsgASgJEh8KF29ic2VydmVkX3RpbWVfdW5peF9uYW5vGAwgASgGIkQKEFVucmVhZGFibGVSZWNvcmQSDAoEanNvbhgBIAEoDBISCgpqc29uX2J5dGVzGAIgASgNEg4KBnJlYXNvbhgDIAEoCSLoAQoITG9nQmF0Y2gSEQoJZGV2aWNlX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQSJwoHcmVjb3JkcxgEIAMoCzIWLmZsZWV0bG9nLnYxLkxvZ1JlY29yZBIlCgdkcm9wcGVkGAUgASgLMhQuZmxlZXRsb2cudjEuRHJvcHBlZBIqCgphdHRyaWJ1dGVzGAYgAygLMhYuZmxlZXRsb2cudjEuQXR0cmlidXRlEicKBmRldmljZRgHIAEoCzIXLmZsZWV0bG9nLnYxLkRldmljZUluZm8iagoKRGV2aWNlSW5mbxIQCghmaXJtd2FyZRgBIAEoCRIQCghoYXJkd2FyZRgCIAEoCRIMCgRzaXRlGAMgASgJEioKCmF0dHJpYnV0ZXMYBCADKAsyFi5mbGVldGxvZy52MS5BdHRyaWJ1dGUiMAoHRHJvcHBlZBIVCg1sYXN0X3NlcXVlbmNlGAEgASgEEg4KBnJlYXNvbhgCIAEoCSIsCg1TZXF1ZW5jZVJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQqjgQKCFNldmVyaXR5EhgKFFNFVkVSSVRZX1VOU1BFQ0lGSUVEEAASEgoOU0VWRVJJVFlfVFJBQ0UQARITCg9TRVZFUklUWV9UUkFDRTIQAhITCg9TRVZFUklUWV9UUkFDRTMQAxITCg9TRVZFUklUWV9UUkFDRTQQBBISCg5TRVZFUklUWV9ERUJVRxAFEhMKD1NFVkVSSVRZX0RFQlVHMhAGEhMKD1NFVkVSSVRZX0RFQlVHMxAHEhMKD1NFVkVSSVRZX0RFQlVHNBAIEhEKDVNFVkVSSVRZX0lORk8QCRISCg5TRVZFUklUWV9JTkZPMhAKEhIKDlNFVkVSSVRZX0lORk8zEAsSEgoOU0VWRVJJVFlfSU5GTzQQDBIRCg1TRVZFUklUWV9XQVJOEA0SEgoOU0VWRVJJVFlfV0FSTjIQDhISCg5TRVZFUklUWV9XQVJOMxAPEhIKDlNFVkVSSVRZX1dBUk40EBASEgoOU0VWRVJJVFlfRVJST1IQERITCg9TRVZFUklUWV9FUlJPUjIQEhITCg9TRVZFUklUWV9FUlJPUjMQExITCg9TRVZFUklUWV9FUlJPUjQQFBISCg5TRVZFUklUWV9GQVRBTBAVEhMKD1NFVkVSSVRZX0ZBVEFMMhAWEhMKD1NFVkVSSVRZX0ZBVEFMMxAXEhMKD1NFVkVSSVRZX0ZBVEFMNBAYQkgKC2ZsZWV0bG9nLnYxUAFaKWZsZWV0bG9nL2NsaWVudHMvZ28vZmxlZXRsb2d2MTtmbGVldGxvZ3YxqgILRmxlZXRsb2cuVjFiBnByb3RvMw");
+
+/**
+ * A name and a value. Without a value it stands for null. A later attribute of
+ * the same name replaces an earlier one.
+ *
+ * @generated from message fleetlog.v1.Attribute
+ */
+export type Attribute = Message<"fleetlog.v1.Attribute"> & {
+  /**
+   * The name: 1 to 128 bytes.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The value; of several the last one on the wire counts.
+   *
+   * @generated from oneof fleetlog.v1.Attribute.value
+   */
+  value: {
+    /**
+     * Text; at most 8 KiB.
+     *
+     * @generated from field: string string_value = 2;
+     */
+    value: string;
+    case: "stringValue";
+  } | {
+    /**
+     * True or false.
+     *
+     * @generated from field: bool bool_value = 3;
+     */
+    value: boolean;
+    case: "boolValue";
+  } | {
+    /**
+     * An integer.
+     *
+     * @generated from field: sint64 int_value = 4;
+     */
+    value: bigint;
+    case: "intValue";
+  } | {
+    /**
+     * A number. NaN and the infinities are stored as the texts "NaN",
+     * "Infinity" and "-Infinity".
+     *
+     * @generated from field: double double_value = 5;
+     */
+    value: number;
+    case: "doubleValue";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message fleetlog.v1.Attribute.
+ * Use `create(AttributeSchema)` to create a new message.
+ */
+export const AttributeSchema: GenMessage<Attribute> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_log, 0);
 
 /**
  * One log record of a device. All text is UTF-8 without NUL. A record that
  * PostgreSQL cannot hold, or that exceeds a limit, is rejected; the other
- * records of the batch are stored.
+ * records of the batch are stored. A text that was cut inside a character, at
+ * either end, is stored with U+FFFD in place of the remains (see
+ * LogEntry.is_text_repaired).
  *
  * @generated from message fleetlog.v1.LogRecord
  */
 export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
   /**
    * When it happened by the device's clock, in nanoseconds since
-   * 1970-01-01T00:00:00Z. Stored with microsecond precision. 0: the device has
-   * no clock; the record then gets the time at which the server received the
-   * batch.
+   * 1970-01-01T00:00:00Z. Stored with microsecond precision. 0: the device does
+   * not know the time; see uptime_nano.
    *
    * @generated from field: fixed64 time_unix_nano = 1;
    */
@@ -55,12 +118,12 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
   message: string;
 
   /**
-   * Structured data, by key; at most 64 attributes, keys of 1 to 128 bytes,
-   * values of at most 8 KiB.
+   * Structured data; at most 64 attributes. In JSON also an object, such as
+   * {"temp": 21.5}.
    *
-   * @generated from field: map<string, string> attributes = 5;
+   * @generated from field: repeated fleetlog.v1.Attribute attributes = 5;
    */
-  attributes: { [key: string]: string };
+  attributes: Attribute[];
 
   /**
    * A record that a server received as JSON and could not parse. It is
@@ -94,6 +157,36 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
    * @generated from field: string event_name = 9;
    */
   eventName: string;
+
+  /**
+   * When it happened, in nanoseconds since the device booted; 0 if unknown. For
+   * a record without time_unix_nano it gives the time, by the first of these
+   * that is known: a record of the same session with both, which says when the
+   * device booted (records stored before it are dated anew); the uptime of the
+   * request and the time of its reception; else the records of the batch keep
+   * their distances, and the last one happened when the batch was received.
+   * Without both, a record gets the time of reception.
+   *
+   * @generated from field: fixed64 uptime_nano = 10;
+   */
+  uptimeNano: bigint;
+
+  /**
+   * The severity in the words of its source, such as "notice" or "E"; at most
+   * 256 bytes, empty if the number says it all.
+   *
+   * @generated from field: string severity_text = 11;
+   */
+  severityText: string;
+
+  /**
+   * When a collector on the way first saw the record, as OpenTelemetry's
+   * ObservedTimestamp; 0 if unknown. It gives the time of a record without
+   * time_unix_nano and uptime_nano.
+   *
+   * @generated from field: fixed64 observed_time_unix_nano = 12;
+   */
+  observedTimeUnixNano: bigint;
 };
 
 /**
@@ -101,7 +194,7 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
  * Use `create(LogRecordSchema)` to create a new message.
  */
 export const LogRecordSchema: GenMessage<LogRecord> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 0);
+  messageDesc(file_fleetlog_v1_log, 1);
 
 /**
  * The JSON text that a sender sent in place of a record.
@@ -137,11 +230,12 @@ export type UnreadableRecord = Message<"fleetlog.v1.UnreadableRecord"> & {
  * Use `create(UnreadableRecordSchema)` to create a new message.
  */
 export const UnreadableRecordSchema: GenMessage<UnreadableRecord> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 1);
+  messageDesc(file_fleetlog_v1_log, 2);
 
 /**
  * A batch of records, and the unit of acknowledgement, transport and
- * deduplication. At most 1 MiB and 10,000 records.
+ * deduplication. At most 1 MiB and 10,000 records; GetLimits returns all
+ * limits.
  *
  * A device draws a random session_id at every boot and numbers its batches
  * 1, 2, 3, … After a broken connection it sends again what was not
@@ -164,7 +258,8 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
    * The session identifier, random per boot: at most 64 characters of
    * A-Z a-z 0-9 . _ : -
    * Empty, together with sequence = 0, for a sender without state, such as
-   * curl: the server then assigns an identity, and a retry is stored again.
+   * curl: the server then assigns an identity, returns it in the Ack, and a
+   * retry is stored again.
    *
    * @generated from field: string session_id = 2;
    */
@@ -193,6 +288,24 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
    * @generated from field: fleetlog.v1.Dropped dropped = 5;
    */
   dropped?: Dropped | undefined;
+
+  /**
+   * Attributes of all records of the batch, such as the boot reason: sent once,
+   * stored once, and found like attributes of a record, which replace those of
+   * the same name. At most 64; an invalid one refuses the batch.
+   *
+   * @generated from field: repeated fleetlog.v1.Attribute attributes = 6;
+   */
+  attributes: Attribute[];
+
+  /**
+   * What the device says about itself. Send it with the first batch of a
+   * session, and when it changes; absent fields and attributes are unknown, not
+   * unchanged. An invalid one refuses the batch.
+   *
+   * @generated from field: fleetlog.v1.DeviceInfo device = 7;
+   */
+  device?: DeviceInfo | undefined;
 };
 
 /**
@@ -200,7 +313,49 @@ export type LogBatch = Message<"fleetlog.v1.LogBatch"> & {
  * Use `create(LogBatchSchema)` to create a new message.
  */
 export const LogBatchSchema: GenMessage<LogBatch> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 2);
+  messageDesc(file_fleetlog_v1_log, 3);
+
+/**
+ * What a device says about itself; kept per device, with its history.
+ *
+ * @generated from message fleetlog.v1.DeviceInfo
+ */
+export type DeviceInfo = Message<"fleetlog.v1.DeviceInfo"> & {
+  /**
+   * The version of the firmware, such as "2.1.0"; at most 256 bytes.
+   *
+   * @generated from field: string firmware = 1;
+   */
+  firmware: string;
+
+  /**
+   * The model or revision of the hardware; at most 256 bytes.
+   *
+   * @generated from field: string hardware = 2;
+   */
+  hardware: string;
+
+  /**
+   * Where it is, such as the name of a plant; at most 256 bytes.
+   *
+   * @generated from field: string site = 3;
+   */
+  site: string;
+
+  /**
+   * Anything else; at most 64. In JSON also an object.
+   *
+   * @generated from field: repeated fleetlog.v1.Attribute attributes = 4;
+   */
+  attributes: Attribute[];
+};
+
+/**
+ * Describes the message fleetlog.v1.DeviceInfo.
+ * Use `create(DeviceInfoSchema)` to create a new message.
+ */
+export const DeviceInfoSchema: GenMessage<DeviceInfo> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_log, 4);
 
 /**
  * Batches that the device gave up, because its memory was full or because a
@@ -230,7 +385,7 @@ export type Dropped = Message<"fleetlog.v1.Dropped"> & {
  * Use `create(DroppedSchema)` to create a new message.
  */
 export const DroppedSchema: GenMessage<Dropped> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 3);
+  messageDesc(file_fleetlog_v1_log, 5);
 
 /**
  * A range of batch sequences, both ends included.
@@ -258,7 +413,7 @@ export type SequenceRange = Message<"fleetlog.v1.SequenceRange"> & {
  * Use `create(SequenceRangeSchema)` to create a new message.
  */
 export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_log, 4);
+  messageDesc(file_fleetlog_v1_log, 6);
 
 /**
  * Severity, with the numbers of OpenTelemetry's SeverityNumber.

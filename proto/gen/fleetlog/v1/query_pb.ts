@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { SequenceRange, Severity } from "./log_pb.ts";
+import type { DeviceInfo, SequenceRange, Severity } from "./log_pb.ts";
 import { file_fleetlog_v1_log } from "./log_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,7 +14,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file fleetlog/v1/query.proto.
  */
 export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEirQMKCUxvZ0ZpbHRlchIRCglkZXZpY2VfaWQYASABKAkSEgoKZGV2aWNlX2lkcxgCIAMoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGAMgAygJEhIKCnNlc3Npb25faWQYBCABKAkSKwoMbWluX3NldmVyaXR5GAUgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSKQoKc2V2ZXJpdGllcxgGIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EgwKBHRleHQYByABKAkSDQoFd29yZHMYCCABKAkSFQoNZXhjbHVkZWRfdGV4dBgJIAEoCRIVCg1sb2dnZXJfcHJlZml4GAogASgJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgLIAMoCRIzCgphdHRyaWJ1dGVzGAwgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYDSADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SEAoIdHJhY2VfaWQYDiABKAkiQAoSQXR0cmlidXRlQ29uZGl0aW9uEgwKBG5hbWUYASABKAkSEgoFdmFsdWUYAiABKAlIAIgBAUIICgZfdmFsdWUi5QEKD0xpc3RMb2dzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5mbGVldGxvZy52MS5Mb2dGaWx0ZXISLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDG9sZGVzdF9maXJzdBgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCRIPCgdleHBsYWluGAcgASgIIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlgKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRITCgtkdXJhdGlvbl9tcxgDIAEoARIMCgRwbGFuGAQgAygJIpwDCghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAMgASgJEhIKCnNlc3Npb25faWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDQoFaW5kZXgYBiABKA0SJwoIc2V2ZXJpdHkYByABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRI5CgphdHRyaWJ1dGVzGAogAygLMiUuZmxlZXRsb2cudjEuTG9nRW50cnkuQXR0cmlidXRlc0VudHJ5EhAKCHRyYWNlX2lkGAsgASgJEg8KB3NwYW5faWQYDCABKAkSEgoKZXZlbnRfbmFtZRgNIAEoCRoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK7AQoPVGFpbExvZ3NSZXF1ZXN0EiYKBmZpbHRlchgBIAEoCzIWLmZsZWV0bG9nLnYxLkxvZ0ZpbHRlchIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEbGFzdBgEIAEoBRIUCgxyZXN1bWVfdG9rZW4YBSABKAki1QEKEFRhaWxMb2dzUmVzcG9uc2USJwoEbG9ncxgBIAEoCzIXLmZsZWV0bG9nLnYxLlRhaWxlZExvZ3NIABIrCgdza2lwcGVkGAIgASgLMhguZmxlZXRsb2cudjEuVGFpbFNraXBwZWRIABIjCgNnYXAYAyABKAsyFC5mbGVldGxvZy52MS5UYWlsR2FwSAASJwoFc3RhdGUYBCABKA4yFi5mbGVldGxvZy52MS5UYWlsU3RhdGVIABIUCgxyZXN1bWVfdG9rZW4YBSABKAlCBwoFZXZlbnQiMQoKVGFpbGVkTG9ncxIjCgRsb2dzGAEgAygLMhUuZmxlZXRsb2cudjEuTG9nRW50cnkiIwoLVGFpbFNraXBwZWQSFAoMcmVjb3JkX2NvdW50GAEgASgEIncKB1RhaWxHYXASLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgDIAEoCSKwAQoTR2V0SGlzdG9ncmFtUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5mbGVldGxvZy52MS5Mb2dGaWx0ZXISLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2J1Y2tldHNfbWF4GAQgASgFIpMCChRHZXRIaXN0b2dyYW1SZXNwb25zZRItCgdidWNrZXRzGAEgAygLMhwuZmxlZXRsb2cudjEuSGlzdG9ncmFtQnVja2V0EhYKDmJ1Y2tldF9zZWNvbmRzGAIgASgNEi4KCnN0YXJ0X3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgZtZXRob2QYBSABKA4yGC5mbGVldGxvZy52MS5Db3VudE1ldGhvZBIWCg5zYW1wbGVfZGl2aXNvchgGIAEoDRIUCgxyZWNvcmRfY291bnQYByABKAQibQoPSGlzdG9ncmFtQnVja2V0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBmNvdW50cxgCIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQiTgoNU2V2ZXJpdHlDb3VudBInCghzZXZlcml0eRgBIAEoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EhQKDHJlY29yZF9jb3VudBgCIAEoBCKFAQoUR2V0U3RhdGlzdGljc1JlcXVlc3QSLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3RvcF9tYXgYAyABKAUirwQKFUdldFN0YXRpc3RpY3NSZXNwb25zZRIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVjb3JkX2NvdW50GAMgASgEEhoKEnJlY29yZHNfcGVyX3NlY29uZBgEIAEoARIuCgpzZXZlcml0aWVzGAUgAygLMhouZmxlZXRsb2cudjEuU2V2ZXJpdHlDb3VudBItCgt0b3BfZGV2aWNlcxgGIAMoCzIYLmZsZWV0bG9nLnYxLkRldmljZUNvdW50EiwKC3RvcF9sb2dnZXJzGAcgAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIzChJ0b3BfZXJyb3JfcGF0dGVybnMYCCADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAkgASgEEhsKE3NhbXBsZWRfZXJyb3JfY291bnQYCiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYCyABKAQSFgoOaW5jaWRlbnRfY291bnQYDCABKAQSFAoMZGV2aWNlX2NvdW50GA0gASgEEhsKE2FjdGl2ZV9kZXZpY2VfY291bnQYDiABKAQSIwoDbGFnGA8gASgLMhYuZmxlZXRsb2cudjEuSW5nZXN0TGFnIpkBCglJbmdlc3RMYWcSJAoXdW5kZWxpdmVyZWRfYmF0Y2hfY291bnQYASABKARIAIgBARIbChNwZW5kaW5nX2JhdGNoX2NvdW50GAIgASgEEi0KCm9sZGVzdF9hZ2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CGgoYX3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50IksKC0RldmljZUNvdW50EhEKCWRldmljZV9pZBgBIAEoCRIUCgxyZWNvcmRfY291bnQYAiABKAQSEwoLZXJyb3JfY291bnQYAyABKAQiMQoKVmFsdWVDb3VudBINCgV2YWx1ZRgBIAEoCRIUCgxyZWNvcmRfY291bnQYAiABKAQi9wEKFkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYuZmxlZXRsb2cudjEuTG9nRmlsdGVyEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIhCgVmaWVsZBgEIAEoDjISLmZsZWV0bG9nLnYxLkZpZWxkEhEKCWF0dHJpYnV0ZRgFIAEoCRIOCgZzZWFyY2gYBiABKAkSEQoJcGFnZV9zaXplGAcgASgFImAKF0xpc3RGaWVsZFZhbHVlc1Jlc3BvbnNlEicKBnZhbHVlcxgBIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSHAoUc2FtcGxlZF9yZWNvcmRfY291bnQYAiABKAQitwEKEkxpc3REZXZpY2VzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIOCgZzZWFyY2gYAyABKAkSLQoKc2lsZW50X2ZvchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVvcmRlchgFIAEoDjIYLmZsZWV0bG9nLnYxLkRldmljZU9yZGVyEhIKCmRlc2NlbmRpbmcYBiABKAgiVAoTTGlzdERldmljZXNSZXNwb25zZRIkCgdkZXZpY2VzGAEgAygLMhMuZmxlZXRsb2cudjEuRGV2aWNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLvAwoGRGV2aWNlEhEKCWRldmljZV9pZBgBIAEoCRIuCgpmaXJzdF9zZWVuGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2JhdGNoX2NvdW50GAQgASgEEhQKDHJlY29yZF9jb3VudBgFIAEoBBITCgtlcnJvcl9jb3VudBgGIAEoBBIZChFkZWFkX2xldHRlcl9jb3VudBgHIAEoBBITCgtlcnJvcl9yYXRpbxgIIAEoARIYChBkYXlfcmVjb3JkX2NvdW50GAkgASgEEhcKD2RheV9lcnJvcl9jb3VudBgKIAEoBBIrCgphdHRyaWJ1dGVzGAsgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYDCABKAESGAoQYnl0ZXNfcGVyX3NlY29uZBgNIAEoARIeChZkYXlfcmVjb3Jkc19wZXJfc2Vjb25kGA4gASgBEhwKFGRheV9ieXRlc19wZXJfc2Vjb25kGA8gASgBEi8KDGNsb2NrX29mZnNldBgQIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJPChBHZXREZXZpY2VSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIUCgxzZXNzaW9uc19tYXgYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSLBAQoRR2V0RGV2aWNlUmVzcG9uc2USIwoGZGV2aWNlGAEgASgLMhMuZmxlZXRsb2cudjEuRGV2aWNlEiYKCHNlc3Npb25zGAIgAygLMhQuZmxlZXRsb2cudjEuU2Vzc2lvbhIVCg1zZXNzaW9uX2NvdW50GAMgASgEEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCRIvCgtsYXRlc3RfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAinAMKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIaChJpc19zZXJ2ZXJfYXNzaWduZWQYAiABKAgSNQoRZmlyc3RfcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEGxhc3RfcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2JhdGNoX2NvdW50GAUgASgEEhQKDHJlY29yZF9jb3VudBgGIAEoBBIsCghyZWNlaXZlZBgHIAMoCzIaLmZsZWV0bG9nLnYxLlNlcXVlbmNlUmFuZ2USKQoFaG9sZXMYCCADKAsyGi5mbGVldGxvZy52MS5TZXF1ZW5jZVJhbmdlEhUKDW1pc3NpbmdfY291bnQYCSABKAQSLAoHZHJvcHBlZBgKIAMoCzIbLmZsZWV0bG9nLnYxLkRyb3BwZWRCYXRjaGVzEhUKDWRyb3BwZWRfY291bnQYCyABKAQSFAoMaXNfdHJ1bmNhdGVkGAwgASgIIm4KDkRyb3BwZWRCYXRjaGVzEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQSDgoGcmVhc29uGAMgASgJEi8KC3JlY2VpdmVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKwAQoWTGlzdERlYWRMZXR0ZXJzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJImEKF0xpc3REZWFkTGV0dGVyc1Jlc3BvbnNlEi0KDGRlYWRfbGV0dGVycxgBIAMoCzIXLmZsZWV0bG9nLnYxLkRlYWRMZXR0ZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIv4CCgpEZWFkTGV0dGVyEgoKAmlkGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlY2VpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglkZXZpY2VfaWQYBCABKAkSEgoKc2Vzc2lvbl9pZBgFIAEoCRIQCghzZXF1ZW5jZRgGIAEoBBISCgVpbmRleBgHIAEoDUgAiAEBEg4KBnJlYXNvbhgIIAEoCRILCgNyYXcYCSABKAwSEAoIcmF3X3NpemUYCiABKAQSLwoLcmVwbGF5ZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXJlcGxheWVkX2JhdGNoX2lkGAwgASgEEhQKDHJlY29yZF9jb3VudBgNIAEoDRIPCgdpc19qc29uGA4gASgIEhAKCHJhd190ZXh0GA8gASgJQggKBl9pbmRleCK8AQoUTGlzdEluY2lkZW50c1JlcXVlc3QSEQoJZGV2aWNlX2lkGAEgASgJEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwYWdlX3NpemUYBCABKAUSEgoKcGFnZV90b2tlbhgFIAEoCRIMCgRraW5kGAYgASgJIloKFUxpc3RJbmNpZGVudHNSZXNwb25zZRIoCglpbmNpZGVudHMYASADKAsyFS5mbGVldGxvZy52MS5JbmNpZGVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiiwEKCEluY2lkZW50EgoKAmlkGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSEQoJZGV2aWNlX2lkGAQgASgJEigKB2RldGFpbHMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Kl0KCVRhaWxTdGF0ZRIaChZUQUlMX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUVEFJTF9TVEFURV9GT0xMT1dJTkcQARIaChZUQUlMX1NUQVRFX0lOVEVSUlVQVEVEEAIqfgoLQ291bnRNZXRob2QSHAoYQ09VTlRfTUVUSE9EX1VOU1BFQ0lGSUVEEAASGwoXQ09VTlRfTUVUSE9EX1NUQVRJU1RJQ1MQARIYChRDT1VOVF9NRVRIT0RfQ09VTlRFRBACEhoKFkNPVU5UX01FVEhPRF9FU1RJTUFURUQQAyp0CgVGaWVsZBIVChFGSUVMRF9VTlNQRUNJRklFRBAAEhMKD0ZJRUxEX0RFVklDRV9JRBABEhAKDEZJRUxEX0xPR0dFUhACEhgKFEZJRUxEX0FUVFJJQlVURV9OQU1FEAMSEwoPRklFTERfQVRUUklCVVRFEAQqvgEKC0RldmljZU9yZGVyEhwKGERFVklDRV9PUkRFUl9VTlNQRUNJRklFRBAAEhoKFkRFVklDRV9PUkRFUl9ERVZJQ0VfSUQQARIaChZERVZJQ0VfT1JERVJfTEFTVF9TRUVOEAISHQoZREVWSUNFX09SREVSX1JFQ09SRF9DT1VOVBADEhwKGERFVklDRV9PUkRFUl9FUlJPUl9DT1VOVBAEEhwKGERFVklDRV9PUkRFUl9FUlJPUl9SQVRJTxAFMq4GCgxRdWVyeVNlcnZpY2USTAoITGlzdExvZ3MSHC5mbGVldGxvZy52MS5MaXN0TG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5MaXN0TG9nc1Jlc3BvbnNlIgOQAgESTgoIVGFpbExvZ3MSHC5mbGVldGxvZy52MS5UYWlsTG9nc1JlcXVlc3QaHS5mbGVldGxvZy52MS5UYWlsTG9nc1Jlc3BvbnNlIgOQAgEwARJYCgxHZXRIaXN0b2dyYW0SIC5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXF1ZXN0GiEuZmxlZXRsb2cudjEuR2V0SGlzdG9ncmFtUmVzcG9uc2UiA5ACARJbCg1HZXRTdGF0aXN0aWNzEiEuZmxlZXRsb2cudjEuR2V0U3RhdGlzdGljc1JlcXVlc3QaIi5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVzcG9uc2UiA5ACARJhCg9MaXN0RmllbGRWYWx1ZXMSIy5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXF1ZXN0GiQuZmxlZXRsb2cudjEuTGlzdEZpZWxkVmFsdWVzUmVzcG9uc2UiA5ACARJVCgtMaXN0RGV2aWNlcxIfLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVxdWVzdBogLmZsZWV0bG9nLnYxLkxpc3REZXZpY2VzUmVzcG9uc2UiA5ACARJPCglHZXREZXZpY2USHS5mbGVldGxvZy52MS5HZXREZXZpY2VSZXF1ZXN0Gh4uZmxlZXRsb2cudjEuR2V0RGV2aWNlUmVzcG9uc2UiA5ACARJhCg9MaXN0RGVhZExldHRlcnMSIy5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXF1ZXN0GiQuZmxlZXRsb2cudjEuTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2UiA5ACARJbCg1MaXN0SW5jaWRlbnRzEiEuZmxlZXRsb2cudjEuTGlzdEluY2lkZW50c1JlcXVlc3QaIi5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChdmbGVldGxvZy92MS9xdWVyeS5wcm90bxILZmxlZXRsb2cudjEirQMKCUxvZ0ZpbHRlchIRCglkZXZpY2VfaWQYASABKAkSEgoKZGV2aWNlX2lkcxgCIAMoCRIbChNleGNsdWRlZF9kZXZpY2VfaWRzGAMgAygJEhIKCnNlc3Npb25faWQYBCABKAkSKwoMbWluX3NldmVyaXR5GAUgASgOMhUuZmxlZXRsb2cudjEuU2V2ZXJpdHkSKQoKc2V2ZXJpdGllcxgGIAMoDjIVLmZsZWV0bG9nLnYxLlNldmVyaXR5EgwKBHRleHQYByABKAkSDQoFd29yZHMYCCABKAkSFQoNZXhjbHVkZWRfdGV4dBgJIAEoCRIVCg1sb2dnZXJfcHJlZml4GAogASgJEiAKGGV4Y2x1ZGVkX2xvZ2dlcl9wcmVmaXhlcxgLIAMoCRIzCgphdHRyaWJ1dGVzGAwgAygLMh8uZmxlZXRsb2cudjEuQXR0cmlidXRlQ29uZGl0aW9uEjwKE2V4Y2x1ZGVkX2F0dHJpYnV0ZXMYDSADKAsyHy5mbGVldGxvZy52MS5BdHRyaWJ1dGVDb25kaXRpb24SEAoIdHJhY2VfaWQYDiABKAkiQAoSQXR0cmlidXRlQ29uZGl0aW9uEgwKBG5hbWUYASABKAkSEgoFdmFsdWUYAiABKAlIAIgBAUIICgZfdmFsdWUi5QEKD0xpc3RMb2dzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5mbGVldGxvZy52MS5Mb2dGaWx0ZXISLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDG9sZGVzdF9maXJzdBgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCRIPCgdleHBsYWluGAcgASgIIn8KEExpc3RMb2dzUmVzcG9uc2USIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRItCgtleHBsYW5hdGlvbhgDIAEoCzIYLmZsZWV0bG9nLnYxLkV4cGxhbmF0aW9uIlsKC0V4cGxhbmF0aW9uEjMKCnN0YXRlbWVudHMYASADKAsyHy5mbGVldGxvZy52MS5FeHBsYWluZWRTdGF0ZW1lbnQSFwoPc3RhdGVtZW50X2NvdW50GAIgASgNIlgKEkV4cGxhaW5lZFN0YXRlbWVudBILCgNzcWwYASABKAkSEgoKcGFyYW1ldGVycxgCIAMoCRITCgtkdXJhdGlvbl9tcxgDIAEoARIMCgRwbGFuGAQgAygJIpgECghMb2dFbnRyeRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZWNlaXZlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZGV2aWNlX2lkGAMgASgJEhIKCnNlc3Npb25faWQYBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDQoFaW5kZXgYBiABKA0SJwoIc2V2ZXJpdHkYByABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIOCgZsb2dnZXIYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRIrCgphdHRyaWJ1dGVzGAogASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIQCgh0cmFjZV9pZBgLIAEoCRIPCgdzcGFuX2lkGAwgASgJEhIKCmV2ZW50X25hbWUYDSABKAkSFQoNc2V2ZXJpdHlfdGV4dBgOIAEoCRIpCgZ1cHRpbWUYDyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMQoNb2JzZXJ2ZWRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQaXNfdGV4dF9yZXBhaXJlZBgRIAEoCBIsCgt0aW1lX3NvdXJjZRgSIAEoDjIXLmZsZWV0bG9nLnYxLlRpbWVTb3VyY2UiuwEKD1RhaWxMb2dzUmVxdWVzdBImCgZmaWx0ZXIYASABKAsyFi5mbGVldGxvZy52MS5Mb2dGaWx0ZXISLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGxhc3QYBCABKAUSFAoMcmVzdW1lX3Rva2VuGAUgASgJItUBChBUYWlsTG9nc1Jlc3BvbnNlEicKBGxvZ3MYASABKAsyFy5mbGVldGxvZy52MS5UYWlsZWRMb2dzSAASKwoHc2tpcHBlZBgCIAEoCzIYLmZsZWV0bG9nLnYxLlRhaWxTa2lwcGVkSAASIwoDZ2FwGAMgASgLMhQuZmxlZXRsb2cudjEuVGFpbEdhcEgAEicKBXN0YXRlGAQgASgOMhYuZmxlZXRsb2cudjEuVGFpbFN0YXRlSAASFAoMcmVzdW1lX3Rva2VuGAUgASgJQgcKBWV2ZW50IjEKClRhaWxlZExvZ3MSIwoEbG9ncxgBIAMoCzIVLmZsZWV0bG9nLnYxLkxvZ0VudHJ5IiMKC1RhaWxTa2lwcGVkEhQKDHJlY29yZF9jb3VudBgBIAEoBCJ3CgdUYWlsR2FwEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YAyABKAkisAEKE0dldEhpc3RvZ3JhbVJlcXVlc3QSJgoGZmlsdGVyGAEgASgLMhYuZmxlZXRsb2cudjEuTG9nRmlsdGVyEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtidWNrZXRzX21heBgEIAEoBSKTAgoUR2V0SGlzdG9ncmFtUmVzcG9uc2USLQoHYnVja2V0cxgBIAMoCzIcLmZsZWV0bG9nLnYxLkhpc3RvZ3JhbUJ1Y2tldBIWCg5idWNrZXRfc2Vjb25kcxgCIAEoDRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKAoGbWV0aG9kGAUgASgOMhguZmxlZXRsb2cudjEuQ291bnRNZXRob2QSFgoOc2FtcGxlX2Rpdmlzb3IYBiABKA0SFAoMcmVjb3JkX2NvdW50GAcgASgEIm0KD0hpc3RvZ3JhbUJ1Y2tldBIuCgpzdGFydF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgZjb3VudHMYAiADKAsyGi5mbGVldGxvZy52MS5TZXZlcml0eUNvdW50Ik4KDVNldmVyaXR5Q291bnQSJwoIc2V2ZXJpdHkYASABKA4yFS5mbGVldGxvZy52MS5TZXZlcml0eRIUCgxyZWNvcmRfY291bnQYAiABKAQihQEKFEdldFN0YXRpc3RpY3NSZXF1ZXN0Ei4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd0b3BfbWF4GAMgASgFIq8EChVHZXRTdGF0aXN0aWNzUmVzcG9uc2USLgoKc3RhcnRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlY29yZF9jb3VudBgDIAEoBBIaChJyZWNvcmRzX3Blcl9zZWNvbmQYBCABKAESLgoKc2V2ZXJpdGllcxgFIAMoCzIaLmZsZWV0bG9nLnYxLlNldmVyaXR5Q291bnQSLQoLdG9wX2RldmljZXMYBiADKAsyGC5mbGVldGxvZy52MS5EZXZpY2VDb3VudBIsCgt0b3BfbG9nZ2VycxgHIAMoCzIXLmZsZWV0bG9nLnYxLlZhbHVlQ291bnQSMwoSdG9wX2Vycm9yX3BhdHRlcm5zGAggAygLMhcuZmxlZXRsb2cudjEuVmFsdWVDb3VudBIcChRzYW1wbGVkX3JlY29yZF9jb3VudBgJIAEoBBIbChNzYW1wbGVkX2Vycm9yX2NvdW50GAogASgEEhkKEWRlYWRfbGV0dGVyX2NvdW50GAsgASgEEhYKDmluY2lkZW50X2NvdW50GAwgASgEEhQKDGRldmljZV9jb3VudBgNIAEoBBIbChNhY3RpdmVfZGV2aWNlX2NvdW50GA4gASgEEiMKA2xhZxgPIAEoCzIWLmZsZWV0bG9nLnYxLkluZ2VzdExhZyKZAQoJSW5nZXN0TGFnEiQKF3VuZGVsaXZlcmVkX2JhdGNoX2NvdW50GAEgASgESACIAQESGwoTcGVuZGluZ19iYXRjaF9jb3VudBgCIAEoBBItCgpvbGRlc3RfYWdlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhoKGF91bmRlbGl2ZXJlZF9iYXRjaF9jb3VudCJLCgtEZXZpY2VDb3VudBIRCglkZXZpY2VfaWQYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEEhMKC2Vycm9yX2NvdW50GAMgASgEIjEKClZhbHVlQ291bnQSDQoFdmFsdWUYASABKAkSFAoMcmVjb3JkX2NvdW50GAIgASgEIvcBChZMaXN0RmllbGRWYWx1ZXNSZXF1ZXN0EiYKBmZpbHRlchgBIAEoCzIWLmZsZWV0bG9nLnYxLkxvZ0ZpbHRlchIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoFZmllbGQYBCABKA4yEi5mbGVldGxvZy52MS5GaWVsZBIRCglhdHRyaWJ1dGUYBSABKAkSDgoGc2VhcmNoGAYgASgJEhEKCXBhZ2Vfc2l6ZRgHIAEoBSJgChdMaXN0RmllbGRWYWx1ZXNSZXNwb25zZRInCgZ2YWx1ZXMYASADKAsyFy5mbGVldGxvZy52MS5WYWx1ZUNvdW50EhwKFHNhbXBsZWRfcmVjb3JkX2NvdW50GAIgASgEIrcBChJMaXN0RGV2aWNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDgoGc2VhcmNoGAMgASgJEi0KCnNpbGVudF9mb3IYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFb3JkZXIYBSABKA4yGC5mbGVldGxvZy52MS5EZXZpY2VPcmRlchISCgpkZXNjZW5kaW5nGAYgASgIIlQKE0xpc3REZXZpY2VzUmVzcG9uc2USJAoHZGV2aWNlcxgBIAMoCzITLmZsZWV0bG9nLnYxLkRldmljZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkilgQKBkRldmljZRIRCglkZXZpY2VfaWQYASABKAkSLgoKZmlyc3Rfc2VlbhgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbGFzdF9zZWVuGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtiYXRjaF9jb3VudBgEIAEoBBIUCgxyZWNvcmRfY291bnQYBSABKAQSEwoLZXJyb3JfY291bnQYBiABKAQSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAQSEwoLZXJyb3JfcmF0aW8YCCABKAESGAoQZGF5X3JlY29yZF9jb3VudBgJIAEoBBIXCg9kYXlfZXJyb3JfY291bnQYCiABKAQSKwoKYXR0cmlidXRlcxgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGgoScmVjb3Jkc19wZXJfc2Vjb25kGAwgASgBEhgKEGJ5dGVzX3Blcl9zZWNvbmQYDSABKAESHgoWZGF5X3JlY29yZHNfcGVyX3NlY29uZBgOIAEoARIcChRkYXlfYnl0ZXNfcGVyX3NlY29uZBgPIAEoARIvCgxjbG9ja19vZmZzZXQYECABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJQoEaW5mbxgRIAEoCzIXLmZsZWV0bG9nLnYxLkRldmljZUluZm8iTwoQR2V0RGV2aWNlUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSFAoMc2Vzc2lvbnNfbWF4GAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAki9gEKEUdldERldmljZVJlc3BvbnNlEiMKBmRldmljZRgBIAEoCzITLmZsZWV0bG9nLnYxLkRldmljZRImCghzZXNzaW9ucxgCIAMoCzIULmZsZWV0bG9nLnYxLlNlc3Npb24SFQoNc2Vzc2lvbl9jb3VudBgDIAEoBBIXCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAkSLwoLbGF0ZXN0X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKDGluZm9faGlzdG9yeRgGIAMoCzIdLmZsZWV0bG9nLnYxLkRldmljZUluZm9DaGFuZ2UiagoQRGV2aWNlSW5mb0NoYW5nZRIvCgtyZWNlaXZlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJQoEaW5mbxgCIAEoCzIXLmZsZWV0bG9nLnYxLkRldmljZUluZm8ioQMKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoCRIaChJpc19zZXJ2ZXJfYXNzaWduZWQYAiABKAgSNQoRZmlyc3RfcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEGxhc3RfcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2JhdGNoX2NvdW50GAUgASgEEhQKDHJlY29yZF9jb3VudBgGIAEoBBIzCg9yZWNlaXZlZF9yYW5nZXMYByADKAsyGi5mbGVldGxvZy52MS5TZXF1ZW5jZVJhbmdlEikKBWhvbGVzGAggAygLMhouZmxlZXRsb2cudjEuU2VxdWVuY2VSYW5nZRIVCg1taXNzaW5nX2NvdW50GAkgASgEEioKBWRyb3BzGAogAygLMhsuZmxlZXRsb2cudjEuRHJvcHBlZEJhdGNoZXMSFQoNZHJvcHBlZF9jb3VudBgLIAEoBBIUCgxpc190cnVuY2F0ZWQYDCABKAgibgoORHJvcHBlZEJhdGNoZXMSDQoFZmlyc3QYASABKAQSDAoEbGFzdBgCIAEoBBIOCgZyZWFzb24YAyABKAkSLwoLcmVjZWl2ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrABChZMaXN0RGVhZExldHRlcnNSZXF1ZXN0EhEKCWRldmljZV9pZBgBIAEoCRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcGFnZV9zaXplGAQgASgFEhIKCnBhZ2VfdG9rZW4YBSABKAkiYQoXTGlzdERlYWRMZXR0ZXJzUmVzcG9uc2USLQoMZGVhZF9sZXR0ZXJzGAEgAygLMhcuZmxlZXRsb2cudjEuRGVhZExldHRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki/gIKCkRlYWRMZXR0ZXISCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLcmVjZWl2ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWRldmljZV9pZBgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhAKCHNlcXVlbmNlGAYgASgEEhIKBWluZGV4GAcgASgNSACIAQESDgoGcmVhc29uGAggASgJEgsKA3JhdxgJIAEoDBIQCghyYXdfc2l6ZRgKIAEoBBIvCgtyZXBsYXllZF9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRcmVwbGF5ZWRfYmF0Y2hfaWQYDCABKAQSFAoMcmVjb3JkX2NvdW50GA0gASgNEg8KB2lzX2pzb24YDiABKAgSEAoIcmF3X3RleHQYDyABKAlCCAoGX2luZGV4IrwBChRMaXN0SW5jaWRlbnRzUmVxdWVzdBIRCglkZXZpY2VfaWQYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJEgwKBGtpbmQYBiABKAkiWgoVTGlzdEluY2lkZW50c1Jlc3BvbnNlEigKCWluY2lkZW50cxgBIAMoCzIVLmZsZWV0bG9nLnYxLkluY2lkZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKLAQoISW5jaWRlbnQSCgoCaWQYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIRCglkZXZpY2VfaWQYBCABKAkSKAoHZGV0YWlscxgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QqkAEKClRpbWVTb3VyY2USGwoXVElNRV9TT1VSQ0VfVU5TUEVDSUZJRUQQABIZChVUSU1FX1NPVVJDRV9CT09UX1RJTUUQARIWChJUSU1FX1NPVVJDRV9VUFRJTUUQAhIYChRUSU1FX1NPVVJDRV9PQlNFUlZFRBADEhgKFFRJTUVfU09VUkNFX1JFQ0VJVkVEEAQqXQoJVGFpbFN0YXRlEhoKFlRBSUxfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRUQUlMX1NUQVRFX0ZPTExPV0lORxABEhoKFlRBSUxfU1RBVEVfSU5URVJSVVBURUQQAip+CgtDb3VudE1ldGhvZBIcChhDT1VOVF9NRVRIT0RfVU5TUEVDSUZJRUQQABIbChdDT1VOVF9NRVRIT0RfU1RBVElTVElDUxABEhgKFENPVU5UX01FVEhPRF9DT1VOVEVEEAISGgoWQ09VTlRfTUVUSE9EX0VTVElNQVRFRBADKnQKBUZpZWxkEhUKEUZJRUxEX1VOU1BFQ0lGSUVEEAASEwoPRklFTERfREVWSUNFX0lEEAESEAoMRklFTERfTE9HR0VSEAISGAoURklFTERfQVRUUklCVVRFX05BTUUQAxITCg9GSUVMRF9BVFRSSUJVVEUQBCq+AQoLRGV2aWNlT3JkZXISHAoYREVWSUNFX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWREVWSUNFX09SREVSX0RFVklDRV9JRBABEhoKFkRFVklDRV9PUkRFUl9MQVNUX1NFRU4QAhIdChlERVZJQ0VfT1JERVJfUkVDT1JEX0NPVU5UEAMSHAoYREVWSUNFX09SREVSX0VSUk9SX0NPVU5UEAQSHAoYREVWSUNFX09SREVSX0VSUk9SX1JBVElPEAUyrgYKDFF1ZXJ5U2VydmljZRJMCghMaXN0TG9ncxIcLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLkxpc3RMb2dzUmVzcG9uc2UiA5ACARJOCghUYWlsTG9ncxIcLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVxdWVzdBodLmZsZWV0bG9nLnYxLlRhaWxMb2dzUmVzcG9uc2UiA5ACATABElgKDEdldEhpc3RvZ3JhbRIgLmZsZWV0bG9nLnYxLkdldEhpc3RvZ3JhbVJlcXVlc3QaIS5mbGVldGxvZy52MS5HZXRIaXN0b2dyYW1SZXNwb25zZSIDkAIBElsKDUdldFN0YXRpc3RpY3MSIS5mbGVldGxvZy52MS5HZXRTdGF0aXN0aWNzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkdldFN0YXRpc3RpY3NSZXNwb25zZSIDkAIBEmEKD0xpc3RGaWVsZFZhbHVlcxIjLmZsZWV0bG9nLnYxLkxpc3RGaWVsZFZhbHVlc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RmllbGRWYWx1ZXNSZXNwb25zZSIDkAIBElUKC0xpc3REZXZpY2VzEh8uZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXF1ZXN0GiAuZmxlZXRsb2cudjEuTGlzdERldmljZXNSZXNwb25zZSIDkAIBEk8KCUdldERldmljZRIdLmZsZWV0bG9nLnYxLkdldERldmljZVJlcXVlc3QaHi5mbGVldGxvZy52MS5HZXREZXZpY2VSZXNwb25zZSIDkAIBEmEKD0xpc3REZWFkTGV0dGVycxIjLmZsZWV0bG9nLnYxLkxpc3REZWFkTGV0dGVyc1JlcXVlc3QaJC5mbGVldGxvZy52MS5MaXN0RGVhZExldHRlcnNSZXNwb25zZSIDkAIBElsKDUxpc3RJbmNpZGVudHMSIS5mbGVldGxvZy52MS5MaXN0SW5jaWRlbnRzUmVxdWVzdBoiLmZsZWV0bG9nLnYxLkxpc3RJbmNpZGVudHNSZXNwb25zZSIDkAIBQkgKC2ZsZWV0bG9nLnYxUAFaKWZsZWV0bG9nL2NsaWVudHMvZ28vZmxlZXRsb2d2MTtmbGVldGxvZ3YxqgILRmxlZXRsb2cuVjFiBnByb3RvMw", [file_fleetlog_v1_log, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Conditions on records: a record must meet all that are set. A filter without
@@ -155,7 +155,8 @@ export type AttributeCondition = Message<"fleetlog.v1.AttributeCondition"> & {
   name: string;
 
   /**
-   * The exact value. Not set: the attribute exists, with any value.
+   * The value: a text as it is; a number or true, false or null as JSON, equal
+   * by value (1.0 is 1). Not set: the attribute exists, with any value.
    *
    * @generated from field: optional string value = 2;
    */
@@ -416,11 +417,13 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
   message: string;
 
   /**
-   * Structured data, by key.
+   * The attributes of the record and of its batch, by name, as JSON values. An
+   * integer beyond 2^53 is a string. Those of the record replace those of the
+   * batch.
    *
-   * @generated from field: map<string, string> attributes = 10;
+   * @generated from field: google.protobuf.Struct attributes = 10;
    */
-  attributes: { [key: string]: string };
+  attributes?: JsonObject | undefined;
 
   /**
    * The trace, as 32 lower-case hex digits. Empty: none.
@@ -442,6 +445,43 @@ export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
    * @generated from field: string event_name = 13;
    */
   eventName: string;
+
+  /**
+   * The severity as its source named it; else the name of its number, such as
+   * "WARN2". Empty: none.
+   *
+   * @generated from field: string severity_text = 14;
+   */
+  severityText: string;
+
+  /**
+   * When it happened, since the device booted. Not set: unknown.
+   *
+   * @generated from field: google.protobuf.Duration uptime = 15;
+   */
+  uptime?: Duration | undefined;
+
+  /**
+   * When a collector on the way first saw it. Not set: unknown.
+   *
+   * @generated from field: google.protobuf.Timestamp observed_time = 16;
+   */
+  observedTime?: Timestamp | undefined;
+
+  /**
+   * Whether a text of it was cut inside a character when it arrived. U+FFFD
+   * stands for the remains.
+   *
+   * @generated from field: bool is_text_repaired = 17;
+   */
+  isTextRepaired: boolean;
+
+  /**
+   * How time is known.
+   *
+   * @generated from field: fleetlog.v1.TimeSource time_source = 18;
+   */
+  timeSource: TimeSource;
 };
 
 /**
@@ -1370,6 +1410,13 @@ export type Device = Message<"fleetlog.v1.Device"> & {
    * @generated from field: google.protobuf.Duration clock_offset = 16;
    */
   clockOffset?: Duration | undefined;
+
+  /**
+   * What the device last said about itself. Not set: nothing yet.
+   *
+   * @generated from field: fleetlog.v1.DeviceInfo info = 17;
+   */
+  info?: DeviceInfo | undefined;
 };
 
 /**
@@ -1455,6 +1502,13 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
    * @generated from field: google.protobuf.Timestamp latest_time = 5;
    */
   latestTime?: Timestamp | undefined;
+
+  /**
+   * What the device said about itself, the latest change first; at most 100.
+   *
+   * @generated from field: repeated fleetlog.v1.DeviceInfoChange info_history = 6;
+   */
+  infoHistory: DeviceInfoChange[];
 };
 
 /**
@@ -1463,6 +1517,34 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
  */
 export const GetDeviceResponseSchema: GenMessage<GetDeviceResponse> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 27);
+
+/**
+ * What a device said about itself from a time on.
+ *
+ * @generated from message fleetlog.v1.DeviceInfoChange
+ */
+export type DeviceInfoChange = Message<"fleetlog.v1.DeviceInfoChange"> & {
+  /**
+   * When a server received it.
+   *
+   * @generated from field: google.protobuf.Timestamp received_at = 1;
+   */
+  receivedAt?: Timestamp | undefined;
+
+  /**
+   * What it said.
+   *
+   * @generated from field: fleetlog.v1.DeviceInfo info = 2;
+   */
+  info?: DeviceInfo | undefined;
+};
+
+/**
+ * Describes the message fleetlog.v1.DeviceInfoChange.
+ * Use `create(DeviceInfoChangeSchema)` to create a new message.
+ */
+export const DeviceInfoChangeSchema: GenMessage<DeviceInfoChange> = /*@__PURE__*/
+  messageDesc(file_fleetlog_v1_query, 28);
 
 /**
  * One session of a device: one boot, or one run of a sender.
@@ -1518,9 +1600,9 @@ export type Session = Message<"fleetlog.v1.Session"> & {
    * the last ones. Sequences before and between the ranges are missing, or
    * still in flight.
    *
-   * @generated from field: repeated fleetlog.v1.SequenceRange received = 7;
+   * @generated from field: repeated fleetlog.v1.SequenceRange received_ranges = 7;
    */
-  received: SequenceRange[];
+  receivedRanges: SequenceRange[];
 
   /**
    * The sequences missing between 1 and the last one stored or declared as
@@ -1542,9 +1624,9 @@ export type Session = Message<"fleetlog.v1.Session"> & {
    * most 100, the last ones. Not counted as holes. May include batches that are
    * stored.
    *
-   * @generated from field: repeated fleetlog.v1.DroppedBatches dropped = 10;
+   * @generated from field: repeated fleetlog.v1.DroppedBatches drops = 10;
    */
-  dropped: DroppedBatches[];
+  drops: DroppedBatches[];
 
   /**
    * The total number of dropped batches, without those that are stored.
@@ -1567,7 +1649,7 @@ export type Session = Message<"fleetlog.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 28);
+  messageDesc(file_fleetlog_v1_query, 29);
 
 /**
  * Batches that the device declared as dropped.
@@ -1609,7 +1691,7 @@ export type DroppedBatches = Message<"fleetlog.v1.DroppedBatches"> & {
  * Use `create(DroppedBatchesSchema)` to create a new message.
  */
 export const DroppedBatchesSchema: GenMessage<DroppedBatches> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 29);
+  messageDesc(file_fleetlog_v1_query, 30);
 
 /**
  * Selects dead letters. A dead letter must meet all conditions.
@@ -1658,7 +1740,7 @@ export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest
  * Use `create(ListDeadLettersRequestSchema)` to create a new message.
  */
 export const ListDeadLettersRequestSchema: GenMessage<ListDeadLettersRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 30);
+  messageDesc(file_fleetlog_v1_query, 31);
 
 /**
  * One page of dead letters.
@@ -1686,7 +1768,7 @@ export type ListDeadLettersResponse = Message<"fleetlog.v1.ListDeadLettersRespon
  * Use `create(ListDeadLettersResponseSchema)` to create a new message.
  */
 export const ListDeadLettersResponseSchema: GenMessage<ListDeadLettersResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 31);
+  messageDesc(file_fleetlog_v1_query, 32);
 
 /**
  * A record, a batch or an unreadable entry that could not be stored.
@@ -1809,7 +1891,7 @@ export type DeadLetter = Message<"fleetlog.v1.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 32);
+  messageDesc(file_fleetlog_v1_query, 33);
 
 /**
  * Selects incidents. An incident must meet all conditions.
@@ -1865,7 +1947,7 @@ export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> &
  * Use `create(ListIncidentsRequestSchema)` to create a new message.
  */
 export const ListIncidentsRequestSchema: GenMessage<ListIncidentsRequest> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 33);
+  messageDesc(file_fleetlog_v1_query, 34);
 
 /**
  * One page of incidents.
@@ -1893,7 +1975,7 @@ export type ListIncidentsResponse = Message<"fleetlog.v1.ListIncidentsResponse">
  * Use `create(ListIncidentsResponseSchema)` to create a new message.
  */
 export const ListIncidentsResponseSchema: GenMessage<ListIncidentsResponse> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 34);
+  messageDesc(file_fleetlog_v1_query, 35);
 
 /**
  * An event that an operator should investigate.
@@ -1950,7 +2032,62 @@ export type Incident = Message<"fleetlog.v1.Incident"> & {
  * Use `create(IncidentSchema)` to create a new message.
  */
 export const IncidentSchema: GenMessage<Incident> = /*@__PURE__*/
-  messageDesc(file_fleetlog_v1_query, 35);
+  messageDesc(file_fleetlog_v1_query, 36);
+
+/**
+ * How the time of a record is known.
+ *
+ * @generated from enum fleetlog.v1.TimeSource
+ */
+export const TimeSource = {
+  /**
+   * The device sent the time.
+   *
+   * @generated from enum value: TIME_SOURCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * From its uptime, and when the device booted by its own clock.
+   *
+   * @generated from enum value: TIME_SOURCE_BOOT_TIME = 1;
+   */
+  BOOT_TIME: 1,
+
+  /**
+   * From its uptime, and when its batch was received.
+   *
+   * @generated from enum value: TIME_SOURCE_UPTIME = 2;
+   */
+  UPTIME: 2,
+
+  /**
+   * A collector on the way first saw it then.
+   *
+   * @generated from enum value: TIME_SOURCE_OBSERVED = 3;
+   */
+  OBSERVED: 3,
+
+  /**
+   * Its batch was received then.
+   *
+   * @generated from enum value: TIME_SOURCE_RECEIVED = 4;
+   */
+  RECEIVED: 4,
+} as const;
+
+/**
+ * How the time of a record is known.
+ *
+ * @generated from enum fleetlog.v1.TimeSource
+ */
+export type TimeSource = (typeof TimeSource)[keyof typeof TimeSource] | UnknownEnum;
+
+/**
+ * Describes the enum fleetlog.v1.TimeSource.
+ */
+export const TimeSourceSchema: GenEnum<TimeSource> = /*@__PURE__*/
+  enumDesc(file_fleetlog_v1_query, 0);
 
 /**
  * The state of a live tail.
@@ -1991,7 +2128,7 @@ export type TailState = (typeof TailState)[keyof typeof TailState] | UnknownEnum
  * Describes the enum fleetlog.v1.TailState.
  */
 export const TailStateSchema: GenEnum<TailState> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 0);
+  enumDesc(file_fleetlog_v1_query, 1);
 
 /**
  * How a count was obtained.
@@ -2040,7 +2177,7 @@ export type CountMethod = (typeof CountMethod)[keyof typeof CountMethod] | Unkno
  * Describes the enum fleetlog.v1.CountMethod.
  */
 export const CountMethodSchema: GenEnum<CountMethod> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 1);
+  enumDesc(file_fleetlog_v1_query, 2);
 
 /**
  * A field that a filter can be suggested for.
@@ -2095,7 +2232,7 @@ export type Field = (typeof Field)[keyof typeof Field] | UnknownEnum;
  * Describes the enum fleetlog.v1.Field.
  */
 export const FieldSchema: GenEnum<Field> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 2);
+  enumDesc(file_fleetlog_v1_query, 3);
 
 /**
  * The sort key of devices.
@@ -2157,7 +2294,7 @@ export type DeviceOrder = (typeof DeviceOrder)[keyof typeof DeviceOrder] | Unkno
  * Describes the enum fleetlog.v1.DeviceOrder.
  */
 export const DeviceOrderSchema: GenEnum<DeviceOrder> = /*@__PURE__*/
-  enumDesc(file_fleetlog_v1_query, 3);
+  enumDesc(file_fleetlog_v1_query, 4);
 
 /**
  * Queries stored records. All methods are read-only: Connect clients may use
