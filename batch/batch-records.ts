@@ -1,3 +1,4 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { AllFields } from "#proto/all-fields.ts";
 import type { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { batchTags } from "./log-tags.ts";
@@ -49,7 +50,13 @@ export function* batchRecords(
 }
 
 /** A LogRecord that is accepted. */
-export type DecodedRecord = Omit<AllFields<typeof LogRecordSchema>, "unreadable">;
+export type DecodedRecord = Omit<
+  AllFields<typeof LogRecordSchema>,
+  "unreadable" | "attributes" | "uptimeNano" | "observedTimeUnixNano"
+> & {
+  /** By name, as JSON values. */
+  readonly attributes: JsonObject;
+};
 
 export function decodeRecord(bytes: Buffer, fields: RecordFields): DecodedRecord {
   return {

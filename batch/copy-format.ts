@@ -6,7 +6,10 @@ import { rareStringFields } from "./string-fields.ts";
 // https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS
 
 const bytea = 17;
+const int8 = 20;
+const int2 = 21;
 const text = 25;
+const timestamptz = 1184;
 
 /** The columns of a row, in the order in which they are written. */
 export const copyColumns: readonly string[] = [
@@ -32,7 +35,12 @@ export const copyTrailer = Buffer.from([0xff, 0xff]);
  * The types of the attributes of record_extra, by their fixed numbers in pg_type: a composite value is the number of its
  * attributes and, for each, its type, a length and that many bytes, or -1 for NULL.
  */
-export const extraTypes: readonly number[] = rareStringFields.map(({ isId }) => (isId ? bytea : text));
+export const extraTypes: readonly number[] = [
+  ...rareStringFields.map(({ isId }) => (isId ? bytea : text)),
+  int8,
+  timestamptz,
+  int2,
+];
 
 /** A row besides its texts: column count, a length for each, the four numbers, jsonb's version and braces, and extra's. */
 export const rowOverheadBytes =

@@ -141,7 +141,7 @@ export class CopyRows {
     let to = position + 8;
     let isNull = true;
     for (let index = 0; index < extraTypes.length; index++) {
-      const [start, end] = [bounds[2 * index]!, bounds[2 * index + 1]!];
+      const [start, end] = [bounds[2 * index] ?? 0, bounds[2 * index + 1] ?? 0];
       view.setInt32(to, extraTypes[index]!);
       if (start < end) isNull = false;
       to = start < end ? this.#writeBytes(to + 4, bytes, start, end) : this.#writeNull(to + 4);

@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
+import { readAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { copyBytesMax, copyStatement } from "./copy-format.ts";
@@ -139,7 +140,7 @@ function assertRowsReadAlike(rows: CopyRows, scanned: ScannedBatch): void {
     record.severity,
     record.logger,
     record.message,
-    sortedByName(Object.entries(record.attributes)),
+    sortedByName(Object.entries(readAttributes(record.attributes) as Record<string, string>)),
   ]);
   const written = readCopy(rows.finish()).map((row) => [
     row.timeMicros,

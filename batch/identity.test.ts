@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as fc from "fast-check";
+import { createAttributes } from "#proto/attributes.ts";
 import {
   type LogBatch,
   LogBatchSchema,
@@ -268,7 +269,7 @@ function toMessage({ records, dropped, ...named }: BatchMeaning): LogBatch {
       create(LogRecordSchema, {
         ...record,
         severity: severity as Severity,
-        attributes: Object.fromEntries(attributes),
+        attributes: createAttributes(Object.fromEntries(attributes)),
       }),
     ),
     ...(dropped && { dropped }),

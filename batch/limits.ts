@@ -5,6 +5,7 @@ export const limits = {
   messageBytesMax: 65_536,
   loggerBytesMax: 256,
   eventNameBytesMax: 256,
+  severityTextBytesMax: 256,
   /** The exact length of an id, or none. */
   traceIdBytes: 16,
   spanIdBytes: 8,
@@ -14,6 +15,8 @@ export const limits = {
   deviceIdBytesMax: 128,
   sessionIdBytesMax: 64,
   droppedReasonBytesMax: 256,
+  /** Each of the texts of a DeviceInfo. */
+  deviceInfoBytesMax: 256,
   severityMax: 24,
   /** A range of sequences ends one beyond its last number, and PostgreSQL must hold that too. */
   sequenceMax: 2n ** 63n - 2n,

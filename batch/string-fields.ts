@@ -24,6 +24,7 @@ const limitOf: Readonly<Record<StringFieldName, Limit>> = {
   traceId: { bytesMax: limits.traceIdBytes },
   spanId: { bytesMax: limits.spanIdBytes },
   eventName: { bytesMax: limits.eventNameBytesMax },
+  severityText: { bytesMax: limits.severityTextBytesMax },
 };
 
 export interface StringField {

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { createAttributes } from "#proto/attributes.ts";
 import { type LogRecord, LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 type Random = () => number;
@@ -30,7 +31,7 @@ const templates: readonly Template[] = [
     logger: "sensor.climate",
     write: (random) => ({
       message: `temperature ${(18 + random() * 12).toFixed(2)} C, humidity ${(30 + random() * 40).toFixed(1)} %, dew point ${(random() * 12).toFixed(1)} C`,
-      attributes: { sensor: `bme280-${whole(random, 4)}` },
+      attributes: createAttributes({ sensor: `bme280-${whole(random, 4)}` }),
     }),
   },
   {
@@ -39,7 +40,7 @@ const templates: readonly Template[] = [
     logger: "net.mqtt",
     write: (random) => ({
       message: `PUBLISH fleet/${hex(random, 6)}/state qos=1 id=${whole(random, 65_536)} ${64 + whole(random, 900)} bytes acknowledged in ${whole(random, 400)} ms`,
-      attributes: { broker: pick(random, ["eu-west", "eu-north", "us-east"]) },
+      attributes: createAttributes({ broker: pick(random, ["eu-west", "eu-north", "us-east"]) }),
     }),
   },
   {
@@ -48,7 +49,7 @@ const templates: readonly Template[] = [
     logger: "http.server",
     write: (random) => ({
       message: `GET /api/v2/${pick(random, ["status", "metrics", "config", "firmware"])}/${whole(random, 10_000)} ${pick(random, [200, 200, 200, 304, 404])} ${whole(random, 20_000)}B ${(random() * 80).toFixed(1)}ms`,
-      attributes: { peer: address(random) },
+      attributes: createAttributes({ peer: address(random) }),
     }),
   },
   {
@@ -65,7 +66,7 @@ const templates: readonly Template[] = [
     logger: "kernel.sched",
     write: (random) => ({
       message: `task ${pick(random, ["idle", "radio", "logger", "control", "ota"])} ran ${whole(random, 9_000)} us, stack free ${whole(random, 4_096)}, heap ${whole(random, 262_144)}`,
-      attributes: { core: String(whole(random, 2)) },
+      attributes: createAttributes({ core: String(whole(random, 2)) }),
     }),
   },
   {
@@ -74,7 +75,7 @@ const templates: readonly Template[] = [
     logger: "net.wifi",
     write: (random) => ({
       message: `weak signal from ${Array.from({ length: 6 }, () => hex(random, 2)).join(":")}: rssi -${60 + whole(random, 35)} dBm, ${whole(random, 30)} retries in the last minute`,
-      attributes: { channel: String(1 + whole(random, 13)) },
+      attributes: createAttributes({ channel: String(1 + whole(random, 13)) }),
     }),
   },
   {
@@ -83,7 +84,7 @@ const templates: readonly Template[] = [
     logger: "storage.flash",
     write: (random) => ({
       message: `write of page 0x${hex(random, 6)} failed: ECC mismatch at byte ${whole(random, 2_048)}, block ${whole(random, 1_024)} marked bad`,
-      attributes: { errno: pick(random, ["EIO", "ETIMEDOUT", "ENOSPC"]) },
+      attributes: createAttributes({ errno: pick(random, ["EIO", "ETIMEDOUT", "ENOSPC"]) }),
     }),
   },
   {
@@ -100,7 +101,7 @@ const templates: readonly Template[] = [
     logger: "watchdog",
     write: (random) => ({
       message: `reset after ${whole(random, 120)} s without feed\n  pc=0x${hex(random, 6)} lr=0x${hex(random, 6)}\n  at control_loop+0x${hex(random, 3)}`,
-      attributes: { cause: "task_wdt", boot: String(whole(random, 500)) },
+      attributes: createAttributes({ cause: "task_wdt", boot: String(whole(random, 500)) }),
     }),
   },
 ];

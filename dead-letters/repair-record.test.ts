@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { scan } from "#batch/scan.ts";
 import { attribute, bytesField, encodeRecord } from "#batch/testing/wire.ts";
+import { readAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { readJsonRecord } from "./read-json-record.ts";
 import { marks, repairRecord } from "./repair-record.ts";
@@ -72,10 +73,10 @@ for (const [what, bytes, repairs, message] of cases) {
     const repaired = repair(bytes);
     assert.deepEqual(repaired.repairs, repairs);
     assert.equal(repaired.record.message, message);
-    assert.equal(repaired.record.attributes[marks.deadLetter], "7");
-    assert.equal(repaired.record.attributes[marks.origin], "boot-1 3 0");
+    assert.equal(readAttributes(repaired.record.attributes)[marks.deadLetter], "7");
+    assert.equal(readAttributes(repaired.record.attributes)[marks.origin], "boot-1 3 0");
     assert.equal(
-      repaired.record.attributes[marks.repairs],
+      readAttributes(repaired.record.attributes)[marks.repairs],
       repairs.length > 0 ? repairs.join("; ") : undefined,
     );
   });
@@ -93,7 +94,10 @@ test("keeps valid fields, and sets a missing time", () => {
   assert.deepEqual([record.traceId[15], record.spanId[7], record.eventName], [1, 2, "boot"]);
   assert.deepEqual([record.severity, record.logger], [17, "net"]);
   assert.equal(record.timeUnixNano, BigInt(receivedAtMicros) * 1000n);
-  assert.equal(Object.getOwnPropertyDescriptor(record.attributes, "__proto__")?.value, "kept");
+  assert.equal(
+    Object.getOwnPropertyDescriptor(readAttributes(record.attributes), "__proto__")?.value,
+    "kept",
+  );
   const timed = repair(encodeRecord({ message: "\0", timeUnixNano: 5_000n }));
   assert.equal(timed.record.timeUnixNano, 5_000n);
 });

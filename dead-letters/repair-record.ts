@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
 import { stringValues } from "#batch/string-fields.ts";
 import type { AllFields } from "#proto/all-fields.ts";
+import { createAttributes } from "#proto/attributes.ts";
 import { type LogRecord, LogRecordSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { LooseJsonRecord } from "./read-json-record.ts";
 import { readLoosely } from "./read-loosely.ts";
@@ -73,7 +74,9 @@ export function repairRecord(
     timeUnixNano: loose.timeUnixNano || BigInt(receivedAtMicros) * 1000n,
     severity: (hasSeverity ? loose.severity : 0) as Severity,
     ...strings,
-    attributes,
+    attributes: createAttributes(attributes),
+    uptimeNano: 0n,
+    observedTimeUnixNano: 0n,
     unreadable: undefined,
   } satisfies AllFields<typeof LogRecordSchema>;
   return { record: create(LogRecordSchema, record), repairs };

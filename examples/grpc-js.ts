@@ -29,7 +29,7 @@ for (const sequence of [1n, 2n, 3n]) {
     severity: Severity.INFO,
     logger: "example",
     message: `hello ${sequence} from grpc-js`,
-    attributes: { firmware: "1.4.2" },
+    attributes: [{ key: "firmware", value: { case: "stringValue", value: "1.4.2" } }],
   });
   const batch = create(LogBatchSchema, {
     deviceId: "example-grpc-js",

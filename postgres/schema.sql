@@ -6,9 +6,13 @@ comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter
 create type record_extra as (
   trace_id bytea,
   span_id bytea,
-  event_name text
+  event_name text,
+  severity_text text,
+  uptime bigint,
+  observed_time timestamp with time zone,
+  flags smallint
 );
-comment on type record_extra is 'What few records have: the trace (16 bytes), the span within it (8 bytes), and what kind of event it is; NULL for none.';
+comment on type record_extra is 'What few records have, NULL for none: the trace (16 bytes), the span within it (8 bytes), what kind of event it is, the severity in the words of its source, the time since the device booted (ns), when a collector first saw it, and flags (bit 0: a text was repaired; bits 1 to 3: how its time is known, TimeSource in query.proto).';
 
 CREATE OR REPLACE FUNCTION public.bounded_ranges(ranges int8multirange)
  RETURNS int8multirange
@@ -73,6 +77,7 @@ create table batches (
   bytes integer not null,
   session_id text not null,
   digest bytea not null,
+  attributes jsonb,
   constraint batches_device_key_session_id_sequence_digest_key UNIQUE (device_key, session_id, sequence, digest),
   constraint batches_pkey PRIMARY KEY (id)
 ) with (autovacuum_vacuum_scale_factor=0.05, autovacuum_vacuum_insert_scale_factor=0.05, autovacuum_freeze_min_age=0);
@@ -89,6 +94,7 @@ comment on column batches.severities is 'The severities of its records as bits: 
 comment on column batches.bytes is 'Length of the batch as sent.';
 comment on column batches.session_id is 'The boot of the device. Starts with ~ when a server assigned it to a sender without state.';
 comment on column batches.digest is 'First 16 bytes of the SHA-256 of the batch in its canonical form. Equal digests mean a retry, however it is encoded; another digest under the same number means another batch.';
+comment on column batches.attributes is 'The attributes of all its records; NULL when it has none.';
 
 create table dead_letters (
   id bigint generated always as identity not null,
@@ -236,8 +242,8 @@ comment on column records.idx is 'Index in the batch as sent, from 0.';
 comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
 comment on column records.logger is 'The component that logged it; empty if unknown.';
 comment on column records.message is 'The text.';
-comment on column records.attributes is 'Further fields by name; NULL without any.';
-comment on column records.extra is 'What few records have: trace_id, span_id, event_name; NULL when it has none of it.';
+comment on column records.attributes is 'The attributes of the record alone, as JSON values; NULL when it has none. Those of its batch: batches.attributes.';
+comment on column records.extra is 'What few records have, see the type record_extra; NULL when it has none of it.';
 
 create table records_default partition of records (
   batch_id bigint not null,
@@ -355,10 +361,14 @@ create view logs as
     records.severity,
     records.logger,
     records.message,
-    COALESCE(records.attributes, '{}'::jsonb) AS attributes,
+    COALESCE(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}'::jsonb) AS attributes,
     (records.extra).trace_id AS trace_id,
     (records.extra).span_id AS span_id,
-    (records.extra).event_name AS event_name
+    (records.extra).event_name AS event_name,
+    (records.extra).severity_text AS severity_text,
+    (records.extra).uptime AS uptime,
+    (records.extra).observed_time AS observed_time,
+    (records.extra).flags AS flags
    FROM records
      JOIN batches ON batches.id = records.batch_id
      JOIN devices ON devices.key = batches.device_key;

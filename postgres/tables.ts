@@ -52,6 +52,7 @@ interface BatchesTable {
   bytes: number;
   session_id: string;
   digest: Buffer;
+  attributes: JSONColumnType<JsonObject> | null;
 }
 
 interface RecordsTable {
@@ -61,7 +62,7 @@ interface RecordsTable {
   severity: number;
   logger: string;
   message: string;
-  attributes: JSONColumnType<Readonly<Record<string, string>>> | null;
+  attributes: JSONColumnType<JsonObject> | null;
   /** A record_extra, as text. */
   extra: string | null;
 }
@@ -76,10 +77,14 @@ interface LogsView {
   severity: number;
   logger: string;
   message: string;
-  attributes: JSONColumnType<Readonly<Record<string, string>>>;
+  attributes: JSONColumnType<JsonObject>;
   trace_id: Buffer | null;
   span_id: Buffer | null;
   event_name: string | null;
+  severity_text: string | null;
+  uptime: Int8 | null;
+  observed_time: Timestamp | null;
+  flags: number | null;
 }
 
 interface LogStatisticsTable {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, fromBinary, fromJson, type JsonValue, toBinary, toJson } from "@bufbuild/protobuf";
 import * as fc from "fast-check";
+import { createAttributes } from "#proto/attributes.ts";
 import { type LogBatch, LogBatchSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { scan } from "../scan.ts";
 import { readJsonRequest } from "./json-request.ts";
@@ -32,11 +33,13 @@ const batches = fc
         traceId: id(16),
         spanId: id(8),
         eventName: text,
-        attributes: fc.dictionary(
-          text.filter((key) => key !== "" && key !== "__proto__"),
-          text,
-          { maxKeys: 6 },
-        ),
+        attributes: fc
+          .dictionary(
+            text.filter((key) => key !== "" && key !== "__proto__"),
+            text,
+            { maxKeys: 6 },
+          )
+          .map(createAttributes),
       }),
       { minLength: 1, maxLength: 8 },
     ),

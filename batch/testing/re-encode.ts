@@ -1,4 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
+import { readAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { knownFieldMax } from "../log-tags.ts";
 import type { Random } from "./random.ts";
@@ -49,7 +50,10 @@ export function reEncode(random: Random, batch: BatchMeaning, wildness: Wildness
 /** An encoded LogBatch, its text UTF-8, in another of its encodings. */
 export function reEncodeBytes(random: Random, bytes: Uint8Array, wildness?: Wildness): Buffer {
   const { records, ...batch } = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
-  const read = records.map((record) => ({ ...record, attributes: Object.entries(record.attributes) }));
+  const read = records.map((record) => ({
+    ...record,
+    attributes: Object.entries(readAttributes(record.attributes) as Record<string, string>),
+  }));
   return reEncode(random, { ...batch, records: read }, wildness);
 }
 

@@ -1,4 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
+import { readAttributes } from "#proto/attributes.ts";
 import { LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { limits } from "../limits.ts";
 
@@ -36,7 +37,9 @@ export function expectedRow(
 ): Row | undefined {
   const record = decode(encoded);
   if (record === undefined) return undefined;
-  const attributes = sortedByName(Object.entries(record.attributes));
+  const attributes = sortedByName(
+    Object.entries(readAttributes(record.attributes) as Record<string, string>),
+  );
   const good =
     record.severity >= 0 &&
     record.severity <= limits.severityMax &&

@@ -4,6 +4,7 @@ import { scan } from "#batch/scan.ts";
 import { seededRandom } from "#batch/testing/random.ts";
 import { encodeBatch } from "#bench/path/batch-pool.ts";
 import { sampleRecord } from "#bench/sample-logs.ts";
+import { createAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 
@@ -85,7 +86,7 @@ function rareRecord() {
     severity: Severity.ERROR,
     logger: "power.supply",
     message: `rail dropped to 2.71 V: ${rareWord.text}, registers 0x00b0 0x1f44`,
-    attributes: { [rareAttribute.name]: rareAttribute.value },
+    attributes: createAttributes({ [rareAttribute.name]: rareAttribute.value }),
   };
   const bytes = Buffer.from(toBinary(LogBatchSchema, create(LogBatchSchema, { records: [record] })));
   return { bytes, timeAt: timeOffset(bytes) };

@@ -1,7 +1,8 @@
+import { toBinary } from "@bufbuild/protobuf";
 import { seededRandom } from "#batch/testing/random.ts";
 import { sampleRecord } from "#bench/sample-logs.ts";
 import { encodeRecord } from "#client/stream/record.ts";
-import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 /** A kind of device: its log lines, and its share of the fleet. */
 export interface Firmware {
@@ -55,10 +56,9 @@ export class RecordPool {
 
   constructor(firmware: Firmware, seed: number) {
     const random = seededRandom(seed);
-    this.#bodies = Array.from({ length: poolRecords }, () => {
-      const { severity, logger, message, attributes } = sampleRecord(random, 0n, firmware.weights);
-      return encodeRecord({ severity, logger, message, attributes });
-    });
+    this.#bodies = Array.from({ length: poolRecords }, () =>
+      toBinary(LogRecordSchema, sampleRecord(random, 0n, firmware.weights)),
+    );
   }
 
   /** `count` records, the last one at `timeMs` and `stepMs` apart; `from` chooses which. */

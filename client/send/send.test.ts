@@ -10,6 +10,7 @@ import { InputError } from "#client/files/read-inputs.ts";
 import { exitCodes } from "#client/send/send.ts";
 import { runSend } from "#client/testing/run-send.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
+import { readAttributes } from "#proto/attributes.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 
@@ -116,7 +117,7 @@ describe("fleetlog send", () => {
     assert.deepEqual(storedBy(peer), ["a", `x${"ü".repeat(32_767)}`, "b"]);
     const { batch } = fromBinary(StreamLogsRequestSchema, peer.seen[0]!.request);
     assert.deepEqual(
-      batch?.records.map(({ attributes }) => attributes["cut_from_bytes"]),
+      batch?.records.map(({ attributes }) => readAttributes(attributes)["cut_from_bytes"]),
       [undefined, "200001", undefined],
     );
   });

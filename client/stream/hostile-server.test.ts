@@ -12,6 +12,7 @@ import {
 } from "#client/testing/hostile-peer.ts";
 import { device, names } from "#client/testing/test-device.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
+import type { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -161,7 +162,9 @@ test("treats an unknown error code as transient, and drops nothing", async () =>
   using peer = await new TestPeer().start();
   let errors = 0;
   peer.answer = () =>
-    errors++ < 5 ? { error: { code: [0, 2, 13, 99, -1][errors - 1] ?? 0, message: "?" } } : {};
+    errors++ < 5
+      ? { error: { code: ([0, 2, 13, 99, -1][errors - 1] ?? 0) as BatchErrorCode, message: "?" } }
+      : {};
   using sender = device({ address: peer.address });
   await sender.send("1");
   await sender.stream.flush();

@@ -4,6 +4,7 @@ import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as fc from "fast-check";
 import { scan } from "#batch/scan.ts";
 import { encodeRecord, encodeRequest } from "#client/stream/record.ts";
+import { createAttributes } from "#proto/attributes.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
@@ -30,7 +31,9 @@ test("encodes byte for byte as protobuf-es does, except for the order of attribu
           header,
           records.map((record) => encodeRecord(record)),
         );
-        const messages = records.map((record) => create(LogRecordSchema, record));
+        const messages = records.map(({ attributes, ...record }) =>
+          create(LogRecordSchema, { ...record, attributes: createAttributes(attributes) }),
+        );
         const message = create(StreamLogsRequestSchema, { batch: { ...header, records: messages } });
         assert.ok(equals(StreamLogsRequestSchema, fromBinary(StreamLogsRequestSchema, ours), message));
         if (records.every(({ attributes }) => Object.keys(attributes).length < 2)) {

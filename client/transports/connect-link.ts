@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { retryDelayMs } from "#client/transports/retry-info.ts";
 import type { Link, LinkOptions, Sendable } from "#client/transports/transport.ts";
-import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type Ack, AckSchema, type BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 
 /** Makes one call; rejects with a ConnectError. */
@@ -100,7 +100,12 @@ function toErrorAck({ sequence }: Sendable, failure: ConnectError): Ack | undefi
   const [badRequest] = failure.findDetails(BadRequestSchema);
   const field = badRequest?.fieldViolations[0]?.field ?? "";
   const waitMs = isFinal ? 0 : Math.min(Math.ceil(delayMs ?? 0), uint32Max);
-  const error = { code: failure.code as number, field, message: failure.rawMessage, retryDelayMs: waitMs };
+  const error = {
+    code: failure.code as number as BatchErrorCode,
+    field,
+    message: failure.rawMessage,
+    retryDelayMs: waitMs,
+  };
   return create(AckSchema, { sequence, error });
 }
 

@@ -7,6 +7,7 @@ import { change, toHref, view } from "../state/location.ts";
 import { severityLabel } from "../state/severity-level.ts";
 import { durationText, fullTime } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
+import { valueText } from "./attribute-text.ts";
 import { copy } from "./copy.ts";
 import { logKey } from "./log-key.ts";
 import { LogText } from "./log-text.tsx";
@@ -86,11 +87,11 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
               </Field>
             );
           })}
-          {Object.entries(entry.attributes)
+          {Object.entries(entry.attributes ?? {})
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([name, value]) => (
-              <Field key={name} name={name} value={{ field: "attribute", name, value }}>
-                {value}
+              <Field key={name} name={name} value={{ field: "attribute", name, value: valueText(value) }}>
+                {valueText(value)}
               </Field>
             ))}
         </tbody>

@@ -2,6 +2,7 @@ import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { toMicros } from "../api/timestamp.ts";
 import { severityLabel, toLevel } from "../state/severity-level.ts";
 import { timeText } from "../state/time-text.ts";
+import { attributeText, valueText } from "./attribute-text.ts";
 import { LogText } from "./log-text.tsx";
 
 interface Props {
@@ -30,7 +31,7 @@ export function LogRow({
 }: Props) {
   const { date, time } = timeText(toMicros(entry.time) ?? 0, utc);
   const level = toLevel(entry.severity);
-  const rest = Object.entries(entry.attributes).filter(([name]) => !columns.includes(name));
+  const rest = Object.entries(entry.attributes ?? {}).filter(([name]) => !columns.includes(name));
   return (
     <div
       class={`row level-${level.name}${isCurrent ? " current" : ""}${isOpen ? " open" : ""}`}
@@ -65,8 +66,8 @@ export function LogRow({
         <bdi>{entry.logger}</bdi>
       </span>
       {columns.map((name) => (
-        <span class="cell cell-attribute" role="cell" key={name} title={entry.attributes[name] ?? ""}>
-          <bdi>{entry.attributes[name] ?? ""}</bdi>
+        <span class="cell cell-attribute" role="cell" key={name} title={attributeText(entry, name)}>
+          <bdi>{attributeText(entry, name)}</bdi>
         </span>
       ))}
       <span class="cell cell-message" role="cell">
@@ -74,7 +75,7 @@ export function LogRow({
         {rest.map(([name, value]) => (
           <span class="attribute" key={name}>
             <bdi>
-              {name}={value.slice(0, 200)}
+              {name}={valueText(value).slice(0, 200)}
             </bdi>
           </span>
         ))}

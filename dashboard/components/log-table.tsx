@@ -5,6 +5,7 @@ import { toMicros } from "../api/timestamp.ts";
 import { change, view } from "../state/location.ts";
 import { listMarks, parseSearchText } from "../state/search-text.ts";
 import { timeText } from "../state/time-text.ts";
+import { attributeText } from "./attribute-text.ts";
 import { LogDetail } from "./log-detail.tsx";
 import { logKey } from "./log-key.ts";
 import { LogRow } from "./log-row.tsx";
@@ -181,7 +182,7 @@ function columnWidths(rows: readonly LogEntry[], columns: readonly string[]) {
     device: widest(({ deviceId }) => deviceId, 8, 24),
     logger: widest(({ logger }) => logger, 8, 22),
     attributes: new Map(
-      columns.map((name) => [name, widest(({ attributes }) => attributes[name] ?? "", name.length + 3, 30)]),
+      columns.map((name) => [name, widest((entry) => attributeText(entry, name), name.length + 3, 30)]),
     ),
   };
 }

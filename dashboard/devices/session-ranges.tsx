@@ -4,8 +4,8 @@ import { countText } from "../state/time-text.ts";
 
 /** A session as a bar from its first batch to its last, and as text. */
 export function SessionRanges({ session }: { session: Session }) {
-  const { received, holes, dropped } = session;
-  const last = Math.max(1, ...[...received, ...holes, ...dropped].map((range) => Number(range.last)));
+  const { receivedRanges: received, holes, drops } = session;
+  const last = Math.max(1, ...[...received, ...holes, ...drops].map((range) => Number(range.last)));
   // A session of too many ranges is drawn from the first one that GetDevice returned.
   const isWhole = received.length < rangesMax && holes.length < rangesMax;
   const shown = [...received.slice(0, 1), ...holes.slice(0, 1)].map(({ first }) => Number(first));
@@ -32,7 +32,7 @@ export function SessionRanges({ session }: { session: Session }) {
         role="img"
         aria-label={words.join("; ")}
       >
-        {dropped.map((range) => bar(range, "dropped", { y: 3, height: 4, widthMin: 3 }))}
+        {drops.map((range) => bar(range, "dropped", { y: 3, height: 4, widthMin: 3 }))}
         {/* On top: batches that were declared as dropped may have arrived all the same. */}
         {received.map((range) => bar(range, "received", { y: 0, height: 10, widthMin: 0.5 }))}
         {holes.map((range) => bar(range, "missing", { y: 0, height: 10, widthMin: 3 }))}
@@ -67,15 +67,13 @@ interface Shape {
   readonly widthMin: number;
 }
 
-function describeSession({ holes, dropped, missingCount, droppedCount }: Session, last: number): string[] {
+function describeSession({ holes, drops, missingCount, droppedCount }: Session, last: number): string[] {
   const words: string[] = [];
   if (missingCount > 0n) {
     words.push(`missing ${countText(missingCount)} of ${countText(last)}: ${listText(holes.map(rangeText))}`);
   }
   if (droppedCount > 0n) {
-    const texts = dropped.map(
-      (range) => rangeText(range) + (range.reason === "" ? "" : ` (${range.reason})`),
-    );
+    const texts = drops.map((range) => rangeText(range) + (range.reason === "" ? "" : ` (${range.reason})`));
     words.push(`dropped ${countText(droppedCount)}: ${listText(texts)}`);
   }
   return words.length > 0 ? words : [`complete: 1 – ${countText(last)}`];

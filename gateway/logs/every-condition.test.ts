@@ -5,6 +5,7 @@ import { WireType } from "@bufbuild/protobuf/wire";
 import { Code, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { seededRandom } from "#batch/testing/random.ts";
+import { createAttributes } from "#proto/attributes.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import {
   type AttributeCondition,
@@ -223,8 +224,9 @@ async function startWithLogs(t: TestContext) {
     append: async () => {
       for (const [sequence, records] of batches) {
         const { deviceId, sessionId } = toBatch(records);
-        const sent = records.map(({ timeMicros, traceId, ...log }) => ({
+        const sent = records.map(({ timeMicros, traceId, attributes, ...log }) => ({
           ...log,
+          attributes: createAttributes(attributes),
           traceId: Buffer.from(traceId, "hex"),
           severity: log.severity as Severity,
           timeUnixNano: timeMicros * 1000n,

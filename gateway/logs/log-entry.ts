@@ -10,6 +10,9 @@ export type EntryOrigin = Pick<
   "time" | "receivedAt" | "deviceId" | "sessionId" | "sequence" | "index"
 >;
 
+/** Fields that are not read yet. */
+type UnfilledField = "severityText" | "uptime" | "observedTime" | "isTextRepaired" | "timeSource";
+
 /** A record as every transport returns it. */
 export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEntry {
   return create(LogEntrySchema, {
@@ -26,7 +29,7 @@ export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEn
     traceId: Buffer.from(record.traceId).toString("hex"),
     spanId: Buffer.from(record.spanId).toString("hex"),
     eventName: record.eventName,
-  } satisfies AllFields<typeof LogEntrySchema>);
+  } satisfies Omit<AllFields<typeof LogEntrySchema>, UnfilledField>);
 }
 
 export function toLogEntry({ batch, record, timeMicros, index }: FoundLog): LogEntry {

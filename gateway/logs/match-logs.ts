@@ -96,7 +96,7 @@ function matcherFor<Name extends ConditionName>(name: Name, condition: LogFilter
   };
 }
 
-function hasAttribute({ attributes }: LogEntry, { name, value }: AttributeCondition): boolean {
+function hasAttribute({ attributes = {} }: LogEntry, { name, value }: AttributeCondition): boolean {
   return Object.hasOwn(attributes, name) && (value === undefined || attributes[name] === value);
 }
 

@@ -1,3 +1,4 @@
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { type Kysely, sql } from "kysely";
 import type { DecodedRecord } from "#batch/batch-records.ts";
 import { rareStringFields, stringFields, stringValues } from "#batch/string-fields.ts";
@@ -113,10 +114,10 @@ interface Row {
 }
 
 /** "__proto__" is an ordinary name to JSON.parse and fromEntries. */
-function toAttributes(json: string): Record<string, string> {
-  const items = JSON.parse(json) as Record<string, string> | readonly string[];
-  if (!Array.isArray(items)) return items as Record<string, string>;
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < items.length; at += 2) pairs.push([items[at] as string, items[at + 1] as string]);
+function toAttributes(json: string): JsonObject {
+  const items = JSON.parse(json) as JsonObject | JsonValue[];
+  if (!Array.isArray(items)) return items;
+  const pairs: [string, JsonValue][] = [];
+  for (let at = 0; at < items.length; at += 2) pairs.push([items[at] as string, items[at + 1] as JsonValue]);
   return Object.fromEntries(pairs);
 }

@@ -85,6 +85,7 @@ const scalarTypes = new Map<ScalarType, Schema>([
   [ScalarType.UINT32, { type: "integer", format: "int64", minimum: 0 }],
   [ScalarType.UINT64, unsigned64],
   [ScalarType.FIXED64, unsigned64],
+  [ScalarType.SINT64, { type: "string", pattern: "^-?\\d{1,19}$", format: "int64" }],
   [ScalarType.DOUBLE, { type: "number", format: "double" }],
   [ScalarType.BYTES, { type: "string", contentEncoding: "base64" }],
 ]);

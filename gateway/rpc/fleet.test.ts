@@ -212,10 +212,15 @@ test("a declared drop is returned with its reason, and is not missing", async ()
   const [listed] = body.sessions as [Record<string, unknown>];
   const receivedAt = "2026-01-01T00:05:00Z";
   const declared = { reason: "memory was full", receivedAt };
-  assert.deepEqual(listed["received"], [numbers(1, 2), numbers(4, 4), numbers(12, 12), numbers(20, 20)]);
+  assert.deepEqual(listed["receivedRanges"], [
+    numbers(1, 2),
+    numbers(4, 4),
+    numbers(12, 12),
+    numbers(20, 20),
+  ]);
   assert.deepEqual(listed["holes"], [numbers(3, 3), numbers(10, 11), numbers(14, 19), numbers(21, 21)]);
   assert.equal(listed["missingCount"], "10");
-  assert.deepEqual(listed["dropped"], [
+  assert.deepEqual(listed["drops"], [
     { ...numbers(5, 9), ...declared },
     { ...numbers(12, 13), ...declared },
     { ...numbers(22, "9223372036854775807"), ...declared },
@@ -246,23 +251,23 @@ test("a device returns its sessions and their missing sequences", async () => {
   assert.equal(body.sessionCount, "3");
   const sessions = body.sessions as {
     sessionId: string;
-    received: object;
+    receivedRanges: object;
     holes: object;
     missingCount: string;
   }[];
   assert.deepEqual(
-    sessions.map(({ sessionId, received, holes, missingCount }) => ({
+    sessions.map(({ sessionId, receivedRanges, holes, missingCount }) => ({
       sessionId,
-      received,
+      receivedRanges,
       holes,
       missingCount,
     })),
     [
-      { sessionId: "~0123abcd", received: [], holes: [], missingCount: "0" },
-      { sessionId: "new", received: [{ first: "1", last: "3" }], holes: [], missingCount: "0" },
+      { sessionId: "~0123abcd", receivedRanges: [], holes: [], missingCount: "0" },
+      { sessionId: "new", receivedRanges: [{ first: "1", last: "3" }], holes: [], missingCount: "0" },
       {
         sessionId: "old",
-        received: [
+        receivedRanges: [
           { first: "2", last: "3" },
           { first: "7", last: "7" },
           { first: "9", last: "9" },

@@ -34,7 +34,7 @@ export function getDevice(readPool: ReadPool): ServiceImpl<typeof QueryService>[
       device: toDevice(found.device),
       sessions: found.sessions.map((session) => ({
         ...toSession(session),
-        dropped: dropsBySession.get(session.session_id)?.map(toDropped) ?? [],
+        drops: dropsBySession.get(session.session_id)?.map(toDropped) ?? [],
       })),
       sessionCount: BigInt(found.sessionCount),
       nextPageToken:
@@ -62,7 +62,7 @@ function toSession(session: SessionRow) {
     lastReceivedAt: timestampFromMicros(BigInt(session.last_received_micros)),
     batchCount: BigInt(session.batch_count),
     recordCount: BigInt(session.record_count),
-    received: session.received.map(toRange),
+    receivedRanges: session.received.map(toRange),
     holes: session.holes.map(toRange),
     missingCount: BigInt(session.missing_count),
     droppedCount: BigInt(session.dropped_count),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Code } from "@connectrpc/connect";
+import { createAttributes } from "#proto/attributes.ts";
 import { streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { follow } from "./testing/follow.ts";
@@ -17,7 +18,7 @@ test("sends records that arrive after the call, once, each device's batches in o
       severity: 17,
       logger: "net",
       message: "ü 1",
-      attributes: { k: "v" },
+      attributes: createAttributes({ k: "v" }),
     },
     {},
   ]);

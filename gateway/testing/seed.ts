@@ -80,7 +80,8 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
         (record.value ->> 'severity')::int2, record.value ->> 'logger', record.value ->> 'message',
         nullif(record.value -> 'attributes', 'null'::jsonb),
         nullif(row(decode(record.value ->> 'traceId', 'hex'), decode(record.value ->> 'spanId', 'hex'),
-          record.value ->> 'eventName')::record_extra, row(null, null, null)::record_extra)
+          record.value ->> 'eventName', null, null, null, null)::record_extra,
+          row(null, null, null, null, null, null, null)::record_extra)
       from batch, jsonb_array_elements($9::jsonb) with ordinality as record`,
       [
         batch.deviceId,

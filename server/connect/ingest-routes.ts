@@ -6,6 +6,7 @@ import { readJsonSessionName } from "#batch/json/json-session-name.ts";
 import { limits } from "#batch/limits.ts";
 import { type GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { createHandlers, type HandlerOptions } from "#rpc/create-handlers.ts";
+import { getLimits } from "../get-limits.ts";
 import { type Ingest, toRefusal } from "../ingest.ts";
 import { type Outcome, toAck } from "../outcome.ts";
 import { getSession } from "../progress/get-session.ts";
@@ -30,7 +31,7 @@ export interface IngestRoutes {
 }
 
 /** Two names, whatever way they are written. */
-const sessionBytesMax = 4 * 1024;
+const lookupBytesMax = 4 * 1024;
 
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const { ingest } = options;
@@ -53,11 +54,13 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
       pushLogs: async (request) => toResponse(await accept(shadowed(request).batch ?? nothing)),
       streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
       getSession: look,
+      getLimits,
     }),
     json: handlers(IngestService, limits.jsonBytesMax, {
       pushLogs: async () => toResponse(await ingest.acceptJson(readJsonRequest(takeBytes()))),
       streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
       getSession: () => look(readName()),
+      getLimits,
     }),
   };
 }
@@ -78,17 +81,17 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
   };
   return (service: DescService, readMaxBytes: number, implementation: Implementation) => {
     // A shadow has the same methods as the real service, with other request types.
-    const { pushLogs, streamLogs, getSession } = (service as typeof IngestService).method;
+    const { pushLogs, streamLogs, getSession, getLimits } = (service as typeof IngestService).method;
     const batches = createHandlers(
       (router) => router.rpc(pushLogs, implementation.pushLogs).rpc(streamLogs, implementation.streamLogs),
       { ...shared, readMaxBytes },
     );
-    const sessions = createHandlers((router) => router.rpc(getSession, implementation.getSession), {
-      ...shared,
-      readMaxBytes: sessionBytesMax,
-    });
+    const lookups = createHandlers(
+      (router) => router.rpc(getSession, implementation.getSession).rpc(getLimits, implementation.getLimits),
+      { ...shared, readMaxBytes: lookupBytesMax },
+    );
     return new Map(
-      [...batches, ...sessions].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),
+      [...batches, ...lookups].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),
     );
   };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
+import { createAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { streamLimits } from "../streams/batch-pipeline.ts";
@@ -32,7 +33,7 @@ test("the bytes of a batch arrive untouched", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   const batch = makeBatch(1, {
     sessionId: "bytes",
-    records: [makeRecord("ä\u{1f600}", { attributes: { a: "b" } })],
+    records: [makeRecord("ä\u{1f600}", { attributes: createAttributes({ a: "b" }) })],
   });
   stream.send(encodeRequest(batch));
   await waitFor("the ack", () => stream.acks.length === 1);

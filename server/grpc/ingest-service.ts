@@ -9,11 +9,13 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
+  GetLimitsResponseSchema,
   type GetSessionRequest,
   GetSessionRequestSchema,
   GetSessionResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { decodeName } from "../decode-name.ts";
+import { getLimits } from "../get-limits.ts";
 import { getSession } from "../progress/get-session.ts";
 import { unreadableMessage } from "../streams/ingest-stream.ts";
 import { type IngestDependencies, pushLogs, type Status, streamLogsHandler } from "./ingest-calls.ts";
@@ -40,6 +42,7 @@ export const ingestService = {
   PushLogs: method("PushLogs", false),
   StreamLogs: method("StreamLogs", true),
   GetSession: method("GetSession", false),
+  GetLimits: method("GetLimits", false),
 } as unknown as ServiceDefinition;
 
 /** The handlers of IngestService on grpc-js. */
@@ -57,6 +60,7 @@ export function ingestHandlers(parts: IngestDependencies): UntypedServiceImpleme
   return {
     PushLogs: unaryHandler((request) => pushLogs(parts, request)),
     GetSession: unaryHandler(look),
+    GetLimits: unaryHandler(async () => Buffer.from(toBinary(GetLimitsResponseSchema, getLimits()))),
     StreamLogs: (call: ServerDuplexStream<Buffer, Buffer>) => {
       const handler = streamLogsHandler(parts, {
         open: () => call.sendMetadata(new Metadata()),

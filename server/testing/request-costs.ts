@@ -3,6 +3,7 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { compressedFlag, encodeEnvelope } from "@connectrpc/connect/protocol";
 import { limits } from "#batch/limits.ts";
 import { bytesField, encodeBatch, tag, varint } from "#batch/testing/wire.ts";
+import { createAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { encodeRequest, makeBatch, makeRecord, wrapBatch } from "./batches.ts";
 
@@ -28,7 +29,7 @@ export const largestBatch = makeBatch(1, {
   records: Array.from({ length: limits.recordsMax }, (_, n) =>
     makeRecord(`lost ${n % 1000}`, {
       logger: "net",
-      attributes: { h: "8", g: "77", f: "66", e: "5", d: "44", c: "333", b: "22", a: "1" },
+      attributes: createAttributes({ h: "8", g: "77", f: "66", e: "5", d: "44", c: "333", b: "22", a: "1" }),
     }),
   ),
 });
