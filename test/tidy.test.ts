@@ -189,7 +189,7 @@ function writtenFiles(): readonly string[] {
     .filter(
       (path) =>
         /\.(tsx?|mjs|proto|md|ya?ml|sh|template|html|go|py)$|^\.env\.example$/.test(path) &&
-        !/^(proto\/(gen|google|grpc)|bench\/results|dashboard\/dist|docs\/pictures)\/|^CHANGELOG\.md$|\/node_modules\//.test(
+        !/^(proto\/gen|rpc\/proto|bench\/results|dashboard\/dist|docs\/pictures)\/|^CHANGELOG\.md$|\/node_modules\//.test(
           path,
         ) &&
         path !== "test/forbidden-words.ts",
