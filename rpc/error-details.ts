@@ -1,5 +1,7 @@
 import { BadRequestSchema, RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 
+export type ErrorDetail = ReturnType<typeof badRequest> | ReturnType<typeof retryInfo>;
+
 /** Which field of the request is wrong, and how: google.rpc.BadRequest. */
 export function badRequest(field: string, description: string) {
   return { desc: BadRequestSchema, value: { fieldViolations: [{ field, description }] } };

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, latencyBuckets, type Registry } from "#lib/metrics.ts";
-import { invalidArgument, type Refusal, resourceExhausted, unavailable } from "./outcome.ts";
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { Refusal } from "./outcome.ts";
 
 export interface IngestMetrics {
   /** Counts a batch as in flight until the returned function is called with the seconds until Redis answered or failed. */
@@ -55,9 +56,9 @@ export function createIngestMetrics(registry: Registry): IngestMetrics {
   const acceptedRecords = records.labels("accepted");
   const rejectedRecords = records.labels("rejected");
   const refusedBatches = {
-    [invalidArgument]: batches.labels("invalid"),
-    [resourceExhausted]: batches.labels("overloaded"),
-    [unavailable]: batches.labels("unavailable"),
+    [BatchErrorCode.INVALID_ARGUMENT]: batches.labels("invalid"),
+    [BatchErrorCode.RESOURCE_EXHAUSTED]: batches.labels("overloaded"),
+    [BatchErrorCode.UNAVAILABLE]: batches.labels("unavailable"),
   };
   return {
     appending(batchBytes) {

@@ -3,12 +3,13 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import type { JsonRequest } from "#batch/json/json-request.ts";
 import { readSequence } from "#batch/read-sequence.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import { StreamFullError, StreamUnavailableError } from "#stream/errors.ts";
 import { DecompressorFullError } from "./decompressor.ts";
 import type { IngestMetrics } from "./ingest-metrics.ts";
-import { invalidArgument, type Outcome, type Refusal, resourceExhausted, unavailable } from "./outcome.ts";
-import { readRequestSequence, unwrapRequest } from "./unwrap-request.ts";
+import type { Outcome, Refusal } from "./outcome.ts";
+import { type BatchRequest, noOptions, readRequestSequence, unwrapRequest } from "./unwrap-request.ts";
 
 /**
  * Validates a batch, appends it to the stream and returns the outcome. Every transport of the server ends here.
@@ -51,32 +52,34 @@ export class Ingest {
   }
 
   /** Accepts an encoded LogBatch; empty counts as missing. Never rejects; resolves once Redis answered. */
-  accept(batch: Uint8Array): Promise<Outcome> {
+  accept(batch: Uint8Array, options = noOptions): Promise<Outcome> {
     return this.#receive(
-      () => batch,
+      () => ({ ...options, batch }),
       () => readSequence(batch),
     );
   }
 
   /** Accepts the batch of a JSON request. */
-  acceptJson({ batch, error, sequence, unknownFields, replacedHalves }: JsonRequest): Promise<Outcome> {
-    this.#metrics.json(unknownFields, replacedHalves);
+  acceptJson(request: JsonRequest): Promise<Outcome> {
+    const { batch = new Uint8Array(), error, uptimeNano, rejectionsMax } = request;
+    this.#metrics.json(request.unknownFields, request.replacedHalves);
     return this.#receive(
       () => {
         if (error !== undefined) throw error;
-        return batch ?? new Uint8Array();
+        return { batch, uptimeNano, rejectionsMax };
       },
-      () => sequence,
+      () => request.sequence,
     );
   }
 
   /** `toSequence` is called only for a batch that is refused. */
-  async #receive(readBatch: () => Uint8Array, toSequence: () => bigint): Promise<Outcome> {
+  async #receive(read: () => BatchRequest, toSequence: () => bigint): Promise<Outcome> {
     const startedAt = performance.now();
-    let batch: Uint8Array;
+    let request: BatchRequest;
     let scanned: ScannedBatch;
     try {
-      batch = readBatch();
+      request = read();
+      const { batch } = request;
       if (batch.length === 0) throw new InvalidBatchError("batch", "is missing");
       scanned = scan(batch);
     } catch (error) {
@@ -84,15 +87,20 @@ export class Ingest {
       return this.#refuse(toSequence(), toRefusal(error));
     }
     if (this.#closedBecause !== undefined) {
-      return this.#refuse(scanned.sequence, retryLater(unavailable, this.#closedBecause));
+      return this.#refuse(scanned.sequence, retryLater(BatchErrorCode.UNAVAILABLE, this.#closedBecause));
     }
     if (this.#holdingBecause !== undefined) {
-      return this.#refuse(scanned.sequence, retryLater(resourceExhausted, this.#holdingBecause));
+      return this.#refuse(
+        scanned.sequence,
+        retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, this.#holdingBecause),
+      );
     }
 
+    const { batch, rejectionsMax } = request;
+    const entry = { ...this.#identity(scanned), digest: digest(scanned), batch };
     const done = this.#metrics.appending(batch.length);
     try {
-      await this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch });
+      await this.#appender.append(entry);
     } catch (error) {
       return this.#refuse(scanned.sequence, toRefusal(error));
     } finally {
@@ -100,9 +108,11 @@ export class Ingest {
     }
     this.#metrics.accepted(scanned.acceptedCount, scanned.rejections.length);
     return {
-      sequence: scanned.sequence,
+      sequence: entry.sequence,
+      ...(scanned.sessionId === "" && { assignedSession: entry.sessionId }),
       accepted: scanned.acceptedCount,
       rejections: scanned.rejections,
+      rejectionsMax,
     };
   }
 
@@ -122,15 +132,23 @@ export class Ingest {
 /** The refusal for an invalid batch or an unavailable Redis; rethrows any other error. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof InvalidBatchError) {
-    return { code: invalidArgument, field: error.field, message: error.message, retryDelayMs: 0 };
+    return {
+      code: BatchErrorCode.INVALID_ARGUMENT,
+      field: error.field,
+      message: error.message,
+      retryDelayMs: 0,
+    };
   }
   if (error instanceof StreamFullError || error instanceof DecompressorFullError)
-    return retryLater(resourceExhausted, error.message);
-  if (error instanceof StreamUnavailableError) return retryLater(unavailable, error.message);
+    return retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, error.message);
+  if (error instanceof StreamUnavailableError) return retryLater(BatchErrorCode.UNAVAILABLE, error.message);
   throw error;
 }
 
 /** With jitter, so that devices refused together do not return together. */
-export function retryLater(code: typeof resourceExhausted | typeof unavailable, message: string): Refusal {
+export function retryLater(
+  code: typeof BatchErrorCode.RESOURCE_EXHAUSTED | typeof BatchErrorCode.UNAVAILABLE,
+  message: string,
+): Refusal {
   return { code, field: "", message, retryDelayMs: Math.round(1_000 + Math.random() * 2_000) };
 }

@@ -1,36 +1,29 @@
-import { create } from "@bufbuild/protobuf";
-import { limits } from "#batch/limits.ts";
-import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 /** The outcome of one batch. It is on disk unless it was refused. */
 export interface Outcome {
+  /** As sent; the one that the server assigned where {@link assignedSession} is set. */
   readonly sequence: bigint;
+  /** Set for an accepted batch of a sender without state. */
+  readonly assignedSession?: string;
   readonly accepted: number;
   readonly rejections: readonly { readonly index: number; readonly reason: string }[];
+  /** How many of them the sender asked for; 0 or absent: it did not say. */
+  readonly rejectionsMax?: number;
   readonly refusal?: Refusal;
 }
 
-/** Why a whole batch was refused. The codes are those of google.rpc.Code. */
+/** Why a whole batch was refused. */
 export interface Refusal {
-  readonly code: typeof invalidArgument | typeof resourceExhausted | typeof unavailable;
+  readonly code: RefusalCode;
   /** The invalid field; empty unless the batch is invalid. */
   readonly field: string;
   readonly message: string;
-  /** When to retry; 0: never, or with code 14 at once. */
+  /** When to retry; 0: never, or with UNAVAILABLE at once. */
   readonly retryDelayMs: number;
 }
 
-export const invalidArgument = 3;
-export const resourceExhausted = 8;
-export const unavailable = 14;
+/** Codes of google.rpc.Code. */
+export type RefusalCode = typeof INVALID_ARGUMENT | typeof RESOURCE_EXHAUSTED | typeof UNAVAILABLE;
 
-/** The outcome as the protocol says it. */
-export function toAck({ sequence, accepted, rejections, refusal }: Outcome): Ack {
-  return create(AckSchema, {
-    sequence,
-    accepted,
-    rejections: rejections.slice(0, limits.rejectionsMax).map(({ index, reason }) => ({ index, reason })),
-    rejected: rejections.length,
-    ...(refusal ? { error: refusal } : {}),
-  });
-}
+const { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } = BatchErrorCode;

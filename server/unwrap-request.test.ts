@@ -28,12 +28,12 @@ for (const [what, bytes, expected] of [
   ["nothing, of a request with unknown fields only", unknownField, Buffer.alloc(0)],
 ] as const) {
   test(`returns ${what}`, () => {
-    assert.deepEqual(Buffer.from(unwrapRequest(bytes)), Buffer.from(expected));
+    assert.deepEqual(Buffer.from(unwrapRequest(bytes).batch), Buffer.from(expected));
   });
 }
 
 test("copies nothing", () => {
-  assert.equal(unwrapRequest(request).buffer, request.buffer);
+  assert.equal(unwrapRequest(request).batch.buffer, request.buffer);
 });
 
 test("malformed bytes throw an InvalidBatchError, wherever they are cut or changed", () => {

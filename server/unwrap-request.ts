@@ -2,14 +2,29 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { readSequence } from "#batch/read-sequence.ts";
 
+/** What a request says beside its batch. */
+export interface RequestOptions {
+  /** The device's uptime as it sent the request; 0n: unknown. */
+  readonly uptimeNano: bigint;
+  /** How many rejections its ack may list; 0: not said. */
+  readonly rejectionsMax: number;
+}
+
+/** A PushLogsRequest or StreamLogsRequest, its batch as bytes: empty when it is missing. */
+export interface BatchRequest extends RequestOptions {
+  readonly batch: Uint8Array;
+}
+
+export const noOptions: RequestOptions = { uptimeNano: 0n, rejectionsMax: 0 };
+
 /**
- * Returns the bytes of field 1, `batch`, of an encoded PushLogsRequest or StreamLogsRequest: a view, without copying or
- * decoding. Empty when the field is missing. Several fields 1 are merged, as protobuf demands, by concatenation. Throws
- * InvalidBatchError when the bytes are not a message.
+ * Reads an encoded PushLogsRequest or StreamLogsRequest. The batch is a view of it, not copied and not decoded. Several
+ * fields `batch` are merged, as protobuf demands, by concatenation. Throws InvalidBatchError when the bytes are not a
+ * message.
  */
-export function unwrapRequest(request: Uint8Array): Uint8Array {
+export function unwrapRequest(request: Uint8Array): BatchRequest {
   const start = findLoneBatch(request);
-  return start > 0 ? request.subarray(start) : unwrapSlowly(request);
+  return start > 0 ? { ...noOptions, batch: request.subarray(start) } : unwrapSlowly(request);
 }
 
 /** Nearly always the request is one field: tag, length, batch. Returns where the batch begins; 0 for other requests. */
@@ -24,8 +39,9 @@ function findLoneBatch(request: Uint8Array): number {
   return 0;
 }
 
-function unwrapSlowly(request: Uint8Array): Uint8Array {
+function unwrapSlowly(request: Uint8Array): BatchRequest {
   const parts: Uint8Array[] = [];
+  let { uptimeNano, rejectionsMax } = noOptions;
   let fields = 0;
   try {
     const reader = new BinaryReader(request);
@@ -33,12 +49,14 @@ function unwrapSlowly(request: Uint8Array): Uint8Array {
       if (++fields > fieldsMax) throw new Error(`it has more than ${fieldsMax} fields`);
       const [field, wireType] = reader.tag();
       if (field === 1 && wireType === WireType.LengthDelimited) parts.push(reader.bytes());
+      else if (field === 3 && wireType === WireType.Bit64) uptimeNano = BigInt(reader.fixed64());
+      else if (field === 4 && wireType === WireType.Varint) rejectionsMax = reader.uint32();
       else reader.skip(wireType, field);
     }
   } catch (error) {
     throw malformed(error);
   }
-  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  return { batch: parts.length === 1 ? parts[0]! : Buffer.concat(parts), uptimeNano, rejectionsMax };
 }
 
 /** The `report_committed` of a StreamLogsRequest, beside its batch or instead of one. */
@@ -77,7 +95,7 @@ export function readSubscription(request: Uint8Array): EncodedSubscription | und
 export function readRequestSequence(request: Uint8Array): bigint {
   const start = findLoneBatch(request) || findTruncatedBatch(request);
   try {
-    return readSequence(start > 0 ? request.subarray(start) : unwrapRequest(request));
+    return readSequence(start > 0 ? request.subarray(start) : unwrapRequest(request).batch);
   } catch (error) {
     if (error instanceof InvalidBatchError) return 0n;
     throw error;
@@ -92,7 +110,7 @@ function findTruncatedBatch(request: Uint8Array): number {
   return at + 1;
 }
 
-/** A request has two known fields; each unknown one costs as much as a record. */
+/** A request has four known fields; each unknown one costs as much as a record. */
 const fieldsMax = 1_000;
 
 const batchTag = (1 << 3) | WireType.LengthDelimited;

@@ -2,8 +2,9 @@ import { InvalidBatchError } from "../invalid-batch.ts";
 import { limits } from "../limits.ts";
 import { FieldNames } from "./field-names.ts";
 import { JsonBatch } from "./json-batch.ts";
-import { findField, skippedNull, wrongKind } from "./json-fields.ts";
+import { findField, readWholeField, skippedNull, wrongKind, wrongValue } from "./json-fields.ts";
 import { jsonKind } from "./json-kind.ts";
+import type { Wide } from "./json-numbers.ts";
 import { JsonReader } from "./json-reader.ts";
 import { readSessionName, type SessionNameInJson } from "./json-session-name.ts";
 
@@ -16,14 +17,23 @@ export interface JsonRequest {
   /** As far as it could be read, also of a batch that is refused. */
   readonly sequence: bigint;
   readonly reportCommitted: SessionNameInJson | undefined;
+  /** 0n without one. */
+  readonly uptimeNano: bigint;
+  /** 0 without one. */
+  readonly rejectionsMax: number;
   /** Keys that the protos do not have; their values are ignored. */
   readonly unknownFields: number;
   /** Halves of a character, such as \ud83d alone, that became U+FFFD. */
   readonly replacedHalves: number;
 }
 
-const field = { batch: 1, reportCommitted: 2 } as const;
-const names = new FieldNames({ batch: field.batch, report_committed: field.reportCommitted });
+const field = { batch: 1, reportCommitted: 2, uptimeNano: 3, rejectionsMax: 4 } as const;
+const names = new FieldNames({
+  batch: field.batch,
+  report_committed: field.reportCommitted,
+  uptime_nano: field.uptimeNano,
+  rejections_max: field.rejectionsMax,
+});
 
 /**
  * Reads a request in JSON and encodes its batch, in one walk over the bytes and without an object for any of its parts:
@@ -42,6 +52,8 @@ export function readJsonRequest(json: Uint8Array): JsonRequest {
   const batch = new JsonBatch();
   let hasBatch = false;
   let reportCommitted: SessionNameInJson | undefined;
+  const uptimeNano: Wide = { high: 0, low: 0 };
+  const rejectionsMax: Wide = { high: 0, low: 0 };
   let unknownFields = 0;
   let error: InvalidBatchError | undefined;
   try {
@@ -63,6 +75,10 @@ export function readJsonRequest(json: Uint8Array): JsonRequest {
         batch.read(reader);
       } else if (found === field.reportCommitted) {
         reportCommitted = skippedNull(reader) ? undefined : readSessionName(reader);
+      } else if (found === field.uptimeNano) {
+        readWholeNumber(reader, "uptime_nano", uptimeNano);
+      } else if (found === field.rejectionsMax) {
+        readWholeNumber(reader, "rejections_max", rejectionsMax);
       } else {
         unknownFields += 1;
         reader.skip(reader.kind());
@@ -79,7 +95,15 @@ export function readJsonRequest(json: Uint8Array): JsonRequest {
     error,
     sequence: hasBatch ? batch.sequence : 0n,
     reportCommitted,
+    uptimeNano: (BigInt(uptimeNano.high) << 32n) | BigInt(uptimeNano.low),
+    rejectionsMax: rejectionsMax.high > 0 ? limits.rejectionsMax : rejectionsMax.low,
     unknownFields: unknownFields + (hasBatch ? batch.unknownFields : 0),
     replacedHalves: hasBatch ? batch.replacedHalves : 0,
   };
+}
+
+function readWholeNumber(reader: JsonReader, name: string, into: Wide): void {
+  reader.kind();
+  const start = reader.position;
+  if (!readWholeField(reader, into)) throw wrongValue(reader, start, name, "an integer from 0");
 }

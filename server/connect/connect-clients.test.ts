@@ -142,10 +142,3 @@ test("calls are counted by method and code on both transports", async () => {
     assert(count >= 7, `${count} calls ended with ${code}`);
   }
 });
-
-test("a sender without state gets a session of the server's and numbers of its own", async () => {
-  const client = createClient(IngestService, transports["Connect over HTTP/1.1"]);
-  const { ack } = await client.pushLogs({ batch: { deviceId: "curl", records: [{ message: "hello" }] } });
-  assert.equal(ack?.sequence, 0n);
-  assert.equal(ack.accepted, 1);
-});

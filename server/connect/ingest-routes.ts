@@ -6,9 +6,10 @@ import { readJsonSessionName } from "#batch/json/json-session-name.ts";
 import { limits } from "#batch/limits.ts";
 import { type GetSessionRequest, IngestService } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { createHandlers, type HandlerOptions } from "#rpc/create-handlers.ts";
+import { type Encoding, toAck } from "../ack.ts";
 import { getLimits } from "../get-limits.ts";
 import { type Ingest, toRefusal } from "../ingest.ts";
-import { type Outcome, toAck } from "../outcome.ts";
+import type { Outcome } from "../outcome.ts";
 import { getSession } from "../progress/get-session.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
 import { createGzip } from "./gzip.ts";
@@ -31,12 +32,11 @@ export interface IngestRoutes {
 }
 
 /** Two names, whatever way they are written. */
-const lookupBytesMax = 4 * 1024;
+const sessionBytesMax = 4 * 1024;
 
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const { ingest } = options;
-  const accept = (batch: Uint8Array) => ingest.accept(batch);
-  const parts = { ...options, accept };
+  const accept = ({ batch = nothing, ...beside }: ShadowRequest) => ingest.accept(batch, beside);
   const look = async (request: Pick<GetSessionRequest, "deviceId" | "sessionId">) => {
     const answer = await getSession(request, options.lookups);
     if ("code" in answer) throw refusalError(answer);
@@ -47,20 +47,27 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
     const batch = json.batch ?? (json.error && nothing);
     return { batch, reportCommitted: json.reportCommitted, accept: () => ingest.acceptJson(json) };
   };
+  const readShadow = (request: unknown): StreamRequest => {
+    const { batch, reportCommitted } = shadowed(request);
+    return { batch, reportCommitted, accept: () => accept(shadowed(request)) };
+  };
 
   const handlers = handlersFor(options);
   return {
     binary: handlers(shadowService, limits.requestBytesMax, {
-      pushLogs: async (request) => toResponse(await accept(shadowed(request).batch ?? nothing)),
-      streamLogs: (requests) => streamResponses(map(requests, readShadow), parts),
+      pushLogs: async (request) => toResponse(await accept(shadowed(request)), "binary"),
+      streamLogs: (requests) => streamResponses(map(requests, readShadow), options, "binary"),
       getSession: look,
       getLimits,
     }),
     json: handlers(IngestService, limits.jsonBytesMax, {
-      pushLogs: async () => toResponse(await ingest.acceptJson(readJsonRequest(takeBytes()))),
-      streamLogs: (requests) => streamResponses(map(requests, readJson), parts),
+      pushLogs: async () => toResponse(await ingest.acceptJson(readJsonRequest(takeBytes())), "json"),
+      streamLogs: (requests) => streamResponses(map(requests, readJson), options, "json"),
       getSession: () => look(readName()),
-      getLimits,
+      getLimits() {
+        readName(); // it has no field, but has to be JSON
+        return getLimits();
+      },
     }),
   };
 }
@@ -86,19 +93,19 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
       (router) => router.rpc(pushLogs, implementation.pushLogs).rpc(streamLogs, implementation.streamLogs),
       { ...shared, readMaxBytes },
     );
-    const lookups = createHandlers(
+    const others = createHandlers(
       (router) => router.rpc(getSession, implementation.getSession).rpc(getLimits, implementation.getLimits),
-      { ...shared, readMaxBytes: lookupBytesMax },
+      { ...shared, readMaxBytes: sessionBytesMax },
     );
     return new Map(
-      [...batches, ...lookups].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),
+      [...batches, ...others].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),
     );
   };
 }
 
-function toResponse(outcome: Outcome) {
+function toResponse(outcome: Outcome, encoding: Encoding) {
   if (outcome.refusal) throw refusalError(outcome.refusal);
-  return { ack: toAck(outcome) };
+  return { ack: toAck(outcome, encoding) };
 }
 
 const nothing = new Uint8Array();
@@ -106,11 +113,6 @@ const nothing = new Uint8Array();
 /** What the real service calls its request is one of the shadow. */
 function shadowed(request: unknown): ShadowRequest {
   return request as ShadowRequest;
-}
-
-function readShadow(request: unknown): StreamRequest {
-  const { batch, reportCommitted } = shadowed(request);
-  return { batch, reportCommitted };
 }
 
 function readName() {

@@ -1,6 +1,6 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { retryLater } from "../ingest.ts";
-import { resourceExhausted } from "../outcome.ts";
 import { refusalError } from "./refusal-error.ts";
 
 /** The bytes of all unary requests that have arrived in part and are not answered yet. */
@@ -23,7 +23,7 @@ export class RequestBudget {
         this.#bytes += bytes;
         if (this.#bytes <= this.#bytesMax) return;
         const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
-        throw refusalError(retryLater(resourceExhausted, why));
+        throw refusalError(retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, why));
       };
       try {
         return await handler({ ...request, body: counted(request.body, hold) });

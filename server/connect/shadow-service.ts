@@ -6,6 +6,7 @@ import {
   OneofDescriptorProtoSchema,
 } from "@bufbuild/protobuf/wkt";
 import { file_fleetlog_v1_ingest, IngestService, type SessionKey } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { RequestOptions } from "../unwrap-request.ts";
 
 /**
  * IngestService as it is on the wire, with one difference: the batch of a request is declared `bytes`. A nested
@@ -32,7 +33,7 @@ function createShadow(): DescService {
 }
 
 /** A request of the shadow service: a shadow's message has no type of its own. */
-export interface ShadowRequest {
+export interface ShadowRequest extends RequestOptions {
   readonly batch?: Uint8Array;
   /** Only StreamLogsRequest. */
   readonly reportCommitted?: SessionKey;

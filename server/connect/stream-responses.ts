@@ -2,9 +2,10 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { type SessionKey, StreamLogsResponseSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { toConnectError } from "#rpc/create-handlers.ts";
-import { type Outcome, toAck } from "../outcome.ts";
+import { type Encoding, toAck } from "../ack.ts";
+import type { Outcome } from "../outcome.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
-import { connectAgain, IngestStream, type StreamTransport } from "../streams/ingest-stream.ts";
+import { connectAgain, IngestStream } from "../streams/ingest-stream.ts";
 import { refusalError } from "./refusal-error.ts";
 import { ResponseQueue } from "./response-queue.ts";
 
@@ -12,8 +13,8 @@ import { ResponseQueue } from "./response-queue.ts";
 export interface StreamRequest {
   readonly batch: Uint8Array | undefined;
   readonly reportCommitted: Pick<SessionKey, "deviceId" | "sessionId"> | undefined;
-  /** Takes the batch in, where more is known of it than its bytes. */
-  readonly accept?: () => Promise<Outcome>;
+  /** Validates the batch and appends it, or refuses a missing one. */
+  readonly accept: () => Promise<Outcome>;
 }
 
 type Response = MessageInitShape<typeof StreamLogsResponseSchema>;
@@ -21,7 +22,8 @@ type Response = MessageInitShape<typeof StreamLogsResponseSchema>;
 /** One stream as connect-node wants it: what comes in is iterated over, what goes out is yielded. */
 export async function* streamResponses(
   requests: AsyncIterable<StreamRequest>,
-  shared: StreamDependencies & Pick<StreamTransport, "accept">,
+  shared: StreamDependencies,
+  encoding: Encoding,
 ): AsyncIterable<Response> {
   if (shared.openStreams.isEnding) throw refusalError(connectAgain("the server is stopping"));
   const responses = new ResponseQueue<Response>();
@@ -30,8 +32,7 @@ export async function* streamResponses(
   let readError: ConnectError | undefined;
   let resumeReading = noop;
   const stream = new IngestStream(shared, {
-    accept: shared.accept,
-    sendAck: (outcome, sent) => send({ ack: toAck(outcome) }, sent),
+    sendAck: (outcome, sent) => send({ ack: toAck(outcome, encoding) }, sent),
     sendProgress: (progress, sent) => send(progress ? { progress } : {}, sent),
     resumeReading: () => resumeReading(),
     stopReading: noop, // the reader asks before each message
@@ -45,8 +46,7 @@ export async function* streamResponses(
     try {
       for await (const { batch, reportCommitted, accept } of requests) {
         if (stream.isEnding) return;
-        if (batch !== undefined || reportCommitted === undefined)
-          stream.push(batch ?? new Uint8Array(), accept);
+        if (batch !== undefined || reportCommitted === undefined) stream.push(batch?.length ?? 0, accept);
         if (reportCommitted !== undefined) stream.reportCommitted(reportCommitted);
         if (stream.isFull) await new Promise<void>((resolve) => (resumeReading = resolve));
       }

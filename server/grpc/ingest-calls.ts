@@ -1,6 +1,6 @@
 import { type StatusObject, status } from "@grpc/grpc-js";
 import { type SessionKey, SessionKeySchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { decodeName } from "../decode-name.ts";
+import { decodeRequest } from "../decode-request.ts";
 import type { Ingest } from "../ingest.ts";
 import type { Refusal } from "../outcome.ts";
 import type { StreamDependencies } from "../streams/create-streams.ts";
@@ -62,7 +62,6 @@ export function streamLogsHandler(parts: IngestDependencies, call: IngestCall): 
   }
   call.open(); // the device sees at once that it is connected
   const stream = new IngestStream(parts, {
-    accept: (request) => parts.ingest.acceptRequest(request),
     sendAck: (outcome, sent) => call.send(encodeResponse(outcome), sent),
     sendProgress: (progress, sent) => call.send(progress ? encodeProgress(progress) : signOfLife, sent),
     resumeReading: () => call.read(),
@@ -76,11 +75,13 @@ export function streamLogsHandler(parts: IngestDependencies, call: IngestCall): 
     message(request) {
       if (stream.isEnding) return; // read ahead; the device sends it again
       const subscription = readSubscription(request);
-      if (subscription === undefined || subscription.hasBatch) stream.push(request);
+      if (subscription === undefined || subscription.hasBatch) {
+        stream.push(request.length, () => parts.ingest.acceptRequest(request));
+      }
       if (subscription === undefined) return;
       let name: SessionKey;
       try {
-        name = decodeName(SessionKeySchema, subscription.session);
+        name = decodeRequest(SessionKeySchema, subscription.session);
       } catch (error) {
         void stream.finish(unreadableMessage("report_committed", error));
         return;

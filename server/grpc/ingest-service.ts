@@ -1,4 +1,4 @@
-import { toBinary } from "@bufbuild/protobuf";
+import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import {
   type handleUnaryCall,
   Metadata,
@@ -9,12 +9,12 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
+  GetLimitsRequestSchema,
   GetLimitsResponseSchema,
-  type GetSessionRequest,
   GetSessionRequestSchema,
   GetSessionResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { decodeName } from "../decode-name.ts";
+import { decodeRequest } from "../decode-request.ts";
 import { getLimits } from "../get-limits.ts";
 import { getSession } from "../progress/get-session.ts";
 import { unreadableMessage } from "../streams/ingest-stream.ts";
@@ -47,20 +47,17 @@ export const ingestService = {
 
 /** The handlers of IngestService on grpc-js. */
 export function ingestHandlers(parts: IngestDependencies): UntypedServiceImplementation {
-  const look = async (request: Buffer): Promise<Buffer | Status> => {
-    let decoded: GetSessionRequest;
-    try {
-      decoded = decodeName(GetSessionRequestSchema, request);
-    } catch (error) {
-      return refusalStatus(unreadableMessage("request", error));
-    }
-    const answer = await getSession(decoded, parts.lookups);
-    return "code" in answer ? refusalStatus(answer) : Buffer.from(toBinary(GetSessionResponseSchema, answer));
-  };
   return {
     PushLogs: unaryHandler((request) => pushLogs(parts, request)),
-    GetSession: unaryHandler(look),
-    GetLimits: unaryHandler(async () => Buffer.from(toBinary(GetLimitsResponseSchema, getLimits()))),
+    GetSession: unaryHandler(
+      decoding(GetSessionRequestSchema, async (request) => {
+        const answer = await getSession(request, parts.lookups);
+        return "code" in answer ? refusalStatus(answer) : encode(GetSessionResponseSchema, answer);
+      }),
+    ),
+    GetLimits: unaryHandler(
+      decoding(GetLimitsRequestSchema, async () => encode(GetLimitsResponseSchema, getLimits())),
+    ),
     StreamLogs: (call: ServerDuplexStream<Buffer, Buffer>) => {
       const handler = streamLogsHandler(parts, {
         open: () => call.sendMetadata(new Metadata()),
@@ -79,6 +76,26 @@ export function ingestHandlers(parts: IngestDependencies): UntypedServiceImpleme
       call.on("close", () => handler.closed());
     },
   };
+}
+
+/** Answers a request with its message, or with INVALID_ARGUMENT when it is none. */
+function decoding<Desc extends DescMessage>(
+  schema: Desc,
+  answer: (request: MessageShape<Desc>) => Promise<Buffer | Status>,
+): (request: Buffer) => Promise<Buffer | Status> {
+  return async (request) => {
+    let decoded: MessageShape<Desc>;
+    try {
+      decoded = decodeRequest(schema, request);
+    } catch (error) {
+      return refusalStatus(unreadableMessage("request", error));
+    }
+    return answer(decoded);
+  };
+}
+
+function encode<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Buffer {
+  return Buffer.from(toBinary(schema, message));
 }
 
 /** `answer` must not reject. */

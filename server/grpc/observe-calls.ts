@@ -1,6 +1,6 @@
 import { type ServerInterceptingCall, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { RpcType, StartRpc } from "#rpc/call-metrics.ts";
-import { invalidArgument } from "../outcome.ts";
 import { refusalStatus } from "./status.ts";
 
 /**
@@ -52,7 +52,12 @@ function isClientError(code: status | undefined, details = ""): boolean {
 const unreadable = /^Error deserializing request/;
 
 function clientErrorStatus(details: string) {
-  return refusalStatus({ code: invalidArgument, field: "request", message: details, retryDelayMs: 0 });
+  return refusalStatus({
+    code: BatchErrorCode.INVALID_ARGUMENT,
+    field: "request",
+    message: details,
+    retryDelayMs: 0,
+  });
 }
 
 function rpcType(requestStream: boolean, responseStream: boolean): RpcType {

@@ -19,6 +19,7 @@ const files = [
   "../health/redis-away.test.ts",
   "../hosts.test.ts",
   "../memory.test.ts",
+  "../small-responses.test.ts",
   "../progress/report-committed.test.ts",
   "./request-costs.test.ts",
   "./reset-calls.test.ts",

@@ -1,3 +1,4 @@
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import {
   type SessionKey,
   type SessionProgress,
@@ -5,7 +6,7 @@ import {
   sessionKeyText,
 } from "#stream/session-progress.ts";
 import { retryLater } from "../ingest.ts";
-import { type Refusal, unavailable } from "../outcome.ts";
+import type { Refusal } from "../outcome.ts";
 import type { ProgressRequester } from "./requester.ts";
 
 /** Sessions looked up at a time; calls for the same session share one request. */
@@ -41,7 +42,7 @@ export class SessionLookups {
     if (inFlight !== undefined) return inFlight.result;
     if (this.#lookups.size >= lookupsMax) {
       return Promise.resolve(
-        retryLater(unavailable, `${lookupsMax} session lookups are in flight: retry later`),
+        retryLater(BatchErrorCode.UNAVAILABLE, `${lookupsMax} session lookups are in flight: retry later`),
       );
     }
     const { promise: result, resolve } = Promise.withResolvers<LookupResult>();
@@ -49,7 +50,7 @@ export class SessionLookups {
     const request = () => {
       requests += 1;
       if (requests <= requestsMax) this.#requester.request({ ...name, withRanges: true });
-      else settle(retryLater(unavailable, "no consumer answered: retry later"));
+      else settle(retryLater(BatchErrorCode.UNAVAILABLE, "no consumer answered: retry later"));
     };
     const timer = setInterval(request, requestIntervalMs);
     const settle = (answered: LookupResult) => {

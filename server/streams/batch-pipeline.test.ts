@@ -10,7 +10,6 @@ function startPipeline(room = { bytes: 0, bytesMax: 64 << 20 }) {
   const unsent: (() => void)[] = [];
   let roomCalls = 0;
   const pipeline = new BatchPipeline({
-    accept: () => new Promise((resolve) => accepting.push(resolve)),
     sendAck(outcome, sent) {
       delivered.push(outcome);
       unsent.push(sent);
@@ -18,17 +17,19 @@ function startPipeline(room = { bytes: 0, bytesMax: 64 << 20 }) {
     onDrain: () => (roomCalls += 1),
     budget: room,
   });
+  const push = (bytes: number) =>
+    pipeline.push(bytes, () => new Promise((resolve) => accepting.push(resolve)));
   const answer = async (index: number) => {
     accepting[index]?.({ sequence: BigInt(index), accepted: 1, rejections: [] });
     await Promise.resolve();
     await Promise.resolve();
   };
-  return { pipeline, answer, delivered, unsent, room, roomCalls: () => roomCalls };
+  return { pipeline, push, answer, delivered, unsent, room, roomCalls: () => roomCalls };
 }
 
 test("acks are sent in the order of the batches, whatever the order of their outcomes", async () => {
-  const { pipeline, answer, delivered } = startPipeline();
-  for (let i = 0; i < 4; i++) pipeline.push(new Uint8Array(10));
+  const { push, answer, delivered } = startPipeline();
+  for (let i = 0; i < 4; i++) push(10);
   await answer(2);
   await answer(1);
   assert.deepEqual(delivered, []);
@@ -42,10 +43,10 @@ test("acks are sent in the order of the batches, whatever the order of their out
 });
 
 test("a stream is full at 32 batches until an ack is sent, and then calls onDrain once", async () => {
-  const { pipeline, answer, unsent, roomCalls } = startPipeline();
+  const { pipeline, push, answer, unsent, roomCalls } = startPipeline();
   for (let i = 0; i < streamLimits.batchesMax; i++) {
     assert.equal(pipeline.isFull, false);
-    pipeline.push(new Uint8Array(10));
+    push(10);
   }
   assert.equal(pipeline.isFull, true);
   await answer(0);
@@ -58,10 +59,10 @@ test("a stream is full at 32 batches until an ack is sent, and then calls onDrai
 });
 
 test("a stream is full at 4 MiB", () => {
-  const { pipeline } = startPipeline();
-  for (let i = 0; i < 3; i++) pipeline.push(new Uint8Array(1 << 20));
+  const { pipeline, push } = startPipeline();
+  for (let i = 0; i < 3; i++) push(1 << 20);
   assert.equal(pipeline.isFull, false);
-  pipeline.push(new Uint8Array(1 << 20));
+  push(1 << 20);
   assert.equal(pipeline.isFull, true);
 });
 
@@ -69,9 +70,9 @@ test("while all streams together exceed their budget, each has one batch in flig
   const room = { bytes: 0, bytesMax: 1_000 };
   const greedy = startPipeline(room);
   const other = startPipeline(room);
-  greedy.pipeline.push(new Uint8Array(2_000));
+  greedy.push(2_000);
   assert.equal(other.pipeline.isFull, false);
-  other.pipeline.push(new Uint8Array(10));
+  other.push(10);
   assert.equal(other.pipeline.isFull, true);
   await other.answer(0);
   other.unsent[0]?.();
@@ -79,8 +80,8 @@ test("while all streams together exceed their budget, each has one batch in flig
 });
 
 test("an abandoned stream frees its budget, sends nothing more, and is idle", async () => {
-  const { pipeline, answer, delivered, room } = startPipeline();
-  for (let i = 0; i < 3; i++) pipeline.push(new Uint8Array(100));
+  const { pipeline, push, answer, delivered, room } = startPipeline();
+  for (let i = 0; i < 3; i++) push(100);
   const idle = pipeline.whenIdle();
   pipeline.abandon();
   await idle;

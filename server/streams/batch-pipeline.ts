@@ -10,7 +10,6 @@ export interface SharedBudget {
 }
 
 export interface PipelineOptions {
-  readonly accept: (request: Uint8Array) => Promise<Outcome>;
   /** Sends one ack; calls `sent` once the connection accepted it, or never if it is gone. */
   readonly sendAck: (outcome: Outcome, sent: () => void) => void;
   /** Called when the pipeline is no longer full after {@link BatchPipeline.isFull}: resume reading. */
@@ -57,15 +56,15 @@ export class BatchPipeline {
     return full;
   }
 
-  /** `accept` replaces the one of the options, for a request that is more than its bytes. */
-  push(request: Uint8Array, accept = this.#options.accept): void {
-    const slot: Slot = { bytes: request.length, outcome: undefined };
+  /** A batch of so many bytes, which `accept` validates and appends. */
+  push(bytes: number, accept: () => Promise<Outcome>): void {
+    const slot: Slot = { bytes, outcome: undefined };
     this.#waiting.push(slot);
     this.#holding.add(slot);
     this.#bytes += slot.bytes;
     this.#options.budget.bytes += slot.bytes;
     // A rejection here is our bug and ends the process: every batch gets an ack.
-    void this.#complete(slot, accept(request));
+    void this.#complete(slot, accept());
   }
 
   /** True when the ack of every batch is sent. */

@@ -1,9 +1,10 @@
 import { sessionName } from "#batch/batch-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { toShard } from "#stream/keys.ts";
 import type { SessionKey } from "#stream/session-progress.ts";
 import { toRefusal } from "../ingest.ts";
-import { invalidArgument, type Outcome, type Refusal, unavailable } from "../outcome.ts";
+import type { Outcome, Refusal } from "../outcome.ts";
 import type { EpochSnapshot } from "../progress/epochs.ts";
 import { ProgressReport, type StreamProgress } from "../progress/report.ts";
 import { BatchPipeline } from "./batch-pipeline.ts";
@@ -12,7 +13,6 @@ import type { OpenStream } from "./open-streams.ts";
 
 /** How a transport carries a stream. It drops what it gets after the end. */
 export interface StreamTransport {
-  readonly accept: (request: Uint8Array) => Promise<Outcome>;
   /** Sends one ack; calls `sent` once the connection accepted it, or never if it is gone. */
   readonly sendAck: (outcome: Outcome, sent: () => void) => void;
   /** Sends a progress, or for undefined an empty response (a heartbeat); `sent` likewise. */
@@ -48,10 +48,10 @@ export class IngestStream implements OpenStream {
     this.#transport = transport;
     this.#epochs = shared.epochs.snapshot;
     this.#pipeline = new BatchPipeline({
-      accept: transport.accept,
       sendAck: (outcome, sent) => {
         this.#wasActive = true;
-        if (outcome.refusal === undefined) this.#report?.acknowledged(outcome.sequence);
+        const { refusal, assignedSession, sequence } = outcome;
+        if (!refusal && assignedSession === undefined) this.#report?.acknowledged(sequence);
         transport.sendAck(outcome, sent);
       },
       onDrain: () => {
@@ -72,8 +72,9 @@ export class IngestStream implements OpenStream {
     return this.#ending;
   }
 
-  push(request: Uint8Array, accept?: () => Promise<Outcome>): void {
-    this.#pipeline.push(request, accept);
+  /** A batch of so many bytes, which `accept` validates and appends. */
+  push(bytes: number, accept: () => Promise<Outcome>): void {
+    this.#pipeline.push(bytes, accept);
   }
 
   /** Subscribes to the progress of a session. An invalid or second one ends the stream. */
@@ -157,14 +158,14 @@ export class IngestStream implements OpenStream {
 
 /** Asks the device to reconnect: another server, or this one later, accepts its stream. */
 export function connectAgain(why: string): Refusal {
-  return { code: unavailable, field: "", message: `${why}: reconnect`, retryDelayMs: 0 };
+  return { code: BatchErrorCode.UNAVAILABLE, field: "", message: `${why}: reconnect`, retryDelayMs: 0 };
 }
 
 /** The error of a malformed message. */
 export function unreadableMessage(field: string, error: unknown): Refusal {
   const why = error instanceof Error ? error.message : String(error);
   return {
-    code: invalidArgument,
+    code: BatchErrorCode.INVALID_ARGUMENT,
     field,
     message: `${field} is not an encoded message: ${why}`,
     retryDelayMs: 0,
