@@ -5,6 +5,7 @@ import { readSequence } from "#batch/read-sequence.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
 import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
+import type { Entry } from "#stream/entry.ts";
 import { StreamFullError, StreamUnavailableError } from "#stream/errors.ts";
 import { DecompressorFullError } from "./decompressor.ts";
 import type { IngestMetrics } from "./ingest-metrics.ts";
@@ -97,7 +98,14 @@ export class Ingest {
     }
 
     const { batch, rejectionsMax } = request;
-    const entry = { ...this.#identity(scanned), digest: digest(scanned), batch };
+    const receivedAtMicros = Date.now() * 1000;
+    const entry: Entry = {
+      ...this.#identity(scanned),
+      receivedAtMicros,
+      bootedAtMicros: toBootTime(receivedAtMicros, request.uptimeNano),
+      digest: digest(scanned),
+      batch,
+    };
     const done = this.#metrics.appending(batch.length);
     try {
       await this.#appender.append(entry);
@@ -117,16 +125,22 @@ export class Ingest {
   }
 
   #identity({ deviceId, sessionId, sequence }: ScannedBatch) {
-    const receivedAtMicros = Date.now() * 1000;
-    if (sessionId !== "") return { deviceId, sessionId, sequence, receivedAtMicros };
+    if (sessionId !== "") return { deviceId, sessionId, sequence };
     this.#ownSequence += 1n;
-    return { deviceId, sessionId: this.#ownSession, sequence: this.#ownSequence, receivedAtMicros };
+    return { deviceId, sessionId: this.#ownSession, sequence: this.#ownSequence };
   }
 
   #refuse(sequence: bigint, refusal: Refusal): Outcome {
     this.#metrics.refused(refusal.code);
     return { sequence, accepted: 0, rejections: [], refusal };
   }
+}
+
+/** Undefined for a request without an uptime, and for one that cannot be: the device would have booted before 1970. */
+function toBootTime(receivedAtMicros: number, uptimeNano: bigint): number | undefined {
+  if (uptimeNano === 0n) return undefined;
+  const micros = receivedAtMicros - Number(uptimeNano / 1000n);
+  return micros < 0 ? undefined : micros;
 }
 
 /** The refusal for an invalid batch or an unavailable Redis; rethrows any other error. */

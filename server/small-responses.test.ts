@@ -8,7 +8,7 @@ import {
   PushLogsRequestSchema,
   PushLogsResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { LogBatchSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { Http2Calls } from "#test/fuzz/http-calls.ts";
 import { encodeRequest, makeBatch, makeRecord } from "./testing/batches.ts";
 import { enveloped } from "./testing/request-costs.ts";
@@ -107,7 +107,8 @@ for (const [name, send] of Object.entries(transports)) {
     }
 
     test("the number of rejected records is exact, and the first 16 of them are listed", async () => {
-      const { ack } = await send(encodeRequest(makeBatch(1, { records: nulRecords(many) })), "PushLogs");
+      const records = Array.from({ length: many }, () => makeRecord("", { severity: 99 as Severity }));
+      const { ack } = await send(encodeRequest(makeBatch(1, { records })), "PushLogs");
       assert.equal(ack?.rejected, many);
       assert.deepEqual(
         ack.rejections.map(({ index }) => index),

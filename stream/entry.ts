@@ -6,6 +6,11 @@ export interface Entry {
   readonly sequence: bigint;
   /** Microseconds since 1970, by the clock of the server that received it. */
   readonly receivedAtMicros: number;
+  /**
+   * When the device booted, by the same clock: `receivedAtMicros` less the uptime that its request gave. Not a part of
+   * the batch, so a retry may have another one.
+   */
+  readonly bootedAtMicros?: number | undefined;
   /** 16 bytes over `batch`. */
   readonly digest: Buffer;
   /** One encoded `fleetlog.v1.LogBatch`, byte for byte as sent. */
@@ -37,6 +42,7 @@ export function encodeEntry(entry: Entry): (string | Buffer)[] {
     entry.sequence.toString(),
     "received_at",
     entry.receivedAtMicros.toString(),
+    ...(entry.bootedAtMicros === undefined ? [] : ["booted_at", entry.bootedAtMicros.toString()]),
     "digest",
     entry.digest,
     ...(entry.deadLetterId === undefined ? [] : ["dead_letter", entry.deadLetterId.toString()]),
@@ -74,6 +80,7 @@ export function decodeEntry(fields: readonly Buffer[]): Entry {
     sessionId: text("session", /^~?[A-Za-z0-9._:-]{1,64}$/),
     sequence: BigInt(text("sequence", /^\d{1,19}$/)),
     receivedAtMicros: Number(text("received_at", /^\d{1,16}$/)),
+    ...(values.has("booted_at") && { bootedAtMicros: Number(text("booted_at", /^\d{1,16}$/)) }),
     digest,
     batch: field("batch"),
     ...(values.has("dead_letter") && { deadLetterId: BigInt(text("dead_letter", /^\d{1,18}$/)) }),

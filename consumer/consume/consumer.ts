@@ -5,6 +5,7 @@ import type { Readiness } from "#lib/readiness.ts";
 import { retry } from "#lib/retry.ts";
 import { redisProblem } from "#stream/connection.ts";
 import type { Deliveries, EntryPosition } from "#stream/delivery.ts";
+import type { Entry } from "#stream/entry.ts";
 import type { SessionProgress } from "#stream/session-progress.ts";
 import { AdaptiveFlushLimit } from "../flush/adaptive-limit.ts";
 import { FlushBuffer, type FlushLimits, type PendingFlush } from "../flush/flush-buffer.ts";
@@ -93,9 +94,8 @@ export class Consumer {
   receive({ entries, malformed, deleted }: Deliveries): void {
     for (const delivery of entries) {
       if (!this.#markInFlight(delivery)) continue;
-      const { entry } = delivery;
-      const receivedAtMicros = this.#options.receivedAt(entry.receivedAtMicros);
-      this.#buffer.add(delivery, decodeDelivery({ ...delivery, entry: { ...entry, receivedAtMicros } }));
+      const entry = this.#withPlausibleTimes(delivery.entry);
+      this.#buffer.add(delivery, decodeDelivery({ ...delivery, entry }));
     }
     for (const delivery of malformed) {
       if (this.#markInFlight(delivery)) this.#buffer.add(delivery, deadLetterFor(delivery));
@@ -162,6 +162,14 @@ export class Consumer {
       onFailure: (error, failures) =>
         logger.warn({ err: error, failures }, "could not acknowledge entries, retrying"),
     });
+  }
+
+  /** The time of boot is by the same clock as that of reception. */
+  #withPlausibleTimes(entry: Entry): Entry {
+    const receivedAtMicros = this.#options.receivedAt(entry.receivedAtMicros);
+    if (entry.bootedAtMicros === undefined) return { ...entry, receivedAtMicros };
+    const bootedAtMicros = receivedAtMicros - (entry.receivedAtMicros - entry.bootedAtMicros);
+    return { ...entry, receivedAtMicros, bootedAtMicros: Math.max(0, bootedAtMicros) };
   }
 
   /** False when the entry is in flight already. */

@@ -28,10 +28,8 @@ export const ingestMutants: readonly Mutant[] = [
     edits: [
       {
         file: "server/ingest.ts",
-        search:
-          "await this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch });",
-        replacement:
-          "this.#appender.append({ ...this.#identity(scanned), digest: digest(scanned), batch }).catch(() => {});",
+        search: "await this.#appender.append(entry);",
+        replacement: "this.#appender.append(entry).catch(() => {});",
       },
     ],
     caughtBy: { row: "cut-xadd" },
