@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { fromBinary, fromJsonString, toJson } from "@bufbuild/protobuf";
-import { transformSplitEnvelope } from "@connectrpc/connect/protocol";
 import {
   type Ack,
   BatchErrorCode,
@@ -13,6 +12,7 @@ import { Http2Calls } from "#test/fuzz/http-calls.ts";
 import { encodeRequest, makeBatch, makeRecord } from "./testing/batches.ts";
 import { enveloped } from "./testing/request-costs.ts";
 import { startServerAndRedis } from "./testing/server-program.ts";
+import { splitEnvelopes } from "./testing/split-envelopes.ts";
 
 // A receive buffer of 1 KiB always suffices: ingest.proto. A device need not ask for anything.
 
@@ -43,7 +43,7 @@ const transports: Readonly<Record<string, Send>> = {
     const trailers = ["grpc-status", "grpc-message", "grpc-status-details-bin"].map((name) =>
       headers[name] === undefined ? 0 : `${name}: ${String(headers[name])}`.length,
     );
-    const messages = await split(body);
+    const messages = await splitEnvelopes(body);
     const ack = messages[0] && fromBinary(PushLogsResponseSchema, messages[0].data).ack;
     return { parts: [sum(trailers), ...messages.map(({ data }) => data.length)], ack };
   },
@@ -51,7 +51,7 @@ const transports: Readonly<Record<string, Send>> = {
     const { body } = await http.send(
       call(method, "application/grpc-web+proto", enveloped(Buffer.from(request))),
     );
-    const frames = await split(body);
+    const frames = await splitEnvelopes(body);
     const message = frames.find(({ flags }) => flags === 0);
     const ack = message && fromBinary(PushLogsResponseSchema, message.data).ack;
     return { parts: frames.map(({ data }) => data.length), ack };
@@ -177,20 +177,11 @@ function call(method: string, contentType: string, piece: Buffer) {
 async function connectStream(encoding: "json" | "proto", request: Uint8Array): Promise<Received> {
   const piece = enveloped(Buffer.from(request));
   const { body } = await http.send(call("StreamLogs", `application/connect+${encoding}`, piece));
-  const frames = await split(body);
+  const frames = await splitEnvelopes(body);
   const message = frames.find(({ flags }) => flags === 0)?.data;
   const ack =
     message && (encoding === "json" ? readJson(message) : fromBinary(PushLogsResponseSchema, message).ack);
   return { parts: frames.map(({ data }) => data.length), ack };
-}
-
-async function split(body: Buffer) {
-  const frames = transformSplitEnvelope(16 << 20)(
-    (async function* () {
-      yield await Promise.resolve(body);
-    })(),
-  );
-  return Array.fromAsync(frames);
 }
 
 function readJson(body: Uint8Array): Ack | undefined {

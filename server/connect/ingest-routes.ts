@@ -32,7 +32,7 @@ export interface IngestRoutes {
 }
 
 /** Two names, whatever way they are written. */
-const sessionBytesMax = 4 * 1024;
+const lookupBytesMax = 4 * 1024;
 
 export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
   const { ingest } = options;
@@ -95,7 +95,7 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
     );
     const others = createHandlers(
       (router) => router.rpc(getSession, implementation.getSession).rpc(getLimits, implementation.getLimits),
-      { ...shared, readMaxBytes: sessionBytesMax },
+      { ...shared, readMaxBytes: lookupBytesMax },
     );
     return new Map(
       [...batches, ...others].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),

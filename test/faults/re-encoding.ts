@@ -6,7 +6,7 @@ import { unwrapRequest } from "#server/unwrap-request.ts";
 
 /** Another encoding of the same request: of a PushLogsRequest, or of a StreamLogsRequest with a batch alone. */
 export function reEncodeRequest(random: Random, request: Uint8Array): Buffer {
-  return bytesField(1, reEncodeBytes(random, unwrapRequest(request)));
+  return bytesField(1, reEncodeBytes(random, unwrapRequest(request).batch));
 }
 
 /** What `transport` does, for a device that keeps messages and not bytes: no batch is written twice in the same encoding. */

@@ -190,7 +190,7 @@ async function appendRaw(
   batch: JournalBatch,
   receivedAtMicros: number,
 ): Promise<void> {
-  const bytes = unwrapRequest(toRequest(batch));
+  const { batch: bytes } = unwrapRequest(toRequest(batch));
   const entry = { ...batch, receivedAtMicros, digest: digest(scan(bytes)), batch: bytes };
   await redisAdmin.xadd(streamKey(toShard(batch.deviceId, shardCount)), "*", ...encodeEntry(entry));
 }

@@ -57,7 +57,7 @@ class BatchesRun implements BlockRun {
     note(bytes.toString("hex"));
     let scanned: ScannedBatch;
     try {
-      scanned = scan(random.chance(0.1) ? unwrapRequest(bytes) : bytes);
+      scanned = scan(random.chance(0.1) ? unwrapRequest(bytes).batch : bytes);
     } catch (error) {
       if (!(error instanceof InvalidBatchError)) throw error;
       return `refused for ${error.field}`;
