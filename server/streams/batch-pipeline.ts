@@ -56,7 +56,7 @@ export class BatchPipeline {
     return full;
   }
 
-  /** A batch of so many bytes, which `accept` validates and appends. */
+  /** A batch of this many bytes, which `accept` validates and appends. */
   push(bytes: number, accept: () => Promise<Outcome>): void {
     const slot: Slot = { bytes, outcome: undefined };
     this.#waiting.push(slot);

@@ -72,7 +72,7 @@ export class IngestStream implements OpenStream {
     return this.#ending;
   }
 
-  /** A batch of so many bytes, which `accept` validates and appends. */
+  /** A batch of this many bytes, which `accept` validates and appends. */
   push(bytes: number, accept: () => Promise<Outcome>): void {
     this.#pipeline.push(bytes, accept);
   }

@@ -71,14 +71,53 @@ export const ingestMutants: readonly Mutant[] = [
     caughtBy: { row: "kill-server", runs: 2 },
   },
   {
+    name: "long-acks",
+    title: "an ack lists every rejection, whatever room the device has",
+    edits: [{ file: "server/ack.ts", search: "if (bytesLeft < 0) break;", replacement: "" }],
+    caughtBy: { test: "server/small-responses.test.ts" },
+  },
+  {
+    name: "long-errors",
+    title: "an error is as long as its texts make it",
+    edits: [
+      {
+        file: "server/fit-refusal.ts",
+        search: "bytesOf(built) <= responseBytesMax ||",
+        replacement: "",
+      },
+      { file: "server/fit-refusal.ts", search: "messageBytesMax <= messageBytesMin", replacement: "true" },
+    ],
+    caughtBy: { test: "server/fit-refusal.test.ts" },
+  },
+  {
+    name: "invented-limit",
+    title: "GetLimits returns another limit than the one that is enforced",
+    edits: [
+      { file: "server/get-limits.ts", search: "...limits,", replacement: "...limits, loggerBytesMax: 255," },
+    ],
+    caughtBy: { test: "server/get-limits.test.ts" },
+  },
+  {
+    name: "unnamed-session",
+    title: "a sender without state does not learn which session its batch got",
+    edits: [
+      {
+        file: "server/grpc/encode-response.ts",
+        search: 'if (assignedSession !== "") writer.uint32(0x3a).string(assignedSession);',
+        replacement: "",
+      },
+    ],
+    caughtBy: { test: "server/small-responses.test.ts" },
+  },
+  {
     name: "digest-with-time",
     title: "the digest covers more than the batch that was sent",
     edits: [
       {
         file: "server/ingest.ts",
-        search: "digest: digest(scanned), batch }",
+        search: "digest: digest(scanned),",
         replacement:
-          "digest: digest({ ...scanned, isCanonical: true, bytes: Buffer.from(String(Date.now())) }), batch }",
+          "digest: digest({ ...scanned, isCanonical: true, bytes: Buffer.from(String(Date.now())) }),",
       },
     ],
     caughtBy: { row: "lost-xadd-reply", runs: 2 },
