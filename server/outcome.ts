@@ -24,6 +24,6 @@ export interface Refusal {
 }
 
 /** Codes of google.rpc.Code. */
-export type RefusalCode = typeof INVALID_ARGUMENT | typeof RESOURCE_EXHAUSTED | typeof UNAVAILABLE;
+type RefusalCode = typeof INVALID_ARGUMENT | typeof RESOURCE_EXHAUSTED | typeof UNAVAILABLE;
 
 const { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } = BatchErrorCode;
