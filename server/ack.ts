@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
 import { type Ack, AckSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { cutText } from "./cut-text.ts";
 import type { Outcome, Refusal } from "./outcome.ts";
+import { truncateText } from "./truncate-text.ts";
 
 /**
  * Every response to a batch fits into a receive buffer of this size: an ack, unless its request asks for more
@@ -54,7 +54,11 @@ export function toNanos(ms: number): bigint {
 /** The refusal with texts of the size that the protocol promises. */
 export function cutRefusal(refusal: Refusal, messageBytesMax = reasonBytesMax): Refusal {
   const { field, message } = refusal;
-  return { ...refusal, field: cutText(field, fieldBytesMax), message: cutText(message, messageBytesMax) };
+  return {
+    ...refusal,
+    field: truncateText(field, fieldBytesMax),
+    message: truncateText(message, messageBytesMax),
+  };
 }
 
 function listRejections({ rejections, rejectionsMax = 0 }: Outcome, encoding: Encoding): Rejection[] {
@@ -63,7 +67,7 @@ function listRejections({ rejections, rejectionsMax = 0 }: Outcome, encoding: En
   let bytesLeft = rejectionsMax === 0 ? responseBytesMax - besideBytes : Number.POSITIVE_INFINITY;
   const listed: Rejection[] = [];
   for (const { index, reason } of rejections.slice(0, countMax)) {
-    const rejection = { index, reason: cutText(reason, reasonBytesMax) };
+    const rejection = { index, reason: truncateText(reason, reasonBytesMax) };
     bytesLeft -= rejectionBytes(rejection);
     if (bytesLeft < 0) break;
     listed.push(rejection);

@@ -4,10 +4,10 @@ import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { BadRequestSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { errorText } from "#rpc/send-error.ts";
 import { refusalError } from "./connect/refusal-error.ts";
-import { cutText } from "./cut-text.ts";
 import { refusalStatus } from "./grpc/status.ts";
 import type { Refusal } from "./outcome.ts";
 import { readDetails } from "./testing/grpc-device.ts";
+import { truncateText } from "./truncate-text.ts";
 
 const { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } = BatchErrorCode;
 
@@ -45,13 +45,13 @@ test("an error of usual length keeps its text, and what helps people to read it"
 });
 
 test("a long text is cut at a character, with an ellipsis", () => {
-  assert.equal(cutText("short", 5), "short");
-  assert.equal(cutText("😀😀", 8), "😀😀");
-  assert.equal(cutText("😀😀😀", 8), "😀…");
-  assert.equal(cutText("aé😀", 5), "a…");
+  assert.equal(truncateText("short", 5), "short");
+  assert.equal(truncateText("😀😀", 8), "😀😀");
+  assert.equal(truncateText("😀😀😀", 8), "😀…");
+  assert.equal(truncateText("aé😀", 5), "a…");
   for (const text of texts) {
     for (let bytesMax = 8; bytesMax < 40; bytesMax++) {
-      const cut = cutText(text, bytesMax);
+      const cut = truncateText(text, bytesMax);
       assert(Buffer.byteLength(cut) <= bytesMax && cut.isWellFormed() && text.startsWith(cut.slice(0, -1)));
     }
   }

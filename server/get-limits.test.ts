@@ -83,7 +83,7 @@ const requests: Readonly<Record<LimitName, readonly ((size: number) => Uint8Arra
 
 describe("every limit is what is enforced:", () => {
   for (const [name, makers] of Object.entries(requests) as [LimitName, (typeof requests)[LimitName]][]) {
-    test(`${name}`, async () => {
+    test(name, async () => {
       const limit = limits[name];
       assert(limit > 0);
       for (const make of makers) {

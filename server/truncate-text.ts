@@ -1,5 +1,5 @@
 /** The text, or as much of its beginning as fits into `bytesMax` bytes of UTF-8 with an ellipsis behind it. */
-export function cutText(text: string, bytesMax: number): string {
+export function truncateText(text: string, bytesMax: number): string {
   if (3 * text.length <= bytesMax || Buffer.byteLength(text) <= bytesMax) return text;
   const bytes = Buffer.from(text);
   let end = bytesMax - ellipsisBytes;
