@@ -15,6 +15,7 @@ import { Subscription } from "#stream/subscription.ts";
 import type { Config } from "./config.ts";
 import { createGrpcServices } from "./connect/grpc-services.ts";
 import { createIngestRoutes } from "./connect/ingest-routes.ts";
+import { RequestBudget } from "./connect/request-budget.ts";
 import { createRequestListener } from "./connect/request-listener.ts";
 import { drain } from "./drain.ts";
 import { createGrpcServer } from "./grpc/grpc-server.ts";
@@ -23,6 +24,7 @@ import { Pressure } from "./health/pressure.ts";
 import { RecentAppends } from "./health/recent-appends.ts";
 import { RedisWatch } from "./health/redis-watch.ts";
 import { UnconfirmedReports } from "./health/unconfirmed-reports.ts";
+import { createStructuredLogs } from "./http/structured-logs.ts";
 import { Ingest } from "./ingest.ts";
 import { createIngestMetrics } from "./ingest-metrics.ts";
 import { createStreams } from "./streams/create-streams.ts";
@@ -90,15 +92,17 @@ export function createServer(options: CreateServerOptions): Server {
     admit: admission(config.grpcListen),
     fastPath: config.grpcFastPath,
   });
+  const requestBudget = new RequestBudget(config.inFlightBytesMax);
   const routes = createIngestRoutes({
     ...streams,
     ingest,
     startRpc,
     logger,
-    requestBytesMax: config.inFlightBytesMax,
+    requestBudget,
   });
   const services = createGrpcServices(health, { startRpc, logger });
-  const onRequest = createRequestListener({ ...routes, services }, logger);
+  const endpoints = [createStructuredLogs({ ingest, decompressor: streams.decompressor, requestBudget })];
+  const onRequest = createRequestListener({ ...routes, services, endpoints }, { startRpc, logger });
   const http = createHttpListener(
     { http1: onRequest, http2: onRequest },
     {

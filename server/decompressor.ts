@@ -9,6 +9,9 @@ const decompressedAtOnceMax = 4;
 /** Compressed messages that wait; their connections hold them anyway. */
 const waitingMax = 10_000;
 
+/** A request beyond its limit in bytes. */
+export class TooLargeError extends InvalidBatchError {}
+
 /** Too many messages wait to be decompressed. */
 export class DecompressorFullError extends Error {
   override readonly name = "DecompressorFullError";
@@ -22,7 +25,7 @@ export class Decompressor {
   #decompressing = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** Throws InvalidBatchError for malformed gzip or more than `bytesMax`, DecompressorFullError for "retry later". */
+  /** Throws InvalidBatchError for malformed gzip, TooLargeError for more than `bytesMax`, DecompressorFullError for "retry later". */
   async decompress(compressed: Uint8Array, bytesMax: number): Promise<Buffer<ArrayBuffer>> {
     if (compressed.length === 0) return Buffer.alloc(0);
     await this.#waitForTurn();
@@ -30,10 +33,8 @@ export class Decompressor {
       return await gunzipAsync(compressed, { maxOutputLength: bytesMax });
     } catch (error) {
       const isTooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
-      const problem = isTooLarge
-        ? `decompresses to more than ${bytesMax} bytes`
-        : `is not valid gzip: ${String(error)}`;
-      throw new InvalidBatchError("request", problem);
+      if (isTooLarge) throw new TooLargeError("request", `decompresses to more than ${bytesMax} bytes`);
+      throw new InvalidBatchError("request", `is not valid gzip: ${String(error)}`);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#decompressing -= 1;

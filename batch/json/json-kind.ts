@@ -12,3 +12,17 @@ export const kindNames: Readonly<Record<JsonKind, string>> = {
   6: "false",
   7: "null",
 };
+
+/** The kind of a value by its first byte; 0: no value begins with it. */
+export const kindByByte = new Uint8Array(256);
+for (const [firstBytes, kind] of [
+  ['"', jsonKind.string],
+  ["-0123456789", jsonKind.number],
+  ["{", jsonKind.object],
+  ["[", jsonKind.array],
+  ["t", jsonKind.true],
+  ["f", jsonKind.false],
+  ["n", jsonKind.null],
+] as const) {
+  for (const byte of Buffer.from(firstBytes)) kindByByte[byte] = kind;
+}

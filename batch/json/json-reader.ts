@@ -1,11 +1,11 @@
 import { InvalidBatchError } from "../invalid-batch.ts";
-import { type JsonKind, jsonKind } from "./json-kind.ts";
+import { type JsonKind, jsonKind, kindByByte } from "./json-kind.ts";
 
 /**
  * Values in a request: the largest batch has 10,000 records with five fields each, and room for 130,000 attributes of one
  * letter; the rest is for unknown fields. What walks over a request costs time for each value, not only for each byte.
  */
-const valuesMax = 400_000;
+const batchValuesMax = 400_000;
 
 /** Objects and arrays within each other, counted from the request. A batch needs six; the rest is for unknown fields. */
 const depthMax = 64;
@@ -21,13 +21,6 @@ const byte = {
   closeObject: 0x7d,
   u: 0x75,
 } as const;
-
-const kinds = new Uint8Array(256);
-kinds[byte.quote] = jsonKind.string;
-kinds[byte.openObject] = jsonKind.object;
-kinds[byte.openArray] = jsonKind.array;
-for (const digit of "-0123456789") kinds[digit.charCodeAt(0)] = jsonKind.number;
-for (const literal of ["true", "false", "null"] as const) kinds[literal.charCodeAt(0)] = jsonKind[literal];
 
 const literals = new Map<number, Buffer>(
   (["true", "false", "null"] as const).map((text) => [jsonKind[text], Buffer.from(text)]),
@@ -66,10 +59,12 @@ export class JsonReader {
   isPlain = true;
   #depth = 0;
   #values = 0;
+  readonly #valuesMax: number;
   /** The byte that ends each object or array that is being skipped. */
   readonly #closing = new Uint8Array(depthMax);
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, valuesMax = batchValuesMax) {
+    this.#valuesMax = valuesMax;
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     if (hasByteOrderMark) this.position = 3;
@@ -78,7 +73,7 @@ export class JsonReader {
   /** What the next value is; it begins at `position`. */
   kind(): JsonKind {
     this.#skipSpace();
-    const kind = this.position < this.bytes.length ? kinds[this.bytes[this.position]!]! : 0;
+    const kind = this.position < this.bytes.length ? kindByByte[this.bytes[this.position]!]! : 0;
     if (kind === 0) throw this.#malformed("a value is missing");
     return kind as JsonKind;
   }
@@ -149,9 +144,14 @@ export class JsonReader {
     else this.#skipScalar(kind);
   }
 
+  /** Whether nothing but space follows. */
+  isAtEnd(): boolean {
+    return this.#peek() === -1;
+  }
+
   /** Nothing but space may follow. */
   finish(): void {
-    if (this.#peek() !== -1) throw this.#malformed("characters after the end");
+    if (!this.isAtEnd()) throw this.#malformed("characters after the end");
   }
 
   #skipNested(): void {
@@ -234,8 +234,11 @@ export class JsonReader {
   }
 
   #count(): void {
-    if (++this.#values > valuesMax) {
-      throw new InvalidBatchError("request", `has more than ${valuesMax} values, at byte ${this.position}`);
+    if (++this.#values > this.#valuesMax) {
+      throw new InvalidBatchError(
+        "request",
+        `has more than ${this.#valuesMax} values, at byte ${this.position}`,
+      );
     }
   }
 

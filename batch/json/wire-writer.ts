@@ -77,16 +77,16 @@ export class WireWriter {
   }
 
   /** A string field. */
-  text(tag: number, reader: JsonReader, text: JsonText): void {
+  text(tag: number, { bytes }: Pick<JsonReader, "bytes">, text: JsonText): void {
     const { start, end } = text;
     if (text.isPlain) {
       this.varint(tag);
       this.varint(end - start);
-      this.raw(reader.bytes, start, end);
+      this.raw(bytes, start, end);
       return;
     }
     const content = this.open(tag, end - start);
-    this.#unescape(reader.bytes, start, end);
+    this.#unescape(bytes, start, end);
     this.close(content, end - start);
   }
 

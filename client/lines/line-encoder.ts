@@ -1,6 +1,6 @@
+import type { TraceFields } from "#batch/structured/trace-fields.ts";
 import { LineJoiner, type Multiline } from "#client/lines/line-joiner.ts";
 import { readLineSeverity } from "#client/lines/line-severity.ts";
-import type { LineTrace } from "#client/lines/line-trace.ts";
 import { type LineHead, TimeReader, type TimeReaderOptions } from "#client/lines/time-reader.ts";
 import { encodeRecord } from "#client/stream/record.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
@@ -35,7 +35,7 @@ export interface ReadRecord {
   /** Which format its time has; "": it has none of its own. */
   readonly timeFormat: string;
   readonly severity: Severity;
-  readonly trace: LineTrace;
+  readonly trace: TraceFields;
   readonly message: Buffer;
   readonly firstLine: number;
   readonly lastLine: number;

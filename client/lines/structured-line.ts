@@ -1,4 +1,5 @@
-import { type LineTrace, readLineTrace } from "#client/lines/line-trace.ts";
+import { levelNames, timeNames } from "#batch/structured/field-names.ts";
+import { readTraceFields, type TraceFields } from "#batch/structured/trace-fields.ts";
 
 /** The record fields of a line that is a JSON object or logfmt. */
 export interface StructuredLine {
@@ -6,36 +7,9 @@ export interface StructuredLine {
   /** Candidates for its time, in order of the usual field names; the first valid one counts. */
   readonly times: readonly (string | number)[];
   readonly level: string | number | undefined;
-  readonly trace: LineTrace;
+  readonly trace: TraceFields;
 }
 
-const timeNames = [
-  "time",
-  "ts",
-  "timestamp",
-  "Timestamp",
-  "@timestamp",
-  "@t",
-  "datetime",
-  "date",
-  "t",
-  "eventTime",
-  "__REALTIME_TIMESTAMP",
-];
-const levelNames = [
-  "level",
-  "Level",
-  "severity",
-  "lvl",
-  "levelname",
-  "log.level",
-  "loglevel",
-  "LogLevel",
-  "PRIORITY",
-  "severityText",
-  "@l",
-  "s",
-];
 /** When text precedes the first pair, `s=3` means seconds and `date=` is a date in the text. */
 const levelNamesInText = levelNames.filter((name) => name.length > 2);
 
@@ -66,7 +40,7 @@ export function readStructuredLine(line: Buffer): StructuredLine | undefined {
   const isLogfmt = logfmtStart.test(head);
   const times = isLogfmt ? readValues(fields, timeNames) : [];
   const [level] = readValues(fields, isLogfmt ? levelNames : levelNamesInText);
-  const trace = readLineTrace(fields);
+  const trace = readTraceFields(fields);
   const isPlain = times.length === 0 && level === undefined && Object.keys(trace).length === 0;
   return isPlain ? undefined : { isJson: false, times, level, trace };
 }
@@ -83,7 +57,7 @@ function readJson(line: Buffer): StructuredLine | undefined {
   const fields = new Map(Object.entries(value as object));
   const [level] = readValues(fields, levelNames);
   const times = readValues(fields, timeNames).map((time) => exact(time, text));
-  return { isJson: true, times, level, trace: readLineTrace(fields) };
+  return { isJson: true, times, level, trace: readTraceFields(fields) };
 }
 
 /** Nanoseconds since 1970 are more than a number in JavaScript holds exactly: their digits are in the text. */

@@ -1,3 +1,4 @@
+import { epochNanos, timeUnixNanoMax } from "#batch/structured/epoch-time.ts";
 import { type DateParts, readZone, type TimeZone, toMillis } from "#client/lines/time-zone.ts";
 
 /** A time that was read from a line. */
@@ -66,8 +67,6 @@ function byPattern(
   };
 }
 
-const timeUnixNanoMax = 2n ** 64n - 1n;
-
 export function toLineTime(ms: number, fraction: string | undefined, end: number): LineTime | undefined {
   // Of more digits than nanoseconds the rest is cut off.
   const timeUnixNano = BigInt(ms) * 1_000_000n + BigInt((fraction ?? "").slice(0, 9).padEnd(9, "0"));
@@ -125,14 +124,6 @@ function of24Hours(hour: string | undefined, half = ""): string | undefined {
   const number = parseNumber(hour);
   if (number < 1 || number > 12) return undefined;
   return String((number % 12) + (half.toUpperCase() === "P" ? 12 : 0));
-}
-
-/** Seconds, milliseconds, microseconds or nanoseconds since 1970, by their size: 2001 to 2286. */
-export function epochNanos(whole: string, fraction = ""): bigint | undefined {
-  const scale = { 10: 9, 13: 6, 16: 3, 19: 0 }[whole.length];
-  if (scale === undefined || whole.startsWith("0")) return undefined;
-  const nanos = BigInt(whole + fraction.slice(0, scale).padEnd(scale, "0"));
-  return nanos <= timeUnixNanoMax ? nanos : undefined;
 }
 
 function epoch(name: string, source: string): TimeFormat {

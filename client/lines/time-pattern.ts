@@ -1,4 +1,5 @@
-import { epochNanos, type TimeFormat, toLineTime } from "#client/lines/time-formats.ts";
+import { epochNanos } from "#batch/structured/epoch-time.ts";
+import { type TimeFormat, toLineTime } from "#client/lines/time-formats.ts";
 import { readZone, toMillis } from "#client/lines/time-zone.ts";
 
 const months = "jan feb mar apr may jun jul aug sep oct nov dec".split(" ");

@@ -1,11 +1,6 @@
+import { epochNanos } from "#batch/structured/epoch-time.ts";
 import { readStructuredLine, type StructuredLine } from "#client/lines/structured-line.ts";
-import {
-  epochNanos,
-  type LineTime,
-  type TimeContext,
-  type TimeFormat,
-  timeFormats,
-} from "#client/lines/time-formats.ts";
+import { type LineTime, type TimeContext, type TimeFormat, timeFormats } from "#client/lines/time-formats.ts";
 import type { TimeZone } from "#client/lines/time-zone.ts";
 
 export interface TimeReaderOptions {

@@ -15,14 +15,14 @@ import type { StreamDependencies } from "../streams/create-streams.ts";
 import { createGzip } from "./gzip.ts";
 import { keepBytes, takeBytes, withBytes } from "./json-bytes.ts";
 import { refusalError } from "./refusal-error.ts";
-import { RequestBudget } from "./request-budget.ts";
+import type { RequestBudget } from "./request-budget.ts";
 import { type ShadowRequest, shadowService } from "./shadow-service.ts";
 import { type StreamRequest, streamResponses } from "./stream-responses.ts";
 
 export interface IngestRoutesOptions extends StreamDependencies, Pick<HandlerOptions, "startRpc" | "logger"> {
   readonly ingest: Ingest;
   /** Of unary requests that are being read, all together. */
-  readonly requestBytesMax: number;
+  readonly requestBudget: RequestBudget;
 }
 
 /** The handlers of IngestService by path, for each of the two kinds of encoding. */
@@ -74,8 +74,7 @@ export function createIngestRoutes(options: IngestRoutesOptions): IngestRoutes {
 
 type Implementation = ServiceImpl<typeof IngestService>;
 
-function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: IngestRoutesOptions) {
-  const budget = new RequestBudget(requestBytesMax);
+function handlersFor({ startRpc, logger, decompressor, requestBudget }: IngestRoutesOptions) {
   const shared = {
     startRpc,
     logger,
@@ -98,7 +97,10 @@ function handlersFor({ startRpc, logger, decompressor, requestBytesMax }: Ingest
       { ...shared, readMaxBytes: lookupBytesMax },
     );
     return new Map(
-      [...batches, ...others].map((handler) => [handler.requestPath, budget.within(withBytes(handler))]),
+      [...batches, ...others].map((handler) => [
+        handler.requestPath,
+        requestBudget.within(withBytes(handler)),
+      ]),
     );
   };
 }

@@ -3,6 +3,12 @@ import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { retryLater } from "../ingest.ts";
 import { refusalError } from "./refusal-error.ts";
 
+/** What one request holds of a budget, until it is disposed of. */
+export interface BudgetShare extends Disposable {
+  /** Throws the refusal of a request that would exceed the budget: it is to come later. */
+  hold(bytes: number): void;
+}
+
 /** The bytes of all unary requests that have arrived in part and are not answered yet. */
 export class RequestBudget {
   readonly #bytesMax: number;
@@ -12,24 +18,30 @@ export class RequestBudget {
     this.#bytesMax = bytesMax;
   }
 
-  /** The same handler; a request that would pass the budget is refused, to come later. Streams have bounds of their own. */
-  within(handler: UniversalHandler): UniversalHandler {
-    if (handler.method.methodKind !== "unary") return handler;
-    const bounded: typeof handler = Object.assign(async (request: Parameters<UniversalHandler>[0]) => {
-      if (!isStreamed(request.body)) return handler(request);
-      let held = 0;
-      const hold = (bytes: number) => {
+  /** A share for one request. */
+  open(): BudgetShare {
+    let held = 0;
+    return {
+      hold: (bytes) => {
         held += bytes;
         this.#bytes += bytes;
         if (this.#bytes <= this.#bytesMax) return;
         const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
         throw refusalError(retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, why));
-      };
-      try {
-        return await handler({ ...request, body: counted(request.body, hold) });
-      } finally {
+      },
+      [Symbol.dispose]: () => {
         this.#bytes -= held;
-      }
+      },
+    };
+  }
+
+  /** The same handler, with a share for each request. Streams have bounds of their own. */
+  within(handler: UniversalHandler): UniversalHandler {
+    if (handler.method.methodKind !== "unary") return handler;
+    const bounded: typeof handler = Object.assign(async (request: Parameters<UniversalHandler>[0]) => {
+      if (!isStreamed(request.body)) return handler(request);
+      using share = this.open();
+      return await handler({ ...request, body: counted(request.body, share) });
     }, handler);
     return bounded;
   }
@@ -39,9 +51,9 @@ function isStreamed(body: unknown): body is AsyncIterable<Uint8Array> {
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
-async function* counted(body: AsyncIterable<Uint8Array>, hold: (bytes: number) => void) {
+async function* counted(body: AsyncIterable<Uint8Array>, share: BudgetShare) {
   for await (const piece of body) {
-    hold(piece.length);
+    share.hold(piece.length);
     yield piece;
   }
 }

@@ -6,5 +6,15 @@ import { frames } from "./frames.ts";
 import { json } from "./json.ts";
 import { lines } from "./lines.ts";
 import { queries } from "./queries.ts";
+import { structured } from "./structured.ts";
 
-export const allBlocks: readonly Block[] = [batches, calls, envelopes, frames, json, lines, queries];
+export const allBlocks: readonly Block[] = [
+  batches,
+  calls,
+  envelopes,
+  frames,
+  json,
+  structured,
+  lines,
+  queries,
+];

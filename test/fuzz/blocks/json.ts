@@ -88,7 +88,7 @@ function fitting(random: Random, key: string): string {
 }
 
 /** Any JSON value, not too deep. */
-function value(random: Random, depth: number): string {
+export function value(random: Random, depth: number): string {
   switch (random.below(depth > 4 ? 5 : 7)) {
     case 0:
       return random.pick(["null", "true", "false"]);
@@ -120,6 +120,6 @@ const pieces = [
   "x".repeat(300),
 ];
 
-function text(random: Random): string {
+export function text(random: Random): string {
   return `"${random.list(5, () => random.pick(pieces)).join("")}"`;
 }

@@ -1,16 +1,16 @@
-import { readId } from "#batch/json/read-id.ts";
-import { limits } from "#batch/limits.ts";
-import type { DeviceRecord } from "#client/stream/record.ts";
+import { readId } from "../json/read-id.ts";
+import { limits } from "../limits.ts";
+import { eventNames, spanIdNames, traceIdNames } from "./field-names.ts";
 
-/** The trace of a line, as far as its fields name one; a line that names none has no fields here. */
-export type LineTrace = Pick<DeviceRecord, "traceId" | "spanId" | "eventName">;
-
-const traceIdNames = ["trace_id", "traceId", "trace.id", "TraceId", "traceid"];
-const spanIdNames = ["span_id", "spanId", "span.id", "SpanId", "spanid"];
-const eventNames = ["event_name", "eventName", "event.name", "EventName"];
+/** The trace that the fields of a log name, as far as they name one. */
+export interface TraceFields {
+  readonly traceId?: Uint8Array;
+  readonly spanId?: Uint8Array;
+  readonly eventName?: string;
+}
 
 /** Leaves out what is no id, or too long a name: it stays in the message. */
-export function readLineTrace(fields: ReadonlyMap<string, unknown>): LineTrace {
+export function readTraceFields(fields: ReadonlyMap<string, unknown>): TraceFields {
   const traceId = readFirstId(fields, traceIdNames, limits.traceIdBytes);
   const spanId = readFirstId(fields, spanIdNames, limits.spanIdBytes);
   const eventName = firstText(fields, eventNames);

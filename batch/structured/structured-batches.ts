@@ -1,0 +1,117 @@
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { InvalidBatchError } from "../invalid-batch.ts";
+import { JsonReader } from "../json/json-reader.ts";
+import { WireWriter } from "../json/wire-writer.ts";
+import { writeUnreadable } from "../json/write-unreadable.ts";
+import { limits } from "../limits.ts";
+import { batchTags } from "../log-tags.ts";
+import type { RecordBounds } from "./find-records.ts";
+import { StructuredRecord } from "./structured-record.ts";
+
+/** What a batch has beside its records: names, number, and their tags. */
+const headBytesMax = 512;
+const recordsBytesMax = limits.batchBytesMax - headBytesMax;
+/** The JSON of one record: what is longer cannot be a record of a batch. */
+const recordJsonBytesMax = limits.batchBytesMax;
+
+// Reading a record is synchronous: one of each serves all requests.
+const record = new StructuredRecord();
+/** A record has at most the bytes of its JSON, and longer names where objects are nested. */
+const writer = new WireWriter(64 * 1024);
+
+/** A part of a request that is one batch. */
+export interface StructuredBatch {
+  /** An encoded LogBatch. */
+  readonly batch: Buffer;
+  /** Index of its first record in the request. */
+  readonly firstIndex: number;
+  readonly recordCount: number;
+}
+
+/** The identity of a request's only batch; of a sender without state only the device. */
+export interface StructuredBatchHead {
+  readonly deviceId: string;
+  readonly sessionId?: string;
+  readonly sequence?: bigint;
+}
+
+/**
+ * Encodes the records of a body, one after the other, as batches that are as large as allowed: the same body always
+ * makes the same batches. What is no record takes its place as an `unreadable` one, which the scan rejects.
+ */
+export function* structuredBatches(
+  body: Buffer,
+  bounds: readonly RecordBounds[],
+  head: StructuredBatchHead,
+): Generator<StructuredBatch> {
+  let records: Buffer[] = [];
+  let bytes = 0;
+  let unreadable = { count: 0, bytes: 0 };
+  let firstIndex = 0;
+  const take = (nextIndex: number): StructuredBatch => {
+    const batch = Buffer.concat([encodeHead(head), ...records]);
+    const taken = { batch, firstIndex, recordCount: records.length };
+    [records, bytes, unreadable, firstIndex] = [[], 0, { count: 0, bytes: 0 }, nextIndex];
+    return taken;
+  };
+  for (const [index, [start, end]] of bounds.entries()) {
+    const json = body.subarray(start, end);
+    let encoded = encodeRecord(json, unreadable);
+    const isFull = records.length === limits.recordsMax || bytes + encoded.length > recordsBytesMax;
+    if (isFull && records.length > 0) {
+      yield take(index);
+      encoded = encodeRecord(json, unreadable); // what a batch keeps of its unreadable records begins anew
+    }
+    records.push(encoded);
+    bytes += encoded.length;
+  }
+  if (records.length > 0) yield take(bounds.length);
+}
+
+/** One record as a field of its batch, in a buffer of its own. */
+function encodeRecord(json: Buffer, unreadable: { count: number; bytes: number }): Buffer {
+  writer.position = 0;
+  const problem = writeRecord(json);
+  if (problem !== undefined) {
+    writer.position = 0;
+    // Beyond the reported ones only their number counts.
+    const isReported = ++unreadable.count <= limits.rejectionsMax;
+    const keptBytesMax = isReported ? limits.unreadableBytesMax - unreadable.bytes : 0;
+    const bytesMax = keptBytesMax + 2 * limits.unreadableReasonBytesMax;
+    const start = writer.open(batchTags.records, bytesMax);
+    unreadable.bytes += writeUnreadable(writer, json, isReported ? problem : "", keptBytesMax);
+    writer.close(start, bytesMax);
+  }
+  return Buffer.from(writer.bytes.subarray(0, writer.position));
+}
+
+/** Returns why the JSON is no record. */
+function writeRecord(json: Buffer): string | undefined {
+  if (json.length > recordJsonBytesMax) {
+    return `record is ${json.length} bytes of JSON, the limit is ${recordJsonBytesMax}`;
+  }
+  const reader = new JsonReader(json);
+  try {
+    const isRecord = record.read(reader);
+    reader.finish();
+    if (!isRecord) return record.problem;
+  } catch (error) {
+    if (error instanceof InvalidBatchError) return error.message.replace(/^request/, "record");
+    throw error;
+  }
+  const start = writer.open(batchTags.records, writer.bytes.length);
+  record.write(writer, reader);
+  writer.close(start, writer.bytes.length);
+  const isTooLarge = writer.position > recordsBytesMax;
+  return isTooLarge
+    ? `record is ${writer.position} bytes, the limit of a batch is ${limits.batchBytesMax}`
+    : undefined;
+}
+
+function encodeHead({ deviceId, sessionId = "", sequence = 0n }: StructuredBatchHead): Uint8Array {
+  const head = new BinaryWriter();
+  head.tag(1, WireType.LengthDelimited).string(deviceId);
+  if (sessionId !== "") head.tag(2, WireType.LengthDelimited).string(sessionId);
+  if (sequence !== 0n) head.tag(3, WireType.Varint).uint64(sequence);
+  return head.finish();
+}
