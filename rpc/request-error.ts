@@ -58,7 +58,7 @@ export function checkRequest(
       return requestError(505, Code.Unimplemented, needsHttp2, close);
   }
   // A GET names its encoding in the query.
-  if (method === "GET" || supportedContentType(contentType ?? "")) return undefined;
+  if (method === "GET" || method === "HEAD" || supportedContentType(contentType ?? "")) return undefined;
   const connect = methodKind === "unary" ? "application/" : "application/connect+";
   return wrongContentType(contentType, `${connect}json, ${connect}proto or application/grpc-web+proto`);
 }

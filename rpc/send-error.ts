@@ -15,6 +15,8 @@ export function sendError(
   const { status, headers: responseHeaders, body } = errorResponse(headers["content-type"], error);
   response.statusCode = status;
   for (const [name, value] of Object.entries(responseHeaders)) response.setHeader(name, value);
+  // Node leaves it out of the response to HEAD.
+  if (body !== "") response.setHeader("content-length", Buffer.byteLength(body));
   response.end(body);
 }
 

@@ -6,6 +6,7 @@ import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/
 import { LRUCache } from "lru-cache";
 import type { Counter } from "#lib/metrics.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
+import { isRead } from "../http/not-modified.ts";
 
 /*
  * In front of the cache in Redis: the last bytes sent, compressed as they were, for a request of identical
@@ -51,10 +52,14 @@ export class ResponseCache {
     const { headers } = request;
     if (method.methodKind !== "unary") return undefined;
     if (method.idempotency !== MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS) return undefined;
-    const isGet = request.method === "GET";
+    const isGet = isRead(request);
     if (!isGet && !(Number(headers["content-length"]) <= requestBytesMax)) return undefined;
     const body = isGet ? new Uint8Array() : Buffer.concat(await request.toArray());
-    const words = [request.method, request.url, ...headersThatCount.map((name) => headers[name] ?? "")];
+    const words = [
+      isGet ? "GET" : "POST",
+      request.url,
+      ...headersThatCount.map((name) => headers[name] ?? ""),
+    ];
     const name = hash("sha256", Buffer.concat([Buffer.from(`${words.join("\0")}\0`), body]), "base64url");
     return { name, body };
   }

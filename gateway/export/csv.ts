@@ -1,10 +1,22 @@
-import type { DescField } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { type DescField, type JsonObject, toJson } from "@bufbuild/protobuf";
+import {
+  type Duration,
+  DurationSchema,
+  StructSchema,
+  type Timestamp,
+  TimestampSchema,
+} from "@bufbuild/protobuf/wkt";
 import { type Options, stringify } from "csv-stringify/sync";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { showMicros } from "../fields/time.ts";
 import { toMicros } from "../logs/match-logs.ts";
-import { severityName } from "../logs/severity-name.ts";
+
+/** Durations as seconds, which a spreadsheet adds up. */
+const showMessage = new Map<string, (value: never) => string>([
+  [TimestampSchema.typeName, (time: Timestamp) => showMicros(toMicros(time))],
+  [DurationSchema.typeName, (duration: Duration) => toJson(DurationSchema, duration).slice(0, -1)],
+  [StructSchema.typeName, (object: JsonObject) => JSON.stringify(object)],
+]);
 
 const columns = LogEntrySchema.fields.map((field) => ({ name: field.name, read: toColumn(field) }));
 
@@ -25,13 +37,18 @@ export function csvLines(logs: readonly LogEntry[]): string {
   );
 }
 
-function toColumn(field: DescField): (log: LogEntry) => string | number | bigint {
+type Cell = string | number | bigint;
+
+function toColumn(field: DescField): (log: LogEntry) => Cell {
   const name = field.localName as keyof LogEntry;
-  if (field.fieldKind === "message") return (log) => showMicros(toMicros(log[name] as Timestamp | undefined));
-  if (field.fieldKind === "enum") return (log) => severityName(log[name] as number);
-  if (field.fieldKind === "map") return (log) => JSON.stringify(log[name]);
+  const { value: names } = field.enum ?? {};
+  if (names !== undefined) return (log) => names[log[name] as number]?.name ?? (log[name] as number);
+  const show = field.message === undefined ? undefined : showMessage.get(field.message.typeName);
+  if (show !== undefined) return (log) => (log[name] === undefined ? "" : show(log[name] as never));
+  if (field.message !== undefined) throw new Error(`${field.toString()}: there is no column for its type`);
   return (log) => {
-    const value = log[name] as string | number | bigint;
+    const value = log[name] as Cell | boolean;
+    if (typeof value === "boolean") return value ? "true" : "";
     // The one start of a formula in OWASP's list that csv-stringify does not escape.
     return typeof value === "string" && value.startsWith("\n") ? `'${value}` : value;
   };

@@ -11,7 +11,7 @@ import type { Caller } from "#rpc/admission.ts";
 import { sendError } from "#rpc/send-error.ts";
 import { Shares } from "../fairness/shares.ts";
 import { endedFilter } from "../fields/time-range.ts";
-import { acceptsGzip } from "../http/accepts-gzip.ts";
+import { acceptsGzip } from "../http/accept.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import type { FoundLog } from "../logs/read-records.ts";
 import { toConnectError } from "../query/error-mapping.ts";
@@ -55,6 +55,11 @@ export function createExportHandler(options: ExportOptions) {
     });
     try {
       const exported = readExportRequest(new URL(request.url ?? "", "http://gateway").searchParams);
+      if (request.method === "HEAD") {
+        sendHead(exported.format, request, response);
+        response.end();
+        return;
+      }
       const giveBack = shares.acquire(client);
       metrics.running.set(shares.used);
       try {
@@ -119,9 +124,7 @@ async function send(
     leaving.abort(error);
     throw error;
   };
-  const isGzip = acceptsGzip(request);
-  response.appendHeader("vary", "accept-encoding");
-  response.writeHead(200, responseHeaders(format, isGzip));
+  const isGzip = sendHead(format, request, response);
   // One chunk ahead at a time.
   const source = Readable.from(chunks(), { objectMode: true, highWaterMark: 1 });
   const options = { signal: leaving.signal };
@@ -143,6 +146,14 @@ function* formatLines(logs: readonly FoundLog[], format: ExportFormat): Generato
     bytes = 0;
   }
   if (chunk.length > 0) yield writeLines(chunk);
+}
+
+/** Returns whether the body is to be compressed. */
+function sendHead(format: ExportFormat, request: IncomingMessage, response: ServerResponse): boolean {
+  const isGzip = acceptsGzip(request);
+  response.appendHeader("vary", "accept-encoding");
+  response.writeHead(200, responseHeaders(format, isGzip));
+  return isGzip;
 }
 
 function responseHeaders(format: ExportFormat, isGzip: boolean): Record<string, string> {

@@ -100,6 +100,11 @@ test("CSV has the same records, and no cell that a spreadsheet would run as a fo
     "trace_id",
     "span_id",
     "event_name",
+    "severity_text",
+    "uptime",
+    "observed_time",
+    "is_text_repaired",
+    "time_source",
   ]);
   assert.equal(rows.length, records.length);
   for (const [place, record] of records.entries()) {
@@ -119,7 +124,11 @@ test("CSV has the same records, and no cell that a spreadsheet would run as a fo
           String(record[name]),
         ),
         JSON.stringify(record.attributes),
-        ...["traceId", "spanId", "eventName"].map((name) => String(record[name])),
+        ...["traceId", "spanId", "eventName", "severityText"].map((name) => String(record[name])),
+        ((record.uptime as string | undefined) ?? "").replace(/s$/, ""),
+        (record.observedTime as string | undefined) ?? "",
+        record.isTextRepaired ? "true" : "",
+        String(record.timeSource),
       ],
     );
     for (const cell of row) assert.doesNotMatch(cell, /^[=+\-@\t\r]/);
@@ -173,7 +182,7 @@ test("invalid parameters are refused as in every other call", async () => {
     );
   }
   const { status, headers } = await gateway.get("/v1/export", { method: "POST" });
-  assert.deepEqual([status, headers.get("allow")], [405, "GET"]);
+  assert.deepEqual([status, headers.get("allow")], [405, "GET, HEAD"]);
 });
 
 const count = async (name: string, result = "") => {

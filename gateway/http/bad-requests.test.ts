@@ -86,9 +86,9 @@ test("an unknown method is UNIMPLEMENTED, an unknown path not found, both with w
 
 test("another HTTP method is 405 with those that are allowed", async () => {
   const rest = await gateway.get("/v1/logs", { method: "DELETE" });
-  assert.deepEqual([rest.status, rest.headers.get("allow")], [405, "GET"]);
+  assert.deepEqual([rest.status, rest.headers.get("allow")], [405, "GET, HEAD"]);
   const rpc = await gateway.get(listLogsPath, { method: "PUT" });
-  assert.deepEqual([rpc.status, rpc.headers.get("allow")], [405, "POST, GET"]);
+  assert.deepEqual([rpc.status, rpc.headers.get("allow")], [405, "POST, GET, HEAD"]);
 });
 
 test("a Host header that is no host is refused and disturbs no other call", async () => {

@@ -46,11 +46,18 @@ export function rpcPath(service: DescService, methodName: string): string {
 function inspected(handler: UniversalHandler): UniversalHandler {
   const handle = async (original: Parameters<UniversalHandler>[0]) => {
     const contextValues = original.contextValues ?? createContextValues();
-    const { request, fault } = await inspectRequest(original, handler.method.input, requestBytesMax);
+    const asGet = original.method === "HEAD" ? { ...original, method: "GET" } : original;
+    const { request, fault } = await inspectRequest(asGet, handler.method.input, requestBytesMax);
     if (fault !== undefined) contextValues.set(earlyError, fault);
     return await handler({ ...request, contextValues });
   };
-  return Object.assign(handle, handler);
+  return Object.assign(handle, handler, { allowedMethods: allowedMethods(handler) });
+}
+
+/** Connect names GET also for streams, which it then refuses as malformed; HEAD is read as GET. */
+function allowedMethods({ method, allowedMethods }: UniversalHandler): readonly string[] {
+  if (method.methodKind !== "unary") return ["POST"];
+  return allowedMethods.includes("GET") ? [...allowedMethods, "HEAD"] : allowedMethods;
 }
 
 /** The largest sensible query is a page token and a text. */

@@ -13,7 +13,7 @@ interface Parameter {
   readonly in: "path" | "query";
   readonly schema: {
     maxLength?: number;
-    maximum?: number;
+    minimum?: number;
     maxItems?: number;
     pattern?: string;
     items?: Parameter["schema"];
@@ -185,8 +185,8 @@ test("a value beyond a parameter's limit is refused by its name, and one at the 
 function listEdges({ name, schema }: Parameter): [within: string[], beyond: string[]][] {
   const one = schema.items ?? schema;
   const edges: [string[], string[]][] = [];
-  const { maximum, maxLength, pattern } = one;
-  if (maximum !== undefined) edges.push([[String(maximum)], [String(maximum + 1)]]);
+  const { minimum, maxLength, pattern } = one;
+  if (minimum !== undefined) edges.push([[String(minimum)], [String(minimum - 1)]]);
   if (maxLength !== undefined) edges.push([["x".repeat(maxLength)], ["x".repeat(maxLength + 1)]]);
   if (pattern !== undefined && name !== "silent_for")
     edges.push([[name === "trace_id" ? "ab".repeat(16) : "a.b-1"], ["a b"]]);

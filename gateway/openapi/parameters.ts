@@ -49,7 +49,8 @@ function valueSchema(field: DescField, schemas: Schemas): Schema {
   return field.message?.name === "AttributeCondition" ? { type: "string" } : schemas.ofValue(field);
 }
 
-const count = (maximum: number) => ({ minimum: 0, maximum });
+/** Without a maximum: more counts as the most. */
+const count = { minimum: 0 };
 const text = { maxLength: textCharactersMax };
 const deviceId = { pattern: deviceIdForm.source };
 
@@ -74,10 +75,11 @@ const filterLimits: Readonly<Record<keyof LogFilterFields, Schema>> = {
 /** The same in every request. */
 const limits = new Map<string, Schema>([
   ...Object.entries(filterLimits),
-  ["pageSize", count(1000)],
-  ["bucketsMax", count(1000)],
-  ["topMax", count(100)],
-  ["sessionsMax", count(100)],
+  ["pageSize", count],
+  ["bucketsMax", count],
+  ["topMax", count],
+  ["sessionsMax", count],
+  ["last", count],
   ["pageToken", { maxLength: pageTokenCharactersMax }],
   ["search", text],
   ["attribute", text],

@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { acceptsGzip } from "../http/accepts-gzip.ts";
+import { acceptsGzip } from "../http/accept.ts";
+import { hasVersion } from "../http/not-modified.ts";
 
 /** Serves gateway/openapi/openapi.json. */
 export function createOpenapiHandler() {
@@ -13,16 +14,18 @@ export function createOpenapiHandler() {
   return (request: IncomingMessage, response: ServerResponse): void => {
     response.appendHeader("vary", "accept-encoding");
     const headers = { etag, "cache-control": "no-cache" };
-    if (request.headers["if-none-match"]?.split(/\s*,\s*/).includes(etag)) {
+    if (hasVersion(request, etag)) {
       response.writeHead(304, headers).end();
       return;
     }
     const isGzip = acceptsGzip(request);
+    const body = isGzip ? gzipped : plain;
     response.writeHead(200, {
       ...headers,
       "content-type": "application/json",
+      "content-length": body.length,
       ...(isGzip && { "content-encoding": "gzip" }),
     });
-    response.end(isGzip ? gzipped : plain);
+    response.end(body);
   };
 }

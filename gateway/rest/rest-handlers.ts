@@ -56,7 +56,7 @@ function createRestHandler(
       ...readCall(method.input, query, request.contextValues),
     });
   };
-  return Object.assign(handle, rpc, { allowedMethods: ["GET"] });
+  return Object.assign(handle, rpc, { allowedMethods: ["GET", "HEAD"] });
 }
 
 /** The request in the query parameters; the context carries the error of an invalid one. */

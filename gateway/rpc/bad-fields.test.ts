@@ -17,7 +17,6 @@ after(() => gateway[Symbol.asyncDispose]());
 describe("an invalid field is INVALID_ARGUMENT and is named, over REST and Connect JSON alike", () => {
   const mistakes: [field: string, value: string | number, said: RegExp][] = [
     ["page_size", -1, /^page_size: -1, expected 0 to 1000$/],
-    ["page_size", 1_000_000, /^page_size: 1000000, expected 0 to 1000$/],
     ["page_size", "many", /^page_size: /],
     ["page_size", "99999999999", /^page_size: /],
     ["page_token", "garbage", /^page_token: "garbage", expected a next_page_token/],

@@ -294,7 +294,7 @@ test("a device returns its sessions and their missing sequences", async () => {
     "no%20device",
     "%ff",
     "holes?device_id=other",
-    "holes?sessions_max=101",
+    "holes?sessions_max=-1",
     "x".repeat(129),
   ]) {
     assert.equal((await gateway.get(`/v1/devices/${path}`)).status, 400, path);

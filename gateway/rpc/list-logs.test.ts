@@ -23,6 +23,9 @@ describe("a record in JSON", () => {
     traceId: "",
     spanId: "",
     eventName: "",
+    severityText: "",
+    isTextRepaired: false,
+    timeSource: "TIME_SOURCE_UNSPECIFIED",
   };
 
   test("has microseconds, int64 as strings and every zero value, alike over REST and Connect", async () => {

@@ -29,6 +29,8 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
     );
     const lastEventId = request.header.get("last-event-id");
     if (lastEventId) body["resume_token"] = lastEventId;
+    // The headers are those of the first message, which the last records would delay.
+    if (request.method === "HEAD") delete body["last"];
     const header = new Headers({ "content-type": "application/connect+json" });
     const response = await rpc({
       ...request,
@@ -50,7 +52,7 @@ export function createTailEventsHandler(rpcHandlers: RpcHandlers): UniversalHand
       body: createAsyncIterable([Buffer.from(completeErrorText(error))]),
     };
   };
-  return Object.assign(handle, rpc, { allowedMethods: ["GET"] });
+  return Object.assign(handle, rpc, { allowedMethods: ["GET", "HEAD"] });
 }
 
 interface Envelope {

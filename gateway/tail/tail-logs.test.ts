@@ -98,6 +98,18 @@ test("sends heartbeats", async (t) => {
   );
 });
 
+test("sends heartbeats also while records arrive that do not match", async (t) => {
+  const { gateway, append } = await startTailedGateway(t, { heartbeatMs: 200 });
+  const tail = follow(t, gateway.url, { filter: { deviceId: "quiet" } });
+  await tail.untilFollowing();
+  let sequence = 0;
+  await waitFor("heartbeats", async () => {
+    await append("busy", (sequence += 1), ["not asked for"]);
+    return tail.messages.filter(({ event }) => event.case === undefined).length >= 3;
+  });
+  assert.deepEqual(tail.logs(), []);
+});
+
 test("200 tails cost one read of the stream, and each gets every record", async (t) => {
   const { gateway, append } = await startTailedGateway(t);
   const tails = Array.from({ length: 200 }, (_, i) =>
@@ -129,7 +141,7 @@ test("tails beyond the limit are refused with a retry delay, and invalid request
   const second = follow(t, gateway.url);
   await second.until("room again", () => second.messages.length > 0);
   for (const [request, field] of [
-    [{ last: 1001 }, /last: 1001, expected 0 to 1000/],
+    [{ last: -1 }, /last: -1, expected 0 to 1000/],
     [{ resumeToken: "1_x!" }, /resume_token: "1_x!", expected/],
     [{ filter: { deviceId: "?" } }, /device_id/],
   ] as const) {

@@ -132,15 +132,23 @@ async function* following(
   signal: AbortSignal,
 ): AsyncGenerator<TailLogsResponse> {
   let sent: TailState = TailState.UNSPECIFIED;
+  let heartbeatAtMs = performance.now() + heartbeatMs;
+  const message = (event: TailLogsResponse) => {
+    heartbeatAtMs = performance.now() + heartbeatMs;
+    return event;
+  };
   while (!signal.aborted && !hub.closing.aborted) {
     const news = tail.take();
     const state = hub.isInterrupted ? TailState.INTERRUPTED : TailState.FOLLOWING;
-    if (news !== undefined) yield toMessage(tail.positions, metrics, news);
-    else if (tail.isBehind) await setImmediate();
-    else if (state !== sent) {
+    if (news !== undefined) yield message(toMessage(tail.positions, metrics, news));
+    else if (!tail.isBehind && state !== sent) {
       sent = state;
-      yield response(tail.positions, { case: "state", value: state });
-    } else if (await tail.wait(heartbeatMs, signal)) yield response(tail.positions, { case: undefined });
+      yield message(response(tail.positions, { case: "state", value: state }));
+    } else if (performance.now() >= heartbeatAtMs) {
+      // Batches without a matching record are no message, and do not put it off.
+      yield message(response(tail.positions, { case: undefined }));
+    } else if (tail.isBehind) await setImmediate();
+    else await tail.wait(heartbeatAtMs - performance.now(), signal);
   }
 }
 

@@ -125,19 +125,18 @@ export class Tail {
     this.#wake();
   }
 
-  /** Waits until it is woken or the signal aborts; true: the timeout expired. */
-  async wait(ms: number, signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted) return false;
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(resolve, ms, true);
-    const wake = () => resolve(false);
+  /** Waits until it is woken, the signal aborts, or the time is over. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    const timer = setTimeout(wake, ms);
     this.#wake = wake;
     signal.addEventListener("abort", wake, { once: true });
-    const isOver = await promise;
+    await promise;
     signal.removeEventListener("abort", wake);
     clearTimeout(timer);
     this.#wake = () => {};
-    return isOver;
   }
 }
 

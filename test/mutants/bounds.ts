@@ -123,6 +123,30 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "",
     },
   ]),
+  ...caughtBy("gateway/tail/tail-logs.test.ts", "gateway/tail/tail-logs.ts", [
+    {
+      name: "heartbeat-put-off",
+      title: "a live tail puts its heartbeat off whenever a batch arrives, matching or not",
+      search: "tail.wait(heartbeatAtMs - performance.now(), signal)",
+      replacement: "tail.wait((heartbeatAtMs = performance.now() + heartbeatMs) && heartbeatMs, signal)",
+    },
+  ]),
+  ...caughtBy("gateway/http/cors.test.ts", "gateway/http/gateway-server.ts", [
+    {
+      name: "refused-host-without-cors",
+      title: "a page of an allowed origin cannot read why its host is refused",
+      search: ", ...cors.headers(request) }",
+      replacement: " }",
+    },
+  ]),
+  ...caughtBy("gateway/http/manners.test.ts", "rpc/send-error.ts", [
+    {
+      name: "head-without-length",
+      title: "an error to HEAD has no content-length",
+      search: 'if (body !== "") response.setHeader("content-length"',
+      replacement: 'if (body === undefined) response.setHeader("content-length"',
+    },
+  ]),
   ...caughtBy("gateway/cache/cache-interceptor.test.ts", "gateway/cache/cache-interceptor.ts", [
     {
       name: "cached-without-method",

@@ -207,9 +207,9 @@ export type ListLogsRequest = Message<"fleetlog.v1.ListLogsRequest"> & {
   oldestFirst: boolean;
 
   /**
-   * Maximum number of records: 1 to 1,000; default 100. A page ends at 4 MiB,
-   * so a page of large records is shorter: only an empty next_page_token marks
-   * the last page.
+   * Maximum number of records: 1 to 1,000; default 100. More counts as 1,000. A
+   * page ends at 4 MiB, so a page of large records is shorter: only an empty
+   * next_page_token marks the last page.
    *
    * @generated from field: int32 page_size = 5;
    */
@@ -522,10 +522,10 @@ export type TailLogsRequest = Message<"fleetlog.v1.TailLogsRequest"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * How many of the newest records to send first: 0 to 1,000. They have the
-   * newest times of all records acknowledged before the call, stored or not;
-   * fewer when they are large, 4 MiB in all. Also sent after a gap, where some
-   * may repeat.
+   * How many of the newest records to send first: 0 to 1,000. More counts as
+   * 1,000. They have the newest times of all records acknowledged before the
+   * call, stored or not; fewer when they are large, 4 MiB in all. Also sent
+   * after a gap, where some may repeat.
    *
    * @generated from field: int32 last = 4;
    */
@@ -549,8 +549,8 @@ export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
   messageDesc(file_fleetlog_v1_query, 7);
 
 /**
- * One message of a live tail. Idle streams get an empty message every 15 s as a
- * heartbeat.
+ * One message of a live tail. After 15 s without a message comes an empty one as
+ * a heartbeat, also while records arrive that do not match the filter.
  *
  * @generated from message fleetlog.v1.TailLogsResponse
  */
@@ -717,9 +717,9 @@ export type GetHistogramRequest = Message<"fleetlog.v1.GetHistogramRequest"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * Maximum number of buckets: 1 to 1,000; default 100. The bucket width is the
-   * smallest that fits, of 1, 2, 5, 10, 15 and 30 s, 1, 2, 5, 10, 15 and 30
-   * min, 1, 2, 3, 6 and 12 h, and whole days.
+   * Maximum number of buckets: 1 to 1,000; default 100. More counts as 1,000.
+   * The bucket width is the smallest that fits, of 1, 2, 5, 10, 15 and 30 s, 1,
+   * 2, 5, 10, 15 and 30 min, 1, 2, 3, 6 and 12 h, and whole days.
    *
    * @generated from field: int32 buckets_max = 4;
    */
@@ -877,7 +877,8 @@ export type GetStatisticsRequest = Message<"fleetlog.v1.GetStatisticsRequest"> &
   endTime?: Timestamp | undefined;
 
   /**
-   * Maximum number of devices, loggers and patterns: 1 to 100; default 10.
+   * Maximum number of devices, loggers and patterns: 1 to 100; default 10. More
+   * counts as 100.
    *
    * @generated from field: int32 top_max = 3;
    */
@@ -1163,7 +1164,7 @@ export type ListFieldValuesRequest = Message<"fleetlog.v1.ListFieldValuesRequest
   search: string;
 
   /**
-   * Maximum number of values: 1 to 1,000; default 100.
+   * Maximum number of values: 1 to 1,000; default 100. More counts as 1,000.
    *
    * @generated from field: int32 page_size = 7;
    */
@@ -1212,7 +1213,7 @@ export const ListFieldValuesResponseSchema: GenMessage<ListFieldValuesResponse> 
  */
 export type ListDevicesRequest = Message<"fleetlog.v1.ListDevicesRequest"> & {
   /**
-   * Maximum number of devices: 1 to 1,000; default 100.
+   * Maximum number of devices: 1 to 1,000; default 100. More counts as 1,000.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -1440,7 +1441,7 @@ export type GetDeviceRequest = Message<"fleetlog.v1.GetDeviceRequest"> & {
   deviceId: string;
 
   /**
-   * Maximum number of sessions: 1 to 100; default 20.
+   * Maximum number of sessions: 1 to 100; default 20. More counts as 100.
    *
    * @generated from field: int32 sessions_max = 2;
    */
@@ -1721,7 +1722,7 @@ export type ListDeadLettersRequest = Message<"fleetlog.v1.ListDeadLettersRequest
   endTime?: Timestamp | undefined;
 
   /**
-   * Maximum page size: 1 to 1,000; default 100.
+   * Maximum page size: 1 to 1,000; default 100. More counts as 1,000.
    *
    * @generated from field: int32 page_size = 4;
    */
@@ -1921,7 +1922,7 @@ export type ListIncidentsRequest = Message<"fleetlog.v1.ListIncidentsRequest"> &
   endTime?: Timestamp | undefined;
 
   /**
-   * Maximum page size: 1 to 1,000; default 100.
+   * Maximum page size: 1 to 1,000; default 100. More counts as 1,000.
    *
    * @generated from field: int32 page_size = 4;
    */
