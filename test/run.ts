@@ -14,7 +14,7 @@ const patterns =
   files.length > 0
     ? files.map((file) => (/\.ts$|\*/.test(file) ? file : `${file.replace(/\/$/, "")}/**/*.test.ts`))
     : [
-        "{batch,bench,client,consumer,dashboard,dead-letters,dev,doctor,gateway,lib,nginx,postgres,rpc,server,stream,test}/**/*.test.ts",
+        "{batch,bench,client,clients,consumer,dashboard,dead-letters,dev,doctor,gateway,lib,nginx,postgres,rpc,server,stream,test}/**/*.test.ts",
       ];
 
 const folder = await mkdtemp(join(tmpdir(), "fleetlog-test-"));

@@ -29,6 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     nginx: "lib zod",
     doctor: "lib stream postgres ioredis kysely zod",
     bench: anything,
+    clients: anything,
     dev: anything,
     test: anything,
   }).map(([folder, names]) => [folder, names.split(" ")]),

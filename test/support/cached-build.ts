@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { projectFolder, stateFolder } from "#dev/folders.ts";
@@ -38,6 +38,7 @@ export async function cachedBuild(
 /** Path and content of a file, or of all files in a folder. */
 function contents(source: string): string[] {
   const path = join(projectFolder, source);
+  if (statSync(path).isFile()) return [source, readFileSync(path, "utf8")];
   const files = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return files
     .map(({ parentPath, name }) => join(parentPath, name))

@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import { projectFolder } from "#dev/folders.ts";
+import { cachedBuild } from "./cached-build.ts";
+
+const packageFolder = join(projectFolder, "clients/python");
+
+/**
+ * Makes an environment with what clients/python needs and is tested with, and returns its Python. The package is on
+ * its path from the source folder; see `pythonEnv`.
+ */
+export async function packagePython(): Promise<string> {
+  const requirements = "clients/python/tests/requirements.txt";
+  const { stdout: version } = await execa("python3", ["-VV"]);
+  const folder = await cachedBuild("python-package", [requirements], version, async (work) => {
+    await execa("python3", ["-m", "venv", work], { timeout });
+    const packages = ["--only-binary", ":all:", "-r", requirements];
+    await execa(join(work, "bin/python"), ["-m", "pip", "install", "--quiet", ...packages], {
+      cwd: projectFolder,
+      stdin: "ignore",
+      timeout,
+    });
+  });
+  return join(folder, "bin/python");
+}
+
+/** The environment of a Python program that imports the package from its source. */
+export const pythonEnv = { PYTHONPATH: join(packageFolder, "src"), PYTHONDONTWRITEBYTECODE: "1" } as const;
+
+/** Command and first arguments of the device program that the fault matrix drives; run it with `pythonEnv`. */
+export async function pythonDevice(): Promise<readonly [command: string, ...args: string[]]> {
+  return [await packagePython(), join(projectFolder, "test/clients/python-device/device.py")];
+}
+
+/** For packages to arrive. */
+const timeout = 300_000;
