@@ -4,7 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { HostilePeer } from "#client/testing/hostile-peer.ts";
 import { misbehaviours, retryInfo, trailersOnly } from "#client/testing/misbehaviours.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
-import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import { type BatchErrorCode, StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { whyNoPython } from "#test/support/python-client.ts";
 import { packagePython } from "#test/support/python-package.ts";
 import { waitFor } from "#test/support/wait-for.ts";

@@ -12,18 +12,6 @@ const folder = join(projectFolder, "clients/python");
 const noPython = await whyNoPython();
 
 describe("the Python package", { skip: noPython ?? false }, () => {
-  const python = async (...args: readonly string[]) => {
-    const result = await execa(await packagePython(), args, {
-      cwd: folder,
-      env: pythonEnv,
-      all: true,
-      reject: false,
-      timeout: 170_000,
-    });
-    assert.equal(result.exitCode, 0, result.all);
-    return result.all;
-  };
-
   test("keeps what its unit tests promise", async () => {
     assert.match(await python("-m", "unittest", "discover", "tests"), /OK/);
   });
@@ -77,3 +65,16 @@ describe("the Python package", { skip: noPython ?? false }, () => {
     assert.ok(lines.length <= 40, `${lines.length} lines`);
   });
 });
+
+/** Runs Python in the package's folder; returns its output. */
+async function python(...args: readonly string[]): Promise<string> {
+  const result = await execa(await packagePython(), args, {
+    cwd: folder,
+    env: pythonEnv,
+    all: true,
+    reject: false,
+    timeout: 170_000,
+  });
+  assert.equal(result.exitCode, 0, result.all);
+  return result.all;
+}

@@ -16,6 +16,7 @@ import { DeviceProgram } from "./testing/device-program.ts";
 // The Python client and the whole of Fleetlog, whose parts fail.
 
 const noPython = await whyNoPython();
+const toName = (index: number) => `record ${index}`;
 
 describe("a Python device", { skip: noPython ?? false }, () => {
   let system: TestSystem;
@@ -33,8 +34,6 @@ describe("a Python device", { skip: noPython ?? false }, () => {
     await system?.[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
-
-  const toName = (index: number) => `record ${index}`;
 
   /** All records from 0 to `count` are there, each once. */
   async function assertStoredOnce(deviceId: string, count: number): Promise<void> {
