@@ -66,7 +66,7 @@ describe("a Python device", { skip }, () => {
       const code = codes.shift();
       return code === undefined
         ? {}
-        : { error: { code, message: "later", retryDelayMs: code === 8 ? 30 : 0 } };
+        : { error: { code: code as BatchErrorCode, message: "later", retryDelayMs: code === 8 ? 30 : 0 } };
     };
     await using device = await DeviceProgram.start("delayed", peer.address);
     device.send("1");
