@@ -326,6 +326,7 @@ comment on column stream_positions.stored_before is 'All entries before this id 
 comment on column stream_positions.waiting is 'Entries not yet stored, at most.';
 comment on column stream_positions.at is 'When it was checked.';
 
+CREATE INDEX batches_by_attributes ON public.batches USING gin (attributes jsonb_path_ops) WHERE (attributes IS NOT NULL);
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time, id);
 CREATE INDEX batches_long ON public.batches USING btree (last_time) WHERE ((last_time - first_time) > '00:10:00'::interval);

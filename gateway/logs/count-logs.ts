@@ -6,7 +6,13 @@ import { floorTime, minuteMicros, type TimeRange } from "../fields/time-range.ts
 import { isLong } from "./batch-walk.ts";
 import { type ChosenDevices, findDevices } from "./find-devices.ts";
 import { isCounted, type LogFilter, severityNumbers } from "./log-filter.ts";
-import { allOf, batchConditions, type Condition, recordConditions } from "./record-conditions.ts";
+import {
+  allOf,
+  amongBatches,
+  batchConditions,
+  type Condition,
+  recordConditions,
+} from "./record-conditions.ts";
 
 /** A filter with both ends. */
 export type RangeFilter = LogFilter & TimeRange;
@@ -99,7 +105,7 @@ async function countRecords(
     from records
     where batch_id = any ((select array_agg(id order by id) from batches where ${where} and ${chosen})::int8[])
       and batch_id >= ${sum.first_id}::int8 and batch_id <= ${sum.last_id}::int8
-      and ${allOf(recordConditions(filter))}
+      and ${allOf(recordConditions(filter, amongBatches(allOf([where, chosen]))))}
     group by 1, 2 order by 1, 2`.execute(db);
   return {
     counts: rows.map(toCount(sampleDivisor)),

@@ -72,8 +72,12 @@ describe("over days with indexes, without, and dropped ones", () => {
     test(`pages equal ORDER BY over everything, ${order.direction}`, async () => {
       for (let round = 0; round < 60; round++) {
         const text = ["DISK", "100", "ärger", "temp", "nothing"][upTo(5)] as string;
-        const attribute = { name: "unit", value: `u${upTo(4)}` };
-        const rare = random() < 0.6 ? { texts: [text] } : { attributes: [attribute] };
+        const attributes = [
+          { name: "unit", value: ["u0", "u1", "u4", "7", "true"][upTo(5)] },
+          { name: "firmware", value: "2.1" },
+          { name: "a=b", value: "\\" },
+        ].filter(() => random() < 0.6);
+        const rare = random() < 0.5 ? { texts: [text] } : { attributes };
         const filter = { ...randomFilter(random, span), ...rare };
         const all = await bruteForce(pool, filter, order);
         const pageSize = 1 + upTo(random() < 0.5 ? 20 : 400);

@@ -2,7 +2,16 @@ import { type Kysely, sql } from "kysely";
 import { type DayPartition, listDayPartitions } from "#postgres/day-partitions.ts";
 import { dayMs } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
-import { allOf, indexesFor, recordConditions } from "./record-conditions.ts";
+import type { AttributeCondition, LogFilter } from "./log-filter.ts";
+import {
+  allOf,
+  amongBatches,
+  batchHasAttribute,
+  type Condition,
+  indexesFor,
+  type OfBatches,
+  recordConditions,
+} from "./record-conditions.ts";
 import {
   compareBatches,
   type IdRange,
@@ -107,18 +116,60 @@ export class IndexedDays {
     return indexed.filter((day) => day.startMs <= ms + 2 * dayMs && day.endMs >= earliestMs).toReversed();
   }
 
-  /** The batches of these days with a matching record. */
+  /**
+   * The batches of these days with a matching record, and some more. An attribute that none of the batches has is looked up
+   * in the index of the records. If all have one, those that have the first come from the index of the batches; otherwise
+   * another condition leads to the records.
+   */
   async #lookUp(days: readonly DayPartition[]): Promise<readonly string[] | "many"> {
-    const ranges = joined(days).map(
-      ({ firstId, endId }) =>
-        sql`(batch_id >= ${String(firstId)}::int8 and batch_id < ${String(endId)}::int8)`,
-    );
+    const { filter } = this.#wanted;
+    const ofBatches = amongBatches(within(days, "batches.id"));
+    const inBatches = await this.#inBatches(days);
+    const forIndexes: OfBatches = (attribute) =>
+      inBatches.has(attribute) || attribute.value === undefined ? ofBatches(attribute) : undefined;
+    const [first] = inBatches;
+    const isLed = indexesFor({ ...filter, attributes: without(filter, inBatches) }).length > 0;
+    const ofRecords: OfBatches = (attribute) =>
+      attribute === first && !isLed ? undefined : forIndexes(attribute);
+    const lookups = [
+      sql`select batch_id from records
+        where ${within(days, "batch_id")} and ${allOf(recordConditions(filter, ofRecords, { byIndex: true }))}`,
+    ];
+    if (first !== undefined && !isLed) {
+      lookups.push(sql`select batches.id from batches
+        where ${batchHasAttribute(first)} and ${within(days, "batches.id")}`);
+    }
     const { rows } = await sql<{ batch_id: string }>`
-      select batch_id from records
-      where (${sql.join(ranges, sql` or `)}) and ${allOf(recordConditions(this.#wanted.filter, { byIndex: true }))}
+      select batch_id from (${sql.join(lookups, sql` union all `)}) as found
       limit ${this.#matchesMax + 1}`.execute(this.#db);
     return rows.length > this.#matchesMax ? "many" : [...new Set(rows.map((row) => row.batch_id))];
   }
+
+  /** The wanted attributes with a value that some of these days' batches have. */
+  async #inBatches(days: readonly DayPartition[]): Promise<ReadonlySet<AttributeCondition>> {
+    const valued = this.#wanted.filter.attributes.filter(({ value }) => value !== undefined);
+    if (valued.length === 0) return new Set();
+    const exists = valued.map(
+      (attribute) =>
+        sql`exists (select from batches where ${batchHasAttribute(attribute)} and ${within(days, "batches.id")})`,
+    );
+    const { rows } = await sql<{ found: boolean[] }>`select array[${sql.join(exists)}] as found`.execute(
+      this.#db,
+    );
+    return new Set(valued.filter((_, index) => rows[0]?.found[index]));
+  }
+}
+
+function within(days: readonly DayPartition[], id: "batch_id" | "batches.id"): Condition {
+  const ranges = joined(days).map(
+    ({ firstId, endId }) =>
+      sql`(${sql.ref(id)} >= ${String(firstId)}::int8 and ${sql.ref(id)} < ${String(endId)}::int8)`,
+  );
+  return sql`(${sql.join(ranges, sql` or `)})`;
+}
+
+function without({ attributes }: LogFilter, some: ReadonlySet<AttributeCondition>) {
+  return attributes.filter((attribute) => !some.has(attribute));
 }
 
 /** No record has a batch id below this; undefined when that is unknown. */

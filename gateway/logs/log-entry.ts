@@ -1,17 +1,17 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import type { AllFields } from "#proto/all-fields.ts";
+import { SeveritySchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { timestampFromMicros } from "../fields/time.ts";
+import { mergeAttributes } from "./attributes.ts";
 import type { FoundLog, RecordValues } from "./read-records.ts";
 
 /** The position of a record, and the fields of its batch. */
-export type EntryOrigin = Pick<
-  LogEntry,
-  "time" | "receivedAt" | "deviceId" | "sessionId" | "sequence" | "index"
->;
-
-/** Fields that are not read yet. */
-type UnfilledField = "severityText" | "uptime" | "observedTime" | "isTextRepaired" | "timeSource";
+export interface EntryOrigin
+  extends Pick<LogEntry, "time" | "receivedAt" | "deviceId" | "sessionId" | "sequence" | "index"> {
+  readonly batchAttributes: JsonObject;
+}
 
 /** A record as every transport returns it. */
 export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEntry {
@@ -25,14 +25,20 @@ export function createLogEntry(origin: EntryOrigin, record: RecordValues): LogEn
     severity: record.severity,
     logger: record.logger,
     message: record.message,
-    attributes: record.attributes,
+    attributes: mergeAttributes(origin.batchAttributes, record.attributes),
     traceId: Buffer.from(record.traceId).toString("hex"),
     spanId: Buffer.from(record.spanId).toString("hex"),
     eventName: record.eventName,
-  } satisfies Omit<AllFields<typeof LogEntrySchema>, UnfilledField>);
+    severityText: record.severityText || (severityNames[record.severity] ?? ""),
+    uptime: record.uptimeNanos === 0n ? undefined : toDuration(record.uptimeNanos),
+    observedTime:
+      record.observedMicros === undefined ? undefined : timestampFromMicros(record.observedMicros),
+    isTextRepaired: record.isTextRepaired,
+    timeSource: record.timeSource,
+  } satisfies AllFields<typeof LogEntrySchema>);
 }
 
-export function toLogEntry({ batch, record, timeMicros, index }: FoundLog): LogEntry {
+export function toLogEntry({ batch, batchAttributes, record, timeMicros, index }: FoundLog): LogEntry {
   const origin = {
     time: timestampFromMicros(timeMicros),
     receivedAt: timestampFromMicros(BigInt(batch.received_micros)),
@@ -40,6 +46,20 @@ export function toLogEntry({ batch, record, timeMicros, index }: FoundLog): LogE
     sessionId: batch.session_id,
     sequence: BigInt(batch.sequence),
     index,
+    batchAttributes,
   };
   return createLogEntry(origin, record);
 }
+
+function toDuration(nanos: bigint) {
+  return create(DurationSchema, { seconds: nanos / nanosPerSecond, nanos: Number(nanos % nanosPerSecond) });
+}
+
+const nanosPerSecond = 1_000_000_000n;
+
+/** "WARN2" for SEVERITY_WARN2; none for what is not specified. */
+const severityNames: Readonly<Record<number, string>> = Object.fromEntries(
+  SeveritySchema.values.flatMap(({ number, name }) =>
+    number === 0 ? [] : [[number, name.slice("SEVERITY_".length)]],
+  ),
+);

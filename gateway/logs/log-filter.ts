@@ -29,7 +29,7 @@ export interface LogFilter {
 
 export type ConditionName = keyof LogFilter;
 
-/** An attribute that is present, with any value or with this one. */
+/** An attribute that is present, with any value or with what this one means (attributes.ts). */
 export interface AttributeCondition {
   readonly name: string;
   readonly value: string | undefined;

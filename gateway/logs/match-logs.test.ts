@@ -33,7 +33,17 @@ const words = [
   "É",
 ];
 const names = ["k", "K", "__proto__", "ключ"];
-const values = ["", "v", "V", "1"];
+const values = ["", "v", "V", "1", "1.0", "true", "null", 1, 2.5, 1e300, -0.000_1, true, false, null];
+const wanted = [
+  ...values.filter((value) => typeof value === "string"),
+  "1e0",
+  "2.50",
+  "1e300",
+  "-1E-4",
+  "false",
+  "01",
+  " 1",
+];
 const start = 1_767_225_600_000_000n;
 
 test("matches exactly the records that SQL finds, by every condition alone and combined", async () => {
@@ -45,12 +55,13 @@ test("matches exactly the records that SQL finds, by every condition alone and c
         deviceId: pick(devices),
         sessionId: pick(["s1", "s2"]),
         receivedMicros: start + BigInt(n),
+        attributes: random() < 0.5 ? randomAttributes() : undefined,
         records: Array.from({ length: 5 }, (_, index) => ({
           timeMicros: start + BigInt(n * 5 + index),
           severity: Math.floor(random() * 25),
           logger: pick(loggers),
           message: Array.from({ length: 3 }, () => pick(words)).join(pick([" ", ""])),
-          attributes: Object.fromEntries(pickSome(names, 0.4).map((name) => [name, pick(values)])),
+          attributes: randomAttributes(),
           ...(random() < 0.7 && { traceId: pick(traces) }),
         })),
       },
@@ -84,7 +95,8 @@ test("matches exactly the records that SQL finds, by every condition alone and c
 
 const traces = ["0af7651916cd43dd8448eb211c80319c", "ff".repeat(16)];
 
-const attribute = () => ({ name: pick(names), value: pick([undefined, ...values]) });
+const randomAttributes = () => Object.fromEntries(pickSome(names, 0.4).map((name) => [name, pick(values)]));
+const attribute = () => ({ name: pick(names), value: pick([undefined, ...wanted]) });
 
 function* filters(): Generator<LogFilter> {
   for (const text of words) {
@@ -107,7 +119,7 @@ function* filters(): Generator<LogFilter> {
       excludedTexts: may([pick(words)], []),
       loggerPrefix: may(pick(loggers), ""),
       excludedLoggerPrefixes: may([pick(["net.", "storage"])], []),
-      attributes: may([attribute()], []),
+      attributes: may([attribute(), attribute()].slice(Math.floor(random() * 2)), []),
       excludedAttributes: may([attribute()], []),
     };
   }

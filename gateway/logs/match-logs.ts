@@ -1,6 +1,7 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { type AttributeCondition, type ConditionName, type LogFilter, listConditions } from "./log-filter.ts";
+import { hasAttribute } from "./attributes.ts";
+import { type ConditionName, type LogFilter, listConditions } from "./log-filter.ts";
 
 /** The records of one batch, with their common fields. */
 export interface BatchOfLogs {
@@ -37,9 +38,11 @@ const inMemory: { readonly [Name in ConditionName]: InMemory<NonNullable<LogFilt
   excludedLoggerPrefixes: {
     ofRecord: (prefixes) => (log) => !prefixes.some((prefix) => log.logger.startsWith(prefix)),
   },
-  attributes: { ofRecord: (attributes) => (log) => attributes.every((one) => hasAttribute(log, one)) },
+  attributes: {
+    ofRecord: (attributes) => (log) => attributes.every((one) => hasAttribute(log.attributes ?? {}, one)),
+  },
   excludedAttributes: {
-    ofRecord: (attributes) => (log) => !attributes.some((one) => hasAttribute(log, one)),
+    ofRecord: (attributes) => (log) => !attributes.some((one) => hasAttribute(log.attributes ?? {}, one)),
   },
   texts: {
     ofRecord: (texts) => {
@@ -94,10 +97,6 @@ function matcherFor<Name extends ConditionName>(name: Name, condition: LogFilter
     ofBatch: (batch) => ofBatch?.(value, batch) ?? "some",
     ofRecord: ofRecord?.(value) ?? (() => false), // not called: the batch decides
   };
-}
-
-function hasAttribute({ attributes = {} }: LogEntry, { name, value }: AttributeCondition): boolean {
-  return Object.hasOwn(attributes, name) && (value === undefined || attributes[name] === value);
 }
 
 /** Hundreds of filters may check one record. */

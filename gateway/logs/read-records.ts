@@ -1,22 +1,32 @@
-import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { JsonObject } from "@bufbuild/protobuf";
 import { type Kysely, sql } from "kysely";
 import type { DecodedRecord } from "#batch/batch-records.ts";
 import { rareStringFields, stringFields, stringValues } from "#batch/string-fields.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { TimeSource } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
+import { hasAttribute, parseAttributes, selectAttributes } from "./attributes.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder, LogPosition } from "./log-order.ts";
-import { allOf, type Condition, recordConditions } from "./record-conditions.ts";
+import { allOf, type Condition, type OfBatches, recordConditions } from "./record-conditions.ts";
 import type { WalkedBatch } from "./select-batches.ts";
 
 /** The fields of a record, read from PostgreSQL or from a batch. */
-export type RecordValues = Omit<DecodedRecord, "timeUnixNano">;
+export interface RecordValues
+  extends Omit<DecodedRecord, "timeUnixNano" | "uptimeNano" | "observedTimeUnixNano"> {
+  /** 0: unknown. */
+  readonly uptimeNanos: bigint;
+  readonly observedMicros: bigint | undefined;
+  readonly isTextRepaired: boolean;
+  readonly timeSource: TimeSource;
+}
 
 /** A record with its batch. */
 export interface FoundLog extends LogPosition {
   readonly batch: WalkedBatch;
-  /** The size of its message and attributes. */
+  readonly batchAttributes: JsonObject;
+  /** The size of its message and attributes, those of its batch included. */
   readonly bytes: number;
   readonly record: RecordValues;
 }
@@ -39,10 +49,19 @@ export async function readRecords(
   { order, after, last, limit, bytesMax }: Window,
 ): Promise<FoundLog[]> {
   if (batches.length === 0) return [];
-  const byId = new Map(batches.map((batch) => [batch.id, batch]));
+  const byId = new Map(
+    batches.map((batch) => [batch.id, { batch, attributes: parseAttributes(batch.attributes) }]),
+  );
+  /** They are known here: most statements need not ask for them. */
+  const ofBatches: OfBatches = ({ name, value }) => {
+    const ids = [...byId].flatMap(([id, { attributes }]) =>
+      hasAttribute(attributes, { name, value }) ? [id] : [],
+    );
+    return ids.length === 0 ? undefined : sql`batch_id = any(${ids}::int8[])`;
+  };
   const conditions: Condition[] = [
     sql`batch_id = any(${[...byId.keys()]}::int8[])`,
-    ...recordConditions(filter),
+    ...recordConditions(filter, ofBatches),
   ];
   const isAfter = sql.raw(order.isAfter);
   if (last !== undefined) {
@@ -56,15 +75,12 @@ export async function readRecords(
   }
   // What takeBytes would drop is not sent to begin with. Measured outside of the LIMIT, so that only its rows are. The
   // sum is up to the row before by its frame: with EXCLUDE each row's would be added up anew, 190 ms for 1,000 rows.
-  // Attributes with an escape come as [name, value, …]: of the names of an object V8's JSON.parse misreads some that have
-  // one (nodejs/node#63785). All others as they stand, which costs an eighth.
   const direction = sql.raw(order.direction);
   const byPlace = sql`time ${direction}, batch_id ${direction}, idx ${direction}`;
   const { rows } = await sql<Row>`
     select batch_id, idx, severity, ${stringColumns}, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
-      case when strpos(attributes::text, '\\') = 0 then attributes::text else (
-        select json_agg(item)::text from jsonb_each_text(attributes), unnest(array[key, value]) as item
-      ) end as attributes
+      (extra).uptime, ${selectMicros(sql`(extra).observed_time`)} as observed_micros, (extra).flags,
+      ${selectAttributes(sql`attributes`)} as attributes
     from (
       select *, coalesce(sum(bytes) over (order by ${byPlace} rows between unbounded preceding and 1 preceding), 0) as bytes_before
       from (
@@ -76,18 +92,27 @@ export async function readRecords(
     ) as summed
     where bytes_before <= ${bytesMax}
     order by ${byPlace}`.execute(db);
-  return rows.map((row) => ({
-    timeMicros: BigInt(row.time_micros),
-    batchId: BigInt(row.batch_id),
-    index: row.idx,
-    batch: byId.get(row.batch_id) as WalkedBatch,
-    bytes: row.bytes,
-    record: {
-      severity: row.severity,
-      attributes: row.attributes === null ? {} : toAttributes(row.attributes),
-      ...stringValues(({ name, isId }) => valueIn(row, name) ?? (isId ? noId : "")),
-    },
-  }));
+  return rows.map((row) => {
+    const { batch, attributes } = byId.get(row.batch_id) as { batch: WalkedBatch; attributes: JsonObject };
+    const flags = row.flags ?? 0;
+    return {
+      timeMicros: BigInt(row.time_micros),
+      batchId: BigInt(row.batch_id),
+      index: row.idx,
+      batch,
+      batchAttributes: attributes,
+      bytes: row.bytes + (batch.attributes?.length ?? 0),
+      record: {
+        severity: row.severity,
+        attributes: parseAttributes(row.attributes),
+        uptimeNanos: BigInt.asUintN(64, BigInt(row.uptime ?? 0)),
+        observedMicros: row.observed_micros === null ? undefined : BigInt(row.observed_micros),
+        isTextRepaired: (flags & 1) !== 0,
+        timeSource: (flags >> 1) as TimeSource,
+        ...stringValues(({ name, isId }) => valueIn(row, name) ?? (isId ? noId : "")),
+      },
+    };
+  });
 }
 
 const stringColumns = sql.join(
@@ -109,15 +134,9 @@ interface Row {
   readonly time_micros: string;
   readonly severity: Severity;
   readonly bytes: number;
-  /** JSON of an object or of a list. */
+  readonly uptime: string | null;
+  readonly observed_micros: string | null;
+  readonly flags: number | null;
+  /** For parseAttributes. */
   readonly attributes: string | null;
-}
-
-/** "__proto__" is an ordinary name to JSON.parse and fromEntries. */
-function toAttributes(json: string): JsonObject {
-  const items = JSON.parse(json) as JsonObject | JsonValue[];
-  if (!Array.isArray(items)) return items;
-  const pairs: [string, JsonValue][] = [];
-  for (let at = 0; at < items.length; at += 2) pairs.push([items[at] as string, items[at + 1] as JsonValue]);
-  return Object.fromEntries(pairs);
 }

@@ -1,6 +1,7 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { foldedText, type PartitionIndex } from "#postgres/partition-indexes.ts";
 import { timestamptz } from "../fields/time.ts";
+import { scalarText } from "./attributes.ts";
 import {
   type AttributeCondition,
   type ConditionName,
@@ -24,8 +25,16 @@ type InSql<T> =
 
 /** False where no record of the batch can match. */
 type OfBatch<T> = (value: T) => readonly Condition[];
-type OfRecord<T> = (value: T, hasText: HasText) => readonly Condition[];
-type HasText = (value: RawBuilder<unknown>, text: string) => Condition;
+type OfRecord<T> = (value: T, forms: Forms) => readonly Condition[];
+
+/** How a statement checks what has several forms. */
+interface Forms {
+  readonly hasText: (value: RawBuilder<unknown>, text: string) => Condition;
+  readonly ofBatches: OfBatches;
+}
+
+/** Whether the batch of a row of `records` has the attribute; undefined: none of the statement's batches has it. */
+export type OfBatches = (attribute: AttributeCondition) => Condition | undefined;
 
 const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Name]>> } = {
   deviceIds: { byDeviceKey: true },
@@ -43,30 +52,45 @@ const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Nam
     ofBatch: (severities) => [sql`batches.severities & ${severities}::int <> 0`],
     ofRecord: (severities) => [hasSeverity(severities)],
   },
-  texts: { ofRecord: (texts, hasText) => texts.map((text) => hasText(sql`message`, text)) },
+  texts: { ofRecord: (texts, { hasText }) => texts.map((text) => hasText(sql`message`, text)) },
   excludedTexts: {
-    ofRecord: (texts, hasText) => texts.map((text) => sql`not ${hasText(sql`message`, text)}`),
+    ofRecord: (texts, { hasText }) => texts.map((text) => sql`not ${hasText(sql`message`, text)}`),
   },
   traceId: { ofRecord: (traceId) => [sql`(extra).trace_id = ${`\\x${traceId}`}::bytea`] },
   loggerPrefix: { ofRecord: (prefix) => [sql`starts_with(logger, ${prefix})`] },
   excludedLoggerPrefixes: {
     ofRecord: (prefixes) => prefixes.map((prefix) => sql`not starts_with(logger, ${prefix})`),
   },
-  attributes: { ofRecord: (attributes) => attributes.map(hasAttribute) },
+  attributes: {
+    ofRecord: (attributes, { ofBatches }) => attributes.map((one) => hasAttribute(one, ofBatches)),
+  },
   excludedAttributes: {
-    ofRecord: (attributes) =>
-      attributes.map((attribute) => sql`not coalesce(${hasAttribute(attribute)}, false)`),
+    ofRecord: (attributes, { ofBatches }) =>
+      attributes.map((one) => sql`not coalesce(${hasAttribute(one, ofBatches)}, false)`),
   },
 };
 
 /**
  * The conditions on a row of `records`; those that its batch decides (device, session) are not repeated. With
  * `byIndex` in the form that the indexes of closed days support; without, in the form that is cheapest for each
- * record.
+ * record. `ofBatches` knows the attributes of the batches that the statement reads.
  */
-export function recordConditions(filter: LogFilter, { byIndex = false } = {}): Condition[] {
-  const hasText = byIndex ? containsText : containsTextByReading;
-  return listConditions(filter).flatMap((name) => ofRecord(name, filter[name], hasText));
+export function recordConditions(
+  filter: LogFilter,
+  ofBatches: OfBatches,
+  { byIndex = false } = {},
+): Condition[] {
+  const forms = { hasText: byIndex ? containsText : containsTextByReading, ofBatches };
+  return listConditions(filter).flatMap((name) => ofRecord(name, filter[name], forms));
+}
+
+/**
+ * Looks the attribute up among the batches that meet `where`, which should be those that the statement reads. The
+ * statement hashes the ids once: joined, the row of its batch would be read for each record.
+ */
+export function amongBatches(where: Condition): OfBatches {
+  return (attribute) =>
+    sql`batch_id in (select batches.id from batches where ${where} and ${batchHasAttribute(attribute)})`;
 }
 
 /** The conditions on a row of `batches` that any matching record implies; the walk checks the devices. */
@@ -74,8 +98,8 @@ export function batchConditions(filter: LogFilter): Condition[] {
   return listConditions(filter).flatMap((name) => ofBatch(name, filter[name]));
 }
 
-function ofRecord<Name extends ConditionName>(name: Name, value: LogFilter[Name], hasText: HasText) {
-  return inSql[name].ofRecord?.(value as NonNullable<typeof value>, hasText) ?? [];
+function ofRecord<Name extends ConditionName>(name: Name, value: LogFilter[Name], forms: Forms) {
+  return inSql[name].ofRecord?.(value as NonNullable<typeof value>, forms) ?? [];
 }
 
 function ofBatch<Name extends ConditionName>(name: Name, value: LogFilter[Name]) {
@@ -129,9 +153,27 @@ export function indexesFor({ texts, attributes }: LogFilter): readonly Partition
 /** Three letters that pg_trgm indexes in every locale; without them it scans the whole index. */
 const trigram = /[A-Za-z0-9]{3}/;
 
+/** On the row of a record: its own attribute counts, or else that of its batch. */
+function hasAttribute(attribute: AttributeCondition, ofBatches: OfBatches): Condition {
+  const own = contains(sql`records.attributes`, attribute);
+  const inherited = ofBatches(attribute);
+  if (inherited === undefined) return own;
+  if (attribute.value === undefined) return sql`(coalesce(${own}, false) or ${inherited})`;
+  const isReplaced = sql`coalesce(records.attributes ? ${attribute.name}::text, false)`;
+  return sql`(coalesce(${own}, false) or (not ${isReplaced} and ${inherited}))`;
+}
+
+/** On the row of a batch, whatever its records replace. */
+export function batchHasAttribute(attribute: AttributeCondition): Condition {
+  return contains(sql`batches.attributes`, attribute);
+}
+
 /** By the operators of a GIN index. */
-function hasAttribute({ name, value }: AttributeCondition): Condition {
-  if (value === undefined) return sql`attributes ? ${name}::text`;
-  // A constant: jsonb_build_object is not immutable and would be evaluated for each record, 0.5 µs.
-  return sql`attributes @> ${JSON.stringify({ [name]: value })}::jsonb`;
+function contains(attributes: RawBuilder<unknown>, { name, value }: AttributeCondition): Condition {
+  if (value === undefined) return sql`${attributes} ? ${name}::text`;
+  // Constants: jsonb_build_object is not immutable and would be evaluated for each record, 0.5 µs.
+  const isText = sql<SqlBool>`${attributes} @> ${JSON.stringify({ [name]: value })}::jsonb`;
+  const scalar = scalarText(value);
+  if (scalar === undefined) return isText;
+  return sql`(${isText} or ${attributes} @> ${`{${JSON.stringify(name)}:${scalar}}`}::jsonb)`;
 }

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
+import { selectAttributes } from "./attributes.ts";
 import type { ChosenDevices } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
@@ -14,6 +15,8 @@ export interface WalkedBatch {
   readonly sequence: string;
   readonly record_count: number;
   readonly received_micros: string;
+  /** For parseAttributes. */
+  readonly attributes: string | null;
   /** The end by which the walk meets it: its last time, or its first when the oldest come first. */
   readonly lead_micros: string;
 }
@@ -133,6 +136,7 @@ export async function selectBatchesById(
 function walkedColumns(order: LogOrder): RawBuilder<unknown> {
   return sql`batches.id, devices.device_id, batches.session_id, batches.sequence, batches.record_count,
     ${selectMicros(sql.ref("batches.received_at"))} as received_micros,
+    ${selectAttributes(sql`batches.attributes`)} as attributes,
     ${selectMicros(sql.ref(`batches.${order.lead}`))} as lead_micros`;
 }
 

@@ -20,7 +20,7 @@ import {
 } from "../fields/time-range.ts";
 import { countLogs } from "../logs/count-logs.ts";
 import { everything, type LogFilter, severitiesFrom } from "../logs/log-filter.ts";
-import { allOf, recordConditions } from "../logs/record-conditions.ts";
+import { allOf, amongBatches, recordConditions } from "../logs/record-conditions.ts";
 import { sampleBatches } from "../logs/sample-batches.ts";
 import type { LagReader } from "../query/lag-reader.ts";
 import type { ReadPool } from "../query/read-pool.ts";
@@ -131,7 +131,7 @@ async function topLoggers(db: Kysely<Database>, filter: LogFilter, limit: number
   const ids = await sampleBatches(db, filter, sampledRecordsMax);
   const { rows } = await sql<SampledValue>`
     select logger as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
-    from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
+    from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter, amongBatches(sql`batches.id = any(${ids}::int8[])`)))}
     group by logger order by count(*) desc, logger limit ${limit}`.execute(db);
   return rows;
 }
@@ -143,7 +143,7 @@ async function topPatterns(db: Kysely<Database>, filter: LogFilter, limit: numbe
     select pattern as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
     from (
       select regexp_replace(left(message, 200), ${variablePattern}, '#', 'gi') as pattern
-      from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
+      from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter, amongBatches(sql`batches.id = any(${ids}::int8[])`)))}
       limit ${foldedMessagesMax}
     ) as folded
     group by pattern order by count(*) desc, pattern limit ${limit}`.execute(db);

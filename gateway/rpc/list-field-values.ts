@@ -14,7 +14,7 @@ import { readPageSize } from "../fields/page-size.ts";
 import { dayMicros, readClosedRange } from "../fields/time-range.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import { readLogFilter, readText } from "../logs/read-log-filter.ts";
-import { allOf, containsText, recordConditions } from "../logs/record-conditions.ts";
+import { allOf, amongBatches, containsText, recordConditions } from "../logs/record-conditions.ts";
 import { sampleBatches } from "../logs/sample-batches.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
@@ -51,8 +51,9 @@ async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, se
   const ids = await sampleBatches(db, filter, sampledRecordsMax);
   const { rows } = await sql<{ value: string; count: string; sampled: string }>`
     with sampled as materialized (
-      select batch_id, logger, attributes from records
-      where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter))}
+      select batch_id, logger, ${mergedAttributes} as attributes
+      from records join batches on batches.id = batch_id
+      where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter, amongBatches(sql`batches.id = any(${ids}::int8[])`)))}
       limit ${sampledRecordsMax}
     ), valued as (select ${value} as value from sampled)
     select value, count(*) as count, (select count(*) from sampled) as sampled
@@ -84,5 +85,9 @@ function selectValue({ field, attribute }: ListFieldValuesRequest): RawBuilder<s
       );
   }
 }
+
+/** As the view `logs` has them. */
+const mergedAttributes = sql`
+  coalesce(batches.attributes || records.attributes, records.attributes, batches.attributes)`;
 
 const sampledRecordsMax = 50_000;

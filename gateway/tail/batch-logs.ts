@@ -37,6 +37,9 @@ function* readLogs(entry: Entry, scanned: ScannedBatch): Generator<LogEntry> {
     const record = decodeRecord(scanned.bytes, fields);
     // To the microsecond, as it is stored.
     const time = record.timeUnixNano === 0n ? receivedAt : timestampFromMicros(record.timeUnixNano / 1000n);
-    yield createLogEntry({ time, receivedAt, deviceId, sessionId, sequence, index }, record);
+    yield createLogEntry(
+      { time, receivedAt, deviceId, sessionId, sequence, index, batchAttributes: {} },
+      { ...record, uptimeNanos: 0n, observedMicros: undefined, isTextRepaired: false, timeSource: 0 },
+    );
   }
 }

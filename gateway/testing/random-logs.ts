@@ -1,3 +1,4 @@
+import type { JsonValue } from "@bufbuild/protobuf";
 import type { Pool } from "pg";
 import { everything, type LogFilter, severityNumbers } from "../logs/log-filter.ts";
 import { type LogOrder, type LogPosition, newestFirst } from "../logs/log-order.ts";
@@ -27,12 +28,15 @@ export function randomBatches(
       deviceId: `device-${upTo(5)}`,
       sessionId: `s${upTo(2)}`,
       receivedMicros: begin,
+      ...(random() < 0.3 && {
+        attributes: { unit: units[upTo(4)] as JsonValue, firmware: random() < 0.5 ? "2.1" : 2.1 },
+      }),
       records: Array.from({ length: 1 + upTo(random() < 0.1 ? 60 : 12) }, () => ({
         timeMicros: begin + shift + BigInt(upTo(lengthSeconds * 4)) * (second / 4n),
         severity: upTo(25),
         logger: ["net", "net.wifi", "disk", ""][upTo(4)] as string,
         ...(random() < 0.5 && {
-          attributes: { unit: `u${upTo(3)}`, ...(random() < 0.5 && { "a=b": "\\" }) },
+          attributes: { unit: units[upTo(4)] as JsonValue, ...(random() < 0.5 && { "a=b": "\\" }) },
         }),
         ...(random() < 0.5 && { traceId: traces[upTo(2)] as string }),
         message: ["Disk full", "100% of disk_a", "100 of disk-a", "ÄRGER am c:\\temp", "ok"][
@@ -42,6 +46,8 @@ export function randomBatches(
     };
   });
 }
+
+const units: readonly JsonValue[] = ["u0", "u1", 7, true];
 
 const traces = ["0af7651916cd43dd8448eb211c80319c", "ff".repeat(16)];
 
@@ -68,8 +74,21 @@ export function randomFilter(
     excludedTexts: some(0.2, "full", "ÄR"),
     loggerPrefix: some(0.2, "net", "net.", "x")[0] ?? "",
     excludedLoggerPrefixes: some(0.2, "disk", "net.w"),
-    attributes: some(0.2, { name: "unit", value: undefined }, { name: "a=b", value: "\\" }),
-    excludedAttributes: some(0.2, { name: "unit", value: "u1" }, { name: "a=b", value: undefined }),
+    attributes: [
+      ...some(
+        0.3,
+        { name: "unit", value: undefined },
+        { name: "a=b", value: "\\" },
+        { name: "unit", value: "7.0" },
+      ),
+      ...some(0.1, { name: "firmware", value: "2.10" }, { name: "firmware", value: undefined }),
+    ],
+    excludedAttributes: some(
+      0.2,
+      { name: "unit", value: "u1" },
+      { name: "a=b", value: undefined },
+      { name: "unit", value: "true" },
+    ),
   };
 }
 
@@ -82,8 +101,11 @@ export async function bruteForce(
   filter: LogFilter,
   order: LogOrder = newestFirst,
 ): Promise<string[]> {
-  const has = `(records.attributes ->> (wanted ->> 'name')) is not null
-    and coalesce(records.attributes ->> (wanted ->> 'name') = wanted ->> 'value', wanted ->> 'value' is null)`;
+  const has = `exists (
+    select from jsonb_each(coalesce(batches.attributes, '{}') || coalesce(records.attributes, '{}'))
+    where key = wanted ->> 'name' and (wanted ->> 'value' is null or value = to_jsonb(wanted ->> 'value')
+      or jsonb_typeof(value) <> 'string' and pg_input_is_valid(wanted ->> 'value', 'jsonb')
+        and value = (wanted ->> 'value')::jsonb))`;
   const { direction } = order;
   const { rows } = await pool.query<{ place: string }>(
     `select format('%s %s %s', (extract(epoch from time) * 1e6)::int8, batch_id, idx) as place

@@ -1,3 +1,4 @@
+import type { JsonObject } from "@bufbuild/protobuf";
 import type { Pool } from "pg";
 
 /** A batch to insert into the tables as the consumer would. */
@@ -7,6 +8,7 @@ export interface SeedBatch {
   readonly sequence?: number;
   /** Microseconds since 1970. */
   readonly receivedMicros: bigint;
+  readonly attributes?: JsonObject | undefined;
   readonly records: readonly SeedRecord[];
 }
 
@@ -15,7 +17,7 @@ export interface SeedRecord {
   readonly severity?: number;
   readonly logger?: string;
   readonly message?: string;
-  readonly attributes?: Readonly<Record<string, string>>;
+  readonly attributes?: JsonObject;
   /** In hex. */
   readonly traceId?: string;
   readonly spanId?: string;
@@ -43,9 +45,9 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
         returning key
       ), batch as (
         insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
-          rejected_count, severities, bytes, session_id, digest)
+          rejected_count, severities, bytes, session_id, digest, attributes)
         select next_batch_id(${micros("$4::int8")}), ${micros("$4::int8")}, ${micros("$5::int8")},
-          ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256(convert_to($9::text, 'UTF8'))
+          ${micros("$6::int8")}, $3, key, $8, 0, $7, 0, $2, sha256(convert_to($9::text, 'UTF8')), $11::jsonb
         from device
         returning id
       ), of_session as (
@@ -105,6 +107,7 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
           })),
         ),
         batch.records.filter(({ severity = 0 }) => severity >= 17).length,
+        batch.attributes === undefined ? null : JSON.stringify(batch.attributes),
       ],
     );
   }

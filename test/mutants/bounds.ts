@@ -131,6 +131,32 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "tail.wait((heartbeatAtMs = performance.now() + heartbeatMs) && heartbeatMs, signal)",
     },
   ]),
+  ...caughtBy("gateway/logs/attributes.test.ts", "gateway/logs/read-records.ts", [
+    {
+      name: "batch-attributes-unmeasured",
+      title: "a page counts the attributes of batches for nothing, and has any size",
+      search: "row.bytes + (batch.attributes?.length ?? 0)",
+      replacement: "row.bytes",
+    },
+  ]),
+  ...caughtBy("gateway/logs/indexed-days.test.ts", "gateway/logs/indexed-days.ts", [
+    {
+      name: "closed-days-without-batch-attributes",
+      title: "closed days are searched by the attributes of records alone",
+      search: "valued.filter((_, index) => rows[0]?.found[index])",
+      replacement: "valued.filter((_, index) => rows[0]?.found[index] && false)",
+    },
+  ]),
+  ...caughtBy("gateway/logs/match-logs.test.ts", "gateway/logs/record-conditions.ts", [
+    {
+      name: "replaced-attribute-inherited",
+      title: "a record has its batch's attribute, though its own replaces it",
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the source
+      search: "(not ${isReplaced} and ${inherited})",
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the source
+      replacement: "(not false and ${inherited})",
+    },
+  ]),
   ...caughtBy("gateway/http/cors.test.ts", "gateway/http/gateway-server.ts", [
     {
       name: "refused-host-without-cors",
