@@ -4,7 +4,7 @@ import type { Output, SendReport } from "#client/send/send-report.ts";
 import type { SpoolOptions } from "#client/spool/spool.ts";
 import { DeviceStream } from "#client/stream/device-stream.ts";
 
-/** A server lists the first 100 rejected records of a batch. */
+/** A server lists the first 100 rejected records of a batch, if asked to. */
 const moreRejected = "more records of the batch are rejected";
 
 interface Listeners {
@@ -27,6 +27,7 @@ export function openSendStream(
     credentials: options.credentials,
     giveUpAfterMs: options.giveUpAfterMs,
     keepUntil: options.keepUntil,
+    rejectionsMax: 100,
     spool: options.spool === undefined ? undefined : { folder: options.spool, ...spool },
     recovered: {
       onAcknowledged: ({ recordCount, sequence }, { accepted, rejections }) => {

@@ -14,6 +14,8 @@ export interface DeliveryOptions<Note> {
   readonly transport: Transport;
   readonly settings: Settings;
   readonly events: DeviceStreamEvents<Note>;
+  /** What every request has behind its batch. */
+  readonly encodeOptions: () => Uint8Array;
   /** Fewer batches are pending than before, or {@link Delivery.failure} is set. */
   readonly onChange: () => void;
 }
@@ -40,6 +42,8 @@ export class Delivery<Note> {
   readonly #pause = new Pause(() => this.pump());
   #failedAttempts = 0;
   #progressAt = performance.now();
+  /** The server's clock in the latest ack, and our monotonic clock when it arrived. */
+  serverTime: { readonly unixNano: bigint; readonly atMs: number } | undefined;
   /** Why delivery stopped. */
   failure: string | undefined;
 
@@ -99,11 +103,12 @@ export class Delivery<Note> {
   }
 
   #open(): Link<PendingBatch<Note>> {
-    const { session, transport, settings } = this.#options;
+    const { session, transport, settings, encodeOptions } = this.#options;
     this.#commits?.connecting();
     return transport.open<PendingBatch<Note>>({
       ackTimeoutMs: settings.ackTimeoutMs,
       reportCommitted: this.#commits && session,
+      encodeOptions,
       onAck: (batch, ack) => this.#onAck(batch, ack),
       onProgress: (progress) => this.#onProgress(progress),
       onEnd: (end) => this.#onEnd(end),
@@ -113,7 +118,8 @@ export class Delivery<Note> {
   #onAck(batch: PendingBatch<Note>, ack: Ack): void {
     if (this.failure !== undefined) return;
     const { onChange } = this.#options;
-    const { error } = ack;
+    const { error, serverTimeUnixNano: unixNano } = ack;
+    if (unixNano > 0n) this.serverTime = { unixNano, atMs: performance.now() };
     if (error && !finalStatuses.has(error.code)) {
       this.#retry(batch, error);
       return;

@@ -2,6 +2,7 @@ import type { ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { SpoolOptions } from "#client/spool/spool.ts";
 import type { DeviceStreamError } from "#client/stream/device-stream-error.ts";
 import type { SentBatch } from "#client/stream/pending-batches.ts";
+import type { DeviceInfo } from "#client/stream/record.ts";
 import type { Transport } from "#client/transports/transport.ts";
 import type { Backoff } from "#lib/backoff.ts";
 import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
@@ -9,8 +10,8 @@ import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 /** Events for the caller. Called synchronously; must not throw. */
 export interface DeviceStreamEvents<Note> {
   /**
-   * The batch is on disk at the server. `ack.rejections` lists the first 100 rejected records,
-   * `ack.rejected` counts all.
+   * The batch is on disk at the server. `ack.rejections` lists the first rejected records, see
+   * `rejectionsMax`; `ack.rejected` counts all.
    */
   readonly onAcknowledged?: (batch: SentBatch<Note>, ack: Ack) => void;
   /** The batch is in PostgreSQL and survives any loss of Redis. Only with `keepUntil: "committed"`. */
@@ -54,6 +55,15 @@ export interface DeviceStreamOptions<Note = undefined> extends DeviceStreamEvent
   readonly channel?: Client | undefined;
   /** Another transport than gRPC, instead of the three above; its creator closes it. See ConnectTransport. */
   readonly transport?: Transport | undefined;
+  /**
+   * Nanoseconds since the device booted, for one without a clock: its records have an uptime and no time.
+   * Called for every request. Batches of an earlier process are sent without it.
+   */
+  readonly uptime?: (() => bigint) | undefined;
+  /** What the device says about itself, sent with the first batch; see {@link DeviceStream.setDevice}. */
+  readonly device?: DeviceInfo | undefined;
+  /** How many rejected records an ack lists, up to 100; default at most 16. */
+  readonly rejectionsMax?: number | undefined;
   /**
    * When a batch is settled. `accepted`, the default: when it is on disk in Redis. `committed`: when it
    * is in PostgreSQL, a moment later; it then survives even the total loss of Redis, as long as its

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { limits } from "#batch/limits.ts";
 import { Spool } from "#client/spool/spool.ts";
 import { Delivery } from "#client/stream/delivery.ts";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
@@ -9,7 +10,13 @@ import {
 } from "#client/stream/device-stream-options.ts";
 import { dropOldest } from "#client/stream/drop-oldest.ts";
 import { PendingBatches, type SentBatch } from "#client/stream/pending-batches.ts";
-import { encodeRequest } from "#client/stream/record.ts";
+import {
+  type DeviceInfo,
+  encodeDeviceInfo,
+  encodeRequest,
+  encodeRequestOptions,
+  type RequestHeader,
+} from "#client/stream/record.ts";
 import { RecoveredSessions } from "#client/stream/recovered-sessions.ts";
 import { openChannel } from "#client/transports/grpc-channel.ts";
 import { GrpcTransport } from "#client/transports/grpc-transport.ts";
@@ -33,15 +40,19 @@ export class DeviceStream<Note = undefined> {
   readonly #delivery: Delivery<Note>;
   readonly #recovered: RecoveredSessions | undefined;
   #sequence = 0n;
+  /** To be sent with the next batch. */
+  #device: Uint8Array | undefined;
   #failure: DeviceStreamError<Note> | undefined;
   #changed = Promise.withResolvers<void>();
 
   /** Throws SpoolError when the spool cannot be used, RangeError for a limit that is not positive. */
   constructor(options: DeviceStreamOptions<Note>) {
     const { deviceId, sessionId = randomBytes(8).toString("hex"), transport, channel } = options;
+    const { rejectionsMax = 0 } = options;
     this.#session = { deviceId, sessionId };
     this.#options = options;
     this.#settings = readSettings(options);
+    if (options.device) this.setDevice(options.device);
     if (options.spool) this.#spool = new Spool(options.spool, this.#session, this.#settings.pendingBytesMax);
     this.#pending = new PendingBatches<Note>(this.#spool?.journal);
     this.#transport =
@@ -56,12 +67,14 @@ export class DeviceStream<Note = undefined> {
       session: this.#session,
       pending: this.#pending,
       events: options,
+      encodeOptions: () => encodeRequestOptions({ uptimeNano: options.uptime?.() ?? 0n, rejectionsMax }),
       ...common,
     });
     if (!this.#spool) return;
     for (const problem of this.#spool.problems) options.onSpoolProblem?.(problem);
     this.#recovered = new RecoveredSessions(this.#spool.recovered, {
       events: options.recovered ?? {},
+      encodeOptions: () => encodeRequestOptions({ uptimeNano: 0n, rejectionsMax }), // of another boot
       ...common,
     });
   }
@@ -73,6 +86,25 @@ export class DeviceStream<Note = undefined> {
   /** The number of the last accepted `send()`; 0 before the first. */
   get lastSequence(): bigint {
     return this.#sequence;
+  }
+
+  /**
+   * The server's clock now, in nanoseconds since 1970: the time in its latest ack and what passed since;
+   * undefined before the first.
+   */
+  get serverTimeUnixNano(): bigint | undefined {
+    const { serverTime } = this.#delivery;
+    if (serverTime === undefined) return undefined;
+    return serverTime.unixNano + BigInt(Math.round((performance.now() - serverTime.atMs) * 1e6));
+  }
+
+  /** Sends what the device says about itself with the next batch: call it when that changes. */
+  setDevice(device: DeviceInfo): void {
+    const encoded = encodeDeviceInfo(device);
+    if (encoded.length > deviceBytesMax) {
+      throw new RangeError(`device: ${encoded.length} bytes, the limit is ${deviceBytesMax}`);
+    }
+    this.#device = encoded;
   }
 
   /**
@@ -101,11 +133,12 @@ export class DeviceStream<Note = undefined> {
       throw new Error(`${this.#pending.count} batches are waiting: await send() before the next call`);
     }
     const sequence = this.#sequence + 1n;
-    const request = encodeRequest({ ...this.#session, sequence }, records);
+    const { request, hasDevice } = this.#encode({ ...this.#session, sequence }, records);
     if (this.#pending.count === 0) this.#delivery.begin();
     const { byteLength } = request;
     this.#pending.add({ sequence, recordCount: records.length, note, request, byteLength });
     this.#sequence = sequence;
+    if (hasDevice) this.#device = undefined;
     if (this.#options.onFull === "drop-oldest") this.#dropOldest();
     this.#delivery.pump();
     if (this.#spool) await this.#spool.appended((reason) => this.#delivery.fail(reason));
@@ -126,6 +159,14 @@ export class DeviceStream<Note = undefined> {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** A batch of the largest size has no room for what the device says: the next one has it. */
+  #encode(header: RequestHeader, records: readonly Uint8Array[]): { request: Buffer; hasDevice: boolean } {
+    const request = encodeRequest(header, records, this.#device);
+    const hasDevice = this.#device !== undefined;
+    if (!hasDevice || request.length <= limits.batchBytesMax) return { request, hasDevice };
+    return { request: encodeRequest(header, records), hasDevice: false };
   }
 
   get #count(): number {
@@ -181,3 +222,6 @@ export class DeviceStream<Note = undefined> {
     return this.#failure;
   }
 }
+
+/** So that it fits beside the records of all but the largest batches. */
+const deviceBytesMax = 64 * 1024;

@@ -1,8 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { AllFields } from "#proto/all-fields.ts";
+import { type AttributeValue, createAttributes } from "#proto/attributes.ts";
 import { StreamLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { DeviceInfoSchema, LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 type RecordValues = Omit<AllFields<typeof LogRecordSchema>, "unreadable">;
 
@@ -16,7 +17,24 @@ export interface DeviceRecord extends Partial<Omit<RecordValues, "message" | "at
    * string would already contain U+FFFD.
    */
   readonly message: string | Uint8Array;
-  readonly attributes?: Readonly<Record<string, string>>;
+  /** A number without a fraction is sent as an integer. */
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+}
+
+/** What a device says about itself; what is absent is unknown. */
+export interface DeviceInfo {
+  readonly firmware?: string;
+  readonly hardware?: string;
+  readonly site?: string;
+  readonly attributes?: Readonly<Record<string, AttributeValue>>;
+}
+
+/** What a request says beside its batch, at the time when it is written. */
+export interface RequestOptions {
+  /** Nanoseconds since the boot in which the records were made; 0n: unknown. */
+  readonly uptimeNano: bigint;
+  /** How many rejections an ack lists, 1 to 100; 0: at most 16, and fewer where it would exceed 1 KiB. */
+  readonly rejectionsMax: number;
 }
 
 /** Identifies a batch: device, session and number. */
@@ -50,13 +68,41 @@ export function encodeRecord(record: DeviceRecord): Uint8Array {
   return writer.finish();
 }
 
-function writeAttributes(writer: BinaryWriter, number: number, attributes: Readonly<Record<string, string>>) {
+function writeAttributes(
+  writer: BinaryWriter,
+  number: number,
+  attributes: Readonly<Record<string, AttributeValue>>,
+) {
   for (const key of Object.keys(attributes).sort()) {
     writer.tag(number, WireType.LengthDelimited).fork();
-    writer.tag(1, WireType.LengthDelimited).string(key);
-    writer.tag(2, WireType.LengthDelimited).string(attributes[key] ?? "");
+    if (key !== "") writer.tag(1, WireType.LengthDelimited).string(key);
+    writeValue(writer, attributes[key] ?? null);
     writer.join();
   }
+}
+
+/** As {@link createAttributes} chooses the type. */
+function writeValue(writer: BinaryWriter, value: AttributeValue): void {
+  if (value === null) return;
+  if (typeof value === "string") writer.tag(2, WireType.LengthDelimited).string(value);
+  else if (typeof value === "boolean") writer.tag(3, WireType.Varint).bool(value);
+  else if (typeof value === "bigint" || Number.isSafeInteger(value))
+    writer.tag(4, WireType.Varint).sint64(value);
+  else writer.tag(5, WireType.Bit64).double(value);
+}
+
+/** Encodes a DeviceInfo for {@link encodeRequest}. */
+export function encodeDeviceInfo({ attributes = {}, ...texts }: DeviceInfo): Uint8Array {
+  const message = create(DeviceInfoSchema, { ...texts, attributes: createAttributes(attributes) });
+  return toBinary(DeviceInfoSchema, message);
+}
+
+/** Encodes the fields of a request beside its batch, to be written behind it; empty without any. */
+export function encodeRequestOptions({ uptimeNano, rejectionsMax }: RequestOptions): Uint8Array {
+  const writer = new BinaryWriter();
+  if (uptimeNano !== 0n) writer.tag(3, WireType.Bit64).fixed64(uptimeNano);
+  if (rejectionsMax !== 0) writer.tag(4, WireType.Varint).uint32(rejectionsMax);
+  return writer.finish();
 }
 
 /**
@@ -75,13 +121,24 @@ export function encodeReportCommitted(reportCommitted: Omit<RequestHeader, "sequ
 }
 
 /** Encodes StreamLogsRequest { batch } around records from {@link encodeRecord}. */
-export function encodeRequest(header: RequestHeader, records: readonly Uint8Array[]): Buffer {
+export function encodeRequest(
+  header: RequestHeader,
+  records: readonly Uint8Array[],
+  device?: Uint8Array,
+): Buffer {
   const writer = new BinaryWriter();
   writer.tag(1, WireType.LengthDelimited).fork();
   writer.tag(1, WireType.LengthDelimited).string(header.deviceId);
   writer.tag(2, WireType.LengthDelimited).string(header.sessionId);
   writer.tag(3, WireType.Varint).uint64(header.sequence);
   for (const record of records) writer.tag(4, WireType.LengthDelimited).bytes(record);
+  if (device) writer.tag(7, WireType.LengthDelimited).bytes(device);
   const bytes = writer.join().finish();
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** The request with the options behind its batch. */
+export function withOptions(request: Buffer, encodeOptions: (() => Uint8Array) | undefined): Buffer {
+  const options = encodeOptions?.();
+  return options === undefined || options.length === 0 ? request : Buffer.concat([request, options]);
 }

@@ -4,6 +4,7 @@ import { type DescMethodUnary, fromBinary } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, type Transport as RpcTransport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
+import { withOptions } from "#client/stream/record.ts";
 import { ConnectLink } from "#client/transports/connect-link.ts";
 import type { Link, LinkOptions, Sendable, SessionKey, Transport } from "#client/transports/transport.ts";
 import {
@@ -49,8 +50,8 @@ export class ConnectTransport implements Transport, Disposable {
       httpVersion: "1.1",
       useBinaryFormat: true,
       nodeOptions: { agent: this.#agent },
-      // An Ack that rejects each of 10,000 records, with reasons.
-      readMaxBytes: 16 * 1024 * 1024,
+      // GetSession returns up to 2,000 ranges.
+      readMaxBytes: 1024 * 1024,
     });
     this.#client = createClient(IngestService, this.#rpc);
     this.#callsMax = callsMax;
@@ -58,7 +59,7 @@ export class ConnectTransport implements Transport, Disposable {
 
   open<Batch extends Sendable>(options: LinkOptions<Batch>): Link<Batch> {
     return new ConnectLink(options, this.#callsMax, async ({ request }, signal) => {
-      const message = fromBinary(EmptySchema, request);
+      const message = fromBinary(EmptySchema, withOptions(request, options.encodeOptions));
       const response = await this.#rpc.unary(pushBytes, signal, options.ackTimeoutMs, undefined, message);
       return response.message.ack;
     });

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { Client, ClientDuplexStream, StatusObject } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
-import { encodeReportCommitted } from "#client/stream/record.ts";
+import { encodeReportCommitted, withOptions } from "#client/stream/record.ts";
 import { readRetryDelayMs } from "#client/transports/retry-info.ts";
 import type { Link, LinkOptions, Sendable } from "#client/transports/transport.ts";
 import {
@@ -61,7 +61,7 @@ export class GrpcLink<Batch extends Sendable> implements Link<Batch> {
     this.#inFlight.push(batch);
     this.#inFlightBytes += batch.byteLength;
     if (this.#inFlight.length === 1) this.#restartAckTimer();
-    this.#call.write(request);
+    this.#call.write(withOptions(request, this.#options.encodeOptions));
   }
 
   /** Half-closes the call; the server then acknowledges the rest and ends the call, or we cancel it. */

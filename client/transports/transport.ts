@@ -32,6 +32,8 @@ export interface LinkOptions<Batch extends Sendable> {
   readonly ackTimeoutMs: number;
   /** Requests progress of this session, if the transport supports it. */
   readonly reportCommitted?: SessionKey | undefined;
+  /** Encodes what a request has behind its batch, when it is written; nothing by default. */
+  readonly encodeOptions?: (() => Uint8Array) | undefined;
   readonly onAck: (batch: Batch, ack: Ack) => void;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Called once, after the last ack that arrived. Batches without an ack by then may or may not be stored. */
