@@ -1,21 +1,21 @@
+import type { AttributeList } from "./attribute-list.ts";
 import { compareBytes } from "./compare-bytes.ts";
 import { limits } from "./limits.ts";
-import type { RecordFields } from "./record-fields.ts";
 
 /**
- * The attributes of one record that is not over their limit, by rising name; of a repeated name the last one, as in a
+ * The attributes of a list that is not over its limit, by rising name; of a repeated name the last one, as in a
  * map. Inserts each where it belongs: at most 64, so the number of comparisons is bounded, and in order already takes
  * one each.
  */
 export class AttributeOrder {
   count = 0;
-  /** Where in `attributeBounds` each begins. */
+  /** The place of each in the list. */
   readonly places = new Uint8Array(limits.attributesMax);
 
-  sort(bytes: Buffer, { attributeBounds: bounds, attributeCount }: RecordFields): void {
+  sort(bytes: Buffer, { bounds, count }: AttributeList): void {
     const { places } = this;
     this.count = 0;
-    for (let place = 0; place < attributeCount; place++) {
+    for (let place = 0; place < count; place++) {
       let low = 0;
       let high = this.count;
       let probe = high - 1;

@@ -1,5 +1,6 @@
 import { AttributeFields } from "./attribute-fields.ts";
-import { recordTags } from "./log-tags.ts";
+import { scalarBytesMax, writeCanonicalScalar } from "./attribute-value.ts";
+import { attributeTags, recordTags } from "./log-tags.ts";
 import { WireReader } from "./wire-reader.ts";
 
 const attribute = new AttributeFields();
@@ -22,21 +23,35 @@ export function attributeSum(bytes: Buffer, start: number, end: number): { low: 
       continue;
     }
     attribute.read(reader, reader.size());
-    const { keyStart, keyEnd, valueStart, valueEnd } = attribute;
-    let low = keyEnd - keyStart;
+    const { keyStart, keyEnd, valueTag } = attribute;
+    let low = keyEnd - keyStart + 256 * valueTag;
     let high = ~low;
     for (let at = keyStart; at < keyEnd; at++) {
       low = Math.imul(low ^ bytes[at]!, 0x01000193);
       high = Math.imul(high ^ bytes[at]!, 0x5bd1e995) ^ (high >>> 15);
     }
-    for (let at = valueStart; at < valueEnd; at++) {
-      low = Math.imul(low ^ bytes[at]!, 0x01000193);
-      high = Math.imul(high ^ bytes[at]!, 0x5bd1e995) ^ (high >>> 15);
+    const value = canonicalValue(bytes);
+    for (let at = value.start; at < value.end; at++) {
+      low = Math.imul(low ^ value.bytes[at]!, 0x01000193);
+      high = Math.imul(high ^ value.bytes[at]!, 0x5bd1e995) ^ (high >>> 15);
     }
     sumLow = (sumLow + mixed(low)) | 0;
     sumHigh = (sumHigh + mixed(high)) | 0;
   }
   return { low: sumLow >>> 0, high: sumHigh >>> 0 };
+}
+
+const scalar = Buffer.alloc(scalarBytesMax);
+
+/** Of `attribute`: a text as it lies in the batch; everything else as a canonical encoder writes it. */
+function canonicalValue(bytes: Buffer): { bytes: Buffer; start: number; end: number } {
+  const { valueTag, valueStart, valueEnd } = attribute;
+  if (valueTag === attributeTags.stringValue) return { bytes, start: valueStart, end: valueEnd };
+  return {
+    bytes: scalar,
+    start: 0,
+    end: writeCanonicalScalar(scalar, 0, bytes, valueTag, valueStart, valueEnd),
+  };
 }
 
 /** MurmurHash3's last step: every bit in changes about half of the bits out. */

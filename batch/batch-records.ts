@@ -1,6 +1,8 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { AllFields } from "#proto/all-fields.ts";
 import type { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { decodeAttributes, toJsonObject } from "./attribute-value.ts";
+import { decodeText } from "./cut-text.ts";
 import { batchTags } from "./log-tags.ts";
 import { RecordFields } from "./record-fields.ts";
 import type { Rejection, ScannedBatch } from "./scan.ts";
@@ -18,6 +20,8 @@ export interface BatchRecord {
   readonly end: number;
   /** Set when it is not stored. */
   readonly rejection: Rejection | undefined;
+  /** Whether a text of it was cut inside a character. */
+  readonly isCut: boolean;
   /** The same object for every record: it holds until the next one is asked for. */
   readonly fields: RecordFields;
 }
@@ -27,12 +31,13 @@ export interface BatchRecord {
  * for the two loops that every record passes, {@link scan} and `CopyRows`, which make no object for any.
  */
 export function* batchRecords(
-  { bytes, rejections }: Pick<ScannedBatch, "bytes" | "rejections">,
+  { bytes, rejections, cutRecords }: Pick<ScannedBatch, "bytes" | "rejections" | "cutRecords">,
   fields = new RecordFields(),
 ): Generator<BatchRecord> {
   const reader = new WireReader(bytes);
   let index = 0;
   let rejected = 0;
+  let cut = 0;
   while (reader.position < reader.end) {
     const fieldStart = reader.position;
     const tag = reader.tag();
@@ -44,38 +49,34 @@ export function* batchRecords(
     const start = reader.position;
     fields.read(reader, size);
     const rejection = rejections[rejected]?.index === index ? rejections[rejected++] : undefined;
-    yield { index, fieldStart, start, end: reader.position, rejection, fields };
+    const isCut = cutRecords[cut] === index;
+    if (isCut) cut += 1;
+    yield { index, fieldStart, start, end: reader.position, rejection, isCut, fields };
     index += 1;
   }
 }
 
 /** A LogRecord that is accepted. */
-export type DecodedRecord = Omit<
-  AllFields<typeof LogRecordSchema>,
-  "unreadable" | "attributes" | "uptimeNano" | "observedTimeUnixNano"
-> & {
+export type DecodedRecord = Omit<AllFields<typeof LogRecordSchema>, "unreadable" | "attributes"> & {
   /** By name, as JSON values. */
   readonly attributes: JsonObject;
 };
 
 export function decodeRecord(bytes: Buffer, fields: RecordFields): DecodedRecord {
+  const { rare } = fields;
   return {
-    timeUnixNano: (BigInt(fields.timeHigh >>> 0) << 32n) | BigInt(fields.timeLow >>> 0),
+    timeUnixNano: toBigInt(fields.timeHigh, fields.timeLow),
+    uptimeNano: rare === undefined ? 0n : toBigInt(rare.uptimeHigh, rare.uptimeLow),
+    observedTimeUnixNano: rare === undefined ? 0n : toBigInt(rare.observedHigh, rare.observedLow),
     severity: fields.severity as Severity,
-    attributes: decodeAttributes(bytes, fields),
+    attributes: toJsonObject(decodeAttributes(bytes, fields.attributes)),
     ...stringValues((field) => {
       const [start, end] = [fields.startOf(field), fields.endOf(field)];
-      return field.isId ? bytes.subarray(start, end) : bytes.toString("utf8", start, end);
+      return field.isId ? bytes.subarray(start, end) : decodeText(bytes, start, end);
     }),
   };
 }
 
-/** Of those that share a name the last counts. Also "__proto__" is a name like any other to fromEntries. */
-function decodeAttributes(bytes: Buffer, { attributeCount, attributeBounds }: RecordFields) {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < 4 * attributeCount; at += 4) {
-    const [keyStart, keyEnd, valueStart, valueEnd] = attributeBounds.subarray(at, at + 4);
-    pairs.push([bytes.toString("utf8", keyStart, keyEnd), bytes.toString("utf8", valueStart, valueEnd)]);
-  }
-  return Object.fromEntries(pairs);
+function toBigInt(high: number, low: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }

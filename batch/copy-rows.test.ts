@@ -100,7 +100,7 @@ test("leaves a gap where a record was rejected", () => {
 test("holds the rows of many batches, and after clear only the next ones", () => {
   const rows = new CopyRows(bytesMax);
   const batch = scan(encodeBatch());
-  for (let batchId = 1n; batchId <= 1_000n; batchId++) rows.append(batch, batchId, 0);
+  for (let batchId = 1n; batchId <= 1_000n; batchId++) rows.append(batch, batchId, { receivedAtMicros: 0 });
   assert.equal(rows.rowCount, 1_000);
   assert.deepEqual(
     readCopy(rows.finish()).map((row) => Number(row.batchId)),
@@ -108,7 +108,7 @@ test("holds the rows of many batches, and after clear only the next ones", () =>
   );
   rows.clear();
   assert.deepEqual([readCopy(rows.finish()), rows.rowCount, [...rows.statistics]], [[], 0, []]);
-  rows.append(batch, 7n, 0);
+  rows.append(batch, 7n, { receivedAtMicros: 0 });
   assert.equal(readCopy(rows.finish()).length, 1);
 });
 
@@ -124,14 +124,14 @@ test("has room for the worst batch within the bound it states", () => {
     encodeBatch({ records: [worst] }),
     encodeBatch({ records: Array.from({ length: 10_000 }, () => Buffer.alloc(0)) }),
   ];
-  for (const bytes of batches) rows.append(scan(bytes), 1n, 0);
+  for (const bytes of batches) rows.append(scan(bytes), 1n, { receivedAtMicros: 0 });
   assert.equal(readCopy(rows.finish()).length, 10_001);
 });
 
 test("throws rather than grow beyond its bound", () => {
   const rows = new CopyRows(100_000);
   const batch = scan(encodeBatch({ records: [encodeRecord({ message: "m".repeat(60_000) })] }));
-  assert.throws(() => rows.append(batch, 1n, 0), RangeError);
+  assert.throws(() => rows.append(batch, 1n, { receivedAtMicros: 0 }), RangeError);
 });
 
 test("counts rows per minute and severity, in order", () => {
@@ -145,11 +145,11 @@ test("counts rows per minute and severity, in order", () => {
     recordAt(9n * minute, 17),
     recordAt(9n * minute, 99),
   ];
-  rows.append(scan(encodeBatch({ records })), 1n, 0);
+  rows.append(scan(encodeBatch({ records })), 1n, { receivedAtMicros: 0 });
   rows.append(
-    scan(encodeBatch({ records: [recordAt(2n ** 64n - 1n, 0), recordAt(0n, 24)] })),
+    scan(encodeBatch({ records: [recordAt(2n ** 64n - 1n, { receivedAtMicros: 0 }), recordAt(0n, 24)] })),
     2n,
-    540_000_000,
+    { receivedAtMicros: 540_000_000 },
   );
   assert.deepEqual(
     [...rows.statistics],
@@ -169,10 +169,8 @@ function recordAt(timeUnixNano: bigint, severity: number): Buffer {
 
 function rowsOf(...records: RecordParts[]) {
   const rows = new CopyRows(bytesMax);
-  rows.append(
-    scan(encodeBatch({ records: records.map(encodeRecord) })),
-    2n ** 60n + 5n,
-    1_760_000_000_000_001,
-  );
+  rows.append(scan(encodeBatch({ records: records.map(encodeRecord) })), 2n ** 60n + 5n, {
+    receivedAtMicros: 1_760_000_000_000_001,
+  });
   return readCopy(rows.finish());
 }

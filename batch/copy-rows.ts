@@ -1,17 +1,23 @@
-import { copyColumns, copyHeader, copyTrailer, extraTypes, rowOverheadBytes } from "./copy-format.ts";
-import { jsonBytesPerByteMax, writeJsonString } from "./json-bytes.ts";
+import {
+  copyColumns,
+  copyHeader,
+  copyTrailer,
+  rowOverheadBytes,
+  writeBytes,
+  writeNull,
+} from "./copy-format.ts";
+import { repairTexts } from "./cut-text.ts";
+import { jsonBytesPerByteMax, writeJsonAttributes } from "./json-bytes.ts";
 import { batchTags } from "./log-tags.ts";
-import type { RareFields } from "./rare-fields.ts";
+import { recordFlags, writeExtra } from "./record-extra.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordStatistics } from "./record-statistics.ts";
+import { setRecordTime, type TimeContext } from "./record-time.ts";
 import type { ScannedBatch } from "./scan.ts";
 import { Timestamp } from "./timestamp.ts";
 import { WireReader } from "./wire-reader.ts";
 
 const columnCount = copyColumns.length;
-
-/** Up to this length a loop copies faster than a native call, which costs about 40 ns whatever the length. */
-const loopBytesMax = 32;
 
 /**
  * The records of one flush as the bytes of one COPY: see `copyStatement`.
@@ -28,7 +34,7 @@ const loopBytesMax = 32;
  *     156, two attributes, text not ASCII     3.5    3.6    1.8          0.7
  *
  * Attributes are jsonb, NULL when there are none: a NULL takes no room in a row and no JSON parser, '{}' takes 5
- * bytes. Of attributes that share a name jsonb keeps the last, as protobuf does.
+ * bytes. Of attributes that share a name jsonb keeps the last.
  */
 export class CopyRows {
   /** Of the rows, per minute and severity. */
@@ -57,13 +63,15 @@ export class CopyRows {
   }
 
   /** Adds the accepted records of a batch. idx is their place in the batch as sent: rejected ones leave a gap. */
-  append(batch: ScannedBatch, batchId: bigint, receivedAtMicros: number): void {
-    const { bytes, rejections } = batch;
+  append(batch: ScannedBatch, batchId: bigint, context: TimeContext): void {
+    const { bytes, rejections, cutRecords } = batch;
+    const flags = batch.hasCutAttributes ? recordFlags.isTextRepaired : 0;
     const reader = new WireReader(bytes);
     const batchIdHigh = Number(batchId >> 32n);
     const batchIdLow = Number(batchId & 0xffff_ffffn);
     let index = 0;
     let rejected = 0;
+    let cut = 0;
     while (reader.position < reader.end) {
       const tag = reader.tag();
       if (tag !== batchTags.records) {
@@ -74,11 +82,19 @@ export class CopyRows {
       if (rejected < rejections.length && rejections[rejected]!.index === index) {
         rejected += 1;
         reader.position += size;
+      } else if (cut < cutRecords.length && cutRecords[cut] === index) {
+        const repaired = repairTexts(bytes, reader.position, reader.position + size);
+        reader.position += size;
+        this.#record.read(new WireReader(repaired), repaired.length);
+        // Of the bytes as sent: the remains of a character, at least one byte, become three.
+        this.#reserve(rowOverheadBytes + size * jsonBytesPerByteMax);
+        this.#writeRow(repaired, batchIdHigh, batchIdLow, index, context, flags | recordFlags.isTextRepaired);
       } else {
         this.#record.read(reader, size);
         this.#reserve(rowOverheadBytes + size * jsonBytesPerByteMax);
-        this.#writeRow(bytes, batchIdHigh, batchIdLow, index, receivedAtMicros);
+        this.#writeRow(bytes, batchIdHigh, batchIdLow, index, context, flags);
       }
+      if (cut < cutRecords.length && cutRecords[cut] === index) cut += 1;
       index += 1;
     }
   }
@@ -103,7 +119,8 @@ export class CopyRows {
     batchIdHigh: number,
     batchIdLow: number,
     index: number,
-    receivedAtMicros: number,
+    context: TimeContext,
+    ownFlags: number,
   ): void {
     const record = this.#record;
     const view = this.#view;
@@ -115,66 +132,30 @@ export class CopyRows {
     view.setInt32(start + 14, 4);
     view.setInt32(start + 18, index);
     view.setInt32(start + 22, 8);
-    if (record.timeHigh === 0 && record.timeLow === 0) this.#time.setMicros(receivedAtMicros);
-    else this.#time.setNanos(record.timeHigh, record.timeLow);
+    const flags = ownFlags | (setRecordTime(this.#time, record, context) << recordFlags.timeSourceShift);
     this.#time.write(view, start + 26);
     view.setInt32(start + 34, 2);
     view.setInt16(start + 38, record.severity);
-    let end = this.#writeBytes(start + 40, bytes, record.loggerStart, record.loggerEnd);
-    end = this.#writeBytes(end, bytes, record.messageStart, record.messageEnd);
-    end = record.attributeCount === 0 ? this.#writeNull(end) : this.#writeAttributes(end, bytes);
+    const out = this.#buffer;
+    let end = writeBytes(out, view, start + 40, bytes, record.loggerStart, record.loggerEnd);
+    end = writeBytes(out, view, end, bytes, record.messageStart, record.messageEnd);
+    end = record.attributes.count === 0 ? writeNull(view, end) : this.#writeAttributes(end, bytes);
     const { rare } = record;
-    this.#position = rare === undefined ? this.#writeNull(end) : this.#writeExtra(end, bytes, rare);
+    this.#position =
+      rare === undefined && flags === 0
+        ? writeNull(view, end)
+        : writeExtra(out, view, end, bytes, rare, flags);
     this.#rowCount += 1;
     this.statistics.add(this.#time.minute, record.severity);
-  }
-
-  #writeNull(position: number): number {
-    this.#view.setInt32(position, -1);
-    return position + 4;
-  }
-
-  /** A record_extra; NULL when nothing is in it. */
-  #writeExtra(position: number, bytes: Buffer, { bounds }: RareFields): number {
-    const view = this.#view;
-    view.setInt32(position + 4, extraTypes.length);
-    let to = position + 8;
-    let isNull = true;
-    for (let index = 0; index < extraTypes.length; index++) {
-      const [start, end] = [bounds[2 * index] ?? 0, bounds[2 * index + 1] ?? 0];
-      view.setInt32(to, extraTypes[index]!);
-      if (start < end) isNull = false;
-      to = start < end ? this.#writeBytes(to + 4, bytes, start, end) : this.#writeNull(to + 4);
-    }
-    view.setInt32(position, to - position - 4);
-    return isNull ? this.#writeNull(position) : to;
-  }
-
-  #writeBytes(position: number, bytes: Buffer, start: number, end: number): number {
-    this.#view.setInt32(position, end - start);
-    const out = this.#buffer;
-    let to = position + 4;
-    if (end - start > loopBytesMax) return to + bytes.copy(out, to, start, end);
-    for (let from = start; from < end; from++) out[to++] = bytes[from]!;
-    return to;
   }
 
   /** jsonb on the wire: the version, 1, and the JSON text. */
   #writeAttributes(position: number, bytes: Buffer): number {
     const out = this.#buffer;
-    const bounds = this.#record.attributeBounds;
-    const boundsEnd = 4 * this.#record.attributeCount;
-    let to = position + 4;
-    out[to++] = 1;
-    for (let at = 0; at < boundsEnd; at += 4) {
-      out[to++] = at === 0 ? 0x7b /* { */ : 0x2c /* , */;
-      to = writeJsonString(out, to, bytes, bounds[at]!, bounds[at + 1]!);
-      out[to++] = 0x3a /* : */;
-      to = writeJsonString(out, to, bytes, bounds[at + 2]!, bounds[at + 3]!);
-    }
-    out[to++] = 0x7d /* } */;
-    this.#view.setInt32(position, to - position - 4);
-    return to;
+    out[position + 4] = 1;
+    const end = writeJsonAttributes(out, position + 5, bytes, this.#record.attributes);
+    this.#view.setInt32(position, end - position - 4);
+    return end;
   }
 
   /** Makes room for `count` more bytes: doubles the buffer, up to the bound. */

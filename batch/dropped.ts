@@ -1,3 +1,4 @@
+import { type CutTexts, decodeText } from "./cut-text.ts";
 import { InvalidBatchError } from "./invalid-batch.ts";
 import { limits } from "./limits.ts";
 import { droppedTags, knownFieldMax } from "./log-tags.ts";
@@ -11,7 +12,13 @@ export interface Dropped {
 }
 
 /** Reads the fields of one encoded Dropped, whose length was read before. */
-export function readDropped(reader: WireReader, text: DataView, size: number, before: Dropped): Dropped {
+export function readDropped(
+  reader: WireReader,
+  text: DataView,
+  size: number,
+  before: Dropped,
+  cuts: CutTexts,
+): Dropped {
   const { end } = reader;
   reader.end = reader.position + size;
   let { lastSequence, reason } = before;
@@ -28,9 +35,9 @@ export function readDropped(reader: WireReader, text: DataView, size: number, be
       const start = reader.position;
       if (length === 0) reader.isCanonical = false;
       reader.position += length;
-      const fault = textFault(text, start, reader.position, limits.droppedReasonBytesMax);
+      const fault = textFault(text, start, reader.position, limits.droppedReasonBytesMax, cuts);
       if (fault !== undefined) throw new InvalidBatchError("batch.dropped.reason", fault);
-      reason = reader.bytes.toString("utf8", start, reader.position);
+      reason = decodeText(reader.bytes, start, reader.position);
     } else {
       reader.skipUnknown(tag, knownFieldMax.dropped);
     }

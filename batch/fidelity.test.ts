@@ -54,7 +54,7 @@ test("PostgreSQL holds what protobuf-es reads, for 3,000 random batches", async 
       missingIndexes(batchRows, sent.records.length),
     );
     if (scanned.rejections.length === 0) assertReadAlike(scanned);
-    rows.append(scanned, batchId, receivedAtMicros);
+    rows.append(scanned, batchId, { receivedAtMicros });
     expected.push(...batchRows);
     rejectedCount += scanned.rejections.length;
   }
@@ -84,7 +84,7 @@ test("100,000 mutated batches end in an InvalidBatchError or in rows that Postgr
     acceptedBatches += 1;
     acceptedRows += scanned.acceptedCount;
     if (scanned.rejections.length === 0) assertRowsReadAlike(one, scanned);
-    rows.append(scanned, batchId, receivedAtMicros);
+    rows.append(scanned, batchId, { receivedAtMicros });
     if (rows.byteCount >= copyAtBytes) await copyIntoPostgres(rows);
   }
   await copyIntoPostgres(rows);
@@ -134,7 +134,7 @@ function assertRowsReadAlike(rows: CopyRows, scanned: ScannedBatch): void {
   const read = assertReadAlike(scanned);
   if (read === undefined) return;
   rows.clear();
-  rows.append(scanned, 0n, receivedAtMicros);
+  rows.append(scanned, 0n, { receivedAtMicros });
   const expected = read.records.map((record) => [
     String(record.timeUnixNano === 0n ? receivedAtMicros : record.timeUnixNano / 1000n),
     record.severity,

@@ -39,6 +39,10 @@ export class FormWriter {
   field(tag: number, bytes: Buffer, start = 0, end = bytes.length): void {
     this.tag(tag);
     this.varint(end - start);
+    this.raw(bytes, start, end);
+  }
+
+  raw(bytes: Buffer, start: number, end: number): void {
     const { buffer } = this;
     let to = this.position;
     this.position += end - start;

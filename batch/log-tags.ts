@@ -1,6 +1,9 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import type { FieldName } from "#proto/all-fields.ts";
 import {
+  type Attribute,
+  AttributeSchema,
+  DeviceInfoSchema,
   DroppedSchema,
   LogBatchSchema,
   LogRecordSchema,
@@ -10,32 +13,35 @@ import { wireType } from "./wire-reader.ts";
 
 // The tags of log.proto as they are on the wire: field number × 8 + wire type.
 
-export const batchTags = listTags(LogBatchSchema);
-export const droppedTags = listTags(DroppedSchema);
-export const recordTags = listTags(LogRecordSchema);
-export const unreadableTags = listTags(UnreadableRecordSchema);
-
-/** An entry of map<string, string> is a message of its own. */
-export const attributeTags = { key: 1 * 8 + wireType.bytes, value: 2 * 8 + wireType.bytes } as const;
+export const batchTags = listTags<FieldName<typeof LogBatchSchema>>(LogBatchSchema);
+export const deviceInfoTags = listTags<FieldName<typeof DeviceInfoSchema>>(DeviceInfoSchema);
+export const droppedTags = listTags<FieldName<typeof DroppedSchema>>(DroppedSchema);
+export const recordTags = listTags<FieldName<typeof LogRecordSchema>>(LogRecordSchema);
+export const unreadableTags = listTags<FieldName<typeof UnreadableRecordSchema>>(UnreadableRecordSchema);
+/** In TypeScript the values are one field. */
+export const attributeTags = listTags<"key" | NonNullable<Attribute["value"]["case"]>>(AttributeSchema);
 
 /** The highest field number of each message; a higher one belongs to a later version of log.proto. */
 export const knownFieldMax = {
   batch: highestNumber(LogBatchSchema),
   dropped: highestNumber(DroppedSchema),
   record: highestNumber(LogRecordSchema),
-  attribute: 2,
+  attribute: highestNumber(AttributeSchema),
+  deviceInfo: highestNumber(DeviceInfoSchema),
   unreadable: highestNumber(UnreadableRecordSchema),
 } as const;
 
-function listTags<Desc extends DescMessage>({ fields }: Desc): Readonly<Record<FieldName<Desc>, number>> {
+function listTags<Name extends string>({ fields }: DescMessage): Readonly<Record<Name, number>> {
   const tags = fields.map((field) => [field.localName, field.number * 8 + toWireType(field)] as const);
-  return Object.fromEntries(tags) as Record<FieldName<Desc>, number>;
+  return Object.fromEntries(tags) as Record<Name, number>;
 }
 
+const varints = new Set([ScalarType.UINT64, ScalarType.UINT32, ScalarType.SINT64, ScalarType.BOOL]);
+
 function toWireType({ fieldKind, scalar }: DescField): number {
-  if (fieldKind === "enum") return wireType.varint;
-  if (scalar === ScalarType.UINT64 || scalar === ScalarType.UINT32) return wireType.varint;
-  return scalar === ScalarType.FIXED64 ? wireType.fixed64 : wireType.bytes;
+  if (fieldKind === "enum" || (scalar !== undefined && varints.has(scalar))) return wireType.varint;
+  const isFixed = scalar === ScalarType.FIXED64 || scalar === ScalarType.DOUBLE;
+  return isFixed ? wireType.fixed64 : wireType.bytes;
 }
 
 function highestNumber({ fields }: DescMessage): number {

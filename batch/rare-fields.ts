@@ -21,15 +21,26 @@ export class RareFields {
   unreadable: UnreadableBounds | undefined;
   /** Start and end of each of {@link rareStringFields}. */
   readonly bounds = new Int32Array(2 * rareStringFields.length);
+  /** Nanoseconds since the device booted, and since 1970, in two signed halves each; both 0: the record has none. */
+  uptimeHigh = 0;
+  uptimeLow = 0;
+  observedHigh = 0;
+  observedLow = 0;
 
   clear(): void {
     this.unreadable = undefined;
+    this.uptimeHigh = 0;
+    this.uptimeLow = 0;
+    this.observedHigh = 0;
+    this.observedLow = 0;
     this.bounds.fill(0);
   }
 
   /** Reads what follows a tag that is none of the usual fields. */
   read(reader: WireReader, tag: number): void {
     if (tag === recordTags.unreadable) return this.#readUnreadable(reader, reader.size());
+    if (tag === recordTags.uptimeNano || tag === recordTags.observedTimeUnixNano)
+      return this.#readTime(reader, tag);
     const at = rareStringFields.findIndex((field) => field.tag === tag);
     if (at < 0) return reader.skipUnknown(tag, knownFieldMax.record);
     const size = reader.size();
@@ -49,6 +60,22 @@ export class RareFields {
 
   endOf(field: StringField): number {
     return this.bounds[2 * rareStringFields.indexOf(field) + 1]!;
+  }
+
+  get hasUptime(): boolean {
+    return (this.uptimeHigh | this.uptimeLow) !== 0;
+  }
+
+  get hasObservedTime(): boolean {
+    return (this.observedHigh | this.observedLow) !== 0;
+  }
+
+  #readTime(reader: WireReader, tag: number): void {
+    reader.fixed64();
+    const { high, low } = reader;
+    if ((high | low) === 0) reader.isCanonical = false;
+    if (tag === recordTags.uptimeNano) [this.uptimeHigh, this.uptimeLow] = [high, low];
+    else [this.observedHigh, this.observedLow] = [high, low];
   }
 
   #readUnreadable(reader: WireReader, size: number): void {

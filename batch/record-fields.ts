@@ -1,6 +1,4 @@
-import { AttributeFields } from "./attribute-fields.ts";
-import { compareBytes } from "./compare-bytes.ts";
-import { limits } from "./limits.ts";
+import { AttributeList } from "./attribute-list.ts";
 import { recordTags } from "./log-tags.ts";
 import { RareFields } from "./rare-fields.ts";
 import type { StringField } from "./string-fields.ts";
@@ -20,14 +18,10 @@ export class RecordFields {
   loggerEnd = 0;
   messageStart = 0;
   messageEnd = 0;
-  /** Entries on the wire, repeated names included: the limit is on what a device sends. May exceed the limit. */
-  attributeCount = 0;
-  /** Start and end of the key, start and end of the value, for each attribute up to the limit. */
-  readonly attributeBounds = new Int32Array(4 * limits.attributesMax);
+  readonly attributes = new AttributeList();
   /** What few records have; undefined when this one has none of it. */
   rare: RareFields | undefined;
   readonly #rare = new RareFields();
-  readonly #attribute = new AttributeFields();
 
   /**
    * Reads the record that fills the next `size` bytes. Canonical has its fields in the order of their numbers, each
@@ -69,7 +63,7 @@ export class RecordFields {
           break;
         }
         case recordTags.attributes:
-          this.#readAttribute(reader, reader.size());
+          this.attributes.read(reader, reader.size());
           break;
         default:
           this.#readRare(reader, tag);
@@ -99,7 +93,7 @@ export class RecordFields {
     this.loggerEnd = 0;
     this.messageStart = 0;
     this.messageEnd = 0;
-    this.attributeCount = 0;
+    this.attributes.count = 0;
     this.rare = undefined;
   }
 
@@ -109,23 +103,5 @@ export class RecordFields {
       this.rare.clear();
     }
     this.rare.read(reader, tag);
-  }
-
-  #readAttribute(reader: WireReader, size: number): void {
-    this.#attribute.read(reader, size);
-    if (this.attributeCount < limits.attributesMax) {
-      const { attributeBounds: bounds } = this;
-      const { keyStart, keyEnd, valueStart, valueEnd } = this.#attribute;
-      const at = 4 * this.attributeCount;
-      if (at > 0 && reader.isCanonical) {
-        const order = compareBytes(reader.bytes, keyStart, keyEnd, bounds[at - 4]!, bounds[at - 3]!);
-        if (order <= 0) reader.isCanonical = false;
-      }
-      bounds[at] = keyStart;
-      bounds[at + 1] = keyEnd;
-      bounds[at + 2] = valueStart;
-      bounds[at + 3] = valueEnd;
-    }
-    this.attributeCount += 1;
   }
 }

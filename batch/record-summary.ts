@@ -16,20 +16,10 @@ export class RecordSummary {
   add(record: RecordFields): void {
     this.severities |= 1 << record.severity;
     if (record.severity >= errorSeverity) this.errorCount += 1;
-    if (record.timeHigh === 0 && record.timeLow === 0) {
-      this.untimedCount += 1;
-      return;
-    }
-    const high = record.timeHigh >>> 0;
-    const low = record.timeLow >>> 0;
-    if (high < this.#firstHigh || (high === this.#firstHigh && low < this.#firstLow)) {
-      this.#firstHigh = high;
-      this.#firstLow = low;
-    }
-    if (high > this.#lastHigh || (high === this.#lastHigh && low > this.#lastLow)) {
-      this.#lastHigh = high;
-      this.#lastLow = low;
-    }
+    const { rare } = record;
+    if ((record.timeHigh | record.timeLow) !== 0) this.#addTime(record.timeHigh >>> 0, record.timeLow >>> 0);
+    else if (rare?.hasObservedTime === true) this.#addTime(rare.observedHigh >>> 0, rare.observedLow >>> 0);
+    else this.untimedCount += 1;
   }
 
   /** µs since 1970 of the earliest time; undefined without any. */
@@ -40,6 +30,17 @@ export class RecordSummary {
   /** µs since 1970 of the latest time; undefined without any. */
   get lastTimeMicros(): bigint | undefined {
     return this.#lastHigh < 0 ? undefined : micros(this.#lastHigh, this.#lastLow);
+  }
+
+  #addTime(high: number, low: number): void {
+    if (high < this.#firstHigh || (high === this.#firstHigh && low < this.#firstLow)) {
+      this.#firstHigh = high;
+      this.#firstLow = low;
+    }
+    if (high > this.#lastHigh || (high === this.#lastHigh && low > this.#lastLow)) {
+      this.#lastHigh = high;
+      this.#lastLow = low;
+    }
   }
 }
 

@@ -279,17 +279,17 @@ test("rejects a single record, naming field, problem and limit", async (t) => {
       Buffer.concat(Array.from({ length: 65 }, () => attribute("a", "b"))),
       "attributes has 65 entries, the limit is 64",
     ],
-    ["no name", withAttribute("", "x"), "attributes: entry 0 has no name"],
-    ["an empty entry", bytesField(5, ""), "attributes: entry 0 has no name"],
+    ["no name", withAttribute("", "x"), "attributes[0] has no name"],
+    ["an empty entry", bytesField(5, ""), "attributes[0] has no name"],
     [
       "a long name",
       withAttribute("k".repeat(129), ""),
-      "attributes: the name of entry 0 is 129 bytes long, the limit is 128",
+      "attributes[0].key is 129 bytes long, the limit is 128",
     ],
     [
       "NUL in a name",
       withAttribute("k\0", ""),
-      "attributes: the name of entry 0 has a NUL at byte 1, which PostgreSQL cannot store",
+      "attributes[0].key has a NUL at byte 1, which PostgreSQL cannot store",
     ],
     [
       "a long value",
@@ -374,7 +374,9 @@ function timed(micros: bigint): Buffer {
 }
 
 function rangeOf(...records: Buffer[]): [bigint, bigint] {
-  const { firstMicros, lastMicros } = storedTimeRange(scan(encodeBatch({ records })), 50);
+  const { firstMicros, lastMicros } = storedTimeRange(scan(encodeBatch({ records })), {
+    receivedAtMicros: 50,
+  });
   return [firstMicros, lastMicros];
 }
 

@@ -1,10 +1,13 @@
+import { AttributeList } from "./attribute-list.ts";
 import { type BatchIdentity, batchIdentity } from "./batch-identity.ts";
+import { CutTexts } from "./cut-text.ts";
+import { DeviceInfoFields } from "./device-info.ts";
 import { checkedDropped, type Dropped, readDropped } from "./dropped.ts";
 import { InvalidBatchError } from "./invalid-batch.ts";
 import { limits } from "./limits.ts";
 import { batchTags, knownFieldMax } from "./log-tags.ts";
 import type { UnreadableBounds } from "./rare-fields.ts";
-import { recordFault } from "./record-fault.ts";
+import { attributesFault, recordFault } from "./record-fault.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordSummary } from "./record-summary.ts";
 import { WireReader } from "./wire-reader.ts";
@@ -21,8 +24,8 @@ export interface ScannedBatch extends BatchIdentity {
   /** By rising index. */
   readonly rejections: readonly Rejection[];
   /**
-   * Earliest and latest time of the accepted records that have one, in µs since 1970 (up to 2^54, hence bigint);
-   * undefined when none has. See {@link storedTimeRange}.
+   * Earliest and latest time of the accepted records that have one, their own or that of a collector, in µs since 1970
+   * (up to 2^54, hence bigint); undefined when none has. See {@link storedTimeRange}.
    */
   readonly firstTimeMicros: bigint | undefined;
   readonly lastTimeMicros: bigint | undefined;
@@ -32,6 +35,14 @@ export interface ScannedBatch extends BatchIdentity {
   readonly severities: number;
   /** How many accepted records have severity ERROR (17) or above. */
   readonly errorCount: number;
+  /** Indexes of the accepted records with a text that was cut inside a character, rising. */
+  readonly cutRecords: readonly number[];
+  /** The attributes of all its records; undefined when it has none. */
+  readonly attributes: AttributeList | undefined;
+  /** Whether a text of them was cut inside a character. */
+  readonly hasCutAttributes: boolean;
+  /** What the device says about itself; undefined when it says nothing in this batch. */
+  readonly deviceInfo: DeviceInfoFields | undefined;
   /** Set when the batch has no records and declares a part of its session as lost. */
   readonly dropped: Dropped | undefined;
 }
@@ -52,6 +63,14 @@ export interface Rejection {
   readonly unreadable?: UnreadableBounds;
 }
 
+export interface ScanOptions {
+  /**
+   * Whether a text that was cut inside a character is rejected, as everything else is that is not UTF-8. Server and
+   * consumer must agree: an entry of the stream has it.
+   */
+  readonly rejectsCutText?: boolean | undefined;
+}
+
 // One for all batches: scanning is synchronous, and nothing of it outlives the call.
 const record = new RecordFields();
 
@@ -70,7 +89,7 @@ const record = new RecordFields();
  *
  * What it costs: see the table in copy-rows.ts.
  */
-export function scan(encoded: Uint8Array): ScannedBatch {
+export function scan(encoded: Uint8Array, { rejectsCutText = false }: ScanOptions = {}): ScannedBatch {
   const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
   if (bytes.length > limits.batchBytesMax) {
     throw new InvalidBatchError("batch", `is ${bytes.length} bytes, the limit is ${limits.batchBytesMax}`);
@@ -83,13 +102,17 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   let recordCount = 0;
   let dropped: Dropped | undefined;
   const rejections: Rejection[] = [];
+  const cuts = new CutTexts(rejectsCutText);
+  const cutRecords: number[] = [];
+  let attributes: AttributeList | undefined;
+  let deviceInfo: DeviceInfoFields | undefined;
   const summary = new RecordSummary();
 
   let before = 0;
   while (reader.position < reader.end) {
     const fieldStart = reader.position;
     const tag = reader.tag();
-    if (tag < before || (tag === before && tag !== batchTags.records)) reader.isCanonical = false;
+    if (tag < before || (tag === before && !isRepeated(tag))) reader.isCanonical = false;
     before = tag;
     switch (tag) {
       case batchTags.records: {
@@ -99,13 +122,16 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         const size = reader.size();
         const start = reader.position;
         record.read(reader, size);
-        const reason = recordFault(text, record);
-        if (reason === undefined) summary.add(record);
-        else {
+        const reason = recordFault(text, record, cuts);
+        if (reason === undefined) {
+          summary.add(record);
+          if (cuts.wasFound) cutRecords.push(recordCount);
+        } else {
           const unreadable = record.rare?.unreadable;
           const rejection = { index: recordCount, reason, fieldStart, start, end: start + size };
           rejections.push(unreadable === undefined ? rejection : { ...rejection, unreadable });
         }
+        cuts.wasFound = false;
         recordCount += 1;
         break;
       }
@@ -121,7 +147,16 @@ export function scan(encoded: Uint8Array): ScannedBatch {
         if (sequence === 0n) reader.isCanonical = false;
         break;
       case batchTags.dropped:
-        dropped = readDropped(reader, text, reader.size(), dropped ?? { lastSequence: 0n, reason: "" });
+        dropped = readDropped(reader, text, reader.size(), dropped ?? { lastSequence: 0n, reason: "" }, cuts);
+        cuts.wasFound = false;
+        break;
+      case batchTags.attributes:
+        attributes ??= new AttributeList();
+        attributes.read(reader, reader.size());
+        break;
+      case batchTags.device:
+        deviceInfo ??= new DeviceInfoFields();
+        deviceInfo.read(reader, reader.size());
         break;
       default:
         reader.skipUnknown(tag, knownFieldMax.batch);
@@ -133,6 +168,10 @@ export function scan(encoded: Uint8Array): ScannedBatch {
   else if (recordCount === 0) {
     throw new InvalidBatchError("batch.records", `is empty: a batch has 1 to ${limits.recordsMax} records`);
   }
+  const deviceFault = deviceInfo?.fault(text, cuts);
+  cuts.wasFound = false;
+  const fault = (attributes && attributesFault(text, attributes, "batch.attributes", cuts)) ?? deviceFault;
+  if (fault !== undefined) throw new InvalidBatchError(fault.field, fault.problem);
   return {
     ...identity,
     bytes,
@@ -145,8 +184,16 @@ export function scan(encoded: Uint8Array): ScannedBatch {
     untimedCount: summary.untimedCount,
     severities: summary.severities,
     errorCount: summary.errorCount,
+    cutRecords,
+    attributes,
+    hasCutAttributes: cuts.wasFound,
+    deviceInfo,
     dropped,
   };
+}
+
+function isRepeated(tag: number): boolean {
+  return tag === batchTags.records || tag === batchTags.attributes;
 }
 
 /** A record that was rejected, as sent, a view into the batch's bytes: the encoded LogRecord, or its text in JSON. */

@@ -24,7 +24,7 @@ for (const { title, first, last, untimed, range } of [
 ]) {
   test(`the stored range of a batch received at 9: ${title}`, () => {
     const batch = { firstTimeMicros: first, lastTimeMicros: last, untimedCount: untimed };
-    const { firstMicros, lastMicros } = storedTimeRange(batch, 9);
+    const { firstMicros, lastMicros } = storedTimeRange(batch, { receivedAtMicros: 9 });
     assert.deepEqual([firstMicros, lastMicros], range);
   });
 }

@@ -1,3 +1,4 @@
+import type { TimeContext } from "./record-time.ts";
 import type { ScannedBatch } from "./scan.ts";
 
 /** From the earliest to the latest time of a batch's records, both included, in µs since 1970. */
@@ -7,12 +8,12 @@ export interface TimeRange {
 }
 
 /**
- * The range of the times that are stored for a batch: records without a time get the time at which the batch was
- * received (µs since 1970), and a batch without accepted records has nothing but that.
+ * The range of the times that are stored for a batch: records without a time of their own get the time at which the
+ * batch was received, and a batch without accepted records has nothing but that.
  */
 export function storedTimeRange(
   batch: Pick<ScannedBatch, "firstTimeMicros" | "lastTimeMicros" | "untimedCount">,
-  receivedAtMicros: number,
+  { receivedAtMicros }: TimeContext,
 ): TimeRange {
   const received = BigInt(receivedAtMicros);
   const first = batch.firstTimeMicros ?? received;

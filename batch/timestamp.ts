@@ -25,6 +25,11 @@ export class Timestamp {
     this.#low = Math.floor(((top % 1000) * 2 ** 32 + (low >>> 0)) / 1000);
   }
 
+  /** µs since 1970. */
+  get micros(): bigint {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
+
   /** Whole minutes since 1970. */
   get minute(): number {
     // The same division, by a million: exact again, since 1,000,000 × 2^32 is below 2^53.

@@ -121,7 +121,7 @@ export class JsonRecord {
       const bytesMax = lengthOf(key) + lengthOf(value) + 2 * fieldBytesMax;
       const start = writer.open(recordTags.attributes, bytesMax);
       writer.text(attributeTags.key, reader, key);
-      writer.text(attributeTags.value, reader, value);
+      writer.text(attributeTags.stringValue, reader, value);
       writer.close(start, bytesMax);
     }
   }

@@ -24,7 +24,9 @@ export function ourRows(pool: BatchPool): CopyLoad {
   );
   for (const [index, records] of pool.entries()) {
     const batch = scan(encodeBatch("bench", "bench", BigInt(index + 1), records));
-    rows.append(batch, (BigInt(receivedAtMs) << 20n) | BigInt(index), receivedAtMs * 1_000);
+    rows.append(batch, (BigInt(receivedAtMs) << 20n) | BigInt(index), {
+      receivedAtMicros: receivedAtMs * 1_000,
+    });
   }
   return { statement: copyStatement, bytes: Buffer.from(rows.finish()), rows: rows.rowCount };
 }

@@ -129,7 +129,7 @@ export class FlushTransaction {
 
   #encode(batches: readonly NewBatch[]): void {
     this.#rows.clear();
-    for (const { scanned, id, entry } of batches) this.#rows.append(scanned, id, entry.receivedAtMicros);
+    for (const { scanned, id, entry } of batches) this.#rows.append(scanned, id, entry);
   }
 }
 

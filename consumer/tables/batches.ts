@@ -15,7 +15,7 @@ export interface NewBatch extends ReceivedBatch {
  * a batch that waited, or a clock that is behind; 0 for a batch without record times.
  */
 export function clockOffsetMicros({ entry, scanned }: ReceivedBatch): number {
-  return Number(storedTimeRange(scanned, entry.receivedAtMicros).lastMicros) - entry.receivedAtMicros;
+  return Number(storedTimeRange(scanned, entry).lastMicros) - entry.receivedAtMicros;
 }
 
 /**
@@ -29,7 +29,7 @@ export async function insertNewBatches(
   deviceKeys: ReadonlyMap<string, number>,
 ): Promise<readonly NewBatch[]> {
   const keys = batches.map(({ entry }) => deviceKeys.get(entry.deviceId) ?? unregistered(entry.deviceId));
-  const ranges = batches.map(({ scanned, entry }) => storedTimeRange(scanned, entry.receivedAtMicros));
+  const ranges = batches.map(({ scanned, entry }) => storedTimeRange(scanned, entry));
   const column = plainColumn(batches);
   const { rows } = await sql<{ index: number; id: string }>`
     with candidates as materialized (

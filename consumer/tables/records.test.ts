@@ -24,7 +24,7 @@ test("a COPY fails when PostgreSQL stores fewer rows than were sent", async () =
     createLogger("test", "silent"),
   );
   const rows = new CopyRows(100_000);
-  rows.append(scan(encodeBatch()), 1n, 0);
+  rows.append(scan(encodeBatch()), 1n, { receivedAtMicros: 0 });
   try {
     await pool.query(
       `create function skip_row() returns trigger language plpgsql as 'begin return null; end'`,
@@ -53,7 +53,7 @@ test("a COPY without a reply fails once, and ends only its own connection", asyn
     createLogger("test", "silent"),
   );
   const rows = new CopyRows(100_000);
-  rows.append(scan(encodeBatch()), 1n, 0);
+  rows.append(scan(encodeBatch()), 1n, { receivedAtMicros: 0 });
   let backend = 0;
   try {
     await assert.rejects(

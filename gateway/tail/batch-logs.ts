@@ -1,7 +1,10 @@
+import { decodeAttributes, toJsonObject } from "#batch/attribute-value.ts";
 import { batchRecords, decodeRecord } from "#batch/batch-records.ts";
 import { identityProblem } from "#batch/claimed-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
+import { setRecordTime } from "#batch/record-time.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
+import { Timestamp } from "#batch/timestamp.ts";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 import { timestampFromMicros } from "../fields/time.ts";
@@ -31,15 +34,26 @@ function accepted(entry: Entry): ScannedBatch | undefined {
 
 function* readLogs(entry: Entry, scanned: ScannedBatch): Generator<LogEntry> {
   const { deviceId, sessionId, sequence } = entry;
+  const { bytes, attributes, hasCutAttributes } = scanned;
+  const happened = new Timestamp();
   const receivedAt = timestampFromMicros(BigInt(entry.receivedAtMicros));
-  for (const { index, fields, rejection } of batchRecords(scanned)) {
+  const batchAttributes = attributes === undefined ? {} : toJsonObject(decodeAttributes(bytes, attributes));
+  const origin = { receivedAt, deviceId, sessionId, sequence, batchAttributes };
+  for (const { index, fields, rejection, isCut } of batchRecords(scanned)) {
     if (rejection !== undefined) continue;
-    const record = decodeRecord(scanned.bytes, fields);
-    // To the microsecond, as it is stored.
-    const time = record.timeUnixNano === 0n ? receivedAt : timestampFromMicros(record.timeUnixNano / 1000n);
+    const record = decodeRecord(bytes, fields);
+    // As it is stored, to the microsecond.
+    const timeSource = setRecordTime(happened, fields, entry);
+    const observed = record.observedTimeUnixNano;
     yield createLogEntry(
-      { time, receivedAt, deviceId, sessionId, sequence, index, batchAttributes: {} },
-      { ...record, uptimeNanos: 0n, observedMicros: undefined, isTextRepaired: false, timeSource: 0 },
+      { ...origin, time: timestampFromMicros(happened.micros), index },
+      {
+        ...record,
+        uptimeNanos: record.uptimeNano,
+        observedMicros: observed === 0n ? undefined : observed / 1000n,
+        isTextRepaired: isCut || hasCutAttributes,
+        timeSource,
+      },
     );
   }
 }

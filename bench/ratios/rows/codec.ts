@@ -19,7 +19,7 @@ export const codecRow: Row = {
       const rows = new CopyRows(copyBytesMax(1 << 22, 40_000));
       return rate(bench, "scan and transcode", (batch, index) => {
         if (index % 100 === 0) rows.clear();
-        rows.append(scan(batch), BigInt(index), 1_800_000_000_000_000);
+        rows.append(scan(batch), BigInt(index), { receivedAtMicros: 1_800_000_000_000_000 });
       });
     },
     (bench) => rate(bench, "protobuf-es", (batch) => fromBinary(LogBatchSchema, batch)),

@@ -60,7 +60,7 @@ async function storeAll(bench: RatioBench, name: string, recognise: boolean): Pr
     const size = flush.reduce((sum, { bytes }) => sum + bytes.length, 0);
     const rows = new CopyRows(copyBytesMax(size, flush.length * recordsPerBatch));
     for (const [index, batch] of flush.entries())
-      rows.append(batch, ids[index] as bigint, receivedAtMs * 1_000);
+      rows.append(batch, ids[index] as bigint, { receivedAtMicros: receivedAtMs * 1_000 });
     await copy(baseline, rows.finish());
     await baseline.query("commit");
   }

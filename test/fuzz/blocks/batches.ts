@@ -63,14 +63,14 @@ class BatchesRun implements BlockRun {
       return `refused for ${error.field}`;
     }
     this.#one.clear();
-    this.#one.append(scanned, BigInt(index), receivedAtMicros);
+    this.#one.append(scanned, BigInt(index), { receivedAtMicros });
     const rows = readCopy(this.#one.finish());
     if (rows.length !== scanned.acceptedCount) {
       throw new BrokenPromiseError(`${scanned.acceptedCount} records accepted, ${rows.length} rows written`);
     }
     if (random.below(copiedEvery) === 0) {
       this.#taken.push({ index, scanned });
-      this.#rows.append(scanned, BigInt(index), receivedAtMicros);
+      this.#rows.append(scanned, BigInt(index), { receivedAtMicros });
       if (this.#rows.byteCount >= copyAtBytes) await this.#copyAll();
     }
     return scanned.rejections.length > 0 ? "taken without some records" : "taken";
@@ -92,7 +92,7 @@ class BatchesRun implements BlockRun {
     } catch {
       for (const { index, scanned } of taken) {
         this.#one.clear();
-        this.#one.append(scanned, BigInt(index), receivedAtMicros);
+        this.#one.append(scanned, BigInt(index), { receivedAtMicros });
         await this.#copy(this.#one).catch((error: unknown) => {
           throw new BrokenPromiseError(`PostgreSQL refuses case ${index}: ${String(error)}`);
         });

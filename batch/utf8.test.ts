@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
 import { test } from "node:test";
 import * as fc from "fast-check";
-import { firstBadByte as firstBadByteOf } from "./text-fault.ts";
+import { firstBadByte as firstBadByteOf } from "./utf8.ts";
 
 function firstBadByte(bytes: Buffer, start: number, end: number): number {
   return firstBadByteOf(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), start, end);
