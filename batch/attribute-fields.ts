@@ -53,7 +53,7 @@ export class AttributeFields {
         break;
       case attributeTags.doubleValue:
         reader.fixed64();
-        if (isOddNaN(reader.high, reader.low)) reader.isCanonical = false;
+        if (isOddDouble(reader.high, reader.low)) reader.isCanonical = false;
         break;
       default:
         return reader.skipUnknown(tag, knownFieldMax.attribute);
@@ -65,8 +65,8 @@ export class AttributeFields {
   }
 }
 
-/** Another NaN than most clients write: all of them mean the same. */
-function isOddNaN(high: number, low: number): boolean {
-  const isNaN = (high & 0x7ff0_0000) === 0x7ff0_0000 && ((high & 0xf_ffff) | low) !== 0;
-  return isNaN && (high !== 0x7ff8_0000 || low !== 0);
+/** Minus zero, and another NaN than most clients write: they mean 0 and NaN. */
+function isOddDouble(high: number, low: number): boolean {
+  if (low === 0 && (high === -0x8000_0000 || high === 0x7ff8_0000)) return high < 0;
+  return (high & 0x7ff0_0000) === 0x7ff0_0000 && ((high & 0xf_ffff) | low) !== 0;
 }

@@ -102,8 +102,12 @@ export function writeCanonicalScalar(
   out[to++] = tag;
   if (tag === attributeTags.doubleValue) {
     const value = bytes.readDoubleLE(start);
-    // A NaN may keep its odd bits when it is copied; the literal has none.
-    new DataView(out.buffer, out.byteOffset).setFloat64(to, Number.isNaN(value) ? Number.NaN : value, true);
+    // Any NaN becomes the usual one, minus zero zero.
+    new DataView(out.buffer, out.byteOffset).setFloat64(
+      to,
+      Number.isNaN(value) ? Number.NaN : value + 0,
+      true,
+    );
     return to + 8;
   }
   let rest = decodeVarint(bytes, start, end);

@@ -19,6 +19,9 @@ test("writes a record as a row, its time cut off to microseconds", () => {
     traceId: Buffer.from("0af7651916cd43dd8448eb211c80319c", "hex"),
     spanId: Buffer.from("00f067aa0ba902b7", "hex"),
     eventName: "device.boot",
+    uptimeNano: 7_000_000_001n,
+    severityText: "E",
+    observedTimeUnixNano: 1_760_000_000_999_999_999n,
   });
   assert.deepEqual(row, {
     batchId: String(2n ** 60n + 5n),
@@ -27,10 +30,14 @@ test("writes a record as a row, its time cut off to microseconds", () => {
     severity: 17,
     logger: "net.wifi",
     message: "größe\t\\.\n",
-    attributes: [["code", '"7"']],
+    attributes: [["code", '"\\"7\\""']],
     traceId: "0af7651916cd43dd8448eb211c80319c",
     spanId: "00f067aa0ba902b7",
     eventName: "device.boot",
+    severityText: "E",
+    uptime: "7000000001",
+    observedMicros: "1760000000999999",
+    flags: null,
   });
 });
 
@@ -75,8 +82,8 @@ test("writes no attributes as NULL, and the last of those that share a name", ()
     ],
   });
   assert.deepEqual(row!.attributes, [
-    ["a", "3"],
-    ["b", "2"],
+    ["a", '"3"'],
+    ["b", '"2"'],
   ]);
 });
 
@@ -146,11 +153,9 @@ test("counts rows per minute and severity, in order", () => {
     recordAt(9n * minute, 99),
   ];
   rows.append(scan(encodeBatch({ records })), 1n, { receivedAtMicros: 0 });
-  rows.append(
-    scan(encodeBatch({ records: [recordAt(2n ** 64n - 1n, { receivedAtMicros: 0 }), recordAt(0n, 24)] })),
-    2n,
-    { receivedAtMicros: 540_000_000 },
-  );
+  rows.append(scan(encodeBatch({ records: [recordAt(2n ** 64n - 1n, 0), recordAt(0n, 24)] })), 2n, {
+    receivedAtMicros: 540_000_000,
+  });
   assert.deepEqual(
     [...rows.statistics],
     [

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Client } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
-import { readAttributes } from "#proto/attributes.ts";
+import { type AttributeValue, readAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { copyBytesMax, copyStatement } from "./copy-format.ts";
@@ -17,7 +17,7 @@ import { mutated } from "./testing/mutated.ts";
 import { Random } from "./testing/random.ts";
 import { type RandomBatch, randomBatch } from "./testing/random-batch.ts";
 import { readCopy } from "./testing/read-copy.ts";
-import { expectedRow, isEncodingError, type Row, sortedByName } from "./testing/row.ts";
+import { comparable, expectedRow, isEncodingError, type Row, sortedByName } from "./testing/row.ts";
 
 // Whatever is accepted commits, and means to PostgreSQL what it means to protobuf-es.
 
@@ -136,11 +136,13 @@ function assertRowsReadAlike(rows: CopyRows, scanned: ScannedBatch): void {
   rows.clear();
   rows.append(scanned, 0n, { receivedAtMicros });
   const expected = read.records.map((record) => [
-    String(record.timeUnixNano === 0n ? receivedAtMicros : record.timeUnixNano / 1000n),
+    String((record.timeUnixNano || record.observedTimeUnixNano || BigInt(receivedAtMicros) * 1000n) / 1000n),
     record.severity,
     record.logger,
     record.message,
-    sortedByName(Object.entries(readAttributes(record.attributes) as Record<string, string>)),
+    sortedByName(
+      Object.entries(readAttributes(record.attributes)).map(([key, value]) => [key, toJson(value)]),
+    ),
   ]);
   const written = readCopy(rows.finish()).map((row) => [
     row.timeMicros,
@@ -151,6 +153,11 @@ function assertRowsReadAlike(rows: CopyRows, scanned: ScannedBatch): void {
   ]);
   // Compared as JSON: deepEqual on 100,000 batches takes as long as everything else together.
   assert.equal(JSON.stringify(written), JSON.stringify(expected), scanned.bytes.toString("hex"));
+}
+
+function toJson(value: AttributeValue): string {
+  const isText = typeof value === "string" || (typeof value === "number" && !Number.isFinite(value));
+  return comparable(isText ? JSON.stringify(String(value)) : String(value));
 }
 
 /** undefined where protobuf-es stumbles over a text that is given again, so that it does not count. */
@@ -172,9 +179,10 @@ async function storedRows(): Promise<Row[]> {
   const { rows } = await client.query(`
     SELECT batch_id, idx, (extract(epoch FROM time) * 1000000)::bigint AS micros, severity, logger, message,
       -- As pairs, for the reason given in testing/read-copy.ts.
-      (SELECT json_agg(json_build_array(key, value)) FROM jsonb_each_text(attributes)) AS attributes,
+      (SELECT json_agg(json_build_array(key, value::text)) FROM jsonb_each(attributes)) AS attributes,
       encode((extra).trace_id, 'hex') AS trace_id, encode((extra).span_id, 'hex') AS span_id,
-      (extra).event_name
+      (extra).event_name, (extra).severity_text, (extra).uptime,
+      (extract(epoch FROM (extra).observed_time) * 1000000)::bigint AS observed, (extra).flags
     FROM records ORDER BY batch_id, idx`);
   return rows.map((row) => ({
     batchId: row.batch_id,
@@ -183,10 +191,16 @@ async function storedRows(): Promise<Row[]> {
     severity: row.severity,
     logger: row.logger,
     message: row.message,
-    attributes: row.attributes && sortedByName(row.attributes),
+    attributes:
+      row.attributes &&
+      sortedByName(row.attributes.map(([key, json]: [string, string]) => [key, comparable(json)])),
     traceId: row.trace_id,
     spanId: row.span_id,
     eventName: row.event_name,
+    severityText: row.severity_text,
+    uptime: row.uptime,
+    observedMicros: row.observed,
+    flags: row.flags,
   }));
 }
 

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create, equals, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as fc from "fast-check";
-import { createAttributes } from "#proto/attributes.ts";
 import {
+  type Attribute,
+  AttributeSchema,
   type LogBatch,
   LogBatchSchema,
   LogRecordSchema,
@@ -19,7 +20,14 @@ import { Random } from "./testing/random.ts";
 import { randomBatch } from "./testing/random-batch.ts";
 import { type BatchMeaning, type RecordMeaning, reEncode } from "./testing/re-encode.ts";
 import { isEncodingError } from "./testing/row.ts";
-import { attribute, bytesField, encodeBatch, encodeRecord } from "./testing/wire.ts";
+import {
+  attribute,
+  bytesField,
+  encodeBatch,
+  encodeRecord,
+  valueField,
+  type WireValue,
+} from "./testing/wire.ts";
 
 // What decodes equal is the same batch: it has one digest, whatever its bytes, and nothing else has it.
 
@@ -30,24 +38,36 @@ const id = (bytes: number) =>
     fc.constant(new Uint8Array()),
     fc.uint8Array({ minLength: bytes, maxLength: bytes }).filter((value) => value.some((byte) => byte > 0)),
   );
+const value: fc.Arbitrary<WireValue> = fc.oneof(
+  text(12),
+  fc.constantFrom(null, true, false, 0n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 0, Number.NaN),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+  fc.double().map((double) => double + 0),
+);
+const attributes = (maxLength: number) =>
+  fc.uniqueArray(
+    fc.tuple(
+      text(6).filter((key) => key !== ""),
+      value,
+    ),
+    { selector: ([key]) => key, maxLength },
+  );
+const device = fc.option(
+  fc.record({ firmware: text(8), hardware: text(8), site: text(8), attributes: attributes(3) }),
+  { nil: undefined },
+);
 const meaningOfRecord: fc.Arbitrary<RecordMeaning> = fc.record({
   timeUnixNano: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
   severity: fc.nat({ max: limits.severityMax }),
   logger: text(8),
   message: fc.oneof(text(20), text(200)),
-  attributes: fc.uniqueArray(
-    fc.tuple(
-      text(6).filter((key) => key !== ""),
-      text(12),
-    ),
-    {
-      selector: ([key]) => key,
-      maxLength: 12,
-    },
-  ),
+  attributes: attributes(12),
   traceId: id(limits.traceIdBytes),
   spanId: id(limits.spanIdBytes),
   eventName: text(8),
+  uptimeNano: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: limits.uptimeNanoMax })),
+  severityText: text(8),
+  observedTimeUnixNano: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
 });
 const sequence = fc.oneof(fc.bigInt({ min: 1n, max: 300n }), fc.bigInt({ min: 1n, max: limits.sequenceMax }));
 const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
@@ -58,6 +78,8 @@ const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
       sessionId: fc.constantFrom("boot-1", "s".repeat(limits.sessionIdBytesMax)),
       sequence,
       records: fc.array(meaningOfRecord, { minLength: 1, maxLength: 4 }),
+      attributes: attributes(4),
+      device,
     }),
   },
   {
@@ -67,6 +89,7 @@ const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
       sessionId: fc.constant(""),
       sequence: fc.constant(0n),
       records: fc.array(meaningOfRecord, { minLength: 1, maxLength: 2 }),
+      attributes: attributes(1),
     }),
   },
   {
@@ -76,6 +99,8 @@ const meaning: fc.Arbitrary<BatchMeaning> = fc.oneof(
       sessionId: fc.constant("boot-1"),
       sequence: fc.bigInt({ min: 1n, max: 300n }),
       records: fc.constant([]),
+      attributes: fc.constant([]),
+      device,
       dropped: fc.record({ lastSequence: fc.constantFrom(0n, limits.droppedBatchesMax), reason: text(20) }),
     }),
   },
@@ -262,18 +287,24 @@ describe("the canonical form", () => {
   });
 });
 
-function toMessage({ records, dropped, ...named }: BatchMeaning): LogBatch {
+function toMessage({ records, dropped, device, ...batch }: BatchMeaning): LogBatch {
   return create(LogBatchSchema, {
-    ...named,
+    ...batch,
     records: records.map(({ attributes, severity, ...record }) =>
       create(LogRecordSchema, {
         ...record,
         severity: severity as Severity,
-        attributes: createAttributes(Object.fromEntries(attributes)),
+        attributes: attributes.map(toAttribute),
       }),
     ),
+    attributes: batch.attributes.map(toAttribute),
     ...(dropped && { dropped }),
+    ...(device && { device: { ...device, attributes: device.attributes.map(toAttribute) } }),
   });
+}
+
+function toAttribute([key, value]: readonly [string, WireValue]): Attribute {
+  return fromBinary(AttributeSchema, Buffer.concat([bytesField(1, key), valueField(value)]));
 }
 
 /** The batch with one thing of `other` in it; nothing may come of it. */
@@ -287,7 +318,7 @@ function changeOne(batch: BatchMeaning, other: BatchMeaning, which: number): Bat
     ...batch,
     records: records.with(place, { ...record, ...change }),
   });
-  switch (which % 9) {
+  switch (which % 12) {
     case 0:
       return { ...batch, deviceId: other.deviceId };
     case 1:
@@ -304,6 +335,14 @@ function changeOne(batch: BatchMeaning, other: BatchMeaning, which: number): Bat
       return replaced({ attributes: record.attributes.map(([key], at, all) => [key, all.at(at - 1)![1]]) });
     case 7:
       return { ...batch, records: records.toReversed() };
+    case 8:
+      return { ...batch, attributes: other.attributes };
+    case 9:
+      return { ...batch, device: other.device };
+    case 10: // nothing is another value than an empty text
+      return replaced({
+        attributes: record.attributes.map(([key, value]) => [key, value === "" ? null : value]),
+      });
     default: // what is in one field moves to the next
       return replaced({ logger: record.message.slice(0, 8), message: record.logger });
   }
@@ -320,9 +359,19 @@ function decodeEqual(first: Uint8Array, second: Uint8Array): boolean | undefined
   }
 }
 
-/** An id of nothing but zeros is none. */
+/**
+ * An id of nothing but zeros is none; attributes are by name, the last one of a repeated name; and equals() takes no NaN
+ * for another.
+ */
 function decodeBatch(bytes: Uint8Array): LogBatch {
   const batch = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
+  for (const message of [batch, ...batch.records, ...(batch.device ? [batch.device] : [])]) {
+    const byName = new Map(message.attributes.map((attribute) => [attribute.key, attribute]));
+    message.attributes = [...byName.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    for (const { value } of message.attributes) {
+      if (value.case === "doubleValue" && Number.isNaN(value.value)) value.value = 1.2345e-300;
+    }
+  }
   for (const record of batch.records) {
     if (record.traceId.length === 16 && !record.traceId.some(Boolean)) record.traceId = new Uint8Array();
     if (record.spanId.length === 8 && !record.spanId.some(Boolean)) record.spanId = new Uint8Array();

@@ -36,12 +36,20 @@ function listTags<Name extends string>({ fields }: DescMessage): Readonly<Record
   return Object.fromEntries(tags) as Record<Name, number>;
 }
 
-const varints = new Set([ScalarType.UINT64, ScalarType.UINT32, ScalarType.SINT64, ScalarType.BOOL]);
-
 function toWireType({ fieldKind, scalar }: DescField): number {
-  if (fieldKind === "enum" || (scalar !== undefined && varints.has(scalar))) return wireType.varint;
-  const isFixed = scalar === ScalarType.FIXED64 || scalar === ScalarType.DOUBLE;
-  return isFixed ? wireType.fixed64 : wireType.bytes;
+  if (fieldKind === "enum") return wireType.varint;
+  switch (scalar) {
+    case ScalarType.UINT32:
+    case ScalarType.UINT64:
+    case ScalarType.SINT64:
+    case ScalarType.BOOL:
+      return wireType.varint;
+    case ScalarType.FIXED64:
+    case ScalarType.DOUBLE:
+      return wireType.fixed64;
+    default:
+      return wireType.bytes;
+  }
 }
 
 function highestNumber({ fields }: DescMessage): number {

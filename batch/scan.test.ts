@@ -265,9 +265,14 @@ test("rejects a single record, naming field, problem and limit", async (t) => {
       "message is not UTF-8 at byte 0",
     ],
     [
-      "a character cut off",
-      encodeRecord({ logger: Buffer.from("61e282", "hex") }),
+      "a character cut off in the middle of a text",
+      encodeRecord({ logger: Buffer.from("61e28261", "hex") }),
       "logger is not UTF-8 at byte 1",
+    ],
+    [
+      "a character cut off in a name",
+      withAttribute(Buffer.from("61e282", "hex"), ""),
+      "attributes[0].key is not UTF-8 at byte 1",
     ],
     [
       "65 attributes",
@@ -303,7 +308,7 @@ test("rejects a single record, naming field, problem and limit", async (t) => {
     ],
     [
       "no UTF-8 in a value that is given again",
-      Buffer.concat([attribute("k", Buffer.from([0xc3])), attribute("k", "v")]),
+      Buffer.concat([attribute("k", Buffer.from([0xff])), attribute("k", "v")]),
       'attributes["k"] is not UTF-8 at byte 0',
     ],
   ];

@@ -1,5 +1,14 @@
 import type { Random } from "./random.ts";
-import { attribute, bytesField, fixed64Field, tag, varint, varintField } from "./wire.ts";
+import {
+  attribute,
+  bytesField,
+  fixed64Field,
+  tag,
+  valueField,
+  varint,
+  varintField,
+  type WireValue,
+} from "./wire.ts";
 
 export interface RandomBatch {
   /** An encoded LogBatch that can be taken; some of its records may be unfit. */
@@ -23,7 +32,7 @@ export function randomBatch(random: Random): RandomBatch {
   ];
   // Head fields may stand anywhere, the records keep their order.
   const fields = records.map((record) => lengthPrefixed(random, 4, record));
-  for (const field of [...head, ...random.list(2, () => unknownField(random, 6))]) {
+  for (const field of [...head, ...random.list(2, () => unknownField(random, 8))]) {
     fields.splice(random.below(fields.length + 1), 0, field);
   }
   return { bytes: Buffer.concat(fields), records };
@@ -45,7 +54,10 @@ function randomRecord(random: Random): Buffer {
     if (random.chance(0.3)) fields.push(lengthPrefixed(random, 7, randomId(random, 16)));
     if (random.chance(0.3)) fields.push(lengthPrefixed(random, 8, randomId(random, 8)));
     if (random.chance(0.2)) fields.push(lengthPrefixed(random, 9, text(3)));
-    if (random.chance(0.1)) fields.push(unknownField(random, 10));
+    if (random.chance(0.2)) fields.push(fixed64Field(10, randomUptime(random)));
+    if (random.chance(0.2)) fields.push(lengthPrefixed(random, 11, text(2)));
+    if (random.chance(0.2)) fields.push(fixed64Field(12, randomTime(random)));
+    if (random.chance(0.1)) fields.push(unknownField(random, 13));
   }
   if (random.chance(0.02)) fields.push(unfitAttribute(random));
   return Buffer.concat(random.chance(0.3) ? random.shuffle(fields) : fields);
@@ -74,24 +86,60 @@ function randomTime(random: Random): bigint {
       ]);
 }
 
+function randomUptime(random: Random): bigint {
+  if (random.chance(0.01)) return 2n ** 63n;
+  return random.pick([0n, 1n, 999n, 86_400_000_000_001n, 2n ** 63n - 1n]);
+}
+
 function randomSeverity(random: Random): bigint {
   if (random.chance(0.01)) return random.pick([25n, 99n, -1n, 2n ** 31n]);
   // An enum's high half is dropped: 2^32 + 9 is 9.
   return BigInt(random.below(25)) + (random.chance(0.02) ? 2n ** 32n : 0n);
 }
 
-/** The content of a map entry; names meet again now and then, and so do fields. */
+/** The content of an attribute; names meet again now and then, and so do fields. */
 function randomAttribute(random: Random): Buffer {
   const key = random.chance(0.3)
     ? Buffer.from(random.pick(["a", "b", "__proto__"]))
     : randomText(random, 3, 0);
   const fields = [
     bytesField(1, key.length === 0 ? "k" : key),
-    ...(random.chance(0.05) ? [bytesField(2, "given twice")] : []),
-    ...(random.chance(0.9) ? [bytesField(2, randomText(random, 8, 0))] : []),
-    ...(random.chance(0.05) ? [unknownField(random, 3)] : []),
+    ...(random.chance(0.05) ? [valueField(randomValue(random))] : []),
+    ...(random.chance(0.9) ? [valueField(randomValue(random))] : []),
+    ...(random.chance(0.05) ? [unknownField(random, 6)] : []),
   ];
   return Buffer.concat(random.chance(0.2) ? fields.toReversed() : fields);
+}
+
+function randomValue(random: Random): WireValue {
+  if (random.chance(0.6)) return randomText(random, 8, 0);
+  return random.pick([null, true, false, randomInt(random), randomDouble(random)]);
+}
+
+function randomInt(random: Random): bigint {
+  const usual = BigInt(random.below(2 ** 32)) << BigInt(random.below(31));
+  return random.pick([0n, -1n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), usual, -usual]);
+}
+
+/** Any of the 2^64 bit patterns, and the ends. */
+function randomDouble(random: Random): number {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(random.below(2 ** 32));
+  bytes.writeUInt32LE(random.below(2 ** 32), 4);
+  const ends = [
+    0,
+    -0,
+    0.1,
+    21.5,
+    1e17,
+    5e-324,
+    Number.MAX_VALUE,
+    -Number.MAX_VALUE,
+    Number.NaN,
+    Infinity,
+    -Infinity,
+  ];
+  return random.chance(0.5) ? bytes.readDoubleLE() : random.pick(ends);
 }
 
 /** An attribute without a name, or with one that no other attribute has, and something in it that is unfit. */

@@ -1,9 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { readAttributes } from "#proto/attributes.ts";
-import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { type Attribute, LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { knownFieldMax } from "../log-tags.ts";
 import type { Random } from "./random.ts";
-import { tag, varint } from "./wire.ts";
+import { tag, valueField, varint, type WireValue } from "./wire.ts";
 
 /** What a batch means; what is absent on the wire has its default here. */
 export interface BatchMeaning {
@@ -12,18 +12,32 @@ export interface BatchMeaning {
   readonly sequence: bigint;
   readonly records: readonly RecordMeaning[];
   readonly dropped?: { readonly lastSequence: bigint; readonly reason: string } | undefined;
+  readonly attributes: Attributes;
+  readonly device?: DeviceMeaning | undefined;
 }
+
+interface DeviceMeaning {
+  readonly firmware: string;
+  readonly hardware: string;
+  readonly site: string;
+  readonly attributes: Attributes;
+}
+
+/** Names are distinct. */
+type Attributes = readonly (readonly [key: string, value: WireValue])[];
 
 export interface RecordMeaning {
   readonly timeUnixNano: bigint;
   readonly severity: number;
   readonly logger: string;
   readonly message: string;
-  /** Names are distinct. */
-  readonly attributes: readonly (readonly [key: string, value: string])[];
+  readonly attributes: Attributes;
   readonly traceId: Uint8Array;
   readonly spanId: Uint8Array;
   readonly eventName: string;
+  readonly uptimeNano: bigint;
+  readonly severityText: string;
+  readonly observedTimeUnixNano: bigint;
 }
 
 /** How far an encoding may go. "tame": as generated clients do, which only order attributes as they like. */
@@ -32,7 +46,7 @@ export type Wildness = "tame" | "wild";
 /** The batch as one of the encodings that protobuf has for it. */
 export function reEncode(random: Random, batch: BatchMeaning, wildness: Wildness = "wild"): Buffer {
   const encoder = new Encoder(random, wildness === "wild");
-  const { dropped } = batch;
+  const { dropped, device } = batch;
   return encoder.message(knownFieldMax.batch, [
     encoder.text(1, batch.deviceId),
     encoder.text(2, batch.sessionId),
@@ -44,17 +58,27 @@ export function reEncode(random: Random, batch: BatchMeaning, wildness: Wildness
           encoder.number(1, dropped.lastSequence),
           encoder.text(2, dropped.reason),
         ]),
+    ...encoder.attributes(6, batch.attributes),
+    device === undefined
+      ? []
+      : encoder.split(7, knownFieldMax.deviceInfo, [
+          encoder.text(1, device.firmware),
+          encoder.text(2, device.hardware),
+          encoder.text(3, device.site),
+          ...encoder.attributes(4, device.attributes),
+        ]),
   ]);
 }
 
 /** An encoded LogBatch, its text UTF-8, in another of its encodings. */
 export function reEncodeBytes(random: Random, bytes: Uint8Array, wildness?: Wildness): Buffer {
-  const { records, ...batch } = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
-  const read = records.map((record) => ({
-    ...record,
-    attributes: Object.entries(readAttributes(record.attributes) as Record<string, string>),
-  }));
-  return reEncode(random, { ...batch, records: read }, wildness);
+  const { records, device, ...batch } = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
+  const read = <Message extends { readonly attributes: Attribute[] }>(message: Message) => ({
+    ...message,
+    attributes: Object.entries(readAttributes(message.attributes)),
+  });
+  const meaning = { ...read(batch), records: records.map(read), device: device && read(device) };
+  return reEncode(random, meaning, wildness);
 }
 
 /** Encoded fields whose order among themselves counts. */
@@ -71,17 +95,19 @@ class Encoder {
 
   record(record: RecordMeaning): Buffer {
     const { timeUnixNano, severity, logger, message, attributes, traceId, spanId, eventName } = record;
-    const strands = attributes.map(([key, value]) => this.#attribute(key, value));
     return this.message(knownFieldMax.record, [
       this.#fixed64(1, timeUnixNano),
       // An enum is an int32: the bits above are dropped.
       this.number(2, BigInt(severity) + (this.#sometimes(0.1) ? 5n << 40n : 0n)),
       this.text(3, logger),
       this.text(4, message),
-      ...this.#random.shuffle(strands),
+      ...this.attributes(5, attributes),
       this.id(7, traceId),
       this.id(8, spanId),
       this.text(9, eventName),
+      this.#fixed64(10, record.uptimeNano),
+      this.text(11, record.severityText),
+      this.#fixed64(12, record.observedTimeUnixNano),
     ]);
   }
 
@@ -133,19 +159,41 @@ class Encoder {
     return Buffer.concat(fields);
   }
 
-  /** An entry of the map: its fields in any order, an empty one left out; the last of a repeated name counts. */
-  #attribute(key: string, value: string): Strand {
-    const entry = (text: string) => {
-      const fields = [
-        key === "" && this.#sometimes(0.5) ? [] : [this.bytes(1, Buffer.from(key))],
-        text === "" && this.#sometimes(0.5) ? [] : [this.bytes(2, Buffer.from(text))],
-      ];
+  /** In any order. */
+  attributes(field: number, attributes: Attributes): readonly Strand[] {
+    return this.#random.shuffle(attributes.map(([key, value]) => this.#attribute(field, key, value)));
+  }
+
+  /** Name and value in any order; the last of several values counts, and so does the last of a repeated name. */
+  #attribute(field: number, key: string, value: WireValue): Strand {
+    const entry = (value: WireValue) => {
+      const before = value !== null && this.#sometimes(0.1) ? [valueField(7n)] : [];
+      const fields = [[this.bytes(1, Buffer.from(key))], [...before, this.#value(value)]];
       return this.bytes(
-        5,
+        field,
         this.message(knownFieldMax.attribute, this.#isWild ? this.#random.shuffle(fields) : fields),
       );
     };
     return this.#sometimes(0.1) ? [entry("before"), entry(value)] : [entry(value)];
+  }
+
+  /** An integer may take more bytes than it needs, any number but 0 is true, and many doubles are NaN. */
+  #value(value: WireValue): Buffer {
+    if (typeof value === "boolean") {
+      const number = this.#sometimes(0.1) ? 2n ** 40n : 1n;
+      return Buffer.concat([this.#tag(3, 0), this.#varint(value ? number : 0n)]);
+    }
+    if (typeof value === "bigint") {
+      return Buffer.concat([
+        this.#tag(4, 0),
+        this.#varint(BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))),
+      ]);
+    }
+    const others = Number.isNaN(value) ? ["010000000000f87f", "000000000000f8ff"] : ["0000000000000080"];
+    if ((Number.isNaN(value) || value === 0) && this.#sometimes(0.5)) {
+      return Buffer.concat([tag(5, 1), Buffer.from(this.#random.pick(others), "hex")]);
+    }
+    return valueField(value);
   }
 
   #fixed64(field: number, value: bigint): Strand {

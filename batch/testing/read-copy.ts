@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { copyColumns, copyHeader } from "../copy-format.ts";
-import { type Row, sortedByName } from "./row.ts";
+import { comparable, type Row, sortedByName } from "./row.ts";
 
 const postgresEpochMicros = 946_684_800_000_000n;
 
@@ -23,7 +23,7 @@ export function readCopy(bytes: Buffer): Row[] {
     if (columnCount === -1) break;
     assert.equal(columnCount, copyColumns.length);
     const [batchId, idx, time, severity, logger, message, attributes, extra] = copyColumns.map(column);
-    const [traceId, spanId, eventName] = readExtra(extra ?? null);
+    const [traceId, spanId, eventName, severityText, uptime, observed, flags] = readExtra(extra ?? null);
     assert.deepEqual([batchId?.length, idx?.length, time?.length, severity?.length], [8, 4, 8, 2]);
     rows.push({
       batchId: String(batchId!.readBigInt64BE()),
@@ -36,18 +36,25 @@ export function readCopy(bytes: Buffer): Row[] {
       traceId: traceId?.toString("hex") ?? null,
       spanId: spanId?.toString("hex") ?? null,
       eventName: eventName?.toString() ?? null,
+      severityText: severityText?.toString() ?? null,
+      uptime: uptime ? String(uptime.readBigInt64BE()) : null,
+      observedMicros: observed ? String(observed.readBigInt64BE() + postgresEpochMicros) : null,
+      flags: flags?.readInt16BE() ?? null,
     });
   }
   assert.equal(position, bytes.length);
   return rows;
 }
 
+/** In pg_type: bytea, bytea, text, text, int8, timestamptz, int2. */
+const extraTypes = [17, 17, 25, 25, 20, 1184, 21];
+
 /** A composite value: how many attributes, and of each its type, a length and the bytes. */
 function readExtra(bytes: Buffer | null): (Buffer | null)[] {
-  if (bytes === null) return [null, null, null];
-  assert.equal(bytes.readInt32BE(), 3);
+  if (bytes === null) return [];
+  assert.equal(bytes.readInt32BE(), extraTypes.length);
   let position = 4;
-  const values = [17, 17, 25].map((type) => {
+  const values = extraTypes.map((type) => {
     assert.equal(bytes.readInt32BE(position), type);
     const length = bytes.readInt32BE(position + 4);
     position += 8 + Math.max(length, 0);
@@ -69,8 +76,10 @@ function readJsonb(bytes: Buffer): [string, string][] {
   assert.equal(bytes[0], 1);
   const json = bytes.toString("utf8", 1);
   assert.equal(typeof JSON.parse(json), "object");
-  const strings = json.match(/"(?:[^"\\]|\\.)*"/g)!.map((string) => JSON.parse(string) as string);
+  const scalars = json.match(/"(?:[^"\\]|\\.)*"|[^{}:,]+/g)!;
   const attributes = new Map<string, string>();
-  for (let at = 0; at < strings.length; at += 2) attributes.set(strings[at]!, strings[at + 1]!);
+  for (let at = 0; at < scalars.length; at += 2) {
+    attributes.set(JSON.parse(scalars[at]!) as string, comparable(scalars[at + 1]!));
+  }
   return sortedByName(attributes);
 }

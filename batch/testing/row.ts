@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { readAttributes } from "#proto/attributes.ts";
-import { LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { limits } from "../limits.ts";
+import { type BytesRecord, bytesRecordSchema } from "./bytes-record.ts";
+import { decodeCut } from "./decode-cut.ts";
 
 /** One row of `records`, in a form that can be compared as JSON. */
 export interface Row {
@@ -12,17 +12,30 @@ export interface Row {
   readonly severity: number;
   readonly logger: string;
   readonly message: string;
-  /** By name; null when there are none. */
-  readonly attributes: readonly (readonly [key: string, value: string])[] | null;
+  /** By name, values as {@link comparable} JSON; null when there are none. */
+  readonly attributes: readonly (readonly [key: string, json: string])[] | null;
   /** In hex. */
   readonly traceId: string | null;
   readonly spanId: string | null;
   readonly eventName: string | null;
+  readonly severityText: string | null;
+  /** In ns. */
+  readonly uptime: string | null;
+  /** µs since 1970. */
+  readonly observedMicros: string | null;
+  readonly flags: number | null;
 }
 
 /** Attributes in an order that does not depend on who keeps them. */
-export function sortedByName(attributes: Iterable<[key: string, value: string]>): [string, string][] {
+export function sortedByName(attributes: Iterable<[key: string, json: string]>): [string, string][] {
   return [...attributes].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** A scalar of JSON in one form of several: PostgreSQL writes 1e300 with all of its digits. */
+export function comparable(json: string): string {
+  if (json.startsWith('"')) return JSON.stringify(JSON.parse(json));
+  const isNumber = /^-?\d/.test(json);
+  return isNumber && !/^-?\d{1,19}$/.test(json) ? String(Number(json)) : json;
 }
 
 /**
@@ -35,56 +48,66 @@ export function expectedRow(
   idx: number,
   receivedAtMicros: number,
 ): Row | undefined {
-  const record = decode(encoded);
-  if (record === undefined) return undefined;
-  const attributes = sortedByName(
-    Object.entries(readAttributes(record.attributes) as Record<string, string>),
-  );
-  const good =
-    record.severity >= 0 &&
-    record.severity <= limits.severityMax &&
-    fits(record.logger, limits.loggerBytesMax) &&
-    fits(record.message, limits.messageBytesMax) &&
-    fits(record.eventName, limits.eventNameBytesMax) &&
-    [0, 16].includes(record.traceId.length) &&
-    [0, 8].includes(record.spanId.length) &&
-    attributes.length <= limits.attributesMax &&
-    attributes.every(([key]) => key !== "" && fits(key, limits.attributeKeyBytesMax)) &&
-    attributes.every(([, value]) => fits(value, limits.attributeValueBytesMax));
-  if (!good) return undefined;
-  const timeMicros = record.timeUnixNano === 0n ? BigInt(receivedAtMicros) : record.timeUnixNano / 1000n;
+  const record = fromBinary(bytesRecordSchema, encoded) as unknown as BytesRecord;
+  let isRepaired = false;
+  let isGood = record.severity >= 0 && record.severity <= limits.severityMax;
+  const text = (bytes: Uint8Array, bytesMax: number): string => {
+    const decoded = decodeCut(bytes);
+    if (decoded?.isCut === true) isRepaired = true;
+    if (bytes.length > bytesMax || decoded === undefined) isGood = false;
+    return decoded?.text ?? "";
+  };
+  const [logger, message] = [
+    text(record.logger, limits.loggerBytesMax),
+    text(record.message, limits.messageBytesMax),
+  ];
+  const [eventName, severityText] = [record.eventName, record.severityText].map((bytes) => text(bytes, 256));
+  const attributes = new Map<string, string>();
+  for (const { key, value } of record.attributes) {
+    const name = decodeCut(key);
+    if (key.length === 0 || key.length > limits.attributeKeyBytesMax) isGood = false;
+    if (name === undefined || name.isCut) isGood = false;
+    attributes.set(name?.text ?? "", toJson(value.value, text));
+  }
+  if (record.attributes.length > limits.attributesMax) isGood = false;
+  if (![0, 16].includes(record.traceId.length) || ![0, 8].includes(record.spanId.length)) isGood = false;
+  if (record.uptimeNano >= 2n ** 63n) isGood = false;
+  if (!isGood) return undefined;
+  const { timeUnixNano: time, observedTimeUnixNano: observed, uptimeNano: uptime } = record;
+  const source = time > 0n ? 0 : observed > 0n ? 3 : 4;
   return {
     batchId: String(batchId),
     idx,
-    timeMicros: String(timeMicros),
+    timeMicros: String((time || observed || BigInt(receivedAtMicros) * 1000n) / 1000n),
     severity: record.severity,
-    logger: record.logger,
-    message: record.message,
-    attributes: attributes.length === 0 ? null : attributes,
-    traceId: idOf(record.traceId),
-    spanId: idOf(record.spanId),
-    eventName: record.eventName || null,
+    logger,
+    message,
+    attributes: attributes.size === 0 ? null : sortedByName(attributes),
+    traceId: toHex(record.traceId),
+    spanId: toHex(record.spanId),
+    eventName: eventName || null,
+    severityText: severityText || null,
+    uptime: uptime > 0n ? String(uptime) : null,
+    observedMicros: observed > 0n ? String(observed / 1000n) : null,
+    flags: (isRepaired ? 1 : 0) + 2 * source || null,
   };
 }
 
-function idOf(id: Uint8Array): string | null {
-  return id.some((byte) => byte !== 0) ? Buffer.from(id).toString("hex") : null;
+function toJson(
+  value: BytesRecord["attributes"][number]["value"]["value"],
+  text: (bytes: Uint8Array, bytesMax: number) => string,
+): string {
+  if (value === undefined) return "null";
+  if (value instanceof Uint8Array) return JSON.stringify(text(value, limits.attributeValueBytesMax));
+  const isFinite = typeof value !== "number" || Number.isFinite(value);
+  return comparable(isFinite ? String(value) : `"${value}"`);
 }
 
-function decode(encoded: Uint8Array) {
-  try {
-    return fromBinary(LogRecordSchema, encoded);
-  } catch (error) {
-    if (isEncodingError(error)) return undefined;
-    throw error;
-  }
+function toHex(id: Uint8Array): string | null {
+  return id.some((byte) => byte !== 0) ? Buffer.from(id).toString("hex") : null;
 }
 
 /** Whether protobuf-es gave up on a text that is not UTF-8. */
 export function isEncodingError(error: unknown): boolean {
   return error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA";
-}
-
-function fits(text: string, bytesMax: number): boolean {
-  return Buffer.byteLength(text) <= bytesMax && !text.includes("\0");
 }
