@@ -13,7 +13,7 @@ export function plainColumn<Row>(rows: readonly Row[]) {
   return (value: (row: Row) => number | bigint | boolean): string => plainArray(rows.map(value));
 }
 
-export function textArray(values: readonly string[]): string {
+export function textArray(values: readonly (string | null)[]): string {
   return `{${values.map(quoted).join(",")}}`;
 }
 
@@ -22,6 +22,6 @@ export function byteaArray(values: readonly Buffer[]): string {
 }
 
 /** In quotes even NULL is text. */
-function quoted(value: string): string {
-  return `"${value.replace(/["\\]/g, "\\$&")}"`;
+function quoted(value: string | null): string {
+  return value === null ? "NULL" : `"${value.replace(/["\\]/g, "\\$&")}"`;
 }

@@ -1,4 +1,6 @@
 import { type Kysely, sql } from "kysely";
+import { decodeAttributes, toJsonText } from "#batch/attribute-value.ts";
+import type { ScannedBatch } from "#batch/scan.ts";
 import { storedTimeRange } from "#batch/stored-time-range.ts";
 import { byteaArray, plainArray, plainColumn, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
@@ -48,20 +50,21 @@ export async function insertNewBatches(
         ${column(({ scanned }) => scanned.acceptedCount)}::int[],
         ${column(({ scanned }) => scanned.rejections.length)}::int[],
         ${column(({ scanned }) => scanned.severities)}::int[],
-        ${column(({ scanned }) => scanned.bytes.length)}::int[]
+        ${column(({ scanned }) => scanned.bytes.length)}::int[],
+        ${textArray(batches.map(({ scanned }) => attributesJson(scanned)))}::jsonb[]
       ) with ordinality as candidate (
         device_key, session_id, sequence, digest, received_micros, first_micros, last_micros,
-        record_count, rejected_count, severities, bytes, position
+        record_count, rejected_count, severities, bytes, attributes, position
       )
     ), entered as (
       insert into batches (
         id, device_key, session_id, sequence, digest, received_at, first_time, last_time,
-        record_count, rejected_count, severities, bytes
+        record_count, rejected_count, severities, bytes, attributes
       )
       select
         id, device_key, session_id, sequence, digest, received_at,
         time_from_micros(first_micros), time_from_micros(last_micros),
-        record_count, rejected_count, severities, bytes
+        record_count, rejected_count, severities, bytes, attributes
       from candidates
       order by device_key, session_id, sequence, digest, position
       on conflict (device_key, session_id, sequence, digest) do nothing
@@ -69,6 +72,10 @@ export async function insertNewBatches(
     )
     select (position - 1)::int as index, id from candidates join entered using (id) order by id`.execute(db);
   return rows.map(({ index, id }) => ({ ...batches[index]!, id: BigInt(id), deviceKey: keys[index]! }));
+}
+
+function attributesJson({ bytes, attributes }: ScannedBatch): string | null {
+  return attributes === undefined ? null : toJsonText(decodeAttributes(bytes, attributes));
 }
 
 function unregistered(deviceId: string): never {
