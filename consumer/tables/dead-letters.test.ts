@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
+import { createAttributes } from "#proto/attributes.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { decodeDelivery, isBatch } from "../received-batch.ts";
@@ -85,7 +86,11 @@ test("keeps every acknowledged record that PostgreSQL refuses, however many ther
   const long = "s".repeat(60_000);
   const secrets = Array.from({ length: 120 }, (_, n) => ({
     message: `secret ${n}`,
-    ...(n === 0 && { logger: "l", message: `secret ${long}`, attributes: { a: "v".repeat(8_000) } }),
+    ...(n === 0 && {
+      logger: "l",
+      message: `secret ${long}`,
+      attributes: createAttributes({ a: "v".repeat(8_000) }),
+    }),
   }));
   await fixture.append(makeEntry(1, [...secrets, ...bad(1), ...records(1)]));
   await settled(fixture);
