@@ -13,6 +13,9 @@ import { wireType } from "./wire-reader.ts";
 
 // The tags of log.proto as they are on the wire: field number × 8 + wire type.
 
+const varints = new Set([ScalarType.UINT32, ScalarType.UINT64, ScalarType.SINT64, ScalarType.BOOL]);
+const fixed64s = new Set([ScalarType.FIXED64, ScalarType.DOUBLE]);
+
 export const batchTags = listTags<FieldName<typeof LogBatchSchema>>(LogBatchSchema);
 export const deviceInfoTags = listTags<FieldName<typeof DeviceInfoSchema>>(DeviceInfoSchema);
 export const droppedTags = listTags<FieldName<typeof DroppedSchema>>(DroppedSchema);
@@ -38,18 +41,9 @@ function listTags<Name extends string>({ fields }: DescMessage): Readonly<Record
 
 function toWireType({ fieldKind, scalar }: DescField): number {
   if (fieldKind === "enum") return wireType.varint;
-  switch (scalar) {
-    case ScalarType.UINT32:
-    case ScalarType.UINT64:
-    case ScalarType.SINT64:
-    case ScalarType.BOOL:
-      return wireType.varint;
-    case ScalarType.FIXED64:
-    case ScalarType.DOUBLE:
-      return wireType.fixed64;
-    default:
-      return wireType.bytes;
-  }
+  if (scalar === undefined) return wireType.bytes;
+  if (varints.has(scalar)) return wireType.varint;
+  return fixed64s.has(scalar) ? wireType.fixed64 : wireType.bytes;
 }
 
 function highestNumber({ fields }: DescMessage): number {

@@ -34,7 +34,7 @@ function isBeginning(bytes: Uint8Array): boolean {
   ];
   return rests.some((rest) => {
     const text = rest.length === 0 ? undefined : decode(Uint8Array.from([...bytes, ...rest]));
-    return text !== undefined && [...text].length === 1;
+    return text !== undefined && Array.from(text).length === 1;
   });
 }
 
