@@ -73,12 +73,12 @@ export function reEncode(random: Random, batch: BatchMeaning, wildness: Wildness
 /** An encoded LogBatch, its text UTF-8, in another of its encodings. */
 export function reEncodeBytes(random: Random, bytes: Uint8Array, wildness?: Wildness): Buffer {
   const { records, device, ...batch } = fromBinary(LogBatchSchema, bytes, { readUnknownFields: false });
-  const read = <Message extends { readonly attributes: Attribute[] }>(message: Message) => ({
-    ...message,
-    attributes: Object.entries(readAttributes(message.attributes)),
-  });
   const meaning = { ...read(batch), records: records.map(read), device: device && read(device) };
   return reEncode(random, meaning, wildness);
+}
+
+function read<Message extends { readonly attributes: Attribute[] }>(message: Message) {
+  return { ...message, attributes: Object.entries(readAttributes(message.attributes)) };
 }
 
 /** Encoded fields whose order among themselves counts. */
