@@ -68,7 +68,7 @@ function toJsonValue(value: AttributeValue): JsonValue {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (typeof value !== "number") return value;
   const isExact = !Number.isInteger(value) || Math.abs(value) <= Number.MAX_SAFE_INTEGER;
-  return Number.isFinite(value) && (isExact || Math.abs(value) >= 2 ** 63) ? value + 0 : String(value);
+  return Number.isFinite(value) && (isExact || Math.abs(value) > 2 ** 63) ? value + 0 : String(value);
 }
 
 /** As PostgreSQL stores them: the text of a jsonb, its numbers exact. */

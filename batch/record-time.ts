@@ -8,7 +8,7 @@ export interface TimeContext {
 }
 
 /** How the time of a record is known: TimeSource in query.proto. */
-export const timeSources = { device: 0, observed: 3, received: 4 } as const;
+const timeSources = { device: 0, observed: 3, received: 4 } as const;
 export type TimeSourceNumber = (typeof timeSources)[keyof typeof timeSources];
 
 /**
