@@ -5,14 +5,14 @@ import { type Finding, fail, ok } from "#doctor/finding.ts";
 import { readOptions } from "#doctor/options.ts";
 import { jsonReport, textReport, toExitCode } from "#doctor/report.ts";
 import { type BinaryName, findBinary, MissingBinaryError } from "./binaries.ts";
-import { readDoctorNotes } from "./doctor-notes.ts";
 import { binariesFolder, projectFolder, stateFolder as usualFolder } from "./folders.ts";
+import { readNotes } from "./notes.ts";
 
 // `npm run doctor` checks what `npm start` runs in this folder, or what DATABASE_URL and REDIS_URL name.
 // When nothing runs, it checks the requirements of a start.
 
 const { json } = readOptions();
-const notes = await readDoctorNotes(process.env.FLEETLOG_FOLDER || usualFolder);
+const notes = await readNotes(process.env.FLEETLOG_FOLDER || usualFolder);
 if (notes || (process.env.DATABASE_URL && process.env.REDIS_URL)) {
   if (notes) process.env.DOCTOR_BINARIES ||= binariesFolder;
   for (const [name, value] of Object.entries(notes ?? {})) process.env[name] ||= value;

@@ -1,13 +1,17 @@
 import { accessSync, constants } from "node:fs";
 
-/** The addresses, and three commands to try; each works when pasted into another terminal in this folder. */
+/** The addresses, and commands to try; each works when pasted into another terminal in this folder. */
 export function firstSteps({
   http,
   grpc,
   tls,
   logs,
   data,
-}: Readonly<Record<"http" | "grpc" | "logs" | "data", string>> & { tls: string | undefined }): string {
+  postgres,
+  redis,
+}: Readonly<Record<"http" | "grpc" | "logs" | "data" | "postgres" | "redis", string>> & {
+  tls: string | undefined;
+}): string {
   const file =
     ["/var/log/dpkg.log", "/var/log/system.log", "/var/log/syslog"].find(isReadable) ?? "README.md";
   const body = JSON.stringify({
@@ -33,7 +37,16 @@ Try, in another terminal:
 
   # read the newest records
   curl -sS 'http://${http}/v1/logs?page_size=5'
+
+  # the same in SQL, and Redis; their addresses stay from start to start
+  psql "$(cat ${quote(postgres)})" -c 'select time, device_id, message from logs order by time desc limit 5'
+  redis-cli -u "$(cat ${quote(redis)})" --no-auth-warning info memory
 `;
+}
+
+/** For a shell. */
+function quote(path: string): string {
+  return `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 function isReadable(file: string): boolean {

@@ -9,11 +9,13 @@ import type { TlsSettings } from "#nginx/render.ts";
 import { tlsSettings, tlsShape } from "#nginx/tls-config.ts";
 import { refreshBinaries } from "./binaries.ts";
 import { Child, StartError } from "./child.ts";
-import { removeDoctorNotes, writeDoctorNotes } from "./doctor-notes.ts";
 import { firstSteps } from "./first-steps.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
+import { keepPorts, readKeptPorts } from "./kept-ports.ts";
 import { endLeftovers } from "./leftovers.ts";
+import { removeNotes, writeNotes } from "./notes.ts";
+import { describeIgnored, readStartSettings } from "./start-settings.ts";
 import { type Step, startSystem } from "./system.ts";
 
 // `npm start` starts everything, waits, and stops everything.
@@ -63,6 +65,7 @@ async function run(): Promise<void> {
     },
     process.env,
   );
+  const settings = readStartSettings(process.env);
   const given = tlsSettings(tlsValues);
   const tls = given && withAbsolutePaths(given);
   mkdirSync(stateFolder, { recursive: true });
@@ -79,21 +82,28 @@ async function run(): Promise<void> {
 
   if (process.argv.includes("--renew-binaries"))
     await stepPrinter(print)("Binaries", refreshBinaries, () => "fetched anew");
+  for (const line of describeIgnored(process.env)) print(line);
   print("Starting Fleetlog");
   const startedAt = performance.now();
   const step = interruptible(stepPrinter(print));
   await step("Dashboard", buildDashboard, (built) => (built ? "built" : "built before"));
+  const kept = readKeptPorts(stateFolder);
   const system = await startSystem({
     folder: stateFolder,
     httpListen: `${urlHost}:${httpPort}`,
     grpcListen: `${urlHost}:${grpcPort}`,
     allowedHosts: [...allowed, ...(isIP(host) ? [] : [host])],
-    ...(tls && { nginxSettings: { tls } }),
+    ...settings,
+    nginxSettings: { ...settings.nginxSettings, ...(tls && { tls }) },
+    consumers: Array.from({ length: settings.consumers }, () => ({})),
+    ports: kept,
     beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
     step,
   });
   system.keepRunning(print);
-  await writeDoctorNotes(stateFolder, system);
+  const files = await writeNotes(stateFolder, system, settings.env.server);
+  const ports = { postgres: system.postgres?.port ?? 0, redis: system.redis.port };
+  for (const line of keepPorts(stateFolder, kept, ports)) print(line);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
   print(
     firstSteps({
@@ -101,6 +111,7 @@ async function run(): Promise<void> {
       grpc: system.nginx.grpc,
       tls: system.nginx.tls,
       logs: join(stateFolder, "logs"),
+      ...files,
       data: [...new Set([dirname(system.postgres?.data ?? stateFolder), stateFolder])].join(" and "),
     }),
   );
@@ -112,7 +123,7 @@ async function run(): Promise<void> {
   clearInterval(keepAlive);
   print("\nStopping");
   await system.stop();
-  await removeDoctorNotes(stateFolder);
+  await removeNotes(stateFolder);
   print("Nothing is left running.");
 }
 

@@ -6,6 +6,7 @@ import type { NginxSettings } from "#nginx/render.ts";
 import { findBinary } from "./binaries.ts";
 import { StartError } from "./child.ts";
 import { projectFolder } from "./folders.ts";
+import { type KeptPorts, onPreferredPort } from "./kept-ports.ts";
 import { type RunningNginx, startNginx } from "./nginx.ts";
 import { type RunningPostgres, startPostgres } from "./postgres.ts";
 import type { ProgramName } from "./programs.ts";
@@ -32,7 +33,10 @@ export interface SystemOptions {
   readonly env?: Partial<Record<ProgramName, Readonly<Record<string, string>>>>;
   /** Host names besides localhost and IP addresses that clients may use, for every listener. */
   readonly allowedHosts?: readonly string[];
+  readonly postgresSettings?: Readonly<Record<string, string>>;
   readonly redisSettings?: Readonly<Record<string, string>>;
+  /** Loopback ports to use while they are free; any free one by default. */
+  readonly ports?: Partial<KeptPorts>;
   readonly nginxSettings?: Partial<NginxSettings>;
   /** Called when all but Nginx runs, such as to set its ports free. */
   readonly beforeNginx?: () => Promise<unknown>;
@@ -83,17 +87,20 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
     /** A process of third parties, restarted on the same port. */
     const part = async <T extends Running & { readonly port: number }>(
       title: string,
+      port: number | undefined,
       start: (port: Readonly<Record<string, string>>) => Promise<T>,
     ): Promise<T> => {
-      const running = await step(title, () => start({}), describePort);
+      const running = await step(title, () => onPreferredPort(port, start), describePort);
       supervise(title, new SupervisedProcess(title, running, () => start({ port: String(running.port) })));
       return running;
     };
     const postgres = options.databaseUrl
       ? undefined
-      : await part("PostgreSQL", (port) => startPostgres(folder, port));
+      : await part("PostgreSQL", options.ports?.postgres, (port) =>
+          startPostgres(folder, { ...options.postgresSettings, ...port }),
+        );
     const users = await ensureRedisUsers(folder);
-    const redis = await part("Redis", (port) =>
+    const redis = await part("Redis", options.ports?.redis, (port) =>
       startRedis(folder, { ...options.redisSettings, ...port }, users),
     );
     const databaseUrl = options.databaseUrl ?? (postgres as RunningPostgres).url;
