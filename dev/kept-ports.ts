@@ -44,7 +44,7 @@ export async function onPreferredPort<T>(
   try {
     return await start({ port: String(port) });
   } catch (error) {
-    if (!/address already in use/i.test(String(error))) throw error;
+    if (await isFree(port)) throw error; // else another process took it in between
     return start({});
   }
 }
