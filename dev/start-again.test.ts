@@ -23,10 +23,6 @@ describe("npm start", () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   const urlOf = (part: "postgres" | "redis") => readFile(join(folder, `${part}.url`), "utf8");
-  const stop = async (started: Started) => {
-    started.process.kill("SIGINT");
-    assert.equal(await started.ended, 0);
-  };
 
   test("honours the settings of programs, Nginx, PostgreSQL and Redis, and prints how to reach them", async () => {
     const accessLog = join(folder, "access.log");
@@ -101,3 +97,8 @@ describe("npm start", () => {
     assert.doesNotMatch(started.output, /✓/);
   });
 });
+
+async function stop(started: Started): Promise<void> {
+  started.process.kill("SIGINT");
+  assert.equal(await started.ended, 0);
+}
