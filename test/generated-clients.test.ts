@@ -12,7 +12,7 @@ import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 // Clients as protoc makes them for other languages, against the whole system. They keep messages, not bytes, and no two
-// encodings of a message with a map need be the same.
+// encodings of a message need be the same.
 
 const [noGo, noPython] = await Promise.all([whyNoGo(), whyNoPython()]);
 /** The first run after a change compiles grpc-go, which takes a minute of CPU. */

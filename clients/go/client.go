@@ -89,7 +89,7 @@ func Open(options Options) (*Client, error) {
 			return nil, fmt.Errorf("fleetlog: %w", err)
 		}
 	}
-	session := spool.Session{DeviceID: options.DeviceID, SessionID: options.sessionID}
+	session := spool.Session{DeviceID: options.DeviceID, SessionID: options.SessionID}
 	if options.Spool != "" {
 		if c.spool, err = spool.Open(options.Spool, session, options.PendingBytes); err != nil {
 			return nil, fmt.Errorf("fleetlog: %w", err)
@@ -144,7 +144,7 @@ func toKey(session spool.Session) *fleetlogv1.SessionKey {
 }
 
 // SessionID identifies the batches of this client: it is random, and another one for every Open.
-func (c *Client) SessionID() string { return c.options.sessionID }
+func (c *Client) SessionID() string { return c.options.SessionID }
 
 // Log adds a record to the next batch, which is sent when it is full or old enough. With Wait it waits for capacity, as
 // long as ctx allows; with DropOldest it does not. A record without Time and Uptime gets the current time, or on a device

@@ -96,7 +96,9 @@ type Options struct {
 	// is more than 4,096 events behind, events are dropped, and counted in a Problem.
 	OnEvent func(Event)
 
-	sessionID string // of the tests; random by default
+	// SessionID identifies the batches of this client; random by default, which is right for a device: a session that
+	// comes back with other batches is an incident.
+	SessionID string
 }
 
 const (
@@ -118,10 +120,14 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Address == "" {
 		o.Address = "127.0.0.1:50051"
 	}
-	if o.sessionID == "" {
+	if o.SessionID == "" {
 		random := make([]byte, 8)
 		_, _ = rand.Read(random) // never fails
-		o.sessionID = hex.EncodeToString(random)
+		o.SessionID = hex.EncodeToString(random)
+	}
+	if len(o.SessionID) > 64 || !isName(o.SessionID) {
+		problems = append(problems,
+			fmt.Errorf("SessionID: %q is not 1 to 64 characters of A-Z a-z 0-9 . _ : -", o.SessionID))
 	}
 	if o.Uptime == nil {
 		o.Uptime = uptime

@@ -204,9 +204,11 @@ func describe(value any) (words string) {
 
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
+// unixNano reaches from 1970 to 2554; other times are unknown.
 func unixNano(t time.Time) uint64 {
-	if t.IsZero() || t.Unix() < 0 {
+	seconds := t.Unix()
+	if seconds < 0 || seconds >= math.MaxUint64/1_000_000_000 {
 		return 0
 	}
-	return uint64(t.UnixNano())
+	return uint64(seconds)*1_000_000_000 + uint64(t.Nanosecond())
 }

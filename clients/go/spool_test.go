@@ -26,7 +26,7 @@ func leave(t *testing.T, session string, messages ...string) string {
 	silent := newPeer(t)
 	silent.answer = func(int, *fleetlogv1.LogBatch) (*fleetlogv1.Ack, error) { return nil, errSilence }
 	folder := filepath.Join(t.TempDir(), "spool")
-	client, _ := open(t, Options{Address: silent.address, Spool: folder, sessionID: session, InFlightBatches: 2})
+	client, _ := open(t, Options{Address: silent.address, Spool: folder, SessionID: session, InFlightBatches: 2})
 	send(t, client, messages...)
 	silent.wait("two batches", func() bool { return len(silent.seen) == 2 })
 	if err := client.Close(); err != nil {
@@ -178,7 +178,7 @@ func TestSpoolFilesStaySmallAroundOneBatchThatIsNotSettled(t *testing.T) {
 func TestADropInTheSpoolIsRememberedAndWhatWasWrittenIsNeverDropped(t *testing.T) {
 	folder := leave(t, "boot-1", names(20)...) // 1 and 2 were written
 	client, events := open(t, Options{
-		Address: "127.0.0.1:1", Spool: folder, OnFull: DropOldest, PendingBatches: 8, sessionID: "boot-2",
+		Address: "127.0.0.1:1", Spool: folder, OnFull: DropOldest, PendingBatches: 8, SessionID: "boot-2",
 	})
 	send(t, client, "new")
 	if err := client.Close(); err != nil {

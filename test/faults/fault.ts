@@ -1,4 +1,5 @@
 import type { Random } from "#batch/testing/random.ts";
+import type { ProgramCommand } from "#test/support/device-program.ts";
 import type { Counters } from "./counters.ts";
 import type { Fixture } from "./fixture.ts";
 import type { Fleet } from "./fleet.ts";
@@ -12,6 +13,8 @@ export interface Scene {
   readonly random: Random;
   readonly journal: Journal;
   readonly secrets: SecretRecords;
+  /** Of the fleet's devices, for a fault that has another fleet; undefined: ours. */
+  readonly program: ProgramCommand | undefined;
   /** Begins every device_id of this run. */
   readonly prefix: string;
   /** Which run of its row this is, from 0: for faults that go through a list of cases. */

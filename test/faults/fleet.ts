@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "#batch/testing/random.ts";
 import { withDeadline } from "#lib/deadline.ts";
+import type { ProgramCommand } from "#test/support/device-program.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import {
   type Device,
@@ -11,6 +12,7 @@ import {
   streamingDevice,
 } from "./devices.ts";
 import type { Journal } from "./journal.ts";
+import { programDevice } from "./program-device.ts";
 import type { SecretRecords } from "./secret-record.ts";
 
 export interface FleetOptions {
@@ -26,6 +28,11 @@ export interface FleetOptions {
   readonly pauseMs?: (random: Random) => number;
   /** "committed": there are only the devices with streams, and they keep every batch until it is in PostgreSQL. */
   readonly keepUntil?: "accepted" | "committed";
+  /**
+   * The device program of another language: all six devices are processes of it. Every other one has a spool, and is killed
+   * once and started again.
+   */
+  readonly program?: ProgramCommand | undefined;
 }
 
 /** Six devices with streams, one with unary calls, one with HTTP/1.1, each sending small batches until it is stopped. Every other one encodes its batches anew whenever it sends them. */
@@ -40,12 +47,22 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    const { grpc, http, keepUntil } = options;
-    for (let number = 1; number <= 6; number += 1)
-      this.#add((dependencies) => streamingDevice(dependencies, grpc));
-    if (keepUntil === "committed") return;
+    const { grpc, http, keepUntil, program } = options;
+    for (let number = 1; number <= 6; number += 1) {
+      this.#add((dependencies) => {
+        if (!program) return streamingDevice(dependencies, grpc);
+        const killAfter = number % 2 === 0 ? 10 + dependencies.random.below(30) : undefined;
+        return programDevice(dependencies, { program, grpc, http, killAfter });
+      });
+    }
+    if (program || keepUntil === "committed") return;
     this.#add((dependencies) => pushingDevice(dependencies, grpc));
     this.#add((dependencies) => postingDevice(dependencies, () => http));
+  }
+
+  /** Connections that its devices keep open, without the one over HTTP/1.1. */
+  get connections(): number {
+    return Math.min(this.#devices.length, 7);
   }
 
   /** Resolves when every device has this many acknowledgements of batches sent from now on. */

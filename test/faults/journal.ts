@@ -1,4 +1,4 @@
-import type { Ack, BatchError } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
+import type { BatchError, Rejection } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { SecretRecord } from "./secret-record.ts";
 
 /** One batch in its device's journal. Without an outcome its records may be stored once, or not at all. */
@@ -12,6 +12,12 @@ export interface JournalBatch {
   outcome: "none" | "acknowledged" | "refused";
   /** Of an acknowledged batch: the records that were refused by themselves, and why. */
   rejections: ReadonlyMap<number, string>;
+}
+
+/** The part of an Ack that is judged. */
+interface Outcome {
+  readonly accepted: number;
+  readonly rejections: readonly Pick<Rejection, "index" | "reason">[];
 }
 
 /** What all devices of one run sent and received. The judge trusts no other source. */
@@ -34,7 +40,7 @@ export class Journal {
   }
 
   /** A batch may be acknowledged more than once, when it was sent more than once; the words must be the same. */
-  acknowledge(batch: JournalBatch, ack: Pick<Ack, "accepted" | "rejections">): void {
+  acknowledge(batch: JournalBatch, ack: Outcome): void {
     const rejections = new Map(ack.rejections.map(({ index, reason }) => [index, reason]));
     const name = `${batch.deviceId} ${batch.sessionId} ${batch.sequence}`;
     const bad = batch.records.flatMap(({ isBad }, index) => (isBad ? [index] : []));

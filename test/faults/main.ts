@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { someOf, wholeNumber } from "#lib/options.ts";
 import type { Pace } from "./fault.ts";
+import { languages } from "./languages.ts";
 import { commit, heading } from "./machine.ts";
 import { outcome, page, pageRow } from "./page.ts";
 import { allRows, smokeRows } from "./rows/all.ts";
@@ -18,6 +19,11 @@ const values = new Command("npm run faults --")
       "back; 2: only void rows, nothing is shown.",
   )
   .option("--list", "names the rows, and how often each is run")
+  .addOption(
+    new Option("--fleet <language>", "whose client library the devices use")
+      .choices(["ts", ...Object.keys(languages)])
+      .default("ts"),
+  )
   .option("--rows <names>", "some rows (default: all)", someOf(allRows.map(({ name }) => name)))
   .option("--smoke", "the most telling rows, once each, at the quick pace")
   .option("--runs <n>", "of each row (default: as --list says)", wholeNumber(1, 100_000))
@@ -32,6 +38,7 @@ const values = new Command("npm run faults --")
   .parse()
   .opts<{
     list?: boolean;
+    fleet: string;
     rows?: readonly string[];
     smoke?: boolean;
     runs?: number;
@@ -42,7 +49,7 @@ const values = new Command("npm run faults --")
     report?: boolean;
     json?: boolean;
   }>();
-const { seed } = values;
+const { seed, fleet } = values;
 const pace = values.smoke ? "quick" : values.pace;
 const names = values.smoke ? smokeRows : values.rows;
 const chosen = allRows.filter(({ name }) => names?.includes(name) ?? true);
@@ -51,6 +58,13 @@ if (values.list) {
   for (const { name, title, runsFull } of chosen) console.log(`${name} (${runsFull}): ${title}`);
   process.exit();
 }
+
+const whyNot = await languages[fleet]?.whyNot();
+if (whyNot !== undefined) {
+  console.error(whyNot);
+  process.exit(1);
+}
+const program = await languages[fleet]?.device();
 
 // One folder for all there is, so that a run that is killed leaves one thing to remove.
 const folder = await mkdtemp(join(tmpdir(), "fleetlog-faults-run-"));
@@ -70,7 +84,7 @@ for (const fault of chosen) {
   if (skipped === "" && !values.report) {
     const isDone = (number: number) =>
       results.some(({ run }) => run === number) || number !== (values.run ?? number);
-    await runRow(fixtures, fault, { runs, seed, pace, isDone, onRun: (run) => onRun(run, results) });
+    await runRow(fixtures, fault, { runs, seed, pace, program, isDone, onRun: (run) => onRun(run, results) });
   }
   const row = pageRow(fault, results, skipped);
   rows.push(row);
@@ -90,18 +104,20 @@ function onRun(run: AnyRun, results: AnyRun[]): void {
   else if (run.evidence === "") return say(`  void    ${name} seed ${run.seed}`);
   else say(`  held    ${name}: ${run.evidence}; recovered in ${run.recoverySeconds} s`);
   results.push(run);
-  if (values.resume) appendFileSync(values.resume, `${JSON.stringify({ ...run, pace, of: commit() })}\n`);
+  if (values.resume)
+    appendFileSync(values.resume, `${JSON.stringify({ ...run, fleet, pace, of: commit() })}\n`);
 }
 
 /**
- * The finished runs of an interrupted session with the same commit, seed and pace. For a report, all
- * runs.
+ * The finished runs of an interrupted session with the same fleet, commit, seed and pace. For a report,
+ * all runs of the fleet.
  */
 function readDone(file: string | undefined): readonly (AnyRun & { readonly of: string })[] {
   if (!file || !existsSync(file)) return [];
   const runs = readFileSync(file, "utf8").split("\n").filter(Boolean);
   return runs
-    .map((line) => JSON.parse(line) as AnyRun & { pace: Pace; of: string })
+    .map((line) => JSON.parse(line) as AnyRun & { fleet: string; pace: Pace; of: string })
+    .filter((run) => run.fleet === fleet)
     .filter((run) => values.report || (run.pace === pace && run.of === commit()));
 }
 

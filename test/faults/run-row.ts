@@ -1,6 +1,7 @@
+import type { ProgramCommand } from "#test/support/device-program.ts";
 import type { Fault, Pace } from "./fault.ts";
 import { Fixture } from "./fixture.ts";
-import { isClean, type RunResult, runOnce } from "./run.ts";
+import { isClean, type RunOptions, type RunResult, runOnce } from "./run.ts";
 
 /** A run whose system did not come back, so that nothing could be judged. */
 export interface FailedRun {
@@ -16,6 +17,7 @@ export interface RowOptions {
   readonly runs: number;
   readonly seed: number;
   readonly pace: Pace;
+  readonly program?: ProgramCommand | undefined;
   /** Called for every run as it ends, including void ones. */
   readonly onRun: (run: AnyRun) => void;
   /** Runs that were done before, by their number. */
@@ -74,11 +76,7 @@ export async function runRow(fixtures: Fixtures, fault: Fault, options: RowOptio
   }
 }
 
-async function attempt(
-  fixture: Fixture,
-  fault: Fault,
-  options: { readonly run: number; readonly seed: number; readonly pace: Pace },
-): Promise<AnyRun> {
+async function attempt(fixture: Fixture, fault: Fault, options: RunOptions): Promise<AnyRun> {
   try {
     return await runOnce(fixture, fault, options);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "#batch/testing/random.ts";
+import type { ProgramCommand } from "#test/support/device-program.ts";
 import { readCounters } from "./counters.ts";
 import { drained } from "./drained.ts";
 import type { Evidence, Fault, Pace, Scene } from "./fault.ts";
@@ -23,6 +24,14 @@ export interface RunResult extends Judgement {
 /** After this time a system that does not drain counts as one that lost what is left. */
 const drainDeadlineMs = 60_000;
 
+export interface RunOptions {
+  readonly run: number;
+  readonly seed: number;
+  readonly pace: Pace;
+  /** The fleet's, when it is of another language. */
+  readonly program?: ProgramCommand | undefined;
+}
+
 /**
  * One run: fleet on → fault → healed → every device acknowledged again → fleet off → drained → judged. Throws when the
  * system does not come back; the fixture is then of no use any more.
@@ -30,9 +39,8 @@ const drainDeadlineMs = 60_000;
 export async function runOnce(
   fixture: Fixture,
   fault: Fault,
-  options: { readonly run: number; readonly seed: number; readonly pace: Pace },
+  { run, seed, pace, program }: RunOptions,
 ): Promise<RunResult> {
-  const { run, seed, pace } = options;
   const random = new Random(seed);
   const journal = new Journal();
   const secrets = new SecretRecords(seed);
@@ -47,6 +55,7 @@ export async function runOnce(
     grpc: fixture.hops.deviceGrpc.address,
     http: `http://${fixture.hops.deviceHttp.address}`,
     clock: fault.clock,
+    program,
   });
   try {
     await fleet.everyDeviceIsAcknowledged(2);
@@ -57,6 +66,7 @@ export async function runOnce(
       random,
       journal,
       secrets,
+      program,
       prefix,
       run,
       lasting: (quick, normal, full = normal) => 1_000 * { quick, normal, full }[pace],

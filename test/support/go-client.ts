@@ -58,7 +58,7 @@ async function generate(work: string, module: string): Promise<void> {
   );
 }
 
-async function goVersion(): Promise<string | undefined> {
+export async function goVersion(): Promise<string | undefined> {
   const { stdout, exitCode } = await execa("go", ["env", "GOVERSION"], { reject: false });
   return exitCode === 0 ? stdout : undefined;
 }

@@ -68,7 +68,7 @@ export const operatorRows: readonly Fault[] = [
     title: "FLUSHALL, with devices that keep every batch until it is committed: nothing of theirs is lost",
     runsFull: 5,
     async inject(scene) {
-      const { fixture, prefix, journal, secrets, random } = scene;
+      const { fixture, prefix, journal, secrets, random, program } = scene;
       const keeping = `${prefix}keeping.`;
       const keepers = new Fleet({
         prefix: keeping,
@@ -78,6 +78,7 @@ export const operatorRows: readonly Fault[] = [
         grpc: fixture.hops.deviceGrpc.address,
         http: "",
         keepUntil: "committed",
+        program,
       });
       try {
         await keepers.everyDeviceIsAcknowledged(2);

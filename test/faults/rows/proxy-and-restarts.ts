@@ -62,7 +62,7 @@ export const proxyAndRestartRows: readonly Fault[] = [
 
 /** Runs a second fleet, whose devices rest between their batches, while Nginx has other settings. */
 async function withNginx(
-  { fixture, prefix, journal, secrets, random, lasting }: Scene,
+  { fixture, prefix, journal, secrets, random, lasting, program }: Scene,
   edit: (configuration: string) => string,
   { restMs }: { readonly restMs: number },
 ): Promise<Evidence> {
@@ -80,8 +80,9 @@ async function withNginx(
     grpc: deviceGrpc.address,
     http: `http://${deviceHttp.address}`,
     pauseMs: (random) => restMs + random.below(300),
+    program,
   });
-  const devices = 7; // the eighth, with HTTP/1.1, shares the connections of the first fleet
+  const devices = resting.connections; // HTTP/1.1 shares the connections of the first fleet
   try {
     await sleep(lasting(4, 8));
     await resting.stop();

@@ -1,5 +1,5 @@
 // An ordinary Go device: it keeps the messages that are not acknowledged, and after a broken connection sends those
-// messages again. protobuf-go writes the entries of a map in another order at every call.
+// messages again. It keeps attributes in a map, so they come in another order then.
 //
 //	client ADDRESS DEVICE SESSION BATCHES RECORDS CUT_AFTER
 //
@@ -55,6 +55,9 @@ func main() {
 
 	changed := 0
 	for _, batch := range pending {
+		for index, record := range batch.Records {
+			record.Attributes = attributes(index)
+		}
 		if !bytes.Contains(first.Bytes(), encoded(batch)) {
 			changed++
 		}
@@ -80,12 +83,21 @@ func makeBatches(device, session string, count, records int) []*fleetlogv1.LogBa
 				TimeUnixNano: uint64(time.Now().UnixNano()),
 				Severity:     fleetlogv1.Severity_SEVERITY_INFO,
 				Message:      fmt.Sprintf("record %d of batch %d", index, at+1),
-				Attributes:   map[string]string{"zone": "north", "build": "1.2.3", "count": strconv.Itoa(index)},
+				Attributes:   attributes(index),
 			})
 		}
 		batches[at] = batch
 	}
 	return batches
+}
+
+func attributes(index int) []*fleetlogv1.Attribute {
+	var list []*fleetlogv1.Attribute
+	for key, value := range map[string]string{"zone": "north", "build": "1.2.3", "count": strconv.Itoa(index)} {
+		text := &fleetlogv1.Attribute_StringValue{StringValue: value}
+		list = append(list, &fleetlogv1.Attribute{Key: key, Value: text})
+	}
+	return list
 }
 
 func encoded(batch *fleetlogv1.LogBatch) []byte {

@@ -1,0 +1,38 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import { projectFolder } from "#dev/folders.ts";
+import { cachedBuild } from "./cached-build.ts";
+import type { ProgramCommand } from "./device-program.ts";
+import { goVersion } from "./go-client.ts";
+
+/** The folder of the module, and Go in it. */
+export const goModule = join(projectFolder, "clients/go");
+
+export function go(folder: string = goModule) {
+  return execa({ cwd: folder, env: { GOFLAGS: "-mod=readonly -buildvcs=false" }, timeout, all: true });
+}
+
+/** For modules to arrive and grpc-go to be compiled, which takes a minute of CPU. */
+const timeout = 600_000;
+
+/** Builds the programs around clients/go, and returns the path of each: "device" and "example". */
+export async function goPrograms(): Promise<(program: "device" | "example") => string> {
+  const device = "test/clients/go-device";
+  const folder = await cachedBuild(
+    "go-package",
+    ["clients/go", device],
+    (await goVersion()) ?? "",
+    async (work) => {
+      await mkdir(join(work, "bin"));
+      await go()`go build -o ${join(work, "bin/example")} ./example`;
+      await go(join(projectFolder, device))`go build -o ${join(work, "bin/device")} .`;
+    },
+  );
+  return (program) => join(folder, "bin", program);
+}
+
+/** The device program of the fault matrix. */
+export async function goDevice(): Promise<ProgramCommand> {
+  return { command: (await goPrograms())("device"), args: ["--report-kept"] };
+}
