@@ -146,8 +146,15 @@ func TestSurvivesGoAwayOnBusyAndIdleConnections(t *testing.T) {
 			return err == nil
 		})
 		p.start(p.address)
-		p.endStreams()
-		<-done
+		eventually(t, "the old server to end", func() bool {
+			p.endStreams() // one may have begun just now
+			select {
+			case <-done:
+				return true
+			default:
+				return false
+			}
+		})
 	}
 	flushAll(t, client)
 	equal(t, acknowledged(events), upTo(100))

@@ -34,8 +34,9 @@ func dial(options *Options) (*grpc.ClientConn, error) {
 			},
 			MinConnectTimeout: 10 * time.Second,
 		}),
-		// Detects a peer that vanished silently, for example by a loss of power.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		// Detects a peer that vanished silently, for example by a loss of power. Longer than the pause between heartbeats of
+		// the server, so that pings are rare: some proxies end connections that send many.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 45 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithDisableRetry(),         // no retries below ours
 		grpc.WithDisableServiceConfig(), // which DNS could provide, after a wait
 	}

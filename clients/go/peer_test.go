@@ -163,7 +163,10 @@ func (p *peer) endStreams() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, own := range p.open {
-		own.end <- status.Error(codes.Unavailable, "the stream is old")
+		select {
+		case own.end <- status.Error(codes.Unavailable, "the stream is old"):
+		default: // it ends already
+		}
 	}
 }
 

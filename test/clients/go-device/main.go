@@ -76,8 +76,8 @@ func main() {
 		DeviceID: *id, SessionID: *session, Address: *address, Spool: *spool, Gzip: *gzip,
 		BackoffBase: milliseconds(*base), BackoffMax: milliseconds(*limit), AckTimeout: milliseconds(*timeout),
 		CommitTimeout: milliseconds(*commitTimeout), PendingBatches: *pending,
-		Device:        &fleetlog.DeviceInfo{Firmware: "go"},
-		OnEvent:       d.report,
+		Device:  &fleetlog.DeviceInfo{Firmware: "go"},
+		OnEvent: d.report,
 	}
 	if *keepUntil == "committed" {
 		options.KeepUntil = fleetlog.UntilCommitted
