@@ -67,6 +67,7 @@ func main() {
 	gzip := flag.Bool("gzip", false, "")
 	commitTimeout := flag.Int("commit-timeout-ms", 60_000, "")
 	reportKept := flag.Bool("report-kept", false, "an event when a batch is numbered and kept")
+	firmware := flag.String("firmware", "", "")
 	pending := flag.Int("pending-batches-max", 0, "")
 	dropOldest := flag.Bool("drop-oldest", false, "")
 	flag.Parse()
@@ -76,11 +77,13 @@ func main() {
 		DeviceID: *id, SessionID: *session, Address: *address, Spool: *spool, Gzip: *gzip,
 		BackoffBase: milliseconds(*base), BackoffMax: milliseconds(*limit), AckTimeout: milliseconds(*timeout),
 		CommitTimeout: milliseconds(*commitTimeout), PendingBatches: *pending,
-		Device:  &fleetlog.DeviceInfo{Firmware: "go"},
 		OnEvent: d.report,
 	}
 	if *keepUntil == "committed" {
 		options.KeepUntil = fleetlog.UntilCommitted
+	}
+	if *firmware != "" {
+		options.Device = &fleetlog.DeviceInfo{Firmware: *firmware}
 	}
 	if *dropOldest {
 		options.OnFull = fleetlog.DropOldest
