@@ -46,7 +46,6 @@ class ProgramDevice implements Device {
   }
 
   async send(): Promise<void> {
-    if (this.#options.killAfter === this.#sent) await this.#restart();
     this.#program ??= await this.#start();
     const batch = openBatch(this.#dependencies, ++this.#sequence, this.#session);
     this.#batches.set(toKey(batch.sessionId, String(batch.sequence)), batch);
@@ -56,7 +55,8 @@ class ProgramDevice implements Device {
       batch.records.map(({ bytes }) => bytes),
       id,
     );
-    await this.#until("capacity", () => this.#open.size < openMax);
+    if (id === this.#options.killAfter) await this.#restartAfter(batch);
+    else await this.#until("capacity", () => this.#open.size < openMax);
   }
 
   async flush(): Promise<void> {
@@ -100,8 +100,8 @@ class ProgramDevice implements Device {
   }
 
   /** What the process had read and not kept is lost with it, and was promised to no caller. */
-  async #restart(): Promise<void> {
-    await this.#until("a batch that is kept", () => this.#open.size > 0 || this.#kept.size > 0);
+  async #restartAfter(batch: JournalBatch): Promise<void> {
+    await this.#until("a batch to be kept", () => this.#kept.has(batch) || batch.outcome !== "none");
     await this.#program?.kill();
     this.#open.clear();
     this.#sequence = 0n;
