@@ -106,7 +106,6 @@ class ProgramDevice implements Device {
     this.#open.clear();
     this.#sequence = 0n;
     this.#program = await this.#start();
-    this.#dependencies.tally.broken += 1;
   }
 
   async #until(what: string, isTrue: () => boolean): Promise<void> {
