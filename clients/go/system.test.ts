@@ -50,10 +50,6 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
       ...options,
     });
 
-  const toRecord = (index: number) =>
-    encodeRecord({ message: `record ${index}`, timeUnixNano: BigInt(Date.now()) * 1_000_000n });
-  const toBatch = (index: number) => [toRecord(index)];
-
   /** Sends batches from number `from` to `to` - 1, one record each, at a pace that a fault can meet. */
   async function sendSlowly(device: DeviceProgram, from: number, to: number): Promise<void> {
     for (let index = from; index < to; index += 1) {
@@ -204,12 +200,10 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
   test("that copies the example has its record stored", async () => {
     const env = { FLEETLOG_ADDRESS: system.grpcAddress, FLEETLOG_SPOOL: join(folder, "example") };
     await execa((await goPrograms())("example"), { env, timeout: 60_000 });
-    const read = () =>
-      client.query(
+    const { rows } = await waitFor("the record", async () => {
+      const found = await client.query(
         "select message, severity, logger, attributes->>'valve' as valve from logs where device_id = 'pump-17'",
       );
-    const { rows } = await waitFor("the record", async () => {
-      const found = await read();
       return found.rows.length > 0 && found;
     });
     assert.deepEqual(rows, [
@@ -222,3 +216,11 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
     ]);
   });
 });
+
+function toRecord(index: number): Uint8Array {
+  return encodeRecord({ message: `record ${index}`, timeUnixNano: BigInt(Date.now()) * 1_000_000n });
+}
+
+function toBatch(index: number): readonly Uint8Array[] {
+  return [toRecord(index)];
+}
