@@ -50,14 +50,6 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
       ...options,
     });
 
-  /** Sends batches from number `from` to `to` - 1, one record each, at a pace that a fault can meet. */
-  async function sendSlowly(device: DeviceProgram, from: number, to: number): Promise<void> {
-    for (let index = from; index < to; index += 1) {
-      device.send(toBatch(index));
-      if (index % 10 === 0) await device.waitFor("acknowledged", Math.max(0, index - from - 100));
-    }
-  }
-
   /** The records from 0 to `count` - 1 are there, each once. */
   async function assertStoredOnce(deviceId: string, count: number): Promise<void> {
     const read = async () => {
@@ -223,4 +215,12 @@ function toRecord(index: number): Uint8Array {
 
 function toBatch(index: number): readonly Uint8Array[] {
   return [toRecord(index)];
+}
+
+/** Sends batches from number `from` to `to` - 1, one record each, at a pace that a fault can meet. */
+async function sendSlowly(device: DeviceProgram, from: number, to: number): Promise<void> {
+  for (let index = from; index < to; index += 1) {
+    device.send(toBatch(index));
+    if (index % 10 === 0) await device.waitFor("acknowledged", Math.max(0, index - from - 100));
+  }
 }
