@@ -31,9 +31,12 @@ export class WireReader {
    */
   isCanonical = true;
   #skipped = 0;
+  readonly #message: "LogBatch" | "ExportLogsServiceRequest";
 
-  constructor(bytes: Buffer) {
+  /** `message` is what the bytes should be, for errors. */
+  constructor(bytes: Buffer, message: "LogBatch" | "ExportLogsServiceRequest" = "LogBatch") {
     this.bytes = bytes;
+    this.#message = message;
     this.end = bytes.length;
   }
 
@@ -110,6 +113,13 @@ export class WireReader {
       (bytes[position + 7]! << 24);
   }
 
+  /** Reads four little-endian bytes as an unsigned number. */
+  fixed32(): number {
+    const { position } = this;
+    this.#advance(4);
+    return this.bytes.readUInt32LE(position);
+  }
+
   /**
    * Skips the value after a tag that the caller does not know. A field up to `knownFieldMax` that arrives here
    * has a wire type that contradicts log.proto: refused, because protobuf-es would read it as what it is not,
@@ -171,6 +181,10 @@ export class WireReader {
   }
 
   #malformed(found: string): InvalidBatchError {
-    return new InvalidBatchError("batch", `is not a protobuf LogBatch: ${found}, at byte ${this.position}`);
+    const field = this.#message === "LogBatch" ? "batch" : "request";
+    return new InvalidBatchError(
+      field,
+      `is not a protobuf ${this.#message}: ${found}, at byte ${this.position}`,
+    );
   }
 }

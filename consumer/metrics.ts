@@ -30,6 +30,11 @@ export function createMetrics(registry: Registry) {
       labelNames: ["outcome"],
       registers,
     }),
+    recognisedRetries: new Counter({
+      name: "fleetlog_otlp_retries_recognised_total",
+      help: "Batches of OpenTelemetry senders that are in PostgreSQL already and were skipped: retries, and entries that the stream delivered again",
+      registers,
+    }),
     retries: new Counter({
       name: "fleetlog_flush_retries_total",
       help: "Failed flush attempts, by SQLSTATE class or connection",

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type NginxSettings, renderNginx } from "#nginx/render.ts";
+import { type NginxSettings, type OtlpListeners, renderNginx } from "#nginx/render.ts";
 import { findBinary } from "./binaries.ts";
 import { Child } from "./child.ts";
 
@@ -12,6 +12,8 @@ export interface RunningNginx {
   readonly grpc: string;
   /** host:port of the listener with TLS, if there is one. */
   readonly tls: string | undefined;
+  /** Those for OTLP alone, if there are any. */
+  readonly otlp: OtlpListeners;
   /** Such as "1.22.1". */
   readonly version: string;
   /** The nginx.conf that it was started with. */
@@ -65,6 +67,7 @@ export async function startNginx(
     http,
     grpc,
     tls: settings.tls?.listen,
+    otlp: settings.otlp ?? {},
     version: version.join("."),
     configFile,
     pid: child.pid,

@@ -22,6 +22,8 @@ export function readConfig(env: Env) {
         .prefault("127.0.0.11 valid=2s ipv6=off"),
       HTTP_LISTEN: listenAddress().prefault("0.0.0.0:8080"),
       GRPC_LISTEN: listenAddress().prefault("0.0.0.0:50051"),
+      OTLP_GRPC_LISTEN: addressOrOff().prefault("0.0.0.0:4317"),
+      OTLP_HTTP_LISTEN: addressOrOff().prefault("0.0.0.0:4318"),
       ALLOWED_HOSTS: allowedHosts(),
       ...tlsShape,
       SERVER_GRPC: peer().prefault("server:50061"),
@@ -49,6 +51,10 @@ export function readConfig(env: Env) {
       grpcListen: addressText(values.GRPC_LISTEN),
       allowedHosts: values.ALLOWED_HOSTS,
       ...(tls && { tls }),
+      otlp: {
+        grpcListen: values.OTLP_GRPC_LISTEN && addressText(values.OTLP_GRPC_LISTEN),
+        httpListen: values.OTLP_HTTP_LISTEN && addressText(values.OTLP_HTTP_LISTEN),
+      },
       servers: [{ grpc: values.SERVER_GRPC, http: values.SERVER_HTTP }],
       gateways: [values.GATEWAY_HTTP],
       // A removed container does not refuse a connection, it is silent: every call to it costs the
@@ -64,6 +70,12 @@ export function readConfig(env: Env) {
       accessLogPercent: values.NGINX_ACCESS_LOG_PERCENT,
     },
   } as const);
+}
+
+/** `host:port`, or undefined for "off". */
+function addressOrOff() {
+  const form = 'expected host:port or "off"';
+  return z.union([z.literal("off").transform(() => undefined), listenAddress()], form);
 }
 
 /** "1.30.2", or the tag of an image: "1.30", "1.30-alpine". */

@@ -84,6 +84,15 @@ const pages: readonly ErrorPage[] = [
     message: "unknown service or path",
   },
   {
+    // No request asks for it, nor does Nginx send it.
+    statuses: [406],
+    name: "otlp-only",
+    httpStatus: 404,
+    code: "not_found",
+    grpcStatus: 12,
+    message: "this port serves OTLP only: POST /v1/logs, or LogsService/Export over gRPC",
+  },
+  {
     statuses: [405, 501],
     name: "method",
     httpStatus: 405,

@@ -10,6 +10,8 @@ export interface NginxSettings {
   readonly grpcListen: string;
   /** A third listener, with TLS; none by default. */
   readonly tls?: TlsSettings;
+  /** Listeners that serve OTLP only, on the ports where its senders look for it; none by default. */
+  readonly otlp?: OtlpListeners;
   /**
    * The DNS servers that Nginx queries at runtime, with the options of its directive `resolver`. The
    * addresses below are then names whose every address is a peer, and Nginx follows peers that join or
@@ -48,6 +50,13 @@ export interface NginxSettings {
   readonly accessLogPercent?: number;
 }
 
+export interface OtlpListeners {
+  /** host:port for OTLP/gRPC, usually of port 4317. */
+  readonly grpcListen?: string | undefined;
+  /** host:port for OTLP/HTTP, usually of port 4318. */
+  readonly httpListen?: string | undefined;
+}
+
 export interface TlsSettings {
   /** host:port. */
   readonly listen: string;
@@ -66,7 +75,7 @@ type CertificatesFor = "ingest" | "everything";
 
 /** The text of nginx.conf. Throws when the template and the settings do not fit each other. */
 export function renderNginx(settings: NginxSettings): string {
-  const { version, resolver, tls, allowedHosts = [] } = settings;
+  const { version, resolver, tls, otlp = {}, allowedHosts = [] } = settings;
   const hasHttp2Directive = isAtLeast(version, [1, 25, 1]);
   if (resolver && !isAtLeast(version, [1, 27, 3])) {
     throw new Error(`Nginx ${version.join(".")} cannot resolve names while it runs: use 1.27.3 or later`);
@@ -75,6 +84,9 @@ export function renderNginx(settings: NginxSettings): string {
     folder: settings.folder,
     httpListen: settings.httpListen,
     grpcListen: settings.grpcListen,
+    otlpGrpcListen: otlp.grpcListen ?? "",
+    otlpHttpListen: otlp.httpListen ?? "",
+    otlpPorts: [otlp.grpcListen, otlp.httpListen].map(toPort).filter(Boolean).join("|"),
     http2Option: hasHttp2Directive ? "" : " http2",
     http2Line: hasHttp2Directive ? "http2 on;" : "",
     resolverLine: resolver ? `resolver ${resolver};` : "",
@@ -116,6 +128,9 @@ export function renderNginx(settings: NginxSettings): string {
     tls: tls !== undefined,
     tlsForIngest: tls?.serves === "ingest",
     clientCa: tls?.clientCaFile !== undefined,
+    otlpGrpc: otlp.grpcListen !== undefined,
+    otlpHttp: otlp.httpListen !== undefined,
+    otlpPort: otlp.grpcListen !== undefined || otlp.httpListen !== undefined,
     callsLimit: settings.callsPerSecondMax !== undefined,
     accessLog: settings.accessLogFile !== undefined,
   };
@@ -156,6 +171,10 @@ function upstreamLines(
   const failures = leaveOutSeconds === 0 ? "max_fails=0" : `max_fails=3 fail_timeout=${leaveOutSeconds}s`;
   const following = resolver ? " resolve" : "";
   return addresses.map((address) => `    server ${address} ${failures}${following};`).join("\n");
+}
+
+function toPort(address: string | undefined): string | undefined {
+  return address?.slice(address.lastIndexOf(":") + 1);
 }
 
 type Version = readonly [major: number, minor: number, patch: number];

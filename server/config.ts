@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, urls, word } from "#lib/config.ts";
 import { streamShards } from "#stream/settings.ts";
@@ -21,6 +22,10 @@ export function readConfig(env: Env) {
       CLOCK_SKEW_SECONDS_MAX: integer(1, 3_600).prefault("60"),
       HEARTBEAT_SECONDS: integer(1, 3_600).prefault("30"),
       GRPC_FAST_PATH: word("on", "off").prefault("on"),
+      OTLP_DEVICE_ATTRIBUTES: attributeNames().prefault(
+        "service.instance.id,host.id,device.id,host.name,service.name",
+      ),
+      OTLP_RETRIES: word("recognise", "store").prefault("recognise"),
       IN_FLIGHT_MEBIBYTES_MAX: integer(8, 4_096).prefault("128"),
     },
     env,
@@ -38,10 +43,23 @@ export function readConfig(env: Env) {
     streamAgeMsMax: values.STREAM_AGE_SECONDS_MAX * 1_000,
     clockSkewMsMax: values.CLOCK_SKEW_SECONDS_MAX * 1_000,
     grpcFastPath: values.GRPC_FAST_PATH === "on",
+    otlp: {
+      deviceAttributes: values.OTLP_DEVICE_ATTRIBUTES,
+      recogniseRetries: values.OTLP_RETRIES === "recognise",
+    },
     heartbeatMs: values.HEARTBEAT_SECONDS * 1_000,
     inFlightBatchesMax: 100_000,
     inFlightBytesMax: values.IN_FLIGHT_MEBIBYTES_MAX * mebibyte,
   });
+}
+
+/** Names of attributes, separated by commas. */
+function attributeNames() {
+  const form = 'expected 1 to 20 names of attributes, separated by commas, such as "host.id,host.name"';
+  return z
+    .string(form)
+    .transform((value) => value.split(",").map((name) => name.trim()))
+    .pipe(z.array(z.string().min(1, form).max(128, form)).min(1, form).max(20, form));
 }
 
 export type Config = ReturnType<typeof readConfig>;

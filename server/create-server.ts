@@ -27,6 +27,9 @@ import { UnconfirmedReports } from "./health/unconfirmed-reports.ts";
 import { createStructuredLogs } from "./http/structured-logs.ts";
 import { Ingest } from "./ingest.ts";
 import { createIngestMetrics } from "./ingest-metrics.ts";
+import { otlpMethods } from "./otlp/grpc.ts";
+import { createOtlpHttp } from "./otlp/http.ts";
+import { OtlpIngest } from "./otlp/otlp-ingest.ts";
 import { createStreams } from "./streams/create-streams.ts";
 
 interface CreateServerOptions {
@@ -84,6 +87,8 @@ export function createServer(options: CreateServerOptions): Server {
   const startRpc = createRpcMetrics(registry);
   const admission = ({ host }: { host: string }) =>
     createAdmission(createHostCheck([...config.allowedHosts, host]));
+  const requestBudget = new RequestBudget(config.inFlightBytesMax);
+  const otlp = new OtlpIngest(ingest, config.otlp);
   const grpc = createGrpcServer({
     ...streams,
     health,
@@ -91,8 +96,8 @@ export function createServer(options: CreateServerOptions): Server {
     startRpc,
     admit: admission(config.grpcListen),
     fastPath: config.grpcFastPath,
+    fastMethods: otlpMethods(otlp, requestBudget),
   });
-  const requestBudget = new RequestBudget(config.inFlightBytesMax);
   const routes = createIngestRoutes({
     ...streams,
     ingest,
@@ -102,7 +107,11 @@ export function createServer(options: CreateServerOptions): Server {
   });
   const services = createGrpcServices(health, { startRpc, logger });
   const endpoints = [createStructuredLogs({ ingest, decompressor: streams.decompressor, requestBudget })];
-  const onRequest = createRequestListener({ ...routes, services, endpoints }, { startRpc, logger });
+  const otlpHttp = createOtlpHttp({ ...streams, otlp, requestBudget, startRpc, logger });
+  const onRequest = createRequestListener(
+    { ...routes, services, endpoints, otlp: otlpHttp },
+    { startRpc, logger },
+  );
   const http = createHttpListener(
     { http1: onRequest, http2: onRequest },
     {

@@ -1,3 +1,4 @@
+import { contentIdentity } from "#batch/content-identity.ts";
 import { digest } from "#batch/digest.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import type { JsonRequest } from "#batch/json/json-request.ts";
@@ -60,6 +61,18 @@ export class Ingest {
     );
   }
 
+  /**
+   * Accepts a LogBatch without session that was made of another format. Where only a retry has the same content
+   * (`isUnique`), its digest names it, so that the ledger recognises the retry at any server.
+   */
+  acceptTranscoded(batch: Uint8Array, isUnique: boolean): Promise<Outcome> {
+    return this.#receive(
+      () => ({ ...noOptions, batch }),
+      () => 0n,
+      isUnique,
+    );
+  }
+
   /** Accepts the batch of a JSON request. */
   acceptJson(request: JsonRequest): Promise<Outcome> {
     const { batch = new Uint8Array(), error, uptimeNano, rejectionsMax } = request;
@@ -74,7 +87,7 @@ export class Ingest {
   }
 
   /** `toSequence` is called only for a batch that is refused. */
-  async #receive(read: () => BatchRequest, toSequence: () => bigint): Promise<Outcome> {
+  async #receive(read: () => BatchRequest, toSequence: () => bigint, isUnique = false): Promise<Outcome> {
     const startedAt = performance.now();
     let request: BatchRequest;
     let scanned: ScannedBatch;
@@ -99,11 +112,12 @@ export class Ingest {
 
     const { batch, rejectionsMax } = request;
     const receivedAtMicros = Date.now() * 1000;
+    const content = digest(scanned);
     const entry: Entry = {
-      ...this.#identity(scanned),
+      ...(isUnique ? { deviceId: scanned.deviceId, ...contentIdentity(content) } : this.#identity(scanned)),
       receivedAtMicros,
       bootedAtMicros: toBootTime(receivedAtMicros, request.uptimeNano),
-      digest: digest(scanned),
+      digest: content,
       batch,
     };
     const done = this.#metrics.appending(batch.length);

@@ -14,12 +14,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
   Object.entries({
     lib: "commander pino prom-client zod",
     batch: "proto @bufbuild/protobuf",
+    otlp: "batch",
     stream: "lib ioredis",
     postgres: "lib kysely pg",
     client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander fzstd",
     rpc: "lib proto @bufbuild/protobuf @connectrpc/*",
     server:
-      "lib rpc proto batch stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
+      "lib rpc proto batch otlp stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
     consumer: "lib batch stream postgres ioredis kysely lru-cache p-queue pg pg-copy-streams zod",
     gateway:
       "lib rpc proto batch stream postgres @bufbuild/protobuf @connectrpc/* csv-stringify ioredis kysely lru-cache pg sirv zod",

@@ -184,6 +184,7 @@ export class Consumer {
     const { metrics } = this.#options;
     metrics.batches.inc({ outcome: "stored" }, result.batches);
     metrics.batches.inc({ outcome: "duplicate" }, result.duplicateBatches);
+    metrics.recognisedRetries.inc(result.recognisedRetries);
     metrics.records.inc({ outcome: "stored" }, result.records);
     metrics.records.inc({ outcome: "duplicate" }, result.duplicateRecords);
     metrics.records.inc({ outcome: "dead_letter" }, result.deadLetters);

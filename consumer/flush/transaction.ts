@@ -1,4 +1,5 @@
 import type { Pool } from "pg";
+import { contentSession } from "#batch/content-identity.ts";
 import type { CopyRows } from "#batch/copy-rows.ts";
 import { type Session, withSession } from "#postgres/session.ts";
 import type { EntryPosition } from "#stream/delivery.ts";
@@ -27,6 +28,8 @@ export interface FlushResult {
   readonly records: number;
   readonly duplicateBatches: number;
   readonly duplicateRecords: number;
+  /** Of the duplicate batches, those that servers name by their content: retries of senders without numbers. */
+  readonly recognisedRetries: number;
   readonly deadLetters: number;
   /** Those of them that are only counted, in a dead letter that summarizes several records. */
   readonly summarizedDeadLetters: number;
@@ -114,6 +117,7 @@ export class FlushTransaction {
       records,
       duplicateBatches: batches.length - newBatches.length,
       duplicateRecords: sum(batches, ({ scanned }) => scanned.acceptedCount) - records,
+      recognisedRetries: countNamedByContent(batches) - countNamedByContent(newBatches),
       deadLetters: flush.deadLetters.length + sum(newBatches, ({ scanned }) => scanned.rejections.length),
       summarizedDeadLetters: deadLetters.summarizedRecords,
       incidents: {
@@ -136,6 +140,10 @@ export class FlushTransaction {
 /** The batches whose sequences this flush settles, stored or as a dead letter. */
 function settledBatches({ batches, deadLetters }: Flush): readonly ReceivedBatch[] {
   return [...batches, ...deadLetters.flatMap(({ settledBatch }) => settledBatch ?? [])];
+}
+
+function countNamedByContent(batches: readonly ReceivedBatch[]): number {
+  return batches.filter(({ entry }) => entry.sessionId === contentSession).length;
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

@@ -1,10 +1,12 @@
+import { contentSession } from "#batch/content-identity.ts";
 import type { EntryPosition } from "#stream/delivery.ts";
 import type { Entry } from "#stream/entry.ts";
 
 /**
  * Remembers the position at which a batch was first read, so that a retry at another position is recognised.
- * The digest suffices: it covers the content, device, session and sequence; a server-assigned session is not
- * part of it, but has no retries. Holds the last 50,000 to 100,000 batches, in about 15 MB.
+ * The digest suffices: it covers the content, device, session and sequence. A server-assigned session is not part of
+ * it, but has no retries, except the one for batches that are named by their content. Holds the last 50,000 to 100,000
+ * batches, in about 15 MB.
  */
 export class SeenBatches {
   readonly #perGeneration: number;
@@ -17,7 +19,7 @@ export class SeenBatches {
 
   /** Whether this batch was read before, at another position. */
   isRepeat({ sessionId, digest }: Entry, { shard, id }: EntryPosition): boolean {
-    if (sessionId.startsWith("~")) return false;
+    if (sessionId.startsWith("~") && sessionId !== contentSession) return false;
     const name = digest.toString("latin1");
     const place = `${shard} ${id}`;
     const first = this.#younger.get(name) ?? this.#older.get(name);

@@ -1,11 +1,11 @@
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
-import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { retryLater } from "../ingest.ts";
+import { StreamFullError } from "#stream/errors.ts";
+import { toRefusal } from "../ingest.ts";
 import { refusalError } from "./refusal-error.ts";
 
 /** What one request holds of a budget, until it is disposed of. */
 export interface BudgetShare extends Disposable {
-  /** Throws the refusal of a request that would exceed the budget: it is to come later. */
+  /** Throws StreamFullError for a request that would exceed the budget: it is to come later. */
   hold(bytes: number): void;
 }
 
@@ -25,9 +25,10 @@ export class RequestBudget {
       hold: (bytes) => {
         held += bytes;
         this.#bytes += bytes;
-        if (this.#bytes <= this.#bytesMax) return;
+        // One alone always passes, or a large one would be refused forever.
+        if (this.#bytes <= this.#bytesMax || this.#bytes === held) return;
         const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
-        throw refusalError(retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, why));
+        throw new StreamFullError(why);
       },
       [Symbol.dispose]: () => {
         this.#bytes -= held;
@@ -53,7 +54,11 @@ function isStreamed(body: unknown): body is AsyncIterable<Uint8Array> {
 
 async function* counted(body: AsyncIterable<Uint8Array>, share: BudgetShare) {
   for await (const piece of body) {
-    share.hold(piece.length);
+    try {
+      share.hold(piece.length);
+    } catch (error) {
+      throw refusalError(toRefusal(error));
+    }
     yield piece;
   }
 }

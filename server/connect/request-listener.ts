@@ -6,12 +6,15 @@ import { checkRequest, unknownPath } from "#rpc/request-error.ts";
 import { sendError } from "#rpc/send-error.ts";
 import { type NodeRequest, type NodeResponse, serveCall } from "#rpc/serve-call.ts";
 import { findEndpoint, type HttpEndpoint, serveEndpoint } from "../http/http-endpoint.ts";
+import { otlpPaths } from "../otlp/http.ts";
 import type { IngestRoutes } from "./ingest-routes.ts";
 
 interface Routes extends IngestRoutes {
   /** Those that read every encoding. */
   readonly services: ReadonlyMap<string, UniversalHandler>;
   readonly endpoints: readonly HttpEndpoint[];
+  /** Serves OTLP/HTTP. */
+  readonly otlp: (request: NodeRequest, response: NodeResponse) => void;
 }
 
 interface ListenerOptions {
@@ -23,6 +26,7 @@ interface ListenerOptions {
 export function createRequestListener(routes: Routes, { startRpc, logger }: ListenerOptions) {
   return (request: NodeRequest, response: NodeResponse, caller: Caller): void => {
     const [path = "", query] = (request.url ?? "").split("?", 2);
+    if (otlpPaths.has(path)) return routes.otlp(request, response);
     // A GET, for calls without side effects, has no content type and names its encoding in the query.
     const encoding =
       request.method === "GET"

@@ -8,7 +8,7 @@ import { keepAlive } from "#rpc/keep-alive.ts";
 import type { Health } from "../health/health.ts";
 import { reflectionServices } from "../reflection.ts";
 import { readTimeoutMs, rejectMalformedTimeout } from "./call-timeout.ts";
-import { createFastPath } from "./fast-path/fast-path.ts";
+import { createFastPath, type FastMethod, ingestMethods } from "./fast-path/fast-path.ts";
 import { healthHandlers } from "./health-service.ts";
 import type { IngestDependencies } from "./ingest-calls.ts";
 import { ingestHandlers, ingestService } from "./ingest-service.ts";
@@ -40,6 +40,8 @@ export interface GrpcServerOptions extends IngestDependencies {
   readonly admit?: Admit;
   /** Serves PushLogs and StreamLogs on node:http2 instead of grpc-js: docs/decisions/0030-grpc-fast-path.md. */
   readonly fastPath: boolean;
+  /** Methods of other services, which are always served on node:http2. */
+  readonly fastMethods?: readonly FastMethod[];
 }
 
 /**
@@ -55,7 +57,12 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   methods.add(ingestService, ingestHandlers(options));
   methods.add(healthService, healthHandlers(options.health));
   for (const service of reflectionServices) methods.add(defineReflection(service), reflectionHandlers);
-  const serveFast = options.fastPath ? createFastPath(options) : undefined;
+  const { fastMethods = [] } = options;
+  const fast = createFastPath(
+    options.fastPath ? [...ingestMethods(options), ...fastMethods] : fastMethods,
+    options,
+  );
+  const known = { has: (path: string | undefined) => fast.has(path) || methods.has(path) };
 
   const server = createServer({
     settings: { maxConcurrentStreams: 1_024, initialWindowSize: windowBytes.stream },
@@ -73,11 +80,11 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     const caller = admit({ rawHeaders, headers, socket: stream.session?.socket });
     const error =
       ("error" in caller ? caller : undefined) ??
-      rejectUnknownMethod(headers, methods) ??
+      rejectUnknownMethod(headers, known) ??
       rejectUnknownEncoding(headers) ??
       rejectMalformedTimeout(headers);
     if (error !== undefined) return rejectCall(stream, headers, error);
-    if (serveFast?.(stream, headers)) return;
+    if (fast.serve(stream, headers)) return;
     // grpc-js keeps ms in 32 bits: a longer timeout would be over at once.
     if (readTimeoutMs(headers) === undefined) delete headers["grpc-timeout"];
     methods.serve(stream, headers);

@@ -9,6 +9,7 @@ import {
   wrongMethod,
 } from "#rpc/request-error.ts";
 import { errorResponse } from "#rpc/send-error.ts";
+import { isOtherSignal, logsOnly } from "../otlp/service.ts";
 import { acceptEncoding } from "./message.ts";
 import type { MethodRegistry } from "./method-registry.ts";
 
@@ -34,7 +35,8 @@ export function rejectUnknownMethod(
 ): RequestError | undefined {
   if (!isGrpc(contentType)) return wrongContentType(contentType, "application/grpc", Code.Unimplemented);
   if (method !== "POST") return wrongMethod(method, ["POST"]);
-  return methods.has(path) ? undefined : unknownPath(path);
+  if (methods.has(path)) return undefined;
+  return isOtherSignal(path) ? requestError(404, Code.Unimplemented, logsOnly(path)) : unknownPath(path);
 }
 
 /** https://github.com/grpc/grpc/blob/master/doc/compression.md */

@@ -29,6 +29,12 @@ export const meanings: Readonly<Record<string, string>> = {
   HEARTBEAT_SECONDS: "Interval after which an idle stream gets a heartbeat.",
   GRPC_FAST_PATH:
     "Serve PushLogs and StreamLogs over gRPC on `node:http2` (`on`), which saves CPU, or by `@grpc/grpc-js` like every other call (`off`). See [decision 30](../decisions/0030-grpc-fast-path.md).",
+  OTLP_DEVICE_ATTRIBUTES:
+    "Attributes of an OpenTelemetry resource that name its device, comma-separated: the first of these that it has. See [SENDING.md](../SENDING.md#opentelemetry).",
+  OTLP_RETRIES:
+    "`recognise`: OTLP records that all have a time and arrive again in the same request are stored once. `store`: they are stored again. See [decision 37](../decisions/0037-opentelemetry.md).",
+  OTLP_GRPC_LISTEN: 'Address of OTLP/gRPC alone, or "off". OTLP is served on `GRPC_LISTEN` too.',
+  OTLP_HTTP_LISTEN: 'Address of OTLP/HTTP alone, or "off". OTLP is served on `HTTP_LISTEN` too.',
   IN_FLIGHT_MEBIBYTES_MAX:
     "Maximum size of the batches that one server is appending to Redis; beyond it batches are refused. Streams are slowed down from half of it on.",
   CONSUMER_NAME:

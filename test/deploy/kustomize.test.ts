@@ -180,7 +180,10 @@ describe("the manifests", () => {
         ({ kind, metadata }) => kind === "NetworkPolicy" && metadata.name === "nginx",
       );
       assert.deepEqual(policy?.spec?.ingress, [
-        { from: [{ podSelector: {} }], ports: [{ port: 8080 }, { port: 50051 }] },
+        {
+          from: [{ podSelector: {} }],
+          ports: [{ port: 8080 }, { port: 50051 }, { port: 4317 }, { port: 4318 }],
+        },
       ]);
     }
   });

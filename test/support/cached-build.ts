@@ -14,7 +14,7 @@ export async function cachedBuild(
   tools: string,
   build: (folder: string) => Promise<void>,
 ): Promise<string> {
-  const key = hash("sha256", [tools, ...sources.flatMap(contents)].join("\0")).slice(0, 16);
+  const key = toKey(sources, tools);
   const clients = join(stateFolder, "clients");
   const folder = join(clients, `${name}-${key}`);
   if (existsSync(folder)) return folder;
@@ -33,6 +33,16 @@ export async function cachedBuild(
     await rm(attempt, { recursive: true, force: true });
   }
   return folder;
+}
+
+/** The folder that {@link cachedBuild} would return at once; undefined: it would have to build first. */
+export function cachedFolder(name: string, sources: readonly string[], tools: string): string | undefined {
+  const folder = join(stateFolder, "clients", `${name}-${toKey(sources, tools)}`);
+  return existsSync(folder) ? folder : undefined;
+}
+
+function toKey(sources: readonly string[], tools: string): string {
+  return hash("sha256", [tools, ...sources.flatMap(contents)].join("\0")).slice(0, 16);
 }
 
 /** Path and content of a file, or of all files in a folder. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { status } from "@grpc/grpc-js";
-import type { StartRpc } from "#rpc/call-metrics.ts";
+import type { RpcType, StartRpc } from "#rpc/call-metrics.ts";
+import type { Decompressor } from "../../decompressor.ts";
 import { readTimeoutMs } from "../call-timeout.ts";
 import {
   type CallHandler,
@@ -8,49 +9,84 @@ import {
   type IngestDependencies,
   ok,
   pushLogs,
+  type Status,
   streamLogsHandler,
 } from "../ingest-calls.ts";
 import { messageBytesMax } from "../message.ts";
 import { refusalStatus } from "../status.ts";
 import { FastCall } from "./fast-call.ts";
 
+/** A method that is served on node:http2. */
+export interface FastMethod {
+  readonly service: string;
+  readonly name: string;
+  readonly type: RpcType;
+  readonly messageBytesMax: number;
+  readonly start: (call: IngestCall) => CallHandler;
+}
+
 const service = "fleetlog.v1.IngestService";
 
-const methods = new Map<string, { name: string; type: "unary" | "bidi_stream"; handler: StartHandler }>([
-  [`/${service}/PushLogs`, { name: "PushLogs", type: "unary", handler: pushLogsHandler }],
-  [`/${service}/StreamLogs`, { name: "StreamLogs", type: "bidi_stream", handler: streamLogsHandler }],
-]);
-
-type StartHandler = (parts: IngestDependencies, call: IngestCall) => CallHandler;
+/** The two calls that devices make all day. */
+export function ingestMethods(parts: IngestDependencies): readonly FastMethod[] {
+  const push = (request: Buffer) => pushLogs(parts, request);
+  return [
+    {
+      service,
+      name: "PushLogs",
+      type: "unary",
+      messageBytesMax,
+      start: (call) => unaryHandler(call, push),
+    },
+    {
+      service,
+      name: "StreamLogs",
+      type: "bidi_stream",
+      messageBytesMax,
+      start: (call) => streamLogsHandler(parts, call),
+    },
+  ];
+}
 
 /**
- * Serves the two calls that devices make all day with less work than grpc-js does: no object streams, no promise for
- * each message, acks of one turn of the event loop in one write. The function returns false, and has done nothing, for
- * every other call.
+ * Serves these methods with less work than grpc-js does: no object streams, no promise for each message, acks of one
+ * turn of the event loop in one write. `serve` returns false, and has done nothing, for every other call.
  */
 export function createFastPath(
-  parts: IngestDependencies & { readonly startRpc: StartRpc },
-): (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => boolean {
-  const unpack = (packed: Buffer) => parts.decompressor.decompress(packed, messageBytesMax);
-  return (stream, headers) => {
-    const method = methods.get(headers[":path"] ?? "");
-    if (method === undefined) return false;
-    const call = new FastCall(stream, {
-      messageBytesMax,
-      timeoutMs: readTimeoutMs(headers),
-      unpack: headers["grpc-encoding"] === "gzip" ? unpack : undefined,
-      onStatus: parts.startRpc(method.type, service, method.name),
-    });
-    call.serve(method.handler(parts, call));
-    return true;
+  methods: readonly FastMethod[],
+  { decompressor, startRpc }: { readonly decompressor: Decompressor; readonly startRpc: StartRpc },
+) {
+  const byPath = new Map<string, FastMethod & { decompress: (packed: Buffer) => Promise<Buffer> }>(
+    methods.map((method) => {
+      const decompress = (packed: Buffer) => decompressor.decompress(packed, method.messageBytesMax);
+      return [`/${method.service}/${method.name}`, { ...method, decompress }] as const;
+    }),
+  );
+  return {
+    has: (path: string | undefined): boolean => byPath.has(path ?? ""),
+    serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
+      const method = byPath.get(headers[":path"] ?? "");
+      if (method === undefined) return false;
+      const call = new FastCall(stream, {
+        messageBytesMax: method.messageBytesMax,
+        timeoutMs: readTimeoutMs(headers),
+        unpack: headers["grpc-encoding"] === "gzip" ? method.decompress : undefined,
+        onStatus: startRpc(method.type, method.service, method.name),
+      });
+      call.serve(method.start(call));
+      return true;
+    },
   };
 }
 
-/** Answers one call of PushLogs. */
-function pushLogsHandler(parts: IngestDependencies, call: IngestCall): CallHandler {
+/** Answers one unary call. */
+export function unaryHandler(
+  call: IngestCall,
+  answer: (request: Buffer) => Promise<Buffer | Status>,
+): CallHandler {
   let request: Buffer | undefined;
-  const answer = async (request: Buffer) => {
-    const response = await pushLogs(parts, request);
+  const respond = async (request: Buffer) => {
+    const response = await answer(request);
     if ("code" in response) return call.finish(response);
     call.finish(ok, response);
   };
@@ -63,7 +99,7 @@ function pushLogsHandler(parts: IngestDependencies, call: IngestCall): CallHandl
     },
     complete() {
       if (request === undefined) unimplemented("Received no request message for a unary method");
-      else void answer(request);
+      else void respond(request);
     },
     unreadable: (refusal) => call.finish(refusalStatus(refusal)),
     closed() {},
