@@ -1,10 +1,12 @@
 import { accessSync, constants } from "node:fs";
+import type { OtlpListeners } from "#nginx/render.ts";
 
 /** The addresses, and commands to try; each works when pasted into another terminal in this folder. */
 export function firstSteps({
   http,
   grpc,
   tls,
+  otlp,
   logs,
   data,
   postgres,
@@ -20,9 +22,15 @@ export function firstSteps({
       records: [{ severity: "SEVERITY_INFO", logger: "demo", message: "hello, Fleetlog" }],
     },
   });
+  const otlpAddresses = [
+    otlp.grpcListen && `gRPC ${otlp.grpcListen}`,
+    otlp.httpListen && `HTTP http://${otlp.httpListen}`,
+  ].filter(Boolean);
+  const otlpLine =
+    otlpAddresses.length > 0 ? `\n  OpenTelemetry                         ${otlpAddresses.join(", ")}` : "";
   const address = grpc === "127.0.0.1:50051" ? "" : ` --address '${grpc}'`;
   return `  Queries, dashboard, Connect, gRPC-Web http://${http}
-  gRPC, and all else over HTTP/2        ${grpc}${tls ? `\n  With TLS                              https://${tls}` : ""}
+  gRPC, and all else over HTTP/2        ${grpc}${tls ? `\n  With TLS                              https://${tls}` : ""}${otlpLine}
   Logs of every part                    ${logs}
   Data                                  ${data}
 

@@ -77,6 +77,8 @@ const readByStart: ReadonlySet<string> = new Set([
   "FLEETLOG_HOST",
   "FLEETLOG_HTTP_PORT",
   "FLEETLOG_GRPC_PORT",
+  "FLEETLOG_OTLP_GRPC_PORT",
+  "FLEETLOG_OTLP_HTTP_PORT",
   "FLEETLOG_FOLDER",
   "ALLOWED_HOSTS",
   ...Object.keys(tlsShape),

@@ -1,5 +1,5 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from "node:fs";
-import { createServer, isIP, isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildDashboard } from "#dashboard/build.ts";
@@ -15,6 +15,8 @@ import { projectFolder, stateFolder as usualFolder } from "./folders.ts";
 import { keepPorts, readKeptPorts } from "./kept-ports.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { removeNotes, writeNotes } from "./notes.ts";
+import { reserveOtlpPorts } from "./otlp-ports.ts";
+import { reservePort } from "./reserve-port.ts";
 import { describeIgnored, readStartSettings } from "./start-settings.ts";
 import { type Step, startSystem } from "./system.ts";
 
@@ -80,6 +82,9 @@ async function run(): Promise<void> {
   if (tls)
     frontDoor.push(await reservePort(tlsValues.TLS_LISTEN.host, tlsValues.TLS_LISTEN.port, "TLS_LISTEN"));
 
+  const otlp = await reserveOtlpPorts(process.env, host);
+  frontDoor.push(...otlp.reserved);
+
   if (process.argv.includes("--renew-binaries"))
     await stepPrinter(print)("Binaries", refreshBinaries, () => "fetched anew");
   for (const line of describeIgnored(process.env)) print(line);
@@ -94,7 +99,7 @@ async function run(): Promise<void> {
     grpcListen: `${urlHost}:${grpcPort}`,
     allowedHosts: [...allowed, ...(isIP(host) ? [] : [host])],
     ...settings,
-    nginxSettings: { ...settings.nginxSettings, ...(tls && { tls }) },
+    nginxSettings: { ...settings.nginxSettings, ...(tls && { tls }), otlp: otlp.listeners },
     consumers: Array.from({ length: settings.consumers }, () => ({})),
     ports: kept,
     beforeNginx: () => Promise.all(frontDoor.map((port) => port[Symbol.asyncDispose]())),
@@ -103,6 +108,7 @@ async function run(): Promise<void> {
   system.keepRunning(print);
   const files = await writeNotes(stateFolder, system, settings.env.server);
   const ports = { postgres: system.postgres?.port ?? 0, redis: system.redis.port };
+  for (const line of otlp.notes) print(line);
   for (const line of keepPorts(stateFolder, kept, ports)) print(line);
   print(`\nFleetlog is up after ${((performance.now() - startedAt) / 1000).toFixed(1)} s.\n`);
   print(
@@ -110,6 +116,7 @@ async function run(): Promise<void> {
       http: system.nginx.http,
       grpc: system.nginx.grpc,
       tls: system.nginx.tls,
+      otlp: system.nginx.otlp,
       logs: join(stateFolder, "logs"),
       ...files,
       data: [...new Set([dirname(system.postgres?.data ?? stateFolder), stateFolder])].join(" and "),
@@ -192,32 +199,6 @@ function requestStop(signal: NodeJS.Signals): void {
     process.stderr.write("Stopped at once. Acknowledged batches are safe; the next start recovers them.\n");
     process.exit(130);
   }
-}
-
-/**
- * Holds the port until Nginx binds it: the programs that start before listen on any free port, and the
- * system may assign 50051.
- */
-async function reservePort(host: string, port: number, variable: string): Promise<AsyncDisposable> {
-  const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new StartError(portProblem(error, host, port, variable))),
-    );
-    server.listen(port, host, resolve);
-  });
-  server.unref(); // a start that fails is not to wait for it
-  return server;
-}
-
-function portProblem({ code }: NodeJS.ErrnoException, host: string, port: number, variable: string): string {
-  const isTls = variable === "TLS_LISTEN";
-  const other = (next: number) =>
-    `choose another: ${variable}=${isTls ? `${isIPv6(host) ? `[${host}]` : host}:${next}` : next} npm start`;
-  if (code === "EADDRINUSE")
-    return `Port ${port} is in use by another program. Stop it, or ${other(port < 65_535 ? port + 1 : port - 1)}`;
-  if (code === "EACCES") return `Port ${port} is for root only (EACCES): ${other(port + 8_000)}`;
-  return `${isTls ? variable : "FLEETLOG_HOST"}: this machine cannot listen on ${host} (${code}). Use 127.0.0.1, 0.0.0.0 for all of its addresses, or one of them.`;
 }
 
 function describeError(error: unknown): string {

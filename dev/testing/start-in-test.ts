@@ -25,6 +25,8 @@ export class Started {
         FLEETLOG_FOLDER: folder,
         FLEETLOG_HTTP_PORT: String(http),
         FLEETLOG_GRPC_PORT: String(grpc),
+        FLEETLOG_OTLP_GRPC_PORT: "off",
+        FLEETLOG_OTLP_HTTP_PORT: "off",
         ...env,
       },
     });
