@@ -13,6 +13,7 @@ export function firstSteps({
   redis,
 }: Readonly<Record<"http" | "grpc" | "logs" | "data" | "postgres" | "redis", string>> & {
   tls: string | undefined;
+  otlp: OtlpListeners;
 }): string {
   const file =
     ["/var/log/dpkg.log", "/var/log/system.log", "/var/log/syslog"].find(isReadable) ?? "README.md";

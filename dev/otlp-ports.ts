@@ -17,24 +17,28 @@ const grpcVariable = "FLEETLOG_OTLP_GRPC_PORT";
 const httpVariable = "FLEETLOG_OTLP_HTTP_PORT";
 
 /**
- * Reserves the ports for OTLP. One that another program has, such as a collector, is left out with a note if nobody chose
- * it: OTLP is served on the usual ports too. A chosen one that is in use is an error.
+ * Reserves the ports for OTLP. One that another program has, such as a collector, is left out with a note unless it
+ * was chosen: OTLP is served on the usual ports too. A chosen one that is in use is an error.
  */
-export async function reserveOtlpPorts(env: Env, host: string): Promise<OtlpPorts> {
+export async function reserveOtlpPorts(
+  env: Env,
+  host: string,
+  usual = { grpc: 4317, http: 4318 },
+): Promise<OtlpPorts> {
   const ports = readEnv(
-    { [grpcVariable]: portOrOff().prefault("4317"), [httpVariable]: portOrOff().prefault("4318") },
+    { [grpcVariable]: portOrOff().optional(), [httpVariable]: portOrOff().optional() },
     env,
   );
   const notes: string[] = [];
   const reserved: AsyncDisposable[] = [];
-  const reserve = async (variable: string, port: number | "off", usual: string) => {
+  const reserve = async (variable: string, port: number | "off", served: string) => {
     if (port === "off") return undefined;
     try {
       reserved.push(await reservePort(host, port, variable));
     } catch (error) {
       if (!(error instanceof PortInUseError) || env[variable]) throw error;
       notes.push(
-        `Port ${port} is in use by another program: ${usual} only. ` +
+        `Port ${port} is in use by another program: ${served} only. ` +
           `To serve OTLP on another one: ${variable}=${port + 10_000} npm start; to drop this note: ${variable}=off`,
       );
       return undefined;
@@ -42,8 +46,16 @@ export async function reserveOtlpPorts(env: Env, host: string): Promise<OtlpPort
     return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
   };
   const listeners = {
-    grpcListen: await reserve(grpcVariable, ports[grpcVariable]!, "OTLP/gRPC is served on the gRPC port"),
-    httpListen: await reserve(httpVariable, ports[httpVariable]!, "OTLP/HTTP is served on the HTTP port"),
+    grpcListen: await reserve(
+      grpcVariable,
+      ports[grpcVariable] ?? usual.grpc,
+      "OTLP/gRPC is served on the gRPC port",
+    ),
+    httpListen: await reserve(
+      httpVariable,
+      ports[httpVariable] ?? usual.http,
+      "OTLP/HTTP is served on the HTTP port",
+    ),
   };
   return { listeners, reserved, notes };
 }

@@ -111,7 +111,7 @@ describe("before two ingest servers and a gateway", () => {
     for (const [init, path, status] of [
       [{}, `/v1/logs?text=${long}`, 414],
       [{ headers: { long } }, "/v1/logs", 431],
-      [{ method: "POST", body: Buffer.alloc(5_000_000, " ") }, "/v1/logs", 400],
+      [{ method: "POST", body: Buffer.alloc(5_000_000, " ") }, "/v1/devices", 400],
     ] as const) {
       const answer = await fetch(`http://${nginx.http}${path}`, init);
       const error = (await answer.json()) as { code: string; message: string; details: unknown[] };

@@ -4,7 +4,7 @@ import { WireReader } from "#batch/wire-reader.ts";
 import { otlpLimits } from "./limits.ts";
 import { knownMax, requestTags, resourceLogsTags, scopeLogsTags, scopeTags } from "./otlp-tags.ts";
 
-/** A stretch of the request's bytes. */
+/** A range of the request's bytes. */
 export interface Bounds {
   readonly start: number;
   readonly end: number;

@@ -11,7 +11,7 @@ const guessedSize = 0x4000;
 
 /**
  * Writes what stands for a record that cannot be written: the reason, and as much of its JSON as fits, in the form of
- * fleetlog.v1.LogRecord, for whoever looks into dead_letters.
+ * fleetlog.v1.LogRecord, to be read in dead_letters.
  */
 export class UnreadableWriter {
   readonly #records: RecordWriter;

@@ -62,11 +62,9 @@ export class JsonReader {
   readonly #valuesMax: number;
   /** The byte that ends each object or array that is being skipped. */
   readonly #closing: Uint8Array;
-  readonly #depthMax: number;
 
   constructor(bytes: Uint8Array, valuesMax = batchValuesMax, nestingMax = depthMax) {
     this.#valuesMax = valuesMax;
-    this.#depthMax = nestingMax;
     this.#closing = new Uint8Array(nestingMax);
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const hasByteOrderMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
@@ -84,8 +82,8 @@ export class JsonReader {
   /** Goes into the object or array that begins at `position`; {@link nextKey} or {@link nextElement} leave it. */
   enter(): void {
     this.#count();
-    if (++this.#depth > this.#depthMax)
-      throw this.#malformed(`more than ${this.#depthMax} nested objects and arrays`);
+    if (++this.#depth > this.#closing.length)
+      throw this.#malformed(`more than ${this.#closing.length} nested objects and arrays`);
     this.position += 1;
   }
 
