@@ -115,9 +115,9 @@ export const ingestMutants: readonly Mutant[] = [
     edits: [
       {
         file: "server/ingest.ts",
-        search: "digest: digest(scanned),",
+        search: "const content = digest(scanned);",
         replacement:
-          "digest: digest({ ...scanned, isCanonical: true, bytes: Buffer.from(String(Date.now())) }),",
+          "const content = digest({ ...scanned, isCanonical: true, bytes: Buffer.from(String(Date.now())) });",
       },
     ],
     caughtBy: { row: "lost-xadd-reply", runs: 2 },
