@@ -193,8 +193,11 @@ describe("resource and scope", () => {
   });
 
   test("of other versions are other batches", () => {
-    const scope = (version: string) => ({ scope: { name: "n", version }, logRecords: [{}] });
-    const batches = transcode({ resourceLogs: [{ scopeLogs: [scope("1"), scope("2")] }] });
+    const batches = transcode({
+      resourceLogs: [
+        { scopeLogs: ["1", "2"].map((version) => ({ scope: { name: "n", version }, logRecords: [{}] })) },
+      ],
+    });
     assert.deepEqual(
       batches.map(({ batch }) => plainAttributes(batch.attributes)),
       [{ "otel.scope.version": "1" }, { "otel.scope.version": "2" }],
@@ -281,22 +284,20 @@ describe("a request", () => {
 
   test("has batches that only a retry can equal, if each record has a time or a log.record.uid", () => {
     const uid = { attributes: [{ key: "log.record.uid", value: text("01J") }] };
-    const unique = (...records: OtlpRecord[]) =>
-      transcode({ resourceLogs: [named("a", ...records)] })[0]!.isUnique;
     assert.equal(unique({ timeUnixNano: "1" }, { observedTimeUnixNano: "1" }, uid), true);
     assert.equal(unique({ timeUnixNano: "1" }, {}), false);
     assert.equal(unique({ attributes: [{ key: "log.record.uid", value: text("") }] }), false);
   });
 
   test("that is no protobuf, or more than the limits allow, is refused before its records are read", () => {
-    const empty = (count: number) => Buffer.alloc(2 * count, Buffer.from([0x12, 0]));
-    const message = (tag: number, content: Buffer) =>
-      Buffer.concat([Buffer.from([tag]), varint(content.length), content]);
     for (const [request, reason] of [
       [Buffer.from([0x0a, 0x05, 1]), /not a protobuf ExportLogsServiceRequest/],
       [Buffer.from([0x08, 0x05]), /field 1 with wire type 0/],
       [Buffer.alloc(2_000_000, Buffer.from([0x0a, 0])), /more than 40000 resources and scopes/],
-      [message(0x0a, message(0x12, empty(1_000_000))), /more than 100000 records/],
+      [
+        message(0x0a, message(0x12, Buffer.alloc(2_000_000, Buffer.from([0x12, 0])))),
+        /more than 100000 records/,
+      ],
       [Buffer.alloc(otlpLimits.requestBytesMax + 1), /the limit is 16777216/],
     ] as const) {
       assert.throws(() => transcode(request), { name: InvalidBatchError.name, message: reason });
@@ -320,3 +321,12 @@ describe("a request", () => {
     );
   });
 });
+
+/** Whether only a retry can equal a batch of these records. */
+function unique(...records: OtlpRecord[]): boolean | undefined {
+  return transcode({ resourceLogs: [named("a", ...records)] })[0]?.isUnique;
+}
+
+function message(tag: number, content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([tag]), varint(content.length), content]);
+}

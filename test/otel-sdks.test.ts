@@ -33,13 +33,13 @@ for (const [language, missing, build, protocols] of [
   }, async () => {
     const sender = await build();
     const devices = protocols.map((protocol) => `${language}-${protocol.replace("/", "-")}`);
-    let isSending = true;
+    const done = new AbortController();
     const sending = Promise.all(
       protocols.map((protocol, index) => send(sender, protocol, devices[index]!)),
-    ).finally(() => (isSending = false));
-    for (let kills = 0; isSending; kills++) {
+    ).finally(() => done.abort());
+    for (let kills = 0; !done.signal.aborted; kills++) {
       const before = await storedOf(devices[0]!);
-      const hasMore = async () => !isSending || (await storedOf(devices[0]!)) > before;
+      const hasMore = async () => done.signal.aborted || (await storedOf(devices[0]!)) > before;
       await waitFor("more records", hasMore, 60_000);
       const server = system.servers[kills % system.servers.length]!;
       await server.kill();

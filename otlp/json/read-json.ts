@@ -56,26 +56,19 @@ function readMessage(reader: JsonReader, message: Message, path: string): void {
 }
 
 function readField(reader: JsonReader, field: Field): void {
-  switch (field.kind) {
-    case "message":
-      return readNested(reader, field);
-    case "messages":
-      if (reader.kind() !== jsonKind.array) throw wrongKind(reader, field.name, "an array");
-      reader.enter();
-      for (let isFirst = true; reader.nextElement(isFirst); isFirst = false) readNested(reader, field);
-      return;
-    case "string":
-      readString(reader, field);
-      return writer.text(field.tag, reader, reader);
-    case "hex":
-    case "base64":
-      readString(reader, field);
-      return readBytes(reader, field);
-    case "bool":
-      return readBool(reader, field);
-    default:
-      return readNumber(reader, field);
-  }
+  const { kind, name, tag } = field;
+  if (kind === "message") readNested(reader, field);
+  else if (kind === "messages") {
+    if (reader.kind() !== jsonKind.array) throw wrongKind(reader, name, "an array");
+    reader.enter();
+    for (let isFirst = true; reader.nextElement(isFirst); isFirst = false) readNested(reader, field);
+  } else if (kind === "bool") readBool(reader, field);
+  else if (kind === "string" || kind === "hex" || kind === "base64") {
+    if (reader.kind() !== jsonKind.string) throw wrongKind(reader, name, "a string");
+    reader.string();
+    if (kind === "string") writer.text(tag, reader, reader);
+    else readBytes(reader, field);
+  } else readNumber(reader, field);
 }
 
 /** Lengths have four bytes, so that what is written need not be moved once its length is known. */
@@ -89,11 +82,6 @@ function readNested(reader: JsonReader, field: Field): void {
   writer.bytes[start - 3] = ((length >>> 7) & 0x7f) | 0x80;
   writer.bytes[start - 2] = ((length >>> 14) & 0x7f) | 0x80;
   writer.bytes[start - 1] = length >>> 21;
-}
-
-function readString(reader: JsonReader, { name }: Field): void {
-  if (reader.kind() !== jsonKind.string) throw wrongKind(reader, name, "a string");
-  reader.string();
 }
 
 function readBytes(reader: JsonReader, { name, kind, tag }: Field): void {

@@ -53,8 +53,7 @@ export function createOtlpHttp({ otlp, decompressor, requestBudget, startRpc, lo
       if (outcome.refusal !== undefined) throw new RefusedExport(toFailure(outcome.refusal));
     } catch (error) {
       const failure = describeFailure(error);
-      const code = response.destroyed ? Code.Canceled : Code.Internal;
-      end(codeToString(failure?.code ?? code));
+      end(codeToString(failure?.code ?? (response.destroyed ? Code.Canceled : Code.Internal)));
       if (failure === undefined) throw error;
       return fail(request, response, encoding, failure);
     }

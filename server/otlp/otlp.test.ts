@@ -99,8 +99,6 @@ test("a request that becomes several batches answers when all of them are on dis
 
 describe("what can never be stored is refused for good, in the encoding of the request", () => {
   const bomb = gzipSync(Buffer.alloc(64 << 20));
-  const message = (tag: number, content: Buffer) =>
-    Buffer.concat([Buffer.from([tag]), varint(content.length), content]);
 
   const malformed = [
     ["bytes that are no protobuf", Buffer.from("noise"), /not a protobuf ExportLogsServiceRequest/],
@@ -158,7 +156,7 @@ describe("what can never be stored is refused for good, in the encoding of the r
       [{ "content-type": "text/plain" }, 415, /content-type: "text\/plain"/],
       [{ "content-encoding": "zstd" }, 415, /content-encoding: "zstd", expected gzip/],
     ] as const) {
-      const { status, error } = await exportHttp(url, ok, headers as never);
+      const { status, error } = await exportHttp(url, ok, headers);
       assert.equal(status, httpStatus);
       assert.match(error.message, reason);
     }
@@ -179,7 +177,6 @@ describe("what can never be stored is refused for good, in the encoding of the r
     }
     await assert.rejects(
       new Promise((resolve, reject) => {
-        const bytes = (value: Buffer) => value;
         const path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
         client.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), (error) =>
           error ? reject(error) : resolve(0),
@@ -209,5 +206,13 @@ function nestedValue(depth: number): Buffer {
     prefixes.push(prefix);
     length += prefix.length;
   }
-  return Buffer.concat(prefixes.reverse());
+  return Buffer.concat(prefixes.toReversed());
+}
+
+function message(tag: number, content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([tag]), varint(content.length), content]);
+}
+
+function bytes(value: Buffer): Buffer {
+  return value;
 }

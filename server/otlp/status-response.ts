@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
 import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { RetryInfoSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
@@ -13,8 +14,7 @@ export const contentTypes = { protobuf: "application/x-protobuf", json: "applica
 /** An error of OTLP/HTTP. */
 export interface Failure {
   readonly httpStatus: number;
-  /** Of google.rpc.Code. */
-  readonly code: number;
+  readonly code: Code;
   readonly message: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** 0 or absent: sent again, it fails again. */
@@ -22,14 +22,14 @@ export interface Failure {
 }
 
 /** Senders send again what is answered with 429, 502, 503 and 504, and nothing else. */
-const httpStatuses = {
-  [BatchErrorCode.INVALID_ARGUMENT]: 400,
-  [BatchErrorCode.RESOURCE_EXHAUSTED]: 429,
-  [BatchErrorCode.UNAVAILABLE]: 503,
+const codes = {
+  [BatchErrorCode.INVALID_ARGUMENT]: { httpStatus: 400, code: Code.InvalidArgument },
+  [BatchErrorCode.RESOURCE_EXHAUSTED]: { httpStatus: 429, code: Code.ResourceExhausted },
+  [BatchErrorCode.UNAVAILABLE]: { httpStatus: 503, code: Code.Unavailable },
 } as const;
 
 export function toFailure({ code, message, retryDelayMs }: Refusal): Failure {
-  return { httpStatus: httpStatuses[code], code, message, retryDelayMs };
+  return { ...codes[code], message, retryDelayMs };
 }
 
 /** Sends an error as google.rpc.Status. */
