@@ -21,7 +21,7 @@ from ._options import ClientOptions, Settings, read_settings
 from ._pending import Entry, InMemory, Payload, PendingBatches
 from ._records import Severity, make_attributes, make_record
 from ._recovery import Recovery
-from ._signal import Signal
+from ._signal import Signal, within
 from ._spool import Spool
 from ._spool_frames import SpoolError
 from .v1 import ingest_pb2, log_pb2
@@ -108,9 +108,9 @@ class Client:
             self._changed.notify,
             uptime=settings.uptime,
         )
-        self._start(self._delivery.run())
+        self._start(self._delivery.run)
         if self._recovery is not None:
-            self._start(self._recovery.run())
+            self._start(self._recovery.run)
         return self
 
     async def __aexit__(
@@ -123,7 +123,8 @@ class Client:
                 with contextlib.suppress(asyncio.TimeoutError, ClientError):
                     await self.flush(self._settings.close_timeout)
         finally:
-            await self.close()
+            if (lost := await self.close()) > 0:
+                _log.error("the client is closed with %d records that no server acknowledged", lost)
 
     @property
     def unsettled(self) -> int:
@@ -183,7 +184,7 @@ class Client:
         if self._builder.is_full:
             await self.send_gathered()
         elif self._gathering is None or self._gathering.done():
-            self._gathering = self._start(self._send_later())
+            self._gathering = self._start(self._send_later)
 
     async def send_gathered(self) -> None:
         """Sends the batch that is being gathered, if it has records."""
@@ -196,6 +197,8 @@ class Client:
         ClientError once the client failed or is closed, SpoolError when the disk refuses the batch, ValueError for
         one that is too large: none of them used a number."""
         encoded = [each if isinstance(each, bytes) else each.SerializeToString() for each in records]
+        if not encoded:
+            raise ValueError("a batch without records")
         await self.send_gathered()
         return await self._send(lambda: encoded, note)
 
@@ -206,28 +209,31 @@ class Client:
             await self.send_gathered()
             await self._until(lambda: self.unsettled == 0)
 
-        await asyncio.wait_for(flushed(), timeout)
+        await within(timeout, flushed())
 
-    async def close(self) -> None:
-        """Stops at once. What is unsettled stays in the spool, or is lost without one: flush() first."""
+    async def close(self) -> int:
+        """Stops at once. What is unsettled stays in the spool, or is lost without one: flush() first. Returns how many
+        records are lost."""
         was_open = self._failure is None
         self._failure = self._failure or "the client is closed"
-        if was_open and self._spool is not None and self._delivery is not None:
+        if was_open and self._delivery is not None:
             with contextlib.suppress(SpoolError, ValueError):
                 self._add(self._builder.take(), None)
-        for task in list(self._tasks):
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._connector is not None:
             self._connector.close()
+        lost = self._pending.record_count
         if self._spool is not None:
+            lost = 0
             with contextlib.suppress(SpoolError):
                 self._spool.journal.sync()
             self._spool.close(is_empty=len(self._pending) == 0)
             self._spool = None
-        elif was_open and (lost := len(self._pending)) > 0:
-            _log.error("the client is closed with %d batches that no server acknowledged", lost)
         self._changed.notify()
+        return lost if was_open else 0
 
     def set_device(
         self, *, firmware: str = "", hardware: str = "", site: str = "", attributes: Mapping[str, object] | None = None
@@ -285,7 +291,7 @@ class Client:
             self._emit(SpoolProblem(str(error)))  # the limits alone decide what is lost
             return InMemory(encoded)
         if self._settings.spool_sync_interval > 0 and self._sync is None:
-            self._sync = self._start(self._sync_later())
+            self._sync = self._start(self._sync_later)
         return spooled
 
     def _keep(self, entry: Entry) -> None:
@@ -344,10 +350,10 @@ class Client:
         else:
             await future
 
-    def _start(self, work: Coroutine[object, object, object]) -> asyncio.Task[None]:
+    def _start(self, work: Callable[[], Coroutine[object, object, object]]) -> asyncio.Task[None]:
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except SpoolError as error:
                 self._emit(SpoolProblem(str(error)))
             except ClientError:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ._http2 import Call, Connection
+from ._signal import within
 from ._status import OK, UNAVAILABLE, CallEnd
 
 _Address = tuple[Any, ...]
@@ -58,7 +59,7 @@ class Connector:
 
     async def unary(self, method: str, request: bytes, timeout: float) -> bytes:
         """Raises CallEnd or asyncio.TimeoutError."""
-        return await asyncio.wait_for(self._unary(method, request), timeout)
+        return await within(timeout, self._unary(method, request))
 
     def close(self) -> None:
         if self._connection is not None:
@@ -109,7 +110,7 @@ class Connector:
         failure: OSError | None = None
         for family, address in await self._resolve():
             try:
-                return await asyncio.wait_for(self._connect_to(family, address), _CONNECT_SECONDS)
+                return await within(_CONNECT_SECONDS, self._connect_to(family, address))
             except asyncio.TimeoutError:
                 failure = OSError(f"no answer within {_CONNECT_SECONDS:.0f} s")
             except OSError as error:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _QUEUE_RECORDS_MAX = 100_000
 _QUEUE_BYTES_MAX = 16 << 20
 _JOIN_SECONDS = 2.0
-_log = logging.getLogger("fleetlog")
 
 
 class Handler(logging.Handler):
@@ -62,8 +61,7 @@ class Handler(logging.Handler):
         _handlers.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        is_own = record.name.partition(".")[0] == "fleetlog" or threading.current_thread() is self._thread
-        if is_own or self._is_closed:
+        if self._is_own(record) or self._is_closed:
             return
         try:
             encoded = to_record(record, self._client, self.formatter).SerializeToString()
@@ -113,10 +111,19 @@ class Handler(logging.Handler):
         self._lost = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        # The thread that is starting ours, if one is.
+        self._starter_id: int | None = None
         self._wake = Signal()
         self._is_awake = False
+        self._sending = asyncio.Lock()
         self._has_waited = False
         self._is_closed = False
+
+    def _is_own(self, record: logging.LogRecord) -> bool:
+        """What the handler's own work logs, asyncio's debug messages among them, would never end."""
+        thread_id = threading.get_ident()
+        is_own_thread = self._thread is not None and self._thread.ident == thread_id
+        return is_own_thread or self._starter_id == thread_id or record.name.partition(".")[0] == "fleetlog"
 
     def _put(self, encoded: bytes, is_urgent: bool) -> None:
         with self._lock:
@@ -133,27 +140,29 @@ class Handler(logging.Handler):
                 loop.call_soon_threadsafe(self._wake.notify)
 
     def _start(self) -> asyncio.AbstractEventLoop:
-        self._loop = asyncio.new_event_loop()
-        work = self._run()
-        self._thread = threading.Thread(
-            target=_run_loop, args=(self._loop, work), name="fleetlog", daemon=True
-        )
-        self._thread.start()
-        _close_at_process_exit(self)
-        return self._loop
+        self._starter_id = threading.get_ident()
+        try:
+            self._loop = loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_run_loop, args=(loop, self._run()), name="fleetlog", daemon=True)
+            self._thread.start()
+            _close_at_process_exit(self)
+        finally:
+            self._starter_id = None
+        return loop
 
     async def _run(self) -> None:
-        await self._open()
+        async with self._sending:
+            await self._open()
         try:
-            while True:
+            while not self._is_closed or self._queue:
                 await self._wake.until(lambda: self._is_awake or self._is_closed)
                 self._is_awake = False
                 await self._send_queue()
-                if self._is_closed and not self._queue:
-                    break
         except ClientError as error:
             self._report(f"no further records are sent: {error}")
-        await self._client.close()
+        lost = await self._client.close()
+        if lost > 0:
+            self._report(f"closed with {lost} records that no server acknowledged")
 
     async def _open(self) -> None:
         try:
@@ -166,6 +175,10 @@ class Handler(logging.Handler):
             await self._client.__aenter__()
 
     async def _send_queue(self) -> None:
+        async with self._sending:
+            await self._send_all()
+
+    async def _send_all(self) -> None:
         is_urgent = False
         for turn in range(len(self._queue)):
             with self._lock:
@@ -190,13 +203,13 @@ class Handler(logging.Handler):
             self._report(f"a batch is lost: {error}")
 
     async def _flush(self) -> None:
-        self._is_awake = True
-        self._wake.notify()
-        await self._wake.until(lambda: not self._queue and not self._is_awake)
+        await self._send_queue()
         await self._client.flush()
 
     def _report(self, message: str) -> None:
-        _log.error("the handler of %s: %s", self._device_id, message)
+        """As logging does with the errors of a handler: on stderr."""
+        if logging.raiseExceptions and sys.stderr is not None:
+            print(f"fleetlog.Handler of {self._device_id}: {message}", file=sys.stderr)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop, work: Coroutine[object, object, object]) -> None:

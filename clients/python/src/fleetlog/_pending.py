@@ -90,6 +90,10 @@ class PendingBatches:
         return len(self._entries)
 
     @property
+    def record_count(self) -> int:
+        return sum(entry.record_count for entry in self._entries.values())
+
+    @property
     def next_unsent(self) -> Entry | None:
         while self._unsent:
             entry = self._unsent[0][2]

@@ -1,9 +1,12 @@
-"""Waiting for a condition in asyncio."""
+"""Waiting in asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Signal:
@@ -26,3 +29,18 @@ class Signal:
                 await waiter
             finally:
                 self._waiters.discard(waiter)
+
+
+async def within(timeout: float | None, work: Coroutine[Any, Any, T]) -> T:
+    """As asyncio.wait_for, which before Python 3.12 may lose a cancellation: raises asyncio.TimeoutError."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout)
+        if not done:
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+        elif not task.cancelled():
+            task.exception()  # it counts as seen, also when a cancellation came first
