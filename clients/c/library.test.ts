@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { execa } from "execa";
+import { projectFolder } from "#dev/folders.ts";
+import { cCompilers, cProgram, makeC, whyNoC } from "#test/support/c-client.ts";
+
+const noC = await whyNoC();
+/** The first run fetches nanopb and compiles. */
+const timeout = 600_000;
+const kibibyte = 1_024;
+
+describe("the library in C", { skip: noC ?? false, timeout }, () => {
+  let folder = "";
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "fleetlog-c-"));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  test("compiles without a warning, with every compiler and without its optional part", async () => {
+    for (const compiler of await cCompilers()) {
+      for (const [name, flags] of [
+        ["all", "-Os"],
+        ["small", "-Os -DFLEETLOG_COMMITTED=0"],
+        ["fast", "-O2 -DFLEETLOG_WRITE_UNIT=32"],
+      ] as const) {
+        const build = join(folder, `${compiler}-${name}`);
+        const targets = name === "all" ? ["libfleetlog.a", "example"] : ["libfleetlog.a"];
+        await makeC(build, targets, { CC: compiler, CFLAGS: flags });
+      }
+    }
+  });
+
+  test("takes at most 16 KiB of code and 4 KiB of RAM beside its buffers, as its README says", async () => {
+    const sizes: Record<string, number> = {};
+    for (const [name, flags] of [
+      ["all", ""],
+      ["small", "-DFLEETLOG_COMMITTED=0"],
+    ] as const) {
+      const build = join(folder, `size-${name}`);
+      const bare = "-fno-asynchronous-unwind-tables -fno-stack-protector -fno-pic";
+      await makeC(build, ["libfleetlog.a"], { CC: "gcc", CFLAGS: `-Os ${bare} ${flags}` });
+      sizes[name] = await codeBytes(build);
+    }
+    // The linker's own use of the stack, at the first call of each function of libc, is none of the library's.
+    const model = await cProgram("model", ["clients/c/testing/model.c"], ["-Os", "-Wl,-z,now"]);
+    const memory = JSON.parse((await execa(model, ["stack"])).stdout) as { stack: number; client: number };
+    console.log(
+      `code ${sizes["all"]} B, without FLEETLOG_COMMITTED ${sizes["small"]} B; client ${memory.client} B, stack ${memory.stack} B`,
+    );
+    assert.ok(sizes["all"]! <= 16 * kibibyte);
+    assert.ok(memory.stack + memory.client <= 4 * kibibyte);
+    const readme = await readFile(join(projectFolder, "clients/c/README.md"), "utf8");
+    assert.ok(
+      sizes["all"]! <= readNumber(readme, /^\| code.*?([\d,]+) B/m),
+      "more code than the README says",
+    );
+    assert.ok(
+      sizes["small"]! <= readNumber(readme, /^\| code without.*?([\d,]+) B/m),
+      "more code than the README says",
+    );
+    assert.ok(memory.client <= readNumber(readme, /^\| `fleetlog_client`.*?([\d,]+) B/m));
+    assert.ok(memory.stack <= readNumber(readme, /^\| stack.*?([\d,]+) B/m));
+  });
+
+  test("keeps, sends and declares every batch, with power cuts at any write and a failing server", async () => {
+    const model = await cProgram("model", ["clients/c/testing/model.c"]);
+    await execa(model, ["1", "1500"], { timeout: 120_000 });
+  });
+
+  test("reads responses of a hostile server within its bounds, and good ones rightly", async () => {
+    const fuzz = await cProgram("fuzz-response", ["clients/c/testing/fuzz-response.c"]);
+    const { stdout } = await execa(fuzz, ["1", "200000"], { timeout: 120_000 });
+    const responses = stdout.split("\n").map((line) => JSON.parse(line) as Record<string, unknown> | null);
+    assert.deepEqual(responses.slice(0, 4).map(pick("ack", "sequence", "accepted", "rejected", "kept")), [
+      [true, 7, 3, 0, true],
+      [true, 7, 3, 0, true],
+      [true, 7, 3, 0, false],
+      [true, 7, 3, 1, false],
+    ]);
+    assert.deepEqual(responses.slice(4, 9).map(pick("code", "delayMs", "message")), [
+      [8, 7_000, ""],
+      [14, 2_500, ""],
+      [3, 0, 'the "code":"x"'],
+      [2, 0, ""],
+      [14, 0, ""],
+    ]);
+    assert.ok(responses.length > 9 && responses.slice(9).every((response) => response === null));
+  });
+});
+
+/** The code and constants that a program which calls everything has of the library and of nanopb. */
+async function codeBytes(build: string): Promise<number> {
+  const functions = ["init", "log", "flush", "poll", "pending", "time", "session", "sequence"];
+  const wanted = functions.flatMap((name) => ["-u", `fleetlog_${name}`]);
+  const linked = join(build, "linked.o");
+  await execa("ld", ["-r", "--gc-sections", ...wanted, "-o", linked, join(build, "libfleetlog.a")]);
+  const { stdout } = await execa("size", [linked]);
+  const [text = 0, data = 0] = (stdout.split("\n")[1] ?? "").trim().split(/\s+/).map(Number);
+  return text + data;
+}
+
+function readNumber(text: string, pattern: RegExp): number {
+  const [, number] = pattern.exec(text) ?? [];
+  assert.ok(number, `the README has no ${pattern}`);
+  return Number(number.replaceAll(",", ""));
+}
+
+function pick(...names: readonly string[]) {
+  return (values: Record<string, unknown> | null) => names.map((name) => values?.[name]);
+}

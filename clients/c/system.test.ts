@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { Redis } from "ioredis";
+import { Client } from "pg";
+import { Hop } from "#test/faults/hop.ts";
+import { whyNoC } from "#test/support/c-client.ts";
+import { startSystem, type TestSystem } from "#test/support/system.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { CDevice } from "./testing/c-device.ts";
+
+const noC = await whyNoC();
+/** The first run after a change compiles. */
+const timeout = 600_000;
+
+describe("a device in C against the whole system", { skip: noC ?? false, timeout }, () => {
+  let system: TestSystem;
+  let client: Client;
+  let folder: string;
+  let devices = 0;
+  let deviceId: string;
+  before(async () => {
+    const full = { BACKLOG_ENTRIES_MAX: "100" };
+    system = await startSystem({ serverEnv: [full, full] });
+    client = new Client({ connectionString: system.databaseUrl });
+    await client.connect();
+  });
+  after(async () => {
+    await client?.end();
+    await system?.[Symbol.asyncDispose]();
+  });
+  beforeEach(async (context) => {
+    deviceId = `c-${++devices}`;
+    folder = await mkdtemp(join(tmpdir(), "fleetlog-c-"));
+    if ("after" in context) context.after(() => rm(folder, { recursive: true, force: true }));
+  });
+
+  const start = (options: Readonly<Record<string, string | number>> = {}) =>
+    CDevice.start({ device: deviceId, http: system.httpUrl, ...options });
+  const messages = async () =>
+    (
+      await client.query<{ message: string }>(
+        "select message from logs where device_id = $1 order by session_id, sequence, idx",
+        [deviceId],
+      )
+    ).rows.map(({ message }) => message);
+  const stored = async (expected: readonly string[]) => {
+    await waitFor(
+      `${expected.length} records`,
+      async () => (await messages()).length >= expected.length,
+      60_000,
+    );
+    assert.deepEqual(await messages(), expected);
+    assert.deepEqual(
+      (await client.query("select kind, details from incidents where kind = 'sequence_reused'")).rows,
+      [],
+    );
+  };
+
+  test("stores every field of a record, and rejects a record for one", async () => {
+    await using device = await start();
+    device.send({
+      timeUnixNano: 1_700_000_000_123_456_000n,
+      severity: 13,
+      logger: "net.wifi",
+      message: "signal is low",
+      attributes: { rssi: "-80", "": "", ap: "hall" },
+      traceId: Buffer.alloc(16, 1),
+      spanId: Buffer.alloc(8, 2),
+      eventName: "wifi.low",
+    });
+    device.send({ message: "signal is low", attributes: { rssi: "-80" }, severity: 17 });
+    await device.flush();
+    assert.deepEqual(
+      device.of("acknowledged").map(({ accepted, rejected }) => [accepted, rejected]),
+      [
+        [0, 1],
+        [1, 0],
+      ],
+    );
+    assert.match(device.of("acknowledged")[0]?.rejections?.[0]?.reason ?? "", /has no name/);
+    await stored(["signal is low"]);
+  });
+
+  test("loses and repeats nothing while connections are cut, at any byte of request and response", async () => {
+    await using hop = await Hop.before(Number(new URL(system.httpUrl).port));
+    await using device = await start({ http: `http://${hop.address}` });
+    // Link after link passes a few bytes more, of the request or of the response.
+    const left = new Map<number, number>();
+    hop.tamper(async ({ link, direction, bytes, pass }) => {
+      const isCut = link.number <= 120 && direction === (link.number % 2 === 0 ? "down" : "up");
+      if (!isCut) return pass(bytes);
+      const budget = left.get(link.number) ?? 3 * link.number;
+      left.set(link.number, budget - bytes.byteLength);
+      if (bytes.byteLength <= budget) return pass(bytes);
+      await pass(bytes.subarray(0, budget));
+      link.cut();
+    });
+    sendAll(device, 1, 100);
+    await device.flush();
+    assert.ok(hop.opened > 100, `${hop.opened} connections`);
+    await stored(range(1, 100).flatMap(toMessages));
+  });
+
+  test("survives restarts of servers and a reload of Nginx", async () => {
+    await using device = await start();
+    sendAll(device, 1, 50);
+    await device.until("acknowledged", 20);
+    for (const server of system.servers) {
+      await server.kill();
+      await server.start();
+    }
+    sendAll(device, 51, 100);
+    await device.until("acknowledged", 60);
+    process.kill(system.nginx.pid, "SIGHUP");
+    sendAll(device, 101, 150);
+    await device.until("acknowledged", 150);
+    await Promise.all(system.servers.map((server) => server.stop()));
+    sendAll(device, 151, 160);
+    await device.until("later");
+    await Promise.all(system.servers.map((server) => server.start()));
+    await device.flush();
+    await stored(range(1, 160).flatMap(toMessages));
+  });
+
+  test("killed at any moment, sends what its flash kept first, under the old session and numbers", async () => {
+    const expected: string[] = [];
+    for (const boot of range(1, 5)) {
+      await using device = await start({ spool: folder, session: `boot-${boot}` });
+      for (let turn = 1; turn <= 20; turn += 1) device.send(`${boot}-${turn}`);
+      await waitFor("acknowledgements of this boot", () =>
+        device.of("acknowledged").some(({ id }) => id === 3),
+      );
+      await device.kill();
+      expected.push(
+        ...device.of("acknowledged").flatMap(({ id }) => (id === undefined ? [] : [`${boot}-${id}`])),
+      );
+    }
+    await using last = await start({ spool: folder, session: "boot-6" });
+    last.send("last");
+    await last.flush();
+    assert.ok(
+      last.events.findIndex(({ recovered }) => recovered) < last.events.findIndex(({ id }) => id === 1),
+    );
+    await waitFor("the last record", async () => (await messages()).includes("last"));
+    const seen = await messages();
+    assert.equal(new Set(seen).size, seen.length, "a record is stored twice");
+    assert.deepEqual(
+      expected.filter((message) => !seen.includes(message)),
+      [],
+    );
+    assert.deepEqual(
+      (await client.query("select kind, details from incidents where kind = 'sequence_reused'")).rows,
+      [],
+    );
+  });
+
+  test("waits as long as a server that is full asks, and then sends everything", async () => {
+    await system.consumer.stop();
+    await using device = await start();
+    sendAll(device, 1, 2_000);
+    const [later] = await device.until("later", 2);
+    assert.equal(later?.code, 8);
+    assert.ok(later?.delayMs && later.delayMs >= 100, `${later?.delayMs} ms`);
+    await system.consumer.start();
+    await device.flush();
+    await stored(range(1, 2_000).flatMap(toMessages));
+  });
+
+  test("reports rejected records and refused batches, and declares the latter as dropped", async () => {
+    await using device = await start();
+    device.send("good", { message: Buffer.from("a\0b") }, "also good");
+    device.send({ message: "x".repeat(65_536) }, ...Array.from({ length: 10_000 }, () => "too many"));
+    device.send("after");
+    await device.flush();
+    const [first] = device.of("acknowledged");
+    assert.deepEqual([first?.accepted, first?.rejected, first?.rejections?.[0]?.index], [2, 1, 1]);
+    assert.match(device.of("refused")[0]?.message ?? "", /10,?000/);
+    await stored(["good", "also good", "after"]);
+    assert.deepEqual(await ranges(system.httpUrl, deviceId), {
+      committedRanges: [
+        { first: "1", last: "1" },
+        { first: "3", last: "3" },
+      ],
+      droppedRanges: [{ first: "2", last: "2" }],
+      committedThrough: "3",
+    });
+  });
+
+  test("declares what did not fit into a full storage, and only that", async () => {
+    await using hop = await Hop.before(1);
+    const storage = { "sector-size": 2_048, sectors: 4, "waiting-max": 100 };
+    await using device = await start({ http: `http://${hop.address}`, ...storage });
+    for (const turn of range(1, 60)) device.send(`${turn} ${"x".repeat(300)}`);
+    const dropped = await device.until("dropped", 30);
+    hop.retarget(Number(new URL(system.httpUrl).port));
+    await device.flush();
+    const numbers = new Set(device.of("dropped").map(({ first }) => Number(first)));
+    assert.ok(dropped.length >= 30 && numbers.size < 60);
+    await stored(
+      range(1, 60)
+        .filter((turn) => !numbers.has(turn))
+        .map((turn) => `${turn} ${"x".repeat(300)}`),
+    );
+    const response = await waitFor("all of the session", async () => {
+      const found = await ranges(system.httpUrl, deviceId);
+      return found["committedThrough"] === "60" && found;
+    });
+    const declared = (response["droppedRanges"] as { first: string; last: string }[]).flatMap(
+      ({ first, last }) => range(Number(first), Number(last)),
+    );
+    assert.deepEqual(
+      declared,
+      [...numbers].toSorted((one, other) => one - other),
+    );
+  });
+
+  test("keeps batches until they are in PostgreSQL, across a reboot and the loss of Redis", async () => {
+    const options = { "keep-until": "committed", spool: folder };
+    await system.consumer.stop();
+    await using device = await start(options);
+    sendAll(device, 1, 6);
+    await device.until("acknowledged", 6);
+    assert.deepEqual(device.of("committed"), []);
+    await device.kill();
+    const redis = new Redis(system.redis.url);
+    await redis.flushall();
+    redis.disconnect();
+    await system.consumer.start();
+    await using again = await start({ ...options, session: "boot-2", "commit-timeout-ms": 1_000 });
+    again.send("new");
+    await again.flush();
+    assert.deepEqual(
+      again.of("committed").map(({ through }) => through),
+      [...range(1, 6), 1].map(String),
+    );
+    await stored([...range(1, 6).flatMap(toMessages), "new"]);
+  });
+});
+
+function sendAll(device: CDevice, first: number, last: number): void {
+  for (const turn of range(first, last)) device.send(...toMessages(turn));
+}
+
+function toMessages(turn: number): readonly string[] {
+  return [`${turn}-a`, `${turn}-b`];
+}
+
+function range(first: number, last: number): readonly number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
+async function ranges(baseUrl: string, deviceId: string): Promise<Record<string, unknown>> {
+  const response = await fetch(`${baseUrl}/fleetlog.v1.IngestService/GetSession`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ deviceId, sessionId: "boot-1" }),
+  });
+  return (await response.json()) as Record<string, unknown>;
+}
