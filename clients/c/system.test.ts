@@ -60,10 +60,13 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
   };
 
   test("stores every field of a record, and rejects a record for one", async () => {
-    await using device = await start();
+    await using device = await start({ firmware: "2.1.0" });
     device.send({
       timeUnixNano: 1_700_000_000_123_456_000n,
+      uptimeNano: 77_000_000_000n,
+      observedTimeUnixNano: 1_700_000_001_000_000_000n,
       severity: 13,
+      severityText: "notice",
       logger: "net.wifi",
       message: "signal is low",
       attributes: { rssi: "-80", "": "", ap: "hall" },

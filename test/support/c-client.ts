@@ -27,7 +27,7 @@ export async function cCompilers(): Promise<readonly string[]> {
 }
 
 /** The folder with nanopb's sources and its generator. */
-export function fetchNanopb(): Promise<string> {
+function fetchNanopb(): Promise<string> {
   return cachedBuild("nanopb", ["clients/c/nanopb"], "", async (work) => {
     await execa(join(library, "nanopb/fetch.sh"), [work], { timeout });
   });
