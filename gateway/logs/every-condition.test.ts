@@ -33,6 +33,8 @@ import { type LogFilterFields, readLogFilter } from "./read-log-filter.ts";
 
 type Conditions = Partial<LogFilterFields>;
 
+type Attributes = Readonly<Record<string, string | number | boolean | null>>;
+
 interface TestLog {
   readonly deviceId: string;
   readonly sessionId: string;
@@ -42,7 +44,8 @@ interface TestLog {
   readonly severity: number;
   readonly logger: string;
   readonly message: string;
-  readonly attributes: Readonly<Record<string, string>>;
+  readonly attributes: Attributes;
+  readonly batchAttributes: Attributes;
   /** In hex; "": none. */
   readonly traceId: string;
 }
@@ -62,7 +65,7 @@ const severity = () => upTo(25) as Severity;
 const attribute = () =>
   create(AttributeConditionSchema, {
     name: pick(attributeNames),
-    ...(random() < 0.6 && { value: pick(["1", "2", ""]) }),
+    ...(random() < 0.7 && { value: pick(["1", "1.0", "2", "", "true", "-0.5", "null"]) }),
   });
 
 /** A value of each condition, with the conditions it depends on. */
@@ -85,8 +88,14 @@ const samples: { readonly [Name in keyof LogFilterFields]: () => Conditions & Pi
   };
 
 const contains = (log: TestLog, text: string) => log.message.toLowerCase().includes(text.toLowerCase());
-const has = (log: TestLog, { name, value }: AttributeCondition) =>
-  value === undefined ? name in log.attributes : log.attributes[name] === value;
+const meanings: Attributes = { "1": 1, "1.0": 1, "2": 2, true: true, "-0.5": -0.5, null: null };
+const has = (log: TestLog, { name, value }: AttributeCondition) => {
+  const merged = { ...log.batchAttributes, ...log.attributes };
+  if (value === undefined) return name in merged;
+  return (
+    name in merged && (merged[name] === value || (value in meanings && merged[name] === meanings[value]))
+  );
+};
 
 /** The meaning of each condition, stated independently. */
 const isMet: {
@@ -223,23 +232,24 @@ async function startWithLogs(t: TestContext) {
     client: createClient(QueryService, createConnectTransport({ baseUrl: gateway.url, httpVersion: "1.1" })),
     append: async () => {
       for (const [sequence, records] of batches) {
-        const { deviceId, sessionId } = toBatch(records);
-        const sent = records.map(({ timeMicros, traceId, attributes, ...log }) => ({
-          ...log,
+        const { deviceId, sessionId, attributes: ofBatch } = toBatch(records);
+        const sent = records.map(({ severity, logger, message, timeMicros, traceId, attributes }) => ({
+          logger,
+          message,
           attributes: createAttributes(attributes),
           traceId: Buffer.from(traceId, "hex"),
-          severity: log.severity as Severity,
+          severity: severity as Severity,
           timeUnixNano: timeMicros * 1000n,
         }));
-        await appender.append(makeEntry(deviceId, sequence, sent, sessionId));
+        await appender.append(makeEntry(deviceId, sequence, sent, sessionId, createAttributes(ofBatch)));
       }
     },
   };
 }
 
-function toBatch([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessionId"> {
-  const { deviceId, sessionId } = first as TestLog;
-  return { deviceId, sessionId };
+function toBatch([first]: readonly TestLog[]): Pick<TestLog, "deviceId" | "sessionId" | "attributes"> {
+  const { deviceId, sessionId, batchAttributes } = first as TestLog;
+  return { deviceId, sessionId, attributes: batchAttributes };
 }
 
 /**
@@ -250,6 +260,7 @@ function randomLogs(): readonly TestLog[] {
   return Array.from({ length: 60 }, (_, batch) => {
     const [deviceId, sessionId, least] = [pick(devices), pick(sessions), severity()];
     const isUniform = random() < 0.3;
+    const batchAttributes = random() < 0.4 ? randomAttributes() : {};
     return Array.from({ length: 1 + upTo(9) }, (_, index) => ({
       deviceId,
       sessionId,
@@ -259,12 +270,16 @@ function randomLogs(): readonly TestLog[] {
       severity: isUniform ? least : severity(),
       logger: pick(loggers),
       message: [pick(words), pick(words), pick(words)].join(" "),
-      attributes: Object.fromEntries(
-        attributeNames.filter(() => random() < 0.5).map((name) => [name, pick(["1", "2", ""])]),
-      ),
+      attributes: randomAttributes(),
+      batchAttributes,
       traceId: pick(["", ...traces]),
     }));
   }).flat();
+}
+
+function randomAttributes(): Attributes {
+  const values = ["1", "2", "", "true", 1, 2, -0.5, true, null];
+  return Object.fromEntries(attributeNames.filter(() => random() < 0.5).map((name) => [name, pick(values)]));
 }
 
 /** Conditions that match some records and not others, so that ignoring them is noticed. */

@@ -114,6 +114,30 @@ test("sends heartbeats also while records arrive that do not match", async (t) =
   assert.deepEqual(tail.logs(), []);
 });
 
+test("sends records with large batch attributes in messages of a bounded size, and resumes without a loss", async (t) => {
+  const { gateway, start, appender } = await startTailedGateway(t);
+  const tail = follow(t, gateway.url);
+  await tail.untilFollowing();
+  const before = tail.token();
+  const large = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`n${n}`, "x".repeat(8000)]));
+  const records = Array.from({ length: 40 }, (_, n) => `record ${n}`);
+  await appender.append(makeEntry("a", 1, records, "boot", createAttributes({ ...large, ok: true })));
+  await tail.untilCount(40);
+  assert.deepEqual(tail.texts(), records);
+  assert.ok(tail.logs().every(({ attributes }) => attributes?.["ok"] === true));
+  const sizes = tail.messages.flatMap(({ event }) =>
+    event.case === "logs" ? [event.value.logs.length] : [],
+  );
+  assert.ok(sizes.length >= 4 && Math.max(...sizes) <= 10, sizes.join(", "));
+  const tokens = tail.messages
+    .filter(({ event }) => event.case === "logs")
+    .map(({ resumeToken }) => resumeToken);
+  assert.deepEqual(new Set(tokens.slice(0, -1)), new Set([before]), "none but the last passes the batch");
+  const resumed = follow(t, (await start()).url, { resumeToken: tokens[1] ?? "" });
+  await resumed.untilCount(40);
+  assert.deepEqual(resumed.texts(), records);
+});
+
 test("200 tails cost one read of the stream, and each gets every record", async (t) => {
   const { gateway, append } = await startTailedGateway(t);
   const tails = Array.from({ length: 200 }, (_, i) =>

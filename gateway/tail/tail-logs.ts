@@ -21,6 +21,7 @@ import type { ReadPool } from "../query/read-pool.ts";
 import { CatchUp } from "./catch-up.ts";
 import { readLastLogs } from "./last-logs.ts";
 import { findMissed, toGap } from "./missed.ts";
+import { inPieces } from "./pieces.ts";
 import { decodeResumeToken, encodeResumeToken } from "./resume-token.ts";
 import type { Tail, TailMessage } from "./tail.ts";
 import type { TailHub } from "./tail-hub.ts";
@@ -64,11 +65,13 @@ export function tailLogs(sources: TailSources | undefined): ServiceImpl<typeof Q
     };
     signal.addEventListener("abort", leave, { once: true });
     try {
+      let before = positions;
       for await (const { news, at } of beginning(
         { ...sources, catchUp },
         { tail, last, positions, caller },
       )) {
-        yield toMessage(at, metrics, news);
+        yield* toMessages({ before, at }, metrics, news);
+        before = [...at];
       }
       yield* following(sources, tail, signal);
     } finally {
@@ -133,30 +136,55 @@ async function* following(
 ): AsyncGenerator<TailLogsResponse> {
   let sent: TailState = TailState.UNSPECIFIED;
   let heartbeatAtMs = performance.now() + heartbeatMs;
-  const message = (event: TailLogsResponse) => {
+  const sending = () => {
     heartbeatAtMs = performance.now() + heartbeatMs;
-    return event;
   };
   while (!signal.aborted && !hub.closing.aborted) {
+    const before = [...tail.positions];
     const news = tail.take();
     const state = hub.isInterrupted ? TailState.INTERRUPTED : TailState.FOLLOWING;
-    if (news !== undefined) yield message(toMessage(tail.positions, metrics, news));
-    else if (!tail.isBehind && state !== sent) {
+    if (news !== undefined) {
+      sending();
+      yield* toMessages({ before, at: tail.positions }, metrics, news);
+    } else if (!tail.isBehind && state !== sent) {
       sent = state;
-      yield message(response(tail.positions, { case: "state", value: state }));
+      sending();
+      yield response(tail.positions, { case: "state", value: state });
     } else if (performance.now() >= heartbeatAtMs) {
       // Batches without a matching record are no message, and do not put it off.
-      yield message(response(tail.positions, { case: undefined }));
+      sending();
+      yield response(tail.positions, { case: undefined });
     } else if (tail.isBehind) await setImmediate();
     else await tail.wait(heartbeatAtMs - performance.now(), signal);
   }
 }
 
-function toMessage(at: StreamPositions, metrics: TailMetrics, news: TailMessage): TailLogsResponse {
-  if ("logs" in news) {
-    if (news.logs.length === 0) return response(at, { case: undefined });
-    return response(at, { case: "logs", value: { logs: [...news.logs] } });
+/** The positions before the news, undefined at the beginning of a tail, and after all of it. */
+interface Passage {
+  readonly before: StreamPositions | undefined;
+  readonly at: StreamPositions;
+}
+
+/** One message, or several for records that are large together: only the last one passes their batches. */
+function* toMessages(
+  { before, at }: Passage,
+  metrics: TailMetrics,
+  news: TailMessage,
+): Generator<TailLogsResponse, void> {
+  if (!("logs" in news)) return yield toMessage(at, metrics, news);
+  if (news.logs.length === 0) return yield response(at, { case: undefined });
+  let sent = 0;
+  for (const logs of inPieces(news.logs)) {
+    sent += logs.length;
+    yield response(sent < news.logs.length ? before : at, { case: "logs", value: { logs: [...logs] } });
   }
+}
+
+function toMessage(
+  at: StreamPositions,
+  metrics: TailMetrics,
+  news: Exclude<TailMessage, { readonly logs: unknown }>,
+): TailLogsResponse {
   if ("skipped" in news) {
     metrics.skipped.inc(news.skipped);
     return response(at, { case: "skipped", value: { recordCount: BigInt(news.skipped) } });
@@ -169,8 +197,14 @@ function toMessage(at: StreamPositions, metrics: TailMetrics, news: TailMessage)
   return response(at, { case: "gap", value: { startTime, endTime, reason } });
 }
 
-function response(at: StreamPositions, event: NonNullable<MessageInit["event"]>): TailLogsResponse {
-  return create(TailLogsResponseSchema, { event, resumeToken: encodeResumeToken(at) });
+function response(
+  at: StreamPositions | undefined,
+  event: NonNullable<MessageInit["event"]>,
+): TailLogsResponse {
+  return create(TailLogsResponseSchema, {
+    event,
+    resumeToken: at === undefined ? "" : encodeResumeToken(at),
+  });
 }
 
 type MessageInit = MessageInitShape<typeof TailLogsResponseSchema>;

@@ -82,9 +82,14 @@ export class TailRing {
 
 /** The approximate memory of a slot in bytes. */
 export function slotBytes(slot: Slot): number {
-  return "gap" in slot ? slotOverheadBytes : slotOverheadBytes + slot.bytes + slot.logs.length * recordBytes;
+  if ("gap" in slot) return slotOverheadBytes;
+  const [{ attributes = {} } = {}] = slot.logs;
+  const eachBytes = recordBytes + attributeBytes * Object.keys(attributes).length;
+  return slotOverheadBytes + slot.bytes + slot.logs.length * eachBytes;
 }
 
 const slotOverheadBytes = 500;
 /** Of a record without its texts. */
 const recordBytes = 500;
+/** Of a place in an object; those of a batch are in the object of each of its records. */
+const attributeBytes = 20;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { TestContext } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { LogBatchSchema, type LogRecord } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { type LogBatch, LogBatchSchema, type LogRecord } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import type { Entry } from "#stream/entry.ts";
 import { createAppender, startTestRedis } from "#stream/testing/redis-clients.ts";
@@ -62,6 +62,7 @@ export function makeEntry(
   sequence: number,
   records: readonly (TestRecord | string)[],
   sessionId = "boot",
+  attributes: LogBatch["attributes"] = [],
 ): Entry {
   const batch = toBinary(
     LogBatchSchema,
@@ -69,6 +70,7 @@ export function makeEntry(
       deviceId,
       sessionId,
       sequence: BigInt(sequence),
+      attributes,
       records: records.map((record) => (typeof record === "string" ? { message: record } : record)),
     }),
   );

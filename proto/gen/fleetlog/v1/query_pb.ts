@@ -2333,6 +2333,8 @@ export const QueryService: GenService<{
    * Exception that it does not report: a batch that a device retried is sent
    * once if this gateway saw both copies within its last 100,000 batches. A
    * later retry, or one after a resume at another gateway, may be sent again.
+   * Records that are larger than 4 MiB together are sent in several messages; a
+   * call that resumes between these gets all of them again.
    *
    * @generated from rpc fleetlog.v1.QueryService.TailLogs
    */
