@@ -12,7 +12,7 @@ import { batchTags } from "./log-tags.ts";
 import { recordFlags, writeExtra } from "./record-extra.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordStatistics } from "./record-statistics.ts";
-import { setRecordTime, type TimeContext } from "./record-time.ts";
+import { type Reception, RecordTimes } from "./record-time.ts";
 import type { ScannedBatch } from "./scan.ts";
 import { Timestamp } from "./timestamp.ts";
 import { WireReader } from "./wire-reader.ts";
@@ -63,7 +63,8 @@ export class CopyRows {
   }
 
   /** Adds the accepted records of a batch. idx is their place in the batch as sent: rejected ones leave a gap. */
-  append(batch: ScannedBatch, batchId: bigint, context: TimeContext): void {
+  append(batch: ScannedBatch, batchId: bigint, reception: Reception): void {
+    const times = new RecordTimes(batch, reception);
     const { bytes, rejections, cutRecords } = batch;
     const flags = batch.hasCutAttributes ? recordFlags.isTextRepaired : 0;
     const reader = new WireReader(bytes);
@@ -88,11 +89,11 @@ export class CopyRows {
         this.#record.read(new WireReader(repaired), repaired.length);
         // Of the bytes as sent: the remains of a character, at least one byte, become three.
         this.#reserve(rowOverheadBytes + size * jsonBytesPerByteMax);
-        this.#writeRow(repaired, batchIdHigh, batchIdLow, index, context, flags | recordFlags.isTextRepaired);
+        this.#writeRow(repaired, batchIdHigh, batchIdLow, index, times, flags | recordFlags.isTextRepaired);
       } else {
         this.#record.read(reader, size);
         this.#reserve(rowOverheadBytes + size * jsonBytesPerByteMax);
-        this.#writeRow(bytes, batchIdHigh, batchIdLow, index, context, flags);
+        this.#writeRow(bytes, batchIdHigh, batchIdLow, index, times, flags);
       }
       if (cut < cutRecords.length && cutRecords[cut] === index) cut += 1;
       index += 1;
@@ -119,7 +120,7 @@ export class CopyRows {
     batchIdHigh: number,
     batchIdLow: number,
     index: number,
-    context: TimeContext,
+    times: RecordTimes,
     ownFlags: number,
   ): void {
     const record = this.#record;
@@ -132,7 +133,7 @@ export class CopyRows {
     view.setInt32(start + 14, 4);
     view.setInt32(start + 18, index);
     view.setInt32(start + 22, 8);
-    const flags = ownFlags | (setRecordTime(this.#time, record, context) << recordFlags.timeSourceShift);
+    const flags = ownFlags | (times.set(this.#time, record) << recordFlags.timeSourceShift);
     this.#time.write(view, start + 26);
     view.setInt32(start + 34, 2);
     view.setInt16(start + 38, record.severity);

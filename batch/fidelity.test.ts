@@ -13,11 +13,12 @@ import { CopyRows } from "./copy-rows.ts";
 import { InvalidBatchError } from "./invalid-batch.ts";
 import { limits } from "./limits.ts";
 import { type ScannedBatch, scan } from "./scan.ts";
+import { expectedTimes } from "./testing/expected-times.ts";
 import { mutated } from "./testing/mutated.ts";
 import { Random } from "./testing/random.ts";
-import { type RandomBatch, randomBatch } from "./testing/random-batch.ts";
+import { randomBatch } from "./testing/random-batch.ts";
 import { readCopy } from "./testing/read-copy.ts";
-import { comparable, expectedRow, isEncodingError, type Row, sortedByName } from "./testing/row.ts";
+import { comparable, expectedRows, isEncodingError, type Row, sortedByName } from "./testing/row.ts";
 
 // Whatever is accepted commits, and means to PostgreSQL what it means to protobuf-es.
 
@@ -47,7 +48,7 @@ test("PostgreSQL holds what protobuf-es reads, for 3,000 random batches", async 
   for (let batchId = 1n; batchId <= 3_000n; batchId++) {
     const sent = randomBatch(random);
     const scanned = scan(sent.bytes);
-    const batchRows = expectedRows(sent, batchId);
+    const batchRows = expectedRows(sent.records, batchId, receivedAtMicros);
     assert.equal(scanned.recordCount, sent.records.length);
     assert.deepEqual(
       scanned.rejections.map(({ index }) => index),
@@ -93,12 +94,6 @@ test("100,000 mutated batches end in an InvalidBatchError or in rows that Postgr
   assert.ok(acceptedBatches > 15_000 && acceptedBatches < 80_000, `${acceptedBatches} accepted`);
 });
 
-function expectedRows({ records }: RandomBatch, batchId: bigint): Row[] {
-  return records
-    .map((record, idx) => expectedRow(record, batchId, idx, receivedAtMicros))
-    .filter((row) => row !== undefined);
-}
-
 /** One by one: the difference of two lists of this length would take minutes to print. */
 function assertSameList(actual: readonly unknown[], expected: readonly unknown[]): void {
   for (const [place, row] of expected.entries()) assert.deepEqual(actual[place], row);
@@ -135,8 +130,9 @@ function assertRowsReadAlike(rows: CopyRows, scanned: ScannedBatch): void {
   if (read === undefined) return;
   rows.clear();
   rows.append(scanned, 0n, { receivedAtMicros });
-  const expected = read.records.map((record) => [
-    String((record.timeUnixNano || record.observedTimeUnixNano || BigInt(receivedAtMicros) * 1000n) / 1000n),
+  const times = expectedTimes(read.records, receivedAtMicros);
+  const expected = read.records.map((record, index) => [
+    String(times[index]!.micros),
     record.severity,
     record.logger,
     record.message,

@@ -6,8 +6,8 @@ export const limits = {
   loggerBytesMax: 256,
   eventNameBytesMax: 256,
   severityTextBytesMax: 256,
-  /** As the column holds it: 292 years. */
-  uptimeNanoMax: 2n ** 63n - 1n,
+  /** 285 years: in microseconds a number holds it exactly. */
+  uptimeNanoMax: 2n ** 53n * 1000n - 1n,
   /** The exact length of an id, or none. */
   traceIdBytes: 16,
   spanIdBytes: 8,

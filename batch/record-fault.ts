@@ -27,8 +27,11 @@ export function recordFault(text: DataView, record: RecordFields, cuts: CutTexts
   return rare && rareFault(text, rare, cuts);
 }
 
+/** Of the limit all lower bits are set. */
+const uptimeHighMax = Number(limits.uptimeNanoMax >> 32n);
+
 function rareFault(text: DataView, rare: RareFields, cuts: CutTexts): string | undefined {
-  if (rare.uptimeHigh < 0) {
+  if (rare.uptimeHigh >>> 0 > uptimeHighMax) {
     const uptime = (BigInt(rare.uptimeHigh >>> 0) << 32n) | BigInt(rare.uptimeLow >>> 0);
     return `uptime_nano is ${uptime}, the limit is ${limits.uptimeNanoMax}`;
   }

@@ -10,6 +10,7 @@ import type { UnreadableBounds } from "./rare-fields.ts";
 import { attributesFault, recordFault } from "./record-fault.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordSummary } from "./record-summary.ts";
+import type { BatchClock } from "./record-time.ts";
 import { WireReader } from "./wire-reader.ts";
 
 /** A batch that can be taken: its bytes, checked once, and what there is to know without reading them again. */
@@ -24,13 +25,15 @@ export interface ScannedBatch extends BatchIdentity {
   /** By rising index. */
   readonly rejections: readonly Rejection[];
   /**
-   * Earliest and latest time of the accepted records that have one, their own or that of a collector, in µs since 1970
-   * (up to 2^54, hence bigint); undefined when none has. See {@link storedTimeRange}.
+   * Earliest and latest time of the accepted records that have one of their own, in µs since 1970 (up to 2^54, hence
+   * bigint); undefined when none has. See {@link storedTimeRange}.
    */
   readonly firstTimeMicros: bigint | undefined;
   readonly lastTimeMicros: bigint | undefined;
-  /** How many accepted records have no time, and get the time at which their batch was received. */
+  /** How many accepted records have no time of their own, and are dated by {@link RecordTimes}. */
   readonly untimedCount: number;
+  /** What its accepted records say of uptimes and of times of observation; undefined: nothing. See {@link RecordTimes}. */
+  readonly clock: BatchClock | undefined;
   /** Bit s is set when an accepted record has severity s. */
   readonly severities: number;
   /** How many accepted records have severity ERROR (17) or above. */
@@ -182,6 +185,7 @@ export function scan(encoded: Uint8Array, { rejectsCutText = false }: ScanOption
     firstTimeMicros: summary.firstTimeMicros,
     lastTimeMicros: summary.lastTimeMicros,
     untimedCount: summary.untimedCount,
+    clock: summary.clock,
     severities: summary.severities,
     errorCount: summary.errorCount,
     cutRecords,

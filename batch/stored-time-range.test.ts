@@ -23,7 +23,8 @@ for (const { title, first, last, untimed, range } of [
   { title: "without records too", first: undefined, last: undefined, untimed: 0, range: [9n, 9n] },
 ]) {
   test(`the stored range of a batch received at 9: ${title}`, () => {
-    const batch = { firstTimeMicros: first, lastTimeMicros: last, untimedCount: untimed };
+    const times = { firstTimeMicros: first, lastTimeMicros: last, untimedCount: untimed };
+    const batch = { ...times, clock: undefined, bytes: Buffer.alloc(0), rejections: [], cutRecords: [] };
     const { firstMicros, lastMicros } = storedTimeRange(batch, { receivedAtMicros: 9 });
     assert.deepEqual([firstMicros, lastMicros], range);
   });

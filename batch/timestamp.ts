@@ -19,10 +19,8 @@ export class Timestamp {
 
   /** Cuts off the nanoseconds. The halves may be signed, as the wire reader leaves them. */
   setNanos(high: number, low: number): void {
-    // Long division, with digits of 32 bits: the remainder is below 1000, so the second dividend stays exact.
-    const top = high >>> 0;
-    this.#high = Math.floor(top / 1000);
-    this.#low = Math.floor(((top % 1000) * 2 ** 32 + (low >>> 0)) / 1000);
+    this.#high = microsHigh(high);
+    this.#low = microsLow(high, low);
   }
 
   /** µs since 1970. */
@@ -44,4 +42,19 @@ export class Timestamp {
     view.setInt32(position, this.#high - epochHigh - (low < 0 ? 1 : 0));
     view.setInt32(position + 4, low); // Modulo 2^32, which is what the borrow above means.
   }
+}
+
+/** Nanoseconds in two halves as whole microseconds; exact below 2^53, until the year 2255. */
+export function nanosToMicros(high: number, low: number): number {
+  return microsHigh(high) * 2 ** 32 + microsLow(high, low);
+}
+
+// Long division, with digits of 32 bits: the remainder is below 1000, so the second dividend stays exact.
+
+function microsHigh(high: number): number {
+  return Math.floor((high >>> 0) / 1000);
+}
+
+function microsLow(high: number, low: number): number {
+  return Math.floor((((high >>> 0) % 1000) * 2 ** 32 + (low >>> 0)) / 1000);
 }

@@ -1,3 +1,4 @@
+import { limits } from "../limits.ts";
 import type { Random } from "./random.ts";
 import {
   attribute,
@@ -87,8 +88,8 @@ function randomTime(random: Random): bigint {
 }
 
 function randomUptime(random: Random): bigint {
-  if (random.chance(0.01)) return 2n ** 63n;
-  return random.pick([0n, 1n, 999n, 86_400_000_000_001n, 2n ** 63n - 1n]);
+  if (random.chance(0.01)) return random.pick([limits.uptimeNanoMax + 1n, 2n ** 64n - 1n]);
+  return random.pick([0n, 1n, 999n, 86_400_000_000_001n, limits.uptimeNanoMax]);
 }
 
 function randomSeverity(random: Random): bigint {

@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { limits } from "../limits.ts";
 import { type BytesRecord, bytesRecordSchema } from "./bytes-record.ts";
 import { decodeCut } from "./decode-cut.ts";
+import { expectedTimes } from "./expected-times.ts";
 
 /** One row of `records`, in a form that can be compared as JSON. */
 export interface Row {
@@ -39,16 +40,30 @@ export function comparable(json: string): string {
 }
 
 /**
- * The row that one encoded LogRecord has to become, by protobuf-es and the plainest reading of the limits; undefined
- * for a record that has to be rejected. Malformed protobuf throws.
+ * The rows that the encoded LogRecords of a batch have to become, by protobuf-es and the plainest reading of the limits,
+ * without those that have to be rejected. Malformed protobuf throws.
  */
-export function expectedRow(
-  encoded: Uint8Array,
+export function expectedRows(
+  records: readonly Uint8Array[],
   batchId: bigint,
-  idx: number,
   receivedAtMicros: number,
-): Row | undefined {
-  const record = fromBinary(bytesRecordSchema, encoded) as unknown as BytesRecord;
+): readonly Row[] {
+  const decoded = records.map((encoded) => fromBinary(bytesRecordSchema, encoded) as unknown as BytesRecord);
+  const rows = decoded
+    .map((record, idx) => expectedRow(record, batchId, idx))
+    .filter((row) => row !== undefined);
+  const times = expectedTimes(
+    rows.map(({ idx }) => decoded[idx]!),
+    receivedAtMicros,
+  );
+  return rows.map((row, index) => {
+    const { micros, source } = times[index]!;
+    return { ...row, timeMicros: String(micros), flags: (row.flags ?? 0) + 2 * source || null };
+  });
+}
+
+/** Without its time. */
+function expectedRow(record: BytesRecord, batchId: bigint, idx: number): Row | undefined {
   let isRepaired = false;
   let isGood = record.severity >= 0 && record.severity <= limits.severityMax;
   const text = (bytes: Uint8Array, bytesMax: number): string => {
@@ -71,14 +86,13 @@ export function expectedRow(
   }
   if (record.attributes.length > limits.attributesMax) isGood = false;
   if (![0, 16].includes(record.traceId.length) || ![0, 8].includes(record.spanId.length)) isGood = false;
-  if (record.uptimeNano >= 2n ** 63n) isGood = false;
+  if (record.uptimeNano > limits.uptimeNanoMax) isGood = false;
   if (!isGood) return undefined;
-  const { timeUnixNano: time, observedTimeUnixNano: observed, uptimeNano: uptime } = record;
-  const source = time > 0n ? 0 : observed > 0n ? 3 : 4;
+  const { observedTimeUnixNano: observed, uptimeNano: uptime } = record;
   return {
     batchId: String(batchId),
     idx,
-    timeMicros: String((time || observed || BigInt(receivedAtMicros) * 1000n) / 1000n),
+    timeMicros: "",
     severity: record.severity,
     logger,
     message,
@@ -89,7 +103,7 @@ export function expectedRow(
     severityText: severityText || null,
     uptime: uptime > 0n ? String(uptime) : null,
     observedMicros: observed > 0n ? String(observed / 1000n) : null,
-    flags: (isRepaired ? 1 : 0) + 2 * source || null,
+    flags: isRepaired ? 1 : null,
   };
 }
 

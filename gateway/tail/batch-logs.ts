@@ -2,7 +2,7 @@ import { decodeAttributes, toJsonObject } from "#batch/attribute-value.ts";
 import { batchRecords, decodeRecord } from "#batch/batch-records.ts";
 import { identityProblem } from "#batch/claimed-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
-import { setRecordTime } from "#batch/record-time.ts";
+import { RecordTimes } from "#batch/record-time.ts";
 import { type ScannedBatch, scan } from "#batch/scan.ts";
 import { Timestamp } from "#batch/timestamp.ts";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
@@ -35,6 +35,7 @@ function accepted(entry: Entry): ScannedBatch | undefined {
 function* readLogs(entry: Entry, scanned: ScannedBatch): Generator<LogEntry> {
   const { deviceId, sessionId, sequence } = entry;
   const { bytes, attributes, hasCutAttributes } = scanned;
+  const times = new RecordTimes(scanned, entry);
   const happened = new Timestamp();
   const receivedAt = timestampFromMicros(BigInt(entry.receivedAtMicros));
   const batchAttributes = attributes === undefined ? {} : toJsonObject(decodeAttributes(bytes, attributes));
@@ -43,7 +44,7 @@ function* readLogs(entry: Entry, scanned: ScannedBatch): Generator<LogEntry> {
     if (rejection !== undefined) continue;
     const record = decodeRecord(bytes, fields);
     // As it is stored, to the microsecond.
-    const timeSource = setRecordTime(happened, fields, entry);
+    const timeSource = times.set(happened, fields);
     const observed = record.observedTimeUnixNano;
     yield createLogEntry(
       { ...origin, time: timestampFromMicros(happened.micros), index },

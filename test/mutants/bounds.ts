@@ -2,13 +2,61 @@ import { caughtBy, type Mutant } from "./mutant.ts";
 
 /** In bounds, and in what is given back or forgotten when something ends. */
 export const boundMutants: readonly Mutant[] = [
-  ...caughtBy("batch/identity.test.ts", "batch/record-fields.ts", [
+  ...caughtBy("batch/identity.test.ts", "batch/attribute-list.ts", [
     {
       name: "repeated-name-canonical",
       title:
         "a record with a name twice side by side counts as canonical, and is another one without the first",
       search: "if (order <= 0) reader.isCanonical = false;",
       replacement: "if (order < 0) reader.isCanonical = false;",
+    },
+  ]),
+  ...caughtBy("batch/record-time.test.ts", "batch/record-time.ts", [
+    {
+      name: "estimates-in-the-future",
+      title: "an uptime above that of its request dates a record after its reception",
+      search: "Math.min(Math.max(0, micros), this.#reception.receivedAtMicros)",
+      replacement: "Math.max(0, micros)",
+    },
+    {
+      name: "any-boot-counts",
+      title: "a boot after the reception counts as the time of a clock",
+      search: "micros >= 0 && micros <= receivedAtMicros ? micros : undefined",
+      replacement: "micros >= 0 ? micros : undefined",
+    },
+    {
+      name: "distances-lost",
+      title: "records with an uptime alone all get the time of reception",
+      search: "receivedAtMicros - (this.#uptimeMaxMicros - uptime)",
+      replacement: "receivedAtMicros",
+    },
+  ]),
+  ...caughtBy("consumer/maintenance/dating.test.ts", "consumer/maintenance/dating.ts", [
+    {
+      name: "dated-without-statistics",
+      title: "log_statistics keeps the minutes of records that were dated anew",
+      search: "await changeStatistics(transaction, changes);",
+      replacement: "",
+    },
+    {
+      name: "session-never-finished",
+      title: "a session that was dated stays marked, and no other one is dated",
+      search: "await finishSession(db, session);",
+      replacement: "return;",
+    },
+    {
+      name: "negative-statistics",
+      title: "dating anew takes records away from a minute that retention removed",
+      search: "where change > 0 or exists (",
+      replacement: "where true or exists (",
+    },
+  ]),
+  ...caughtBy("consumer/tables/device-info.test.ts", "consumer/tables/device-info.ts", [
+    {
+      name: "info-in-any-order",
+      title: "what a device says is noted in the order of the ledger",
+      search: "order by device_key, received_micros, sequence",
+      replacement: "order by info",
     },
   ]),
   ...caughtBy("batch/read-sequence.test.ts", "batch/read-sequence.ts", [

@@ -108,17 +108,17 @@ export const flushMutants: readonly Mutant[] = [
       replacement: "if (stream.rowCount === undefined) {",
     },
   ]),
-  ...caughtBy("batch/stored-time-range.test.ts", "batch/stored-time-range.ts", [
+  ...caughtBy("batch/record-time.test.ts", "batch/stored-time-range.ts", [
     {
-      name: "last-time-without-reception",
+      name: "last-time-of-timed-alone",
       title: "a record without a time is not within the times of its batch",
-      search: "lastMicros: last > received ? last : received",
+      search: "lastMicros: last > untimed.lastMicros ? last : untimed.lastMicros",
       replacement: "lastMicros: last",
     },
     {
-      name: "first-time-without-reception",
+      name: "first-time-of-timed-alone",
       title: "the times of a batch begin with the first that has one",
-      search: "firstMicros: first < received ? first : received",
+      search: "firstMicros: first < untimed.firstMicros ? first : untimed.firstMicros",
       replacement: "firstMicros: first",
     },
   ]),
