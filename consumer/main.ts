@@ -18,6 +18,7 @@ import { Subscription } from "#stream/subscription.ts";
 import { readConfig } from "./config.ts";
 import { ArrivalTimes } from "./consume/arrival-times.ts";
 import { createConsumer, flushesInFlight } from "./create-consumer.ts";
+import { dateAnew } from "./maintenance/dating.ts";
 import { LostBatches } from "./maintenance/lost-batches.ts";
 import { keepPartitions, maintenancePool, startPartitionMaintenance } from "./maintenance/partitions.ts";
 import { repeat } from "./maintenance/schedule.ts";
@@ -27,6 +28,7 @@ import { createMetrics } from "./metrics.ts";
 import { ProgressPublisher } from "./progress/publisher.ts";
 
 const historyIntervalMs = 2_000;
+const datingIntervalMs = 3_000;
 
 /** Over a minute no two clocks drift apart by much. */
 const clockIntervalMs = 60_000;
@@ -115,6 +117,8 @@ await runProgram(logger, async (program, fail) => {
   await consumer.start();
   startStreamMaintenance({ ...maintenance, ...config, shards, consumer });
   startPartitionMaintenance({ ...maintenance, pool: slowPool });
+  const dating = { ...maintenance, pool, recordDays: config.retentionDays.records };
+  repeat(maintenance, "date records anew", datingIntervalMs, () => dateAnew(dating));
   const history = new StreamHistory(maintenance);
   repeat(maintenance, "compare the streams with their history", historyIntervalMs, () => history.check());
   const lostBatches = new LostBatches(maintenance);

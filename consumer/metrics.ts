@@ -147,6 +147,11 @@ export function createMetrics(registry: Registry) {
       help: "Disk space of the day partitions dropped by retention, with indexes",
       registers,
     }),
+    datedRecords: new Counter({
+      name: "fleetlog_dated_records_total",
+      help: "Records dated anew, because their device learned the time after it had sent them.",
+      registers,
+    }),
     expiredRows: new Counter({
       name: "fleetlog_expired_rows_total",
       help: "Rows deleted by retention, by table",

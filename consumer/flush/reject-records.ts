@@ -17,7 +17,7 @@ export function rejectRecords(scanned: ScannedBatch, reasons: Reasons): ScannedB
     if (rejected === undefined) summary.add(record.fields);
     else rejections.push(rejected);
   }
-  const { firstTimeMicros, lastTimeMicros, untimedCount, severities, errorCount } = summary;
+  const { firstTimeMicros, lastTimeMicros, untimedCount, clock, severities, errorCount } = summary;
   return {
     ...scanned,
     rejections,
@@ -25,6 +25,7 @@ export function rejectRecords(scanned: ScannedBatch, reasons: Reasons): ScannedB
     firstTimeMicros,
     lastTimeMicros,
     untimedCount,
+    clock,
     severities,
     errorCount,
   };

@@ -8,12 +8,14 @@ import type { DeadLetter, ReceivedBatch } from "../received-batch.ts";
 import { insertNewBatches, type NewBatch } from "../tables/batches.ts";
 import type { DeadLetterRate } from "../tables/dead-letter-rate.ts";
 import { type InsertedDeadLetters, insertDeadLetters } from "../tables/dead-letters.ts";
+import { noteDeviceInfo } from "../tables/device-info.ts";
 import type { DeviceKeys } from "../tables/devices.ts";
 import { reportClocksAhead, reportLostEntries, reportReusedSequences } from "../tables/incidents.ts";
 import { copyRecords } from "../tables/records.ts";
 import { markReplayed } from "../tables/replayed-dead-letters.ts";
 import { insertDrops, settleSessions } from "../tables/sessions.ts";
 import { countDevices, countRecords } from "../tables/statistics.ts";
+import { insertUndatedBatches } from "../tables/undated-batches.ts";
 
 /** Stored in one transaction: all of it or nothing. */
 export interface Flush {
@@ -43,7 +45,7 @@ export interface FlushResult {
 /**
  * Commits one flush after the other, each in one transaction:
  *
- *     ledger (which batches are new?) → records → drops → dead letters → statistics → sessions → incidents → COMMIT
+ *     ledger (which batches are new?) → records → undated batches → drops → dead letters → statistics → sessions → incidents → COMMIT
  *
  * Resolves once the flush is committed and on disk (the pool sets `synchronous_commit` to on). After any error the same
  * flush may be committed again, even when the COMMIT succeeded and only the reply was lost: the ledger recognises its
@@ -97,11 +99,13 @@ export class FlushTransaction {
       this.#encode(newBatches);
       await copyRecords(client, this.#rows);
     }
+    await insertUndatedBatches(db, newBatches);
     const droppedBatches = await insertDrops(db, newBatches);
     const deadLetters = await insertDeadLetters(db, newBatches, flush.deadLetters, (deviceId) =>
       this.#deadLetterRate.left(deviceId),
     );
     if (newBatches.length > 0) await countDevices(db, newBatches);
+    await noteDeviceInfo(db, newBatches);
     const { progress, possibleReuses } = await settleSessions(
       db,
       settledBatches(flush),

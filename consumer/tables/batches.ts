@@ -13,11 +13,11 @@ export interface NewBatch extends ReceivedBatch {
 }
 
 /**
- * How far the device's clock seems to be ahead: the latest time of the records minus the time of reception. Negative for
+ * How far the device's clock seems to be ahead: the latest time that its records have minus the time of reception. Negative for
  * a batch that waited, or a clock that is behind; 0 for a batch without record times.
  */
-export function clockOffsetMicros({ entry, scanned }: ReceivedBatch): number {
-  return Number(storedTimeRange(scanned, entry).lastMicros) - entry.receivedAtMicros;
+export function clockOffsetMicros({ entry: { receivedAtMicros }, scanned }: ReceivedBatch): number {
+  return Number(scanned.lastTimeMicros ?? receivedAtMicros) - receivedAtMicros;
 }
 
 /**

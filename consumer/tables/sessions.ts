@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
+import { isUndated, ownBootMicros } from "#batch/record-time.ts";
 import { plainColumn, textArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import type {
@@ -24,7 +25,7 @@ export interface SettledSessions {
 /**
  * Adds the batches to the ranges and counts of their sessions. Pass every batch of a flush: one that the ledger already
  * had changes nothing, but its device may still wait for the progress. A session that a server named has counts and no
- * ranges. Locks rows in key order; call after the devices' rows are locked.
+ * ranges. Remembers when a device booted by its own clock, and whether batches wait to be dated by that. Locks rows in key order; call after the devices' rows are locked.
  *
  * Each session is found by its key, however many its device has; its ranges are at most 32 KiB.
  */
@@ -54,7 +55,9 @@ export async function settleSessions(
         time_from_micros(min(received_micros)) as first_received_at,
         time_from_micros(max(received_micros)) as last_received_at,
         count(*) filter (where is_new) as batch_count,
-        coalesce(sum(records) filter (where is_new), 0) as record_count
+        coalesce(sum(records) filter (where is_new), 0) as record_count,
+        time_from_micros(max(booted_micros)) as booted_at,
+        bool_or(is_new and is_undated) as has_undated
       from unnest(
         ${column(({ entry }) => deviceKeys.get(entry.deviceId)!)}::int[],
         ${textArray(batches.map(({ entry }) => entry.sessionId))}::text[],
@@ -63,15 +66,18 @@ export async function settleSessions(
         ${column(({ scanned }) => scanned.dropped !== undefined)}::boolean[],
         ${column(({ entry }) => newEntries.has(entry))}::boolean[],
         ${column(({ entry }) => entry.receivedAtMicros)}::bigint[],
-        ${column(({ scanned }) => scanned.acceptedCount)}::int[]
-      ) as batch (device_key, session_id, first, last, is_dropped, is_new, received_micros, records),
+        ${column(({ scanned }) => scanned.acceptedCount)}::int[],
+        ${column(({ scanned, entry }) => ownBootMicros(scanned, entry) ?? "null")}::bigint[],
+        ${column(({ scanned, entry }) => isUndated(scanned, entry))}::boolean[]
+      ) as batch (device_key, session_id, first, last, is_dropped, is_new, received_micros, records, booted_micros,
+        is_undated),
       lateral (select case when session_id not like '~%' then int8range(first, last, '[]') end as range) as ranged
       group by device_key, session_id
     ), settled as (
       insert into sessions (device_key, session_id, received, dropped,
-        first_received_at, last_received_at, batch_count, record_count)
+        first_received_at, last_received_at, batch_count, record_count, booted_at, has_undated)
       select device_key, session_id, received, dropped,
-        first_received_at, last_received_at, batch_count, record_count
+        first_received_at, last_received_at, batch_count, record_count, booted_at, has_undated
       from added order by device_key, session_id
       on conflict (device_key, session_id) do update set
         received = bounded_ranges(sessions.received + excluded.received),
@@ -79,7 +85,11 @@ export async function settleSessions(
         first_received_at = least(sessions.first_received_at, excluded.first_received_at),
         last_received_at = greatest(sessions.last_received_at, excluded.last_received_at),
         batch_count = sessions.batch_count + excluded.batch_count,
-        record_count = sessions.record_count + excluded.record_count
+        record_count = sessions.record_count + excluded.record_count,
+        -- Within a second only the readings of the device's two clocks differ, and an index has to change with it.
+        booted_at = case when excluded.booted_at < sessions.booted_at + interval '1 second' then sessions.booted_at
+          else coalesce(excluded.booted_at, sessions.booted_at) end,
+        has_undated = sessions.has_undated or excluded.has_undated
       returning device_key, session_id, received, dropped, old.received as before
     )
     select
