@@ -57,6 +57,51 @@ CREATE OR REPLACE FUNCTION public.next_batch_id(received_at timestamp with time 
 RETURN (((floor((EXTRACT(epoch FROM received_at) * (1000)::numeric)))::bigint << 20) | nextval('batch_counter'::regclass));
 comment on function next_batch_id(timestamp with time zone) is 'A new batches.id: milliseconds of received_at << 20 | batch_counter, so ids rise with the time of arrival.';
 
+CREATE OR REPLACE FUNCTION public.note_device_info(device integer, at timestamp with time zone, number bigint, said jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  before device_info_history;
+  after device_info_history;
+  newest device_info_history;
+begin
+  select * into before from device_info_history
+    where device_key = device and (received_at, sequence) <= (at, number)
+    order by received_at desc, sequence desc limit 1;
+  if before.info = said then
+    update device_info_history set last_received_at = at
+      where (device_key, received_at, sequence) = (device, before.received_at, before.sequence) and last_received_at < at;
+    return;
+  end if;
+  select * into after from device_info_history
+    where device_key = device and (received_at, sequence) > (at, number)
+    order by received_at, sequence limit 1;
+  if before.last_received_at > at then
+    update device_info_history set last_received_at = received_at
+      where (device_key, received_at, sequence) = (device, before.received_at, before.sequence);
+    insert into device_info_history (device_key, received_at, sequence, last_received_at, info) values
+      (device, at, number, at, said),
+      (device, before.last_received_at, 0, before.last_received_at, before.info);
+  elsif after.info = said then
+    update device_info_history set received_at = at, sequence = number
+      where (device_key, received_at, sequence) = (device, after.received_at, after.sequence);
+  else
+    insert into device_info_history (device_key, received_at, sequence, last_received_at, info)
+      values (device, at, number, at, said);
+  end if;
+  delete from device_info_history
+    where device_key = device and (received_at, sequence) <= (
+      select received_at, sequence from device_info_history where device_key = device
+      order by received_at desc, sequence desc offset 100 limit 1);
+  select * into newest from device_info_history
+    where device_key = device order by received_at desc, sequence desc limit 1;
+  update devices set info = newest.info, info_since = newest.received_at
+    where key = device and (info, info_since) is distinct from (newest.info, newest.received_at);
+end
+$function$;
+comment on function note_device_info(integer,timestamp with time zone,bigint,jsonb) is 'Adds what a batch said about its device to device_info_history and to devices, in whatever order batches are stored. Lock the row of the device first.';
+
 CREATE OR REPLACE FUNCTION public.time_from_micros(micros bigint)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -135,6 +180,21 @@ comment on column dead_letters.record_count is 'The number of records it covers:
 comment on column dead_letters.is_json is 'True when raw is a record as JSON text, as sent.';
 comment on column dead_letters.minute is 'Of a summary of records above the rate limit of their device: the minute in which they were counted; NULL otherwise.';
 
+create table device_info_history (
+  device_key integer not null,
+  received_at timestamp with time zone not null,
+  sequence bigint not null,
+  last_received_at timestamp with time zone not null,
+  info jsonb not null,
+  constraint device_info_history_pkey PRIMARY KEY (device_key, received_at, sequence)
+);
+comment on table device_info_history is 'What each device said about itself: a row per change, the newest 100 of each device.';
+comment on column device_info_history.device_key is 'devices.key';
+comment on column device_info_history.received_at is 'When a server received the first batch that said so.';
+comment on column device_info_history.sequence is 'The sequence of that batch: the order within a millisecond.';
+comment on column device_info_history.last_received_at is 'When a server received the last batch that said so.';
+comment on column device_info_history.info is 'As devices.info.';
+
 create table device_statistics (
   hour timestamp with time zone not null,
   device_key integer not null,
@@ -165,6 +225,8 @@ create table devices (
   dead_letter_count bigint not null default 0,
   attributes jsonb not null default '{}'::jsonb,
   clock_offset_micros bigint,
+  info jsonb,
+  info_since timestamp with time zone,
   constraint devices_device_id_key UNIQUE (device_id),
   constraint devices_pkey PRIMARY KEY (key)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
@@ -177,8 +239,10 @@ comment on column devices.batch_count is 'Stored batches.';
 comment on column devices.record_count is 'Stored records.';
 comment on column devices.error_count is 'Stored records of severity 17 (ERROR) and above.';
 comment on column devices.dead_letter_count is 'Records rejected and kept in dead_letters.';
-comment on column devices.attributes is 'Further facts about the device, such as its firmware; written by operators.';
+comment on column devices.attributes is 'Further facts about the device; written by operators.';
 comment on column devices.clock_offset_micros is 'Latest record time of its last batch minus the received_at of that batch, in microseconds; NULL: not known.';
+comment on column devices.info is 'What the device said last about itself: {firmware, hardware, site, attributes}, without what it did not say. NULL: nothing yet.';
+comment on column devices.info_since is 'received_at of the first batch that said so.';
 
 create table drops (
   batch_id bigint not null,
@@ -237,7 +301,7 @@ create table records (
 ) partition by RANGE (batch_id);
 comment on table records is 'One row per log record. Found through its batch: choose rows of batches first, then join on batch_id. Partitions are days of arrival (UTC), named records_YYYYMMDD.';
 comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
-comment on column records."time" is 'When it happened by the clock of the device; received_at of the batch if the device sent none.';
+comment on column records."time" is 'When it happened by the clock of the device. If the device sent no time: by its uptime and the time of its boot, else estimated from its uptime and the reception of its batch, else when a collector observed it, else received_at of the batch. Bits 1 to 3 of extra.flags say which.';
 comment on column records.idx is 'Index in the batch as sent, from 0.';
 comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
 comment on column records.logger is 'The component that logged it; empty if unknown.';
@@ -293,6 +357,8 @@ create table sessions (
   last_received_at timestamp with time zone not null,
   batch_count bigint not null default 0,
   record_count bigint not null default 0,
+  booted_at timestamp with time zone,
+  has_undated boolean not null default false,
   constraint sessions_pkey PRIMARY KEY (device_key, session_id)
 ) with (fillfactor=60, autovacuum_vacuum_scale_factor=0.05);
 comment on table sessions is 'The settled batches of each session and their number, changed in the transaction that stores them.';
@@ -304,6 +370,8 @@ comment on column sessions.first_received_at is 'received_at of its earliest bat
 comment on column sessions.last_received_at is 'received_at of its latest batch.';
 comment on column sessions.batch_count is 'Stored batches, including declarations of drops.';
 comment on column sessions.record_count is 'Stored records.';
+comment on column sessions.booted_at is 'When the device booted by its own clock: the latest of what records with a time and an uptime say. NULL: not known.';
+comment on column sessions.has_undated is 'False: no row of undated_batches is of this session.';
 
 create table stream_positions (
   shard integer not null,
@@ -325,6 +393,17 @@ comment on column stream_positions.entries_added is 'Number of entries ever adde
 comment on column stream_positions.stored_before is 'All entries before this id are stored.';
 comment on column stream_positions.waiting is 'Entries not yet stored, at most.';
 comment on column stream_positions.at is 'When it was checked.';
+
+create table undated_batches (
+  batch_id bigint not null,
+  device_key integer not null,
+  session_id text not null,
+  constraint undated_batches_pkey PRIMARY KEY (batch_id)
+);
+comment on table undated_batches is 'Batches whose records have an uptime and an estimated time: they are dated anew once sessions.booted_at is known, or forgotten after 30 days.';
+comment on column undated_batches.batch_id is 'batches.id';
+comment on column undated_batches.device_key is 'devices.key';
+comment on column undated_batches.session_id is 'batches.session_id';
 
 CREATE INDEX batches_by_attributes ON public.batches USING gin (attributes jsonb_path_ops) WHERE (attributes IS NOT NULL);
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
@@ -351,6 +430,9 @@ CREATE INDEX records_by_time ON ONLY public.records USING brin ("time") WITH (au
 CREATE INDEX records_of_batch ON ONLY public.records USING btree (batch_id);
 
 CREATE INDEX sessions_of_device ON public.sessions USING btree (device_key, first_received_at, session_id);
+CREATE INDEX sessions_to_date ON public.sessions USING btree (device_key, session_id) WHERE (has_undated AND (booted_at IS NOT NULL));
+
+CREATE INDEX undated_batches_of_session ON public.undated_batches USING btree (device_key, session_id, batch_id);
 
 create view logs as
  SELECT records."time",

@@ -21,6 +21,7 @@ export interface Database {
   incidents: IncidentsTable;
   sessions: SessionsTable;
   drops: DropsTable;
+  undated_batches: UndatedBatchesTable;
   stream_positions: StreamPositionsTable;
   retention_requests: RetentionRequestsTable;
   retention_clock: RetentionClockTable;
@@ -141,6 +142,14 @@ interface SessionsTable {
   last_received_at: Timestamp;
   batch_count: Generated<Int8>;
   record_count: Generated<Int8>;
+  booted_at: Timestamp | null;
+  has_undated: Generated<boolean>;
+}
+
+interface UndatedBatchesTable {
+  batch_id: Int8;
+  device_key: number;
+  session_id: string;
 }
 
 interface DropsTable {

@@ -65,14 +65,16 @@ const requests: Readonly<Record<LimitName, readonly ((size: number) => Uint8Arra
   messageBytesMax: [ofRecord((size) => ({ message: "m".repeat(size) }))],
   loggerBytesMax: [ofRecord((size) => ({ logger: "l".repeat(size) }))],
   eventNameBytesMax: [ofRecord((size) => ({ eventName: "e".repeat(size) }))],
-  severityTextBytesMax: [],
+  severityTextBytesMax: [ofRecord((size) => ({ severityText: "s".repeat(size) }))],
   attributesMax: ofAttributes((size) => Array.from({ length: size }, (_, n) => attribute(`a${n}`, "1"))),
   attributeKeyBytesMax: ofAttributes((size) => [attribute("k".repeat(size), "1")]),
   attributeValueBytesMax: ofAttributes((size) => [attribute("key", "v".repeat(size))]),
   deviceIdBytesMax: [ofBatch((size) => ({ deviceId: "d".repeat(size) }))],
   sessionIdBytesMax: [ofBatch((size) => ({ sessionId: "s".repeat(size) }))],
   droppedReasonBytesMax: [ofBatch((size) => ({ records: [], dropped: { reason: "r".repeat(size) } }))],
-  deviceInfoBytesMax: [],
+  deviceInfoBytesMax: (["firmware", "hardware", "site"] as const).map((name) =>
+    ofBatch((size) => ({ device: { [name]: "i".repeat(size) } })),
+  ),
   requestBytesMax: [(size) => padded(encodeRequest(makeBatch(1)), size)],
   jsonBytesMax: [(size) => JSON.stringify({ batch: toJson(LogBatchSchema, makeBatch(1)) }).padEnd(size)],
   // How many batches are in flight: batch-pipeline.test.ts. How large responses are: small-responses.test.ts.
@@ -128,8 +130,13 @@ function ofRecord(change: (size: number) => Parameters<typeof makeRecord>[1]) {
   return ofBatch((size) => ({ records: [makeRecord("", change(size))] }));
 }
 
+/** In each of the three places that have attributes. */
 function ofAttributes(make: (size: number) => MessageInitShape<typeof AttributeSchema>[]) {
-  return [ofRecord((size) => ({ attributes: make(size) }))];
+  return [
+    ofRecord((size) => ({ attributes: make(size) })),
+    ofBatch((size) => ({ attributes: make(size) })),
+    ofBatch((size) => ({ device: { attributes: make(size) } })),
+  ];
 }
 
 function attribute(key: string, value: string) {

@@ -221,7 +221,6 @@ test("a minute that retention has removed gets nothing taken away", async () => 
 test("a device that never learns the time is forgotten after 30 days, or with its records", async () => {
   await using fixture = await createFixture();
   const { options, waiting } = await setUp(fixture);
-  const idAt = (days: number) => `(extract(epoch from now() - interval '${days} days') * 1000)::bigint << 20`;
   await fixture.rows(
     `insert into undated_batches select ${idAt(29)}, 1, 'a' union all select ${idAt(31)}, 1, 'a'
      union all select ${idAt(8)}, 1, 'a' union all select ${idAt(6)}, 1, 'a'`,
@@ -231,3 +230,8 @@ test("a device that never learns the time is forgotten after 30 days, or with it
   await dateAnew({ ...options, recordDays: 7 });
   assert.equal(await waiting(), 1);
 });
+
+/** The id of a batch that arrived this many days ago. */
+function idAt(days: number): string {
+  return `(extract(epoch from now() - interval '${days} days') * 1000)::bigint << 20`;
+}
