@@ -2,7 +2,10 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { InvalidBatchError } from "../invalid-batch.ts";
 import { limits } from "../limits.ts";
 import { batchTags, droppedTags } from "../log-tags.ts";
+import type { FieldFault } from "../record-fault.ts";
 import { FieldNames } from "./field-names.ts";
+import { JsonAttributes } from "./json-attributes.ts";
+import { JsonDevice } from "./json-device.ts";
 import { findField, readWholeField, skippedNull, textBytes, wrongKind, wrongValue } from "./json-fields.ts";
 import { jsonKind } from "./json-kind.ts";
 import type { Wide } from "./json-numbers.ts";
@@ -11,13 +14,23 @@ import { JsonRecord } from "./json-record.ts";
 import { type JsonText, WireWriter } from "./wire-writer.ts";
 import { writeUnreadable } from "./write-unreadable.ts";
 
-const field = { deviceId: 1, sessionId: 2, sequence: 3, records: 4, dropped: 5 } as const;
+const field = {
+  deviceId: 1,
+  sessionId: 2,
+  sequence: 3,
+  records: 4,
+  dropped: 5,
+  attributes: 6,
+  device: 7,
+} as const;
 const names = new FieldNames({
   device_id: field.deviceId,
   session_id: field.sessionId,
   sequence: field.sequence,
   records: field.records,
   dropped: field.dropped,
+  attributes: field.attributes,
+  device: field.device,
 });
 const droppedField = { lastSequence: 1, reason: 2 } as const;
 const droppedNames = new FieldNames({
@@ -27,6 +40,8 @@ const droppedNames = new FieldNames({
 
 // Reading is synchronous: one of each serves all requests.
 const record = new JsonRecord();
+const attributes = new JsonAttributes();
+const device = new JsonDevice();
 /** A record has at most the bytes of its request, and a few for each of its fields. */
 const writer = new WireWriter(limits.jsonBytesMax + 64 * 1024);
 
@@ -51,6 +66,7 @@ export class JsonBatch {
   #recordsRead = 0;
   #unreadableCount = 0;
   #unreadableBytes = 0;
+  #hasDevice = false;
   #dropped: { readonly last: Wide; readonly reason: JsonText } | undefined;
 
   get sequence(): bigint {
@@ -73,6 +89,8 @@ export class JsonBatch {
       else if (found === field.sequence) this.#readWhole(reader, "batch.sequence", this.#sequence);
       else if (found === field.records) this.#readRecords(reader);
       else if (found === field.dropped) this.#readDropped(reader);
+      else if (found === field.attributes) this.#readAttributes(reader);
+      else if (found === field.device) this.#readDevice(reader);
       else this.#skipUnknown(reader);
     }
   }
@@ -90,6 +108,8 @@ export class JsonBatch {
       if (reason.end > reason.start) writer.text(droppedTags.reason, reader, reason);
       writer.close(content, bytesMax);
     }
+    attributes.write(writer, reader, batchTags.attributes);
+    if (this.#hasDevice) device.write(writer, reader, batchTags.device);
     const head = new BinaryWriter();
     if (this.#deviceId.length > 0) head.tag(1, WireType.LengthDelimited).bytes(this.#deviceId);
     if (this.#sessionId.length > 0) head.tag(2, WireType.LengthDelimited).bytes(this.#sessionId);
@@ -102,6 +122,8 @@ export class JsonBatch {
     this.#deviceId = this.#sessionId = nothing;
     this.#sequence.high = this.#sequence.low = 0;
     this.#dropped = undefined;
+    this.#hasDevice = false;
+    attributes.clear();
     writer.position = 0;
     writer.replacedHalves = 0;
   }
@@ -154,6 +176,23 @@ export class JsonBatch {
       "batch",
       `is too large: ${seen}, the limit is ${limits.batchBytesMax}`,
     );
+  }
+
+  #readAttributes(reader: JsonReader): void {
+    attributes.read(reader);
+    this.unknownFields += attributes.unknownFields;
+    this.#refuse(attributes.fault(reader, "batch.attributes"));
+  }
+
+  #readDevice(reader: JsonReader): void {
+    this.#hasDevice = !skippedNull(reader);
+    if (!this.#hasDevice) return;
+    this.#refuse(device.read(reader));
+    this.unknownFields += device.unknownFields;
+  }
+
+  #refuse(fault: FieldFault | undefined): void {
+    if (fault !== undefined) this.error ??= new InvalidBatchError(fault.field, fault.problem);
   }
 
   #readDropped(reader: JsonReader): void {

@@ -1,4 +1,6 @@
 import { InvalidBatchError } from "../invalid-batch.ts";
+import { jsonBytesPerByteMax } from "../json-bytes.ts";
+import { limits } from "../limits.ts";
 import { quoted } from "../quoted.ts";
 import type { FieldNames } from "./field-names.ts";
 import { jsonKind } from "./json-kind.ts";
@@ -6,8 +8,8 @@ import { readWhole, type Wide } from "./json-numbers.ts";
 import type { JsonReader } from "./json-reader.ts";
 import type { JsonText } from "./wire-writer.ts";
 
-/** Longer ones with escapes are nothing that is known here. */
-const escapedBytesMax = 512;
+/** Longer ones with escapes are nothing that is known here: no name is longer than that of a device. */
+const escapedBytesMax = jsonBytesPerByteMax * limits.deviceIdBytesMax;
 
 interface Bounds {
   readonly bytes: Buffer;

@@ -43,7 +43,7 @@ export function readWhole(bytes: Buffer, start: number, end: number, wide: Wide)
   if (readDigits(bytes, start, end, wide)) return true;
   if (end - start > numberCharactersMax) return false;
   const text = bytes.toString("latin1", start, end);
-  if (!/^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(text)) return false;
+  if (!numberPattern.test(text)) return false;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 0 || value >= 2 ** 64) return false;
   setWide(wide, BigInt(value));
@@ -51,6 +51,34 @@ export function readWhole(bytes: Buffer, start: number, end: number, wide: Wide)
 }
 
 const numberCharactersMax = 40;
+
+/**
+ * A signed integer of 64 bits as zigzag, which is how sint64 is on the wire; false when bytes[start, end) is anything else,
+ * also a number with a fraction or an exponent.
+ */
+export function readZigzag(bytes: Buffer, start: number, end: number, wide: Wide): boolean {
+  const isNegative = bytes[start] === 0x2d /* - */;
+  if (!readDigits(bytes, isNegative ? start + 1 : start, end, wide)) return false;
+  const { high, low } = wide;
+  const isLeast = isNegative && high === 2 ** 31 && low === 0;
+  if (high >= 2 ** 31 && !isLeast) return false;
+  wide.high = ((high << 1) | (low >>> 31)) >>> 0;
+  wide.low = (low << 1) >>> 0;
+  if (!isNegative || (high === 0 && low === 0)) return true;
+  if (wide.low === 0) wide.high = (wide.high - 1) >>> 0;
+  wide.low = (wide.low - 1) >>> 0;
+  return true;
+}
+
+/** A number of JSON, or the text of one or of NaN or an infinity. undefined: none, or beyond what a double holds. */
+export function readDouble(bytes: Buffer, start: number, end: number): number | undefined {
+  const text = bytes.toString("latin1", start, end);
+  if (text === "NaN" || text === "Infinity" || text === "-Infinity") return Number(text);
+  const value = Number(text);
+  return numberPattern.test(text) && Number.isFinite(value) ? value : undefined;
+}
+
+const numberPattern = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 
 /** RFC 3339, `2026-11-27T17:08:30.123456789+01:00`, as ns since 1970. What is finer than a nanosecond is cut off. */
 const timePattern =

@@ -62,21 +62,63 @@ describe("reads what senders mean:", () => {
     }
   }
 
-  for (const [json, text] of [
-    ["1", "1"],
-    ["-1.50e3", "-1.50e3"],
-    ["12345678901234567890", "12345678901234567890"],
-    ["true", "true"],
-    ["false", "false"],
+  for (const [json, value] of [
+    ["1", 1n],
+    ["-0", 0n],
+    ["9223372036854775807", 2n ** 63n - 1n],
+    ["-9223372036854775808", -(2n ** 63n)],
+    ["9223372036854775808", 2 ** 63],
+    ["-9223372036854775809", -(2 ** 63)],
+    ["1.0", 1],
+    ["-1.50e3", -1500],
+    ["5e-324", 5e-324],
+    ["1.7976931348623157e308", Number.MAX_VALUE],
+    ["true", true],
+    ["false", false],
+    ["null", null],
     ['"\\u00e4\\ud83d\\ude00\\n\\/"', "ä\u{1f600}\n/"],
     ['""', ""],
+    ['"NaN"', "NaN"],
   ] as const) {
     test(`attribute ${json}`, () => {
-      assert.deepEqual(readAttributes(recordOf(`{"attributes":{"k":${json},"no":null}}`).attributes), {
-        k: text,
-      });
+      assert.deepEqual(readAttributes(recordOf(`{"attributes":{"k":${json}}}`).attributes), { k: value });
     });
   }
+
+  for (const [json, value] of [
+    ['"stringValue":"1"', "1"],
+    ['"string_value":""', ""],
+    ['"intValue":"-9223372036854775808"', -(2n ** 63n)],
+    ['"int_value":7', 7n],
+    ['"doubleValue":7', 7],
+    ['"doubleValue":"-1.5e3"', -1500],
+    ['"doubleValue":"NaN"', Number.NaN],
+    ['"double_value":"-Infinity"', Number.NEGATIVE_INFINITY],
+    ['"boolValue":false', false],
+    ['"boolValue":null', null],
+    ['"other":{"x":[]}', null],
+    ['"intValue":1,"stringValue":"the last of them"', "the last of them"],
+  ] as const) {
+    test(`a listed attribute with ${json}`, () => {
+      for (const members of [`"key":"k",${json}`, `${json},"key":"k"`]) {
+        assert.deepEqual(readAttributes(recordOf(`{"attributes":[{${members}}]}`).attributes), { k: value });
+      }
+    });
+  }
+
+  test("attributes of the batch, what the device says about itself, and a record's other times", () => {
+    const json = `{"batch":{"deviceId":"a","attributes":{"boot":"brownout","n":1},
+      "device":{"firmware":"2.1.0","other":1,"attributes":[{"key":"slots","intValue":"4"}],"site":null},
+      "records":[{"uptimeNano":"7","severityText":"notice","observed_time_unix_nano":"1970-01-01T00:00:01Z"}]}}`;
+    const { batch, unknownFields } = readJsonRequest(Buffer.from(json));
+    const { attributes, device, records } = fromBinary(LogBatchSchema, batch!);
+    assert.deepEqual(readAttributes(attributes), { boot: "brownout", n: 1n });
+    assert.deepEqual([device?.firmware, device?.hardware, device?.site], ["2.1.0", "", ""]);
+    assert.deepEqual(readAttributes(device!.attributes), { slots: 4n });
+    const [{ uptimeNano, severityText, observedTimeUnixNano }] = records as [LogRecord];
+    assert.deepEqual([uptimeNano, severityText, observedTimeUnixNano], [7n, "notice", 1_000_000_000n]);
+    assert.equal(unknownFields, 1);
+  });
 
   const traceId = Buffer.from("0af7651916cd43dd8448eb211c80319c", "hex");
   const spanId = Buffer.from("fbeff0f7aa0ba9ff", "hex");
@@ -133,7 +175,7 @@ describe("reads what senders mean:", () => {
     );
     assert.deepEqual(
       [record.severity, record.message, record.logger, readAttributes(record.attributes)],
-      [9, "", "l", { b: "1" }],
+      [9, "", "l", { b: 1n }],
     );
   });
 
@@ -176,7 +218,17 @@ describe("rejects a record alone, with its text, for", () => {
       /^span_id is "0af.*", expected 16 hex digits, or 8 bytes/,
     ],
     ['{"eventName":1}', /^event_name is "1", expected a string$/],
-    ['{"attributes":["x"]}', /^attributes is/],
+    ['{"attributes":7}', /^attributes is "7", expected an object, or a list of attributes$/],
+    ['{"attributes":["x"]}', /^attributes\[0\] is "x", expected an object with key and a value$/],
+    ['{"attributes":{"a":1e999}}', /^attributes\["a"\] is "1e999", expected a number of at most 1.8e308$/],
+    ['{"attributes":[{},{"key":"b","intValue":1.5}]}', /^attributes\[1\] is "1.5", expected an integer of/],
+    ['{"attributes":[{"intValue":"9223372036854775808"}]}', /expected an integer of 64 bits$/],
+    ['{"attributes":[{"boolValue":"true"}]}', /^attributes\[0\] is "true", expected true or false$/],
+    ['{"attributes":[{"stringValue":[]}]}', /^attributes\[0\] is an array, expected a string$/],
+    ['{"attributes":[{"key":7}]}', /^attributes\[0\] is "7", expected a string$/],
+    ['{"uptimeNano":-1}', /^uptime_nano is "-1", expected nanoseconds since the boot$/],
+    ['{"observedTimeUnixNano":"now"}', /^observed_time_unix_nano is "now", expected nanoseconds since 1970/],
+    ['{"severityText":1}', /^severity_text is "1", expected a string$/],
     ['{"attributes":{"a":{"b":1}}}', /^attributes\["a"\] is an object, expected a string/],
     [`{"attributes":{${Array.from({ length: 65 }, (_, n) => `"k${n}":1`).join()}}}`, /has 65 entries.*64$/],
     ["null", /^record is null, expected an object$/],
@@ -227,6 +279,31 @@ describe("refuses the whole request, with the sequence that it can read, for", (
       `{"batch":{"records":7},${batchWith("{}").slice(1)}`,
       "batch.records",
       /an array/,
+    ],
+    [
+      "an attribute of the batch that is none",
+      batchWith('{}],"attributes":{"a":{}},"x":['),
+      'batch.attributes["a"]',
+      /is an object, expected a string, a number/,
+    ],
+    [
+      "65 attributes of the batch",
+      batchWith(`{}],"attributes":{${Array.from({ length: 65 }, (_, n) => `"k${n}":1`).join()}},"x":[`),
+      "batch.attributes",
+      /65 entries.*64$/,
+    ],
+    ["a device that is none", batchWith('{}],"device":"x","x":['), "batch.device", /expected an object$/],
+    [
+      "a firmware that is none",
+      batchWith('{}],"device":{"firmware":2.1},"x":['),
+      "batch.device.firmware",
+      /is "2.1", expected a string$/,
+    ],
+    [
+      "an attribute of the device that is none",
+      batchWith('{}],"device":{"attributes":{"a":[]}},"x":['),
+      'batch.device.attributes["a"]',
+      /is an array, expected a string, a number/,
     ],
     ["more than 1 MiB", batchWith(Array.from({ length: 1_100 }, () => record).join()), "batch", /1048576/],
     ["records that are none", batchWith("{]"), "request", /not JSON/],

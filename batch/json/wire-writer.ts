@@ -58,6 +58,11 @@ export class WireWriter {
     this.position += 8;
   }
 
+  double(value: number): void {
+    this.bytes.writeDoubleLE(value, this.position);
+    this.position += 8;
+  }
+
   /** Leaves room for the length of what follows, which has at most `bytesMax`. Returns what {@link close} needs. */
   open(tag: number, bytesMax: number): number {
     this.varint(tag);
