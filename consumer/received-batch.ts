@@ -33,7 +33,7 @@ const receivedAtMicrosMax = 2 ** 43 * 1000 - 1;
 export function decodeDelivery({ entry, ...position }: Delivery): ReceivedBatch | DeadLetter {
   const name = entryName(position);
   try {
-    const scanned = scan(entry.batch);
+    const scanned = scan(entry.batch, entry);
     const problem = entryProblem(entry, scanned);
     if (problem === undefined) return { entryName: name, entry, scanned };
     return { entryName: name, entry, raw: entry.batch, reason: problem };

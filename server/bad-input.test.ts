@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { type ServiceError, status } from "@grpc/grpc-js";
+import { createAttributes } from "#proto/attributes.ts";
 import { PushLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { LogBatchSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -21,6 +22,30 @@ const refused = [
   ["a session without a sequence", makeBatch(0), "batch.sequence", /missing/],
   ["a session of the server's kind", makeBatch(1, { sessionId: "~a" }), "batch.session_id", /"~a"/],
   ["no records", makeBatch(1, { records: [] }), "batch.records", /empty/],
+  [
+    "an attribute without a name",
+    makeBatch(1, { attributes: [{ key: "" }] }),
+    "batch.attributes[0]",
+    /no name/,
+  ],
+  [
+    "a NUL in an attribute",
+    makeBatch(1, { attributes: createAttributes({ boot: "\0" }) }),
+    'batch.attributes["boot"]',
+    /NUL at byte 0/,
+  ],
+  [
+    "a firmware of 257 bytes",
+    makeBatch(1, { device: { firmware: "f".repeat(257) } }),
+    "batch.device.firmware",
+    /257 bytes long, the limit is 256/,
+  ],
+  [
+    "65 attributes of a device",
+    makeBatch(1, { device: { attributes: Array.from({ length: 65 }, (_, n) => ({ key: `k${n}` })) } }),
+    "batch.device.attributes",
+    /65 entries, the limit is 64/,
+  ],
   [
     "10,001 records",
     makeBatch(1, { records: Array.from({ length: 10_001 }, () => makeRecord("")) }),

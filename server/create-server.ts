@@ -71,7 +71,9 @@ export function createServer(options: CreateServerOptions): Server {
     inFlightBytesMax: config.inFlightBytesMax,
     onAppended: (shard, id, entry) => appends.add(shard, id, entry),
   });
-  const ingest = new Ingest(appender, createIngestMetrics(registry));
+  const ingest = new Ingest(appender, createIngestMetrics(registry), {
+    rejectsCutText: config.rejectsCutText,
+  });
   const streams = createStreams({
     redis,
     shards: config.shards,

@@ -3,7 +3,7 @@ import { digest } from "#batch/digest.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import type { JsonRequest } from "#batch/json/json-request.ts";
 import { readSequence } from "#batch/read-sequence.ts";
-import { type ScannedBatch, scan } from "#batch/scan.ts";
+import { type ScannedBatch, type ScanOptions, scan } from "#batch/scan.ts";
 import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import type { Entry } from "#stream/entry.ts";
@@ -21,15 +21,21 @@ import { type BatchRequest, noOptions, readRequestSequence, unwrapRequest } from
 export class Ingest {
   readonly #appender: Pick<StreamAppender, "append">;
   readonly #metrics: IngestMetrics;
+  readonly #scanOptions: ScanOptions;
   /** The session of senders without one: no device's session starts with `~`, and no two processes share the rest. */
   readonly #ownSession = `~${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
   #ownSequence = 0n;
   #closedBecause: string | undefined = "the server is starting";
   #holdingBecause: string | undefined;
 
-  constructor(appender: Pick<StreamAppender, "append">, metrics: IngestMetrics) {
+  constructor(
+    appender: Pick<StreamAppender, "append">,
+    metrics: IngestMetrics,
+    scanOptions: ScanOptions = {},
+  ) {
     this.#appender = appender;
     this.#metrics = metrics;
+    this.#scanOptions = scanOptions;
   }
 
   open(): void {
@@ -95,7 +101,7 @@ export class Ingest {
       request = read();
       const { batch } = request;
       if (batch.length === 0) throw new InvalidBatchError("batch", "is missing");
-      scanned = scan(batch);
+      scanned = scan(batch, this.#scanOptions);
     } catch (error) {
       if (!(error instanceof InvalidBatchError)) throw error;
       return this.#refuse(toSequence(), toRefusal(error));
@@ -117,6 +123,7 @@ export class Ingest {
       ...(isUnique ? { deviceId: scanned.deviceId, ...contentIdentity(content) } : this.#identity(scanned)),
       receivedAtMicros,
       bootedAtMicros: toBootTime(receivedAtMicros, request.uptimeNano),
+      ...this.#scanOptions,
       digest: content,
       batch,
     };

@@ -15,6 +15,8 @@ export interface Entry {
   readonly digest: Buffer;
   /** One encoded `fleetlog.v1.LogBatch`, byte for byte as sent. */
   readonly batch: Uint8Array;
+  /** Whether its server rejects texts that are cut inside a character: who reads the batch decides the same. */
+  readonly rejectsCutText?: boolean | undefined;
   /** The dead letter that this entry replays. Set by an operator's command, never by a device. */
   readonly deadLetterId?: bigint;
 }
@@ -45,6 +47,7 @@ export function encodeEntry(entry: Entry): (string | Buffer)[] {
     ...(entry.bootedAtMicros === undefined ? [] : ["booted_at", entry.bootedAtMicros.toString()]),
     "digest",
     entry.digest,
+    ...(entry.rejectsCutText === true ? ["cut_text", "reject"] : []),
     ...(entry.deadLetterId === undefined ? [] : ["dead_letter", entry.deadLetterId.toString()]),
     "batch",
     toBuffer(entry.batch),
@@ -83,6 +86,7 @@ export function decodeEntry(fields: readonly Buffer[]): Entry {
     ...(values.has("booted_at") && { bootedAtMicros: Number(text("booted_at", /^\d{1,16}$/)) }),
     digest,
     batch: field("batch"),
+    ...(values.has("cut_text") && { rejectsCutText: text("cut_text", /^reject$/) === "reject" }),
     ...(values.has("dead_letter") && { deadLetterId: BigInt(text("dead_letter", /^\d{1,18}$/)) }),
   };
 }

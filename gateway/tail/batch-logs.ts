@@ -24,7 +24,7 @@ export function logsOfBatch(entry: Entry): BatchOfLogs {
 
 function accepted(entry: Entry): ScannedBatch | undefined {
   try {
-    const scanned = scan(entry.batch);
+    const scanned = scan(entry.batch, entry);
     return identityProblem(entry, scanned) === undefined ? scanned : undefined;
   } catch (error) {
     if (error instanceof InvalidBatchError) return undefined;

@@ -35,6 +35,8 @@ export const meanings: Readonly<Record<string, string>> = {
     "`recognise`: OTLP records that all have a time and arrive again in the same request are stored once. `store`: they are stored again. See [decision 37](../decisions/0037-opentelemetry.md).",
   OTLP_GRPC_LISTEN: 'Address of OTLP/gRPC alone, or "off". OTLP is served on `GRPC_LISTEN` too.',
   OTLP_HTTP_LISTEN: 'Address of OTLP/HTTP alone, or "off". OTLP is served on `HTTP_LISTEN` too.',
+  CUT_TEXT:
+    "Store a text that begins or ends inside a character of UTF-8 with U+FFFD in place of the remains (`repair`), or reject its record (`reject`). The same on every server: a retry must be decided alike.",
   IN_FLIGHT_MEBIBYTES_MAX:
     "Maximum size of the batches that one server is appending to Redis; beyond it batches are refused. Streams are slowed down from half of it on.",
   CONSUMER_NAME:
