@@ -72,6 +72,26 @@ test("marks the records whose texts were cut inside a character, those of a batc
   );
 });
 
+test("decides about cut texts as the server of the entry did", () => {
+  const batch = encodeBatch({ records: [encodeRecord({ message: Buffer.from("ü").subarray(1) })] });
+  for (const rejectsCutText of [true, false]) {
+    const scanned = scan(batch, { rejectsCutText });
+    const { deviceId, sessionId, sequence } = scanned;
+    const entry = {
+      deviceId,
+      sessionId,
+      sequence,
+      receivedAtMicros,
+      rejectsCutText,
+      digest: digest(scanned),
+      batch,
+    };
+    const received = decodeDelivery({ shard: 0, id: "1-0", entry });
+    assert.ok(isBatch(received));
+    assert.equal(received.scanned.rejections.length, rejectsCutText ? 1 : 0);
+  }
+});
+
 async function store(fixture: Fixture, batch: Buffer): Promise<void> {
   const scanned = scan(batch);
   const { deviceId, sessionId, sequence } = scanned;
