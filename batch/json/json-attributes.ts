@@ -156,7 +156,8 @@ export class JsonAttributes {
         return this.#setBool(kind);
       case jsonKind.null:
         return undefined;
-      default:
+      case jsonKind.object:
+      case jsonKind.array:
         return wanted.any;
     }
   }
