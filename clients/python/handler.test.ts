@@ -159,4 +159,19 @@ describe("a Python program that logs with fleetlog.Handler", { skip: noPython ??
     assert.match(stderr, /closed with 10 records that no server acknowledged/);
     assert.ok(performance.now() - started < 60_000);
   });
+
+  test("is what the example is", async () => {
+    const example = join(projectFolder, "clients/python/example.py");
+    const python = await packagePython();
+    await execa(python, [example, "pump-17", system.grpcAddress], { env: pythonEnv, timeout: 60_000 });
+    const { rows } = await waitFor("the records of the example", async () => {
+      const result = await client.query<Row>(
+        `select message, attributes from logs where device_id = 'pump-17' order by time`,
+      );
+      return result.rows.length >= 12 && result;
+    });
+    assert.deepEqual([rows[0]?.message, rows.at(-1)?.message, rows.length], ["started", "done", 12]);
+    const { bar, count, "boot.reason": reason } = rows[1]?.attributes ?? {};
+    assert.deepEqual([typeof bar, count, reason], ["number", 0, "power"]);
+  });
 });

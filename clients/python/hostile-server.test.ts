@@ -8,7 +8,7 @@ import { type BatchErrorCode, StreamLogsRequestSchema } from "#proto/gen/fleetlo
 import { whyNoPython } from "#test/support/python-client.ts";
 import { packagePython } from "#test/support/python-package.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { DeviceProgram } from "./testing/device-program.ts";
+import { type PythonEvent, sendMessages, startDevice } from "./testing/python-device.ts";
 
 // The Python client against servers that break the rules, each scripted on a real socket.
 
@@ -26,9 +26,9 @@ describe("a Python device that keeps batches until they are committed, and a ser
       using peer = await new HostilePeer().start();
       peer.misbehaviour = { times: 2, act: misbehaviour(peer) };
       const flags = ["--keep-until", "committed", "--ack-timeout-ms", "400", "--commit-timeout-ms", "600"];
-      await using device = await DeviceProgram.start("hostile", peer.address, ...flags);
-      for (const name of names) device.send(name);
-      assert.equal(await device.finish(), "");
+      await using device = await startDevice("hostile", peer.address, ...flags);
+      for (const name of names) sendMessages(device, name);
+      await device.finish();
       const ids = names.map((_, index) => index + 1);
       assert.deepEqual(
         device.all("acknowledged").map(({ id }) => id),
@@ -53,9 +53,9 @@ describe("a Python device", { skip }, () => {
     using peer = await new HostilePeer().start();
     const act = trailersOnly(8, { "grpc-status-details-bin": retryInfo(10n ** 12n) });
     peer.misbehaviour = { times: 1, act };
-    await using device = await DeviceProgram.start("patient", peer.address);
-    device.send("1");
-    const [reconnect] = await device.waitFor("reconnect", 1);
+    await using device = await startDevice("patient", peer.address);
+    sendMessages(device, "1");
+    const [reconnect] = (await device.waitFor("reconnect", 1)) as readonly PythonEvent[];
     assert.deepEqual([reconnect?.delayMs, peer.streams], [60_000, 1]);
   });
 
@@ -68,8 +68,8 @@ describe("a Python device", { skip }, () => {
         ? {}
         : { error: { code: code as BatchErrorCode, message: "later", retryDelayMs: code === 8 ? 30 : 0 } };
     };
-    await using device = await DeviceProgram.start("delayed", peer.address);
-    device.send("1");
+    await using device = await startDevice("delayed", peer.address);
+    sendMessages(device, "1");
     await device.finish();
     assert.deepEqual(
       device.all("later").map(({ code }) => code),
@@ -84,8 +84,8 @@ describe("a Python device", { skip }, () => {
     using peer = await new TestPeer().start();
     peer.answer = ({ sequence, dropped }) =>
       sequence === 2n && !dropped ? { error: { code: 3, message: "bad" } } : {};
-    await using device = await DeviceProgram.start("refused", peer.address);
-    for (const name of ["1", "2", "3"]) device.send(name);
+    await using device = await startDevice("refused", peer.address);
+    for (const name of ["1", "2", "3"]) sendMessages(device, name);
     await device.finish();
     assert.deepEqual(
       device.all("refused").map(({ id }) => id),
@@ -101,12 +101,12 @@ describe("a Python device", { skip }, () => {
   test("sends exactly the batches of an earlier epoch again", async () => {
     using peer = await new TestPeer().start();
     peer.progress = (stream) => ({ committedThrough: 1n, epoch: stream < 2 ? 7n : 8n });
-    await using device = await DeviceProgram.start("epochs", peer.address, "--keep-until", "committed");
-    for (const name of ["1", "2", "3"]) device.send(name);
+    await using device = await startDevice("epochs", peer.address, "--keep-until", "committed");
+    for (const name of ["1", "2", "3"]) sendMessages(device, name);
     await device.waitFor("acknowledged", 3);
     peer.endStreams(); // the same epoch again: nothing is lost
     await waitFor("another stream", () => peer.streams === 2);
-    device.send("4");
+    sendMessages(device, "4");
     await device.waitFor("acknowledged", 4);
     assert.deepEqual(
       peer.seen.map(({ sequence }) => Number(sequence)),
@@ -135,8 +135,8 @@ describe("a Python device", { skip }, () => {
       droppedRanges: [{ first: 2n, last: 2n }],
     });
     const flags = ["--keep-until", "committed", "--commit-timeout-ms", "300"];
-    await using device = await DeviceProgram.start("forged", peer.address, ...flags);
-    for (const name of ["1", "2", "3"]) device.send(name);
+    await using device = await startDevice("forged", peer.address, ...flags);
+    for (const name of ["1", "2", "3"]) sendMessages(device, name);
     await waitFor("batch 2 again", () => peer.seen.filter(({ sequence }) => sequence === 2n).length > 1);
     assert.deepEqual(
       device.all("committed").map(({ through }) => through),
@@ -149,14 +149,14 @@ describe("a Python device", { skip }, () => {
 
   test("survives GOAWAY on an idle connection and during a stream", async () => {
     using peer = await new TestPeer().start();
-    await using device = await DeviceProgram.start("goaway", peer.address);
+    await using device = await startDevice("goaway", peer.address);
     for (const name of ["1", "2", "3", "4"]) {
-      device.send(name);
+      sendMessages(device, name);
       await device.waitFor("acknowledged", Number(name));
       peer.goAway(Number(name) % 2 === 0 ? 0 : 50);
     }
-    device.send("5");
-    assert.equal(await device.finish(), "");
+    sendMessages(device, "5");
+    await device.finish();
     assert.equal(device.all("acknowledged").length, 5);
   });
 });

@@ -11,7 +11,7 @@ import { whyNoPython } from "#test/support/python-client.ts";
 import { packagePython, pythonEnv } from "#test/support/python-package.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { DeviceProgram } from "./testing/device-program.ts";
+import { sendMessages, startDevice } from "./testing/python-device.ts";
 
 // The Python client and the whole of Fleetlog, whose parts fail.
 
@@ -49,10 +49,10 @@ describe("a Python device", { skip: noPython ?? false }, () => {
   }
 
   test("has every record stored once, whatever restarts beneath it", async () => {
-    await using device = await DeviceProgram.start("restarts", system.grpcAddress, "--gzip");
+    await using device = await startDevice("restarts", system.grpcAddress, "--gzip");
     let count = 0;
     const send = (batches: number) => {
-      for (let batch = 0; batch < batches; batch += 1) device.send(toName(count++), toName(count++));
+      for (let batch = 0; batch < batches; batch += 1) sendMessages(device, toName(count++), toName(count++));
     };
     for (const server of system.servers) {
       send(50);
@@ -67,7 +67,7 @@ describe("a Python device", { skip: noPython ?? false }, () => {
       await device.waitFor("acknowledged", count / 2 - 25);
       process.kill(system.nginx.pid, "SIGHUP");
     }
-    assert.equal(await device.finish(), "");
+    await device.finish();
     assert.equal(device.all("acknowledged").length, count / 2);
     await assertStoredOnce("restarts", count);
   });
@@ -76,13 +76,13 @@ describe("a Python device", { skip: noPython ?? false }, () => {
     const spool = join(folder, "spool");
     let count = 0;
     for (let life = 0; life < 3; life += 1) {
-      const flags = ["--spool", spool, "--report-kept"];
-      await using device = await DeviceProgram.start("killed", system.grpcAddress, ...flags);
-      for (let batch = 0; batch < 100; batch += 1) device.send(toName(count++));
+      const flags = ["--spool", spool];
+      await using device = await startDevice("killed", system.grpcAddress, ...flags);
+      for (let batch = 0; batch < 100; batch += 1) sendMessages(device, toName(count++));
       await device.waitFor("kept", 100);
       await device.kill();
     }
-    await using last = await DeviceProgram.start("killed", system.grpcAddress, "--spool", spool);
+    await using last = await startDevice("killed", system.grpcAddress, "--spool", spool);
     await last.finish();
     await assertStoredOnce("killed", count);
     assert.deepEqual(await readdir(spool), []);
@@ -91,15 +91,15 @@ describe("a Python device", { skip: noPython ?? false }, () => {
   test("sends what it kept under the old numbers while nothing can be reached, once it can", async () => {
     const spool = join(folder, "unreachable");
     {
-      const flags = ["--spool", spool, "--report-kept"];
-      await using device = await DeviceProgram.start("unreachable", "127.0.0.1:1", ...flags);
-      for (let index = 0; index < 30; index += 1) device.send(toName(index));
+      const flags = ["--spool", spool];
+      await using device = await startDevice("unreachable", "127.0.0.1:1", ...flags);
+      for (let index = 0; index < 30; index += 1) sendMessages(device, toName(index));
       await device.waitFor("reconnect", 1);
       await device.waitFor("kept", 30);
       await device.kill();
     }
-    await using device = await DeviceProgram.start("unreachable", system.grpcAddress, "--spool", spool);
-    for (let index = 30; index < 40; index += 1) device.send(toName(index));
+    await using device = await startDevice("unreachable", system.grpcAddress, "--spool", spool);
+    for (let index = 30; index < 40; index += 1) sendMessages(device, toName(index));
     await device.finish();
     const recovered = device.all("acknowledged").filter((event) => event.recovered);
     assert.deepEqual(
@@ -126,16 +126,16 @@ describe("a Python device", { skip: noPython ?? false }, () => {
   });
 
   test("keeps its batches while the server has no capacity for them, and asks not again before it may", async () => {
-    await using device = await DeviceProgram.start("exhausted", system.grpcAddress);
+    await using device = await startDevice("exhausted", system.grpcAddress);
     const redis = new Redis(system.redis.url);
     try {
-      device.send(toName(0));
+      sendMessages(device, toName(0));
       await device.waitFor("acknowledged", 1);
       const { used_memory: used } = Object.fromEntries(
         (await redis.info("memory")).split("\r\n").map((line) => line.split(":")),
       ) as Record<string, string>;
       await redis.config("SET", "maxmemory", String(Math.ceil(Number(used) * 0.5)));
-      for (let index = 1; index < 20; index += 1) device.send(toName(index));
+      for (let index = 1; index < 20; index += 1) sendMessages(device, toName(index));
       await device.waitFor("later", 1);
       await redis.config("SET", "maxmemory", "0");
       await device.finish();
@@ -147,11 +147,11 @@ describe("a Python device", { skip: noPython ?? false }, () => {
 
   test("declares what its memory cannot hold, so that the server misses nothing", async () => {
     const flags = ["--drop-oldest", "--pending-batches-max", "16"];
-    await using device = await DeviceProgram.start("drops", system.grpcAddress, ...flags);
-    device.send(toName(0));
+    await using device = await startDevice("drops", system.grpcAddress, ...flags);
+    sendMessages(device, toName(0));
     await device.waitFor("acknowledged", 1);
     for (const server of system.servers) await server.stop();
-    for (let index = 1; index < 300; index += 1) device.send(toName(index));
+    for (let index = 1; index < 300; index += 1) sendMessages(device, toName(index));
     await device.waitFor("dropped", 10);
     for (const server of system.servers) await server.start();
     await device.finish();
@@ -172,11 +172,11 @@ describe("a Python device", { skip: noPython ?? false }, () => {
 
   test("has every record stored once when Redis loses all that is not in PostgreSQL yet", async () => {
     const flags = ["--keep-until", "committed", "--commit-timeout-ms", "2000"];
-    await using device = await DeviceProgram.start("redis-loss", system.grpcAddress, ...flags);
+    await using device = await startDevice("redis-loss", system.grpcAddress, ...flags);
     const redis = new Redis(system.redis.url);
     try {
       await system.consumer.stop();
-      for (let index = 0; index < 40; index += 1) device.send(toName(index));
+      for (let index = 0; index < 40; index += 1) sendMessages(device, toName(index));
       await device.waitFor("acknowledged", 40);
       assert.deepEqual(device.all("committed"), []);
       await redis.flushall();

@@ -1,6 +1,8 @@
 import type { ProgramCommand } from "#test/support/device-program.ts";
 import { whyNoGo } from "#test/support/go-client.ts";
 import { goDevice } from "#test/support/go-package.ts";
+import { whyNoPython } from "#test/support/python-client.ts";
+import { pythonDevice } from "#test/support/python-package.ts";
 
 /** A language whose client library can be the fleet. */
 export interface Language {
@@ -12,4 +14,5 @@ export interface Language {
 
 export const languages: Readonly<Record<string, Language>> = {
   go: { whyNot: whyNoGo, device: goDevice },
+  python: { whyNot: whyNoPython, device: pythonDevice },
 };

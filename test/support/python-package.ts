@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
 import { cachedBuild } from "./cached-build.ts";
+import type { ProgramCommand } from "./device-program.ts";
 
 const packageFolder = join(projectFolder, "clients/python");
 
@@ -27,9 +28,10 @@ export async function packagePython(): Promise<string> {
 /** The environment of a Python program that imports the package from its source. */
 export const pythonEnv = { PYTHONPATH: join(packageFolder, "src"), PYTHONDONTWRITEBYTECODE: "1" } as const;
 
-/** Command and first arguments of the device program that the fault matrix drives; run it with `pythonEnv`. */
-export async function pythonDevice(): Promise<readonly [command: string, ...args: string[]]> {
-  return [await packagePython(), join(projectFolder, "test/clients/python-device/device.py")];
+/** How to call the device program that the fault matrix drives. */
+export async function pythonDevice(): Promise<ProgramCommand> {
+  const program = join(projectFolder, "test/clients/python-device/device.py");
+  return { command: await packagePython(), args: [program], env: pythonEnv };
 }
 
 /** For packages to arrive. */

@@ -53,7 +53,7 @@ class Records(unittest.TestCase):
 class LogRecords(unittest.TestCase):
     def make(self, level: int = logging.INFO, **fields: object) -> log_pb2.LogRecord:
         record = logging.makeLogRecord({"name": "shop", "msg": "order %d", "args": (7,), "levelno": level, **fields})
-        return to_record(record, fleetlog.Client("device"), None)
+        return to_record(record, fleetlog.Client("device"))
 
     def test_have_their_time_logger_text_and_extra(self) -> None:
         made = self.make(created=1_700_000_000.5, order=7)

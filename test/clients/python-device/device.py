@@ -30,7 +30,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--pending-batches-max", type=int)
     parser.add_argument("--drop-oldest", action="store_true")
     parser.add_argument("--gzip", action="store_true")
-    parser.add_argument("--report-kept", action="store_true", help="an event when a batch is numbered and kept")
     return parser.parse_args()
 
 
@@ -81,8 +80,10 @@ def report(event: fleetlog.Event) -> None:
         say(event="later", code=event.error.code, delayMs=event.error.retry_delay_ms)
     elif isinstance(event, fleetlog.Reconnecting):
         say(event="reconnect", code=event.code, delayMs=round(event.delay * 1_000), reason=event.reason)
-    elif isinstance(event, (fleetlog.Failed, fleetlog.SpoolProblem)):
+    elif isinstance(event, fleetlog.Failed):
         say(event="failed", message=event.message)
+    elif isinstance(event, fleetlog.SpoolProblem):
+        say(event="problem", message=event.message)
 
 
 def of_batch(batch: fleetlog.Batch) -> dict[str, object]:
@@ -115,9 +116,8 @@ async def main() -> None:
         while line := await stdin.readline():
             batch = json.loads(line)
             records = [log_pb2.LogRecord.FromString(base64.b64decode(each)) for each in batch["records"]]
-            await client.send(records, note=batch["id"])
-            if given.report_kept:
-                say(event="kept", id=batch["id"])
+            sequence = await client.send(records, note=batch["id"])
+            say(event="kept", id=batch["id"], session=given.session, sequence=str(sequence))
         await client.flush()
     say(event="flushed")
 

@@ -35,6 +35,7 @@ class Handler(logging.Handler):
 
     `emit` waits neither for the network nor for the disk. The options are those of Client; by default `on_full` is
     "drop-oldest", and what is dropped is declared to the server. The child of a fork has a session of its own.
+    A formatter is ignored, because records are sent as fields (and logging.basicConfig sets one).
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Handler(logging.Handler):
         if self._is_own(record) or self._is_closed:
             return
         try:
-            encoded = to_record(record, self._client, self.formatter).SerializeToString()
+            encoded = to_record(record, self._client).SerializeToString()
             self._put(encoded, record.levelno >= self._flush_level)
         except Exception:
             self.handleError(record)

@@ -18,20 +18,18 @@ _SEVERITIES = (Severity.TRACE, Severity.DEBUG, Severity.INFO, Severity.WARN, Sev
 _OTEL_FIELDS = ("otelTraceID", "otelSpanID", "otelServiceName", "otelTraceSampled")
 
 
-def to_record(record: logging.LogRecord, client: Client, formatter: logging.Formatter | None) -> log_pb2.LogRecord:
-    """`extra` becomes attributes; an exception the attributes exception.type, .message and .stacktrace. With a
-    formatter the text is the formatter's, which then adds the exception itself."""
+def to_record(record: logging.LogRecord, client: Client) -> log_pb2.LogRecord:
+    """`extra` becomes attributes; an exception the attributes exception.type, .message and .stacktrace."""
     fields = vars(record)
     attributes = {
         name: value for name, value in fields.items() if name not in _STANDARD_FIELDS and name not in _OTEL_FIELDS
     }
-    message = formatter.format(record) if formatter is not None else record.getMessage()
-    if record.exc_info and formatter is None:
+    if record.exc_info:
         attributes.update(_describe(record.exc_info))
-    if record.stack_info and formatter is None:
+    if record.stack_info:
         attributes["code.stacktrace"] = cut_front(clean(record.stack_info), VALUE_BYTES_MAX)
     made = client.make_record(
-        message,
+        record.getMessage(),
         severity=to_severity(record.levelno),
         logger=record.name,
         attributes=attributes,
