@@ -88,6 +88,10 @@ const indexes = sql<{ text: string }>`
 const views = sql<{ text: string }>`
   select format(E'create view %s as\n%s', class.relname, pg_get_viewdef(class.oid, true))
     || coalesce(format(E'\ncomment on view %s is %L;', class.relname, obj_description(class.oid, 'pg_class')), '')
+    || coalesce((
+      select string_agg(format(E'\ncomment on column %s.%I is %L;', class.relname, attname,
+        col_description(class.oid, attnum)), '' order by attnum)
+      from pg_attribute where attrelid = class.oid and col_description(class.oid, attnum) is not null), '')
     as text
   from pg_class class where class.relkind = 'v' and ${ours}
   order by class.relname`;

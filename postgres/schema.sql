@@ -35,6 +35,13 @@ CREATE OR REPLACE FUNCTION public.dropped_count(received int8multirange, dropped
 RETURN CASE WHEN isempty(dropped) THEN (0)::numeric ELSE (SELECT COALESCE(sum(((upper(range.range))::numeric - (lower(range.range))::numeric)), (0)::numeric) AS "coalesce" FROM unnest(((dropped_count.dropped - dropped_count.received) * int8multirange(int8range((0)::bigint, contiguous_until((dropped_count.received + dropped_count.dropped)), '[]'::text)))) range(range)) END;
 comment on function dropped_count(int8multirange,int8multirange) is 'How many of the numbers up to contiguous_until(received + dropped) were declared as dropped and not received.';
 
+CREATE OR REPLACE FUNCTION public.first_batch_id(received_at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((floor((EXTRACT(epoch FROM LEAST(GREATEST(received_at, '1970-01-01 00:00:00+00'::timestamp with time zone), '2240-01-01 00:00:00+00'::timestamp with time zone)) * (1000)::numeric)))::bigint << 20);
+comment on function first_batch_id(timestamp with time zone) is 'No batch received at this time or later has a lower batches.id, to the millisecond.';
+
 CREATE OR REPLACE FUNCTION public.give_batch_id_statistics(partition regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -50,6 +57,142 @@ begin
 end
 $function$;
 comment on function give_batch_id_statistics(regclass) is 'Tells the planner that batch_id has one distinct value in a hundred rows; for records and each of its partitions.';
+
+CREATE OR REPLACE FUNCTION public.logs_between(from_time timestamp with time zone, to_time timestamp with time zone)
+ RETURNS SETOF logs
+ LANGUAGE sql
+ STABLE PARALLEL SAFE ROWS 100000
+BEGIN ATOMIC
+ SELECT records."time",
+     batches.received_at,
+     devices.device_id,
+     batches.session_id,
+     batches.sequence,
+     records.idx,
+     records.severity,
+     COALESCE((records.extra).severity_text, severity_name(records.severity), ''::text) AS "coalesce",
+     records.logger,
+     records.message,
+     COALESCE((batches.attributes || records.attributes), records.attributes, batches.attributes, '{}'::jsonb) AS "coalesce",
+     (records.extra).trace_id AS trace_id,
+     (records.extra).span_id AS span_id,
+     (records.extra).event_name AS event_name,
+     ((((records.extra).uptime)::double precision * '00:00:00.000001'::interval) / (1000)::double precision),
+     (records.extra).observed_time AS observed_time,
+     (COALESCE((((records.extra).flags)::integer & 1), 0) = 1),
+     (ARRAY['device'::text, 'boot time'::text, 'uptime'::text, 'observed'::text, 'received'::text])[(1 + COALESCE((((records.extra).flags >> 1))::integer, 0))] AS "array",
+     records.batch_id
+    FROM ((( SELECT batches_1.id,
+             batches_1.received_at,
+             batches_1.first_time,
+             batches_1.last_time,
+             batches_1.sequence,
+             batches_1.device_key,
+             batches_1.record_count,
+             batches_1.rejected_count,
+             batches_1.severities,
+             batches_1.bytes,
+             batches_1.session_id,
+             batches_1.digest,
+             batches_1.attributes
+            FROM batches batches_1
+           WHERE ((batches_1.last_time >= logs_between.from_time) AND (batches_1.last_time < (logs_between.to_time + '00:10:00'::interval)) AND (batches_1.first_time <= logs_between.to_time) AND ((batches_1.last_time - batches_1.first_time) <= '00:10:00'::interval))
+         UNION ALL
+          SELECT batches_1.id,
+             batches_1.received_at,
+             batches_1.first_time,
+             batches_1.last_time,
+             batches_1.sequence,
+             batches_1.device_key,
+             batches_1.record_count,
+             batches_1.rejected_count,
+             batches_1.severities,
+             batches_1.bytes,
+             batches_1.session_id,
+             batches_1.digest,
+             batches_1.attributes
+            FROM batches batches_1
+           WHERE ((batches_1.last_time >= logs_between.from_time) AND (batches_1.first_time <= logs_between.to_time) AND ((batches_1.last_time - batches_1.first_time) > '00:10:00'::interval))) batches
+      JOIN devices ON ((devices.key = batches.device_key)))
+      CROSS JOIN LATERAL ( SELECT records_1.batch_id,
+             records_1."time",
+             records_1.idx,
+             records_1.severity,
+             records_1.logger,
+             records_1.message,
+             records_1.attributes,
+             records_1.extra
+            FROM records records_1
+           WHERE ((records_1.batch_id = batches.id) AND ((records_1."time" >= logs_between.from_time) AND (records_1."time" <= logs_between.to_time)))
+          OFFSET 0) records);
+END;
+comment on function logs_between(timestamp with time zone,timestamp with time zone) is 'The rows of logs with a time between these two, both included. Reads only the batches of that time: give it the range of a panel.';
+
+CREATE OR REPLACE FUNCTION public.logs_received_between(from_time timestamp with time zone, to_time timestamp with time zone)
+ RETURNS SETOF logs
+ LANGUAGE sql
+ STABLE PARALLEL SAFE ROWS 100000
+BEGIN ATOMIC
+ SELECT logs."time",
+     logs.received_at,
+     logs.device_id,
+     logs.session_id,
+     logs.sequence,
+     logs.idx,
+     logs.severity,
+     logs.severity_text,
+     logs.logger,
+     logs.message,
+     logs.attributes,
+     logs.trace_id,
+     logs.span_id,
+     logs.event_name,
+     logs.uptime,
+     logs.observed_time,
+     logs.is_text_repaired,
+     logs.time_source,
+     logs.batch_id
+    FROM logs
+   WHERE (((logs.received_at >= logs_received_between.from_time) AND (logs.received_at <= logs_received_between.to_time)) AND (logs.batch_id >= first_batch_id(logs_received_between.from_time)) AND (logs.batch_id < first_batch_id((logs_received_between.to_time + '00:00:00.001'::interval))));
+END;
+comment on function logs_received_between(timestamp with time zone,timestamp with time zone) is 'The rows of logs received between these two times, both included. Reads only the days of that time.';
+
+CREATE OR REPLACE FUNCTION public.newest_logs(count integer, until timestamp with time zone DEFAULT (now() + '00:10:00'::interval))
+ RETURNS SETOF logs
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+BEGIN ATOMIC
+ SELECT logs."time",
+     logs.received_at,
+     logs.device_id,
+     logs.session_id,
+     logs.sequence,
+     logs.idx,
+     logs.severity,
+     logs.severity_text,
+     logs.logger,
+     logs.message,
+     logs.attributes,
+     logs.trace_id,
+     logs.span_id,
+     logs.event_name,
+     logs.uptime,
+     logs.observed_time,
+     logs.is_text_repaired,
+     logs.time_source,
+     logs.batch_id
+    FROM (( SELECT COALESCE(( SELECT newest.first_time
+                    FROM ( SELECT batches.first_time,
+                             sum(batches.record_count) OVER (ORDER BY batches.first_time DESC, batches.id DESC ROWS UNBOUNDED PRECEDING) AS records
+                            FROM batches
+                           WHERE ((batches.first_time <= newest_logs.until) AND (batches.last_time <= newest_logs.until))) newest
+                   WHERE (newest.records >= newest_logs.count)
+                  LIMIT 1), '-infinity'::timestamp with time zone) AS first_time) edge
+      CROSS JOIN LATERAL logs_between(edge.first_time, newest_logs.until) logs("time", received_at, device_id, session_id, sequence, idx, severity, severity_text, logger, message, attributes, trace_id, span_id, event_name, uptime, observed_time, is_text_repaired, time_source, batch_id))
+   ORDER BY logs."time" DESC, logs.batch_id DESC, logs.idx DESC
+  LIMIT newest_logs.count;
+END;
+comment on function newest_logs(integer,timestamp with time zone) is 'The newest rows of logs by time, up to a time: by default ten minutes from now, which leaves out records of clocks that are far ahead.';
 
 CREATE OR REPLACE FUNCTION public.next_batch_id(received_at timestamp with time zone)
  RETURNS bigint
@@ -101,6 +244,13 @@ begin
 end
 $function$;
 comment on function note_device_info(integer,timestamp with time zone,bigint,jsonb) is 'Adds what a batch said about its device to device_info_history and to devices, in whatever order batches are stored. Lock the row of the device first.';
+
+CREATE OR REPLACE FUNCTION public.severity_name(severity smallint)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (ARRAY['TRACE'::text, 'TRACE2'::text, 'TRACE3'::text, 'TRACE4'::text, 'DEBUG'::text, 'DEBUG2'::text, 'DEBUG3'::text, 'DEBUG4'::text, 'INFO'::text, 'INFO2'::text, 'INFO3'::text, 'INFO4'::text, 'WARN'::text, 'WARN2'::text, 'WARN3'::text, 'WARN4'::text, 'ERROR'::text, 'ERROR2'::text, 'ERROR3'::text, 'ERROR4'::text, 'FATAL'::text, 'FATAL2'::text, 'FATAL3'::text, 'FATAL4'::text])[severity];
+comment on function severity_name(smallint) is 'The name of a severity, such as WARN2 for 14; NULL for 0.';
 
 CREATE OR REPLACE FUNCTION public.time_from_micros(micros bigint)
  RETURNS timestamp with time zone
@@ -407,6 +557,7 @@ comment on column undated_batches.session_id is 'batches.session_id';
 
 CREATE INDEX batches_by_attributes ON public.batches USING gin (attributes jsonb_path_ops) WHERE (attributes IS NOT NULL);
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
+CREATE INDEX batches_by_received_at ON public.batches USING brin (received_at) WITH (autosummarize='on', pages_per_range='16');
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time, id);
 CREATE INDEX batches_long ON public.batches USING btree (last_time) WHERE ((last_time - first_time) > '00:10:00'::interval);
 CREATE INDEX batches_of_device ON public.batches USING btree (device_key, last_time);
@@ -442,17 +593,38 @@ create view logs as
     batches.sequence,
     records.idx,
     records.severity,
+    COALESCE((records.extra).severity_text, severity_name(records.severity), ''::text) AS severity_text,
     records.logger,
     records.message,
     COALESCE(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}'::jsonb) AS attributes,
     (records.extra).trace_id AS trace_id,
     (records.extra).span_id AS span_id,
     (records.extra).event_name AS event_name,
-    (records.extra).severity_text AS severity_text,
-    (records.extra).uptime AS uptime,
+    (records.extra).uptime::double precision * '00:00:00.000001'::interval / 1000::double precision AS uptime,
     (records.extra).observed_time AS observed_time,
-    (records.extra).flags AS flags
+    COALESCE((records.extra).flags::integer & 1, 0) = 1 AS is_text_repaired,
+    (ARRAY['device'::text, 'boot time'::text, 'uptime'::text, 'observed'::text, 'received'::text])[1 + COALESCE(((records.extra).flags >> 1)::integer, 0)] AS time_source,
+    records.batch_id
    FROM records
      JOIN batches ON batches.id = records.batch_id
      JOIN devices ON devices.key = batches.device_key;
-comment on view logs is 'Every stored record with its device, session and sequence: for SQL, Grafana and BI tools. Give a device_id and a range of received_at or time.';
+comment on view logs is 'Every stored record with its device, session and sequence, for SQL, Grafana and BI tools. For a range of time use logs_between() or logs_received_between() in its place: they read the batches and days of the range alone. docs/SQL.md has examples.';
+comment on column logs."time" is 'When it happened; see time_source.';
+comment on column logs.received_at is 'When a server first received its batch.';
+comment on column logs.device_id is 'The device.';
+comment on column logs.session_id is 'The boot of the device. Starts with ~ when a server assigned it to a sender without state.';
+comment on column logs.sequence is 'The number of its batch in the session, from 1.';
+comment on column logs.idx is 'Its index in the batch as sent, from 0.';
+comment on column logs.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column logs.severity_text is 'The severity as its source named it; else the name of its number, such as WARN2. Empty: none.';
+comment on column logs.logger is 'The component that logged it; empty if unknown.';
+comment on column logs.message is 'The text.';
+comment on column logs.attributes is 'Further fields by name, as JSON values: those of the record, which replace those of its batch.';
+comment on column logs.trace_id is 'The trace, 16 bytes; NULL: none.';
+comment on column logs.span_id is 'The span within the trace, 8 bytes; NULL: none.';
+comment on column logs.event_name is 'What kind of event it is; NULL: unknown.';
+comment on column logs.uptime is 'How long after the boot of the device it happened; NULL: unknown.';
+comment on column logs.observed_time is 'When a collector on the way first saw it; NULL: unknown.';
+comment on column logs.is_text_repaired is 'Whether a text of it was cut inside a character when it arrived; U+FFFD stands for the remains.';
+comment on column logs.time_source is 'How time is known. device: the device sent it. boot time: from its uptime and the time at which the device booted, by its own clock. uptime: from its uptime and the reception of its batch. observed: a collector first saw it then. received: its batch was received then.';
+comment on column logs.batch_id is 'batches.id; with idx the key of the record.';

@@ -3,9 +3,10 @@ import type { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { type RawBuilder, sql } from "kysely";
 import type { DeviceSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { selectMicros, timestampFromMicros } from "../fields/time.ts";
+import { type InfoRow, toDeviceInfo } from "./device-info.ts";
 
 /** A device as {@link deviceColumns} selects it; int8 arrives as a decimal string. */
-export interface DeviceRow {
+export interface DeviceRow extends InfoRow {
   readonly key: number;
   readonly device_id: string;
   readonly first_seen_micros: string;
@@ -28,7 +29,7 @@ export interface DeviceRow {
 /** The columns of the table `devices`. */
 export const errorRatio: RawBuilder<number> = sql`(error_count::float8 / greatest(record_count, 1))`;
 
-/** To be selected from `devices`, joined with {@link deviceDay}. */
+/** To be selected from `devices`, joined with {@link deviceDay}, and with a selection of device-info.ts. */
 export const deviceColumns: RawBuilder<unknown> = sql`
   devices.key, device_id, batch_count, record_count, error_count, dead_letter_count, ${errorRatio} as error_ratio,
   ${selectMicros(sql.ref("first_seen"))} as first_seen_micros,
@@ -78,6 +79,7 @@ export function toDevice(row: DeviceRow): MessageInitShape<typeof DeviceSchema> 
     dayBytesPerSecond: row.day_bytes_per_second,
     ...(row.clock_offset_micros !== null && { clockOffset: toDuration(BigInt(row.clock_offset_micros)) }),
     attributes: Object.fromEntries<JsonValue>(row.attributes ?? []),
+    ...(row.has_info && { info: toDeviceInfo(row) }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
+import { infoInFull, readInfoHistory } from "./device-info.ts";
 import { type DeviceRow, deviceColumns, deviceDay } from "./device-row.ts";
 import {
   countSessions,
@@ -21,7 +22,9 @@ export async function readDevice(
   { after, sessionsMax }: SessionsPage,
 ) {
   const { rows } = await sql<DeviceRow>`
-    select ${deviceColumns} from devices, ${deviceDay} where device_id = ${deviceId}`.execute(db);
+    select ${deviceColumns}, ${infoInFull} from devices, ${deviceDay} where device_id = ${deviceId}`.execute(
+    db,
+  );
   const [device] = rows;
   if (device === undefined) return undefined;
   const found = await readSessions(db, device.key, after, sessionsMax + 1);
@@ -35,5 +38,6 @@ export async function readDevice(
     sessionCount: await countSessions(db, device.key),
     latestMicros: await readLatestTime(db, device.key),
     drops: await readDrops(db, device.key, ids),
+    infoHistory: await readInfoHistory(db, device.key),
   };
 }

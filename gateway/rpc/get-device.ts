@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { GetDeviceResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { toDeviceInfo } from "../devices/device-info.ts";
 import { toDevice } from "../devices/device-row.ts";
 import type { DropRow, Range, SessionPosition, SessionRow } from "../devices/device-sessions.ts";
 import { readDevice } from "../devices/read-device.ts";
@@ -39,6 +40,10 @@ export function getDevice(readPool: ReadPool): ServiceImpl<typeof QueryService>[
       sessionCount: BigInt(found.sessionCount),
       nextPageToken:
         last === undefined ? "" : encodePageToken(query, [last.first_received_micros, last.session_id]),
+      infoHistory: found.infoHistory.map((change) => ({
+        receivedAt: timestampFromMicros(BigInt(change.received_micros)),
+        info: toDeviceInfo(change),
+      })),
       ...(latestMicros !== undefined && { latestTime: timestampFromMicros(latestMicros) }),
     });
   };

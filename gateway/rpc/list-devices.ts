@@ -8,6 +8,7 @@ import {
   ListDevicesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { infoInList } from "../devices/device-info.ts";
 import { type DeviceRow, deviceColumns, deviceDay, errorRatio, toDevice } from "../devices/device-row.ts";
 import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
@@ -81,7 +82,7 @@ async function selectDevices(
     );
   }
   const { rows } = await sql<DeviceRow & { sort_key: string }>`
-    select ${deviceColumns}, sort_key
+    select ${deviceColumns}, ${infoInList}, sort_key
     from (
       select *, ${sortKey.of}::text as sort_key, row_number() over () as place
       from (

@@ -179,6 +179,14 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "tail.wait((heartbeatAtMs = performance.now() + heartbeatMs) && heartbeatMs, signal)",
     },
   ]),
+  ...caughtBy("test/sql.test.ts", "postgres/migrations/0106-logs-for-sql.sql", [
+    {
+      name: "range-without-last-batches",
+      title: "logs_between leaves out the batches that end after the range",
+      search: "last_time < to_time + interval '10 minutes'",
+      replacement: "last_time < to_time",
+    },
+  ]),
   ...caughtBy("gateway/logs/attributes.test.ts", "gateway/logs/read-records.ts", [
     {
       name: "batch-attributes-unmeasured",

@@ -1413,7 +1413,8 @@ export type Device = Message<"fleetlog.v1.Device"> & {
   clockOffset?: Duration | undefined;
 
   /**
-   * What the device last said about itself. Not set: nothing yet.
+   * What the device last said about itself. Not set: nothing yet. ListDevices
+   * leaves out its attributes.
    *
    * @generated from field: fleetlog.v1.DeviceInfo info = 17;
    */
@@ -1505,7 +1506,8 @@ export type GetDeviceResponse = Message<"fleetlog.v1.GetDeviceResponse"> & {
   latestTime?: Timestamp | undefined;
 
   /**
-   * What the device said about itself, the latest change first; at most 100.
+   * What the device said about itself, the latest change first; at most 100,
+   * and 4 MiB.
    *
    * @generated from field: repeated fleetlog.v1.DeviceInfoChange info_history = 6;
    */
