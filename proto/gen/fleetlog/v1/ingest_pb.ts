@@ -28,17 +28,18 @@ export type PushLogsRequest = Message<"fleetlog.v1.PushLogsRequest"> & {
   batch?: LogBatch | undefined;
 
   /**
-   * The device's uptime as it sends this request, in nanoseconds; 0 if unknown.
-   * Dates the records of the batch that have an uptime and no time. Not a part
-   * of the batch: a retry has another one, and is the same batch.
+   * The device's uptime as it sends this request, in nanoseconds; 0 if unknown,
+   * or if the batch is of an earlier boot. Dates the records of the batch that
+   * have an uptime and no time. Not a part of the batch: a retry has another
+   * one, and is the same batch.
    *
    * @generated from field: fixed64 uptime_nano = 3;
    */
   uptimeNano: bigint;
 
   /**
-   * Maximum number of Ack.rejections: 1 to 100; 0: at most 16, and fewer where
-   * the ack would exceed 1 KiB.
+   * Maximum number of Ack.rejections: 1 to 100, more counts as 100; 0: at most
+   * 16, and fewer where the ack would exceed 1 KiB.
    *
    * @generated from field: uint32 rejections_max = 4;
    */

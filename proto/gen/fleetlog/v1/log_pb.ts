@@ -159,12 +159,14 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
   eventName: string;
 
   /**
-   * When it happened, in nanoseconds since the device booted; 0 if unknown. For
-   * a record without time_unix_nano it gives the time, by the first of these
-   * that is known: a record of the same session with both, which says when the
-   * device booted (records stored before it are dated anew); the uptime of the
-   * request and the time of its reception; else the records of the batch keep
-   * their distances, and the last one happened when the batch was received.
+   * When it happened, in nanoseconds since the device booted; at most 285
+   * years, 0 if unknown. For a record without time_unix_nano it gives the time,
+   * by the first of these that is known: a record of the same session with
+   * both, which says when the device booted (records stored before it are dated
+   * anew); the uptime of the request and the time of its reception;
+   * observed_time_unix_nano; else the records of the batch keep their
+   * distances, and the last one happened when the batch was received. An
+   * estimate is never later than the reception.
    * Without both, a record gets the time of reception.
    *
    * @generated from field: fixed64 uptime_nano = 10;
@@ -182,7 +184,7 @@ export type LogRecord = Message<"fleetlog.v1.LogRecord"> & {
   /**
    * When a collector on the way first saw the record, as OpenTelemetry's
    * ObservedTimestamp; 0 if unknown. It gives the time of a record without
-   * time_unix_nano and uptime_nano.
+   * time_unix_nano, unless its uptime does: see uptime_nano.
    *
    * @generated from field: fixed64 observed_time_unix_nano = 12;
    */
