@@ -84,23 +84,14 @@ test("records with uptimes keep their distances over gRPC, offline for an hour o
   assert.equal(secondsBetween(boot, down), 2);
   assert.equal(boot?.timeSource, "TIME_SOURCE_UPTIME");
   assert.equal(boot.uptime, "10s");
-  const toldMs = Date.parse(boot.receivedAt) - Date.parse(boot.time);
-  assert.equal(toldMs, 3600_000, "the request says that the device booted an hour and ten seconds ago");
+  const beforeMs = Date.parse(boot.receivedAt) - Date.parse(boot.time);
+  assert.equal(beforeMs, 3600_000, "the request says that the device booted an hour and ten seconds ago");
   assert.equal(secondsBetween(upAgain, { ...upAgain!, time: upAgain!.receivedAt }), 10);
 });
 
 test("records with uptimes keep their distances over JSON, with the uptime of the request or without", async () => {
-  const batch = (sessionId: string) => ({
-    deviceId: `json-${sessionId}`,
-    sessionId,
-    sequence: "1",
-    records: [
-      { uptimeNano: "10000000000", message: "first" },
-      { uptime_nano: 25_500_000_000, message: "second" },
-    ],
-  });
-  await pushJson({ batch: batch("with"), uptimeNano: "30000000000" });
-  await pushJson({ batch: batch("without") });
+  await pushJson({ batch: clocklessBatch("with"), uptimeNano: "30000000000" });
+  await pushJson({ batch: clocklessBatch("without") });
   for (const [name, beforeReception] of [
     ["with", 4.5],
     ["without", 0],
@@ -137,3 +128,12 @@ test("a device that learns the time gets what it sent before dated, and the hist
   assert.equal(total, 2, JSON.stringify(buckets));
   assert.deepEqual(await findDisagreements(postgres, "%"), []);
 });
+
+/** A batch in JSON whose two records have uptimes alone. */
+function clocklessBatch(sessionId: string) {
+  const records = [
+    { uptimeNano: "10000000000", message: "first" },
+    { uptime_nano: 25_500_000_000, message: "second" },
+  ];
+  return { deviceId: `json-${sessionId}`, sessionId, sequence: "1", records };
+}
