@@ -9,7 +9,7 @@ import { findDisagreements } from "./faults/agreement.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-// A device without a clock: it sends uptimes, and learns the time later.
+// What devices say beside their records: the uptime of one without a clock, and what the device is.
 
 let system: TestSystem;
 let postgres: Client;
@@ -115,18 +115,36 @@ test("a device that learns the time gets what it sent before dated, and the hist
     const found = await entries("learner", 3);
     return found.get("one")?.timeSource === "TIME_SOURCE_BOOT_TIME" && found;
   });
-  const micros = (nanos: bigint) => Number(nanos / 1000n) / 1e6;
-  assert.equal(secondsOf(dated.get("two")!).toFixed(3), micros(bootedAt + 61n * second).toFixed(3));
+  assert.equal(secondsOf(dated.get("two")!).toFixed(3), toSeconds(bootedAt + 61n * second).toFixed(3));
   assert.equal(dated.get("two")?.uptime, "61s");
   assert.equal(dated.get("synchronised")?.timeSource, "TIME_SOURCE_UNSPECIFIED");
 
-  const minute = new Date(Math.floor(micros(bootedAt + 60n * second) / 60) * 60_000);
+  const minute = new Date(Math.floor(toSeconds(bootedAt + 60n * second) / 60) * 60_000);
   const range = `start_time=${minute.toISOString()}&end_time=${new Date(minute.getTime() + 120_000).toISOString()}`;
   const response = await fetch(`${system.httpUrl}/v1/histogram?device_id=learner&${range}`);
-  const { buckets } = (await response.json()) as { buckets: { counts: { count: string }[] }[] };
-  const total = buckets.flatMap(({ counts }) => counts).reduce((sum, { count }) => sum + Number(count), 0);
+  const { buckets } = (await response.json()) as { buckets: { counts: { recordCount: string }[] }[] };
+  const total = buckets
+    .flatMap(({ counts }) => counts)
+    .reduce((sum, { recordCount }) => sum + Number(recordCount), 0);
   assert.equal(total, 2, JSON.stringify(buckets));
   assert.deepEqual(await findDisagreements(postgres, "%"), []);
+});
+
+test("what a device says about itself is in its answer, with the changes", async () => {
+  await pushSaying(1, { firmware: "1.0", attributes: { slots: 4 } });
+  await pushSaying(2, { firmware: "1.1", site: "Plant 7" });
+  const { device, infoHistory } = await waitFor("both batches", async () => {
+    const response = await fetch(`${system.httpUrl}/v1/devices/informer`);
+    const answer = (await response.json()) as { device?: { info: object }; infoHistory: { info: object }[] };
+    return answer.infoHistory?.length === 2 && answer;
+  });
+  const latest = { firmware: "1.1", hardware: "", site: "Plant 7", attributes: [] };
+  assert.deepEqual(device?.info, latest);
+  const slots = { key: "slots", intValue: "4" };
+  assert.deepEqual(
+    infoHistory.map(({ info }) => info),
+    [latest, { firmware: "1.0", hardware: "", site: "", attributes: [slots] }],
+  );
 });
 
 /** A batch in JSON whose two records have uptimes alone. */
@@ -136,4 +154,20 @@ function clocklessBatch(sessionId: string) {
     { uptime_nano: 25_500_000_000, message: "second" },
   ];
   return { deviceId: `json-${sessionId}`, sessionId, sequence: "1", records };
+}
+
+/** Batch `sequence` of a device that says this about itself. */
+function pushSaying(sequence: number, device: object): Promise<void> {
+  const batch = {
+    deviceId: "informer",
+    sessionId: "boot",
+    sequence,
+    device,
+    records: [{ message: "hello" }],
+  };
+  return pushJson({ batch });
+}
+
+function toSeconds(nanos: bigint): number {
+  return Number(nanos / 1000n) / 1e6;
 }
