@@ -1,6 +1,14 @@
-import type { ChannelCredentials } from "@grpc/grpc-js";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { limits } from "#batch/limits.ts";
+import {
+  createCredentials,
+  createOutput,
+  interruptSignal,
+  nameOption,
+  parseHostAndPort,
+  type TlsOptions,
+  withErrors,
+} from "#client/command-options.ts";
 import { InputError } from "#client/files/read-inputs.ts";
 import { follow } from "#client/follow/follow.ts";
 import type { Multiline } from "#client/lines/line-joiner.ts";
@@ -9,9 +17,8 @@ import { timePattern } from "#client/lines/time-pattern.ts";
 import { parseTimeZone } from "#client/lines/time-zone.ts";
 import { previewInputs } from "#client/send/dry-run.ts";
 import { exitCodes, send } from "#client/send/send.ts";
-import type { Output } from "#client/send/send-report.ts";
 import { SpoolError } from "#client/spool/spool.ts";
-import { tlsCredentials } from "#client/transports/tls-credentials.ts";
+import { syslogCommand } from "#client/syslog/syslog-command.ts";
 import { wholeNumber } from "#lib/options.ts";
 
 const program = new Command("fleetlog").description("Sends and administers logs.").addHelpText(
@@ -148,13 +155,9 @@ server keeps rejected records in dead_letters), 130 interrupted.`,
     process.exit(exitCode);
   });
 
-interface SendCommandOptions {
+interface SendCommandOptions extends TlsOptions {
   device?: string;
   address: string;
-  tls?: boolean;
-  ca?: string;
-  cert?: string;
-  key?: string;
   logger?: string;
   severity: keyof typeof severityByName | "auto";
   session?: string;
@@ -170,63 +173,6 @@ interface SendCommandOptions {
   quiet?: boolean;
 }
 
-function createCredentials({ tls, ca, cert, key }: SendCommandOptions): ChannelCredentials | undefined {
-  try {
-    if (tls) return tlsCredentials({ ca, cert, key });
-  } catch (error) {
-    throw new InputError(error instanceof Error ? error.message : String(error));
-  }
-  if (ca ?? cert ?? key) throw new InputError("--ca, --cert and --key require --tls");
-  return undefined;
-}
-
-function createOutput(quiet: boolean): Output {
-  const clearLine = process.stderr.isTTY ? "\r\x1b[K" : "";
-  return {
-    result: (text) => {
-      process.stderr.write(clearLine);
-      if (!quiet) process.stdout.write(`${text}\n`);
-    },
-    problem: (text) => void process.stderr.write(`${clearLine}${text}\n`),
-    progress:
-      process.stderr.isTTY && !quiet ? (text) => void process.stderr.write(`${clearLine}${text}`) : undefined,
-  };
-}
-
-/** Aborts on the first Ctrl-C or SIGTERM; the second ends the process immediately. */
-function interruptSignal(): AbortSignal {
-  const interrupt = new AbortController();
-  let firstAt = 0;
-  const onSignal = () => {
-    // A terminal signals the whole process group, and a launcher passes it on: both are the same Ctrl-C.
-    if (interrupt.signal.aborted && performance.now() - firstAt > 500) process.exit(exitCodes.interrupted);
-    if (interrupt.signal.aborted) return;
-    firstAt = performance.now();
-    interrupt.abort();
-  };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
-  return interrupt.signal;
-}
-
-function nameOption(what: string, lengthMax: number) {
-  return (value: string): string => {
-    if (new RegExp(`^[A-Za-z0-9._:-]{1,${lengthMax}}$`).test(value)) return value;
-    throw new InvalidArgumentError(`${what} has 1 to ${lengthMax} characters of A-Z a-z 0-9 . _ : -`);
-  };
-}
-
-/** Parses an option's value; a RangeError or SyntaxError from `parse` becomes the option's error. */
-function withErrors<T>(parse: (value: string) => T) {
-  return (value: string): T => {
-    try {
-      return parse(value);
-    } catch (error) {
-      throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-    }
-  };
-}
-
 function parseMultiline(value: string): Multiline {
   return value === "auto" || value === "off" ? value : new RegExp(value);
 }
@@ -236,10 +182,7 @@ function parseLoggerName(value: string): string {
   throw new InvalidArgumentError(`a logger's name is at most ${limits.loggerBytesMax} bytes long`);
 }
 
-function parseHostAndPort(value: string): string {
-  if (/^(\[[0-9a-fA-F:]+\]|[^:\s/]+):\d{1,5}$/.test(value)) return value;
-  throw new InvalidArgumentError('expected host:port, such as "127.0.0.1:50051"');
-}
+program.addCommand(syslogCommand());
 
 try {
   await program.parseAsync();
