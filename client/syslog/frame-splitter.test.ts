@@ -51,7 +51,7 @@ test("any bytes are read to their end", () => {
 
 for (const [stream, expected] of [
   ["<14>a\n\n \r\n<14>b", ["<14>a", "<14>b"]],
-  ["12 monkeys\n", ["12 monkeys".slice(3)]], // a length, and the connection ends before it
+  ["12 monkeys\n", ["monkeys\n"]], // a length, and the connection ends before it
   ["7 <14>abc5 <1>bc", ["<14>abc", "<1>bc"]],
   ["1234567890 is no length\n", ["1234567890 is no length"]],
   [`<14>${"m".repeat(20)}\n<14>b\n`, ["<14>mmmmmm of 24", "<14>b"]],
