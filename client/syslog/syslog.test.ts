@@ -64,13 +64,16 @@ async function startAgent(listen: string, options: Partial<SyslogAgentOptions> =
   };
 }
 
-function sendUdp(port: number, ...messages: readonly string[]): Promise<void> {
+async function sendUdp(port: number, ...messages: readonly string[]): Promise<void> {
   const socket = createSocket("udp4");
-  return Promise.all(
+  await Promise.all(
     messages.map((text) => new Promise((resolve) => socket.send(text, port, "127.0.0.1", resolve))),
-  ).then(() => {
-    socket.close();
-  });
+  );
+  socket.close();
+}
+
+function logger(text: string, ...args: readonly string[]) {
+  return execa("logger", ["-n", "127.0.0.1", "-t", "app", "-p", "local0.err", "--id=42", ...args, text]);
 }
 
 function sendTcp(port: number, text: string): Promise<void> {
@@ -87,8 +90,6 @@ describe("fleetlog syslog stores what real senders send", () => {
     await using agent = await startAgent("udp://127.0.0.1:0,tcp://127.0.0.1:0");
     const [udp, tcp] = agent.ports;
     const device = toDeviceId(hostname().split(".")[0]!);
-    const logger = (text: string, ...args: readonly string[]) =>
-      execa("logger", ["-n", "127.0.0.1", "-t", "app", "-p", "local0.err", "--id=42", ...args, text]);
     await logger("one", "-d", "-P", String(udp), "--rfc3164");
     const sd = ["--msgid", "boot", "--sd-id", "x@1", "--sd-param", 'y="z"'];
     await logger("two", "-d", "-P", String(udp), "--rfc5424", ...sd);
@@ -96,11 +97,11 @@ describe("fleetlog syslog stores what real senders send", () => {
     await logger("four", "-T", "-P", String(tcp), "--rfc3164");
     const records = await stored.toRecords(device, 4);
     const found = new Map(records.map((record) => [record.message, record]));
-    assert.deepEqual([...found.keys()].sort(), ["four", "one", "three", "two"]);
+    assert.deepEqual(new Set(found.keys()), new Set(["four", "one", "three", "two"]));
     for (const { severity, time, attributes } of records) {
       assert.equal(severity, 17);
       assert.equal(attributes["facility"], "local0");
-      assert.equal(attributes["process_id"] as unknown, 42);
+      assert.equal(attributes["process_id"], 42);
       assert.ok(Math.abs(time.getTime() - Date.now()) < 120_000, String(time));
     }
     assert.equal(found.get("two")?.attributes["x@1.y"], "z");
@@ -168,7 +169,7 @@ test("a message longer than a record may be is cut, and says so; its neighbours 
   await using agent = await startAgent("tcp://127.0.0.1:0");
   await sendTcp(agent.ports[0]!, `<14>1 - long a - - - ${"m".repeat(100_000)}\n<14>1 - long a - - - next\n`);
   const [first, second] = await stored.toRecords("long", 2);
-  assert.equal((first?.attributes["cut_from_bytes"] as unknown) ?? 0, 100_021);
+  assert.equal(first?.attributes["cut_from_bytes"], 100_021);
   assert.equal(second?.message, "next");
 });
 
@@ -176,7 +177,10 @@ test("more hostnames than are allowed at once are stored as one device, with the
   await using agent = await startAgent("udp://127.0.0.1:0", { devicesMax: 2 });
   await sendUdp(agent.ports[0]!, ...[1, 2, 3, 4].map((host) => `<14>1 - many-${host} a - - - x`));
   const records = await stored.toRecords("syslog", 2);
-  assert.deepEqual(records.map(({ attributes }) => attributes["host"]).sort(), ["many-3", "many-4"]);
+  assert.deepEqual(
+    new Set(records.map(({ attributes }) => attributes["host"])),
+    new Set(["many-3", "many-4"]),
+  );
 });
 
 test("one device for all keeps the hostnames", async () => {

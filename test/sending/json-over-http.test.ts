@@ -116,7 +116,7 @@ describe("what shippers send is stored under the fields that they mean", () => {
   const fluentBit = '{"date":1764262862.123456,"log":"out of memory","stream":"stderr","pid":17}';
   for (const [name, type, body] of [
     ["fluent-bit-json", "application/json", `[${fluentBit}]`],
-    ["fluent-bit-json-stream", "application/json", `${fluentBit}`],
+    ["fluent-bit-json-stream", "application/json", fluentBit],
     ["fluent-bit-json-lines", "application/x-ndjson", `${fluentBit}\n`],
   ] as const) {
     test(name, async () => {
