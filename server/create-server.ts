@@ -108,7 +108,9 @@ export function createServer(options: CreateServerOptions): Server {
     requestBudget,
   });
   const services = createGrpcServices(health, { startRpc, logger });
-  const endpoints = [createStructuredLogs({ ingest, decompressor: streams.decompressor, requestBudget })];
+  const { recogniseRetries } = config.otlp;
+  const { decompressor } = streams;
+  const endpoints = [createStructuredLogs({ ingest, decompressor, requestBudget, recogniseRetries })];
   const otlpHttp = createOtlpHttp({ ...streams, otlp, requestBudget, startRpc, logger });
   const onRequest = createRequestListener(
     { ...routes, services, endpoints, otlp: otlpHttp },

@@ -26,6 +26,17 @@ export interface StructuredBatch {
   /** Index of its first record in the request. */
   readonly firstIndex: number;
   readonly recordCount: number;
+  /** Each record has a time: another batch of the same content is a retry. */
+  readonly isUnique: boolean;
+}
+
+/** What the records of a batch add up to. */
+class BatchState {
+  unreadableCount = 0;
+  /** Text kept of the unreadable records. */
+  unreadableBytes = 0;
+  timedCount = 0;
+  untimedCount = 0;
 }
 
 /** The identity of a request's only batch; of a sender without state only the device. */
@@ -46,21 +57,24 @@ export function* structuredBatches(
 ): Generator<StructuredBatch> {
   let records: Buffer[] = [];
   let bytes = 0;
-  let unreadable = { count: 0, bytes: 0 };
+  let state = new BatchState();
   let firstIndex = 0;
   const take = (nextIndex: number): StructuredBatch => {
     const batch = Buffer.concat([encodeHead(head), ...records]);
-    const taken = { batch, firstIndex, recordCount: records.length };
-    [records, bytes, unreadable, firstIndex] = [[], 0, { count: 0, bytes: 0 }, nextIndex];
+    const isUnique = state.timedCount > 0 && state.untimedCount === 0;
+    const taken = { batch, firstIndex, recordCount: records.length, isUnique };
+    [records, bytes, state, firstIndex] = [[], 0, new BatchState(), nextIndex];
     return taken;
   };
   for (const [index, [start, end]] of bounds.entries()) {
     const json = body.subarray(start, end);
-    let encoded = encodeRecord(json, unreadable);
+    const before = { ...state };
+    let encoded = encodeRecord(json, state);
     const isFull = records.length === limits.recordsMax || bytes + encoded.length > recordsBytesMax;
     if (isFull && records.length > 0) {
+      Object.assign(state, before); // the record is of the next batch
       yield take(index);
-      encoded = encodeRecord(json, unreadable); // what a batch keeps of its unreadable records begins anew
+      encoded = encodeRecord(json, state);
     }
     records.push(encoded);
     bytes += encoded.length;
@@ -69,24 +83,24 @@ export function* structuredBatches(
 }
 
 /** One record as a field of its batch, in a buffer of its own. */
-function encodeRecord(json: Buffer, unreadable: { count: number; bytes: number }): Buffer {
+function encodeRecord(json: Buffer, state: BatchState): Buffer {
   writer.position = 0;
-  const problem = writeRecord(json);
+  const problem = writeRecord(json, state);
   if (problem !== undefined) {
     writer.position = 0;
     // Beyond the reported ones only their number counts.
-    const isReported = ++unreadable.count <= limits.rejectionsMax;
-    const keptBytesMax = isReported ? limits.unreadableBytesMax - unreadable.bytes : 0;
+    const isReported = ++state.unreadableCount <= limits.rejectionsMax;
+    const keptBytesMax = isReported ? limits.unreadableBytesMax - state.unreadableBytes : 0;
     const bytesMax = keptBytesMax + 2 * limits.unreadableReasonBytesMax;
     const start = writer.open(batchTags.records, bytesMax);
-    unreadable.bytes += writeUnreadable(writer, json, isReported ? problem : "", keptBytesMax);
+    state.unreadableBytes += writeUnreadable(writer, json, isReported ? problem : "", keptBytesMax);
     writer.close(start, bytesMax);
   }
   return Buffer.from(writer.bytes.subarray(0, writer.position));
 }
 
 /** Returns why the JSON is no record. */
-function writeRecord(json: Buffer): string | undefined {
+function writeRecord(json: Buffer, state: BatchState): string | undefined {
   if (json.length > recordJsonBytesMax) {
     return `record is ${json.length} bytes of JSON, the limit is ${recordJsonBytesMax}`;
   }
@@ -100,12 +114,13 @@ function writeRecord(json: Buffer): string | undefined {
     throw error;
   }
   const start = writer.open(batchTags.records, writer.bytes.length);
-  record.write(writer, reader);
+  const hasTime = record.write(writer, reader);
   writer.close(start, writer.bytes.length);
-  const isTooLarge = writer.position > recordsBytesMax;
-  return isTooLarge
-    ? `record is ${writer.position} bytes, the limit of a batch is ${limits.batchBytesMax}`
-    : undefined;
+  if (writer.position > recordsBytesMax)
+    return `record is ${writer.position} bytes, the limit of a batch is ${limits.batchBytesMax}`;
+  if (hasTime) state.timedCount += 1;
+  else state.untimedCount += 1;
+  return undefined;
 }
 
 function encodeHead({ deviceId, sessionId = "", sequence = 0n }: StructuredBatchHead): Uint8Array {

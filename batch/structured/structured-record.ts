@@ -77,8 +77,8 @@ export class StructuredRecord {
     return this.#problem;
   }
 
-  /** Writes the fields of a LogRecord in their order. */
-  write(writer: WireWriter, { bytes }: Pick<JsonReader, "bytes">): void {
+  /** Writes the fields of a LogRecord in their order. Returns whether it has a time. */
+  write(writer: WireWriter, { bytes }: Pick<JsonReader, "bytes">): boolean {
     const time = this.#take(timeNames, (leaf) => toTime(bytes, leaf));
     if (time !== undefined) {
       writer.varint(recordTags.timeUnixNano);
@@ -101,6 +101,7 @@ export class StructuredRecord {
     if (severity && severity.text !== "") {
       writer.field(recordTags.severityText, Buffer.from(severity.text));
     }
+    return time !== undefined;
   }
 
   #clear(): void {

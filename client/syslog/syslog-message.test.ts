@@ -45,6 +45,10 @@ describe("RFC 5424", () => {
     });
   });
 
+  test("the space that rsyslog leaves before a text is none of it", () => {
+    assert.equal(read("<34>1 - - - - - -  text").message, "text");
+  });
+
   test("what is malformed is text", () => {
     for (const rest of [
       '1 - h a p m [x y="z" text',

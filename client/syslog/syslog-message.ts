@@ -89,7 +89,7 @@ function readVersion1({ whole, head, from, attributes, context }: Rest): Fields 
     ...(time !== undefined && { timeUnixNano: time.timeUnixNano }),
     ...(logger !== undefined && { logger }),
     ...(eventName !== undefined && { eventName }),
-    message: withoutMark(whole.subarray(data.end)),
+    message: withoutMark(withoutSpace(whole.subarray(data.end))),
   };
 }
 
@@ -138,6 +138,11 @@ function withoutEnd(bytes: Buffer): Buffer {
   let end = bytes.length;
   while (end > 0 && (bytes[end - 1] === 0x0a || bytes[end - 1] === 0x0d || bytes[end - 1] === 0)) end -= 1;
   return bytes.subarray(0, end);
+}
+
+/** rsyslog keeps the space behind the tag that a message had as RFC 3164. */
+function withoutSpace(text: Buffer): Buffer {
+  return text[0] === 0x20 ? text.subarray(1) : text;
 }
 
 /** RFC 5424 marks text in UTF-8. */

@@ -95,6 +95,15 @@ describe("POST /v1/ingest/{device_id}", () => {
     assert.equal(entries.length, 3);
   });
 
+  test("names a batch by its content where every record has a time, so that a retry is recognised", async () => {
+    const timed = '{"ts":1764262862.5,"msg":"a"}\nnot JSON\n';
+    for (const body of [timed, timed, `${timed}{"msg":"without a time"}`]) await post("retried", body, lines);
+    const names = (await entriesOf("retried")).map(({ sessionId, sequence }) => `${sessionId} ${sequence}`);
+    assert.equal(names.length, 3);
+    assert.equal(names[0], names[1]);
+    assert.notEqual(names[0], names[2]);
+  });
+
   test("numbers a batch by session and sequence, in the query or headers", async () => {
     await post("numbered?session=s1&sequence=7", '{"msg":"a"}');
     await post("numbered", '{"msg":"b"}', { ...json, "fleetlog-session": "s1", "fleetlog-sequence": "8" });

@@ -19,6 +19,8 @@ export interface StructuredLogsOptions {
   readonly ingest: Ingest;
   readonly decompressor: Decompressor;
   readonly requestBudget: RequestBudget;
+  /** Stores a request once that arrives again, if each of its records has a time. */
+  readonly recogniseRetries: boolean;
 }
 
 /** A body, before and after decompression: what shippers send at once by default. */
@@ -51,6 +53,7 @@ export function createStructuredLogs({
   ingest,
   decompressor,
   requestBudget,
+  recogniseRetries,
 }: StructuredLogsOptions): HttpEndpoint {
   return {
     path,
@@ -64,10 +67,13 @@ export function createStructuredLogs({
       let accepted = 0;
       let rejected = 0;
       const shown: { index: number; reason: string }[] = [];
-      for (const { batch, firstIndex, recordCount } of batches) {
+      for (const { batch, firstIndex, recordCount, isUnique } of batches) {
         if (head.sequence !== 0n && recordCount < bounds.length)
           throw numberedTooLarge(bounds.length, recordCount);
-        const outcome = await ingest.accept(batch);
+        const outcome =
+          head.sequence === 0n
+            ? await ingest.acceptTranscoded(batch, isUnique && recogniseRetries)
+            : await ingest.accept(batch);
         if (outcome.refusal) throw stoppedBy(outcome.refusal, firstIndex);
         accepted += outcome.accepted;
         rejected += outcome.rejections.length;

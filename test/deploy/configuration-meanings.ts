@@ -32,7 +32,7 @@ export const meanings: Readonly<Record<string, string>> = {
   OTLP_DEVICE_ATTRIBUTES:
     "Attributes of an OpenTelemetry resource that name its device, comma-separated: the first of these that it has. See [SENDING.md](../SENDING.md#opentelemetry).",
   OTLP_RETRIES:
-    "`recognise`: OTLP records that all have a time and arrive again in the same request are stored once. `store`: they are stored again. See [decision 37](../decisions/0037-opentelemetry.md).",
+    "`recognise`: records by OTLP or `/v1/ingest` that all have a time and arrive again in the same request are stored once. `store`: they are stored again. See [decision 37](../decisions/0037-opentelemetry.md).",
   OTLP_GRPC_LISTEN: 'Address of OTLP/gRPC alone, or "off". OTLP is served on `GRPC_LISTEN` too.',
   OTLP_HTTP_LISTEN: 'Address of OTLP/HTTP alone, or "off". OTLP is served on `HTTP_LISTEN` too.',
   CUT_TEXT:
