@@ -31,13 +31,14 @@ export interface StructuredBatch {
 }
 
 /** What the records of a batch add up to. */
-class BatchState {
-  unreadableCount = 0;
+const emptyState = {
+  unreadableCount: 0,
   /** Text kept of the unreadable records. */
-  unreadableBytes = 0;
-  timedCount = 0;
-  untimedCount = 0;
-}
+  unreadableBytes: 0,
+  timedCount: 0,
+  untimedCount: 0,
+};
+type BatchState = typeof emptyState;
 
 /** The identity of a request's only batch; of a sender without state only the device. */
 export interface StructuredBatchHead {
@@ -57,13 +58,13 @@ export function* structuredBatches(
 ): Generator<StructuredBatch> {
   let records: Buffer[] = [];
   let bytes = 0;
-  let state = new BatchState();
+  let state = { ...emptyState };
   let firstIndex = 0;
   const take = (nextIndex: number): StructuredBatch => {
     const batch = Buffer.concat([encodeHead(head), ...records]);
     const isUnique = state.timedCount > 0 && state.untimedCount === 0;
     const taken = { batch, firstIndex, recordCount: records.length, isUnique };
-    [records, bytes, state, firstIndex] = [[], 0, new BatchState(), nextIndex];
+    [records, bytes, state, firstIndex] = [[], 0, { ...emptyState }, nextIndex];
     return taken;
   };
   for (const [index, [start, end]] of bounds.entries()) {
