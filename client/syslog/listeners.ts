@@ -7,7 +7,7 @@ import { FrameSplitter, type SyslogFrame } from "./frame-splitter.ts";
 import { describeAddress, type ListenAddress } from "./listen-address.ts";
 
 /** Takes one message; `await` it before the next one of the same connection. */
-export type Receive = (frame: SyslogFrame, from: string) => Promise<void>;
+type Receive = (frame: SyslogFrame, from: string) => Promise<void>;
 
 export interface ListenerOptions {
   readonly messageBytesMax: number;
