@@ -41,10 +41,17 @@ export class SecretRecords {
     this.#key = this.#hex(64);
   }
 
-  /** A new record for this place. Every field of it is derived from the seed. */
+  /**
+   * A new record for this place. Every field of it is derived from the seed. With an uptime it is sent with that, and
+   * with its time only if it is timed; its time is then what it has once it is dated.
+   */
   make(
     place: Pick<Setting, "deviceId" | "sessionId" | "sequence" | "index">,
     timeMicros: bigint,
+    {
+      uptimeMicros = 0n,
+      isTimed = true,
+    }: { readonly uptimeMicros?: bigint; readonly isTimed?: boolean } = {},
   ): SecretRecord {
     const random = this.#random;
     const id = this.#hex(32);
@@ -63,7 +70,8 @@ export class SecretRecords {
       severity: setting.severity as Severity,
       logger: setting.logger,
       attributes: setting.attributes,
-      timeUnixNano: timeMicros * 1000n,
+      timeUnixNano: isTimed ? timeMicros * 1000n : 0n,
+      uptimeNano: uptimeMicros * 1000n,
     });
     return { id, bytes, isBad };
   }

@@ -51,12 +51,12 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "where true or exists (",
     },
   ]),
-  ...caughtBy("consumer/tables/device-info.test.ts", "consumer/tables/device-info.ts", [
+  ...caughtBy("consumer/tables/device-info.test.ts", "postgres/migrations/0101-device-info.sql", [
     {
-      name: "info-in-any-order",
-      title: "what a device says is noted in the order of the ledger",
-      search: "order by device_key, received_micros, sequence",
-      replacement: "order by info",
+      name: "late-info-is-the-latest",
+      title: "what a late batch says of its device ends what was said before and after it",
+      search: "if before.last_received_at > at then",
+      replacement: "if false then",
     },
   ]),
   ...caughtBy("batch/read-sequence.test.ts", "batch/read-sequence.ts", [

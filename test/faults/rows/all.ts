@@ -1,4 +1,5 @@
 import type { Fault } from "../fault.ts";
+import { clocklessRows } from "./clockless.ts";
 import { clockRows } from "./clocks.ts";
 import { cutRows } from "./cut.ts";
 import { killRows } from "./kill.ts";
@@ -23,6 +24,7 @@ export const allRows: readonly Fault[] = [
   ...operatorRows,
   ...redisDataRows,
   ...clockRows,
+  ...clocklessRows,
 ];
 
 /** The most telling rows: for `npm test`, and for a first look. */
