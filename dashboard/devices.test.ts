@@ -84,3 +84,31 @@ test("a device's page lists all sessions, page by page, and links to records of 
   await page.getByRole("img", { name: "1 records by time and severity" }).waitFor();
   assert.deepEqual(problems, []);
 });
+
+test("the fleet shows the firmware of each device, and a device's page what it says about itself and what changed", {
+  skip: noBrowser,
+}, async () => {
+  await using fleet = await startFleet(sampleBatches());
+  for (const [second, info] of [
+    [1, { firmware: "2.0.0", hardware: "rev B" }],
+    [2, { firmware: "2.1.0", hardware: "rev B", site: "plant <b>7</b>", attributes: { rack: 3 } }],
+  ] as const) {
+    await fleet.pool.query(
+      `select note_device_info(key, timestamptz '2026-01-10 11:00Z' + $1 * interval '1 second', $1::int8, $2)
+       from devices where device_id = 'pump-7'`,
+      [second, JSON.stringify(info)],
+    );
+  }
+  await using browser = await startBrowser();
+  const { page, problems } = await browser.open(fleet.url);
+  await page.goto("/devices");
+  await page.getByRole("row", { name: "pump-7" }).getByText("2.1.0").waitFor();
+  await page.goto(`/devices/pump-7?${sampleHour}`);
+  const changes = page.getByRole("region", { name: "Changes of the device" });
+  await changes.getByText("plant <b>7</b>").waitFor();
+  assert.deepEqual(await changes.locator("strong").allTextContents(), ["2.1.0", "plant <b>7</b>", "rack 3"]);
+  assert.equal(await changes.getByRole("row").count(), 3);
+  if (process.env.FLEETLOG_PICTURES)
+    await page.screenshot({ path: `${process.env.FLEETLOG_PICTURES}/device.png` });
+  assert.deepEqual(problems, []);
+});

@@ -1,6 +1,7 @@
 import { ScalarType, toJson } from "@bufbuild/protobuf";
 import type { ComponentChild } from "preact";
-import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import { type LogEntry, LogEntrySchema, TimeSource } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { toMicros } from "../api/timestamp.ts";
 import { type FieldValue, filterFor, filterOut } from "../state/filter-actions.ts";
 import { change, toHref, view } from "../state/location.ts";
@@ -47,9 +48,12 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
       <pre class="detail-message" tabIndex={0}>
         {entry.message === "" ? <i>no text</i> : <LogText text={entry.message} marks={marks} />}
       </pre>
+      {entry.isTextRepaired && (
+        <p class="note">A text arrived cut inside a character: “�” stands for the remains.</p>
+      )}
       <table class="fields">
         <tbody>
-          <Field name="time" note="by the device's clock">
+          <Field name="time" note={timeNotes[entry.timeSource]}>
             {fullTime(time, utc)}
           </Field>
           <Field name="received" note={delayText(received - time)}>
@@ -58,6 +62,21 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
           <Field name="severity" value={{ field: "severity", value: entry.severity }}>
             {severityLabel(entry.severity)} ({entry.severity})
           </Field>
+          {entry.severityText !== "" && !Object.hasOwn(Severity, entry.severityText) && (
+            <Field name="severity text" note="in the words of its source">
+              {entry.severityText}
+            </Field>
+          )}
+          {entry.uptime && (
+            <Field name="uptime" note="since the device booted">
+              {durationText(Number(entry.uptime.seconds) + entry.uptime.nanos / 1e9)}
+            </Field>
+          )}
+          {entry.observedTime && (
+            <Field name="observed" note="by a collector on the way">
+              {fullTime(toMicros(entry.observedTime) ?? 0, utc)}
+            </Field>
+          )}
           <Field name="device" value={{ field: "device", value: entry.deviceId }}>
             {entry.deviceId}
           </Field>
@@ -91,7 +110,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([name, value]) => (
               <Field key={name} name={name} value={{ field: "attribute", name, value: valueText(value) }}>
-                {valueText(value)}
+                <span class={typeof value === "string" ? "" : "typed-value"}>{valueText(value)}</span>
               </Field>
             ))}
         </tbody>
@@ -101,7 +120,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
 }
 
 /** What a record may also say: a row each, where it does. */
-const shownAbove = new Set(["deviceId", "sessionId", "logger", "message"]);
+const shownAbove = new Set(["deviceId", "sessionId", "logger", "message", "severityText"]);
 const otherTexts = LogEntrySchema.fields.filter(
   ({ fieldKind, scalar, localName }) =>
     fieldKind === "scalar" && scalar === ScalarType.STRING && !shownAbove.has(localName),
@@ -172,6 +191,14 @@ function Field({ name, note, value, device, children }: FieldProps) {
     </tr>
   );
 }
+
+const timeNotes: Readonly<Record<TimeSource, string>> = {
+  [TimeSource.UNSPECIFIED]: "by the device's clock",
+  [TimeSource.BOOT_TIME]: "from its uptime and its boot, by the device's clock",
+  [TimeSource.UPTIME]: "estimated from its uptime: the device sent no time",
+  [TimeSource.OBSERVED]: "when a collector first saw it: the device sent no time",
+  [TimeSource.RECEIVED]: "when it was received: the device sent no time",
+};
 
 function delayText(micros: number): string {
   if (Math.abs(micros) < 1000) return "at once";

@@ -13,6 +13,7 @@ import { LogPages } from "../explore/log-pages.ts";
 import { refresh, refreshes, toHref, view } from "../state/location.ts";
 import { byteRateText, countText, durationText, fullTime, nowMicros, rateText } from "../state/time-text.ts";
 import { noFilter } from "../state/view.ts";
+import { InfoFigures, InfoHistory } from "./device-info.tsx";
 import { formatAttributes } from "./devices-page.tsx";
 import { SessionTable } from "./session-table.tsx";
 
@@ -54,6 +55,7 @@ export function DevicePage({ deviceId }: { deviceId: string }) {
       </div>
       {value && <DeviceFigures answer={value} />}
       <Histogram filter={filter} ask={ask} />
+      {value && <InfoHistory changes={value.infoHistory} />}
       {value && (
         <SessionTable
           answer={value}
@@ -122,6 +124,7 @@ function DeviceFigures({ answer: { device, sessions, latestTime } }: { answer: G
       <Figure name="Rejected records" isBad={device.deadLetterCount > 0n} note="kept as dead letters">
         {countText(device.deadLetterCount)}
       </Figure>
+      <InfoFigures info={device.info} />
       <ClockFigure device={device} latestMicros={toMicros(latestTime) ?? 0} />
       {notes !== "" && <Figure name="Notes">{notes}</Figure>}
     </dl>

@@ -121,6 +121,7 @@ export function DevicesPage() {
                 <th scope="col" class="number">
                   Refused
                 </th>
+                <th scope="col">Firmware</th>
                 <th scope="col">Notes</th>
               </tr>
             </thead>
@@ -194,6 +195,9 @@ function DeviceRow({ device }: { device: Device }) {
       </td>
       <td class={`number${device.deadLetterCount > 0n ? " bad" : ""}`}>
         {countText(device.deadLetterCount)}
+      </td>
+      <td class="nowrap" title={[device.info?.hardware, device.info?.site].filter(Boolean).join(", ")}>
+        {device.info?.firmware}
       </td>
       <td class="notes">{formatAttributes(device)}</td>
     </tr>

@@ -36,7 +36,7 @@ test("a device has what it last said about itself, and its changes, the latest f
     firmware: "2.1.0",
     hardware: "",
     site: "plant 7",
-    attributes: [{ key: "ok" }, { key: "a\\", stringValue: "b" }, { key: "rack", intValue: "3" }],
+    attributes: [{ key: "a\\", stringValue: "b" }, { key: "ok" }, { key: "rack", intValue: "3" }],
   };
   assert.deepEqual(device.info, now);
   assert.deepEqual(infoHistory, [
