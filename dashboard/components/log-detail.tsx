@@ -53,7 +53,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
       )}
       <table class="fields">
         <tbody>
-          <Field name="time" note={timeNotes[entry.timeSource]}>
+          <Field name="time" note={timeNotes[entry.timeSource] ?? "by an unknown rule"}>
             {fullTime(time, utc)}
           </Field>
           <Field name="received" note={delayText(received - time)}>
@@ -69,7 +69,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
           )}
           {entry.uptime && (
             <Field name="uptime" note="since the device booted">
-              {durationText(Number(entry.uptime.seconds) + entry.uptime.nanos / 1e9)}
+              {Number(entry.uptime.seconds) + entry.uptime.nanos / 1e9} s
             </Field>
           )}
           {entry.observedTime && (
@@ -110,7 +110,7 @@ export function LogDetail({ entry, marks }: { entry: LogEntry; marks: readonly s
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([name, value]) => (
               <Field key={name} name={name} value={{ field: "attribute", name, value: valueText(value) }}>
-                <span class={typeof value === "string" ? "" : "typed-value"}>{valueText(value)}</span>
+                {typeof value === "string" ? value : <span class="typed-value">{valueText(value)}</span>}
               </Field>
             ))}
         </tbody>

@@ -4,7 +4,7 @@ import type { DeviceInfoChange } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { toMicros } from "../api/timestamp.ts";
 import { Figure } from "../components/figure.tsx";
 import { view } from "../state/location.ts";
-import { countText, fullTime } from "../state/time-text.ts";
+import { fullTime } from "../state/time-text.ts";
 
 /** What a device last said about itself; nothing where it said nothing. */
 export function InfoFigures({ info }: { info: DeviceInfo | undefined }) {
@@ -52,7 +52,6 @@ export function InfoHistory({ changes }: { changes: readonly DeviceInfoChange[] 
             })}
           </tbody>
         </table>
-        {changes.length > 1 && <p class="foot note">{countText(changes.length)} changes</p>}
       </div>
     </>
   );
