@@ -73,4 +73,5 @@ export function isGrpcWeb(contentType: string | undefined): boolean {
 }
 
 const needsHttp2 = "gRPC requires HTTP/2: over HTTP/1.1 use Connect or gRPC-Web";
-const shownCharactersMax = 200;
+/** Escaped twice, in JSON within JSON, an error is still below 1 KiB. */
+const shownCharactersMax = 100;

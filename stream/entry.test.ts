@@ -24,6 +24,7 @@ test("an entry is decoded as it was encoded", () => {
     sequence: 2n ** 63n - 1n,
     sessionId: "~0123456789abcdef",
     rejectsCutText: true,
+    bootedAtMicros: 0,
     deadLetterId: 10n ** 18n - 1n,
   };
   const fields = encodeEntry(largest).map((value) => Buffer.from(value as string));
@@ -41,6 +42,7 @@ for (const [what, changes, named] of [
   ["with a device of forbidden characters", { device: "a b" }, /device="a b"/],
   ["with a sequence that is no number", { sequence: "-1" }, /sequence="-1"/],
   ["with a time that is no number", { received_at: "now" }, /received_at="now"/],
+  ["with a time of boot that is no number", { booted_at: "-1" }, /booted_at="-1"/],
   ["with a dead letter that is no number", { dead_letter: "x" }, /dead_letter="x"/],
   ["with an unknown rule for cut texts", { cut_text: "drop" }, /cut_text="drop"/],
   ["with a short digest", { digest: "abc" }, /digest has 3 bytes/],

@@ -38,3 +38,15 @@ test("an implausible received_at is replaced by PostgreSQL's time and counted, a
   assert.equal(await fixture.count("batches"), 4);
   assert.equal(await fixture.count("records"), 12);
 });
+
+test("the time of boot of such a batch moves with its received_at", async () => {
+  await using fixture = await createFixture();
+  const { logged } = await startProgram(fixture);
+  await logged("ready");
+  const receivedAtMicros = micros(-47 * 365 * dayMs);
+  const entry = makeEntry(1, [{ uptimeNano: 4_000_000_000n, message: "after 4 s" }], { receivedAtMicros });
+  await fixture.append({ ...entry, bootedAtMicros: receivedAtMicros - 10_000_000 });
+  await waitFor("the record", async () => (await fixture.count("records")) === 1);
+  const [row] = await fixture.rows("select extract(epoch from received_at - time) as seconds from logs");
+  assert.equal(Number(row?.["seconds"]), 6);
+});

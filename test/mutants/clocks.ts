@@ -3,6 +3,18 @@ import type { Mutant } from "./mutant.ts";
 /** In whose clock is believed, and how far. */
 export const clockMutants: readonly Mutant[] = [
   {
+    name: "boot-by-another-clock",
+    title: "an implausible time of reception is replaced, and the time of boot by the same clock is not",
+    edits: [
+      {
+        file: "consumer/consume/consumer.ts",
+        search: "receivedAtMicros - (entry.receivedAtMicros - entry.bootedAtMicros)",
+        replacement: "entry.bootedAtMicros",
+      },
+    ],
+    caughtBy: { test: "consumer/consume/arrival-times.test.ts" },
+  },
+  {
     name: "retention-by-own-clock",
     title: "retention takes the time of its own process",
     edits: [

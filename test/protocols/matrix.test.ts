@@ -15,7 +15,7 @@ import { callByNode } from "./node-calls.ts";
 // Every client × every RPC × every port, as docs/PROTOCOLS.md has it.
 
 const rpcs = [
-  ..."PushLogs StreamLogs GetSession".split(" "),
+  ..."PushLogs StreamLogs GetSession GetLimits".split(" "),
   ..."ListLogs TailLogs GetHistogram GetStatistics ListFieldValues".split(" "),
   ..."ListDevices GetDevice ListDeadLetters ListIncidents".split(" "),
 ];

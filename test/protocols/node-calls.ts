@@ -74,6 +74,7 @@ function createCalls(
       if (acks !== 3) throw new Error(`${acks} acks of 3`);
     },
     GetSession: (options) => ingest.getSession({ deviceId, sessionId: "a" }, options),
+    GetLimits: (options) => ingest.getLimits({}, options),
     ListLogs: (options) => query.listLogs({}, options),
     TailLogs: async (options) => {
       for await (const _ of query.tailLogs({ last: 1 }, options)) return;

@@ -124,6 +124,7 @@ func connectCalls() []call {
 			return converse(stream.Send, stream.CloseRequest, stream.Receive)
 		}},
 		{"GetSession", byConnect(ingest.GetSession, &pb.GetSessionRequest{DeviceId: *device, SessionId: "a"})},
+		{"GetLimits", byConnect(ingest.GetLimits, &pb.GetLimitsRequest{})},
 		{"ListLogs", byConnect(query.ListLogs, &pb.ListLogsRequest{})},
 		{"TailLogs", func(ctx context.Context) error {
 			stream, err := query.TailLogs(ctx, connect.NewRequest(&pb.TailLogsRequest{Last: 1}))
@@ -183,6 +184,7 @@ func grpcCalls() []call {
 			return converse(stream.Send, stream.CloseSend, stream.Recv)
 		}},
 		{"GetSession", byGrpc(ingest.GetSession, &pb.GetSessionRequest{DeviceId: *device, SessionId: "a"})},
+		{"GetLimits", byGrpc(ingest.GetLimits, &pb.GetLimitsRequest{})},
 		{"ListLogs", byGrpc(query.ListLogs, &pb.ListLogsRequest{})},
 		{"TailLogs", func(ctx context.Context) error {
 			stream, err := query.TailLogs(ctx, &pb.TailLogsRequest{Last: 1})
