@@ -159,7 +159,7 @@ describe("buf curl", () => {
               `--protocol=${protocol}`,
               `--data=${data}`,
               // It reflects by a stream, which it sends over HTTP/2 alone.
-              ...(port === "http" ? ["--schema", "proto"] : []),
+              ...(port === "http" ? ["--schema", "proto", "--schema", "rpc/proto"] : []),
               ...(port === "grpc" ? ["--http2-prior-knowledge"] : []),
               ...(port === "tls" ? ["--cacert", caFile] : []),
               `${port === "tls" ? "https" : "http"}://${toAddress(port)}/${method}`,
