@@ -33,9 +33,12 @@ test("the Collector delivers a file and what it receives, by gRPC and HTTP, each
   const collector = await otelCollector();
   const folder = await mkdtemp(join(tmpdir(), "otelcol-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
-  await using system = await startOtlpSystem();
+  const system = await startOtlpSystem();
   const pool = new Pool({ connectionString: system.databaseUrl });
-  t.after(() => pool.end());
+  t.after(async () => {
+    await pool.end();
+    await system[Symbol.asyncDispose]();
+  });
 
   const port = await freePort();
   const logFile = join(folder, "app.log");

@@ -16,7 +16,7 @@ if protocol == "grpc":
     exporter = GrpcExporter(endpoint=endpoint, insecure=True)
 else:
     exporter = HttpExporter(endpoint=f"http://{endpoint}/v1/logs", compression=Compression.Gzip)
-provider = LoggerProvider(resource=Resource.create({"host.name": device, "service.name": "numbers"}))
+provider = LoggerProvider(resource=Resource.create({"service.instance.id": device, "service.name": "numbers"}))
 provider.add_log_record_processor(
     BatchLogRecordProcessor(exporter, schedule_delay_millis=200, max_queue_size=100_000)
 )
