@@ -108,7 +108,9 @@ export class Transcoder {
     fields.read(reader, size);
     let problem: string | undefined;
     if (size > limits.batchBytesMax) {
-      problem = this.#records.bodyProblem(reader) ?? `record is ${size} bytes, the limit is ${bytesMax}`;
+      problem =
+        this.#records.bodyProblem(reader) ??
+        `record is more than ${limits.batchBytesMax} bytes, the limit is ${bytesMax}`;
     } else {
       problem = this.#records.write(reader, logger);
       const written = writer.position - before;
@@ -116,8 +118,7 @@ export class Transcoder {
     }
     if (problem === undefined) return;
     writer.position = before;
-    reader.position = start;
-    this.#unreadable.write(reader, size, logger, problem);
+    this.#unreadable.write(reader, logger, problem);
   }
 }
 

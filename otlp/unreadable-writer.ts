@@ -29,8 +29,8 @@ export class UnreadableWriter {
     this.#bytesLeft = limits.unreadableBytesMax;
   }
 
-  /** Writes the record of `size` bytes at the reader's position, whose fields were read. */
-  write(reader: WireReader, size: number, logger: Bounds, reason: string): void {
+  /** Writes the record whose fields were read from the reader's bytes. */
+  write(reader: WireReader, logger: Bounds, reason: string): void {
     const { writer } = this.#records;
     // Beyond the reported ones only their number counts.
     const isReported = ++this.#count <= limits.rejectionsMax;
@@ -46,7 +46,8 @@ export class UnreadableWriter {
     writer.lengthBefore(textStart, guessedSize);
     this.#bytesLeft -= textBytes;
     writer.tag(unreadableTags.jsonBytes);
-    writer.varint(isWhole ? textBytes : Math.max(size, textBytes + 1));
+    // How long a truncated one would be, is not known.
+    writer.varint(isWhole ? textBytes : textBytes + 1);
     writer.field(unreadableTags.reason, Buffer.from(isReported ? reason : ""));
     writer.lengthBefore(start, guessedSize);
     writer.lengthBefore(recordStart, guessedSize);

@@ -30,6 +30,8 @@ export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
   readonly tag: number;
+  /** Of a oneof: an empty or zero value is one. Elsewhere it is as good as absent, and encoders leave it out. */
+  readonly isOneof: boolean;
   /** Of a message, or of the messages in a list. */
   readonly message: () => Message;
 }
@@ -42,11 +44,12 @@ export interface Message {
 
 type Fields = Readonly<Record<string, readonly [FieldKind, number, (() => Message)?]>>;
 
-function message(fields: Fields): Message {
+function message(fields: Fields, isOneof = false): Message {
   const list = Object.entries(fields).map(([name, [kind, tag, of]]) => ({
     name,
     kind,
     tag,
+    isOneof,
     message: of ?? none,
   }));
   const places = Object.fromEntries(list.map(({ name }, place) => [name, place]));
@@ -59,15 +62,18 @@ function none(): Message {
 
 const arrayValue = message({ values: ["messages", valuesTag, () => anyValue] });
 const keyValueList = message({ values: ["messages", valuesTag, () => keyValue] });
-const anyValue: Message = message({
-  string_value: ["string", anyValueTags.string],
-  bool_value: ["bool", anyValueTags.bool],
-  int_value: ["int64", anyValueTags.int],
-  double_value: ["double", anyValueTags.double],
-  array_value: ["message", anyValueTags.array, () => arrayValue],
-  kvlist_value: ["message", anyValueTags.kvlist, () => keyValueList],
-  bytes_value: ["base64", anyValueTags.bytes],
-});
+const anyValue: Message = message(
+  {
+    string_value: ["string", anyValueTags.string],
+    bool_value: ["bool", anyValueTags.bool],
+    int_value: ["int64", anyValueTags.int],
+    double_value: ["double", anyValueTags.double],
+    array_value: ["message", anyValueTags.array, () => arrayValue],
+    kvlist_value: ["message", anyValueTags.kvlist, () => keyValueList],
+    bytes_value: ["base64", anyValueTags.bytes],
+  },
+  true,
+);
 const keyValue: Message = message({
   key: ["string", keyValueTags.key],
   value: ["message", keyValueTags.value, () => anyValue],

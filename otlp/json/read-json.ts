@@ -66,6 +66,7 @@ function readField(reader: JsonReader, field: Field): void {
   else if (kind === "string" || kind === "hex" || kind === "base64") {
     if (reader.kind() !== jsonKind.string) throw wrongKind(reader, name, "a string");
     reader.string();
+    if (reader.start === reader.end && !field.isOneof) return;
     if (kind === "string") writer.text(tag, reader, reader);
     else readBytes(reader, field);
   } else readNumber(reader, field);
@@ -102,7 +103,7 @@ function readBool(reader: JsonReader, { name, tag }: Field): void {
   writer.varint(kind === jsonKind.true ? 1 : 0);
 }
 
-function readNumber(reader: JsonReader, { name, kind: fieldKind, tag }: Field): void {
+function readNumber(reader: JsonReader, { name, kind: fieldKind, tag, isOneof }: Field): void {
   const kind = reader.kind();
   const start = reader.position;
   if (kind !== jsonKind.string && kind !== jsonKind.number) throw wrongKind(reader, name, forms[fieldKind]!);
@@ -110,6 +111,7 @@ function readNumber(reader: JsonReader, { name, kind: fieldKind, tag }: Field): 
   const text = shortText(reader.bytes, reader);
   const isRead = parsers[fieldKind]!(text.bytes, text.start, text.end);
   if (!isRead) throw wrongValue(reader, start, name, forms[fieldKind]!);
+  if (wide.low === 0 && wide.high === 0 && !isOneof) return;
   writer.varint(tag);
   if ((tag & 7) === 1) writer.fixed64(wide.high, wide.low);
   else if ((tag & 7) === 5) writer.bytes.writeUInt32LE(wide.low, (writer.position += 4) - 4);
