@@ -19,7 +19,7 @@ test("each batch of any request passes the scan, and none of its records is miss
   const random = new Random(1);
   let rejected = 0;
   let accepted = 0;
-  for (let round = 0; round < 2_000; round++) {
+  for (let round = 0; round < 800; round++) {
     const request = randomOtlp(random);
     let records = 0;
     for (const batch of transcoder.transcode(encodeOtlp(request))) {
@@ -31,12 +31,12 @@ test("each batch of any request passes the scan, and none of its records is miss
     }
     assert.equal(records, countRecords(request));
   }
-  assert.ok(rejected > 500 && accepted > 500, `${accepted} accepted, ${rejected} rejected`);
+  assert.ok(rejected > 200 && accepted > 200, `${accepted} accepted, ${rejected} rejected`);
 });
 
 test("JSON and protobuf of a request give the same batches, and so does the request sent again", () => {
   const random = new Random(2);
-  for (let round = 0; round < 2_000; round++) {
+  for (let round = 0; round < 800; round++) {
     const request = randomOtlp(random);
     const binary = digests(encodeOtlp(request));
     assert.deepEqual(digests(readOtlpJson(Buffer.from(JSON.stringify(request)))), binary);
@@ -47,7 +47,7 @@ test("JSON and protobuf of a request give the same batches, and so does the requ
 test("damaged bytes are refused with a reason, or give batches that pass the scan", () => {
   const random = new Random(3);
   let refused = 0;
-  for (let round = 0; round < 5_000; round++) {
+  for (let round = 0; round < 2_000; round++) {
     const whole = encodeOtlp(randomOtlp(random));
     const damaged = mutated(random, whole, encodeOtlp(randomOtlp(random)));
     try {
@@ -61,12 +61,12 @@ test("damaged bytes are refused with a reason, or give batches that pass the sca
       refused += 1;
     }
   }
-  assert.ok(refused > 500 && refused < 4_500, `${refused} refused`);
+  assert.ok(refused > 200 && refused < 1_800, `${refused} refused`);
 });
 
 test("damaged JSON is refused with a reason, or is a request", () => {
   const random = new Random(4);
-  for (let round = 0; round < 3_000; round++) {
+  for (let round = 0; round < 1_000; round++) {
     const whole = Buffer.from(JSON.stringify(randomOtlp(random)));
     try {
       digests(readOtlpJson(mutated(random, whole, whole)));

@@ -5,6 +5,7 @@ import { envelopes } from "./envelopes.ts";
 import { frames } from "./frames.ts";
 import { json } from "./json.ts";
 import { lines } from "./lines.ts";
+import { otlp } from "./otlp.ts";
 import { queries } from "./queries.ts";
 import { structured } from "./structured.ts";
 
@@ -16,5 +17,6 @@ export const allBlocks: readonly Block[] = [
   json,
   structured,
   lines,
+  otlp,
   queries,
 ];
