@@ -7,6 +7,7 @@ import { type DeviceNames, toDeviceId, unknownDevice } from "./device-id.ts";
 import { knownMax, resourceTags, scopeTags } from "./otlp-tags.ts";
 import type { RecordWriter } from "./record-writer.ts";
 import type { Bounds, Group } from "./request-groups.ts";
+import { sortAttributes } from "./sort-attributes.ts";
 
 /** What all records of a group share. */
 export interface SharedAttributes {
@@ -63,7 +64,7 @@ export class SharedAttributesWriter {
     const named = this.#found.find((text) => text !== undefined);
     return {
       deviceId: named === undefined ? unknownDevice : toDeviceId(named),
-      encoded: Buffer.from(writer.buffer.subarray(0, writer.position)),
+      encoded: sortAttributes(writer.buffer.subarray(0, writer.position)),
       changed: this.#changed,
     };
   }

@@ -139,6 +139,8 @@ describe("resource and scope", () => {
     });
     assert.deepEqual(more, []);
     assert.deepEqual([one!.batch.deviceId, one!.batch.sessionId, one!.batch.sequence], ["pump-1", "", 0n]);
+    const keys = one!.batch.attributes.map(({ key }) => key);
+    assert.deepEqual(keys, keys.toSorted());
     assert.deepEqual(plainAttributes(one!.batch.attributes), {
       "host.name": "pump-1",
       "process.pid": 42n,
