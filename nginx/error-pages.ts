@@ -177,12 +177,34 @@ function errorPage(page: ErrorPage): string {
     ...(hasRetryInfo ? [`    add_header grpc-status-details-bin ${retryInOneSecond};`] : []),
     '    return 200 "";',
     "  }",
+    ...(isEarly ? [] : otlpResponses(page)),
     "  add_header Content-Type application/json always;",
     ...(isRetryable ? ["  add_header Retry-After 1 always;"] : []),
     `  return ${httpStatus} '${JSON.stringify({ code, message, details }).replaceAll("'", "\\'")}';`,
     "}",
   ];
   return lines.map((line) => `    ${line}`).join("\n");
+}
+
+/** OTLP/HTTP has a google.rpc.Status as the body of an error, in the encoding of the request. */
+function otlpResponses({ httpStatus, grpcStatus, message, isRetryable }: ErrorPage): string[] {
+  const json = JSON.stringify({ code: grpcStatus, message, details: [] });
+  const protobuf = `\x08${String.fromCharCode(grpcStatus)}\x12${String.fromCharCode(message.length)}${message}`;
+  return [
+    ["protobuf", "application/x-protobuf", protobuf],
+    ["json", "application/json", json],
+  ].flatMap(([encoding, type, body = ""]) => {
+    // Lengths of 128 and more have two bytes, and Nginx would expand a variable.
+    if (body.includes("$") || message.length > 127)
+      throw new Error(`Nginx cannot send ${JSON.stringify(body)}`);
+    return [
+      `  if ($otlp_encoding = ${encoding}) {`,
+      `    add_header Content-Type ${type} always;`,
+      ...(isRetryable ? ["    add_header Retry-After 1 always;"] : []),
+      `    return ${httpStatus} '${body.replaceAll(/['\\]/g, "\\$&")}';`,
+      "  }",
+    ];
+  });
 }
 
 /** A `google.rpc.Status` of RESOURCE_EXHAUSTED whose one detail is a RetryInfo of 1 s, as gRPC carries it. */
