@@ -1,5 +1,5 @@
 import { otlpLimits } from "#otlp/limits.ts";
-import type { RequestBudget } from "../connect/request-budget.ts";
+import type { BudgetShare, RequestBudget } from "../connect/request-budget.ts";
 import { type FastMethod, unaryHandler } from "../grpc/fast-path/fast-path.ts";
 import type { Status } from "../grpc/ingest-calls.ts";
 import { refusalStatus } from "../grpc/status.ts";
@@ -9,8 +9,7 @@ import { exportMethod, logsService } from "./service.ts";
 
 /** OTLP/gRPC. https://opentelemetry.io/docs/specs/otlp/#otlpgrpc */
 export function otlpMethods(otlp: OtlpIngest, budget: RequestBudget): readonly FastMethod[] {
-  const store = async (request: Buffer): Promise<Buffer | Status> => {
-    using share = budget.open();
+  const store = async (request: Buffer, share: BudgetShare): Promise<Buffer | Status> => {
     const outcome = await otlp.export(request, share);
     return outcome.refusal ? refusalStatus(outcome.refusal) : encodeExportResponse(outcome);
   };
@@ -20,7 +19,8 @@ export function otlpMethods(otlp: OtlpIngest, budget: RequestBudget): readonly F
       name: exportMethod,
       type: "unary",
       messageBytesMax: otlpLimits.requestBytesMax,
-      start: (call) => unaryHandler(call, store),
+      budget,
+      start: (call, share) => unaryHandler(call, (request) => store(request, share)),
     },
   ];
 }

@@ -39,17 +39,20 @@ export class FastCall implements IngestCall {
       timeoutMs,
       unpack,
       onStatus,
+      hold,
     }: {
       readonly messageBytesMax: number;
       /** Set when messages may be compressed. */
       readonly unpack: ((packed: Buffer) => Promise<Buffer>) | undefined;
       readonly timeoutMs: number | undefined;
       readonly onStatus: (code: string) => void;
+      /** Asked for the memory of messages that are being read; throws StreamFullError. */
+      readonly hold?: ((bytes: number) => void) | undefined;
     },
   ) {
     this.#stream = stream;
     this.#unpack = unpack;
-    this.#reader = new MessageReader(messageBytesMax, unpack !== undefined);
+    this.#reader = new MessageReader(messageBytesMax, unpack !== undefined, hold);
     this.#onStatus = onStatus;
     if (timeoutMs !== undefined) {
       const late = { code: status.DEADLINE_EXCEEDED, details: "Deadline exceeded" };

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { status } from "@grpc/grpc-js";
 import type { RpcType, StartRpc } from "#rpc/call-metrics.ts";
+import type { BudgetShare, RequestBudget } from "../../connect/request-budget.ts";
 import type { Decompressor } from "../../decompressor.ts";
 import { readTimeoutMs } from "../call-timeout.ts";
 import {
@@ -22,7 +23,10 @@ export interface FastMethod {
   readonly name: string;
   readonly type: RpcType;
   readonly messageBytesMax: number;
-  readonly start: (call: IngestCall) => CallHandler;
+  /** Bounds the messages of all calls that are being read or answered. */
+  readonly budget?: RequestBudget;
+  /** `share` is the call's of {@link budget}. */
+  readonly start: (call: IngestCall, share: BudgetShare) => CallHandler;
 }
 
 const service = "fleetlog.v1.IngestService";
@@ -67,17 +71,25 @@ export function createFastPath(
     serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
       const method = byPath.get(headers[":path"] ?? "");
       if (method === undefined) return false;
+      const share = method.budget?.open() ?? noShare;
+      const end = startRpc(method.type, method.service, method.name);
       const call = new FastCall(stream, {
         messageBytesMax: method.messageBytesMax,
         timeoutMs: readTimeoutMs(headers),
         unpack: headers["grpc-encoding"] === "gzip" ? method.decompress : undefined,
-        onStatus: startRpc(method.type, method.service, method.name),
+        onStatus: (code) => {
+          share[Symbol.dispose]();
+          end(code);
+        },
+        hold: method.budget && share.hold,
       });
-      call.serve(method.start(call));
+      call.serve(method.start(call, share));
       return true;
     },
   };
 }
+
+const noShare: BudgetShare = { hold() {}, [Symbol.dispose]() {} };
 
 /** Answers one unary call. */
 export function unaryHandler(

@@ -19,13 +19,18 @@ export class MessageReader {
   /** The beginning of a message, with its prefix, and how much of it is there. */
   #partial: Buffer = nothing;
   #filled = 0;
+  readonly #hold: (bytes: number) => void;
   readonly #takesPacked: boolean;
   /** Whether the message that {@link next} gave last is compressed. */
   isPacked = false;
 
-  /** A longer message is refused by its announced length, before it is read. */
-  constructor(bytesMax: number, takesPacked = false) {
+  /**
+   * A longer message is refused by its announced length, before it is read. `hold` is asked for the memory of a message
+   * that is spread over pieces, and may throw.
+   */
+  constructor(bytesMax: number, takesPacked = false, hold: (bytes: number) => void = () => {}) {
     this.#bytesMax = bytesMax;
+    this.#hold = hold;
     this.#takesPacked = takesPacked;
   }
 
@@ -71,7 +76,9 @@ export class MessageReader {
     const filled = Math.min(end, this.#filled + this.#piece.length - this.#position);
     if (filled <= this.#filled) return;
     if (filled > this.#partial.length) {
-      const grown = Buffer.allocUnsafe(Math.min(end, Math.max(4 * filled, partialBytesMin)));
+      const size = Math.min(end, Math.max(4 * filled, partialBytesMin));
+      this.#hold(size - this.#partial.length);
+      const grown = Buffer.allocUnsafe(size);
       this.#partial.copy(grown, 0, 0, this.#filled);
       this.#partial = grown;
     }
