@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { freePort } from "#dev/free-port.ts";
-import { exportHttp } from "#server/testing/otlp-sender.ts";
 import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { type EchoUpstream, startEchoUpstream } from "#test/support/echo-upstream.ts";
 import { startNginx } from "#test/support/nginx.ts";
+import { exportHttp } from "#test/support/otlp-sender.ts";
 import type { TlsSettings } from "./render.ts";
 
 const ca = new TestCa();

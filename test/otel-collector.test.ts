@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { Pool } from "pg";
 import { freePort } from "#dev/free-port.ts";
-import { exportHttp } from "#server/testing/otlp-sender.ts";
+import { exportHttp } from "#test/support/otlp-sender.ts";
 import { whyNoGo } from "./support/go-client.ts";
 import { isCollectorBuilt, otelCollector } from "./support/otel-clients.ts";
 import { startOtlpSystem } from "./support/otlp-system.ts";

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { Pool } from "pg";
 import { encodeOtlp, type OtlpRecord, type OtlpRequest } from "#otlp/testing/otlp.ts";
-import { exportGrpc, exportHttp, readHttpResponse } from "#server/testing/otlp-sender.ts";
+import { exportGrpc, exportHttp, readHttpResponse } from "#test/support/otlp-sender.ts";
 import { startOtlpSystem } from "./support/otlp-system.ts";
 import type { TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";

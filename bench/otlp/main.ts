@@ -16,12 +16,13 @@ import { type SameRecords, sampleRequests } from "./requests.ts";
 // The CPU time of a server for the same records by our own protocol and by OTLP, by turns in one run. No consumer
 // runs: what is measured is the server alone.
 
-const { records, rounds } = new Command("npm run bench:otlp --")
+const { records, rounds, save } = new Command("npm run bench:otlp --")
   .description("Compares the CPU time of a server for OTLP with that for our own protocol.")
   .option("--records <n>", "records of each measurement", wholeNumber(1_000, 10_000_000), 200_000)
   .option("--rounds <n>", "measurements of each kind", wholeNumber(1, 100), 5)
+  .option("--no-save", "keeps no page in bench/results")
   .parse()
-  .opts<{ records: number; rounds: number }>();
+  .opts<{ records: number; rounds: number; save: boolean }>();
 
 interface Kind {
   readonly name: string;
@@ -122,5 +123,5 @@ way, by turns; CPU of the server, medians of the rounds, and the ratio to our ow
 ${lines.join("\n")}
 `;
   process.stdout.write(page);
-  await writeResults("otlp", page);
+  if (save) await writeResults("otlp", page);
 }

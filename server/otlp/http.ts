@@ -55,6 +55,7 @@ export function createOtlpHttp({ otlp, decompressor, requestBudget, startRpc, lo
       const failure = describeFailure(error);
       end(codeToString(failure?.code ?? (response.destroyed ? Code.Canceled : Code.Internal)));
       if (failure === undefined) throw error;
+      await discardBody(request);
       return fail(request, response, encoding, failure);
     }
     end("OK");
@@ -103,6 +104,21 @@ function describeFailure(error: unknown): Failure | undefined {
     return undefined;
   }
 }
+
+/**
+ * A sender that is cut off while it sends sees a broken connection, not the response, and sends again. So the rest of a
+ * body is read, if it is announced and not too long.
+ */
+async function discardBody(request: NodeRequest): Promise<void> {
+  const announced = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY);
+  if (request.complete || request.destroyed || !(announced <= discardedBytesMax)) return;
+  await new Promise<void>((resolve) => {
+    for (const event of ["end", "close", "error"]) request.once(event, () => resolve());
+    request.resume();
+  });
+}
+
+const discardedBytesMax = 4 * otlpLimits.requestBytesMax;
 
 function fail(request: NodeRequest, response: NodeResponse, encoding: OtlpEncoding, failure: Failure): void {
   // The rest of the body is not read.

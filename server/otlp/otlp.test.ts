@@ -5,8 +5,8 @@ import { type ServiceError, status } from "@grpc/grpc-js";
 import { scan } from "#batch/scan.ts";
 import { varint } from "#batch/testing/wire.ts";
 import { encodeOtlp, type OtlpRecord, type OtlpRequest } from "#otlp/testing/otlp.ts";
+import { exportGrpc, exportHttp, readHttpResponse } from "#test/support/otlp-sender.ts";
 import { connectGrpc } from "../testing/grpc-device.ts";
-import { exportGrpc, exportHttp, readHttpResponse } from "../testing/otlp-sender.ts";
 import { startServerAndRedis } from "../testing/server-program.ts";
 
 const { server, entries } = await startServerAndRedis({ after });

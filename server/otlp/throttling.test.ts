@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { encodeOtlp } from "#otlp/testing/otlp.ts";
+import { exportGrpc, exportHttp } from "#test/support/otlp-sender.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { encodeRequest, makeBatch } from "../testing/batches.ts";
 import { connectGrpc, openStream, readDetails } from "../testing/grpc-device.ts";
-import { exportGrpc, exportHttp } from "../testing/otlp-sender.ts";
 import { startServerAndRedis } from "../testing/server-program.ts";
 
 const one = { resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: "x" } }] }] }] };

@@ -3,6 +3,7 @@ import { clockMutants } from "./clocks.ts";
 import { flushMutants } from "./flushes.ts";
 import { ingestMutants } from "./ingest.ts";
 import type { Mutant } from "./mutant.ts";
+import { otlpMutants } from "./otlp.ts";
 import { progressMutants } from "./progress.ts";
 import { storingMutants } from "./storing.ts";
 
@@ -13,4 +14,5 @@ export const mutants: readonly Mutant[] = [
   ...flushMutants,
   ...progressMutants,
   ...boundMutants,
+  ...otlpMutants,
 ];

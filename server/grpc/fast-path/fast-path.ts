@@ -81,7 +81,7 @@ export function createFastPath(
           share[Symbol.dispose]();
           end(code);
         },
-        hold: method.budget && share.hold,
+        hold: method.budget && ((bytes) => share.hold(bytes)),
       });
       call.serve(method.start(call, share));
       return true;
