@@ -5,11 +5,12 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { Redis } from "ioredis";
 import { Client } from "pg";
+import { type DeviceRecord, encodeRecord } from "#client/stream/record.ts";
 import { Hop } from "#test/faults/hop.ts";
-import { whyNoC } from "#test/support/c-client.ts";
+import { cDevice, whyNoC } from "#test/support/c-client.ts";
+import { DeviceProgram, type ProgramOptions } from "#test/support/device-program.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
-import { CDevice } from "./testing/c-device.ts";
 
 const noC = await whyNoC();
 /** The first run after a change compiles. */
@@ -37,8 +38,17 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     if ("after" in context) context.after(() => rm(folder, { recursive: true, force: true }));
   });
 
-  const start = (options: Readonly<Record<string, string | number>> = {}) =>
-    CDevice.start({ device: deviceId, http: system.httpUrl, ...options });
+  /** Short pauses, which come last. */
+  const pace = ["--backoff-base-ms", "10", "--backoff-cap-ms", "100"];
+  const start = async ({ flags = [], ...options }: Partial<ProgramOptions> = {}) =>
+    new DeviceProgram(await cDevice(), {
+      deviceId,
+      session: "boot-1",
+      grpc: system.grpcAddress,
+      http: system.httpUrl,
+      flags: [...pace, ...flags],
+      ...options,
+    });
   const messages = async () =>
     (
       await client.query<{ message: string }>(
@@ -60,8 +70,8 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
   };
 
   test("stores every field of a record, and rejects a record for one", async () => {
-    await using device = await start({ firmware: "2.1.0" });
-    device.send({
+    await using device = await start({ flags: ["--firmware", "2.1.0"] });
+    sendBatch(device, {
       timeUnixNano: 1_700_000_000_123_456_000n,
       uptimeNano: 77_000_000_000n,
       observedTimeUnixNano: 1_700_000_001_000_000_000n,
@@ -74,16 +84,16 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
       spanId: Buffer.alloc(8, 2),
       eventName: "wifi.low",
     });
-    device.send({ message: "signal is low", attributes: { rssi: "-80" }, severity: 17 });
-    await device.flush();
+    sendBatch(device, { message: "signal is low", attributes: { rssi: "-80" }, severity: 17 });
+    await device.finish();
     assert.deepEqual(
-      device.of("acknowledged").map(({ accepted, rejected }) => [accepted, rejected]),
+      device.all("acknowledged").map(({ accepted, rejections }) => [accepted, rejections?.length]),
       [
         [0, 1],
         [1, 0],
       ],
     );
-    assert.match(device.of("acknowledged")[0]?.rejections?.[0]?.reason ?? "", /has no name/);
+    assert.match(device.all("acknowledged")[0]?.rejections?.[0]?.reason ?? "", /has no name/);
     await stored(["signal is low"]);
   });
 
@@ -102,7 +112,7 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
       link.cut();
     });
     sendAll(device, 1, 100);
-    await device.flush();
+    await device.finish();
     assert.ok(hop.opened > 100, `${hop.opened} connections`);
     await stored(range(1, 100).flatMap(toMessages));
   });
@@ -110,21 +120,21 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
   test("survives restarts of servers and a reload of Nginx", async () => {
     await using device = await start();
     sendAll(device, 1, 50);
-    await device.until("acknowledged", 20);
+    await device.waitFor("acknowledged", 20);
     for (const server of system.servers) {
       await server.kill();
       await server.start();
     }
     sendAll(device, 51, 100);
-    await device.until("acknowledged", 60);
+    await device.waitFor("acknowledged", 60);
     process.kill(system.nginx.pid, "SIGHUP");
     sendAll(device, 101, 150);
-    await device.until("acknowledged", 150);
+    await device.waitFor("acknowledged", 150);
     await Promise.all(system.servers.map((server) => server.stop()));
     sendAll(device, 151, 160);
-    await device.until("later");
+    await device.waitFor("later", 1);
     await Promise.all(system.servers.map((server) => server.start()));
-    await device.flush();
+    await device.finish();
     await stored(range(1, 160).flatMap(toMessages));
   });
 
@@ -132,18 +142,18 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     const expected: string[] = [];
     for (const boot of range(1, 5)) {
       await using device = await start({ spool: folder, session: `boot-${boot}` });
-      for (let turn = 1; turn <= 20; turn += 1) device.send(`${boot}-${turn}`);
+      for (let turn = 1; turn <= 20; turn += 1) sendBatch(device, `${boot}-${turn}`);
       await waitFor("acknowledgements of this boot", () =>
-        device.of("acknowledged").some(({ id }) => id === 3),
+        device.all("acknowledged").some(({ id }) => id === 3),
       );
       await device.kill();
       expected.push(
-        ...device.of("acknowledged").flatMap(({ id }) => (id === undefined ? [] : [`${boot}-${id}`])),
+        ...device.all("acknowledged").flatMap(({ id }) => (id === undefined ? [] : [`${boot}-${id}`])),
       );
     }
     await using last = await start({ spool: folder, session: "boot-6" });
-    last.send("last");
-    await last.flush();
+    sendBatch(last, "last");
+    await last.finish();
     assert.ok(
       last.events.findIndex(({ recovered }) => recovered) < last.events.findIndex(({ id }) => id === 1),
     );
@@ -164,23 +174,23 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     await system.consumer.stop();
     await using device = await start();
     sendAll(device, 1, 2_000);
-    const [later] = await device.until("later", 2);
+    const [later] = await device.waitFor("later", 2);
     assert.equal(later?.code, 8);
     assert.ok(later?.delayMs && later.delayMs >= 100, `${later?.delayMs} ms`);
     await system.consumer.start();
-    await device.flush();
+    await device.finish();
     await stored(range(1, 2_000).flatMap(toMessages));
   });
 
   test("reports rejected records and refused batches, and declares the latter as dropped", async () => {
     await using device = await start();
-    device.send("good", { message: Buffer.from("a\0b") }, "also good");
-    device.send({ message: "x".repeat(65_536) }, ...Array.from({ length: 10_000 }, () => "too many"));
-    device.send("after");
-    await device.flush();
-    const [first] = device.of("acknowledged");
-    assert.deepEqual([first?.accepted, first?.rejected, first?.rejections?.[0]?.index], [2, 1, 1]);
-    assert.match(device.of("refused")[0]?.message ?? "", /10,?000/);
+    sendBatch(device, "good", { message: Buffer.from("a\0b") }, "also good");
+    sendBatch(device, { message: "x".repeat(65_536) }, ...Array.from({ length: 10_000 }, () => "too many"));
+    sendBatch(device, "after");
+    await device.finish();
+    const [first] = device.all("acknowledged");
+    assert.deepEqual([first?.accepted, first?.rejections?.map(({ index }) => index)], [2, [1]]);
+    assert.match(device.all("refused")[0]?.message ?? "", /10,?000/);
     await stored(["good", "also good", "after"]);
     assert.deepEqual(await ranges(system.httpUrl, deviceId), {
       committedRanges: [
@@ -194,13 +204,13 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
 
   test("declares what did not fit into a full storage, and only that", async () => {
     await using hop = await Hop.before(1);
-    const storage = { "sector-size": 2_048, sectors: 4, "waiting-max": 100 };
-    await using device = await start({ http: `http://${hop.address}`, ...storage });
-    for (const turn of range(1, 60)) device.send(`${turn} ${"x".repeat(300)}`);
-    const dropped = await device.until("dropped", 30);
+    const flags = ["--sector-size", "2048", "--sectors", "4", "--waiting-max", "100"];
+    await using device = await start({ http: `http://${hop.address}`, flags });
+    for (const turn of range(1, 60)) sendBatch(device, `${turn} ${"x".repeat(300)}`);
+    const dropped = await device.waitFor("dropped", 30);
     hop.retarget(Number(new URL(system.httpUrl).port));
-    await device.flush();
-    const numbers = new Set(device.of("dropped").map(({ first }) => Number(first)));
+    await device.finish();
+    const numbers = new Set(device.all("dropped").map(({ first }) => Number(first)));
     assert.ok(dropped.length >= 30 && numbers.size < 60);
     await stored(
       range(1, 60)
@@ -221,30 +231,40 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
   });
 
   test("keeps batches until they are in PostgreSQL, across a reboot and the loss of Redis", async () => {
-    const options = { "keep-until": "committed", spool: folder };
+    const options = { keepUntil: "committed", spool: folder } as const;
     await system.consumer.stop();
     await using device = await start(options);
     sendAll(device, 1, 6);
-    await device.until("acknowledged", 6);
-    assert.deepEqual(device.of("committed"), []);
+    await device.waitFor("acknowledged", 6);
+    assert.deepEqual(device.all("committed"), []);
     await device.kill();
     const redis = new Redis(system.redis.url);
     await redis.flushall();
     redis.disconnect();
     await system.consumer.start();
-    await using again = await start({ ...options, session: "boot-2", "commit-timeout-ms": 1_000 });
-    again.send("new");
-    await again.flush();
+    await using again = await start({
+      ...options,
+      session: "boot-2",
+      flags: ["--commit-timeout-ms", "1000"],
+    });
+    sendBatch(again, "new");
+    await again.finish();
     assert.deepEqual(
-      again.of("committed").map(({ through }) => through),
+      again.all("committed").map(({ through }) => through),
       [...range(1, 6), 1].map(String),
     );
     await stored([...range(1, 6).flatMap(toMessages), "new"]);
   });
 });
 
-function sendAll(device: CDevice, first: number, last: number): void {
-  for (const turn of range(first, last)) device.send(...toMessages(turn));
+function sendBatch(device: DeviceProgram, ...records: readonly (string | DeviceRecord)[]): void {
+  device.send(
+    records.map((record) => encodeRecord(typeof record === "string" ? { message: record } : record)),
+  );
+}
+
+function sendAll(device: DeviceProgram, first: number, last: number): void {
+  for (const turn of range(first, last)) sendBatch(device, ...toMessages(turn));
 }
 
 function toMessages(turn: number): readonly string[] {

@@ -1,3 +1,4 @@
+import { cDevice, whyNoC } from "#test/support/c-client.ts";
 import type { ProgramCommand } from "#test/support/device-program.ts";
 import { whyNoGo } from "#test/support/go-client.ts";
 import { goDevice } from "#test/support/go-package.ts";
@@ -13,6 +14,7 @@ export interface Language {
 }
 
 export const languages: Readonly<Record<string, Language>> = {
+  c: { whyNot: whyNoC, device: cDevice },
   go: { whyNot: whyNoGo, device: goDevice },
   python: { whyNot: whyNoPython, device: pythonDevice },
 };

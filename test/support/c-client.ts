@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
 import { cachedBuild } from "./cached-build.ts";
+import type { ProgramCommand } from "./device-program.ts";
 
 const library = join(projectFolder, "clients/c");
 
@@ -62,9 +63,9 @@ export function cProgram(
 }
 
 /** The device of the fault matrix, for records of any size and sessions of any name. */
-export function cDevice(): Promise<string> {
+export async function cDevice(): Promise<ProgramCommand> {
   const defines = ["-DFLEETLOG_SESSION_MAX=64", "-DPB_ENABLE_MALLOC", "-DPB_FIELD_32BIT"];
-  return buildC("device", "device", async (work) => {
+  const command = await buildC("device", "device", async (work) => {
     const flags = [...checked, ...defines];
     const device = join(projectFolder, "test/clients/c");
     await makeC(work, ["libfleetlog.a"], { CFLAGS: flags.join(" ") });
@@ -87,6 +88,7 @@ export function cDevice(): Promise<string> {
     ];
     await compile(work, [...flags, `-I${records}`], "device", sources);
   });
+  return { command, args: ["--report-kept"] };
 }
 
 async function buildC(

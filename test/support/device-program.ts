@@ -35,6 +35,8 @@ export interface ProgramEvent {
   readonly last?: string;
   /** Of google.rpc.Code. */
   readonly code?: number;
+  /** How long it then pauses. */
+  readonly delayMs?: number;
   readonly message?: string;
 }
 

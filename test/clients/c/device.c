@@ -19,6 +19,7 @@
 #define SECTORS 8u
 /* Batches that wait for an outcome; beyond it nothing is read. */
 static uint64_t waiting_max = 6;
+static bool reports_kept;
 
 static struct {
     uint64_t *ids; /* by sequence */
@@ -55,14 +56,23 @@ static void print_text(FILE *out, fleetlog_text text, bool is_escaped) {
     fputc('"', out);
 }
 
-static void print_place(const fleetlog_event *event) {
-    bool is_current = event->session.size == device.session.size &&
-                      memcmp(event->session.data, device.session.data, device.session.size) == 0;
-    if (is_current && event->first < device.ids_max)
-        printf(",\"id\":%" PRIu64, device.ids[event->first]);
-    else if (!is_current)
+static bool is_current(const fleetlog_event *event) {
+    return event->session.size == device.session.size &&
+           memcmp(event->session.data, device.session.data, device.session.size) == 0;
+}
+
+/* Begins a line about a batch. */
+static void print_event(const char *name, const fleetlog_event *event) {
+    printf("{\"event\":\"%s\",\"session\":\"%.*s\",\"sequence\":\"%" PRIu64 "\"", name, (int)event->session.size,
+           (const char *)event->session.data, event->first);
+    if (!is_current(event))
         printf(",\"recovered\":true");
-    if (is_current) device.settled += 1;
+    else if (event->first < device.ids_max)
+        printf(",\"id\":%" PRIu64, device.ids[event->first]);
+}
+
+static void settle(const fleetlog_event *event) {
+    if (is_current(event)) device.settled += 1;
 }
 
 static void on_event(void *context, const fleetlog_event *event) {
@@ -84,33 +94,31 @@ static void on_event(void *context, const fleetlog_event *event) {
             return;
         }
         case FLEETLOG_ACKNOWLEDGED:
-            printf("{\"event\":\"acknowledged\"");
-            print_place(event);
-            printf(",\"sequence\":\"%" PRIu64 "\",\"accepted\":%" PRIu32 ",\"rejected\":%" PRIu32 ",\"rejections\":[%s]}\n",
-                   event->first, event->accepted, event->rejected, device.rejections_size ? device.rejections : "");
+            print_event("acknowledged", event);
+            printf(",\"accepted\":%" PRIu32 ",\"rejections\":[%s]}\n", event->accepted,
+                   device.rejections_size ? device.rejections : "");
             device.rejections_size = 0;
+            settle(event);
             break;
         case FLEETLOG_REFUSED:
-            printf("{\"event\":\"refused\"");
-            print_place(event);
+            print_event("refused", event);
             printf(",\"message\":");
             print_text(stdout, event->text, true);
             printf("}\n");
+            settle(event);
             break;
         case FLEETLOG_DROPPED:
-            printf("{\"event\":\"dropped\",\"first\":\"%" PRIu64 "\",\"last\":\"%" PRIu64 "\"", event->first, event->last);
-            print_place(event);
-            printf("}\n");
+            print_event("dropped", event);
+            printf(",\"first\":\"%" PRIu64 "\",\"last\":\"%" PRIu64 "\"}\n", event->first, event->last);
+            settle(event);
             break;
         case FLEETLOG_COMMITTED_BATCH:
-            printf("{\"event\":\"committed\",\"through\":\"%" PRIu64 "\"", event->first);
-            if (event->session.size != device.session.size ||
-                memcmp(event->session.data, device.session.data, device.session.size) != 0)
-                printf(",\"recovered\":true");
-            printf("}\n");
+            print_event("committed", event);
+            printf(",\"through\":\"%" PRIu64 "\"}\n", event->first);
             break;
         case FLEETLOG_RELEASED:
-            printf("{\"event\":\"released\",\"sequence\":\"%" PRIu64 "\"}\n", event->first);
+            print_event("released", event);
+            printf("}\n");
             break;
         case FLEETLOG_LATER:
             printf("{\"event\":\"later\",\"code\":%" PRIu32 ",\"delayMs\":%" PRIu32 "}\n", event->code, event->delay_ms);
@@ -121,7 +129,9 @@ static void on_event(void *context, const fleetlog_event *event) {
             printf("}\n");
             break;
         case FLEETLOG_FAILED:
-            printf("{\"event\":\"failed\",\"code\":%" PRIu32 ",\"message\":", event->code);
+            /* Killed while it wrote a batch, it finds a part of it; other errors than a refused caller go away. */
+            printf("{\"event\":\"%s\",\"code\":%" PRIu32 ",\"message\":",
+                   event->code == 0 ? "damaged" : event->code == 2 ? "later" : "failed", event->code);
             print_text(stdout, event->text, event->code != 0);
             printf("}\n");
             break;
@@ -231,7 +241,11 @@ static void read_batch(fleetlog_client *client, char *line) {
         at = decode_base64(record, &size);
         log_record(client, (const uint8_t *)record, size);
     }
-    fleetlog_flush(client);
+    fleetlog_status status = fleetlog_flush(client);
+    if (reports_kept && status == FLEETLOG_OK) {
+        printf("{\"event\":\"kept\",\"id\":%" PRIu64 "}\n", device.ids[sequence]);
+        fflush(stdout);
+    }
     if (fleetlog_sequence(client) != sequence + 1) fail("a line that is not one batch");
 }
 
@@ -265,9 +279,15 @@ int main(int argc, char **argv) {
     static fleetlog_posix_file file;
     static fleetlog_config config;
     const char *spool = NULL;
-    for (int index = 1; index + 1 < argc; index += 2) {
+    for (int index = 1; index < argc; index += 2) {
         const char *name = argv[index];
+        if (strcmp(name, "--report-kept") == 0) {
+            reports_kept = true;
+            index -= 1;
+            continue;
+        }
         char *value = argv[index + 1];
+        if (!value) fail(name);
         if (strcmp(name, "--device") == 0) config.device_id = fleetlog_string(value);
         if (strcmp(name, "--session") == 0) config.session_id = fleetlog_string(value);
         if (strcmp(name, "--keep-until") == 0) config.keep_until_committed = strcmp(value, "committed") == 0;
