@@ -38,18 +38,23 @@ static void emit_text(const fleetlog_client *client, fleetlog_event_type type, u
 
 /* ── The open batch ── */
 
+/* What all records of the batch share follows them, as the server likes the order of its fields; keeps room for it. */
+static bool encode_shared(pb_ostream_t *stream, const fleetlog_client *client) {
+    return fleetlog_encode_shared(stream, client->config, client->sequence == 1);
+}
+
 static bool open_batch(fleetlog_client *client) {
-    pb_ostream_t stream = pb_ostream_from_buffer(client->config->batch, client->config->batch_size);
-    if (!fleetlog_encode_opening(&stream, client->config, client->sequence == 1)) return false;
-    client->batch_used = stream.bytes_written;
+    pb_ostream_t sizing = PB_OSTREAM_SIZING;
+    encode_shared(&sizing, client);
+    client->batch_used = 0;
+    client->batch_max = client->config->batch_size - sizing.bytes_written;
     client->opened_ms = client->now_ms;
-    return true;
+    return sizing.bytes_written < client->config->batch_size;
 }
 
 static bool append_record(fleetlog_client *client, const fleetlog_record *record) {
-    const fleetlog_config *config = client->config;
     pb_ostream_t stream =
-        pb_ostream_from_buffer(config->batch + client->batch_used, config->batch_size - client->batch_used);
+        pb_ostream_from_buffer(client->config->batch + client->batch_used, client->batch_max - client->batch_used);
     if (!fleetlog_encode_record(&stream, record)) return false;
     client->batch_used += stream.bytes_written;
     client->has_records = true;
@@ -87,7 +92,12 @@ fleetlog_status fleetlog_init(fleetlog_client *client, const fleetlog_config *co
 
 fleetlog_status fleetlog_flush(fleetlog_client *client) {
     if (!client->has_records) return FLEETLOG_OK;
-    bool is_kept = fleetlog_store_append(client, client->sequence, client->config->batch, client->batch_used);
+    uint8_t *batch = client->config->batch;
+    pb_ostream_t stream =
+        pb_ostream_from_buffer(batch + client->batch_used, client->config->batch_size - client->batch_used);
+    encode_shared(&stream, client);
+    bool is_kept =
+        fleetlog_store_append(client, client->sequence, batch, client->batch_used + stream.bytes_written);
     client->sequence += 1;
     client->has_records = false;
     return is_kept ? FLEETLOG_OK : FLEETLOG_STORAGE;
@@ -282,16 +292,18 @@ static void pause_for(fleetlog_client *client, uint32_t delay_ms) {
     client->state = PAUSED;
 }
 
-static uint32_t random_below(const fleetlog_client *client, uint32_t bound) {
-    return client->config->random(client->config->context) % (bound + 1);
+/* From 0 to `most`, which is a time in milliseconds: far below 2^32. */
+static uint32_t random_up_to(const fleetlog_client *client, uint32_t most) {
+    return client->config->random(client->config->context) % (most + 1);
 }
 
 static uint32_t backoff(fleetlog_client *client) {
     uint32_t delay_max = or_default(client->config->backoff_cap_ms, 5000);
+    if (delay_max > DELAY_MAX_MS) delay_max = DELAY_MAX_MS;
     uint32_t base = or_default(client->config->backoff_base_ms, 100);
     if (base < (delay_max >> client->attempts)) delay_max = base << client->attempts;
     if (client->attempts < 16) client->attempts += 1;
-    return random_below(client, delay_max);
+    return random_up_to(client, delay_max);
 }
 
 static void close_connection(fleetlog_client *client) {
@@ -351,7 +363,7 @@ static void not_accepted(fleetlog_client *client, const fleetlog_error *error) {
         error->code == FLEETLOG_CODE_RESOURCE_EXHAUSTED || error->code == FLEETLOG_CODE_UNAVAILABLE;
     uint32_t delay_ms = error->delay_ms < DELAY_MAX_MS ? error->delay_ms : DELAY_MAX_MS;
     /* Not earlier than asked, and not all devices at once. */
-    delay_ms = is_later && delay_ms > 0 ? delay_ms + random_below(client, delay_ms / 8) : backoff(client);
+    delay_ms = is_later && delay_ms > 0 ? delay_ms + random_up_to(client, delay_ms / 8) : backoff(client);
     fleetlog_event event = {.type = is_later ? FLEETLOG_LATER : FLEETLOG_FAILED};
     event.first = event.last = client->subject.first;
     event.session = subject_session(client);

@@ -81,7 +81,7 @@ static bool encode_device(pb_ostream_t *stream, const void *value) {
            fleetlog_encode_text(stream, fleetlog_v1_DeviceInfo_site_tag, config->site);
 }
 
-bool fleetlog_encode_opening(pb_ostream_t *stream, const fleetlog_config *config, bool with_device) {
+bool fleetlog_encode_shared(pb_ostream_t *stream, const fleetlog_config *config, bool with_device) {
     bool has_device = config->firmware.size + config->hardware.size + config->site.size > 0;
     return encode_attributes(
                stream, fleetlog_v1_LogBatch_attributes_tag, config->attributes, config->attribute_count) &&

@@ -25,8 +25,8 @@ static inline void fleetlog_emit(const fleetlog_client *client, const fleetlog_e
 
 /* fleetlog_encode.c */
 
-/* The fields of a batch that come before its records: what is said once per batch or session. */
-bool fleetlog_encode_opening(pb_ostream_t *stream, const fleetlog_config *config, bool with_device);
+/* The fields of a batch that come after its records: what is said once per batch or session. */
+bool fleetlog_encode_shared(pb_ostream_t *stream, const fleetlog_config *config, bool with_device);
 bool fleetlog_encode_record(pb_ostream_t *stream, const fleetlog_record *record);
 bool fleetlog_encode_text(pb_ostream_t *stream, uint32_t tag, fleetlog_text text);
 bool fleetlog_encode_number(pb_ostream_t *stream, uint32_t tag, uint64_t number);

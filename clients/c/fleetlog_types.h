@@ -50,6 +50,7 @@ struct fleetlog_client {
     uint64_t sequence;
     uint64_t opened_ms;
     size_t batch_used;
+    size_t batch_max; /* for records */
     bool has_records;
     char session[FLEETLOG_SESSION_MAX];
     uint32_t session_size;

@@ -3,8 +3,14 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
+import {
+  AckSchema,
+  PushLogsRequestSchema,
+  PushLogsResponseSchema,
+} from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { cCompilers, cProgram, makeC, whyNoC } from "#test/support/c-client.ts";
 
 const noC = await whyNoC();
@@ -88,6 +94,31 @@ describe("the library in C", { skip: noC ?? false, timeout }, () => {
       [14, 0, ""],
     ]);
     assert.ok(responses.length > 9 && responses.slice(9).every((response) => response === null));
+  });
+
+  test("has a contract that nanopb makes static structs of, for a device without the library", async () => {
+    const structs = await cProgram("structs", ["clients/c/testing/structs.c"]);
+    const rejections = Array.from({ length: 16 }, (_, index) => ({
+      index,
+      reason: `reason ${"x".repeat(249)}`,
+    }));
+    const ack = create(AckSchema, { sequence: 1n, accepted: 2, rejections });
+    const input = toBinary(PushLogsResponseSchema, create(PushLogsResponseSchema, { ack }));
+    const { stdout } = await execa(structs, { input });
+    const [request = "", response, recordBytes] = stdout.split("\n");
+    const { batch } = fromBinary(PushLogsRequestSchema, Buffer.from(request, "hex"));
+    assert.deepEqual(
+      [
+        batch?.deviceId,
+        batch?.sequence,
+        batch?.device?.firmware,
+        batch?.records.map(({ message }) => message),
+      ],
+      ["structs-1", 1n, "2.1.0", ["low", "lower"]],
+    );
+    assert.deepEqual(batch?.records[0]?.attributes[0]?.value, { case: "doubleValue", value: 2.5 });
+    assert.equal(response, `2 16 ${rejections[0]?.reason}`);
+    assert.ok(Number(recordBytes) <= 1.4 * kibibyte, `${recordBytes} B per record`);
   });
 });
 

@@ -3,9 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Redis } from "ioredis";
 import { Client } from "pg";
 import { type DeviceRecord, encodeRecord } from "#client/stream/record.ts";
+import { type AttributeSchema, LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { Hop } from "#test/faults/hop.ts";
 import { cDevice, whyNoC } from "#test/support/c-client.ts";
 import { DeviceProgram, type ProgramOptions } from "#test/support/device-program.ts";
@@ -69,9 +71,9 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     );
   };
 
-  test("stores every field of a record, and rejects a record for one", async () => {
+  test("stores every field of a record, and what the device says about itself", async () => {
     await using device = await start({ flags: ["--firmware", "2.1.0"] });
-    sendBatch(device, {
+    const values = {
       timeUnixNano: 1_700_000_000_123_456_000n,
       uptimeNano: 77_000_000_000n,
       observedTimeUnixNano: 1_700_000_001_000_000_000n,
@@ -79,22 +81,44 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
       severityText: "notice",
       logger: "net.wifi",
       message: "signal is low",
-      attributes: { rssi: "-80", "": "", ap: "hall" },
       traceId: Buffer.alloc(16, 1),
       spanId: Buffer.alloc(8, 2),
       eventName: "wifi.low",
-    });
-    sendBatch(device, { message: "signal is low", attributes: { rssi: "-80" }, severity: 17 });
+    } as const;
+    const attributes: MessageInitShape<typeof AttributeSchema>[] = [
+      { key: "rssi", value: { case: "intValue", value: -80n } },
+      { key: "quality", value: { case: "doubleValue", value: 0.25 } },
+      { key: "retries", value: { case: "boolValue", value: false } },
+      { key: "ap", value: { case: "stringValue", value: "" } },
+      { key: "none" },
+    ];
+    const record = create(LogRecordSchema, { ...values, attributes });
+    device.send([toBinary(LogRecordSchema, record), encodeRecord({ message: "", attributes: { "": "x" } })]);
     await device.finish();
-    assert.deepEqual(
-      device.all("acknowledged").map(({ accepted, rejections }) => [accepted, rejections?.length]),
-      [
-        [0, 1],
-        [1, 0],
-      ],
-    );
-    assert.match(device.all("acknowledged")[0]?.rejections?.[0]?.reason ?? "", /has no name/);
+    const [acknowledged] = device.all("acknowledged");
+    assert.deepEqual([acknowledged?.accepted, acknowledged?.rejections?.length], [1, 1]);
     await stored(["signal is low"]);
+    const { rows } = await client.query(
+      `select logs.*, info from logs join devices using (device_id) where device_id = $1`,
+      [deviceId],
+    );
+    assert.deepEqual(
+      { ...rows[0], time: rows[0].time.toISOString(), observed_time: rows[0].observed_time.toISOString() },
+      {
+        ...rows[0],
+        time: "2023-11-14T22:13:20.123Z",
+        uptime: "77000000000",
+        observed_time: "2023-11-14T22:13:21.000Z",
+        severity: 13,
+        severity_text: "notice",
+        logger: "net.wifi",
+        trace_id: Buffer.alloc(16, 1),
+        span_id: Buffer.alloc(8, 2),
+        event_name: "wifi.low",
+        attributes: { rssi: -80, quality: 0.25, retries: false, ap: "", none: null },
+        info: { firmware: "2.1.0" },
+      },
+    );
   });
 
   test("loses and repeats nothing while connections are cut, at any byte of request and response", async () => {
@@ -115,6 +139,15 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     await device.finish();
     assert.ok(hop.opened > 100, `${hop.opened} connections`);
     await stored(range(1, 100).flatMap(toMessages));
+  });
+
+  test("sends batch after batch on one connection", async () => {
+    await using hop = await Hop.before(Number(new URL(system.httpUrl).port));
+    await using device = await start({ http: `http://${hop.address}` });
+    sendAll(device, 1, 50);
+    await device.finish();
+    assert.equal(hop.opened, 1);
+    assert.deepEqual(device.all("reconnect"), []);
   });
 
   test("survives restarts of servers and a reload of Nginx", async () => {

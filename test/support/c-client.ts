@@ -58,7 +58,9 @@ export function cProgram(
   return buildC(`${name}-${flags.join("").replaceAll(/[^a-z0-9]/gi, "")}`, name, async (work) => {
     await makeC(work, ["libfleetlog.a"], { CFLAGS: flags.join(" ") });
     const paths = sources.map((source) => join(projectFolder, source));
-    await compile(work, [...flags, `-I${join(work, "generated")}`], name, paths);
+    const generated = join(work, "generated");
+    const messages = ["log", "ingest"].map((file) => join(generated, `fleetlog/v1/${file}.pb.c`));
+    await compile(work, [...flags, `-I${generated}`], name, [...paths, ...messages]);
   });
 }
 
@@ -107,7 +109,13 @@ async function compile(
   name: string,
   sources: readonly string[],
 ): Promise<void> {
-  const includes = [`-I${library}`, `-I${join(library, "posix")}`, "-isystem", await fetchNanopb()];
+  const includes = [
+    `-I${library}`,
+    `-I${join(library, "posix")}`,
+    "-isystem",
+    await fetchNanopb(),
+    "-DPB_NO_ERRMSG",
+  ];
   const warnings = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"];
   await execa(
     "cc",
