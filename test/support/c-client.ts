@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
@@ -99,8 +99,22 @@ async function buildC(
   build: (work: string) => Promise<void>,
 ): Promise<string> {
   const { stdout: version } = await execa("cc", ["--version"]);
-  const sources = ["clients/c", "proto/fleetlog", "test/clients/c", "test/support"];
+  const sources = [
+    ...(await cSources("clients/c")),
+    ...(await cSources("test/clients/c")),
+    "proto/fleetlog",
+    "test/support/c-client.ts",
+  ];
   return join(await cachedBuild(`c-${cacheName}`, sources, version, build), program);
+}
+
+/** Not the tests and documents: a program in use must not be built again and removed because of them. */
+async function cSources(folder: string): Promise<readonly string[]> {
+  const names = await readdir(join(projectFolder, folder), { recursive: true });
+  return names
+    .filter((name) => /\.[ch]$|\.options$|^Makefile$/.test(name))
+    .toSorted()
+    .map((name) => join(folder, name));
 }
 
 async function compile(

@@ -25,7 +25,7 @@ int main(void) {
         },
     };
     static fleetlog_v1_PushLogsResponse response;
-    static uint8_t bytes[4096];
+    static uint8_t bytes[8192];
     pb_ostream_t out = pb_ostream_from_buffer(bytes, sizeof bytes);
     if (!pb_encode(&out, fleetlog_v1_PushLogsRequest_fields, &request)) return 1;
     for (size_t index = 0; index < out.bytes_written; index += 1) printf("%02x", bytes[index]);
