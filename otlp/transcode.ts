@@ -29,7 +29,8 @@ const besideBytesMax = limits.deviceIdBytesMax + 8;
 /**
  * Transcodes requests of OpenTelemetry's LogsService to batches, from wire bytes to wire bytes.
  *
- * Cost: see bench/results, `npm run bench:otlp`.
+ * Cost (Node 24.21, requests of 512 records of 110 bytes with one attribute, CPU): 0.5 µs a record, as much as scan and
+ * digest of the same records take.
  */
 export class Transcoder {
   readonly #records = new RecordWriter();

@@ -11,6 +11,7 @@ import { exportHttp } from "#test/support/otlp-sender.ts";
 import { whyNoGo } from "./support/go-client.ts";
 import { isCollectorBuilt, otelCollector } from "./support/otel-clients.ts";
 import { startOtlpSystem } from "./support/otlp-system.ts";
+import { sendingBlock } from "./support/sending-guide.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const lines = 1_000;
@@ -113,7 +114,7 @@ async function isListening(port: number): Promise<boolean> {
   return response !== undefined;
 }
 
-/** As docs/SENDING.md has it, with shorter pauses. */
+/** With the exporters of docs/SENDING.md, and shorter pauses between retries. */
 function collectorConfig(
   folder: string,
   port: number,
@@ -122,7 +123,10 @@ function collectorConfig(
     httpListen,
   }: { readonly grpcListen?: string | undefined; readonly httpListen?: string | undefined },
 ): string {
-  const retry = "{ initial_interval: 200ms, max_interval: 1s, max_elapsed_time: 0s }";
+  const exporters = sendingBlock("exporters:")
+    .replace("127.0.0.1:4317", grpcListen ?? "")
+    .replace("127.0.0.1:4318", httpListen ?? "")
+    .replaceAll("{ max_elapsed_time", "{ initial_interval: 200ms, max_interval: 1s, max_elapsed_time");
   return `
 receivers:
   otlp:
@@ -135,16 +139,7 @@ receivers:
   filelog/http:
     <<: *file
     resource: { host.name: file-http }
-exporters:
-  otlp:
-    endpoint: "${grpcListen}"
-    tls: { insecure: true }
-    sending_queue: { storage: file_storage }
-    retry_on_failure: ${retry}
-  otlphttp:
-    endpoint: "http://${httpListen}"
-    sending_queue: { storage: file_storage }
-    retry_on_failure: ${retry}
+${exporters}
 extensions:
   file_storage: { directory: "${folder}/storage", create_directory: true }
 service:

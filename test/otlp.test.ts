@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client, credentials, status } from "@grpc/grpc-js";
+import { execa } from "execa";
 import { Pool } from "pg";
 import { encodeOtlp, type OtlpRecord, type OtlpRequest } from "#otlp/testing/otlp.ts";
 import { exportGrpc, exportHttp, readHttpResponse } from "#test/support/otlp-sender.ts";
 import { startOtlpSystem } from "./support/otlp-system.ts";
+import { sendingBlock } from "./support/sending-guide.ts";
 import type { TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -110,6 +112,14 @@ test("a rejected record is a dead letter that people can read, and its neighbour
   assert.equal(rows.length, 1);
   assert.match(rows[0]!.reason, /nested more than 32 levels/);
   assert.match(rows[0]!.raw.toString(), /"event_name":"too\.deep"/);
+});
+
+test("the command of docs/SENDING.md stores its record", async () => {
+  const command = sendingBlock("/v1/logs -H").replace("127.0.0.1:4318", system.nginx.otlp.httpListen ?? "");
+  const { stdout } = await execa("sh", ["-c", command]);
+  assert.equal(stdout, "{}");
+  const [log] = await logsOf("host-1", 1);
+  assert.deepEqual([log!["message"], log!["logger"]], ["hello by OTLP", "demo"]);
 });
 
 test("the ports for OTLP serve OTLP and nothing else", async () => {
