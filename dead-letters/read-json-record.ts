@@ -1,7 +1,14 @@
-import { readSeverity, readTime } from "#batch/json/json-numbers.ts";
+import { readSeverity, readTime, readWhole } from "#batch/json/json-numbers.ts";
 import { readId } from "#batch/json/read-id.ts";
 import { type StringFieldName, stringFields } from "#batch/string-fields.ts";
-import type { LooseRecord } from "./read-loosely.ts";
+import { AttributeSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
+import type { LooseAttribute, LooseRecord, LooseValue } from "./read-loosely.ts";
+
+const timeFields = [
+  { name: "time_unix_nano", localName: "timeUnixNano", read: readTime },
+  { name: "uptime_nano", localName: "uptimeNano", read: readWhole },
+  { name: "observed_time_unix_nano", localName: "observedTimeUnixNano", read: readTime },
+] as const;
 
 /** A record as its sender wrote it in JSON, and the repairs it needed. */
 export interface LooseJsonRecord extends LooseRecord {
@@ -17,8 +24,10 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
   const record = {
     timeUnixNano: 0n,
     severity: 0,
+    uptimeNano: 0n,
+    observedTimeUnixNano: 0n,
     strings: new Map<StringFieldName, Uint8Array>(),
-    attributes: [] as { name: Uint8Array; value: Uint8Array }[],
+    attributes: [] as LooseAttribute[],
     isCut: false,
     repairs,
   };
@@ -33,10 +42,11 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
     if (value === null) continue;
     const text = Buffer.from(toText(value));
     const string = stringFields.find(({ name, jsonName }) => key === name || key === jsonName);
-    if (key === "timeUnixNano" || key === "time_unix_nano") {
-      if (readTime(text, 0, text.length, wide))
-        record.timeUnixNano = (BigInt(wide.high) << 32n) | BigInt(wide.low);
-      else repairs.push(`time_unix_nano: was ${text.toString().slice(0, 40)}`);
+    const time = timeFields.find(({ name, localName }) => key === name || key === localName);
+    if (time) {
+      if (time.read(text, 0, text.length, wide))
+        record[time.localName] = (BigInt(wide.high) << 32n) | BigInt(wide.low);
+      else repairs.push(`${time.name}: was ${text.toString().slice(0, 40)}`);
     } else if (key === "severity") {
       const severity = readSeverity(text, 0, text.length, wide);
       if (severity === undefined) repairs.push(`severity: was ${text.toString().slice(0, 40)}`);
@@ -48,12 +58,11 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
     } else if (string) {
       record.strings.set(string.localName, text);
       if (typeof value !== "string") repairs.push(`${string.name}: was not a string`);
-    } else if (key === "attributes" && typeof value === "object" && !Array.isArray(value)) {
-      for (const [name, attribute] of Object.entries(value)) {
-        if (attribute === null) continue;
-        if (typeof attribute === "object")
-          repairs.push(`attributes[${JSON.stringify(name)}]: was not a string`);
-        record.attributes.push({ name: Buffer.from(name), value: Buffer.from(toText(attribute)) });
+    } else if (key === "attributes" && typeof value === "object") {
+      for (const [name, attribute] of listAttributes(value)) {
+        const loose = toLooseValue(attribute);
+        if (loose === undefined) repairs.push(`attributes[${JSON.stringify(name)}]: was not a string`);
+        record.attributes.push({ name: Buffer.from(name), value: loose ?? Buffer.from(toText(attribute)) });
       }
     } else {
       repairs.push(`${key.slice(0, 40)}: is removed`);
@@ -62,9 +71,30 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
   return record;
 }
 
+/** By name, from an object or from the list that protobuf writes. */
+function listAttributes(value: object): [string, unknown][] {
+  if (!Array.isArray(value)) return Object.entries(value);
+  return value.map((element: unknown) => {
+    const { key, ...values } = Object(element) as Record<string, unknown>;
+    const [known] = Object.entries(values).filter(([name]) => valueNames.has(name));
+    return [typeof key === "string" ? key : "", known === undefined ? null : known[1]];
+  });
+}
+
+const valueNames = new Set(
+  AttributeSchema.fields.flatMap(({ name, jsonName }) => (name === "key" ? [] : [name, jsonName])),
+);
+
+/** undefined: it is no value of an attribute. */
+function toLooseValue(value: unknown): LooseValue | undefined {
+  if (typeof value === "string") return Buffer.from(toText(value));
+  if (typeof value === "object" && value !== null) return undefined;
+  return value as Exclude<LooseValue, Uint8Array>;
+}
+
 function parseObject(json: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(Buffer.from(json).toString());
+    const value: unknown = JSON.parse(Buffer.from(json).toString(), keepDigits);
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
     return isObject ? (value as Record<string, unknown>) : undefined;
   } catch {
@@ -72,6 +102,15 @@ function parseObject(json: Uint8Array): Readonly<Record<string, unknown>> | unde
   }
 }
 
+/** An integer that a double does not hold, such as a time in nanoseconds, becomes a bigint. */
+function keepDigits(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source ?? "";
+  const isLong = typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d{1,19}$/.test(source);
+  return isLong && BigInt.asIntN(64, BigInt(source)) === BigInt(source) ? BigInt(source) : value;
+}
+
 function toText(value: unknown): string {
-  return typeof value === "string" ? value.toWellFormed() : JSON.stringify(value);
+  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value === "bigint") return String(value);
+  return JSON.stringify(value, (_, item: unknown) => (typeof item === "bigint" ? String(item) : item));
 }

@@ -116,3 +116,34 @@ test("takes ids from JSON in hex and in base64, and leaves out what is none", ()
 test("throws for what is no record", () => {
   assert.throws(() => repair(Buffer.from([0xff, 0xff, 0xff])));
 });
+
+test("keeps the types of attributes, uptime and observed time, from protobuf and from JSON", () => {
+  const typed = { text: "x", yes: true, long: 2n ** 62n + 1n, half: 0.5, nothing: null };
+  const binary = Buffer.concat([
+    encodeRecord({
+      message: "\0",
+      uptimeNano: 7n,
+      observedTimeUnixNano: 5_000n,
+      attributes: Object.entries(typed),
+    }),
+  ]);
+  const object = `{"text":"x","yes":true,"long":${typed.long},"half":0.5,"nothing":null}`;
+  const list = `[{"key":"text","stringValue":"x"},{"key":"yes","boolValue":true},{"key":"long","intValue":${typed.long}},
+    {"double_value":0.5,"key":"half"},{"key":"nothing","x":1}]`;
+  const texts = [object, list].map(
+    (attributes) =>
+      `{"message":1,"uptimeNano":"7","observed_time_unix_nano":5000,"attributes":${attributes}}`,
+  );
+  for (const sent of [binary, ...texts.map((text) => readJsonRecord(Buffer.from(text)))]) {
+    const { record } = repairRecord(sent, receivedAtMicros, marked);
+    const attributes = readAttributes(record.attributes);
+    for (const name of Object.values(marks)) delete attributes[name];
+    assert.deepEqual(attributes, typed);
+    assert.deepEqual(
+      [record.uptimeNano, record.observedTimeUnixNano, record.timeUnixNano],
+      [7n, 5_000n, 5_000n],
+    );
+  }
+  const { record, repairs } = repair(encodeRecord({ message: "m", uptimeNano: 2n ** 63n }));
+  assert.deepEqual([record.uptimeNano, repairs], [0n, ["uptime_nano: was 9223372036854775808"]]);
+});

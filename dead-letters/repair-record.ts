@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { limits } from "#batch/limits.ts";
 import { stringValues } from "#batch/string-fields.ts";
 import type { AllFields } from "#proto/all-fields.ts";
-import { createAttributes } from "#proto/attributes.ts";
+import { type AttributeValue, createAttributes } from "#proto/attributes.ts";
 import { type LogRecord, LogRecordSchema, type Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { LooseJsonRecord } from "./read-json-record.ts";
 import { readLoosely } from "./read-loosely.ts";
@@ -25,8 +25,8 @@ export interface RepairedRecord {
 
 /**
  * Makes a record storable that was refused: what is not UTF-8, and NUL, becomes U+FFFD; what is too long is cut at its
- * limit; a severity that does not exist becomes 0; attributes beyond those that fit beside the marks are left out. A
- * record without a time gets that at which it was received. Takes an encoded LogRecord, or what was read of one in JSON.
+ * limit; a severity that does not exist becomes 0, an uptime that cannot be is left out; attributes beyond those that fit beside the marks are left out. A
+ * record without a time gets that at which a collector saw it, or at which it was received. Takes an encoded LogRecord, or what was read of one in JSON.
  * Throws when the bytes are no record at all.
  */
 export function repairRecord(
@@ -45,7 +45,7 @@ export function repairRecord(
   const hasSeverity = loose.severity >= 0 && loose.severity <= limits.severityMax;
   if (!hasSeverity) repairs.push(`severity: was ${loose.severity}`);
   // Without a prototype, because a device may name an attribute "__proto__".
-  const attributes = Object.create(null) as Record<string, string>;
+  const attributes = Object.create(null) as Record<string, AttributeValue>;
   const attributesMax = limits.attributesMax - Object.keys(marks).length;
   const kept = loose.attributes.filter(({ name }) => name.length > 0);
   if (kept.length < loose.attributes.length) {
@@ -55,7 +55,9 @@ export function repairRecord(
     repairs.push(`attributes: ${kept.length - attributesMax} of ${kept.length} are removed`);
   for (const { name, value } of kept.slice(0, attributesMax)) {
     const key = repaired("attributes: a name", name, limits.attributeKeyBytesMax);
-    attributes[key] = repaired(`attributes[${JSON.stringify(key)}]`, value, limits.attributeValueBytesMax);
+    const isText = value instanceof Uint8Array;
+    const what = `attributes[${JSON.stringify(key)}]`;
+    attributes[key] = isText ? repaired(what, value, limits.attributeValueBytesMax) : value;
   }
   const strings = stringValues(({ localName, name, bytesMax, isId }) => {
     const sent = loose.strings.get(localName) ?? none;
@@ -64,19 +66,22 @@ export function repairRecord(
     repairs.push(`${name}: ${sent.length} bytes, expected ${bytesMax}, are left out`);
     return none;
   });
+  const hasUptime = loose.uptimeNano <= limits.uptimeNanoMax;
+  if (!hasUptime) repairs.push(`uptime_nano: was ${loose.uptimeNano}`);
   attributes[marks.deadLetter] = marked.deadLetter;
   attributes[marks.origin] = marked.origin;
   if (repairs.length > 0) {
     const text = Buffer.from(repairs.join("; "));
     attributes[marks.repairs] = repairText(text, limits.attributeValueBytesMax).fit;
   }
+  const { observedTimeUnixNano } = loose;
   const record = {
-    timeUnixNano: loose.timeUnixNano || BigInt(receivedAtMicros) * 1000n,
+    timeUnixNano: loose.timeUnixNano || observedTimeUnixNano || BigInt(receivedAtMicros) * 1000n,
     severity: (hasSeverity ? loose.severity : 0) as Severity,
     ...strings,
     attributes: createAttributes(attributes),
-    uptimeNano: 0n,
-    observedTimeUnixNano: 0n,
+    uptimeNano: hasUptime ? loose.uptimeNano : 0n,
+    observedTimeUnixNano,
     unreadable: undefined,
   } satisfies AllFields<typeof LogRecordSchema>;
   return { record: create(LogRecordSchema, record), repairs };
