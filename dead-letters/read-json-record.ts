@@ -60,9 +60,9 @@ export function readJsonRecord(json: Uint8Array): LooseJsonRecord {
       if (typeof value !== "string") repairs.push(`${string.name}: was not a string`);
     } else if (key === "attributes" && typeof value === "object") {
       for (const [name, attribute] of listAttributes(value)) {
-        const loose = toLooseValue(attribute);
-        if (loose === undefined) repairs.push(`attributes[${JSON.stringify(name)}]: was not a string`);
-        record.attributes.push({ name: Buffer.from(name), value: loose ?? Buffer.from(toText(attribute)) });
+        const isNested = typeof attribute === "object" && attribute !== null;
+        if (isNested) repairs.push(`attributes[${JSON.stringify(name)}]: was not a string`);
+        record.attributes.push({ name: Buffer.from(name), value: toLooseValue(attribute) });
       }
     } else {
       repairs.push(`${key.slice(0, 40)}: is removed`);
@@ -85,11 +85,11 @@ const valueNames = new Set(
   AttributeSchema.fields.flatMap(({ name, jsonName }) => (name === "key" ? [] : [name, jsonName])),
 );
 
-/** undefined: it is no value of an attribute. */
-function toLooseValue(value: unknown): LooseValue | undefined {
-  if (typeof value === "string") return Buffer.from(toText(value));
-  if (typeof value === "object" && value !== null) return undefined;
-  return value as Exclude<LooseValue, Uint8Array>;
+/** What no attribute can have becomes its text. */
+function toLooseValue(value: unknown): LooseValue {
+  if (value === null || typeof value === "boolean" || typeof value === "bigint") return value;
+  if (typeof value !== "number") return Buffer.from(toText(value));
+  return Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
 function parseObject(json: Uint8Array): Readonly<Record<string, unknown>> | undefined {

@@ -114,7 +114,7 @@ test("a record in JSON is kept as written, and replayed with its meaning", async
         message: "m 1",
         attributes: {
           a: '{"b":[1]}',
-          c: "true",
+          c: true,
           "fleetlog.repairs": 'severity: was LOUD; attributes["a"]: was not a string',
         },
       },
