@@ -76,7 +76,7 @@ function listAttributes(value: object): [string, unknown][] {
   if (!Array.isArray(value)) return Object.entries(value);
   return value.map((element: unknown) => {
     const { key, ...values } = Object(element) as Record<string, unknown>;
-    const [known] = Object.entries(values).filter(([name]) => valueNames.has(name));
+    const known = Object.entries(values).find(([name]) => valueNames.has(name));
     return [typeof key === "string" ? key : "", known === undefined ? null : known[1]];
   });
 }
