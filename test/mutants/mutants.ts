@@ -1,5 +1,6 @@
 import { boundMutants } from "./bounds.ts";
 import { clockMutants } from "./clocks.ts";
+import { contentMutants } from "./contents.ts";
 import { flushMutants } from "./flushes.ts";
 import { ingestMutants } from "./ingest.ts";
 import type { Mutant } from "./mutant.ts";
@@ -15,4 +16,5 @@ export const mutants: readonly Mutant[] = [
   ...progressMutants,
   ...boundMutants,
   ...otlpMutants,
+  ...contentMutants,
 ];
