@@ -61,13 +61,13 @@ test("marks the records whose texts were cut inside a character, those of a batc
   await store(fixture, Buffer.concat([encodeBatch({ records, sequence: 2n }), attribute("k", cut, 6)]));
   assert.deepEqual(
     await fixture.rows(
-      "select message, flags & 1 as repaired, attributes ->> 'k' as k from logs order by sequence, idx",
+      "select message, is_text_repaired as repaired, attributes ->> 'k' as k from logs order by sequence, idx",
     ),
     [
-      { message: "\uFFFD", repaired: 1, k: null },
-      { message: "m", repaired: 0, k: null },
-      { message: "\uFFFD", repaired: 1, k: "\uFFFD" },
-      { message: "m", repaired: 1, k: "\uFFFD" },
+      { message: "\uFFFD", repaired: true, k: null },
+      { message: "m", repaired: false, k: null },
+      { message: "\uFFFD", repaired: true, k: "\uFFFD" },
+      { message: "m", repaired: true, k: "\uFFFD" },
     ],
   );
 });
