@@ -89,7 +89,7 @@ test("every command of QUICKSTART.md does what it says", async (t) => {
   await until(one(3), /"sequence":"4"/);
   await until(
     `curl -sS ${system.httpUrl}/v1/devices/kettle`,
-    /"received":\[\{"first":"1","last":"4"\}\],"holes":\[\]/,
+    /"receivedRanges":\[\{"first":"1","last":"4"\}\],"holes":\[\]/,
   );
 
   // Without psql, which need not be on the machine that tests.
