@@ -17,6 +17,7 @@ const shapes = Object.values({ ...programs, nginx: readNginxConfig }).map(readSh
 /** A valid value of each setting without a default. */
 const values: Readonly<Record<string, string>> = {
   CORS_ORIGINS: "https://logs.example.com",
+  INGEST_CORS_ORIGINS: "https://app.example.com",
   DATABASE_READ_URL: "postgres://127.0.0.1:5432/fleetlog",
   LEDGER_RETENTION_DAYS: "0",
   STATISTICS_RETENTION_DAYS: "0",

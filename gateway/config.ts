@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
+import { allowedOrigins } from "#lib/allowed-origins.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
 import { streamShards } from "#stream/settings.ts";
 import { isProxyRange } from "./http/client-name.ts";
@@ -18,7 +19,7 @@ export function readConfig(env: Env) {
       HEAVY_QUERIES_MAX: integer(1, 200).prefault("2"),
       QUERY_TIMEOUT_MS: integer(100, 600_000).prefault("5000"),
       TRUSTED_PROXIES: proxies().prefault("127.0.0.0/8,::1"),
-      CORS_ORIGINS: origins().optional(),
+      CORS_ORIGINS: allowedOrigins().optional(),
       EXPORTS_MAX: integer(0, 100).prefault("4"),
       REDIS_URL: urls(["redis", "rediss"]).optional(),
       STREAM_SHARDS: streamShards,
@@ -50,18 +51,6 @@ export function readConfig(env: Env) {
     tailWindowMs: read.TAIL_WINDOW_MS,
     tailsMax: read.TAILS_MAX,
   });
-}
-
-function origins() {
-  const form =
-    'expected comma-separated origins, such as "https://logs.example.com,http://localhost:5173", or "*"';
-  return z
-    .string(form)
-    .transform((value) => value.split(",").map((one) => one.trim()))
-    .refine(
-      (all) => all.every((one) => one === "*" || (URL.canParse(one) && new URL(one).origin === one)),
-      form,
-    );
 }
 
 function proxies() {

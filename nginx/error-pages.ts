@@ -8,6 +8,8 @@ interface ErrorPage {
   readonly code: string;
   readonly grpcStatus: number;
   readonly message: string;
+  /** The invalid field: the error has a google.rpc.BadRequest. */
+  readonly field?: string;
   /** The request may not have been read as far as its address, without which there is no way to a named location. */
   readonly isEarly?: boolean;
   /** Sent again after a second it may succeed. */
@@ -115,6 +117,7 @@ const pages: readonly ErrorPage[] = [
     code: "invalid_argument",
     grpcStatus: 3,
     message: "the request is too large: a batch is at most 1 MiB, and JSON 4 MiB",
+    field: "batch",
   },
   {
     statuses: [421],
@@ -162,8 +165,8 @@ function errorPage(page: ErrorPage): string {
   const location = isEarly ? `/problems/${name}` : `@${name}`;
   const type = isEarly ? "$early_error_type" : "$error_type";
   const condition = isEarly ? "$is_early_error_in_header" : "$is_error_in_header";
-  const hasRetryInfo = code === "resource_exhausted";
-  const details = hasRetryInfo ? [{ type: "google.rpc.RetryInfo", value: "CgIIAQ" }] : [];
+  const detail = encodeDetail(page);
+  const details = detail ? [{ type: detail.type, value: toBase64(detail.bytes) }] : [];
   const lines = [
     `error_page ${statuses.join(" ")} = ${location};`,
     `location ${isEarly ? "= " : ""}${location} {`,
@@ -174,7 +177,7 @@ function errorPage(page: ErrorPage): string {
     `    add_header Content-Type ${type};`,
     `    add_header grpc-status ${grpcStatus};`,
     `    add_header grpc-message "${message.replaceAll("%", "%25")}";`,
-    ...(hasRetryInfo ? [`    add_header grpc-status-details-bin ${retryInOneSecond};`] : []),
+    ...(detail ? [`    add_header grpc-status-details-bin ${encodeStatus(page, detail)};`] : []),
     '    return 200 "";',
     "  }",
     ...(isEarly ? [] : otlpResponses(page)),
@@ -207,6 +210,39 @@ function otlpResponses({ httpStatus, grpcStatus, message, isRetryable }: ErrorPa
   });
 }
 
-/** A `google.rpc.Status` of RESOURCE_EXHAUSTED whose one detail is a RetryInfo of 1 s, as gRPC carries it. */
-const retryInOneSecond =
-  "CAgSLHRvbyBtYW55IHN0cmVhbXMgYW5kIGNhbGxzIGZyb20gdGhpcyBhZGRyZXNzGjAKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBAoCCAE";
+interface Detail {
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
+/** The detail of google.rpc that says what to do. */
+function encodeDetail({ code, field, message }: ErrorPage): Detail | undefined {
+  if (field !== undefined) {
+    const violation = Buffer.concat([encodeField(1, field), encodeField(2, message)]);
+    return { type: "google.rpc.BadRequest", bytes: encodeField(1, violation) };
+  }
+  // A retry_delay of one second.
+  if (code === "resource_exhausted")
+    return { type: "google.rpc.RetryInfo", bytes: encodeField(1, "\x08\x01") };
+  return undefined;
+}
+
+/** The `google.rpc.Status` with this detail, as gRPC carries it. */
+function encodeStatus({ grpcStatus, message }: ErrorPage, { type, bytes }: Detail): string {
+  const any = Buffer.concat([encodeField(1, `type.googleapis.com/${type}`), encodeField(2, bytes)]);
+  return toBase64(
+    Buffer.concat([Buffer.from([0x08, grpcStatus]), encodeField(2, message), encodeField(3, any)]),
+  );
+}
+
+/** A field of protobuf with a length, below 16 KiB. */
+function encodeField(number: number, content: string | Buffer): Buffer {
+  const bytes = Buffer.from(content);
+  const { length } = bytes;
+  const size = length < 0x80 ? [length] : [(length & 0x7f) | 0x80, length >> 7];
+  return Buffer.concat([Buffer.from([number * 8 + 2, ...size]), bytes]);
+}
+
+function toBase64(bytes: Buffer): string {
+  return bytes.toString("base64").replace(/=+$/, "");
+}

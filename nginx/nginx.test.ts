@@ -4,7 +4,11 @@ import { connect as connectSocket } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fromBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { BadRequestSchema } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "#proto/gen/google/rpc/status_pb.ts";
 import { Http2Calls } from "#test/fuzz/http-calls.ts";
 import { type EchoUpstream, startEchoUpstream } from "#test/support/echo-upstream.ts";
 import { startNginx, type TestNginx } from "#test/support/nginx.ts";
@@ -52,7 +56,23 @@ describe("before two ingest servers and a gateway", () => {
     assert.match(error.details, /at most 1 MiB/);
     const json = await post(nginx, pushLogs, "application/json", Buffer.alloc(5_000_000, " "));
     assert.equal(json.status, 400);
-    assert.equal(((await json.json()) as { code: string }).code, "invalid_argument");
+    const { code, details } = (await json.json()) as {
+      code: string;
+      details: { type: string; value: string }[];
+    };
+    assert.deepEqual([code, details[0]?.type], ["invalid_argument", "google.rpc.BadRequest"]);
+    const [any] = fromBinary(
+      StatusSchema,
+      error.metadata.get("grpc-status-details-bin")[0] as Buffer,
+    ).details;
+    for (const found of [
+      anyUnpack(any!, BadRequestSchema),
+      fromBinary(BadRequestSchema, Buffer.from(details[0]?.value ?? "", "base64")),
+    ]) {
+      const [violation] = found?.fieldViolations ?? [];
+      assert.equal(violation?.field, "batch");
+      assert.match(violation.description, /at most 1 MiB/);
+    }
   });
 
   test("live tail events are forwarded immediately, not when more arrive", async () => {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
+import { allowedOrigins } from "#lib/allowed-origins.ts";
 import { type Env, integer, listenAddress, logLevel, readEnv, urls, word } from "#lib/config.ts";
 import { streamShards } from "#stream/settings.ts";
 
@@ -20,6 +21,7 @@ export function readConfig(env: Env) {
       BACKLOG_ENTRIES_MAX: integer(100, 1_000_000_000).prefault("2000000"),
       STREAM_AGE_SECONDS_MAX: integer(1, 86_400).prefault("3600"),
       CLOCK_SKEW_SECONDS_MAX: integer(1, 3_600).prefault("60"),
+      INGEST_CORS_ORIGINS: allowedOrigins().optional(),
       HEARTBEAT_SECONDS: integer(1, 3_600).prefault("30"),
       GRPC_FAST_PATH: word("on", "off").prefault("on"),
       OTLP_DEVICE_ATTRIBUTES: attributeNames().prefault(
@@ -49,6 +51,8 @@ export function readConfig(env: Env) {
       recogniseRetries: values.OTLP_RETRIES === "recognise",
     },
     rejectsCutText: values.CUT_TEXT === "reject",
+    /** Origins of pages that may send; none by default. */
+    corsOrigins: values.INGEST_CORS_ORIGINS ?? [],
     heartbeatMs: values.HEARTBEAT_SECONDS * 1_000,
     inFlightBatchesMax: 100_000,
     inFlightBytesMax: values.IN_FLIGHT_MEBIBYTES_MAX * mebibyte,

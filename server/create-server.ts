@@ -6,6 +6,7 @@ import type { Registry } from "#lib/metrics.ts";
 import type { Readiness } from "#lib/readiness.ts";
 import { createAdmission } from "#rpc/admission.ts";
 import { createRpcMetrics } from "#rpc/call-metrics.ts";
+import { createCors } from "#rpc/cors.ts";
 import { createHttpListener } from "#rpc/http-listener.ts";
 import { StreamAppender } from "#stream/append.ts";
 import type { StreamRedis } from "#stream/connection.ts";
@@ -114,7 +115,7 @@ export function createServer(options: CreateServerOptions): Server {
   const otlpHttp = createOtlpHttp({ ...streams, otlp, requestBudget, startRpc, logger });
   const onRequest = createRequestListener(
     { ...routes, services, endpoints, otlp: otlpHttp },
-    { startRpc, logger },
+    { cors: createCors(config.corsOrigins), startRpc, logger },
   );
   const http = createHttpListener(
     { http1: onRequest, http2: onRequest },

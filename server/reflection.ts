@@ -11,6 +11,8 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { file_fleetlog_v1_ingest } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import { file_fleetlog_v1_query } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { file_google_rpc_error_details } from "#proto/gen/google/rpc/error_details_pb.ts";
+import { file_google_rpc_status } from "#proto/gen/google/rpc/status_pb.ts";
 import { file_grpc_health_v1_health } from "#proto/gen/grpc/health/v1/health_pb.ts";
 import {
   file_grpc_reflection_v1_reflection as fileOfV1,
@@ -24,6 +26,9 @@ const reflectedFiles = withImports([
   file_fleetlog_v1_ingest,
   file_fleetlog_v1_query,
   file_grpc_health_v1_health,
+  // Of the details of errors, so that grpcurl shows them.
+  file_google_rpc_error_details,
+  file_google_rpc_status,
 ]);
 
 /** The same service under both of its names. */

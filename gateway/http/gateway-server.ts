@@ -17,7 +17,7 @@ import {
 } from "#rpc/serve-call.ts";
 import { type ResponseCache, responseLifetime } from "../cache/response-cache.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
-import type { Cors } from "./cors.ts";
+import type { Cors } from "#rpc/cors.ts";
 import type { DashboardHandler } from "./dashboard-files.ts";
 import { isRead, notModified } from "./not-modified.ts";
 import { type RpcHandlers, requestBytesMax } from "./rpc-handlers.ts";

@@ -23,6 +23,43 @@ test("sends heartbeats on a quiet stream, and none on a busy one", async (t) => 
   assert.equal(heartbeats.busy, 0);
 });
 
+test("sends a heartbeat before a stream is quiet for longer than the limit", async (t) => {
+  const heartbeatMs = 2_000;
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  let now = performance.now();
+  t.mock.method(performance, "now", () => now);
+  const ticking = new OpenStreams({ heartbeatMs, ageMsMax: 3_600_000 }, createRegistry("ticking"));
+  let isActive = false;
+  let lastAt = now;
+  const quiet: number[] = [];
+  ticking.add({
+    end: async () => {},
+    isOutdated: false,
+    consumeActivityFlag: () => {
+      const was = isActive;
+      isActive = false;
+      return was;
+    },
+    sendHeartbeat() {
+      quiet.push(now - lastAt);
+      lastAt = now;
+    },
+  });
+  for (let step = 1; step <= 2_000; step += 1) {
+    now += 10;
+    t.mock.timers.tick(10);
+    // Traffic at odd moments of the first ten seconds.
+    if (step < 1_000 && step % 237 === 0) {
+      isActive = true;
+      lastAt = now;
+    }
+  }
+  assert.ok(quiet.length >= 9, String(quiet));
+  assert.ok(Math.max(...quiet) <= heartbeatMs, String(quiet));
+  assert.ok(Math.min(...quiet) >= 0.7 * heartbeatMs, String(quiet));
+  await ticking.endAll();
+});
+
 test("ends every stream that reports an outdated epoch, now and later, and no other", async (t) => {
   const streams = new OpenStreams({ heartbeatMs: 40, ageMsMax: 3_600_000 }, createRegistry("test"));
   t.after(() => streams.endAll());

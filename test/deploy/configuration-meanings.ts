@@ -27,6 +27,7 @@ export const meanings: Readonly<Record<string, string>> = {
   CLOCK_SKEW_SECONDS_MAX:
     "Maximum difference between the clocks of the server and of Redis. Beyond it the server is not ready and refuses batches (UNAVAILABLE), because it stamps `received_at`.",
   HEARTBEAT_SECONDS: "Interval after which an idle stream gets a heartbeat.",
+  INGEST_CORS_ORIGINS: "Other origins whose pages may send logs, `*` for any; empty: none.",
   GRPC_FAST_PATH:
     "Serve PushLogs and StreamLogs over gRPC on `node:http2` (`on`), which saves CPU, or by `@grpc/grpc-js` like every other call (`off`). See [decision 30](../decisions/0030-grpc-fast-path.md).",
   OTLP_DEVICE_ATTRIBUTES:

@@ -96,8 +96,8 @@ export const progressMutants: readonly Mutant[] = [
     {
       name: "heartbeats-on-busy-streams",
       title: "a stream on which acks go out gets signs of life as well",
-      search: "else if (stream.consumeActivityFlag()) state.quietSince = now;\n      else if (now",
-      replacement: "else if (now",
+      search: "else if (stream.consumeActivityFlag()) state.quietSince = checkedBefore;\n",
+      replacement: "\n",
     },
   ]),
   ...caughtBy("server/progress/report-committed.test.ts", "server/streams/ingest-stream.ts", [

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { cors as ofConnect } from "@connectrpc/connect";
-import type { NodeRequest, NodeResponse } from "#rpc/serve-call.ts";
+import type { NodeRequest, NodeResponse } from "./serve-call.ts";
 
-/** Lets pages of other origins read. */
+/** Lets pages of other origins call. */
 export interface Cors {
   /** The headers of every response to the request, an error or not. */
   headers(request: { readonly headers: IncomingHttpHeaders }): Readonly<Record<string, string>>;
@@ -11,8 +11,8 @@ export interface Cors {
 }
 
 /**
- * `origins` may read, "*" stands for all; everyone else gets no header, and so nothing from the browser. Cookies and
- * passwords are never allowed: the gateway knows none, and a proxy in front that does must not lend them to other pages.
+ * `origins` may call, "*" stands for all; everyone else gets no header, and so nothing from the browser. Cookies and
+ * passwords are never allowed: Fleetlog knows none, and a proxy in front that does must not lend them to other pages.
  */
 export function createCors(origins: readonly string[]): Cors {
   const allowed = new Set(origins);
@@ -47,6 +47,9 @@ const preflight = {
     ...ofConnect.allowedHeaders,
     "If-None-Match",
     "Last-Event-ID",
+    "Content-Encoding",
+    "Fleetlog-Session",
+    "Fleetlog-Sequence",
     // Added by browser instrumentation of OpenTelemetry.
     "Traceparent",
     "Tracestate",
