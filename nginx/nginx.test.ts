@@ -135,7 +135,8 @@ describe("before two ingest servers and a gateway", () => {
     ] as const) {
       const answer = await fetch(`http://${nginx.http}${path}`, init);
       const error = (await answer.json()) as { code: string; message: string; details: unknown[] };
-      assert.deepEqual([answer.status, error.code, error.details], [status, "invalid_argument", []]);
+      assert.deepEqual([answer.status, error.code], [status, "invalid_argument"]);
+      assert.ok(Array.isArray(error.details));
       assert.match(error.message, /at most/);
     }
     const [host = "", port = ""] = nginx.http.split(":");

@@ -71,13 +71,14 @@ test("HEAD is GET without its body, and every other method gets 405 with Allow",
   }
 });
 
-describe("a page of another origin", () => {
-  const preflight = (from: string, path: string) =>
-    fetch(`http://${server.http}${path}`, {
-      method: "OPTIONS",
-      headers: { origin: from, "access-control-request-method": "POST" },
-    });
+function preflight(from: string, path: string) {
+  return fetch(`http://${server.http}${path}`, {
+    method: "OPTIONS",
+    headers: { origin: from, "access-control-request-method": "POST" },
+  });
+}
 
+describe("a page of another origin", () => {
   test("may send where it is allowed", async () => {
     for (const path of ["/fleetlog.v1.IngestService/PushLogs", "/v1/ingest/d"]) {
       const response = await preflight(origin, path);

@@ -34,9 +34,9 @@ for (const { protocol, reflection } of kinds) {
   test(`a client that knows only the address sends logs by ${protocol}, by reflection ${reflection}`, async () => {
     const push = '{"batch":{"deviceId":"buf","records":[{"message":"a"},{"message":"b"}]}}';
     const pushed = await bufCurl("fleetlog.v1.IngestService/PushLogs", push);
-    assert.equal(pushed, '{"ack":{"accepted":2}}');
+    assert.match(pushed, /"accepted":2,/);
     const streamed = await bufCurl("fleetlog.v1.IngestService/StreamLogs", `${push}${push}`);
-    assert.equal(streamed, '{"ack":{"accepted":2}}{"ack":{"accepted":2}}');
+    assert.equal(streamed.match(/"accepted":2,/g)?.length, 2);
     const check = await bufCurl("grpc.health.v1.Health/Check", "{}");
     assert.equal(check, '{"status":"SERVING"}');
   });
@@ -94,6 +94,10 @@ test("what there is not is said, and a stream of questions goes on", async () =>
       { case: undefined },
       { case: "fileContainingSymbol", value: "fleetlog.v1.QueryService.ListLogs" },
       { case: "fileByFilename", value: "fleetlog/v1/log.proto" },
+      // Details of errors, which grpcurl shows when it finds them.
+      { case: "fileContainingSymbol", value: "google.rpc.BadRequest" },
+      { case: "fileByFilename", value: "google/rpc/status.proto" },
+      { case: "fileByFilename", value: "google/protobuf/duration.proto" },
     ] as const;
     async function* requests() {
       for (const messageRequest of asked) yield { messageRequest };
@@ -110,6 +114,9 @@ test("what there is not is said, and a stream of questions goes on", async () =>
       Code.NotFound,
       Code.NotFound,
       Code.Unimplemented,
+      "fileDescriptorResponse",
+      "fileDescriptorResponse",
+      "fileDescriptorResponse",
       "fileDescriptorResponse",
       "fileDescriptorResponse",
     ]);
