@@ -4,6 +4,7 @@ import { createAsyncIterable, type UniversalHandler } from "@connectrpc/connect/
 import type { createAdminHandler } from "#lib/admin-server.ts";
 import type { Logger } from "#lib/logger.ts";
 import type { Admit, Caller } from "#rpc/admission.ts";
+import type { Cors } from "#rpc/cors.ts";
 import { createHttpListener, type HttpListener } from "#rpc/http-listener.ts";
 import { checkRequest, requestError, unknownPath, wrongMethod } from "#rpc/request-error.ts";
 import { sendError } from "#rpc/send-error.ts";
@@ -17,7 +18,6 @@ import {
 } from "#rpc/serve-call.ts";
 import { type ResponseCache, responseLifetime } from "../cache/response-cache.ts";
 import type { RestHandlers } from "../rest/rest-handlers.ts";
-import type { Cors } from "#rpc/cors.ts";
 import type { DashboardHandler } from "./dashboard-files.ts";
 import { isRead, notModified } from "./not-modified.ts";
 import { type RpcHandlers, requestBytesMax } from "./rpc-handlers.ts";
