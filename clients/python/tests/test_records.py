@@ -1,4 +1,5 @@
 import logging
+import threading
 import unittest
 
 import fleetlog
@@ -80,6 +81,19 @@ class LogRecords(unittest.TestCase):
     def test_have_the_severity_of_their_level(self) -> None:
         severities = [to_severity(level) for level in (0, 5, 10, 20, 25, 30, 40, 50, 99)]
         self.assertEqual(severities, [0, 3, 5, 9, 11, 13, 17, 21, 24])
+
+
+class OwnRecords(unittest.TestCase):
+    def test_never_wait_for_the_lock_that_the_exit_holds_while_it_flushes(self) -> None:
+        handler = fleetlog.Handler("device", "127.0.0.1:1")
+        own = threading.Thread(target=handler.handle, args=(logging.makeLogRecord({"name": "fleetlog"}),), daemon=True)
+        handler.acquire()
+        try:
+            own.start()
+            own.join(20)
+            self.assertFalse(own.is_alive())
+        finally:
+            handler.release()
 
 
 class Time(unittest.TestCase):

@@ -61,8 +61,12 @@ class Handler(logging.Handler):
         self._reset()
         _handlers.add(self)
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Own records never wait for the handler's lock: the exit of the interpreter holds it while it flushes."""
+        return False if self._is_own(record) else bool(super().handle(record))
+
     def emit(self, record: logging.LogRecord) -> None:
-        if self._is_own(record) or self._is_closed:
+        if self._is_closed:
             return
         try:
             encoded = to_record(record, self._client).SerializeToString()
