@@ -135,8 +135,11 @@ test("what a device says about itself is in its answer, with the changes", async
   await pushSaying(2, { firmware: "1.1", site: "Plant 7" });
   const { device, infoHistory } = await waitFor("both batches", async () => {
     const response = await fetch(`${system.httpUrl}/v1/devices/informer`);
-    const answer = (await response.json()) as { device?: { info: object }; infoHistory: { info: object }[] };
-    return answer.infoHistory?.length === 2 && answer;
+    const answer = (await response.json()) as {
+      device?: { info?: { firmware: string } };
+      infoHistory: { info: object }[];
+    };
+    return answer.device?.info?.firmware === "1.1" && answer.infoHistory.length === 2 && answer;
   });
   const latest = { firmware: "1.1", hardware: "", site: "Plant 7", attributes: [] };
   assert.deepEqual(device?.info, latest);
