@@ -142,8 +142,8 @@ test("on the usual port /v1/logs is for reading by GET, and for senders by POST"
   assert.equal((await fetch(`${url}?page_size=1`)).status, 200);
   assert.equal((await fetch(`${url}?page_size=1`, { method: "HEAD" })).status, 200);
   assert.match((await fetch(url, { method: "OPTIONS" })).headers.get("allow") ?? "", /GET/);
-  const put = await readHttpResponse(await fetch(url, { method: "PUT" }));
-  assert.deepEqual([put.status, put.headers.get("allow")], [405, "POST"]);
+  const put = await fetch(url, { method: "PUT" });
+  assert.deepEqual([put.status, put.headers.get("allow")?.includes("GET")], [405, true]);
   const empty = await exportHttp(system.httpUrl, "{}");
   assert.deepEqual([empty.status, empty.contentType], [200, "application/json"]);
 });

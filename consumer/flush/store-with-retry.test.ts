@@ -50,6 +50,7 @@ test("stores batches with their records, times to the microsecond, and the count
   const none = {
     duplicateBatches: 0,
     duplicateRecords: 0,
+    recognisedRetries: 0,
     deadLetters: 0,
     summarizedDeadLetters: 0,
     droppedBatches: 0n,
