@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/grpc"
+
 	"fleetlog/clients/go/internal/spool"
 )
 
@@ -175,6 +177,20 @@ func (c *Client) end(rest *outgoing) (lost int) {
 		close(c.drained)
 	}
 	return lost
+}
+
+// replaceConnection: another stream on a connection that has stopped working would not work either.
+func (c *Client) replaceConnection(old *grpc.ClientConn) {
+	if c.isClosed || c.connection != old {
+		return
+	}
+	fresh, err := dial(&c.options)
+	if err != nil {
+		c.emit(Problem{"another connection: " + err.Error()})
+		return
+	}
+	c.connection = fresh
+	go old.Close() // which ends the streams of other sessions
 }
 
 func (c *Client) linkEnded() {

@@ -31,8 +31,6 @@ type Client struct {
 	attributes []byte // of every batch, encoded
 	ctx        context.Context
 	cancel     context.CancelFunc
-	connection *grpc.ClientConn
-	service    fleetlogv1.IngestServiceClient
 	loop       *loop
 	events     *eventQueue
 	spool      *spool.Spool // nil: in memory
@@ -41,18 +39,19 @@ type Client struct {
 	closeError error
 
 	// The rest belongs to the loop.
-	main      *delivery
-	recovered []*delivery // sent before main, one after the other
-	sequence  uint64
-	device    []byte // encoded, while it is not sent
-	sent      []byte // the encoded DeviceInfo that was sent last
-	waiting   []*admission
-	flushes   []*flush
-	syncTimer *timer
-	isClosed  bool
-	isEnding  bool
-	links     int
-	drained   chan struct{} // closed when no link is left at the end
+	connection *grpc.ClientConn
+	main       *delivery
+	recovered  []*delivery // sent before main, one after the other
+	sequence   uint64
+	device     []byte // encoded, while it is not sent
+	sent       []byte // the encoded DeviceInfo that was sent last
+	waiting    []*admission
+	flushes    []*flush
+	syncTimer  *timer
+	isClosed   bool
+	isEnding   bool
+	links      int
+	drained    chan struct{} // closed when no link is left at the end
 }
 
 // admission is a batch that waits for capacity.
@@ -101,7 +100,6 @@ func Open(options Options) (*Client, error) {
 		}
 		return nil, fmt.Errorf("fleetlog: %w", err)
 	}
-	c.service = fleetlogv1.NewIngestServiceClient(c.connection)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.gather = newGather(c)
 	c.events = startEvents(options.OnEvent)
@@ -278,8 +276,8 @@ func (c *Client) close() error {
 	case <-time.After(closeWait):
 	}
 	c.cancel()
-	problems := []error{c.connection.Close()}
 	c.loop.stop()
+	problems := []error{c.connection.Close()}
 	if c.spool != nil {
 		problems = append(problems, c.spool.Close())
 	}

@@ -106,13 +106,14 @@ func (c *commits) check() {
 		return
 	}
 	c.isAsking = true
+	service := fleetlogv1.NewIngestServiceClient(client.connection)
 	go func() {
 		ctx, cancel := context.WithTimeout(client.ctx, client.options.AckTimeout)
 		defer cancel()
 		request := &fleetlogv1.GetSessionRequest{
 			DeviceId: c.delivery.session.DeviceId, SessionId: c.delivery.session.SessionId,
 		}
-		stored, err := client.service.GetSession(ctx, request)
+		stored, err := service.GetSession(ctx, request)
 		if err != nil {
 			stored = nil // an unavailable server is asked again
 		}

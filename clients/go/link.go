@@ -39,6 +39,7 @@ func (c rawCodec) Marshal(message any) (mem.BufferSlice, error) {
 // acknowledgement out of order, or none for too long, ends the call. Its fields belong to the loop.
 type link struct {
 	owner       *delivery
+	connection  *grpc.ClientConn
 	cancel      context.CancelFunc
 	isConnected bool
 	queue       chan []byte // its capacity is the limit in flight, so that a write never waits
@@ -62,7 +63,10 @@ type linkEnd struct {
 
 func openLink(owner *delivery) *link {
 	ctx, cancel := context.WithCancel(owner.client.ctx)
-	l := &link{owner: owner, cancel: cancel, queue: make(chan []byte, owner.client.options.InFlightBatches+1)}
+	l := &link{
+		owner: owner, connection: owner.client.connection, cancel: cancel,
+		queue: make(chan []byte, owner.client.options.InFlightBatches+1),
+	}
 	var subscription *fleetlogv1.StreamLogsRequest
 	if owner.commits != nil {
 		subscription = &fleetlogv1.StreamLogsRequest{ReportCommitted: owner.session}
@@ -75,7 +79,7 @@ func (l *link) run(ctx context.Context, subscription *fleetlogv1.StreamLogsReque
 	client := l.owner.client
 	defer l.cancel()
 	end := func(err error) { client.loop.post(func() { l.end(err) }) }
-	stream, err := client.connection.NewStream(ctx, streamDescription, fleetlogv1.IngestService_StreamLogs_FullMethodName)
+	stream, err := l.connection.NewStream(ctx, streamDescription, fleetlogv1.IngestService_StreamLogs_FullMethodName)
 	if err != nil {
 		end(err)
 		return
@@ -198,11 +202,12 @@ func (l *link) restartAckTimer() {
 // end follows the last acknowledgement that arrived.
 func (l *link) end(err error) {
 	l.ackTimer.stop()
-	end := linkEnd{code: codes.Unavailable, reason: l.reason}
 	if l.reason == "" {
-		end = describeEnd(err)
+		l.owner.onEnd(l, describeEnd(err))
+		return
 	}
-	l.owner.onEnd(l, end)
+	l.owner.client.replaceConnection(l.connection)
+	l.owner.onEnd(l, linkEnd{code: codes.Unavailable, reason: l.reason})
 }
 
 func describeEnd(err error) linkEnd {

@@ -63,6 +63,7 @@ export class DeviceProgram implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   #stderr = "";
+  #startError: string | undefined;
   #lastId = 0;
 
   constructor({ command, args, env }: ProgramCommand, options: ProgramOptions) {
@@ -81,7 +82,9 @@ export class DeviceProgram implements AsyncDisposable {
     });
     // Its lines are all read when it counts as ended.
     this.#exited = once(this.#child, "close");
-    this.#exited.catch(() => {}); // it cannot be started: `finish` throws
+    this.#exited.catch((error: unknown) => {
+      this.#startError = String(error);
+    });
     if (stdout) {
       createInterface(stdout).on("line", (line) => {
         const event = JSON.parse(line) as ProgramEvent;
@@ -91,9 +94,10 @@ export class DeviceProgram implements AsyncDisposable {
     }
   }
 
-  /** Why it is not running: exit code, signal, and what it wrote to stderr; undefined while it runs. */
+  /** Why it is not running: it could not start, or its exit code or signal and what it wrote to stderr. */
   get end(): string | undefined {
     const { exitCode, signalCode } = this.#child;
+    if (this.#startError !== undefined) return this.#startError;
     return exitCode === null && signalCode === null
       ? undefined
       : `it ended with ${signalCode ?? exitCode}: ${this.#stderr}`;

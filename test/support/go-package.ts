@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
@@ -19,17 +19,23 @@ const timeout = 600_000;
 /** Builds the programs around clients/go, and returns the path of each: "device" and "example". */
 export async function goPrograms(): Promise<(program: "device" | "example") => string> {
   const device = "test/clients/go-device";
-  const folder = await cachedBuild(
-    "go-package",
-    ["clients/go", device],
-    (await goVersion()) ?? "",
-    async (work) => {
-      await mkdir(join(work, "bin"));
-      await go()`go build -o ${join(work, "bin/example")} ./example`;
-      await go(join(projectFolder, device))`go build -o ${join(work, "bin/device")} .`;
-    },
-  );
+  const sources = [...(await goSources("clients/go")), ...(await goSources(device))];
+  const folder = await cachedBuild("go-package", sources, (await goVersion()) ?? "", async (work) => {
+    await mkdir(join(work, "bin"));
+    await go()`go build -o ${join(work, "bin/example")} ./example`;
+    await go(join(projectFolder, device))`go build -o ${join(work, "bin/device")} .`;
+  });
   return (program) => join(folder, "bin", program);
+}
+
+/** Not the tests: a program in use must not be built again and removed because of them. */
+async function goSources(module: string): Promise<readonly string[]> {
+  const names = await readdir(join(projectFolder, module), { recursive: true });
+  const isSource = (name: string) => /\.go$|^go\.(mod|sum)$/.test(name) && !name.endsWith("_test.go");
+  return names
+    .filter(isSource)
+    .toSorted()
+    .map((name) => join(module, name));
 }
 
 /** The device program of the fault matrix. */
