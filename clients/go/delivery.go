@@ -203,6 +203,9 @@ func (d *delivery) onEnd(ended *link, end linkEnd) {
 	delay := end.delay
 	if delay == 0 {
 		delay = d.backoff(d.backoffMax(end.code))
+		if d.failedAttempts >= attemptsPerConnection {
+			d.client.replaceConnection(ended.connection)
+		}
 	}
 	delay = d.pauseAtLeast(delay)
 	if !isQuiet {
@@ -210,6 +213,9 @@ func (d *delivery) onEnd(ended *link, end linkEnd) {
 		d.client.emit(Reconnecting{d.failedAttempts, delay, int(end.code), end.reason})
 	}
 }
+
+// attemptsPerConnection is how many streams in a row may fail on a connection without a word about when to come back.
+const attemptsPerConnection = 3
 
 // backoffMax: a server that refuses the stream as such does so until an operator changes something.
 func (d *delivery) backoffMax(code codes.Code) time.Duration {
