@@ -194,7 +194,7 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
     await execa((await goPrograms())("example"), { env, timeout: 60_000 });
     const { rows } = await waitFor("the record", async () => {
       const found = await client.query(
-        "select message, severity, logger, attributes->>'valve' as valve from logs where device_id = 'pump-17'",
+        "select message, severity, logger, attributes from logs where device_id = 'pump-17'",
       );
       return found.rows.length > 0 && found;
     });
@@ -203,9 +203,14 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
         message: "pressure is low",
         severity: 13,
         logger: "hydraulics",
-        valve: "A3",
+        attributes: { bar: 1.7, valve: "A3" },
       },
     ]);
+    const { rows: devices } = await client.query(
+      `select info->>'firmware' as firmware from device_info_history
+       join devices on key = device_key where device_id = 'pump-17'`,
+    );
+    assert.deepEqual(devices, [{ firmware: "2.1.0" }]);
   });
 });
 

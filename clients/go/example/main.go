@@ -17,6 +17,7 @@ func main() {
 		Address:  os.Getenv("FLEETLOG_ADDRESS"), // 127.0.0.1:50051 when empty
 		Spool:    os.Getenv("FLEETLOG_SPOOL"),   // no spool when empty
 		OnFull:   fleetlog.DropOldest,
+		Device:   &fleetlog.DeviceInfo{Firmware: "2.1.0", Site: "plant-3"},
 	})
 	if err != nil {
 		log.Fatal(err)
