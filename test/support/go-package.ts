@@ -31,9 +31,8 @@ export async function goPrograms(): Promise<(program: "device" | "example") => s
 /** Not the tests: a program in use must not be built again and removed because of them. */
 async function goSources(module: string): Promise<readonly string[]> {
   const names = await readdir(join(projectFolder, module), { recursive: true });
-  const isSource = (name: string) => /\.go$|^go\.(mod|sum)$/.test(name) && !name.endsWith("_test.go");
   return names
-    .filter(isSource)
+    .filter((name) => /\.go$|^go\.(mod|sum)$/.test(name) && !name.endsWith("_test.go"))
     .toSorted()
     .map((name) => join(module, name));
 }
