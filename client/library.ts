@@ -1,4 +1,4 @@
-// The public API of the package fleetlog-client: see client/package/README.md.
+// The public API of the package fleetlog-client: see dev/client-package/README.md.
 
 export { DeviceLog } from "#client/device-log.ts";
 export { SpoolError, type SpoolOptions } from "#client/spool/spool.ts";

@@ -17,7 +17,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     otlp: "batch",
     stream: "lib ioredis",
     postgres: "lib kysely pg",
-    client: "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander fzstd",
+    client:
+      "lib proto batch @bufbuild/protobuf @connectrpc/* @grpc/* commander fzstd pino-abstract-transport",
     rpc: "lib proto @bufbuild/protobuf @connectrpc/*",
     server:
       "lib rpc proto batch otlp stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",

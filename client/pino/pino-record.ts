@@ -1,6 +1,7 @@
 import { readId } from "#batch/json/read-id.ts";
 import { limits } from "#batch/limits.ts";
-import type { AttributeValue, DeviceRecord } from "#client/stream/record.ts";
+import type { DeviceRecord } from "#client/stream/record.ts";
+import type { AttributeValue } from "#proto/attributes.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 /** Names of pino's fields, where the application has changed them. */
@@ -112,7 +113,7 @@ function toJson(value: unknown): string {
   return JSON.stringify(value) ?? "";
 }
 
-/** At most so many bytes of UTF-8, without NUL, which PostgreSQL cannot hold, and without half of a character. */
+/** At most `bytesMax` bytes of UTF-8, without NUL, which PostgreSQL cannot hold, and without half of a character. */
 function cut(text: string, bytesMax: number): string {
   const clean = text.replaceAll("\0", "\uFFFD");
   if (Buffer.byteLength(clean) <= bytesMax) return clean;

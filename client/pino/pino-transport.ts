@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import buildTransport from "pino-abstract-transport";
 import { DeviceLog } from "#client/device-log.ts";
 import { DeviceStream } from "#client/stream/device-stream.ts";
@@ -80,11 +81,14 @@ export default function pinoTransport(options: PinoTransportOptions) {
   );
 }
 
-/** An application's log cannot report its own problems through itself. Repeats nothing: every line may have the same. */
+/**
+ * An application's log cannot report its own problems through itself. Written at once, because what a thread prints
+ * otherwise is lost when the process ends. Repeats nothing: every line may have the same problem.
+ */
 function createWarn(): (message: string) => void {
   let last = "";
   return (message) => {
-    if (message !== last) process.emitWarning(message, "FleetlogWarning");
+    if (message !== last) writeSync(2, `fleetlog: ${message}\n`);
     last = message;
   };
 }

@@ -56,6 +56,35 @@ test("encodes byte for byte as protobuf-es does, with attributes by name", () =>
   );
 });
 
+test("sends each kind of attribute value as its own field, whole numbers as integers", () => {
+  const attributes = {
+    a: "x",
+    b: true,
+    c: 7,
+    d: -0,
+    e: 2n ** 63n - 1n,
+    f: 0.5,
+    g: 2 ** 53,
+    h: Number.NaN,
+    i: null,
+  };
+  const { attributes: decoded } = fromBinary(LogRecordSchema, encodeRecord({ message: "m", attributes }));
+  assert.deepEqual(
+    decoded.map(({ key, value }) => [key, value.case, value.value]),
+    [
+      ["a", "stringValue", "x"],
+      ["b", "boolValue", true],
+      ["c", "intValue", 7n],
+      ["d", "intValue", 0n],
+      ["e", "intValue", 2n ** 63n - 1n],
+      ["f", "doubleValue", 0.5],
+      ["g", "doubleValue", 2 ** 53],
+      ["h", "doubleValue", Number.NaN],
+      ["i", undefined, undefined],
+    ],
+  );
+});
+
 test("writes the same bytes for any order of attributes", () => {
   const header = { deviceId: "host-1", sessionId: "boot-7", sequence: 7n };
   const attributes = { zone: "1", "10": "2", build: "", "2": "3" };

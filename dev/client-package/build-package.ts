@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
 import { execa } from "execa";
-import { projectFolder } from "#dev/folders.ts";
+import { projectFolder } from "../folders.ts";
 
 const name = "fleetlog-client";
 
@@ -30,7 +30,7 @@ export async function buildPackage(folder: string): Promise<string> {
   ]);
   await writeFile(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
   await cp(join(projectFolder, "LICENSE"), join(folder, "LICENSE"));
-  await cp(join(projectFolder, "client/package/README.md"), join(folder, "README.md"));
+  await cp(join(projectFolder, "dev/client-package/README.md"), join(folder, "README.md"));
   const { stdout } = await execa("npm", ["pack", "--silent"], { cwd: folder, timeout: 60_000 });
   return join(folder, stdout.trim());
 }
@@ -96,12 +96,7 @@ function toManifest(
         { types: `./${entry}.d.ts`, default: `./${entry}.js` },
       ]),
     ),
-    imports: Object.fromEntries(
-      folders.map((folder) => [
-        `#${folder}/*`,
-        `./${folder}/*`,
-      ]),
-    ),
+    imports: Object.fromEntries(folders.map((folder) => [`#${folder}/*`, `./${folder}/*`])),
     dependencies: Object.fromEntries(Object.entries(dependencies).filter(([name]) => imported.has(name))),
     peerDependencies: optionalPeers,
     peerDependenciesMeta: Object.fromEntries(

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { stateFolder } from "#dev/folders.ts";
+import { stateFolder } from "../folders.ts";
 import { buildPackage } from "./build-package.ts";
 
 // npm run pack:client -- [folder]: builds the package fleetlog-client and prints the path of its tarball.

@@ -5,9 +5,9 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { execa } from "execa";
 import { Client } from "pg";
-import { projectFolder } from "#dev/folders.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import { waitFor } from "#test/support/wait-for.ts";
+import { projectFolder } from "../folders.ts";
 import { buildPackage } from "./build-package.ts";
 
 // The package as its users get it: unpacked in a project of its own, beside the packages that it declares and no others.
@@ -62,7 +62,7 @@ test("what pino's lines leave in the spool while no server answers, the next sta
     const log = pino({ transport: { target: "fleetlog-client/pino-transport", options: ${JSON.stringify({ ...common, address })} } });
     log.info(${JSON.stringify(message)});`;
   const { stderr } = await run("offline.mjs", program("127.0.0.1:9", "first"));
-  assert.match(stderr, /FleetlogWarning: .*the spool keeps them/);
+  assert.match(stderr, /fleetlog: .*the spool keeps them/);
   await run("online.mjs", program(system.grpcAddress, "second"));
   const rows = await storedLogs("pino-2", 2);
   assert.deepEqual(rows.map(({ message }) => message).sort(), ["first", "second"]);
@@ -72,22 +72,24 @@ test("its types check in a strict project, and a wrong option is an error there"
   const config = { strict: true, module: "nodenext", target: "esnext", noEmit: true, types: ["node"] };
   await writeFile(
     join(folder, "tsconfig.json"),
-    JSON.stringify({ compilerOptions: config, files: ["user.ts"] }),
+    JSON.stringify({ compilerOptions: config, files: ["user.mts"] }),
   );
   const check = async (source: string) => {
-    await writeFile(join(folder, "user.ts"), source);
+    await writeFile(join(folder, "user.mts"), source);
     return execa("tsc", ["-p", folder], { preferLocal: true, localDir: projectFolder, reject: false });
   };
   const program = await codeInReadme("DeviceLog");
   assert.equal((await check(program)).stdout, "");
   const { stdout } = await check(program.replace("deviceId:", "deviceIdentifier:"));
-  assert.match(stdout, /user\.ts.*deviceIdentifier/);
+  assert.match(stdout, /user\.mts.*deviceIdentifier/);
 });
 
 test("holds JavaScript and types of the library alone", async () => {
   const { stdout } = await execa("tar", ["tzf", join(folder, "package.tgz")]);
   const files = stdout.split("\n").map((path) => path.replace(/^package\//, ""));
-  const unexpected = files.filter((path) => !/^(LICENSE|README\.md|package\.json|.*\.(js|d\.ts))$/.test(path));
+  const unexpected = files.filter(
+    (path) => !/^(LICENSE|README\.md|package\.json|.*\.(js|d\.ts))$/.test(path),
+  );
   assert.deepEqual(unexpected, []);
   assert.deepEqual(
     files.filter((path) => /server|consumer|gateway|testing|\.test\./.test(path)),
