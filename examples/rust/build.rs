@@ -3,6 +3,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let protos = "../../proto";
     println!("cargo:rerun-if-changed={protos}");
     let files = protox::compile(["fleetlog/v1/ingest.proto"], [protos])?;
-    tonic_prost_build::configure().build_server(false).compile_fds(files)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .compile_fds(files)?;
     Ok(())
 }

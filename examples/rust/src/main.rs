@@ -14,7 +14,9 @@ mod pb {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or("http://127.0.0.1:50051".into());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or("http://127.0.0.1:50051".into());
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let batches = (1..=3).map(move |sequence| StreamLogsRequest {
         batch: Some(LogBatch {
@@ -25,7 +27,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 time_unix_nano: now,
                 severity: Severity::Info.into(),
                 message: format!("hello {sequence} from tonic"),
-                attributes: vec![pb::Attribute { key: "celsius".into(), value: Some(Value::DoubleValue(21.5)) }],
+                attributes: vec![pb::Attribute {
+                    key: "celsius".into(),
+                    value: Some(Value::DoubleValue(21.5)),
+                }],
                 ..Default::default()
             }],
             ..Default::default()
@@ -33,10 +38,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Default::default()
     });
     let mut client = pb::ingest_service_client::IngestServiceClient::connect(address).await?;
-    let mut acks = client.stream_logs(tokio_stream::iter(batches)).await?.into_inner();
+    let mut acks = client
+        .stream_logs(tokio_stream::iter(batches))
+        .await?
+        .into_inner();
     while let Some(response) = acks.message().await? {
         let Some(ack) = response.ack else { continue }; // a heartbeat
-        println!("batch {}: {} accepted {:?}", ack.sequence, ack.accepted, ack.error);
+        println!(
+            "batch {}: {} accepted {:?}",
+            ack.sequence, ack.accepted, ack.error
+        );
     }
     Ok(())
 }
