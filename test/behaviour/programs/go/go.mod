@@ -1,0 +1,3 @@
+module fleetlog.test/behave
+
+go 1.26.0
