@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { cp, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import { Client } from "pg";
 import { projectFolder } from "#dev/folders.ts";
-import { cachedBuild } from "./support/cached-build.ts";
+import { javaClassPath, rustPrograms, whyNoProgram } from "./support/built-clients.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -26,10 +24,9 @@ after(async () => {
 const cwd = projectFolder;
 /** The first build gets packages and compiles them. */
 const timeout = 900_000;
-const buildTimeout = 800_000;
 
-const noRust = await whyNot("cargo", "--version");
-const noJava = await whyNot("mvn", "--version");
+const noRust = (await whyNoProgram("cargo")) ?? false;
+const noJava = (await whyNoProgram("mvn")) ?? false;
 
 describe("an example", () => {
   test("connect.ts sends by call and by stream", async () => {
@@ -70,15 +67,19 @@ describe("an example", () => {
   });
 
   test("in Rust streams with tonic", { skip: noRust, timeout }, async () => {
-    const { stdout } = await execa(await rustExample(), [`http://${system.grpcAddress}`], {
-      timeout: 60_000,
-    });
+    const { stdout } = await execa(
+      (await rustPrograms())("fleetlog-example"),
+      [`http://${system.grpcAddress}`],
+      {
+        timeout: 60_000,
+      },
+    );
     assert.match(stdout, /batch 1: 1 accepted None\nbatch 2: 1 accepted None\nbatch 3: 1 accepted None/);
     await stored("example-rust", 3);
   });
 
   test("in Java calls with grpc-java", { skip: noJava, timeout }, async () => {
-    const classPath = await javaExample();
+    const classPath = await javaClassPath();
     const { stdout } = await execa("java", ["-cp", classPath, "Example", system.grpcAddress], {
       timeout: 60_000,
     });
@@ -86,42 +87,6 @@ describe("an example", () => {
     await stored("example-java", 3);
   });
 });
-
-async function whyNot(program: string, ...args: string[]): Promise<string | false> {
-  const { exitCode } = await execa(program, args, { reject: false });
-  return exitCode === 0 ? false : `there is no ${program} in PATH`;
-}
-
-async function rustExample(): Promise<string> {
-  const { stdout: version } = await execa("cargo", ["--version"]);
-  const folder = await cachedBuild("rust", ["examples/rust", "proto/fleetlog"], version, async (work) => {
-    const target = join(work, "target");
-    await execa("cargo", ["build", "--quiet", "--locked", "--target-dir", target], {
-      cwd: join(projectFolder, "examples/rust"),
-      timeout: buildTimeout,
-    });
-    await rename(join(target, "debug/fleetlog-example"), join(work, "example"));
-    await rm(target, { recursive: true });
-  });
-  return join(folder, "example");
-}
-
-/** Maven builds below the sources, which lie where the protos are: a copy of both. */
-async function javaExample(): Promise<string> {
-  const { stdout: version } = await execa("mvn", ["--version"]);
-  const folder = await cachedBuild("java", ["examples/java", "proto/fleetlog"], version, async (work) => {
-    const project = join(work, "examples/java");
-    await cp(join(projectFolder, "examples/java"), project, { recursive: true });
-    await cp(join(projectFolder, "proto/fleetlog"), join(work, "proto/fleetlog"), { recursive: true });
-    const copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
-    await execa("mvn", ["--quiet", "--batch-mode", "compile", copy, "-DoutputDirectory=target/libraries"], {
-      cwd: project,
-      timeout: buildTimeout,
-    });
-  });
-  const target = join(folder, "examples/java/target");
-  return `${join(target, "classes")}:${join(target, "libraries", "*")}`;
-}
 
 async function stored(deviceId: string, count: number): Promise<void> {
   await waitFor(`${count} records of ${deviceId}`, async () => {

@@ -1,4 +1,4 @@
-"""A device made of generated grpcio code alone: behave.py GENERATED ADDRESS DEVICE BEHAVIOUR (see ../../README.md)."""
+"""A device made of generated grpcio code alone: client.py GENERATED ADDRESS DEVICE BEHAVIOUR (test/behaviours.test.ts)."""
 
 import json
 import queue

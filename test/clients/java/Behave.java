@@ -25,7 +25,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
-/** A device made of generated grpc-java code alone: Behave ADDRESS DEVICE BEHAVIOUR (see ../../README.md). */
+/** A device made of generated grpc-java code alone: Behave ADDRESS DEVICE BEHAVIOUR (see test/behaviours.test.ts). */
 class Behave {
   static final int TIMEOUT_SECONDS = 60;
   static String device;

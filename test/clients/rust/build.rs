@@ -1,6 +1,6 @@
 // Generates the client from the contract, without protoc.
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let protos = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../proto");
+    let protos = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../proto");
     println!("cargo:rerun-if-changed={protos}");
     let files = protox::compile(["fleetlog/v1/ingest.proto"], [protos])?;
     tonic_prost_build::configure()

@@ -1,5 +1,5 @@
 // A device made of generated code alone, by grpc-go or connect-go: behave CLIENT ADDRESS DEVICE BEHAVIOUR
-// (see ../../README.md).
+// (see test/behaviours.test.ts).
 package main
 
 import (
@@ -142,6 +142,7 @@ func cancel(client api) (result, error) {
 	ctx, cancel := withTimeout()
 	defer cancel()
 	canceled, cancelStream := context.WithCancel(ctx)
+	defer cancelStream()
 	open := client.stream(canceled, false)
 	for _, batch := range batches {
 		if err := open.Send(&pb.StreamLogsRequest{Batch: batch}); err != nil {

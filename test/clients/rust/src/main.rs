@@ -1,4 +1,4 @@
-// A device made of generated tonic code alone: behave ADDRESS DEVICE BEHAVIOUR (see ../../../README.md).
+// A device made of generated tonic code alone: behave ADDRESS DEVICE BEHAVIOUR (see test/behaviours.test.ts).
 
 use pb::{Ack, Attribute, LogBatch, LogRecord, PushLogsRequest, Severity, StreamLogsRequest, attribute::Value};
 use prost::Message;

@@ -1,5 +1,5 @@
 // A device made of generated code alone, by grpc-js, or by connect-node over Connect or gRPC-Web:
-// behave.ts CLIENT ADDRESS DEVICE BEHAVIOUR (see ../../README.md).
+// behave.ts CLIENT ADDRESS DEVICE BEHAVIOUR (see test/behaviours.test.ts).
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -91,7 +91,9 @@ const behaviours = {
     };
   },
   async deadline() {
-    const late = await push(makeBatch(1), { timeoutMs: 1 }).catch((error: unknown) => ConnectError.from(error).code);
+    const late = await push(makeBatch(1), { timeoutMs: 1 }).catch(
+      (error: unknown) => ConnectError.from(error).code,
+    );
     return { code: typeof late === "number" ? late : 0, accepted: (await push(makeBatch(1))).accepted };
   },
   async cancel() {

@@ -1,3 +1,0 @@
-module fleetlog.test/behave
-
-go 1.26.0
