@@ -5,7 +5,7 @@ export { SpoolError, type SpoolOptions } from "#client/spool/spool.ts";
 export { DeviceStream, type SentBatch } from "#client/stream/device-stream.ts";
 export { DeviceStreamError } from "#client/stream/device-stream-error.ts";
 export type { DeviceStreamEvents, DeviceStreamOptions } from "#client/stream/device-stream-options.ts";
-export { type DeviceRecord, encodeRecord } from "#client/stream/record.ts";
+export { type DeviceInfo, type DeviceRecord, encodeRecord } from "#client/stream/record.ts";
 export { ConnectTransport, type ConnectTransportOptions } from "#client/transports/connect-transport.ts";
 export { openChannel } from "#client/transports/grpc-channel.ts";
 export { type TlsFiles, tlsCredentials } from "#client/transports/tls-credentials.ts";

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import buildTransport from "pino-abstract-transport";
 import { DeviceLog } from "#client/device-log.ts";
 import { DeviceStream } from "#client/stream/device-stream.ts";
-import { encodeRecord } from "#client/stream/record.ts";
+import { type DeviceInfo, encodeRecord } from "#client/stream/record.ts";
 import { ConnectTransport } from "#client/transports/connect-transport.ts";
 import { type TlsFiles, tlsCredentials } from "#client/transports/tls-credentials.ts";
 import { type PinoFieldNames, toRecord } from "./pino-record.ts";
@@ -17,6 +17,8 @@ export interface PinoTransportOptions extends PinoFieldNames {
   readonly url?: string | undefined;
   /** PEM files; set, also to {}, it turns on TLS for `address`. */
   readonly tls?: TlsFiles | undefined;
+  /** What the device says about itself, such as its firmware. */
+  readonly device?: DeviceInfo | undefined;
   /** A folder that keeps what is not acknowledged across restarts; one process at a time. */
   readonly spool?: string | undefined;
   /** Default "accepted". */
@@ -41,6 +43,7 @@ export default function pinoTransport(options: PinoTransportOptions) {
     address,
     credentials: tls && tlsCredentials(tls),
     transport: connect,
+    device: options.device,
     spool: spool === undefined ? undefined : { folder: spool },
     keepUntil,
     onFull,
