@@ -1,11 +1,14 @@
-import { cp, rename, rm } from "node:fs/promises";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
-import { projectFolder } from "#dev/folders.ts";
+import { projectFolder, stateFolder } from "#dev/folders.ts";
 import { cachedBuild } from "./cached-build.ts";
 
 /** The first build gets packages and compiles them. */
 const timeout = 800_000;
+
+/** Kept, for a change of the protos must not compile all packages again. */
+const rustTarget = join(stateFolder, "clients/rust-target");
 
 /** Why there can be no client in this language here; undefined when there can. */
 export async function whyNoProgram(program: string): Promise<string | undefined> {
@@ -18,14 +21,12 @@ export async function rustPrograms(): Promise<(program: "fleetlog-example" | "be
   const { stdout: version } = await execa("cargo", ["--version"]);
   const crates = ["examples/rust", "test/clients/rust"];
   const folder = await cachedBuild("rust", [...crates, "proto/fleetlog"], version, async (work) => {
-    const target = join(work, "target");
     for (const crate of crates) {
-      const args = ["build", "--quiet", "--locked", "--target-dir", target];
+      const args = ["build", "--quiet", "--locked", "--target-dir", rustTarget];
       await execa("cargo", args, { cwd: join(projectFolder, crate), timeout });
     }
     for (const program of ["fleetlog-example", "behave"])
-      await rename(join(target, "debug", program), join(work, program));
-    await rm(target, { recursive: true });
+      await cp(join(rustTarget, "debug", program), join(work, program));
   });
   return (program) => join(folder, program);
 }

@@ -13,7 +13,9 @@ import (
 )
 
 // connectAPI speaks Connect's own protocol over HTTP/2 without TLS.
-type connectAPI struct{ plain, gzip fleetlogv1connect.IngestServiceClient }
+type connectAPI struct {
+	plain, gzip fleetlogv1connect.IngestServiceClient
+}
 
 func newConnect(address string) api {
 	var protocols http.Protocols

@@ -236,7 +236,7 @@ func invalid(client api) (result, error) {
 // moved keeps what is not acknowledged, and sends it again on a new stream when the server ends the old one.
 func moved(client api) (result, error) {
 	pending := makeBatches(1, 400, 1)
-	acknowledged, reconnects := 0, 0
+	reconnects := 0
 	for len(pending) > 0 {
 		ctx, cancel := withTimeout()
 		err := sendAll(client.stream(ctx, false), slices.Clone(pending), 10*time.Millisecond, func(ack *pb.Ack) {
@@ -244,9 +244,6 @@ func moved(client api) (result, error) {
 				log.Fatalf("unexpected ack: %v", ack)
 			}
 			pending = pending[1:]
-			if acknowledged++; acknowledged == 50 {
-				fmt.Println("acknowledged 50")
-			}
 		})
 		cancel()
 		if err == nil {

@@ -194,7 +194,6 @@ class Behave {
   /** Keeps what is not acknowledged, and sends it again on a new stream when the server ends the old one. */
   static String moved() throws Exception {
     var pending = new ArrayDeque<>(batches(1, 400, 1));
-    int[] acknowledged = {0};
     var reconnects = 0;
     while (!pending.isEmpty()) {
       try {
@@ -203,7 +202,6 @@ class Behave {
             System.err.println("unexpected ack: " + ack);
             System.exit(1);
           }
-          if (++acknowledged[0] == 50) System.out.println("acknowledged 50");
         });
       } catch (StatusRuntimeException error) {
         if (error.getStatus().getCode() != Status.Code.UNAVAILABLE || ++reconnects > 100) throw error;

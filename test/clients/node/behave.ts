@@ -156,7 +156,6 @@ const behaviours = {
   /** Keeps what is not acknowledged, and sends it again on a new stream when the server ends the old one. */
   async moved() {
     const pending = makeBatches(1, 400);
-    let acknowledged = 0;
     let reconnects = 0;
     while (pending.length > 0) {
       try {
@@ -164,8 +163,6 @@ const behaviours = {
           [...pending],
           (ack) => {
             if (ack.error || ack.sequence !== pending.shift()?.sequence) throw new Error("an unexpected ack");
-            acknowledged += 1;
-            if (acknowledged === 50) console.log("acknowledged 50");
           },
           { pauseMs: 10 },
         );

@@ -129,7 +129,6 @@ def moved(service):
     """Keeps what is not acknowledged, and sends it again on a new stream when the server ends the old one."""
     pending = {sequence: make_batch(sequence) for sequence in range(1, 401)}
     reconnects = 0
-    acknowledged = 0
     while pending:
 
         def paced(batches):
@@ -141,9 +140,6 @@ def moved(service):
             for ack in stream(service, paced(list(pending.values()))):
                 assert not ack.HasField("error"), ack.error
                 del pending[ack.sequence]
-                acknowledged += 1
-                if acknowledged == 50:
-                    print("acknowledged 50", flush=True)
         except grpc.RpcError as error:
             assert error.code() == grpc.StatusCode.UNAVAILABLE, error
             reconnects += 1

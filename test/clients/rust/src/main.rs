@@ -150,16 +150,12 @@ impl Device {
     /// Keeps what is not acknowledged, and sends it again on a new stream when the server ends the old one.
     async fn moved(&self) -> Result<Json, Status> {
         let mut pending = std::collections::VecDeque::from(self.batches(1..=400, 1));
-        let (mut acknowledged, mut reconnects) = (0, 0);
+        let mut reconnects = 0;
         while !pending.is_empty() {
             let batches = pending.iter().cloned().collect();
             let ended = stream(&self.client, batches, Duration::from_millis(10), |ack| {
                 assert!(ack.error.is_none(), "{ack:?}");
                 assert_eq!(ack.sequence, pending.pop_front().expect("a batch").sequence);
-                acknowledged += 1;
-                if acknowledged == 50 {
-                    println!("acknowledged 50");
-                }
             });
             if let Err(status) = ended.await {
                 if status.code() != Code::Unavailable || reconnects == 100 {
