@@ -48,7 +48,14 @@ interface ClientKind {
   readonly name: string;
   readonly skip: string | undefined;
   /** Builds it if needed, and returns its command and first arguments. */
-  readonly command: () => Promise<readonly [command: string, ...args: string[]]>;
+  readonly command: () => Promise<Command>;
+}
+
+type Command = readonly [program: string, ...args: string[]];
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
 }
 
 const [noGo, noPython, noRust, noJava] = await Promise.all([
@@ -60,7 +67,7 @@ const [noGo, noPython, noRust, noJava] = await Promise.all([
 const goBehave = async (client: string) => [(await goClient("go-behave"))("client"), client] as const;
 const nodeBehave = async (client: string) =>
   [process.execPath, join(projectFolder, "test/clients/node/behave.ts"), client] as const;
-const clients: readonly ClientKind[] = [
+const kinds: readonly ClientKind[] = [
   ...["connect-node", "connect-node-grpc", "connect-node-grpc-web"].map((name) => ({
     name,
     skip: undefined,
@@ -75,6 +82,8 @@ const clients: readonly ClientKind[] = [
     command: async () => ["java", "-XX:TieredStopAtLevel=1", "-cp", await javaClassPath(), "Behave"],
   },
 ];
+
+const clients = kinds.map((kind) => ({ ...kind, command: once(kind.command) }));
 
 /** The first run after a change compiles the client. */
 const timeout = 900_000;
