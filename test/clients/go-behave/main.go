@@ -239,7 +239,7 @@ func moved(client api) (result, error) {
 	reconnects := 0
 	for len(pending) > 0 {
 		ctx, cancel := withTimeout()
-		err := sendAll(client.stream(ctx, false), slices.Clone(pending), 10*time.Millisecond, func(ack *pb.Ack) {
+		err := sendAll(client.stream(ctx, false), slices.Clone(pending), 30*time.Millisecond, func(ack *pb.Ack) {
 			if ack.Error != nil || ack.Sequence != pending[0].Sequence {
 				log.Fatalf("unexpected ack: %v", ack)
 			}

@@ -197,7 +197,7 @@ class Behave {
     var reconnects = 0;
     while (!pending.isEmpty()) {
       try {
-        stream(async, List.copyOf(pending), 10, ack -> {
+        stream(async, List.copyOf(pending), 30, ack -> {
           if (ack.hasError() || ack.getSequence() != pending.removeFirst().getSequence()) {
             System.err.println("unexpected ack: " + ack);
             System.exit(1);

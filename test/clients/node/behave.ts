@@ -164,7 +164,7 @@ const behaviours = {
           (ack) => {
             if (ack.error || ack.sequence !== pending.shift()?.sequence) throw new Error("an unexpected ack");
           },
-          { pauseMs: 10 },
+          { pauseMs: 30 },
         );
       } catch (error) {
         if (ConnectError.from(error).code !== Code.Unavailable || reconnects === 100) throw error;

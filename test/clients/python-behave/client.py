@@ -133,7 +133,7 @@ def moved(service):
 
         def paced(batches):
             for batch in batches:
-                time.sleep(0.01)
+                time.sleep(0.03)
                 yield batch
 
         try:

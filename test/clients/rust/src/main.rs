@@ -153,7 +153,7 @@ impl Device {
         let mut reconnects = 0;
         while !pending.is_empty() {
             let batches = pending.iter().cloned().collect();
-            let ended = stream(&self.client, batches, Duration::from_millis(10), |ack| {
+            let ended = stream(&self.client, batches, Duration::from_millis(30), |ack| {
                 assert!(ack.error.is_none(), "{ack:?}");
                 assert_eq!(ack.sequence, pending.pop_front().expect("a batch").sequence);
             });
