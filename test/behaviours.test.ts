@@ -13,7 +13,7 @@ import { pythonClient, whyNoPython } from "./support/python-client.ts";
 import { startSystem, type TestSystem } from "./support/system.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-// What a device can rely on, whatever generated its client: every client × every behaviour, as docs/CLIENTS.md has it.
+// What a device can rely on, whatever generated its client: every client × every behaviour, as docs/PROTOCOLS.md has it.
 // A client is a program of test/clients/ that takes ADDRESS DEVICE BEHAVIOUR and prints what it saw as JSON.
 
 interface Behaviour {
@@ -134,8 +134,8 @@ test("moved: every client continues on another stream when servers stop while it
   for (const { name } of able) await storedOnce(`${name}.moved`, 400);
 });
 
-test("docs/CLIENTS.md has a row for each client and a column for each behaviour", async () => {
-  const page = await readFile(join(projectFolder, "docs/CLIENTS.md"), "utf8");
+test("docs/PROTOCOLS.md has a row for each client and a column for each behaviour", async () => {
+  const page = await readFile(join(projectFolder, "docs/PROTOCOLS.md"), "utf8");
   for (const word of [...clients.map(({ name }) => name), ...Object.keys(behaviours), "moved"])
     assert.ok(page.includes(`\`${word}\``), word);
 });
