@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { Client } from "pg";
+import { Pool } from "pg";
 import { limits } from "#batch/limits.ts";
 import { projectFolder } from "#dev/folders.ts";
 import { javaClassPath, rustPrograms, whyNoProgram } from "./support/built-clients.ts";
@@ -89,11 +89,10 @@ const clients = kinds.map((kind) => ({ ...kind, command: once(kind.command) }));
 const timeout = 900_000;
 
 let system: TestSystem;
-let database: Client;
+let database: Pool;
 before(async () => {
   system = await startSystem({ serverEnv: [{}, { GRPC_FAST_PATH: "off" }] });
-  database = new Client({ connectionString: system.databaseUrl });
-  await database.connect();
+  database = new Pool({ connectionString: system.databaseUrl });
 });
 after(async () => {
   await database?.end();
