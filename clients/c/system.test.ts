@@ -121,7 +121,7 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     );
   });
 
-  test("loses and repeats nothing while connections are cut, at any byte of request and response", async () => {
+  test("loses and repeats nothing while connections are cut, within requests and within responses", async () => {
     await using hop = await Hop.before(Number(new URL(system.httpUrl).port));
     await using device = await start({ http: `http://${hop.address}` });
     // Link after link passes a few bytes more, of the request or of the response.

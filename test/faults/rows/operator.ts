@@ -76,7 +76,7 @@ export const operatorRows: readonly Fault[] = [
         journal,
         secrets,
         grpc: fixture.hops.deviceGrpc.address,
-        http: "",
+        http: `http://${fixture.hops.deviceHttp.address}`,
         keepUntil: "committed",
         program,
       });
