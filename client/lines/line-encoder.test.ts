@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { LineEncoder, type LineEncoderOptions } from "#client/lines/line-encoder.ts";
+import { readAttributes } from "#proto/attributes.ts";
 import { LogRecordSchema, Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 
 function toRecords(lines: readonly string[], options: Partial<LineEncoderOptions> = {}) {
@@ -18,7 +19,7 @@ test("a record is the line, with its file and line numbers, time and severity", 
   assert.equal(record.timeUnixNano, BigInt(Date.parse("2026-11-01T12:34:56.5Z")) * 1_000_000n);
   assert.equal(record.severity, Severity.WARN);
   assert.equal(record.logger, "kitchen");
-  assert.deepEqual(record.attributes, { file: "app.log", line: "1" });
+  assert.deepEqual(readAttributes(record.attributes), { file: "app.log", line: "1" });
 });
 
 test("JSON and logfmt give a record its trace, its span and the name of its event, by their usual names", () => {
