@@ -87,12 +87,13 @@ type PushLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The batch.
 	Batch *LogBatch `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
-	// The device's uptime as it sends this request, in nanoseconds; 0 if unknown.
-	// Dates the records of the batch that have an uptime and no time. Not a part
-	// of the batch: a retry has another one, and is the same batch.
+	// The device's uptime as it sends this request, in nanoseconds; 0 if unknown,
+	// or if the batch is of an earlier boot. Dates the records of the batch that
+	// have an uptime and no time. Not a part of the batch: a retry has another
+	// one, and is the same batch.
 	UptimeNano uint64 `protobuf:"fixed64,3,opt,name=uptime_nano,json=uptimeNano,proto3" json:"uptime_nano,omitempty"`
-	// Maximum number of Ack.rejections: 1 to 100; 0: at most 16, and fewer where
-	// the ack would exceed 1 KiB.
+	// Maximum number of Ack.rejections: 1 to 100, more counts as 100; 0: at most
+	// 16, and fewer where the ack would exceed 1 KiB.
 	RejectionsMax uint32 `protobuf:"varint,4,opt,name=rejections_max,json=rejectionsMax,proto3" json:"rejections_max,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -330,12 +330,14 @@ type LogRecord struct {
 	// What kind of event the record is, such as "device.boot", as in
 	// OpenTelemetry; at most 256 bytes, empty if unknown.
 	EventName string `protobuf:"bytes,9,opt,name=event_name,json=eventName,proto3" json:"event_name,omitempty"`
-	// When it happened, in nanoseconds since the device booted; 0 if unknown. For
-	// a record without time_unix_nano it gives the time, by the first of these
-	// that is known: a record of the same session with both, which says when the
-	// device booted (records stored before it are dated anew); the uptime of the
-	// request and the time of its reception; else the records of the batch keep
-	// their distances, and the last one happened when the batch was received.
+	// When it happened, in nanoseconds since the device booted; at most 285
+	// years, 0 if unknown. For a record without time_unix_nano it gives the time,
+	// by the first of these that is known: a record of the same session with
+	// both, which says when the device booted (records stored before it are dated
+	// anew); the uptime of the request and the time of its reception;
+	// observed_time_unix_nano; else the records of the batch keep their
+	// distances, and the last one happened when the batch was received. An
+	// estimate is never later than the reception.
 	// Without both, a record gets the time of reception.
 	UptimeNano uint64 `protobuf:"fixed64,10,opt,name=uptime_nano,json=uptimeNano,proto3" json:"uptime_nano,omitempty"`
 	// The severity in the words of its source, such as "notice" or "E"; at most
@@ -343,7 +345,7 @@ type LogRecord struct {
 	SeverityText string `protobuf:"bytes,11,opt,name=severity_text,json=severityText,proto3" json:"severity_text,omitempty"`
 	// When a collector on the way first saw the record, as OpenTelemetry's
 	// ObservedTimestamp; 0 if unknown. It gives the time of a record without
-	// time_unix_nano and uptime_nano.
+	// time_unix_nano, unless its uptime does: see uptime_nano.
 	ObservedTimeUnixNano uint64 `protobuf:"fixed64,12,opt,name=observed_time_unix_nano,json=observedTimeUnixNano,proto3" json:"observed_time_unix_nano,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
