@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
+import { encodeRequestOptions } from "#client/stream/record.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { streamLimits } from "./streams/batch-pipeline.ts";
 import { encodeRequest, makeBatch } from "./testing/batches.ts";
@@ -38,7 +39,9 @@ test("a device that does not read cannot keep the server from stopping", async (
   await new Promise((resolve) => stalled.call.once("metadata", resolve));
   stalled.call.pause();
   const many = makeBatch(1, { records: Array.from({ length: 5_000 }, () => ({ message: "\0" })) });
-  for (let n = 1; n <= 40; n++) stalled.send(encodeRequest(many)); // acks of 5,000 rejections fill the window
+  const listsMany = encodeRequestOptions({ uptimeNano: 0n, rejectionsMax: 100 });
+  // Acks that list 100 rejections fill the window.
+  for (let n = 1; n <= 40; n++) stalled.send(Buffer.concat([encodeRequest(many), listsMany]));
   const { batchesMax } = streamLimits;
   await waitFor("all it may have", async () => (await server.metric("fleetlog_batches_total")) >= batchesMax);
   process.kill(server.pid, "SIGTERM");
