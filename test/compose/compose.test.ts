@@ -73,6 +73,8 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
     "HTTP_LISTEN",
     "GRPC_LISTEN",
     "TLS_LISTEN",
+    "OTLP_GRPC_LISTEN",
+    "OTLP_HTTP_LISTEN",
     "SERVER_GRPC",
     "SERVER_HTTP",
     "GATEWAY_HTTP",
