@@ -17,6 +17,8 @@ export interface PinoTransportOptions extends PinoFieldNames {
   readonly url?: string | undefined;
   /** PEM files; set, also to {}, it turns on TLS for `address`. */
   readonly tls?: TlsFiles | undefined;
+  /** Compresses what it sends; default: none. */
+  readonly compression?: "gzip" | undefined;
   /** What the device says about itself, such as its firmware. */
   readonly device?: DeviceInfo | undefined;
   /** A folder that keeps what is not acknowledged across restarts; one process at a time. */
@@ -36,13 +38,24 @@ export interface PinoTransportOptions extends PinoFieldNames {
 /** The module that `pino({ transport: { target: "fleetlog-client/pino-transport", options } })` loads. */
 export default function pinoTransport(options: PinoTransportOptions) {
   const warn = createWarn();
-  const { deviceId, address, url, tls, spool, keepUntil, onFull = "drop-oldest", closeMs = 5_000 } = options;
-  const connect = url === undefined ? undefined : new ConnectTransport({ baseUrl: url });
+  const {
+    deviceId,
+    address,
+    url,
+    compression,
+    tls,
+    spool,
+    keepUntil,
+    onFull = "drop-oldest",
+    closeMs = 5_000,
+  } = options;
+  const connect = url === undefined ? undefined : new ConnectTransport({ baseUrl: url, compression });
   const stream = new DeviceStream({
     deviceId,
     address,
     credentials: tls && tlsCredentials(tls),
     transport: connect,
+    compression,
     device: options.device,
     spool: spool === undefined ? undefined : { folder: spool },
     keepUntil,

@@ -57,7 +57,10 @@ export class DeviceStream<Note = undefined> {
     this.#pending = new PendingBatches<Note>(this.#spool?.journal);
     this.#transport =
       transport ??
-      new GrpcTransport(channel ?? openChannel(options.address, options.credentials), channel === undefined);
+      new GrpcTransport(
+        channel ?? openChannel(options.address, options.credentials, options.compression),
+        channel === undefined,
+      );
     const common = {
       transport: this.#transport,
       settings: this.#settings,

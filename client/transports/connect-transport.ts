@@ -3,7 +3,7 @@ import { type AgentOptions, Agent as HttpsAgent } from "node:https";
 import { type DescMethodUnary, fromBinary } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { type Client, createClient, type Transport as RpcTransport } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
+import { compressionGzip, createConnectTransport } from "@connectrpc/connect-node";
 import { withOptions } from "#client/stream/record.ts";
 import { ConnectLink } from "#client/transports/connect-link.ts";
 import type { Link, LinkOptions, Sendable, SessionKey, Transport } from "#client/transports/transport.ts";
@@ -18,6 +18,8 @@ export interface ConnectTransportOptions {
   readonly baseUrl: string;
   /** Calls at the same time, each on a connection of its own that is kept; default 4. */
   readonly callsMax?: number | undefined;
+  /** Compresses batches; default: none. */
+  readonly compression?: "gzip" | undefined;
   /** TLS options of node:https. */
   readonly tls?: Pick<AgentOptions, "ca" | "cert" | "key" | "servername"> | undefined;
 }
@@ -40,7 +42,7 @@ export class ConnectTransport implements Transport, Disposable {
   readonly #client: Client<typeof IngestService>;
   readonly #callsMax: number;
 
-  constructor({ baseUrl, callsMax = 4, tls }: ConnectTransportOptions) {
+  constructor({ baseUrl, callsMax = 4, compression, tls }: ConnectTransportOptions) {
     const options = { keepAlive: true, maxSockets: callsMax, maxFreeSockets: callsMax };
     this.#agent = baseUrl.startsWith("https:")
       ? new HttpsAgent({ ...options, ...tls })
@@ -50,6 +52,7 @@ export class ConnectTransport implements Transport, Disposable {
       httpVersion: "1.1",
       useBinaryFormat: true,
       nodeOptions: { agent: this.#agent },
+      ...(compression && { sendCompression: compressionGzip }),
       // GetSession returns up to 2,000 ranges.
       readMaxBytes: 1024 * 1024,
     });

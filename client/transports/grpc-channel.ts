@@ -1,11 +1,16 @@
-import { type ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, compressionAlgorithms, credentials } from "@grpc/grpc-js";
 
-/** A gRPC channel as one device uses it; connects when the first call is made. Default address 127.0.0.1:50051. */
+/**
+ * A gRPC channel as one device uses it; connects when the first call is made. Default address 127.0.0.1:50051. With
+ * `compression` every message is compressed.
+ */
 export function openChannel(
   address = "127.0.0.1:50051",
   security: ChannelCredentials = credentials.createInsecure(),
+  compression?: "gzip",
 ): Client {
   return new Client(address, security, {
+    "grpc.default_compression_algorithm": compressionAlgorithms[compression ?? "identity"],
     // The caller spaces the attempts; the channel's own waits (up to 2 min) would add to them.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1_000,
