@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { dropOldest } from "#client/stream/drop-oldest.ts";
+import { PendingBatches } from "#client/stream/pending-batches.ts";
 import { assertSameBytes, device, names, toSequences } from "#client/testing/test-device.ts";
 import { TestPeer } from "#client/testing/test-peer.ts";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -46,6 +48,36 @@ describe("a device that drops the oldest batches when it is full", () => {
     await sender.stream.flush();
     assert.match(String(toSequences(peer)[8]), /^5-\d+$/);
     assertSameBytes(peer);
+  });
+
+  test("covers no batch in flight with a declaration, though a refused one before it is still to be declared", () => {
+    const dropped: bigint[] = [];
+    const pending = new PendingBatches<undefined>();
+    const session = { deviceId: "host-1", sessionId: "s-1" };
+    const request = Buffer.from("batch");
+    const fields = { recordCount: 1, note: undefined, request, byteLength: request.byteLength };
+    for (let sequence = 1n; sequence <= 12n; sequence++) pending.add({ ...fields, sequence });
+    for (let written = 0; written < 3; written++) pending.written();
+    const [first] = pending.all;
+    assert.ok(first);
+    pending.replace([first], { ...first, droppedUntil: 1n }); // refused: 1, while 2 and 3 are in flight
+    dropOldest(pending, {
+      session,
+      isOver: () => pending.count > 8,
+      pendingBatchesMax: 16,
+      events: { onDropped: ({ sequence }) => dropped.push(sequence) },
+    });
+    assert.deepEqual(
+      pending.all.map(({ sequence, droppedUntil }) => [sequence, droppedUntil]),
+      [
+        [1n, 1n],
+        [2n, undefined],
+        [3n, undefined],
+        [4n, 9n],
+        ...[10n, 11n, 12n].map((sequence) => [sequence, undefined]),
+      ],
+    );
+    assert.deepEqual(dropped, [4n, 5n, 6n, 7n, 8n, 9n]);
   });
 
   test("keeps the limit in bytes", async () => {

@@ -166,10 +166,18 @@ export class PendingBatches<Note> {
   oldestUnwritten(countMax: number): readonly PendingBatch<Note>[] {
     const entries: Entry<Note>[] = [];
     let count = 0;
+    let next: bigint | undefined;
     for (const entry of this.#unsent) {
       if (entry.wasWritten) continue;
-      if (entry.batch.droppedUntil === undefined && count++ >= countMax) break;
+      const { sequence, droppedUntil } = entry.batch;
+      if (sequence !== next) {
+        // What lies between may have arrived: behind a declaration alone the next ones are looked at.
+        if (count > 0) break;
+        entries.length = 0;
+      }
+      if (droppedUntil === undefined && count++ >= countMax) break;
       entries.push(entry);
+      next = (droppedUntil ?? sequence) + 1n;
     }
     return entries.map(({ batch }) => batch);
   }
