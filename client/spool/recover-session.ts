@@ -39,16 +39,17 @@ export function recoverSession(
   problems: string[],
 ): RecoveredSession[] {
   const files = names.flatMap((name) => {
-    const { segment, frames, cutBytes } = Segment.load(join(folder, name));
+    const { segment, frames, tornBytes } = Segment.load(join(folder, name));
     const isWhole = frames[0]?.frame.kind === "session";
-    if (cutBytes > 0 && isWhole) {
+    if (tornBytes > 0 && isWhole) {
+      segment.cutTail();
       // A power loss leaves this at the end of the last file: a batch that no caller was promised.
       problems.push(
-        `${name}: ${cutBytes} bytes after ${frames.length} frames are an incomplete frame and were truncated`,
+        `${name}: ${tornBytes} bytes after ${frames.length} frames are an incomplete frame and were truncated`,
       );
     }
     if (isWhole) return [{ segment, frames }];
-    if (frames.length === 0 && cutBytes === 0) segment.remove();
+    if (frames.length === 0 && tornBytes === 0) segment.remove();
     else {
       renameSync(segment.path, `${segment.path}.damaged`);
       problems.push(`${name}: is not a spool file and was set aside`);
@@ -95,11 +96,10 @@ function restore(
   files: readonly { segment: Segment; frames: readonly LocatedFrame[] }[],
 ): PendingBatches<undefined> {
   const batches = new Map<bigint, { segment: Segment; frame: BatchFrame; offset: number }>();
-  let written = 0n;
   for (const { segment, frames } of files) {
     for (const { frame, offset } of frames) {
       if (frame.kind === "session") continue;
-      if (frame.kind === "written") written = frame.sequence;
+      if (frame.kind === "written") journal.restoreWritten(frame.sequence);
       else if (frame.kind === "settled") batches.delete(frame.sequence);
       else if (frame.kind === "batch") {
         const last = frame.droppedUntil ?? frame.sequence;
@@ -113,7 +113,7 @@ function restore(
     const { recordCount, droppedUntil } = frame;
     const fields = { recordCount, droppedUntil, note: undefined };
     const batch: PendingBatch<undefined> = Object.assign(journal.restore(segment, frame, offset), fields);
-    pending.restore(batch, frame.sequence <= written);
+    pending.restore(batch, frame.sequence <= journal.writtenThrough);
   }
   return pending;
 }

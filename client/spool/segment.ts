@@ -46,8 +46,11 @@ export class Segment {
     return segment;
   }
 
-  /** Reads the complete frames of the file and cuts off the rest, `cutBytes` of it. */
-  static load(path: string): { segment: Segment; frames: readonly LocatedFrame[]; cutBytes: number } {
+  /**
+   * Reads the complete frames of the file. The `tornBytes` behind them stay until {@link cutTail}, for
+   * the file may be none of a spool.
+   */
+  static load(path: string): { segment: Segment; frames: readonly LocatedFrame[]; tornBytes: number } {
     chmodSync(path, fileMode); // an older file may be readable by others
     const bytes = readFileSync(path);
     const frames: LocatedFrame[] = [];
@@ -56,9 +59,12 @@ export class Segment {
       frames.push({ frame: next.frame, offset });
       offset = next.end;
     }
-    const cutBytes = bytes.byteLength - offset;
-    if (cutBytes > 0) truncateSync(path, offset);
-    return { segment: new Segment(path, offset), frames, cutBytes };
+    return { segment: new Segment(path, offset), frames, tornBytes: bytes.byteLength - offset };
+  }
+
+  /** Removes what is behind the complete frames of a loaded file. */
+  cutTail(): void {
+    truncateSync(this.path, this.size);
   }
 
   /**

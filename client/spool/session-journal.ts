@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, openSync } from "node:fs";
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Frame, requestOffset } from "#client/spool/frames.ts";
@@ -48,7 +48,7 @@ export class SessionJournal implements Journal {
   readonly #segments: Segment[] = [];
   readonly #locations = new Map<bigint, FrameLocation>();
   #number: number;
-  #written = 0n;
+  #writtenThrough = 0n;
 
   /** `prefix`: the path of the session's files up to their number. */
   constructor(session: SessionKey, options: { prefix: string; nextNumber: number; bytesMax: number }) {
@@ -58,6 +58,11 @@ export class SessionJournal implements Journal {
     this.#bytesMax = options.bytesMax;
   }
 
+  /** Batches up to this one may have been received. */
+  get writtenThrough(): bigint {
+    return this.#writtenThrough;
+  }
+
   get fileBytes(): number {
     return this.#segments.reduce((sum, { size }) => sum + size, 0);
   }
@@ -65,6 +70,10 @@ export class SessionJournal implements Journal {
   /** Adds a file of an earlier process, in order. */
   adopt(segment: Segment): void {
     this.#segments.push(segment);
+  }
+
+  restoreWritten(sequence: bigint): void {
+    if (sequence > this.#writtenThrough) this.#writtenThrough = sequence;
   }
 
   restore(segment: Segment, frame: Frame & { kind: "batch" }, offset: number): Sendable {
@@ -86,9 +95,8 @@ export class SessionJournal implements Journal {
   }
 
   written(sequence: bigint): void {
-    if (sequence <= this.#written) return;
-    this.#written = sequence;
-    this.#mark({ kind: "written", sequence });
+    if (sequence <= this.#writtenThrough) return;
+    if (this.#mark({ kind: "written", sequence })) this.#writtenThrough = sequence;
   }
 
   settled(sequence: bigint): void {
@@ -109,7 +117,12 @@ export class SessionJournal implements Journal {
         segment.liveCount++;
       }
       if (first) first.liveCount = 0;
-      if (moved.length > 0) this.syncNow(); // a power loss could otherwise lose both copies
+      if (moved.length > 0) {
+        // The only mark may be in the first file.
+        if (this.#writtenThrough > 0n)
+          this.#tail().append({ kind: "written", sequence: this.#writtenThrough });
+        this.syncNow(); // a power loss could otherwise lose both copies
+      }
       this.#removeFirst();
     }
   }
@@ -119,19 +132,19 @@ export class SessionJournal implements Journal {
     const dirty = this.#segments.filter(({ isDirty }) => isDirty);
     if (dirty.length === 0) return;
     await Promise.all(dirty.map((segment) => segment.sync()));
-    if (process.platform === "win32") return; // which cannot sync a folder
+    if (!canSyncFolder) return;
     await using folder = await open(dirname(this.#prefix), "r");
     await folder.sync();
   }
 
   /** As {@link sync}, but blocks the process. */
   syncNow(): void {
-    for (const segment of this.#segments.filter(({ isDirty }) => isDirty)) {
-      const fd = openSync(segment.path, "r+");
-      fdatasyncSync(fd);
-      closeSync(fd);
+    const dirty = this.#segments.filter(({ isDirty }) => isDirty);
+    for (const segment of dirty) {
+      syncPath(segment.path, "r+");
       segment.isDirty = false;
     }
+    if (dirty.length > 0 && canSyncFolder) syncPath(dirname(this.#prefix), "r");
   }
 
   close(): void {
@@ -143,12 +156,15 @@ export class SessionJournal implements Journal {
     for (const segment of this.#segments.splice(0)) segment.remove();
   }
 
-  #mark(frame: Frame): void {
+  /** Whether the disk took the mark. */
+  #mark(frame: Frame): boolean {
     try {
       this.#tail().append(frame);
+      return true;
     } catch {
       // A full disk must not stop a device from sending. Without the mark a batch is resent once, which
-      // is harmless.
+      // is harmless; the next batch that is written tries again to mark all before it.
+      return false;
     }
   }
 
@@ -180,5 +196,16 @@ export class SessionJournal implements Journal {
 
   #removeFirst(): void {
     while (this.#segments.length > 1 && this.#segments[0]?.liveCount === 0) this.#segments.shift()?.remove();
+  }
+}
+
+const canSyncFolder = process.platform !== "win32";
+
+function syncPath(path: string, flags: "r" | "r+"): void {
+  const fd = openSync(path, flags);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }

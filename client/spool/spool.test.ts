@@ -187,6 +187,29 @@ describe("a spool", () => {
     assert.throws(() => pending.all[0]?.request, /is damaged at byte/);
   });
 
+  test("sets a file that is none of a spool aside, with all of its bytes", () => {
+    {
+      using spool = openSpool("s-1");
+      fill(spool, "one", "two");
+    }
+    const [name = ""] = spoolFiles();
+    const damaged = readFileSync(join(folder, name));
+    damaged[8] = 0xff; // the kind of the first frame
+    const notes = Buffer.from("notes of a person\n");
+    const foreign = new Map([
+      [name, damaged],
+      ["00000009-00000001.spool", notes],
+    ]);
+    for (const [file, bytes] of foreign) writeFileSync(join(folder, file), bytes);
+    using spool = openSpool("s-2");
+    assert.deepEqual(
+      spool.problems,
+      [...foreign.keys()].map((file) => `${file}: is not a spool file and was set aside`),
+    );
+    for (const [file, bytes] of foreign)
+      assert.deepEqual(readFileSync(join(folder, `${file}.damaged`)), bytes);
+  });
+
   test("leaves the files of a newer version untouched", () => {
     {
       using spool = openSpool("s-1");
@@ -231,6 +254,27 @@ describe("a spool", () => {
       recovered?.pending.oldestUnwritten(9).map(({ sequence }) => sequence),
       [3n],
     );
+  });
+
+  test("remembers them although the file that says so is removed, by this process and by the next ones", () => {
+    {
+      using spool = openSpool("s-1", mebibyte);
+      const large = Array.from({ length: 20 }, () => "x".repeat(256 * 1024));
+      const pending = fill(spool, ...large.slice(0, 2));
+      pending.written();
+      pending.written();
+      fill(spool, ...large); // the same batches, and those behind them
+      assert.ok(!spoolFiles().includes("00000001-00000001.spool"));
+    }
+    for (const process of ["s-2", "s-3"]) {
+      using spool = openSpool(process, mebibyte);
+      const [recovered] = spool.recovered;
+      assert.deepEqual(
+        recovered?.pending.oldestUnwritten(2).map(({ sequence }) => sequence),
+        [3n, 4n],
+      );
+      recovered?.journal.compact(0);
+    }
   });
 });
 
