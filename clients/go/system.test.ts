@@ -145,6 +145,7 @@ describe("a Go device", { skip: noGo ?? false, timeout }, () => {
       await using device = await start("full", { spool, flags, session: "full", grpc: "127.0.0.1:1" });
       for (let index = 0; index < 20; index += 1) device.send(toBatch(index));
       await device.waitFor("kept", 20);
+      await device.waitFor("dropped", 13); // events come on their own
       assert.equal(device.all("dropped").length, 13);
     }
     await using device = await start("full", { spool });
