@@ -119,7 +119,7 @@ export function DevicesPage() {
                   Last 24 h
                 </th>
                 <th scope="col" class="number">
-                  Refused
+                  Rejected
                 </th>
                 <th scope="col">Firmware</th>
                 <th scope="col">Notes</th>

@@ -16,7 +16,7 @@ export function DeadLetterTable({
       <h2>
         Dead letters{" "}
         <span class="note">
-          refused, with the reason; <code>fleetlog dead-letters</code> shows their bytes and brings them back
+          rejected, with the reason; <code>fleetlog dead-letters</code> shows their bytes and replays them
         </span>
       </h2>
       {failure && <p class="chart-note">{failure.title}</p>}
