@@ -151,6 +151,16 @@ test("every decision has a number of its own, the same in its name and its title
   );
 });
 
+test("the glossary defines each term once", () => {
+  const text = readFileSync(join(projectFolder, "docs/GLOSSARY.md"), "utf8");
+  const terms = [...text.matchAll(/^\| (?!term )([^|]+) \|/gm)].map(([, term = ""]) => term);
+  assert.ok(terms.length > 50);
+  assert.deepEqual(
+    terms.filter((term, place) => terms.indexOf(term) !== place),
+    [],
+  );
+});
+
 test("the README is read in one sitting: at most 130 lines", () => {
   const lines = readFileSync(join(projectFolder, "README.md"), "utf8").split("\n").length - 1;
   assert.ok(lines <= 130, `${lines} lines`);

@@ -9,11 +9,16 @@ export interface MarkdownDocument {
 }
 
 /** Every Markdown file that is written by hand. */
-export const documents: readonly MarkdownDocument[] = ["*.md", "docs/**/*.md", "deploy/**/*.md"].flatMap(
-  (pattern) =>
-    globSync(pattern, { cwd: projectFolder })
-      .sort()
-      .map((path) => ({ path, text: readFileSync(join(projectFolder, path), "utf8") })),
+export const documents: readonly MarkdownDocument[] = [
+  "*.md",
+  "docs/**/*.md",
+  "deploy/**/*.md",
+  "clients/*/*.md",
+  "dev/client-package/*.md",
+].flatMap((pattern) =>
+  globSync(pattern, { cwd: projectFolder })
+    .sort()
+    .map((path) => ({ path, text: readFileSync(join(projectFolder, path), "utf8") })),
 );
 
 /** Links to files of the project, their paths from the project's folder; `anchor` is empty for a whole file. */
