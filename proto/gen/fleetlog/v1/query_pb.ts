@@ -29,7 +29,7 @@ export const file_fleetlog_v1_query: GenFile = /*@__PURE__*/
  */
 export type LogFilter = Message<"fleetlog.v1.LogFilter"> & {
   /**
-   * Only this device: short for one device_ids, in addition to which it counts.
+   * Only this device: counts as one more of device_ids.
    *
    * @generated from field: string device_id = 1;
    */
@@ -353,7 +353,8 @@ export const ExplainedStatementSchema: GenMessage<ExplainedStatement> = /*@__PUR
  */
 export type LogEntry = Message<"fleetlog.v1.LogEntry"> & {
   /**
-   * When it happened by the device's clock, to the microsecond.
+   * When it happened, to the microsecond: by the device's clock, or estimated,
+   * see time_source.
    *
    * @generated from field: google.protobuf.Timestamp time = 1;
    */
@@ -1368,7 +1369,8 @@ export type Device = Message<"fleetlog.v1.Device"> & {
   dayErrorCount: bigint;
 
   /**
-   * Labels that operators set, such as the firmware version.
+   * Labels that operators set, such as the customer. What the device says about
+   * itself is in info.
    *
    * @generated from field: google.protobuf.Struct attributes = 11;
    */
