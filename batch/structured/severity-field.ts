@@ -42,7 +42,7 @@ export const syslogSeverities = [
 ] as const;
 
 /** pino and bunyan count in tens. */
-const severityByTen = [
+export const severityByTen = [
   Severity.TRACE,
   Severity.DEBUG,
   Severity.INFO,

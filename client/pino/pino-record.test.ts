@@ -70,11 +70,11 @@ describe("a line of pino", () => {
   });
 
   test("with a level of its own has the severity below it; without time or level neither", () => {
-    const severities = [5, 10, 35, 69, 1_000, 0, -1, "loud", undefined].map(
+    const severities = [5, 10, 35, 69, 1_000, 0, -1, "loud", "constructor", undefined].map(
       (level) => toRecord({ level }).severity,
     );
     const { TRACE, INFO, FATAL, UNSPECIFIED: none } = Severity;
-    assert.deepEqual(severities, [TRACE, TRACE, INFO, FATAL, FATAL, none, none, none, none]);
+    assert.deepEqual(severities, [TRACE, TRACE, INFO, FATAL, FATAL, none, none, none, none, none]);
     assert.equal(toRecord({ level: 30, time: "yesterday" }).timeUnixNano, 0n);
   });
 

@@ -1,5 +1,6 @@
 import { readId } from "#batch/json/read-id.ts";
 import { limits } from "#batch/limits.ts";
+import { parseSeverityField, severityByTen } from "#batch/structured/severity-field.ts";
 import type { DeviceRecord } from "#client/stream/record.ts";
 import type { AttributeValue } from "#proto/attributes.ts";
 import { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
@@ -69,29 +70,10 @@ function addError(add: (key: string, value: unknown, depth: number) => void, key
 
 /** pino counts in tens from 10 (trace) to 60 (fatal); a level of the application's own is that below it. */
 function readLevel(level: unknown): Severity {
-  if (typeof level === "string") return severityByLabel[level.toLowerCase()] ?? Severity.UNSPECIFIED;
+  if (typeof level === "string") return parseSeverityField(level) ?? Severity.UNSPECIFIED; // formatters.level: its label
   if (typeof level !== "number" || !(level > 0)) return Severity.UNSPECIFIED;
   return severityByTen[Math.min(Math.max(Math.floor(level / 10), 1), 6) - 1]!;
 }
-
-const severityByTen = [
-  Severity.TRACE,
-  Severity.DEBUG,
-  Severity.INFO,
-  Severity.WARN,
-  Severity.ERROR,
-  Severity.FATAL,
-] as const;
-
-/** With `formatters.level` pino writes the label. */
-const severityByLabel: Readonly<Record<string, Severity>> = {
-  trace: Severity.TRACE,
-  debug: Severity.DEBUG,
-  info: Severity.INFO,
-  warn: Severity.WARN,
-  error: Severity.ERROR,
-  fatal: Severity.FATAL,
-};
 
 /** Milliseconds since 1970, or RFC 3339 with `stdTimeFunctions.isoTime`. 0n: none. */
 function readTime(time: unknown): bigint {
