@@ -149,17 +149,10 @@ function withLines(
   bounds: readonly RecordBounds[],
 ): readonly ShownRejection[] {
   let line = 1;
-  let position = 0;
+  let newline = body.indexOf(0x0a);
   return rejections.map(({ index, reason }) => {
     const [start] = bounds[index]!;
-    for (
-      let next = body.indexOf(0x0a, position);
-      next >= 0 && next < start;
-      next = body.indexOf(0x0a, position)
-    ) {
-      line += 1;
-      position = next + 1;
-    }
+    for (; newline >= 0 && newline < start; newline = body.indexOf(0x0a, newline + 1)) line += 1;
     return { index, line, reason };
   });
 }
