@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
 import { cachedBuild, cachedFolder } from "./cached-build.ts";
+import { goVersion } from "./go-client.ts";
+import { makeEnvironment } from "./python-client.ts";
 
 /** How to call a sender: command and first arguments. Then follow PROTOCOL ENDPOINT DEVICE COUNT PER_SECOND. */
 export type OtelSender = readonly [command: string, ...args: string[]];
@@ -25,20 +27,22 @@ export async function otelJs(): Promise<OtelSender> {
 export async function otelPython(): Promise<OtelSender> {
   const { stdout: version } = await execa("python3", ["-VV"]);
   const folder = await cachedBuild("otel-python", [toSource("otel-python")], version, async (work) => {
-    await execa("python3", ["-m", "venv", work], { timeout });
-    const requirements = join(projectFolder, toSource("otel-python"), "requirements.txt");
-    const install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "-r", requirements];
-    await execa(join(work, "bin/python"), install, { timeout });
+    await makeEnvironment(work, `${toSource("otel-python")}/requirements.txt`);
   });
   return [join(folder, "bin/python"), join(projectFolder, toSource("otel-python"), "send.py")];
 }
 
 /** The SDK for Go. */
 export async function otelGo(): Promise<OtelSender> {
-  const folder = await cachedBuild("otel-go", [toSource("otel-go")], await goVersion(), async (work) => {
-    await cp(join(projectFolder, toSource("otel-go")), work, { recursive: true });
-    await execa("go", ["build", "-o", "send", "."], { cwd: work, env: goEnv, timeout });
-  });
+  const folder = await cachedBuild(
+    "otel-go",
+    [toSource("otel-go")],
+    (await goVersion()) ?? "",
+    async (work) => {
+      await cp(join(projectFolder, toSource("otel-go")), work, { recursive: true });
+      await execa("go", ["build", "-o", "send", "."], { cwd: work, env: goEnv, timeout });
+    },
+  );
   return [join(folder, "send")];
 }
 
@@ -47,7 +51,7 @@ const collectorBuilder = "go.opentelemetry.io/collector/cmd/builder@v0.165.0";
 /** The path of OpenTelemetry's Collector, with the parts that test/clients/otel-collector/builder.yaml names. */
 export async function otelCollector(): Promise<string> {
   const name = "otel-collector";
-  const folder = await cachedBuild(name, [toSource(name)], await goVersion(), async (work) => {
+  const folder = await cachedBuild(name, [toSource(name)], (await goVersion()) ?? "", async (work) => {
     const env = { ...goEnv, GOBIN: work };
     await execa("nice", ["go", "install", collectorBuilder], { env, timeout });
     const config = join(projectFolder, toSource(name), "builder.yaml");
@@ -58,12 +62,9 @@ export async function otelCollector(): Promise<string> {
 
 /** Whether {@link otelCollector} returns at once. Building takes minutes of CPU. */
 export async function isCollectorBuilt(): Promise<boolean> {
-  return cachedFolder("otel-collector", [toSource("otel-collector")], await goVersion()) !== undefined;
+  return (
+    cachedFolder("otel-collector", [toSource("otel-collector")], (await goVersion()) ?? "") !== undefined
+  );
 }
 
 const goEnv = { GOFLAGS: "-buildvcs=false" };
-
-async function goVersion(): Promise<string> {
-  const { stdout } = await execa("go", ["env", "GOVERSION"], { reject: false });
-  return stdout ?? "";
-}

@@ -21,11 +21,7 @@ export async function pythonClient(name: string): Promise<readonly [command: str
   const { stdout: version } = await execa("python3", ["-VV"]);
   const sources = [`test/clients/${name}`, "proto/fleetlog"];
   const folder = await cachedBuild(name, sources, version, async (work) => {
-    await execa("python3", ["-m", "venv", work], { timeout });
-    const python = (...args: readonly string[]) =>
-      execa(join(work, "bin/python"), ["-m", ...args], { cwd: projectFolder, stdin: "ignore", timeout });
-    const requirements = join(toFolder(name), "requirements.txt");
-    await python("pip", "install", "--quiet", "--only-binary", ":all:", "-r", requirements);
+    const python = await makeEnvironment(work, `test/clients/${name}/requirements.txt`);
     await python(
       "grpc_tools.protoc",
       "-Iproto",
@@ -35,6 +31,15 @@ export async function pythonClient(name: string): Promise<readonly [command: str
     );
   });
   return [join(folder, "bin/python"), join(toFolder(name), "client.py"), folder];
+}
+
+/** Makes an environment with these packages in an empty folder, and returns how to call a module of its Python. */
+export async function makeEnvironment(folder: string, requirements: string) {
+  const python = (...args: readonly string[]) =>
+    execa(join(folder, "bin/python"), ["-m", ...args], { cwd: projectFolder, stdin: "ignore", timeout });
+  await execa("python3", ["-m", "venv", folder], { timeout });
+  await python("pip", "install", "--quiet", "--only-binary", ":all:", "-r", requirements);
+  return python;
 }
 
 /** For packages to arrive. */

@@ -3,6 +3,7 @@ import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
 import { cachedBuild } from "./cached-build.ts";
 import type { ProgramCommand } from "./device-program.ts";
+import { makeEnvironment } from "./python-client.ts";
 
 const packageFolder = join(projectFolder, "clients/python");
 
@@ -14,13 +15,7 @@ export async function packagePython(): Promise<string> {
   const requirements = "clients/python/tests/requirements.txt";
   const { stdout: version } = await execa("python3", ["-VV"]);
   const folder = await cachedBuild("python-package", [requirements], version, async (work) => {
-    await execa("python3", ["-m", "venv", work], { timeout });
-    const packages = ["--only-binary", ":all:", "-r", requirements];
-    await execa(join(work, "bin/python"), ["-m", "pip", "install", "--quiet", ...packages], {
-      cwd: projectFolder,
-      stdin: "ignore",
-      timeout,
-    });
+    await makeEnvironment(work, requirements);
   });
   return join(folder, "bin/python");
 }
@@ -33,6 +28,3 @@ export async function pythonDevice(): Promise<ProgramCommand> {
   const program = join(projectFolder, "test/clients/python-device/device.py");
   return { command: await packagePython(), args: [program], env: pythonEnv };
 }
-
-/** For packages to arrive. */
-const timeout = 300_000;
