@@ -31,6 +31,9 @@ export interface Listeners {
 /** The kernel keeps this many bytes of datagrams while the process is busy; it may grant less. */
 const datagramBufferBytes = 4 * 1024 * 1024;
 
+/** A connection that says nothing holds one of those allowed for no longer. */
+const handshakeWithinMs = 30_000;
+
 /** Opens all listeners. Throws an InputError for the first that cannot listen, and closes the others. */
 export async function openListeners(
   addresses: readonly ListenAddress[],
@@ -113,10 +116,18 @@ async function openStreams(
     }
     connections.add(socket);
     socket.once("close", () => connections.delete(socket));
+    if (protocol !== "tls") void readMessages(socket, options);
+  };
+  const onHandshake = (socket: Socket): void => {
+    socket.on("error", () => {});
     void readMessages(socket, options);
   };
   const server: Server =
-    protocol === "tls" ? createTlsServer(options.tls ?? {}, onConnection) : createServer(onConnection);
+    protocol === "tls"
+      ? createTlsServer({ handshakeTimeout: handshakeWithinMs, ...options.tls }, onHandshake)
+      : createServer();
+  // Those of TLS too that have not finished, nor begun, their handshake.
+  server.on("connection", onConnection);
   server.on("tlsClientError", (error: Error) =>
     options.onProblem(`a TLS handshake failed: ${error.message}`),
   );
@@ -149,10 +160,12 @@ async function readMessages(
     for (const frame of splitter.finish()) await receive(frame, from);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    const report = (reason: string) => onProblem(`${from}: ${reason}`);
     // The last message is as it came, whether the connection ended well or not.
     if (code === "ECONNRESET")
-      for (const frame of splitter.finish()) await receive(frame, from).catch(() => {});
-    else if (!socket.destroyed || code === undefined) onProblem(`${from}: ${message}`);
+      for (const frame of splitter.finish())
+        await receive(frame, from).catch((failure: Error) => report(failure.message));
+    else if (!socket.destroyed || code === undefined) report(message);
     socket.destroy();
   }
 }

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { test } from "node:test";
+import { TestCa } from "#test/support/certificates.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { type ListenerOptions, openListeners } from "./listeners.ts";
+
+async function open(protocol: "tcp" | "tls", options: Partial<ListenerOptions> = {}) {
+  const messages: string[] = [];
+  const problems: string[] = [];
+  const listeners = await openListeners([{ protocol, host: "127.0.0.1", port: 0 }], {
+    messageBytesMax: 1_000,
+    connectionsMax: 2,
+    tls: new TestCa().issue("server"),
+    receive: async ({ bytes }) => void messages.push(String(bytes)),
+    receiveDatagram: () => {},
+    onProblem: (problem) => problems.push(problem),
+    ...options,
+  });
+  return { listeners, messages, problems, port: listeners.addresses[0]?.port ?? 0 };
+}
+
+async function connected(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  return socket;
+}
+
+for (const protocol of ["tcp", "tls"] as const) {
+  test(`connections over ${protocol} that say nothing count, and keep no listener from closing`, async () => {
+    const { listeners, problems, port } = await open(protocol);
+    const silent = await Promise.all([connected(port), connected(port)]);
+    const ends = silent.map((socket) => once(socket, "close"));
+    const third = await connected(port);
+    third.resume();
+    await once(third, "close");
+    assert.ok(problems.includes("a connection is refused: 2 are open, the limit"), problems.join());
+    assert.ok(silent.every((socket) => !socket.closed));
+    for (const socket of silent) socket.resume();
+    await listeners.close();
+    await Promise.all(ends);
+  });
+}
+
+test("the last message of a broken connection is taken, or it is reported why not", async () => {
+  const taken: string[] = [];
+  const { listeners, problems, port } = await open("tcp", {
+    receive: async ({ bytes }) => {
+      if (String(bytes).includes("refused")) throw new Error("the stream failed");
+      taken.push(String(bytes));
+    },
+  });
+  for (const last of ["kept", "refused"]) {
+    const socket = await connected(port);
+    socket.write(`<14>first\n<14>${last}`);
+    await waitFor("the first message", () => taken.some((text) => /first/.test(text)));
+    taken.length = 0;
+    socket.resetAndDestroy();
+    await waitFor("the last one", () => taken.length + problems.length > 0);
+  }
+  assert.match(problems.join(), /^127\.0\.0\.1: the stream failed$/);
+  await listeners.close();
+});
