@@ -1,43 +1,29 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { execa } from "execa";
 import { projectFolder } from "#dev/folders.ts";
-import { freePort } from "#dev/free-port.ts";
-import { TestCa, writeCertificate } from "#test/support/certificates.ts";
+import { TestCa } from "#test/support/certificates.ts";
 import { whyNoPython } from "#test/support/python-client.ts";
 import { packagePython, pythonEnv } from "#test/support/python-package.ts";
-import { startSystem, type TestSystem } from "#test/support/system.ts";
+import { startTlsSystem } from "#test/support/tls-system.ts";
 
 const noPython = await whyNoPython();
 
 describe("a Python program that logs over TLS", { skip: noPython ?? false }, () => {
-  let system: TestSystem;
-  let folder: string;
+  let started: Awaited<ReturnType<typeof startTlsSystem>>;
   let ca: string;
   let device: { certificateFile: string; keyFile: string };
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "fleetlog-python-tls-"));
-    const authority = new TestCa();
-    ca = join(folder, "ca.crt");
-    await writeFile(ca, authority.cert);
-    device = writeCertificate(join(folder, "device"), authority.issue("host-1"));
-    const server = writeCertificate(join(folder, "server"), authority.issue("server"));
-    system = await startSystem({
-      servers: 1,
-      nginxSettings: { tls: { listen: `127.0.0.1:${await freePort()}`, ...server, clientCaFile: ca } },
-    });
+    started = await startTlsSystem();
+    ({ ca, device } = started);
   });
-  after(async () => {
-    await system?.[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
-  });
+  after(() => started?.[Symbol.asyncDispose]());
 
   async function run(...args: readonly string[]): Promise<string> {
     const script = join(projectFolder, "test/clients/python-device/tls.py");
-    const { stdout } = await execa(await packagePython(), [script, system.nginx.tls ?? "", ...args], {
+    const { stdout } = await execa(await packagePython(), [script, started.system.nginx.tls ?? "", ...args], {
       env: pythonEnv,
       timeout: 120_000,
     });
@@ -53,7 +39,7 @@ describe("a Python program that logs over TLS", { skip: noPython ?? false }, () 
   });
 
   test("sends nothing to a server that it cannot verify", async () => {
-    const other = join(folder, "other.crt");
+    const other = join(started.folder, "other.crt");
     await writeFile(other, new TestCa("Other CA").cert);
     assert.match(await run(other), /CERTIFICATE_VERIFY_FAILED/);
   });
