@@ -25,7 +25,8 @@ const runner = spawn(
   [
     "--test",
     "--test-global-setup=test/support/global-setup.ts",
-    "--test-concurrency=2",
+    // Most of the time a file waits: for a restart, a lease, a pause. Two at once leave half of two cores idle.
+    "--test-concurrency=3",
     "--test-timeout=180000",
     "--test-reporter=spec",
     ...options,
