@@ -175,7 +175,7 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     const expected: string[] = [];
     for (const boot of range(1, 5)) {
       await using device = await start({ spool: folder, session: `boot-${boot}` });
-      // So many that some are left when it is killed.
+      // More than it sends until it is killed.
       for (let turn = 1; turn <= 1_000; turn += 1) sendBatch(device, `${boot}-${turn}`);
       await waitFor("acknowledgements of this boot", () =>
         device.all("acknowledged").some(({ id }) => id === 3),
