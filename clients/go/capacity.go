@@ -86,7 +86,7 @@ func (c *Client) admit(a *admission) error {
 	return nil
 }
 
-// deviceLost: the batch that carried the DeviceInfo was dropped, so another one does.
+// deviceLost: the batch that may have carried the DeviceInfo is not stored, so another one does.
 func (c *Client) deviceLost(e *entry) {
 	if e.hasDevice && c.device == nil {
 		c.device = c.sent

@@ -218,6 +218,37 @@ func TestDeclaresARefusedBatchAsDroppedAndGoesOn(t *testing.T) {
 	equal(t, p.sequencesNow(), []string{"1", "2", "3", "2-2"})
 }
 
+func TestSendsDeviceInfoAgainAfterItsBatchWasRefusedUnlessItIsTheReason(t *testing.T) {
+	for field, wanted := range map[string][]bool{
+		"batch.attributes":      {true, true, false},
+		"batch.device.firmware": {true, false, false},
+	} {
+		p := newPeer(t)
+		p.answer = func(_ int, batch *fleetlogv1.LogBatch) (*fleetlogv1.Ack, error) {
+			if batch.Sequence > 1 || batch.Dropped != nil {
+				return &fleetlogv1.Ack{}, nil
+			}
+			ack := refusal(3, "no good", 0)
+			ack.Error.Field = field
+			return ack, nil
+		}
+		client, _ := open(t, Options{Address: p.address, Device: &DeviceInfo{Firmware: "2.1.0"}})
+		for range 3 {
+			send(t, client, "text")
+			flushAll(t, client)
+		}
+		var carried []bool
+		p.mu.Lock()
+		for _, request := range p.seen {
+			if request.Batch.Dropped == nil {
+				carried = append(carried, request.Batch.Device.GetFirmware() == "2.1.0")
+			}
+		}
+		p.mu.Unlock()
+		equal(t, carried, wanted)
+	}
+}
+
 func TestReportsRejectedRecords(t *testing.T) {
 	p := newPeer(t)
 	p.answer = func(int, *fleetlogv1.LogBatch) (*fleetlogv1.Ack, error) {

@@ -3,6 +3,7 @@ package fleetlog
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -72,6 +73,7 @@ func (d *delivery) pump() {
 			d.postpone("the spool cannot be read: " + err.Error())
 			return
 		} else {
+			d.client.deviceLost(e)
 			d.client.emit(Dropped{d.name(e), err.Error()})
 		}
 	}
@@ -160,6 +162,10 @@ func (d *delivery) refuse(e *entry, refusal *fleetlogv1.BatchError) {
 	}
 	if !d.declare(e, "refused: "+refusal.Message) {
 		d.pending.settle(e)
+	}
+	// A DeviceInfo that is itself refused would take every batch with it.
+	if !strings.HasPrefix(refusal.Field, "batch.device.") {
+		d.client.deviceLost(e)
 	}
 	d.client.emit(Refused{d.name(e), refusal.Field, refusal.Message})
 }

@@ -10,7 +10,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived
 
-from fleetlog.v1 import ingest_pb2
+from fleetlog.v1 import ingest_pb2, log_pb2
 
 
 class Peer:
@@ -19,6 +19,8 @@ class Peer:
         self.requests: list[ingest_pb2.StreamLogsRequest] = []
         # The status with which a stream ends at once, by its headers; None serves it.
         self.refuse: Callable[[dict[str, str]], int | None] = lambda headers: None
+        # The error of a batch; None acknowledges it.
+        self.refuse_batch: Callable[[log_pb2.LogBatch], ingest_pb2.BatchError | None] = lambda batch: None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Peer:
@@ -59,7 +61,9 @@ class Peer:
                         request = ingest_pb2.StreamLogsRequest.FromString(gzip.decompress(body) if unread[0] else body)
                         del unread[:end]
                         self.requests.append(request)
-                        ack = ingest_pb2.Ack(sequence=request.batch.sequence, accepted=len(request.batch.records))
+                        error = self.refuse_batch(request.batch)
+                        accepted = len(request.batch.records) if error is None else 0
+                        ack = ingest_pb2.Ack(sequence=request.batch.sequence, accepted=accepted, error=error)
                         response = ingest_pb2.StreamLogsResponse(ack=ack).SerializeToString()
                         h2.send_data(event.stream_id, b"\0" + len(response).to_bytes(4, "big") + response)
             writer.write(h2.data_to_send())

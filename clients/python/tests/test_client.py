@@ -6,6 +6,8 @@ from contextlib import closing
 
 import fleetlog
 from fleetlog._connector import parse_address
+from fleetlog.v1 import ingest_pb2, log_pb2
+from peer import Peer
 
 NOWHERE = "127.0.0.1:1"
 
@@ -124,6 +126,37 @@ class Ends(unittest.IsolatedAsyncioTestCase):
                 while not reconnects:
                     await asyncio.sleep(0.01)
             self.assertIn("no acknowledgement within 0.05 s", reconnects[0])
+
+
+class Device(unittest.IsolatedAsyncioTestCase):
+    async def test_what_it_says_is_sent_again_after_its_batch_was_refused_unless_it_is_the_reason(self) -> None:
+        for name, wanted in (
+            ("batch.attributes", [True, True, False]),
+            ("batch.device.firmware", [True, False, False]),
+        ):
+
+            def refuse(batch: log_pb2.LogBatch, name: str = name) -> ingest_pb2.BatchError | None:
+                is_refused = batch.sequence == 1 and not batch.HasField("dropped")
+                return ingest_pb2.BatchError(code=3, field=name, message="no good") if is_refused else None  # type: ignore[arg-type]
+
+            async with Peer() as peer:
+                peer.refuse_batch = refuse
+                async with fleetlog.Client("device", peer.address, firmware="1.0") as client:
+                    for _ in range(3):
+                        await client.send([record()])
+                        await client.flush(60)
+                batches = [request.batch for request in peer.requests if not request.batch.HasField("dropped")]
+                self.assertEqual([batch.device.firmware == "1.0" for batch in batches], wanted, name)
+
+    async def test_texts_that_a_server_would_refuse_are_refused_at_once(self) -> None:
+        async with fleetlog.Client("device", NOWHERE, firmware="x" * 256, close_timeout=0.01) as client:
+            for name in ("firmware", "hardware", "site"):
+                for text in ("é" * 129, "a\0b", "\ud800"):
+                    with self.assertRaisesRegex(ValueError, f"^{name}: "):
+                        fleetlog.Client("device", **{name: text})  # type: ignore[arg-type]
+                    with self.assertRaisesRegex(ValueError, f"^{name}: "):
+                        client.set_device(**{name: text})  # type: ignore[arg-type]
+            self.assertEqual(client._device.firmware, "x" * 256)
 
 
 class Options(unittest.TestCase):

@@ -16,10 +16,10 @@ from ._connector import Connector
 from ._delivery import Delivery, DeliveryFailed
 from ._drop_oldest import drop_oldest
 from ._encoding import RECORD_BYTES_MAX, BatchBuilder, encode_batch, encode_drop
-from ._events import Dropped, Event, Failed, SpoolProblem
+from ._events import Dropped, Event, Failed, Refused, SpoolProblem
 from ._options import ClientOptions, Settings, read_settings
 from ._pending import Entry, InMemory, Payload, PendingBatches
-from ._records import Severity, make_attributes, make_record
+from ._records import Severity, make_attributes, make_device, make_record
 from ._recovery import Recovery
 from ._signal import Signal, within
 from ._spool import Spool
@@ -65,11 +65,8 @@ class Client:
         self.session = ingest_pb2.SessionKey(device_id=device_id, session_id=session_id)
         self._address = address
         self._attributes = make_attributes(settings.attributes)
-        self._device = log_pb2.DeviceInfo(
-            firmware=settings.firmware,
-            hardware=settings.hardware,
-            site=settings.site,
-            attributes=make_attributes(settings.device_attributes),
+        self._device = make_device(
+            settings.firmware, settings.hardware, settings.site, settings.device_attributes
         )
         # The batch that carries it; 0 while none does.
         self._device_sequence = 0
@@ -238,10 +235,9 @@ class Client:
     def set_device(
         self, *, firmware: str = "", hardware: str = "", site: str = "", attributes: Mapping[str, object] | None = None
     ) -> None:
-        """Sends what the device says about itself, all of it, with the next batch."""
-        self._device = log_pb2.DeviceInfo(
-            firmware=firmware, hardware=hardware, site=site, attributes=make_attributes(attributes or {})
-        )
+        """Sends what the device says about itself, all of it, with the next batch. Raises ValueError for a text that a
+        server would refuse."""
+        self._device = make_device(firmware, hardware, site, attributes or {})
         self._device_sequence = 0
 
     def declare_lost(self, reason: str) -> None:
@@ -370,12 +366,22 @@ class Client:
         return task
 
     def _emit(self, event: Event) -> None:
-        if isinstance(event, Dropped) and not event.recovered and event.first <= self._device_sequence <= event.last:
+        if self._has_lost_device(event):
             self._device_sequence = 0  # the next batch carries it
         try:
             self._on_event(event)
         except Exception:
             _log.exception("on_event raised an exception for %r", event)
+
+    def _has_lost_device(self, event: Event) -> bool:
+        """Whether the batch with the DeviceInfo will not be stored. A DeviceInfo that is itself refused is not sent
+        again: it would take every batch with it."""
+        if isinstance(event, Dropped):
+            return not event.recovered and event.first <= self._device_sequence <= event.last
+        if not isinstance(event, Refused) or event.batch.recovered:
+            return False
+        is_reason = event.error.field.startswith("batch.device.")
+        return event.batch.sequence == self._device_sequence and not is_reason
 
     def _fail(self, message: str) -> None:
         if self._failure is None:

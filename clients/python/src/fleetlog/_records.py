@@ -14,6 +14,7 @@ LOGGER_BYTES_MAX = 256
 ATTRIBUTES_MAX = 64
 KEY_BYTES_MAX = 128
 VALUE_BYTES_MAX = 8 * 1024
+DEVICE_BYTES_MAX = 256
 _INT_MAX = 2**63 - 1
 
 
@@ -58,6 +59,18 @@ def make_record(
         event_name=cut(clean(event_name), LOGGER_BYTES_MAX),
         trace_id=trace_id,
         span_id=span_id,
+    )
+
+
+def make_device(firmware: str, hardware: str, site: str, attributes: Mapping[str, object]) -> log_pb2.DeviceInfo:
+    """Makes a DeviceInfo. Raises ValueError for an invalid text, which would refuse the batch that carries it."""
+    for name, text in (("firmware", firmware), ("hardware", hardware), ("site", site)):
+        if text != clean(text):
+            raise ValueError(f"{name}: {text[:64]!r} has a NUL or half a surrogate pair")
+        if (size := len(text.encode())) > DEVICE_BYTES_MAX:
+            raise ValueError(f"{name}: {size} bytes, the limit is {DEVICE_BYTES_MAX}")
+    return log_pb2.DeviceInfo(
+        firmware=firmware, hardware=hardware, site=site, attributes=make_attributes(attributes)
     )
 
 
