@@ -148,6 +148,27 @@ class Device(unittest.IsolatedAsyncioTestCase):
                 batches = [request.batch for request in peer.requests if not request.batch.HasField("dropped")]
                 self.assertEqual([batch.device.firmware == "1.0" for batch in batches], wanted, name)
 
+    async def test_what_leaves_no_room_for_it_is_sent_without(self) -> None:
+        most = {f"name-{index}": "x" * 8_192 for index in range(64)}
+        async with Peer() as peer:
+            async with fleetlog.Client("device", peer.address, device_attributes=most) as client:
+                await client.write(fleetlog.make_record("x" * 65_536, attributes=most))
+                await client.write(record())
+                await client.flush(60)
+        self.assertEqual([request.batch.HasField("device") for request in peer.requests], [False, True])
+
+    async def test_a_record_beside_which_the_attributes_of_all_have_no_room_is_refused_alone(self) -> None:
+        most = {f"name-{index}": "x" * 8_192 for index in range(64)}
+        async with Peer() as peer:
+            async with fleetlog.Client("device", peer.address, attributes=most) as client:
+                await client.write(record())
+                with self.assertRaisesRegex(ValueError, "a record of 5[0-9]{5} bytes, the limit is 5[0-9]{5}"):
+                    await client.write(fleetlog.make_record("x" * 65_536, attributes=most))
+                await client.flush(60)
+        self.assertEqual([len(request.batch.records) for request in peer.requests], [1])
+        with self.assertRaisesRegex(ValueError, "^batch_bytes_max: 524288, and attributes of"):
+            fleetlog.Client("device", attributes=most, batch_bytes_max=524_288)
+
     async def test_texts_that_a_server_would_refuse_are_refused_at_once(self) -> None:
         async with fleetlog.Client("device", NOWHERE, firmware="x" * 256, close_timeout=0.01) as client:
             for name in ("firmware", "hardware", "site"):

@@ -65,6 +65,13 @@ class Client:
         self.session = ingest_pb2.SessionKey(device_id=device_id, session_id=session_id)
         self._address = address
         self._attributes = make_attributes(settings.attributes)
+        size = log_pb2.LogBatch(attributes=self._attributes).ByteSize()
+        self._record_bytes_max = RECORD_BYTES_MAX - size
+        if settings.batch_bytes_max > self._record_bytes_max:
+            raise ValueError(
+                f"batch_bytes_max: {settings.batch_bytes_max}, and attributes of {size} bytes: the limit is "
+                f"{RECORD_BYTES_MAX} together"
+            )
         self._device = make_device(
             settings.firmware, settings.hardware, settings.site, settings.device_attributes
         )
@@ -172,8 +179,8 @@ class Client:
     async def write(self, record: log_pb2.LogRecord | bytes) -> None:
         """Adds a record, encoded or not, to the batch that is being gathered."""
         encoded = record if isinstance(record, bytes) else record.SerializeToString()
-        if len(encoded) > RECORD_BYTES_MAX:
-            raise ValueError(f"a record of {len(encoded)} bytes, the limit is {RECORD_BYTES_MAX}")
+        if len(encoded) > self._record_bytes_max:
+            raise ValueError(f"a record of {len(encoded)} bytes, the limit is {self._record_bytes_max}")
         while not self._builder.fits(encoded):
             await self.send_gathered()
         self._check()
@@ -268,7 +275,13 @@ class Client:
             return self._sequence
         sequence = self._sequence + 1
         device = self._device if self._device_sequence == 0 and self._device.ByteSize() > 0 else None
-        encoded = encode_batch(self.session, sequence, records, self._attributes, device)
+        try:
+            encoded = encode_batch(self.session, sequence, records, self._attributes, device)
+        except ValueError:
+            if device is None:
+                raise
+            device = None  # another batch has room for it
+            encoded = encode_batch(self.session, sequence, records, self._attributes)
         payload = self._store(sequence, 0, len(records), encoded)
         self._sequence = sequence
         if device is not None:
