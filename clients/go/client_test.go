@@ -326,6 +326,38 @@ func TestEndsAStreamWhoseServerBreaksTheProtocol(t *testing.T) {
 	}
 }
 
+func TestEndsAStreamWhoseServerAcknowledgesWhatItDoesNotRead(t *testing.T) {
+	p := newPeer(t)
+	streams := make(chan *openStream, 1)
+	release := make(chan struct{})
+	defer close(release)
+	p.answer = func(stream int, batch *fleetlogv1.LogBatch) (*fleetlogv1.Ack, error) {
+		if stream == 0 && batch.Sequence == 1 {
+			streams <- p.open[0]
+			<-release
+			return nil, status.Error(codes.Unavailable, "the end of the test")
+		}
+		return &fleetlogv1.Ack{}, nil
+	}
+	client, events := open(t, Options{Address: p.address, InFlightBatches: 2})
+	message := strings.Repeat("x", 100_000) // more than HTTP/2's window takes before the server reads
+	send(t, client, message)
+	first := <-streams
+	hasEnded := func() bool { return len(eventsOf[Reconnecting](events)) > 0 }
+	for sequence := uint64(1); sequence <= 20 && !hasEnded(); sequence++ {
+		ack := &fleetlogv1.StreamLogsResponse{Ack: &fleetlogv1.Ack{Sequence: sequence, Accepted: 1}}
+		if err := first.stream.Send(ack); err != nil {
+			break // the client ended the stream
+		}
+		eventually(t, "the acknowledgement", func() bool { return len(acknowledged(events)) >= int(sequence) || hasEnded() })
+		send(t, client, message)
+	}
+	eventually(t, "the end of the stream", hasEnded)
+	if reason := eventsOf[Reconnecting](events)[0].Reason; !strings.Contains(reason, "before they were sent") {
+		t.Fatal(reason)
+	}
+}
+
 func TestTreatsUnknownErrorsAsTransientAndDropsNothing(t *testing.T) {
 	p := newPeer(t)
 	codesLeft := []int{0, 2, 13, 99}

@@ -42,7 +42,7 @@ type link struct {
 	connection  *grpc.ClientConn
 	cancel      context.CancelFunc
 	isConnected bool
-	queue       chan []byte // its capacity is the limit in flight, so that a write never waits
+	queue       chan []byte // its capacity is the limit in flight: only a server that acknowledges what it did not read fills it
 	inFlight    []*entry
 	bytes       int
 	epoch       uint64 // 0: not known yet
@@ -132,7 +132,11 @@ func (l *link) write(e *entry, request []byte) {
 	if len(l.inFlight) == 1 {
 		l.restartAckTimer()
 	}
-	l.queue <- request
+	select {
+	case l.queue <- request:
+	default: // the loop must not wait; the batch is sent again on the next link
+		l.abort("the server acknowledged batches before they were sent")
+	}
 }
 
 // finish announces that nothing more is written; the server then ends the call.
