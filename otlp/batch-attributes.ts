@@ -18,6 +18,15 @@ export interface SharedAttributes {
   readonly changed: number;
 }
 
+/** What a resource comes to, whatever the scope. */
+interface ResourceAttributes {
+  readonly encoded: Buffer;
+  readonly deviceId: string;
+  /** Places taken, also by those that were left out. */
+  readonly count: number;
+  readonly changed: number;
+}
+
 const scopePrefix = "otel.scope.";
 /** The attributes that hold what is not an attribute in OpenTelemetry. */
 const names = {
@@ -42,6 +51,8 @@ export class SharedAttributesWriter {
   readonly #deviceNames: DeviceNames;
   readonly #entry = new KeyValue();
   readonly #found: (string | undefined)[];
+  /** By the group's `resource`, which all scopes of one ResourceLogs share: a large one is read once, not for each. */
+  readonly #resources = new WeakMap<Bounds, ResourceAttributes>();
   #count = 0;
   #changed = 0;
 
@@ -54,19 +65,38 @@ export class SharedAttributesWriter {
   /** Uses the writer of records from its beginning. */
   write(bytes: Buffer, group: Group): SharedAttributes {
     const { writer } = this.#records;
+    const resource = this.#resource(bytes, group);
+    resource.encoded.copy(writer.buffer);
+    writer.position = resource.encoded.length;
+    this.#count = resource.count;
+    this.#changed = resource.changed;
+    this.#readScope(bytes, group);
+    if (this.#changed > 0)
+      this.#records.attributes.number(batchTags.attributes, names.changed, this.#changed);
+    return {
+      deviceId: resource.deviceId,
+      encoded: sortAttributes(writer.buffer.subarray(0, writer.position)),
+      changed: this.#changed,
+    };
+  }
+
+  #resource(bytes: Buffer, group: Group): ResourceAttributes {
+    const known = this.#resources.get(group.resource);
+    if (known !== undefined) return known;
+    const { writer } = this.#records;
     writer.position = 0;
     this.#count = this.#changed = 0;
     this.#found.fill(undefined);
     this.#readResource(bytes, group);
-    this.#readScope(bytes, group);
-    if (this.#changed > 0)
-      this.#records.attributes.number(batchTags.attributes, names.changed, this.#changed);
     const named = this.#found.find((text) => text !== undefined);
-    return {
+    const resource = {
+      encoded: Buffer.from(writer.buffer.subarray(0, writer.position)),
       deviceId: named === undefined ? unknownDevice : toDeviceId(named),
-      encoded: sortAttributes(writer.buffer.subarray(0, writer.position)),
+      count: this.#count,
       changed: this.#changed,
     };
+    this.#resources.set(group.resource, resource);
+    return resource;
   }
 
   #readResource(bytes: Buffer, { resource, resourceSchemaUrl }: Group): void {

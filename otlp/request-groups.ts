@@ -64,7 +64,7 @@ class Groups {
     this.#count();
     const outerEnd = reader.end;
     reader.end = reader.position + size;
-    let resource = nothing;
+    let resource: Bounds = { ...nothing }; // an object of its own: what it comes to is remembered by it
     let schemaUrl = nothing;
     const scopeLogs: Bounds[] = [];
     while (reader.position < reader.end) {

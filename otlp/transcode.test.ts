@@ -322,7 +322,37 @@ describe("a request", () => {
       /becomes more than/,
     );
   });
+
+  test("has each resource read once, however many scopes repeat it", () => {
+    const nameless = Buffer.alloc(400_000, Buffer.from([0x0a, 0]));
+    const request = (scopes: number) => {
+      const versions = Array.from({ length: scopes }, (_, index) => Buffer.from(String(index)));
+      const scopeLogs = versions.map((version) =>
+        message(0x12, Buffer.concat([message(0x0a, message(0x12, version)), message(0x12, Buffer.alloc(0))])),
+      );
+      return message(0x0a, Buffer.concat([message(0x0a, nameless), ...scopeLogs]));
+    };
+    cpuOf(request(4)); // compiled by then
+    assert.ok(cpuOf(request(200)) < 20 * cpuOf(request(4)));
+  });
+
+  test("has resources that are absent and differ in their schema alone", () => {
+    const batches = transcode({
+      resourceLogs: ["one", "two"].map((schemaUrl) => ({ schemaUrl, scopeLogs: [{ logRecords: [{}] }] })),
+    });
+    assert.deepEqual(
+      batches.map(({ batch }) => plainAttributes(batch.attributes)["otel.resource.schema_url"]),
+      ["one", "two"],
+    );
+  });
 });
+
+function cpuOf(request: Buffer): number {
+  const before = process.cpuUsage();
+  transcode(request);
+  const { user, system } = process.cpuUsage(before);
+  return user + system;
+}
 
 /** Whether only a retry can equal a batch of these records. */
 function unique(...records: OtlpRecord[]): boolean | undefined {
