@@ -129,7 +129,7 @@ function partitionsFinding(daysAhead: number): Finding {
 async function defaultPartitionFinding(db: Kysely<Database>): Promise<Finding> {
   const { rows } = await sql<{
     found: boolean;
-  }>`select exists (select from records_default) as found`.execute(db);
+  }>`select exists (select from record_batches_default) as found`.execute(db);
   if (!rows[0]?.found) return ok("postgres.default_partition", "empty");
   return warn(
     "postgres.default_partition",

@@ -202,7 +202,7 @@ describe("on settings that endanger data", () => {
     await client.connect();
     try {
       const { rows } = await client.query<{ name: string }>(
-        "select relid::regclass::text as name from pg_partition_tree('records') where isleaf and relid <> 'records_default'::regclass",
+        "select relid::regclass::text as name from pg_partition_tree('record_batches') where isleaf and relid <> 'record_batches_default'::regclass",
       );
       for (const { name } of rows) await client.query(`drop table ${name}`);
       await client.query(

@@ -17,7 +17,7 @@ export interface DayPartition {
   readonly brokenIndexes: ReadonlySet<PartitionIndex>;
 }
 
-/** The partitions of records that hold a day, oldest first; not records_default. */
+/** The partitions of records that hold a day, oldest first; not record_batches_default. */
 export async function listDayPartitions(db: Kysely<Database>): Promise<readonly DayPartition[]> {
   const { rows } = await sql<{ name: string; ready: string[]; broken: string[] }>`
     select partition.relname as name,
@@ -26,7 +26,7 @@ export async function listDayPartitions(db: Kysely<Database>): Promise<readonly 
       array(select relname::text from pg_index join pg_class on oid = indexrelid
         where indrelid = partition.oid and not indisvalid) as broken
     from pg_inherits join pg_class partition on partition.oid = inhrelid
-    where inhparent = 'records'::regclass and partition.relname ~ '^records_\\d{8}$'
+    where inhparent = 'record_batches'::regclass and partition.relname ~ '^record_batches_\\d{8}$'
     order by partition.relname`.execute(db);
   return rows.map(({ name, ready, broken }) => {
     const startMs = parseDay(name);
@@ -46,7 +46,7 @@ export async function listDayPartitions(db: Kysely<Database>): Promise<readonly 
 }
 
 function parseDay(name: string): number {
-  return Date.parse(name.replace(/^records_(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3T00:00:00Z"));
+  return Date.parse(name.replace(/^record_batches_(\d{4})(\d\d)(\d\d)$/, "$1-$2-$3T00:00:00Z"));
 }
 
 export const allIndexes = Object.keys(partitionIndexes) as readonly PartitionIndex[];

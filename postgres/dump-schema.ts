@@ -18,7 +18,7 @@ export async function dumpSchema(db: Kysely<Database>): Promise<string> {
 
 const ours = sql`
   class.relnamespace = 'public'::regnamespace
-  and class.relname !~ '^records_\\d{8}' and class.relname !~ '^kysely_'`;
+  and class.relname !~ '^record_batches_\\d{8}' and class.relname !~ '^kysely_'`;
 
 const extensions = sql<{ text: string }>`
   select format('create extension %I;', extname) as text

@@ -8,7 +8,7 @@ import { type RawBuilder, sql } from "kysely";
 export type PartitionIndex = "text" | "attributes";
 
 interface Definition {
-  /** The index of `records_20260131` is called `records_20260131_by_text`. */
+  /** The index of `record_batches_20260131` is called `record_batches_20260131_by_text`. */
   readonly suffix: string;
   readonly method: RawBuilder<unknown>;
   readonly extension?: string;

@@ -24,9 +24,9 @@ test("creates the missing days from yesterday on", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   const created = await ensurePartitions(db, { now, daysAhead: 2 });
-  assert.deepEqual(created, ["records_20311230", "records_20311231", "records_20320101", "records_20320102"]);
+  assert.deepEqual(created, ["record_batches_20311230", "record_batches_20311231", "record_batches_20320101", "record_batches_20320102"]);
   assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 2 }), []);
-  assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 3 }), ["records_20320103"]);
+  assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 3 }), ["record_batches_20320103"]);
 });
 
 test("a record is stored in the day of its batch, to the millisecond", async () => {
@@ -38,26 +38,26 @@ test("a record is stored in the day of its batch, to the millisecond", async () 
   await insertRecordAt(db, midnight);
   await insertRecordAt(db, midnight + dayMs);
   assert.deepEqual(await partitionsOfRecords(db), [
-    "records_20311231",
-    "records_20320101",
-    "records_default",
+    "record_batches_20311231",
+    "record_batches_20320101",
+    "record_batches_default",
   ]);
 });
 
-test("moves the rows of a day from records_default into its new partition", async () => {
+test("moves the rows of a day from record_batches_default into its new partition", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   await insertRecordAt(db, now.getTime());
   await insertRecordAt(db, now.getTime() - 30 * dayMs);
   await ensurePartitions(db, { now, daysAhead: 1 });
-  assert.deepEqual(await partitionsOfRecords(db), ["records_default", "records_20311231"]);
+  assert.deepEqual(await partitionsOfRecords(db), ["record_batches_default", "record_batches_20311231"]);
 });
 
 /** Retries an insert that failed because its partition was just being attached. */
 async function insertAgainIfRefused(db: Kysely<Database>, ms: number): Promise<void> {
   await insertRecordAt(db, ms).catch(async (error: unknown) => {
     const { code, table } = error as { code?: string; table?: string };
-    assert.deepEqual([code, table], ["23514", "records_default"]);
+    assert.deepEqual([code, table], ["23514", "record_batches_default"]);
     await insertRecordAt(db, ms);
   });
 }
@@ -70,7 +70,7 @@ test("several callers create the same days at the same time, while records are w
     ...Array.from({ length: 20 }, (_, index) => insertAgainIfRefused(db, now.getTime() + index * 3_600_000)),
   ]);
   assert.equal((await partitionsOfRecords(db)).length, 20);
-  assert.ok(!(await partitionsOfRecords(db)).includes("records_default"));
+  assert.ok(!(await partitionsOfRecords(db)).includes("record_batches_default"));
 });
 
 test("the planner finds one batch by its index before the first ANALYZE, and after it", async () => {
@@ -92,7 +92,7 @@ test("the planner finds one batch by its index before the first ANALYZE, and aft
 });
 
 test("names partitions by their day in UTC", () => {
-  assert.equal(partitionName(Date.UTC(2026, 0, 31)), "records_20260131");
+  assert.equal(partitionName(Date.UTC(2026, 0, 31)), "record_batches_20260131");
 });
 
 test("counts the days ahead up to the first gap; -1 when today is missing", async () => {
@@ -101,6 +101,6 @@ test("counts the days ahead up to the first gap; -1 when today is missing", asyn
   assert.equal(await partitionsAhead(db, now), -1);
   await ensurePartitions(db, { now });
   assert.equal(await partitionsAhead(db, now), 7);
-  await sql`drop table records_20320103`.execute(db);
+  await sql`drop table record_batches_20320103`.execute(db);
   assert.equal(await partitionsAhead(db, now), 2);
 });

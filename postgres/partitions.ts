@@ -3,8 +3,8 @@ import { databaseTime } from "./database-time.ts";
 import type { Database } from "./tables.ts";
 
 /*
- * records has one partition per day of arrival (UTC). They are created a week ahead, so that a consumer that was down for
- * days finds them for the batches that arrived meanwhile; records_default gets all other records.
+ * record_batches has one partition per day of arrival (UTC). They are created a week ahead, so that a consumer that was down for
+ * days finds them for the batches that arrived meanwhile; record_batches_default gets all other records.
  */
 
 export const dayMs = 86_400_000;
@@ -15,7 +15,7 @@ const daysAheadDefault = 7;
 /**
  * Creates the missing partitions from `daysBack` days before `now` (by default PostgreSQL's clock) to `daysAhead` days
  * after it, and returns their names. An advisory lock admits one caller at a time. Moves the rows of such a day from
- * records_default; meanwhile writers to records_default wait, and one with a row of such a day then gets a
+ * record_batches_default; meanwhile writers to record_batches_default wait, and one with a row of such a day then gets a
  * check_violation (23514): its retry finds the new partition.
  */
 export async function ensurePartitions(
@@ -56,9 +56,9 @@ interface Day {
   readonly name: string;
 }
 
-/** `records_20260131` for the day that begins at `startMs`. */
+/** `record_batches_20260131` for the day that begins at `startMs`. */
 export function partitionName(startMs: number): string {
-  return `records_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
+  return `record_batches_${new Date(startMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
 }
 
 /** The smallest id of a batch that was received at `ms` since 1970. */
@@ -68,7 +68,7 @@ export function firstBatchIdAt(ms: number): bigint {
 
 async function missing(db: Kysely<Database>, days: readonly Day[]): Promise<readonly Day[]> {
   const { rows } = await sql<{ name: string }>`
-    select inhrelid::regclass::text as name from pg_inherits where inhparent = 'records'::regclass`.execute(
+    select inhrelid::regclass::text as name from pg_inherits where inhparent = 'record_batches'::regclass`.execute(
     db,
   );
   const existing = new Set(rows.map(({ name }) => name));
@@ -76,8 +76,8 @@ async function missing(db: Kysely<Database>, days: readonly Day[]): Promise<read
 }
 
 /**
- * Creates a separate table, moves the rows of that day from records_default into it, then attaches it: PostgreSQL refuses
- * to attach a day that has rows in records_default. The lock blocks new ones in between.
+ * Creates a separate table, moves the rows of that day from record_batches_default into it, then attaches it: PostgreSQL refuses
+ * to attach a day that has rows in record_batches_default. The lock blocks new ones in between.
  */
 async function createPartition(transaction: Transaction<Database>, { startMs, name }: Day): Promise<void> {
   const table = sql.table(name);
@@ -85,13 +85,13 @@ async function createPartition(transaction: Transaction<Database>, { startMs, na
   const to = sql.lit(String(firstBatchIdAt(startMs + dayMs)));
   // Rows are only inserted: autovacuum may freeze every row at once, and never reads it again.
   await sql`
-    create table ${table} (like records including defaults including constraints including storage)
+    create table ${table} (like record_batches including defaults including constraints including storage including compression)
     with (autovacuum_freeze_min_age = 0)`.execute(transaction);
-  await sql`lock table records_default in access exclusive mode`.execute(transaction);
+  await sql`lock table record_batches_default in access exclusive mode`.execute(transaction);
   await sql`
-    with moved as (delete from records_default where batch_id >= ${from} and batch_id < ${to} returning *)
+    with moved as (delete from record_batches_default where batch_id >= ${from} and batch_id < ${to} returning *)
     insert into ${table} select * from moved`.execute(transaction);
-  await sql`alter table records attach partition ${table} for values from (${from}) to (${to})`.execute(
+  await sql`alter table record_batches attach partition ${table} for values from (${from}) to (${to})`.execute(
     transaction,
   );
   await sql`select give_batch_id_statistics(${sql.lit(name)})`.execute(transaction);

@@ -3,17 +3,6 @@ create extension pg_trgm;
 create sequence batch_counter as integer minvalue 0 maxvalue 1048575 cycle;
 comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter for all consumers, so that batches of the same millisecond get different ids.';
 
-create type record_extra as (
-  trace_id bytea,
-  span_id bytea,
-  event_name text,
-  severity_text text,
-  uptime bigint,
-  observed_time timestamp with time zone,
-  flags smallint
-);
-comment on type record_extra is 'What few records have, NULL for none: the trace (16 bytes), the span within it (8 bytes), what kind of event it is, the severity in the words of its source, the time since the device booted (ns), when a collector first saw it, and flags (bit 0: a text was repaired; bits 1 to 3: how its time is known, TimeSource in query.proto).';
-
 CREATE OR REPLACE FUNCTION public.bounded_ranges(ranges int8multirange)
  RETURNS int8multirange
  LANGUAGE sql
@@ -47,16 +36,16 @@ CREATE OR REPLACE FUNCTION public.give_batch_id_statistics(partition regclass)
  LANGUAGE plpgsql
 AS $function$
 begin
-  execute format('alter table %s alter column batch_id set (n_distinct = -0.01, n_distinct_inherited = -0.01)', partition);
+  execute format('alter table %s alter column batch_id set (n_distinct = -0.9, n_distinct_inherited = -0.9)', partition);
   perform pg_restore_attribute_stats(
     'schemaname', namespace.nspname::text, 'relname', class.relname::text, 'attname', 'batch_id',
     'inherited', class.relkind = 'p', 'version', current_setting('server_version_num')::int,
-    'null_frac', 0::real, 'avg_width', 8, 'n_distinct', -0.01::real)
+    'null_frac', 0::real, 'avg_width', 8, 'n_distinct', -0.9::real)
   from pg_class class join pg_namespace namespace on namespace.oid = class.relnamespace
   where class.oid = partition;
 end
 $function$;
-comment on function give_batch_id_statistics(regclass) is 'Tells the planner that batch_id has one distinct value in a hundred rows; for records and each of its partitions.';
+comment on function give_batch_id_statistics(regclass) is 'Tells the planner that nearly every row has a batch_id of its own; for record_batches and each of its partitions.';
 
 CREATE OR REPLACE FUNCTION public.logs_between(from_time timestamp with time zone, to_time timestamp with time zone)
  RETURNS SETOF logs
@@ -70,17 +59,17 @@ BEGIN ATOMIC
      batches.sequence,
      records.idx,
      records.severity,
-     COALESCE((records.extra).severity_text, severity_name(records.severity), ''::text) AS "coalesce",
+     COALESCE(records.severity_text, severity_name(records.severity), ''::text) AS "coalesce",
      records.logger,
      records.message,
      COALESCE((batches.attributes || records.attributes), records.attributes, batches.attributes, '{}'::jsonb) AS "coalesce",
-     (records.extra).trace_id AS trace_id,
-     (records.extra).span_id AS span_id,
-     (records.extra).event_name AS event_name,
-     ((((records.extra).uptime)::double precision * '00:00:00.000001'::interval) / (1000)::double precision),
-     (records.extra).observed_time AS observed_time,
-     (COALESCE((((records.extra).flags)::integer & 1), 0) = 1),
-     (ARRAY['device'::text, 'boot time'::text, 'uptime'::text, 'observed'::text, 'received'::text])[(1 + COALESCE((((records.extra).flags >> 1))::integer, 0))] AS "array",
+     records.trace_id,
+     records.span_id,
+     records.event_name,
+     (((records.uptime)::double precision * '00:00:00.000001'::interval) / (1000)::double precision),
+     records.observed_time,
+     (COALESCE(((records.flags)::integer & 1), 0) = 1),
+     (ARRAY['device'::text, 'boot time'::text, 'uptime'::text, 'observed'::text, 'received'::text])[(1 + COALESCE(((records.flags >> 1))::integer, 0))] AS "array",
      records.batch_id
     FROM ((( SELECT batches_1.id,
              batches_1.received_at,
@@ -115,13 +104,19 @@ BEGIN ATOMIC
            WHERE ((batches_1.last_time >= logs_between.from_time) AND (batches_1.first_time <= logs_between.to_time) AND ((batches_1.last_time - batches_1.first_time) > '00:10:00'::interval))) batches
       JOIN devices ON ((devices.key = batches.device_key)))
       CROSS JOIN LATERAL ( SELECT records_1.batch_id,
-             records_1."time",
              records_1.idx,
+             records_1."time",
              records_1.severity,
              records_1.logger,
              records_1.message,
              records_1.attributes,
-             records_1.extra
+             records_1.trace_id,
+             records_1.span_id,
+             records_1.event_name,
+             records_1.severity_text,
+             records_1.uptime,
+             records_1.observed_time,
+             records_1.flags
             FROM records records_1
            WHERE ((records_1.batch_id = batches.id) AND ((records_1."time" >= logs_between.from_time) AND (records_1."time" <= logs_between.to_time)))
           OFFSET 0) records);
@@ -439,37 +434,60 @@ comment on column log_statistics.minute is 'Start of the minute of records.time.
 comment on column log_statistics.severity is 'records.severity';
 comment on column log_statistics.record_count is 'Number of records.';
 
-create table records (
+create table record_batches (
   batch_id bigint not null,
-  "time" timestamp with time zone not null,
-  idx integer not null,
-  severity smallint not null,
-  logger text not null,
-  message text not null,
-  attributes jsonb,
-  extra record_extra
+  first_index integer not null,
+  times timestamp with time zone[] not null,
+  severities smallint[] not null,
+  loggers text[] not null,
+  messages text[] not null,
+  attributes text[],
+  indexes integer[],
+  trace_ids bytea[],
+  span_ids bytea[],
+  event_names text[],
+  severity_texts text[],
+  uptimes bigint[],
+  observed_times timestamp with time zone[],
+  flags smallint[],
+  constraint record_batches_pkey PRIMARY KEY (batch_id, first_index)
 ) partition by RANGE (batch_id);
-comment on table records is 'One row per log record. Found through its batch: choose rows of batches first, then join on batch_id. Partitions are days of arrival (UTC), named records_YYYYMMDD.';
-comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
-comment on column records."time" is 'When it happened by the clock of the device. If the device sent no time: by its uptime and the time of its boot, else estimated from its uptime and the reception of its batch, else when a collector observed it, else received_at of the batch. Bits 1 to 3 of extra.flags say which.';
-comment on column records.idx is 'Index in the batch as sent, from 0.';
-comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
-comment on column records.logger is 'The component that logged it; empty if unknown.';
-comment on column records.message is 'The text.';
-comment on column records.attributes is 'The attributes of the record alone, as JSON values; NULL when it has none. Those of its batch: batches.attributes.';
-comment on column records.extra is 'What few records have, see the type record_extra; NULL when it has none of it.';
+comment on table record_batches is 'The records, a row per batch (a large batch has several): all arrays of a row have the same length, and the same subscript is the same record. The view records opens them. Partitions are days of arrival (UTC), named record_batches_YYYYMMDD.';
+comment on column record_batches.batch_id is 'batches.id';
+comment on column record_batches.first_index is 'The index in the batch of the first record of the row. Without indexes the others follow it without a gap.';
+comment on column record_batches.times is 'When they happened by the clock of the device. If the device sent no time: by its uptime and the time of its boot, else estimated from its uptime and the reception of its batch, else when a collector observed it, else received_at of the batch. Bits 1 to 3 of flags say which.';
+comment on column record_batches.severities is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column record_batches.loggers is 'The components that logged; empty if unknown.';
+comment on column record_batches.messages is 'The texts.';
+comment on column record_batches.attributes is 'The attributes of each record alone, as JSON text; NULL when it has none, or no record has any. Those of its batch: batches.attributes.';
+comment on column record_batches.indexes is 'The indexes of the records in the batch as sent, from 0, when rejected ones leave gaps between them; NULL when they have none.';
+comment on column record_batches.trace_ids is 'The traces, 16 bytes; NULL for none, or no record of the row has any.';
+comment on column record_batches.span_ids is 'The spans within the traces, 8 bytes; NULL for none.';
+comment on column record_batches.event_names is 'What kind of event each is; NULL for none.';
+comment on column record_batches.severity_texts is 'The severities in the words of their sources; NULL for none.';
+comment on column record_batches.uptimes is 'The time since the device booted, in ns; NULL for unknown.';
+comment on column record_batches.observed_times is 'When a collector on the way first saw them; NULL for unknown.';
+comment on column record_batches.flags is 'Bit 0: a text was repaired; bits 1 to 3: how the time is known, TimeSource in query.proto. NULL for 0.';
 
-create table records_default partition of records (
+create table record_batches_default partition of record_batches (
   batch_id bigint not null,
-  "time" timestamp with time zone not null,
-  idx integer not null,
-  severity smallint not null,
-  logger text not null,
-  message text not null,
-  attributes jsonb,
-  extra record_extra
+  first_index integer not null,
+  times timestamp with time zone[] not null,
+  severities smallint[] not null,
+  loggers text[] not null,
+  messages text[] not null,
+  attributes text[],
+  indexes integer[],
+  trace_ids bytea[],
+  span_ids bytea[],
+  event_names text[],
+  severity_texts text[],
+  uptimes bigint[],
+  observed_times timestamp with time zone[],
+  flags smallint[],
+  constraint record_batches_default_pkey PRIMARY KEY (batch_id, first_index)
 );
-comment on table records_default is 'Records of days without a partition of their own, such as a day long past.';
+comment on table record_batches_default is 'Holds records of days without a partition of their own, such as a day long past.';
 
 create table retention_clock (
   only_row boolean not null default true,
@@ -577,9 +595,6 @@ CREATE INDEX drops_of_session ON public.drops USING btree (device_key, session_i
 CREATE INDEX incidents_at ON public.incidents USING btree (at);
 CREATE UNIQUE INDEX incidents_clock_ahead ON public.incidents USING btree (device_key, (((at AT TIME ZONE 'UTC'::text))::date)) WHERE (kind = 'clock_ahead'::text);
 
-CREATE INDEX records_by_time ON ONLY public.records USING brin ("time") WITH (autosummarize='on');
-CREATE INDEX records_of_batch ON ONLY public.records USING btree (batch_id);
-
 CREATE INDEX sessions_of_device ON public.sessions USING btree (device_key, first_received_at, session_id);
 CREATE INDEX sessions_to_date ON public.sessions USING btree (device_key, session_id) WHERE (has_undated AND (booted_at IS NOT NULL));
 
@@ -593,17 +608,17 @@ create view logs as
     batches.sequence,
     records.idx,
     records.severity,
-    COALESCE((records.extra).severity_text, severity_name(records.severity), ''::text) AS severity_text,
+    COALESCE(records.severity_text, severity_name(records.severity), ''::text) AS severity_text,
     records.logger,
     records.message,
     COALESCE(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}'::jsonb) AS attributes,
-    (records.extra).trace_id AS trace_id,
-    (records.extra).span_id AS span_id,
-    (records.extra).event_name AS event_name,
-    (records.extra).uptime::double precision * '00:00:00.000001'::interval / 1000::double precision AS uptime,
-    (records.extra).observed_time AS observed_time,
-    COALESCE((records.extra).flags::integer & 1, 0) = 1 AS is_text_repaired,
-    (ARRAY['device'::text, 'boot time'::text, 'uptime'::text, 'observed'::text, 'received'::text])[1 + COALESCE(((records.extra).flags >> 1)::integer, 0)] AS time_source,
+    records.trace_id,
+    records.span_id,
+    records.event_name,
+    records.uptime::double precision * '00:00:00.000001'::interval / 1000::double precision AS uptime,
+    records.observed_time,
+    COALESCE(records.flags::integer & 1, 0) = 1 AS is_text_repaired,
+    (ARRAY['device'::text, 'boot time'::text, 'uptime'::text, 'observed'::text, 'received'::text])[1 + COALESCE((records.flags >> 1)::integer, 0)] AS time_source,
     records.batch_id
    FROM records
      JOIN batches ON batches.id = records.batch_id
@@ -628,3 +643,36 @@ comment on column logs.observed_time is 'When a collector on the way first saw i
 comment on column logs.is_text_repaired is 'Whether a text of it was cut inside a character when it arrived; U+FFFD stands for the remains.';
 comment on column logs.time_source is 'How time is known. device: the device sent it. boot time: from its uptime and the time at which the device booted, by its own clock. uptime: from its uptime and the reception of its batch. observed: a collector first saw it then. received: its batch was received then.';
 comment on column logs.batch_id is 'batches.id; with idx the key of the record.';
+
+create view records as
+ SELECT record_batches.batch_id,
+    COALESCE(record_batches.indexes[record.place], record_batches.first_index + record.place::integer - 1) AS idx,
+    record."time",
+    record.severity,
+    record.logger,
+    record.message,
+    record.attributes::jsonb AS attributes,
+    record_batches.trace_ids[record.place] AS trace_id,
+    record_batches.span_ids[record.place] AS span_id,
+    record_batches.event_names[record.place] AS event_name,
+    record_batches.severity_texts[record.place] AS severity_text,
+    record_batches.uptimes[record.place] AS uptime,
+    record_batches.observed_times[record.place] AS observed_time,
+    record_batches.flags[record.place] AS flags
+   FROM record_batches
+     CROSS JOIN LATERAL UNNEST(record_batches.times, record_batches.severities, record_batches.loggers, record_batches.messages, record_batches.attributes) WITH ORDINALITY record("time", severity, logger, message, attributes, place);
+comment on view records is 'A row per log record. Found through its batch: choose rows of batches first, then join on batch_id.';
+comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
+comment on column records.idx is 'Its index in the batch as sent, from 0.';
+comment on column records."time" is 'When it happened; how that is known is in flags.';
+comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column records.logger is 'The component that logged it; empty if unknown.';
+comment on column records.message is 'The text.';
+comment on column records.attributes is 'The attributes of the record alone, as JSON values; NULL when it has none. Those of its batch: batches.attributes.';
+comment on column records.trace_id is 'The trace, 16 bytes; NULL: none.';
+comment on column records.span_id is 'The span within the trace, 8 bytes; NULL: none.';
+comment on column records.event_name is 'What kind of event it is; NULL: unknown.';
+comment on column records.severity_text is 'The severity in the words of its source; NULL: none.';
+comment on column records.uptime is 'The time since the device booted, in ns; NULL: unknown.';
+comment on column records.observed_time is 'When a collector on the way first saw it; NULL: unknown.';
+comment on column records.flags is 'Bit 0: a text was repaired; bits 1 to 3: how its time is known, TimeSource in query.proto. NULL: 0.';

@@ -13,7 +13,8 @@ type JsonObject = Readonly<Record<string, unknown>>;
 export interface Database {
   devices: DevicesTable;
   batches: BatchesTable;
-  records: RecordsTable;
+  record_batches: RecordBatchesTable;
+  records: RecordsView;
   logs: LogsView;
   log_statistics: LogStatisticsTable;
   device_statistics: DeviceStatisticsTable;
@@ -56,16 +57,39 @@ interface BatchesTable {
   attributes: JSONColumnType<JsonObject> | null;
 }
 
-interface RecordsTable {
+interface RecordBatchesTable {
   batch_id: Int8;
-  time: Timestamp;
+  first_index: number;
+  times: readonly Date[];
+  severities: readonly number[];
+  loggers: readonly string[];
+  messages: readonly string[];
+  attributes: readonly (string | null)[] | null;
+  indexes: readonly number[] | null;
+  trace_ids: readonly (Buffer | null)[] | null;
+  span_ids: readonly (Buffer | null)[] | null;
+  event_names: readonly (string | null)[] | null;
+  severity_texts: readonly (string | null)[] | null;
+  uptimes: readonly (string | null)[] | null;
+  observed_times: readonly (Date | null)[] | null;
+  flags: readonly (number | null)[] | null;
+}
+
+interface RecordsView {
+  batch_id: Int8;
   idx: number;
+  time: Timestamp;
   severity: number;
   logger: string;
   message: string;
   attributes: JSONColumnType<JsonObject> | null;
-  /** A record_extra, as text. */
-  extra: string | null;
+  trace_id: Buffer | null;
+  span_id: Buffer | null;
+  event_name: string | null;
+  severity_text: string | null;
+  uptime: Int8 | null;
+  observed_time: Timestamp | null;
+  flags: number | null;
 }
 
 interface LogsView {

@@ -57,7 +57,7 @@ async function countDays(pool: Pool, sql: string): Promise<number> {
   const days = new Set<string>();
   const visit = (node: PlanNode): void => {
     const name = node["Relation Name"] ?? "";
-    if (/^records_\d/.test(name) && node["Actual Loops"] > 0) days.add(name);
+    if (/^record_batches_\d/.test(name) && node["Actual Loops"] > 0) days.add(name);
     for (const inner of node.Plans ?? []) visit(inner);
   };
   visit((rows[0] as (typeof rows)[0])["QUERY PLAN"][0].Plan);

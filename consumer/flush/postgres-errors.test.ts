@@ -50,10 +50,10 @@ test("errors of the socket or the driver are an outage, programming errors a bug
 });
 
 test("a row whose partition was just being attached is retried, and finds it", () => {
-  const error = Object.assign(databaseError("23514"), { table: "records_default" });
+  const error = Object.assign(databaseError("23514"), { table: "record_batches_default" });
   assert.equal(classifyError(error), "outage");
   assert.equal(
-    classifyError(Object.assign(databaseError("23514", "no_tabs"), { table: "records_default" })),
+    classifyError(Object.assign(databaseError("23514", "no_tabs"), { table: "record_batches_default" })),
     "data",
   );
 });

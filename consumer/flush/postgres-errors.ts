@@ -46,8 +46,8 @@ export function classifyError(error: unknown): ErrorClass {
 }
 
 function classifySqlState({ code = "", constraint, table }: DatabaseError): ErrorClass {
-  // The partition of the day was attached while the row was being written to records_default: the retry finds it.
-  if (code === "23514" && constraint === undefined && table === "records_default") return "outage";
+  // The partition of the day was attached while the row was being written to record_batches_default: the retry finds it.
+  if (code === "23514" && constraint === undefined && table === "record_batches_default") return "outage";
   // Two batches of one millisecond got the same counter: the next attempt gets other ids.
   if (code === "23505" && constraint === "batches_pkey") return "outage";
   return exceptions[code] ?? classes[code.slice(0, 2)] ?? "setup";

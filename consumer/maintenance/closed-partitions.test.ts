@@ -51,17 +51,17 @@ test("builds the indexes of closed days, newest first, and none of open days", a
     );
   const midnight = new Date("2031-06-30T00:30:00Z");
   await closePartitions(parts, midnight);
-  const open = { records_20310629: [], records_20310630: [], records_20310701: [] };
+  const open = { record_batches_20310629: [], record_batches_20310630: [], record_batches_20310701: [] };
   assert.deepEqual(
     await indexes(),
-    { records_20310628: both, ...open },
+    { record_batches_20310628: both, ...open },
     "yesterday may still get late records",
   );
   await measurePartitions(db, { metrics, retentionDays: 30, indexes: parts.indexes }, now);
   assert.deepEqual(await states(), { open: 2, waiting: 1, indexed: 1 });
   assert.equal((await metrics.nextDrop.get()).values[0]?.value, (yesterdayMs + 30 * dayMs) / 1000);
   await closePartitions(parts, now);
-  assert.deepEqual(await indexes(), { ...open, records_20310628: both, records_20310629: both });
+  assert.deepEqual(await indexes(), { ...open, record_batches_20310628: both, record_batches_20310629: both });
   await measurePartitions(db, { metrics, retentionDays: 0, indexes: parts.indexes }, now);
   assert.deepEqual(await states(), { open: 2, waiting: 0, indexed: 2 });
   assert.equal((await metrics.nextDrop.get()).values[0]?.value, Number.NaN);
@@ -77,7 +77,7 @@ test("closing freezes and analyses a day, and keeps the statistics of batch_id",
   await closePartitions(parts, now);
   const [partition] = await fixture.rows(`
     select relallfrozen = relpages as is_frozen, reltuples::int, n_distinct
-    from pg_class join pg_stats on tablename = relname and attname = 'batch_id' where relname = 'records_20310629'`);
+    from pg_class join pg_stats on tablename = relname and attname = 'batch_id' where relname = 'record_batches_20310629'`);
   assert.equal(partition?.is_frozen, true);
   assert.equal(partition?.reltuples, 2500);
   assert.ok(Math.abs(Number(partition?.n_distinct) + 0.01) < 1e-6);
@@ -86,15 +86,15 @@ test("closing freezes and analyses a day, and keeps the statistics of batch_id",
 test("an index whose build was interrupted is built again", async () => {
   await using fixture = await createFixture();
   const { parts, db, indexes } = await partsFor(fixture);
-  await sql`create index records_20310629_by_text on records_20310629 (message)`.execute(db);
+  await sql`create index record_batches_20310629_by_text on record_batches_20310629 (message)`.execute(db);
   // As after a crash in the middle of CREATE INDEX CONCURRENTLY.
-  await sql`update pg_index set indisvalid = false where indexrelid = 'records_20310629_by_text'::regclass`.execute(
+  await sql`update pg_index set indisvalid = false where indexrelid = 'record_batches_20310629_by_text'::regclass`.execute(
     db,
   );
   await closePartitions(parts, now);
-  assert.deepEqual((await indexes()).records_20310629, both);
+  assert.deepEqual((await indexes()).record_batches_20310629, both);
   const [index] = await fixture.rows(
-    "select pg_get_indexdef('records_20310629_by_text'::regclass) as definition",
+    "select pg_get_indexdef('record_batches_20310629_by_text'::regclass) as definition",
   );
   assert.match(
     String(index?.definition),
@@ -110,19 +110,19 @@ test("builds only the configured indexes, and none while records wait to be stor
     isBehind: async () => isBehind,
   });
   await closePartitions(parts, now);
-  assert.deepEqual((await indexes()).records_20310629, []);
+  assert.deepEqual((await indexes()).record_batches_20310629, []);
   isBehind = false;
   await closePartitions(parts, now);
-  assert.deepEqual((await indexes()).records_20310629, ["attributes"]);
+  assert.deepEqual((await indexes()).record_batches_20310629, ["attributes"]);
 });
 
 test("a failed index build is reported and retried, and breaks nothing", async () => {
   await using fixture = await createFixture();
   const { parts, db, metrics, indexes } = await partsFor(fixture, { indexes: ["attributes"] });
-  await sql`create table records_20310629_by_attributes ()`.execute(db); // its name is taken
+  await sql`create table record_batches_20310629_by_attributes ()`.execute(db); // its name is taken
   await closePartitions(parts, now);
   assert.equal((await metrics.indexFailures.get()).values[0]?.value, 1);
-  await sql`drop table records_20310629_by_attributes`.execute(db);
+  await sql`drop table record_batches_20310629_by_attributes`.execute(db);
   await closePartitions(parts, now);
-  assert.deepEqual((await indexes()).records_20310629, ["attributes"]);
+  assert.deepEqual((await indexes()).record_batches_20310629, ["attributes"]);
 });

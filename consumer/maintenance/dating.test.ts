@@ -179,7 +179,7 @@ test("closed days with indexes are dated too", async () => {
   await closePartitions({ ...closing, isBehind: async () => false }, new Date(noon / 1000 + 2 * 86_400_000));
   const days = await listDayPartitions(createDatabase(options.pool));
   assert.deepEqual(
-    days.find(({ name }) => name === "records_20310629")?.indexes,
+    days.find(({ name }) => name === "record_batches_20310629")?.indexes,
     new Set(["text", "attributes"]),
   );
   await store(entryOf(3, timed(50)));

@@ -16,7 +16,7 @@ export interface Expired extends ExpiredDays {
   readonly isByDeviceClock: boolean;
 }
 
-type TableName = keyof Database | "records_default";
+type TableName = keyof Database | "record_batches_default";
 
 interface Timed {
   readonly table: TableName;
@@ -27,7 +27,7 @@ interface Timed {
 
 /** Tables with a time column. Sessions have none: they are removed with the last of their batches. */
 const timedTables: readonly Timed[] = [
-  { table: "records_default", kept: "records", column: "batch_id" },
+  { table: "record_batches_default", kept: "records", column: "batch_id" },
   { table: "batches", kept: "ledger", column: "id" },
   { table: "drops", kept: "ledger", column: "batch_id" },
   { table: "log_statistics", kept: "statistics", column: "minute", isByDeviceClock: true },

@@ -17,7 +17,7 @@ import { planExpiry } from "./retention-plan.ts";
  * Removes expired rows, unless there are more than expected (retention-guard.ts). One consumer at a time, in bounded
  * rounds:
  *
- *     records                               whole days, by dropping their partition; from records_default, by rows
+ *     records                               whole days, by dropping their partition; from record_batches_default, by rows
  *     batches, sessions, drops              by rows, some thousands per transaction
  *     statistics, dead letters, incidents   the same
  *
@@ -129,7 +129,7 @@ async function dropPartition(db: Kysely<Database>, name: string, signal: AbortSi
   }
 }
 
-type TableName = keyof Database | "records_default";
+type TableName = keyof Database | "record_batches_default";
 
 /** Skips rows that a flush has locked: the next round finds them. */
 async function deleteRows(

@@ -99,7 +99,7 @@ export async function createFixture() {
     /** Drops the day partitions around today, for tests that use another day. */
     dropDays: async (): Promise<void> => {
       const { rows } = await sqlClient.query<{ name: string }>(
-        "select relname as name from pg_class where relname ~ '^records_\\d{8}$'",
+        "select relname as name from pg_class where relname ~ '^record_batches_\\d{8}$'",
       );
       for (const { name } of rows) await sqlClient.query(`drop table ${name}`);
     },

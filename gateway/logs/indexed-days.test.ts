@@ -53,7 +53,7 @@ async function build(day: number, ...indexes: readonly PartitionIndex[]): Promis
 /** Seven days of arrival: the first is dropped, two have both indexes, two one of them, the last ones none. */
 describe("over days with indexes, without, and dropped ones", () => {
   before(async () => {
-    // A day without a partition, as after it was dropped: its batches' records lie in records_default.
+    // A day without a partition, as after it was dropped: its batches' records lie in record_batches_default.
     await seed(pool, randomBatches(random, 40, { ...span, spanSeconds: dayMs / 1000 }));
     await sql`delete from records where batch_id in (select id from batches where id % 4 <> 0)`.execute(db);
     await ensurePartitions(db, { now: new Date(firstDayMs + 6 * dayMs), daysBack: 5, daysAhead: 0 });

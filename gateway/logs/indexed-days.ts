@@ -175,7 +175,7 @@ function without({ attributes }: LogFilter, some: ReadonlySet<AttributeCondition
 /** No record has a batch id below this; undefined when that is unknown. */
 async function lowestId(db: Kysely<Database>, days: readonly DayPartition[]): Promise<bigint | undefined> {
   const { rows } = await sql<{ id: string | null }>`
-    select min(batch_id) as id from records_default`.execute(db);
+    select min(batch_id) as id from record_batches_default`.execute(db);
   const strayed = rows[0]?.id ?? undefined;
   const [first] = days;
   if (first === undefined) return undefined;

@@ -69,7 +69,7 @@ test("a rare text in closed days is found by their indexes, without a sequential
     await fill(pool);
     await pool.query("update records set message = 'brownout ' || idx where idx = 50 and batch_id % 400 = 0");
     for (const day of ["20260301", "20260302", "20260303"]) {
-      const name = `records_${day}`;
+      const name = `record_batches_${day}`;
       const { suffix, method } = partitionIndexes.text;
       await sql`create index ${sql.ref(name + suffix)} on ${sql.table(name)} using ${method}`.execute(db);
     }
@@ -79,7 +79,7 @@ test("a rare text in closed days is found by their indexes, without a sequential
     const request = { order: newestFirst, after: undefined, pageSize: 100, walkedRecordsMax: 1000 };
     const { logs } = await findLogs(db, filter, request);
     assert.ok(logs.length >= 2 && logs.length < 20, String(logs.length));
-    await assertCheap(pool, seen, "records_20260301_by_text", 3000);
+    await assertCheap(pool, seen, "record_batches_20260301_by_text", 3000);
   } finally {
     await db.destroy();
   }

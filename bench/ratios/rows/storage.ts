@@ -62,7 +62,7 @@ async function walPosition(client: Client): Promise<number> {
 /** Of all its partitions. */
 async function recordsSize(client: Client, measure: "pg_table_size" | "pg_indexes_size"): Promise<number> {
   const { rows } = await client.query<{ bytes: string }>(
-    `select sum(${measure}(relid)) as bytes from pg_partition_tree('records')`,
+    `select sum(${measure}(relid)) as bytes from pg_partition_tree('record_batches')`,
   );
   return Number(rows[0]?.bytes);
 }

@@ -136,7 +136,7 @@ export const trafficRows: readonly Fault[] = [
     async inject(scene) {
       const { fixture, journal, random, run, before } = scene;
       const dependencies = createDependencies(scene, "midnight");
-      // Another pair of days per run: one that has its partition, and one whose records wait in records_default.
+      // Another pair of days per run: one that has its partition, and one whose records wait in record_batches_default.
       const farDay = 40 + 3 * run + random.below(3);
       const midnights = [1, farDay].map(
         (days) => ((BigInt(Date.now()) * 1_000n) / dayMicros + BigInt(days)) * dayMicros,

@@ -1,0 +1,239 @@
+-- A row per batch in place of a row per record: the columns of its records side by side, as arrays that SQL opens.
+
+drop function newest_logs(integer, timestamptz);
+drop function logs_received_between(timestamptz, timestamptz);
+drop function logs_between(timestamptz, timestamptz);
+drop view logs;
+drop table records;
+drop type record_extra;
+
+create table record_batches (
+  batch_id bigint not null,
+  first_index integer not null,
+  times timestamptz[] not null,
+  severities smallint[] not null,
+  loggers text[] not null,
+  messages text[] not null,
+  attributes text[],
+  indexes integer[],
+  trace_ids bytea[],
+  span_ids bytea[],
+  event_names text[],
+  severity_texts text[],
+  uptimes bigint[],
+  observed_times timestamptz[],
+  flags smallint[],
+  primary key (batch_id, first_index)
+) partition by range (batch_id);
+
+comment on table record_batches is 'The records, a row per batch (a large batch has several): all arrays of a row have the same length, and the same subscript is the same record. The view records opens them. Partitions are days of arrival (UTC), named record_batches_YYYYMMDD.';
+comment on column record_batches.batch_id is 'batches.id';
+comment on column record_batches.first_index is 'The index in the batch of the first record of the row. Without indexes the others follow it without a gap.';
+comment on column record_batches.times is 'When they happened by the clock of the device. If the device sent no time: by its uptime and the time of its boot, else estimated from its uptime and the reception of its batch, else when a collector observed it, else received_at of the batch. Bits 1 to 3 of flags say which.';
+comment on column record_batches.severities is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column record_batches.loggers is 'The components that logged; empty if unknown.';
+comment on column record_batches.messages is 'The texts.';
+comment on column record_batches.attributes is 'The attributes of each record alone, as JSON text; NULL when it has none, or no record has any. Those of its batch: batches.attributes.';
+comment on column record_batches.indexes is 'The indexes of the records in the batch as sent, from 0, when rejected ones leave gaps between them; NULL when they have none.';
+comment on column record_batches.trace_ids is 'The traces, 16 bytes; NULL for none, or no record of the row has any.';
+comment on column record_batches.span_ids is 'The spans within the traces, 8 bytes; NULL for none.';
+comment on column record_batches.event_names is 'What kind of event each is; NULL for none.';
+comment on column record_batches.severity_texts is 'The severities in the words of their sources; NULL for none.';
+comment on column record_batches.uptimes is 'The time since the device booted, in ns; NULL for unknown.';
+comment on column record_batches.observed_times is 'When a collector on the way first saw them; NULL for unknown.';
+comment on column record_batches.flags is 'Bit 0: a text was repaired; bits 1 to 3: how the time is known, TimeSource in query.proto. NULL for 0.';
+
+-- The arrays of texts repeat themselves. lz4 pays on the way in; pglz costs more time than it saves, so a server
+-- without lz4 stores them as they are.
+do $$
+declare
+  has_lz4 constant boolean := 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression';
+  column_name name;
+begin
+  for column_name in
+    select attname from pg_attribute where attrelid = 'record_batches'::regclass and attnum > 0 and attndims > 0
+  loop
+    execute format('alter table record_batches alter column %I set ', column_name)
+      || case when has_lz4 then 'compression lz4' else 'storage external' end;
+  end loop;
+end
+$$;
+
+create table record_batches_default partition of record_batches default;
+comment on table record_batches_default is 'Holds records of days without a partition of their own, such as a day long past.';
+
+drop function give_batch_id_statistics(regclass);
+
+-- A sample cannot see how many batches there are, and a planner that thinks they are few reads the whole table
+-- to find one. So the number of distinct batch_id is given: nearly one a row. The attribute option rules every
+-- later ANALYZE, the restored statistic rules until the first.
+create function give_batch_id_statistics(partition regclass) returns void
+  language plpgsql as
+$$
+begin
+  execute format('alter table %s alter column batch_id set (n_distinct = -0.9, n_distinct_inherited = -0.9)', partition);
+  perform pg_restore_attribute_stats(
+    'schemaname', namespace.nspname::text, 'relname', class.relname::text, 'attname', 'batch_id',
+    'inherited', class.relkind = 'p', 'version', current_setting('server_version_num')::int,
+    'null_frac', 0::real, 'avg_width', 8, 'n_distinct', -0.9::real)
+  from pg_class class join pg_namespace namespace on namespace.oid = class.relnamespace
+  where class.oid = partition;
+end
+$$;
+comment on function give_batch_id_statistics(regclass) is 'Tells the planner that nearly every row has a batch_id of its own; for record_batches and each of its partitions.';
+
+select give_batch_id_statistics('record_batches');
+select give_batch_id_statistics('record_batches_default');
+
+create view records as
+select
+  batch_id,
+  coalesce(indexes[place], first_index + place::integer - 1) as idx,
+  time,
+  severity,
+  logger,
+  message,
+  record.attributes::jsonb as attributes,
+  trace_ids[place] as trace_id,
+  span_ids[place] as span_id,
+  event_names[place] as event_name,
+  severity_texts[place] as severity_text,
+  uptimes[place] as uptime,
+  observed_times[place] as observed_time,
+  record_batches.flags[place] as flags
+from record_batches
+cross join lateral unnest(times, severities, loggers, messages, attributes)
+  with ordinality as record (time, severity, logger, message, attributes, place);
+comment on view records is 'A row per log record. Found through its batch: choose rows of batches first, then join on batch_id.';
+comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
+comment on column records.idx is 'Its index in the batch as sent, from 0.';
+comment on column records.time is 'When it happened; how that is known is in flags.';
+comment on column records.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column records.logger is 'The component that logged it; empty if unknown.';
+comment on column records.message is 'The text.';
+comment on column records.attributes is 'The attributes of the record alone, as JSON values; NULL when it has none. Those of its batch: batches.attributes.';
+comment on column records.trace_id is 'The trace, 16 bytes; NULL: none.';
+comment on column records.span_id is 'The span within the trace, 8 bytes; NULL: none.';
+comment on column records.event_name is 'What kind of event it is; NULL: unknown.';
+comment on column records.severity_text is 'The severity in the words of its source; NULL: none.';
+comment on column records.uptime is 'The time since the device booted, in ns; NULL: unknown.';
+comment on column records.observed_time is 'When a collector on the way first saw it; NULL: unknown.';
+comment on column records.flags is 'Bit 0: a text was repaired; bits 1 to 3: how its time is known, TimeSource in query.proto. NULL: 0.';
+
+create view logs as
+select
+  records.time,
+  batches.received_at,
+  devices.device_id,
+  batches.session_id,
+  batches.sequence,
+  records.idx,
+  records.severity,
+  coalesce(records.severity_text, severity_name(records.severity), '') as severity_text,
+  records.logger,
+  records.message,
+  coalesce(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}') as attributes,
+  records.trace_id,
+  records.span_id,
+  records.event_name,
+  records.uptime * interval '1 microsecond' / 1000 as uptime,
+  records.observed_time,
+  coalesce(records.flags & 1, 0) = 1 as is_text_repaired,
+  (array['device', 'boot time', 'uptime', 'observed', 'received'])[1 + coalesce(records.flags >> 1, 0)]
+    as time_source,
+  records.batch_id
+from records
+join batches on batches.id = records.batch_id
+join devices on devices.key = batches.device_key;
+comment on view logs is 'Every stored record with its device, session and sequence, for SQL, Grafana and BI tools. For a range of time use logs_between() or logs_received_between() in its place: they read the batches and days of the range alone. docs/SQL.md has examples.';
+comment on column logs.time is 'When it happened; see time_source.';
+comment on column logs.received_at is 'When a server first received its batch.';
+comment on column logs.device_id is 'The device.';
+comment on column logs.session_id is 'The boot of the device. Starts with ~ when a server assigned it to a sender without state.';
+comment on column logs.sequence is 'The number of its batch in the session, from 1.';
+comment on column logs.idx is 'Its index in the batch as sent, from 0.';
+comment on column logs.severity is '0 to 24, the numbers of OpenTelemetry: 9 INFO, 13 WARN, 17 ERROR, 21 FATAL.';
+comment on column logs.severity_text is 'The severity as its source named it; else the name of its number, such as WARN2. Empty: none.';
+comment on column logs.logger is 'The component that logged it; empty if unknown.';
+comment on column logs.message is 'The text.';
+comment on column logs.attributes is 'Further fields by name, as JSON values: those of the record, which replace those of its batch.';
+comment on column logs.trace_id is 'The trace, 16 bytes; NULL: none.';
+comment on column logs.span_id is 'The span within the trace, 8 bytes; NULL: none.';
+comment on column logs.event_name is 'What kind of event it is; NULL: unknown.';
+comment on column logs.uptime is 'How long after the boot of the device it happened; NULL: unknown.';
+comment on column logs.observed_time is 'When a collector on the way first saw it; NULL: unknown.';
+comment on column logs.is_text_repaired is 'Whether a text of it was cut inside a character when it arrived; U+FFFD stands for the remains.';
+comment on column logs.time_source is 'How time is known. device: the device sent it. boot time: from its uptime and the time at which the device booted, by its own clock. uptime: from its uptime and the reception of its batch. observed: a collector first saw it then. received: its batch was received then.';
+comment on column logs.batch_id is 'batches.id; with idx the key of the record.';
+
+-- The batch of a record begins and ends within ten minutes, or is in the index batches_long. OFFSET 0 keeps the planner
+-- from joining in another order: by each batch it finds the partition, and in it the row. Otherwise it
+-- estimates that every partition is looked into for every batch, and reads all of them instead.
+create function logs_between(from_time timestamptz, to_time timestamptz) returns setof logs
+  language sql stable parallel safe rows 100000
+begin atomic
+  select
+    records.time,
+    batches.received_at,
+    devices.device_id,
+    batches.session_id,
+    batches.sequence,
+    records.idx,
+    records.severity,
+    coalesce(records.severity_text, severity_name(records.severity), ''),
+    records.logger,
+    records.message,
+    coalesce(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}'),
+    records.trace_id,
+    records.span_id,
+    records.event_name,
+    records.uptime * interval '1 microsecond' / 1000,
+    records.observed_time,
+    coalesce(records.flags & 1, 0) = 1,
+    (array['device', 'boot time', 'uptime', 'observed', 'received'])[1 + coalesce(records.flags >> 1, 0)],
+    records.batch_id
+  from (
+    select * from batches
+    where last_time >= from_time and last_time < to_time + interval '10 minutes' and first_time <= to_time
+      and last_time - first_time <= interval '10 minutes'
+    union all
+    select * from batches
+    where last_time >= from_time and first_time <= to_time and last_time - first_time > interval '10 minutes'
+  ) as batches
+  join devices on devices.key = batches.device_key
+  cross join lateral (
+    select * from records where batch_id = batches.id and time between from_time and to_time offset 0
+  ) as records;
+end;
+comment on function logs_between(timestamptz, timestamptz) is 'The rows of logs with a time between these two, both included. Reads only the batches of that time: give it the range of a panel.';
+
+create function logs_received_between(from_time timestamptz, to_time timestamptz) returns setof logs
+  language sql stable parallel safe rows 100000
+begin atomic
+  select * from logs
+  where received_at between from_time and to_time
+    and batch_id >= first_batch_id(from_time)
+    and batch_id < first_batch_id(to_time + interval '1 millisecond');
+end;
+comment on function logs_received_between(timestamptz, timestamptz) is 'The rows of logs received between these two times, both included. Reads only the days of that time.';
+
+-- All batches that end by `until` and do not begin before some time hold `count` records: none of the newest is older.
+create function newest_logs(count integer, until timestamptz default now() + interval '10 minutes')
+  returns setof logs
+  language sql stable parallel safe rows 1000
+begin atomic
+  select logs.*
+  from (
+    select coalesce((
+      select first_time from (
+        select first_time, sum(record_count) over (order by first_time desc, id desc rows unbounded preceding) as records
+        from batches where first_time <= until and last_time <= until
+      ) as newest
+      where records >= count limit 1
+    ), '-infinity') as first_time
+  ) as edge
+  cross join lateral logs_between(edge.first_time, until) as logs
+  order by time desc, batch_id desc, idx desc
+  limit count;
+end;
+comment on function newest_logs(integer, timestamptz) is 'The newest rows of logs by time, up to a time: by default ten minutes from now, which leaves out records of clocks that are far ahead.';
