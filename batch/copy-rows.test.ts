@@ -9,7 +9,7 @@ import { encodeBatch, encodeRecord, type RecordParts } from "./testing/wire.ts";
 
 const bytesMax = copyBytesMax(limits.batchBytesMax, limits.recordsMax);
 
-test("writes a record as a row, its time cut off to microseconds", () => {
+test("writes a record's columns, its time cut off to microseconds", () => {
   const [row] = rowsOf({
     timeUnixNano: 1_760_000_000_123_456_789n,
     severity: 17,
@@ -104,6 +104,37 @@ test("leaves a gap where a record was rejected", () => {
   );
 });
 
+test("writes a batch as one row, up to 1,000 records and 256 KiB", () => {
+  const rowCountOf = (...records: readonly RecordParts[]) => {
+    const rows = new CopyRows(bytesMax);
+    rows.append(scan(encodeBatch({ records: records.map(encodeRecord) })), 1n, { receivedAtMicros: 0 });
+    assert.deepEqual(
+      readCopy(rows.finish()).map(({ idx }) => idx),
+      records.keys().toArray(),
+    );
+    assert.equal(rows.recordCount, records.length);
+    return rows.rowCount;
+  };
+  const large = { message: "m".repeat(65_536) };
+  const larger = { ...large, attributes: Array.from({ length: 33 }, (_, n) => [`${n}`, "v".repeat(8192)]) };
+  assert.equal(rowCountOf(...Array.from({ length: 1_000 }, () => ({ message: "m" }))), 1);
+  assert.equal(rowCountOf(...Array.from({ length: 1_001 }, () => ({ message: "m" }))), 2);
+  assert.equal(rowCountOf(large, large, large), 1);
+  assert.equal(rowCountOf(large, large, large, large), 2);
+  assert.equal(rowCountOf(large, larger as RecordParts, large), 3);
+});
+
+test("keeps the indexes of records around rejected ones, also across rows", () => {
+  const records = Array.from({ length: 2_500 }, (_, index) =>
+    index % 1_200 === 7 ? { severity: 99 } : { message: String(index), eventName: index === 1_500 ? "e" : "" },
+  );
+  const rows = rowsOf(...records);
+  assert.equal(rows.length, 2_497);
+  for (const { idx, message, eventName } of rows) {
+    assert.deepEqual([message, eventName], [String(idx), idx === 1_500 ? "e" : null]);
+  }
+});
+
 test("holds the rows of many batches, and after clear only the next ones", () => {
   const rows = new CopyRows(bytesMax);
   const batch = scan(encodeBatch());
@@ -137,7 +168,8 @@ test("has room for the worst batch within the bound it states", () => {
 
 test("throws rather than grow beyond its bound", () => {
   const rows = new CopyRows(100_000);
-  const batch = scan(encodeBatch({ records: [encodeRecord({ message: "m".repeat(60_000) })] }));
+  const record = encodeRecord({ message: "m".repeat(60_000) });
+  const batch = scan(encodeBatch({ records: [record, record] }));
   assert.throws(() => rows.append(batch, 1n, { receivedAtMicros: 0 }), RangeError);
 });
 

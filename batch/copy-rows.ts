@@ -1,23 +1,13 @@
-import {
-  copyColumns,
-  copyHeader,
-  copyTrailer,
-  rowOverheadBytes,
-  writeBytes,
-  writeNull,
-} from "./copy-format.ts";
+import { copyHeader, copyTrailer } from "./copy-format.ts";
 import { repairTexts } from "./cut-text.ts";
-import { jsonBytesPerByteMax, writeJsonAttributes } from "./json-bytes.ts";
 import { batchTags } from "./log-tags.ts";
-import { recordFlags, writeExtra } from "./record-extra.ts";
+import { RecordColumns, recordFlags } from "./record-columns.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordStatistics } from "./record-statistics.ts";
 import { type Reception, RecordTimes } from "./record-time.ts";
 import type { ScannedBatch } from "./scan.ts";
 import { Timestamp } from "./timestamp.ts";
 import { WireReader } from "./wire-reader.ts";
-
-const columnCount = copyColumns.length;
 
 /**
  * The records of one flush as the bytes of one COPY: see `copyStatement`.
@@ -41,11 +31,13 @@ export class CopyRows {
   readonly statistics = new RecordStatistics();
   readonly #bytesMax: number;
   readonly #record = new RecordFields();
+  readonly #columns = new RecordColumns();
   readonly #time = new Timestamp();
   #buffer = Buffer.allocUnsafeSlow(64 * 1024);
   #view = new DataView(this.#buffer.buffer);
   #position = 0;
   #rowCount = 0;
+  #recordCount = 0;
 
   /** `bytesMax` bounds the buffer; {@link copyBytesMax} says how much the flush limits ask for. */
   constructor(bytesMax: number) {
@@ -62,14 +54,16 @@ export class CopyRows {
     return this.#position;
   }
 
-  /** Adds the accepted records of a batch. idx is their place in the batch as sent: rejected ones leave a gap. */
+  get recordCount(): number {
+    return this.#recordCount;
+  }
+
+  /** Adds the accepted records of a batch. Their indexes are those in the batch as sent: rejected ones leave a gap. */
   append(batch: ScannedBatch, batchId: bigint, reception: Reception): void {
     const times = new RecordTimes(batch, reception);
     const { bytes, rejections, cutRecords } = batch;
     const flags = batch.hasCutAttributes ? recordFlags.isTextRepaired : 0;
     const reader = new WireReader(bytes);
-    const batchIdHigh = Number(batchId >> 32n);
-    const batchIdLow = Number(batchId & 0xffff_ffffn);
     let index = 0;
     let rejected = 0;
     let cut = 0;
@@ -87,17 +81,15 @@ export class CopyRows {
         const repaired = repairTexts(bytes, reader.position, reader.position + size);
         reader.position += size;
         this.#record.read(new WireReader(repaired), repaired.length);
-        // Of the bytes as sent: the remains of a character, at least one byte, become three.
-        this.#reserve(rowOverheadBytes + size * jsonBytesPerByteMax);
-        this.#writeRow(repaired, batchIdHigh, batchIdLow, index, times, flags | recordFlags.isTextRepaired);
+        this.#add(repaired, repaired.length, batchId, index, times, flags | recordFlags.isTextRepaired);
       } else {
         this.#record.read(reader, size);
-        this.#reserve(rowOverheadBytes + size * jsonBytesPerByteMax);
-        this.#writeRow(bytes, batchIdHigh, batchIdLow, index, times, flags);
+        this.#add(bytes, size, batchId, index, times, flags);
       }
       if (cut < cutRecords.length && cutRecords[cut] === index) cut += 1;
       index += 1;
     }
+    this.#endRow(batchId);
   }
 
   /** The whole COPY, from header to trailer: a view that holds until the next `append` or `clear`. */
@@ -112,51 +104,35 @@ export class CopyRows {
     copyHeader.copy(this.#buffer);
     this.#position = copyHeader.length;
     this.#rowCount = 0;
+    this.#recordCount = 0;
+    this.#columns.clear();
     this.statistics.clear();
   }
 
-  #writeRow(
+  #add(
     bytes: Buffer,
-    batchIdHigh: number,
-    batchIdLow: number,
+    size: number,
+    batchId: bigint,
     index: number,
     times: RecordTimes,
     ownFlags: number,
   ): void {
+    if (this.#columns.isFullFor(size)) this.#endRow(batchId);
     const record = this.#record;
-    const view = this.#view;
-    const start = this.#position;
-    view.setInt16(start, columnCount);
-    view.setInt32(start + 2, 8);
-    view.setInt32(start + 6, batchIdHigh);
-    view.setInt32(start + 10, batchIdLow);
-    view.setInt32(start + 14, 4);
-    view.setInt32(start + 18, index);
-    view.setInt32(start + 22, 8);
     const flags = ownFlags | (times.set(this.#time, record) << recordFlags.timeSourceShift);
-    this.#time.write(view, start + 26);
-    view.setInt32(start + 34, 2);
-    view.setInt16(start + 38, record.severity);
-    const out = this.#buffer;
-    let end = writeBytes(out, view, start + 40, bytes, record.loggerStart, record.loggerEnd);
-    end = writeBytes(out, view, end, bytes, record.messageStart, record.messageEnd);
-    end = record.attributes.count === 0 ? writeNull(view, end) : this.#writeAttributes(end, bytes);
-    const { rare } = record;
-    this.#position =
-      rare === undefined && flags === 0
-        ? writeNull(view, end)
-        : writeExtra(out, view, end, bytes, rare, flags);
-    this.#rowCount += 1;
+    this.#columns.add(bytes, size, record, index, this.#time, flags);
     this.statistics.add(this.#time.minute, record.severity);
   }
 
-  /** jsonb on the wire: the version, 1, and the JSON text. */
-  #writeAttributes(position: number, bytes: Buffer): number {
-    const out = this.#buffer;
-    out[position + 4] = 1;
-    const end = writeJsonAttributes(out, position + 5, bytes, this.#record.attributes);
-    this.#view.setInt32(position, end - position - 4);
-    return end;
+  /** Writes what was added since the last row as a row. */
+  #endRow(batchId: bigint): void {
+    const columns = this.#columns;
+    if (columns.count === 0) return;
+    this.#reserve(columns.byteCount);
+    this.#position = columns.write(this.#buffer, this.#view, this.#position, batchId);
+    this.#rowCount += 1;
+    this.#recordCount += columns.count;
+    columns.clear();
   }
 
   /** Makes room for `count` more bytes: doubles the buffer, up to the bound. */

@@ -1,10 +1,8 @@
 import { once } from "node:events";
 import type { PoolClient } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
-import { copyColumns } from "#batch/copy-format.ts";
+import { copyStatement } from "#batch/copy-format.ts";
 import type { CopyRows } from "#batch/copy-rows.ts";
-
-const statement = `copy records (${copyColumns.join(", ")}) from stdin (format binary)`;
 
 /** Small enough that PostgreSQL parses one piece while the next is being sent. */
 const pieceBytes = 256 << 10;
@@ -13,7 +11,7 @@ const pieceBytes = 256 << 10;
 export async function copyRecords(client: PoolClient, rows: CopyRows): Promise<void> {
   if (rows.rowCount === 0) return;
   const bytes = rows.finish();
-  const stream = client.query(copyFrom(statement));
+  const stream = client.query(copyFrom(copyStatement));
   // After a timeout the driver fails the stream once more, when the connection ends; `once` below hears the first only.
   stream.on("error", () => {});
   for (let start = 0; start < bytes.length; start += pieceBytes) {

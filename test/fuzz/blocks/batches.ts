@@ -30,7 +30,7 @@ export const batches: Block = {
     const client = new Client({ connectionString: databaseUrl });
     await client.connect();
     // Stands before the real table of that name for this connection alone.
-    await client.query("create temporary table records (like public.records including all)");
+    await client.query("create temporary table record_batches (like public.record_batches including all)");
     return new BatchesRun(client);
   },
 };
@@ -103,6 +103,8 @@ class BatchesRun implements BlockRun {
 
   async #copy(rows: CopyRows): Promise<void> {
     await pipeline(Readable.from([rows.finish()]), this.#client.query(copyFrom(copyStatement)));
-    await this.#client.query("truncate records");
+    // What is stored must also be read: PostgreSQL parses the texts of attributes only then.
+    await this.#client.query("select attributes::jsonb from record_batches, unnest(attributes) as attributes");
+    await this.#client.query("truncate record_batches");
   }
 }
