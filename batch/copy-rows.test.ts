@@ -116,12 +116,14 @@ test("writes a batch as one row, up to 1,000 records and 256 KiB", () => {
     return rows.rowCount;
   };
   const large = { message: "m".repeat(65_536) };
-  const larger = { ...large, attributes: Array.from({ length: 33 }, (_, n) => [`${n}`, "v".repeat(8192)]) };
+  const larger: RecordParts = {
+    attributes: Array.from({ length: 33 }, (_, n) => [String(n), "v".repeat(8192)]),
+  };
   assert.equal(rowCountOf(...Array.from({ length: 1_000 }, () => ({ message: "m" }))), 1);
   assert.equal(rowCountOf(...Array.from({ length: 1_001 }, () => ({ message: "m" }))), 2);
   assert.equal(rowCountOf(large, large, large), 1);
   assert.equal(rowCountOf(large, large, large, large), 2);
-  assert.equal(rowCountOf(large, larger as RecordParts, large), 3);
+  assert.equal(rowCountOf(large, larger, large), 3);
 });
 
 test("keeps the indexes of records around rejected ones, also across rows", () => {

@@ -65,8 +65,3 @@ test("refuses records that would outlive their ledger or statistics", () => {
     /LEDGER_RETENTION_DAYS=30: expected 0 or at least RETENTION_DAYS \(0, forever\)/,
   );
 });
-
-test("builds both kinds of indexes by default", () => {
-  assert.deepEqual(readConfig(wanted).closedDayIndexes, ["text", "attributes"]);
-  assert.deepEqual(readConfig({ ...wanted, CLOSED_DAY_INDEXES: "none" }).closedDayIndexes, []);
-});

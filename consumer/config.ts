@@ -11,9 +11,7 @@ import {
   readEnv,
   url,
   urls,
-  word,
 } from "#lib/config.ts";
-import type { PartitionIndex } from "#postgres/partition-indexes.ts";
 import { streamShards } from "#stream/settings.ts";
 import { readRetentionDays, retentionShape } from "./maintenance/retention-days.ts";
 
@@ -41,8 +39,6 @@ export function readConfig(env: Env) {
       DRAIN_TIMEOUT_MS: integer(0, 8_000).prefault("7000"),
       TAIL_WINDOW_MS: integer(0, 86_400_000).prefault("60000"),
       ...retentionShape,
-      CLOSED_DAY_INDEXES: word("all", "text", "attributes", "none").prefault("all"),
-      INDEX_MEMORY_MEBIBYTES: integer(8, 16_384).prefault("128"),
     },
     env,
   );
@@ -68,12 +64,5 @@ export function readConfig(env: Env) {
     drainTimeoutMs: values.DRAIN_TIMEOUT_MS,
     tailWindowMs: values.TAIL_WINDOW_MS,
     retentionDays: readRetentionDays(values),
-    closedDayIndexes: toIndexes(values.CLOSED_DAY_INDEXES),
-    indexMemoryMebibytes: values.INDEX_MEMORY_MEBIBYTES,
   });
-}
-
-function toIndexes(setting: PartitionIndex | "all" | "none"): readonly PartitionIndex[] {
-  if (setting === "all") return ["text", "attributes"];
-  return setting === "none" ? [] : [setting];
 }

@@ -51,10 +51,10 @@ test("stores each batch once although it is killed again and again", async () =>
 
 test("reports why it is not ready while tables are missing, and continues once they exist", async () => {
   await using fixture = await createFixture();
-  await fixture.rows("alter table records rename to hidden");
+  await fixture.rows("alter table record_batches rename to hidden");
   const { logged } = await startProgram(fixture);
   await logged("could not create partitions");
-  await fixture.rows("alter table hidden rename to records");
+  await fixture.rows("alter table hidden rename to record_batches");
   await logged("ready");
 });
 

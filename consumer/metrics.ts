@@ -123,7 +123,7 @@ export function createMetrics(registry: Registry) {
     }),
     partitions: new Gauge({
       name: "fleetlog_partitions",
-      help: "Day partitions by state: open, waiting for indexes, indexed",
+      help: "Day partitions by state: open, closed",
       labelNames: ["state"],
       registers,
     }),
@@ -156,19 +156,6 @@ export function createMetrics(registry: Registry) {
       name: "fleetlog_expired_rows_total",
       help: "Rows deleted by retention, by table",
       labelNames: ["table"],
-      registers,
-    }),
-    indexSeconds: new Histogram({
-      name: "fleetlog_partition_index_seconds",
-      help: "Duration of index builds on closed day partitions",
-      labelNames: ["index"],
-      buckets: [1, 10, 60, 300, 900, 3_600, 10_800],
-      registers,
-    }),
-    indexFailures: new Counter({
-      name: "fleetlog_partition_index_failures_total",
-      help: "Failed index builds on closed day partitions; each is retried",
-      labelNames: ["index"],
       registers,
     }),
     devices: new Gauge({

@@ -17,7 +17,8 @@ test("an open record shows numbers as numbers, its batch's attributes, how its t
     },
   ]);
   await fleet.pool.query(
-    `update records set extra = row(null, null, null, 'notice', 90500000000, time, 5)::record_extra`,
+    `update record_batches set
+      severity_texts = array['notice'], uptimes = array[90500000000], observed_times = times, flags = array[5]`,
   );
   await using browser = await startBrowser();
   const { page, problems } = await browser.open(fleet.url);

@@ -15,6 +15,7 @@ import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import type { Finding } from "./finding.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 
 // The doctor as a program, against real processes, with every check made to fail.
 
@@ -206,7 +207,7 @@ describe("on settings that endanger data", () => {
       );
       for (const { name } of rows) await client.query(`drop table ${name}`);
       await client.query(
-        "insert into records (batch_id, idx, time, severity, logger, message) values (1, 0, now(), 9, '', 'x')",
+        storeRecords("select 1, 0, now(), 9, '', 'x'"),
       );
     } finally {
       await client.end();

@@ -7,6 +7,7 @@ import { projectFolder } from "#dev/folders.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase as createKysely } from "#postgres/pool.ts";
 import { createDatabase, type TestDatabase } from "./support/postgres.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 
 const days = 6;
 const startMs = Date.UTC(2026, 0, 26);
@@ -40,16 +41,20 @@ async function fill(): Promise<void> {
         case when n % 17 = 0 then interval '2 days' * (n % 100) / 100 else interval '0' end as late,
         case when n % 50 = 0 then interval '1 hour' else interval '3 minutes' end as length) at
     order by n;
-    insert into records (batch_id, time, idx, severity, logger, message, attributes, extra)
-    select id, first_time + (last_time - first_time) * place / 19, place, 1 + (place * 7 + sequence) % 24,
-      case when place % 4 = 0 then 'net.wifi' else 'disk' end,
-      case when place = 3 and sequence % 100 = 0 then 'a BROWNOUT' else 'Timeout after ' || place end,
-      case when place % 2 = 0 then jsonb_build_object('ap', place % 4 + 1) end,
-      case place
-        when 1 then row(null, null, null, 'notice', 1500000000, received_at, 5)::record_extra
-        when 2 then row(null, null, 'boot', null, null, null, 8)::record_extra
-      end
-    from (select * from batches order by id) batches, lateral (select place from generate_series(0, 19) place where id > 0) place;
+    ${storeRecords(
+      `select id, place, first_time + (last_time - first_time) * place / 19, 1 + (place * 7 + sequence) % 24,
+        case when place % 4 = 0 then 'net.wifi' else 'disk' end,
+        case when place = 3 and sequence % 100 = 0 then 'a BROWNOUT' else 'Timeout after ' || place end,
+        case when place % 2 = 0 then jsonb_build_object('ap', place % 4 + 1)::text end,
+        case when place = 2 then 'boot' end
+      from batches, generate_series(0, 19) place`,
+      ["attributes", "event_name"],
+    )};
+    update record_batches set
+      severity_texts = array_fill(null::text, array[1]) || array['notice'] || array_fill(null::text, array[18]),
+      uptimes = array_fill(null::bigint, array[1]) || array[1500000000] || array_fill(null::bigint, array[18]),
+      observed_times = array_fill(null::timestamptz, array[1]) || times[:1] || array_fill(null::timestamptz, array[18]),
+      flags = array[null, 5, 8]::smallint[] || array_fill(null::smallint, array[17]);
     insert into log_statistics select date_trunc('minute', time), severity, count(*) from records group by 1, 2;
     insert into device_statistics select date_trunc('hour', received_at), device_key, count(*), sum(record_count), 3, 0, 1
       from batches group by 1, 2;`);

@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import type { Client } from "pg";
 import { from as copyFrom } from "pg-copy-streams";
-import { copyBytesMax, copyColumns, copyHeader, copyStatement, copyTrailer } from "#batch/copy-format.ts";
+import { batchRecords, decodeRecord } from "#batch/batch-records.ts";
+import { copyBytesMax, copyHeader, copyStatement, copyTrailer } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { scan } from "#batch/scan.ts";
+import { Timestamp } from "#batch/timestamp.ts";
 import { type BatchPool, encodeBatch } from "#bench/path/batch-pool.ts";
 
 /** The data of one COPY: the rows are encoded before the clock runs. */
@@ -28,7 +30,7 @@ export function ourRows(pool: BatchPool): CopyLoad {
       receivedAtMicros: receivedAtMs * 1_000,
     });
   }
-  return { statement: copyStatement, bytes: Buffer.from(rows.finish()), rows: rows.rowCount };
+  return { statement: copyStatement, bytes: Buffer.from(rows.finish()), rows: rows.recordCount };
 }
 
 /** The conventional table: every row, and the index, repeats whose record it is. */
@@ -47,52 +49,55 @@ export const conventionalTable = `
   create index on conventional using brin (time);`;
 
 /**
- * The same records as rows of the conventional table. Batch n of our rows comes from device n mod `devices`, as in the
+ * The same records as rows of the conventional table. Batch n of the pool comes from device n mod `devices`, as in the
  * load; device and session have the lengths of real ones (12 and 36 characters).
  */
-export function conventionalRows(ours: CopyLoad, recordsPerBatch: number, devices: number): CopyLoad {
+export function conventionalRows(pool: BatchPool, devices: number): CopyLoad {
   const owners = Array.from({ length: devices }, (_, device) => {
     const name = `device-${String(device).padStart(5, "0")}`;
     return Buffer.concat([text(name), text(`6f1c0e5e-3d35-4a6e-9d0a-${name}`)]);
   });
   const pieces: Buffer[] = [copyHeader];
-  let position = copyHeader.length;
-  for (let row = 0; row < ours.rows; row += 1) {
-    const id = Buffer.alloc(2 + 4 + 8);
-    id.writeInt16BE(8);
-    id.writeInt32BE(8, 2);
-    id.writeBigInt64BE(BigInt(row + 1), 6);
-    pieces.push(id, owners[Math.floor(row / recordsPerBatch) % devices] as Buffer);
-    // Ours: the number of columns, batch_id and idx, the columns that both tables have, then those of ours alone.
-    const shared = position + 2 + (4 + 8) + (4 + 4);
-    position = skipColumns(ours.bytes, shared, sharedColumns);
-    pieces.push(ours.bytes.subarray(shared, position));
-    position = skipColumns(ours.bytes, position, copyColumns.length - 2 - sharedColumns);
+  const time = new Timestamp();
+  const numbers = Buffer.alloc(4 + 8 + 4 + 2);
+  const view = new DataView(numbers.buffer, numbers.byteOffset);
+  let rows = 0;
+  for (const [index, records] of pool.entries()) {
+    const batch = scan(encodeBatch("bench", "bench", BigInt(index + 1), records));
+    for (const { fields } of batchRecords(batch)) {
+      rows += 1;
+      const id = Buffer.alloc(2 + 4 + 8);
+      id.writeInt16BE(8);
+      id.writeInt32BE(8, 2);
+      id.writeBigInt64BE(BigInt(rows), 6);
+      time.setNanos(fields.timeHigh, fields.timeLow);
+      view.setInt32(0, 8);
+      time.write(view, 4);
+      view.setInt32(12, 2);
+      view.setInt16(16, fields.severity);
+      const { attributes } = decodeRecord(batch.bytes, fields);
+      pieces.push(
+        id,
+        owners[index % devices] as Buffer,
+        Buffer.from(numbers),
+        text(batch.bytes.toString("utf8", fields.loggerStart, fields.loggerEnd)),
+        text(batch.bytes.toString("utf8", fields.messageStart, fields.messageEnd)),
+        // jsonb on the wire: the version, 1, and the JSON text.
+        fields.attributes.count === 0 ? noValue : text(`\u0001${JSON.stringify(attributes)}`),
+      );
+    }
   }
   pieces.push(copyTrailer);
-  return {
-    statement: "COPY conventional FROM STDIN (FORMAT binary)",
-    bytes: Buffer.concat(pieces),
-    rows: ours.rows,
-  };
+  return { statement: "COPY conventional FROM STDIN (FORMAT binary)", bytes: Buffer.concat(pieces), rows };
 }
 
-/** time, severity, logger, message, attributes. */
-const sharedColumns = 5;
-
-/** Each column is its length, -1 for NULL, and its bytes. */
-function skipColumns(row: Buffer, start: number, count: number): number {
-  let position = start;
-  for (let column = 0; column < count; column += 1) {
-    position += 4 + Math.max(0, row.readInt32BE(position));
-  }
-  return position;
-}
+const noValue = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 
 function text(value: string): Buffer {
+  const bytes = Buffer.from(value);
   const length = Buffer.alloc(4);
-  length.writeInt32BE(value.length);
-  return Buffer.concat([length, Buffer.from(value)]);
+  length.writeInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
 }
 
 /** Runs one COPY, in a transaction of its own, into the emptied `table`; rows per second. */

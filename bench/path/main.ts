@@ -35,7 +35,7 @@ const { system, baseline } = bench;
 await baseline.query(conventionalTable);
 const pool = createBatchPool(size.batches, size.recordsPerBatch);
 const ours = ourRows(pool);
-const conventional = conventionalRows(ours, size.recordsPerBatch, fleet.streams * fleet.devicesPerStream);
+const conventional = conventionalRows(pool, fleet.streams * fleet.devicesPerStream);
 
 const samples: Samples = {
   endToEnd: [],
@@ -58,7 +58,7 @@ const pathRows = [
     samples.endToEnd.push(recordsPerSecond);
     samples.cpuMicrosPerRecord.push(cpuMicrosPerRecord);
   },
-  async () => samples.copy.push(await timeCopy(baseline, "records", ours)),
+  async () => samples.copy.push(await timeCopy(baseline, "record_batches", ours)),
   async () => samples.conventionalCopy.push(await timeCopy(baseline, "conventional", conventional)),
   async () => samples.drain.push(await drain(bench, load, size)),
 ];

@@ -30,6 +30,6 @@ export async function untilStored(client: Client, target: number): Promise<void>
  * checkpoint for the next one.
  */
 export async function emptyTables(client: Client): Promise<void> {
-  await client.query("truncate records, batches, log_statistics, device_statistics");
+  await client.query("truncate record_batches, batches, log_statistics, device_statistics");
   await client.query("checkpoint");
 }

@@ -1,18 +1,14 @@
-import { availableParallelism } from "node:os";
 import type { Pool } from "pg";
 import { copyBytesMax } from "#batch/copy-format.ts";
 import { CopyRows } from "#batch/copy-rows.ts";
 import { scan } from "#batch/scan.ts";
 import { type FleetSize, fleetHistory } from "#bench/query/sample-fleet.ts";
 import { FlushTransaction } from "#consumer/flush/transaction.ts";
-import { closedPartitions, closePartitions } from "#consumer/maintenance/closed-partitions.ts";
-import { createMetrics } from "#consumer/metrics.ts";
+import { closePartitions } from "#consumer/maintenance/closed-partitions.ts";
 import type { ReceivedBatch } from "#consumer/received-batch.ts";
 import { DeadLetterRate } from "#consumer/tables/dead-letter-rate.ts";
 import { DeviceKeys } from "#consumer/tables/devices.ts";
 import { createLogger } from "#lib/logger.ts";
-import { createRegistry } from "#lib/metrics.ts";
-import { allIndexes, listDayPartitions } from "#postgres/day-partitions.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase } from "#postgres/pool.ts";
 
@@ -60,42 +56,18 @@ export async function fillHistory(
   await Promise.all(inFlight);
 }
 
-/**
- * Does what consumers do when days end, and what autovacuum would have done by then: day after day, on
- * all cores, since nothing else runs. Each step may take twice as long as one core needs.
- */
+/** Does what consumers do when days end, and what autovacuum would have done by then: day after day. */
 export async function closeDays(
   pool: Pool,
-  { records, days, endMs }: FleetSize,
+  { endMs }: FleetSize,
   progress: (text: string) => void,
 ): Promise<void> {
-  const parts = {
-    pool,
-    indexes: allIndexes,
-    memoryMebibytes: 512,
-    moreCores: availableParallelism() - 1,
-    isBehind: async () => false,
-    metrics: createMetrics(createRegistry("bench")),
-    logger: createLogger("bench", "warn"),
-    signal: AbortSignal.timeout(closingMsMin + (records / 1000) * closingMsPer1000Max),
-  };
-  const db = createDatabase(pool);
-  const partitions = closedPartitions(await listDayPartitions(db), new Date(endMs));
-  for (const [index, { name, endMs: dayEndMs }] of partitions.entries()) {
-    // The hour after midnight has passed by then; later days are not over yet.
-    await closePartitions(parts, new Date(dayEndMs + hourMs));
-    const closed = (await listDayPartitions(db)).find((day) => day.name === name);
-    if (closed?.indexes.size !== allIndexes.length)
-      throw new Error(`${name} could not be closed, or not all days within the time limit`);
-    progress(
-      `day ${index + 1} of ${partitions.length} is closed, about ${Math.round(records / days / 1000)} k records`,
-    );
-  }
+  await closePartitions(
+    { pool, isBehind: async () => false, logger: createLogger("bench", "warn"), signal: new AbortController().signal },
+    new Date(endMs),
+  );
   await pool.query("vacuum (analyze)");
+  progress("the days are closed");
 }
 
-const hourMs = 3_600_000;
-const closingMsMin = 60_000;
-/** 50 ms is usual for texts and attributes together, on one core. */
-const closingMsPer1000Max = 120;
 const flushRecords = 20_000;

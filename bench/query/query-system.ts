@@ -31,7 +31,6 @@ export async function startQuerySystem(databaseUrl: string | undefined): Promise
           folder,
           httpListen: `127.0.0.1:${http}`,
           grpcListen: `127.0.0.1:${grpc}`,
-          env: { consumer: { CLOSED_DAY_INDEXES: "none" } },
           ...(databaseUrl !== undefined && { databaseUrl }),
         }),
       ),

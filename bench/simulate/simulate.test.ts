@@ -84,12 +84,18 @@ describe("a simulated fleet", () => {
       const session = tally.sessions.find(({ acknowledgedRecords }) => acknowledgedRecords > 2);
       assert(session);
       const its = `batch_id in (select id from batches where session_id = '${session.sessionId}')`;
-      await client.query(
-        `delete from records where ctid in (select ctid from records where ${its} order by batch_id, idx limit 1)`,
+      const [first, last] = ["asc", "desc"].map(
+        (direction) =>
+          `(batch_id, first_index) = (
+            select batch_id, first_index from record_batches where ${its} order by batch_id ${direction} limit 1)`,
       );
-      await client.query(
-        `insert into records select * from records where ${its} order by batch_id desc, idx desc limit 1`,
-      );
+      const columns = ["times", "severities", "loggers", "messages", "attributes"];
+      const withoutFirst = columns.map((column) => `${column} = ${column}[2:]`);
+      const lastTwice = columns.map((column) => `${column} = ${column} || ${column}[cardinality(${column}):]`);
+      // The index of the second is that of the first.
+      const indexes = "indexes = (select array_agg(n - 1) from generate_series(1, cardinality(times)) n) || (cardinality(times) - 1)";
+      await client.query(`update record_batches set ${withoutFirst}, first_index = 1 where ${first}`);
+      await client.query(`update record_batches set ${lastTwice}, ${indexes} where ${last}`);
       for (const open of [
         () => storedInPostgres(system.databaseUrl, prefix),
         () => storedByGateway(system.httpUrl, prefix),

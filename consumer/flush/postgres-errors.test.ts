@@ -49,6 +49,13 @@ test("errors of the socket or the driver are an outage, programming errors a bug
   assert.equal(classifyError(new TypeError("undefined is not a function")), "bug");
 });
 
+test("a second row of a batch that counted as new is a bug, and no fault of the data", () => {
+  const error = Object.assign(databaseError("23505", "record_batches_20260131_pkey"), {
+    table: "record_batches_20260131",
+  });
+  assert.equal(classifyError(error), "bug");
+});
+
 test("a row whose partition was just being attached is retried, and finds it", () => {
   const error = Object.assign(databaseError("23514"), { table: "record_batches_default" });
   assert.equal(classifyError(error), "outage");

@@ -50,6 +50,8 @@ function classifySqlState({ code = "", constraint, table }: DatabaseError): Erro
   if (code === "23514" && constraint === undefined && table === "record_batches_default") return "outage";
   // Two batches of one millisecond got the same counter: the next attempt gets other ids.
   if (code === "23505" && constraint === "batches_pkey") return "outage";
+  // Rows of a batch that the ledger took for new are there already.
+  if (code === "23505" && table?.startsWith("record_batches")) return "bug";
   return exceptions[code] ?? classes[code.slice(0, 2)] ?? "setup";
 }
 

@@ -178,7 +178,7 @@ test("stores an entry with an unreadable batch in dead_letters, once, cut at 64 
 
 test("finds the records PostgreSQL refuses and stores all others of the flush", async () => {
   await using fixture = await createFixture();
-  await fixture.rows("alter table records add constraint no_secrets check (message !~ 'secret')");
+  await fixture.rows("alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')");
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const faulty = [
     ...records(5),
@@ -248,7 +248,7 @@ test("reads the keys of devices again after the connection was lost, since the d
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   await storeWithRetry(tools, makeFlush(makeEntry(1, records(3))));
   await fixture.rows(
-    "truncate devices, batches, records, log_statistics, device_statistics restart identity",
+    "truncate devices, batches, record_batches, log_statistics, device_statistics restart identity",
   );
   await fixture.rows(
     "insert into devices (device_id, first_seen, last_seen) values ('device-0', now(), now())",
@@ -267,8 +267,8 @@ test("splits a flush that exceeds the statement timeout, and stores whole flushe
   await using fixture = await createFixture();
   // A statement with more than 10 records never ends.
   await fixture.rows(`create function be_slow() returns trigger language plpgsql as $$
-    begin if (select count(*) from fresh) > 10 then perform pg_sleep(600); end if; return null; end $$`);
-  await fixture.rows(`create trigger be_slow after insert on records referencing new table as fresh
+    begin if (select sum(cardinality(times)) from fresh) > 10 then perform pg_sleep(600); end if; return null; end $$`);
+  await fixture.rows(`create trigger be_slow after insert on record_batches referencing new table as fresh
     for each statement execute function be_slow()`);
   const tools = toolsWith(createTransaction(openTestPool(fixture, 300)));
   let sequence = 0;
@@ -280,7 +280,7 @@ test("splits a flush that exceeds the statement timeout, and stores whole flushe
   assert.equal(Math.max(...stored.map(({ records }) => records)) <= 10, true);
   assert.equal((await tools.metrics.retries.get()).values[0]?.labels.class, "57");
 
-  await fixture.rows("drop trigger be_slow on records");
+  await fixture.rows("drop trigger be_slow on record_batches");
   const pieces: number[] = [];
   while (pieces.at(-1) !== 1 && pieces.length < 50) pieces.push((await storeWithRetry(tools, next())).length);
   assert.equal(pieces.at(-1), 1);

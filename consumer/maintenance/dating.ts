@@ -105,25 +105,42 @@ interface MinuteChange {
   readonly change: string;
 }
 
-/** Changes the estimated times of records with an uptime; returns what that changes in each minute. */
+/**
+ * Changes the estimated times of records with an uptime; returns what that changes in each minute. Rows in which no time is
+ * an estimate stay as they are.
+ */
 async function dateRecords(db: Kysely<Database>, batchIds: string, bootedMicros: string) {
   const { rows } = await sql<MinuteChange & { records: string }>`
-    with dated as (
-      update records set
-        time = time_from_micros(least(
-          ${bootedMicros}::bigint + (extra).uptime / 1000, ${Number.MAX_SAFE_INTEGER}::bigint)),
-        extra.flags = ((extra).flags & ${sql.lit(~(7 << 1))}) | ${sql.lit(timeSources.bootTime << 1)}
-      where batch_id = any(${batchIds}::bigint[])
-        and (extra).uptime is not null
-        and (((extra).flags >> 1) & 7) in (${sql.lit(timeSources.uptime)}, ${sql.lit(timeSources.observed)})
-      returning severity, old.time as before, new.time as after
+    with opened as (
+      select batch_id, first_index, place, severity, time as before, uptime, record.flags,
+        uptime is not null
+          and ((record.flags >> 1) & 7) in (${sql.lit(timeSources.uptime)}, ${sql.lit(timeSources.observed)})
+          as is_estimate
+      from record_batches cross join lateral unnest(times, severities, uptimes, record_batches.flags)
+        with ordinality as record (time, severity, uptime, flags, place)
+      where batch_id = any(${batchIds}::bigint[]) and uptimes is not null
+    ), dated as (
+      select *, case when is_estimate
+        then time_from_micros(least(${bootedMicros}::bigint + uptime / 1000, ${Number.MAX_SAFE_INTEGER}::bigint))
+        else before end as after
+      from opened
+    ), changed as (
+      select batch_id, first_index, array_agg(after order by place) as times,
+        array_agg(case when is_estimate
+          then ((flags & ${sql.lit(~(7 << 1))}) | ${sql.lit(timeSources.bootTime << 1)})::smallint
+          else flags end order by place) as flags
+      from dated group by batch_id, first_index having bool_or(is_estimate)
+    ), updated as (
+      update record_batches set times = changed.times, flags = changed.flags
+      from changed
+      where (record_batches.batch_id, record_batches.first_index) = (changed.batch_id, changed.first_index)
     ), moved as (
-      select date_trunc('minute', before, 'UTC') as minute, severity, -1 as change from dated
+      select date_trunc('minute', before, 'UTC') as minute, severity, -1 as change from dated where is_estimate
       union all
-      select date_trunc('minute', after, 'UTC'), severity, 1 from dated
+      select date_trunc('minute', after, 'UTC'), severity, 1 from dated where is_estimate
     )
     select (extract(epoch from minute) * 1000000)::bigint as micros, severity, sum(change) as change,
-      (select count(*) from dated) as records
+      (select count(*) from dated where is_estimate) as records
     from moved group by minute, severity order by minute, severity`.execute(db);
   return { changes: rows.filter(({ change }) => change !== "0"), records: Number(rows[0]?.records ?? 0) };
 }

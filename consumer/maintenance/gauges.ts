@@ -1,7 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { databaseTime } from "#postgres/database-time.ts";
 import { listDayPartitions } from "#postgres/day-partitions.ts";
-import type { PartitionIndex } from "#postgres/partition-indexes.ts";
 import { dayMs, partitionsAhead } from "#postgres/partitions.ts";
 import { openRequest } from "#postgres/retention-requests.ts";
 import type { Database } from "#postgres/tables.ts";
@@ -24,15 +23,13 @@ export async function measureMemory(redis: StreamRedis, metrics: ConsumerMetrics
 /** Measures the day partitions by state, and when the oldest is dropped. */
 export async function measurePartitions(
   db: Kysely<Database>,
-  { metrics, retentionDays, indexes }: PartitionMeasures,
+  { metrics, retentionDays }: PartitionMeasures,
   now?: Date,
 ): Promise<void> {
   const partitions = await listDayPartitions(db);
   const closed = closedPartitions(partitions, now ?? (await databaseTime(db)));
-  const indexed = closed.filter((partition) => indexes.every((index) => partition.indexes.has(index)));
   metrics.partitions.set({ state: "open" }, partitions.length - closed.length);
-  metrics.partitions.set({ state: "waiting" }, closed.length - indexed.length);
-  metrics.partitions.set({ state: "indexed" }, indexed.length);
+  metrics.partitions.set({ state: "closed" }, closed.length);
   const [oldest] = partitions;
   const isKept = retentionDays === 0 || oldest === undefined;
   const request = await openRequest(db);
@@ -45,7 +42,6 @@ export async function measurePartitions(
 export interface PartitionMeasures {
   readonly metrics: Pick<ConsumerMetrics, "partitions" | "nextDrop" | "retentionWaits">;
   readonly retentionDays: number;
-  readonly indexes: readonly PartitionIndex[];
 }
 
 /** Measures the size of the database, the partitions ahead and the devices. Reads all rows of devices. */

@@ -19,7 +19,7 @@ const closingIntervalMs = 300_000;
 const measureIntervalMs = 60_000;
 /** Less often than the others: it reads every row of devices. */
 const databaseIntervalMs = 120_000;
-/** Above this lag index builds wait, because records must become readable first. */
+/** Above this lag closing days waits, because records must become readable first. */
 const behindAfterMs = 30_000;
 
 /** Pool settings for maintenance: a statement may run for hours, and two run at a time. */
@@ -51,7 +51,7 @@ export async function keepPartitions(
 }
 
 export interface PartitionMaintenanceOptions extends Schedule {
-  readonly config: Pick<Config, "retentionDays" | "closedDayIndexes" | "indexMemoryMebibytes">;
+  readonly config: Pick<Config, "retentionDays">;
   readonly db: Kysely<Database>;
   /** See {@link maintenancePool}. PostgreSQL finishes a statement in flight when the consumer ends. */
   readonly pool: Pool;
@@ -60,13 +60,11 @@ export interface PartitionMaintenanceOptions extends Schedule {
   readonly metrics: ConsumerMetrics;
 }
 
-/** Indexes days that are over, removes what retention no longer keeps, and measures partitions and sizes. */
+/** Closes days that are over, removes what retention no longer keeps, and measures partitions and sizes. */
 export function startPartitionMaintenance(options: PartitionMaintenanceOptions): void {
   const { config, db, redis, shards, metrics } = options;
   const closing = {
     ...options,
-    indexes: config.closedDayIndexes,
-    memoryMebibytes: config.indexMemoryMebibytes,
     async isBehind() {
       const lags = await readLag(redis, shards);
       return lags.some(({ oldestAgeMs }) => oldestAgeMs > behindAfterMs);
@@ -75,10 +73,9 @@ export function startPartitionMaintenance(options: PartitionMaintenanceOptions):
   const measures = {
     metrics,
     retentionDays: config.retentionDays.records,
-    indexes: config.closedDayIndexes,
   };
   const applyRetention = createRetention({ ...options, days: config.retentionDays });
-  repeat(options, "index closed days", closingIntervalMs, () => closePartitions(closing));
+  repeat(options, "close days", closingIntervalMs, () => closePartitions(closing));
   repeat(options, "apply retention", retentionIntervalMs, applyRetention);
   repeat(options, "measure partitions", measureIntervalMs, () => measurePartitions(db, measures));
   repeat(options, "measure the database", databaseIntervalMs, () => measureDatabase(db, metrics));

@@ -74,7 +74,7 @@ test("asks about several expired days at once, and removes exactly those once co
   assert.equal(await expire(parts), "asks");
   assert.equal(await fixture.count("logs"), 18, "nothing is removed unasked");
   assert.equal(await fixture.count("retention_requests"), 1, "the same is asked once");
-  await measurePartitions(db, { metrics, retentionDays: 3, indexes: [] });
+  await measurePartitions(db, { metrics, retentionDays: 3 });
   assert.equal((await metrics.retentionWaits.get()).values[0]?.value, 4);
 
   const { stdout } = await operate("show");
@@ -94,7 +94,7 @@ test("asks about several expired days at once, and removes exactly those once co
   assert.equal(await fixture.count("logs"), 6);
   assert.equal(await fixture.count("batches"), 4);
   assert.match((await operate("confirm", String(id))).stderr, /no request is pending/);
-  await measurePartitions(db, { metrics, retentionDays: 3, indexes: [] });
+  await measurePartitions(db, { metrics, retentionDays: 3 });
   assert.equal((await metrics.retentionWaits.get()).values[0]?.value, 0);
 });
 

@@ -54,7 +54,7 @@ export async function planExpiry(
   return plan.filter(({ days, partitions }) => days.length > 0 || partitions.length > 0);
 }
 
-/** Counts the rows and bytes. Reads all of them. */
+/** Counts the rows, of records the records, and the bytes. Reads all of them. */
 export async function countExpired(
   db: Kysely<Database>,
   { table, days, where, partitions }: Expired,
@@ -66,18 +66,20 @@ export async function countExpired(
   };
   for (const { name } of partitions) {
     const { rows } = await sql<{ rows: string; bytes: string }>`
-      select count(*) as rows, pg_total_relation_size(${name}::regclass) as bytes from ${sql.table(name)}`.execute(
+      select ${recordCount} as rows, pg_total_relation_size(${name}::regclass) as bytes from ${sql.table(name)}`.execute(
       db,
     );
     add(rows[0]);
   }
   if (where === undefined) return counted;
   const { rows } = await sql<{ rows: string; bytes: string }>`
-    select count(*) as rows, coalesce(sum(pg_column_size(expired)), 0) as bytes
+    select ${table === "record_batches_default" ? recordCount : sql`count(*)`} as rows, coalesce(sum(pg_column_size(expired)), 0) as bytes
     from ${sql.table(table)} expired where ${where}`.execute(db);
   add(rows[0]);
   return counted;
 }
+
+const recordCount = sql`coalesce(sum(cardinality(severities)), 0)`;
 
 async function expiredPartitions(db: Kysely<Database>, cutoffMs: number): Promise<Expired> {
   const partitions = (await listDayPartitions(db)).filter(({ endMs }) => endMs <= cutoffMs).slice(0, daysMax);

@@ -67,7 +67,7 @@ async function expireConfirmed(parts: Parameters<typeof expire>[0]): Promise<str
 
 function daysOfRecords(fixture: Fixture): Promise<string[]> {
   return fixture
-    .rows("select distinct tableoid::regclass::text as name from records order by 1")
+    .rows("select distinct tableoid::regclass::text as name from record_batches order by 1")
     .then((rows) => rows.map(({ name }) => String(name)));
 }
 

@@ -6,6 +6,7 @@ import { Pool } from "pg";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { startWithTwoHosts } from "../testing/two-hosts.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 
 type Gateway = Awaited<ReturnType<typeof startWithTwoHosts>>;
 
@@ -94,9 +95,9 @@ test("a list that reads too many long batches waits for a permit, and other list
         rejected_count, severities, bytes, session_id, digest)
       select next_batch_id(now()), now(), now(), '2554-01-01', n, 1, 2, 0, 512, 9, 'flood', sha256(n::text::bytea)
       from generate_series(1, 500) n returning *)
-    insert into records (batch_id, idx, time, severity, logger, message)
-    select id, idx, case idx when 0 then first_time else last_time end, 9, '', 'flood'
-    from flood, generate_series(0, 1) idx`);
+    ${storeRecords(`
+      select id, idx, case idx when 0 then first_time else last_time end, 9, '', 'flood'
+      from flood, generate_series(0, 1) idx`)}`);
   await pool.end();
   // Holds the only permit.
   await using lock = await lockTable(gateway, "incidents");

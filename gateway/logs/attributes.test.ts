@@ -92,7 +92,8 @@ test("entries, their filters and the suggested values have the attributes of rec
     },
   ]);
   await pool.query(
-    "update records set attributes = attributes || '{\"big\": 9007199254740993}' where attributes ? 'temp'",
+    `update record_batches set attributes[1] = attributes[1]::jsonb || '{"big": 9007199254740993}'
+    where attributes[1]::jsonb ? 'temp'`,
   );
   await pool.end();
   const list = async (query: string) => {

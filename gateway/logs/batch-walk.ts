@@ -2,13 +2,13 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { ExpensiveQueryError } from "../fairness/semaphore.ts";
 import { timestamptz } from "../fields/time.ts";
+import { droppedIds } from "./dropped-days.ts";
 import { type DeviceKeys, findDevices } from "./find-devices.ts";
-import { IndexedDays } from "./indexed-days.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
 import { batchesReadMax, PartCursor } from "./part-cursor.ts";
 import type { Condition } from "./record-conditions.ts";
-import type { WalkedBatch, WalkPart } from "./select-batches.ts";
+import type { IdRange, WalkedBatch, WalkPart } from "./select-batches.ts";
 
 /** Which batches are walked, and how. */
 export interface Walk {
@@ -18,9 +18,8 @@ export interface Walk {
   readonly edgeMicros: bigint | undefined;
   /** Called before each chunk, which contains as few batches as hold this many records. */
   readonly recordsWanted: () => number;
-  /** After this many records the walk uses the indexes of closed days; default: never. */
+  /** After this many records the walk looks up which days were dropped, to skip their batches; default: never. */
   readonly walkedRecordsMax?: number;
-  readonly matchesMax?: number;
   /** False: throws an ExpensiveQueryError instead of becoming expensive. */
   readonly hasPermit?: boolean;
   /** Default: the devices of the filter are looked up. */
@@ -64,9 +63,9 @@ export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGener
   let held: readonly WalkedBatch[] = [];
   for (const across of cursors) held = yield* walkWhole(across, held, walk);
   const recordsAcross = cursors.reduce((sum, { recordsPassed }) => sum + recordsPassed, 0);
-  const { walkedRecordsMax = Number.POSITIVE_INFINITY, matchesMax } = walk;
-  const days = new IndexedDays(db, wanted, matchesMax);
-  yield* walkPastDays(below, held, { days, recordsWanted, recordsMax: walkedRecordsMax - recordsAcross });
+  const { walkedRecordsMax = Number.POSITIVE_INFINITY } = walk;
+  const recordsMax = walkedRecordsMax - recordsAcross;
+  yield* walkBelow(below, held, { recordsWanted, recordsMax, findDropped: () => droppedIds(db) });
 }
 
 /**
@@ -90,45 +89,30 @@ async function* walkWhole(
   }
 }
 
-interface PastDays {
-  readonly days: IndexedDays;
+interface Below {
   readonly recordsWanted: () => number;
   readonly recordsMax: number;
+  readonly findDropped: () => Promise<readonly IdRange[]>;
 }
 
-/**
- * Walks the part below the edge; the frontier is the next batch. After `recordsMax` records it looks up the
- * relevant batches of closed days in their indexes ({@link IndexedDays}); from then on no chunk goes beyond the
- * end of a day that was not looked up.
- */
-async function* walkPastDays(
+/** Walks the part below the edge; the frontier is the next batch. After `recordsMax` records it skips dropped days. */
+async function* walkBelow(
   cursor: PartCursor,
   heldBefore: readonly WalkedBatch[],
-  { days, recordsWanted, recordsMax }: PastDays,
+  { recordsWanted, recordsMax, findDropped }: Below,
 ): AsyncGenerator<WalkedChunk> {
-  const isAhead = (batch: WalkedBatch) => days.isAhead(leadMicros(batch));
   let held = heldBefore;
+  let dropped: readonly IdRange[] | undefined;
   for (;;) {
-    if (cursor.after !== undefined && cursor.recordsPassed >= recordsMax)
-      await days.coverDaysAt(leadMicros(cursor.after));
-    const { batches: walked, isEnd } = await cursor.read(days.covered);
-    const found = days.addKnown(walked, cursor.after, isEnd);
-    const [first] = found;
-    if (first !== undefined && isAhead(first)) {
-      await days.coverDaysAt(leadMicros(first));
-      continue;
-    }
-    const batches = takeUntil(found, recordsWanted(), isAhead);
+    if (cursor.recordsPassed >= recordsMax) dropped ??= await findDropped();
+    const { batches: found, isEnd } = await cursor.read(dropped);
+    const batches = takeUntil(found, recordsWanted());
     cursor.pass(batches, found);
     const next = found[batches.length] ?? (isEnd ? undefined : cursor.after);
-    yield { batches: [...held, ...batches], frontierMicros: next && leadMicros(next) };
+    yield { batches: [...held, ...batches], frontierMicros: next && BigInt(next.lead_micros) };
     if (next === undefined) return;
     held = [];
   }
-}
-
-function leadMicros({ lead_micros }: WalkedBatch): bigint {
-  return BigInt(lead_micros);
 }
 
 /** Near, long and below; without an edge only below, which is then everything. */
@@ -154,18 +138,10 @@ function partsAround(order: LogOrder, edgeMicros: bigint | undefined): WalkPart[
 /** Exactly the condition of the index batches_long. */
 export const isLong: Condition = sql`batches.last_time - batches.first_time > interval '10 minutes'`;
 
-/**
- * The first batches that together hold `records` records, at least one if there is one, and none from the first
- * that `isEnd`.
- */
-function takeUntil(
-  found: readonly WalkedBatch[],
-  records: number,
-  isEnd: (batch: WalkedBatch) => boolean = () => false,
-): readonly WalkedBatch[] {
+/** The first batches that together hold `records` records, at least one if there is one. */
+function takeUntil(found: readonly WalkedBatch[], records: number): readonly WalkedBatch[] {
   let sum = 0;
   for (const [index, batch] of found.entries()) {
-    if (isEnd(batch)) return found.slice(0, index);
     sum += batch.record_count;
     if (sum >= records) return found.slice(0, index + 1);
   }

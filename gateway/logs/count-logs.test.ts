@@ -12,6 +12,7 @@ import { seed } from "../testing/seed.ts";
 import { bucketWidth } from "./bucket-width.ts";
 import { countLogs, type RangeFilter } from "./count-logs.ts";
 import { everything, severitiesFrom } from "./log-filter.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 
 const second = 1_000_000n;
 const start = 1_700_000_000n * second;
@@ -102,8 +103,7 @@ test("beyond a million records a sample estimates the counts within a few percen
       from device, generate_series(1, 11000) n, lateral (select timestamptz '2026-03-01' + n * interval '1 s' as at)
       returning id, first_time
     )
-    insert into records (batch_id, idx, time, severity, logger, message)
-    select id, n, first_time, 9, '', 'm' from batch, generate_series(0, 99) n`);
+    ${storeRecords("select id, n, first_time, 9, '', 'm' from batch, generate_series(0, 99) n")}`);
   const startMicros = BigInt(Date.parse("2026-03-01T00:00:00Z")) * 1000n;
   const filter = {
     ...everything,

@@ -18,10 +18,8 @@ export interface PageRequest {
   readonly patienceMs?: number;
   /** How many records the first step may read. Default: as many as fill a page, which is best for small pages. */
   readonly firstStepRecords?: number;
-  /** After this many records without a full page, the indexes of closed days are used. */
+  /** After this many records without a full page, the batches of dropped days are skipped. */
   readonly walkedRecordsMax?: number;
-  /** A lookup in them that returns more matches than this is no longer rare. */
-  readonly matchesMax?: number;
   /** False: throws an ExpensiveQueryError instead of becoming expensive. */
   readonly hasPermit?: boolean;
   readonly deviceKeys?: DeviceKeys;
@@ -49,9 +47,8 @@ export interface LogPage {
  *    Or when no batch is left.
  *
  * After a step without a full page the next may read four times as many records, up to `stepRecordsMax`: a page
- * that the newest batch fills costs little, and a rare text does not cost a thousand round trips. Closed days
- * are then skipped, except for the batches that their indexes return. The caller bounds the total time, by the
- * signal that ends the connection.
+ * that the newest batch fills costs little, and a rare text does not cost a thousand round trips. The caller bounds the
+ * total time, by the signal that ends the connection.
  *
  * A row that arrives between two pages is listed if its position is still ahead, and missed if it was passed,
  * as happens to a device whose clock is behind; a row that was there before the first page is listed exactly

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CompiledQuery, Kysely, PostgresDialect, sql } from "kysely";
+import { type CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import type { Pool } from "pg";
-import { partitionIndexes } from "#postgres/partition-indexes.ts";
-import { ensurePartitions } from "#postgres/partitions.ts";
 import type { Database } from "#postgres/tables.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../testing/open-pool.ts";
@@ -12,6 +10,7 @@ import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";
 import { newestFirst } from "./log-order.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 
 const minute = 60_000_000n;
 
@@ -53,38 +52,6 @@ test("the last 100 records of a device are read from a few index entries, not fr
   }
 });
 
-test("a rare text in closed days is found by their indexes, without a sequential scan of a day", async () => {
-  await using database = await createDatabase();
-  const pool = openPool(database.url);
-  const seen: CompiledQuery[] = [];
-  const db = new Kysely<Database>({
-    dialect: new PostgresDialect({ pool }),
-    log: (event) => {
-      seen.push(event.query);
-    },
-  });
-  try {
-    const lastDayMs = Date.UTC(2026, 2, 3);
-    await ensurePartitions(db, { now: new Date(lastDayMs), daysBack: 2, daysAhead: 0 });
-    await fill(pool);
-    await pool.query("update records set message = 'brownout ' || idx where idx = 50 and batch_id % 400 = 0");
-    for (const day of ["20260301", "20260302", "20260303"]) {
-      const name = `record_batches_${day}`;
-      const { suffix, method } = partitionIndexes.text;
-      await sql`create index ${sql.ref(name + suffix)} on ${sql.table(name)} using ${method}`.execute(db);
-    }
-    await pool.query("vacuum analyze");
-    seen.length = 0;
-    const filter = { ...everything, texts: ["Brownout"] };
-    const request = { order: newestFirst, after: undefined, pageSize: 100, walkedRecordsMax: 1000 };
-    const { logs } = await findLogs(db, filter, request);
-    assert.ok(logs.length >= 2 && logs.length < 20, String(logs.length));
-    await assertCheap(pool, seen, "record_batches_20260301_by_text", 3000);
-  } finally {
-    await db.destroy();
-  }
-});
-
 /**
  * 2,000 batches of 100 records: the oldest 1,050 are of device-7, which is silent now; nineteen others have 50
  * each. Returns the newest time of device-7.
@@ -100,10 +67,11 @@ async function fill(pool: Pool): Promise<bigint> {
     from devices, generate_series(1, 1100) n, lateral (select timestamptz '2026-03-01' + n * interval '1 minute' as at)
     where (n > 1050) = (device_id <> 'device-7')
     order by at`);
-  await pool.query(`
-    insert into records (batch_id, idx, time, severity, logger, message)
-    select id, n, first_time + n * interval '0.59 seconds', 9, '', 'message ' || n
-    from (select * from batches order by id), generate_series(0, 99) n`);
+  await pool.query(
+    storeRecords(`
+      select id, n, first_time + n * interval '0.59 seconds', 9, '', 'message ' || n
+      from batches, generate_series(0, 99) n`),
+  );
   await pool.query("analyze");
   const { rows } = await pool.query<{ micros: string }>(
     "select (extract(epoch from max(last_time)) * 1000000)::int8 as micros from batches where device_key = 8",

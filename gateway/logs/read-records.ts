@@ -1,7 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import { type Kysely, sql } from "kysely";
 import type { DecodedRecord } from "#batch/batch-records.ts";
-import { rareStringFields, stringFields, stringValues } from "#batch/string-fields.ts";
+import { stringFields, stringValues } from "#batch/string-fields.ts";
 import type { Database } from "#postgres/tables.ts";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import type { TimeSource } from "#proto/gen/fleetlog/v1/query_pb.ts";
@@ -79,7 +79,7 @@ export async function readRecords(
   const byPlace = sql`time ${direction}, batch_id ${direction}, idx ${direction}`;
   const { rows } = await sql<Row>`
     select batch_id, idx, severity, ${stringColumns}, bytes, ${selectMicros(sql.ref("time"))} as time_micros,
-      (extra).uptime, ${selectMicros(sql`(extra).observed_time`)} as observed_micros, (extra).flags,
+      uptime, ${selectMicros(sql.ref("observed_time"))} as observed_micros, flags,
       ${selectAttributes(sql`attributes`)} as attributes
     from (
       select *, coalesce(sum(bytes) over (order by ${byPlace} rows between unbounded preceding and 1 preceding), 0) as bytes_before
@@ -115,11 +115,7 @@ export async function readRecords(
   });
 }
 
-const stringColumns = sql.join(
-  stringFields.map((field) =>
-    rareStringFields.includes(field) ? sql`(extra).${sql.ref(field.name)}` : sql.ref(field.name),
-  ),
-);
+const stringColumns = sql.join(stringFields.map(({ name }) => sql.ref(name)));
 
 const noId = new Uint8Array();
 

@@ -1,5 +1,4 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
-import { foldedText, type PartitionIndex } from "#postgres/partition-indexes.ts";
 import { timestamptz } from "../fields/time.ts";
 import { scalarText } from "./attributes.ts";
 import {
@@ -25,13 +24,7 @@ type InSql<T> =
 
 /** False where no record of the batch can match. */
 type OfBatch<T> = (value: T) => readonly Condition[];
-type OfRecord<T> = (value: T, forms: Forms) => readonly Condition[];
-
-/** How a statement checks what has several forms. */
-interface Forms {
-  readonly hasText: (value: RawBuilder<unknown>, text: string) => Condition;
-  readonly ofBatches: OfBatches;
-}
+type OfRecord<T> = (value: T, ofBatches: OfBatches) => readonly Condition[];
 
 /** Whether the batch of a row of `records` has the attribute; undefined: none of the statement's batches has it. */
 export type OfBatches = (attribute: AttributeCondition) => Condition | undefined;
@@ -52,36 +45,30 @@ const inSql: { readonly [Name in ConditionName]: InSql<NonNullable<LogFilter[Nam
     ofBatch: (severities) => [sql`batches.severities & ${severities}::int <> 0`],
     ofRecord: (severities) => [hasSeverity(severities)],
   },
-  texts: { ofRecord: (texts, { hasText }) => texts.map((text) => hasText(sql`message`, text)) },
+  texts: { ofRecord: (texts) => texts.map((text) => hasText(sql`message`, text)) },
   excludedTexts: {
-    ofRecord: (texts, { hasText }) => texts.map((text) => sql`not ${hasText(sql`message`, text)}`),
+    ofRecord: (texts) => texts.map((text) => sql`not ${hasText(sql`message`, text)}`),
   },
-  traceId: { ofRecord: (traceId) => [sql`(extra).trace_id = ${`\\x${traceId}`}::bytea`] },
+  traceId: { ofRecord: (traceId) => [sql`trace_id = ${`\\x${traceId}`}::bytea`] },
   loggerPrefix: { ofRecord: (prefix) => [sql`starts_with(logger, ${prefix})`] },
   excludedLoggerPrefixes: {
     ofRecord: (prefixes) => prefixes.map((prefix) => sql`not starts_with(logger, ${prefix})`),
   },
   attributes: {
-    ofRecord: (attributes, { ofBatches }) => attributes.map((one) => hasAttribute(one, ofBatches)),
+    ofRecord: (attributes, ofBatches) => attributes.map((one) => hasAttribute(one, ofBatches)),
   },
   excludedAttributes: {
-    ofRecord: (attributes, { ofBatches }) =>
+    ofRecord: (attributes, ofBatches) =>
       attributes.map((one) => sql`not coalesce(${hasAttribute(one, ofBatches)}, false)`),
   },
 };
 
 /**
- * The conditions on a row of `records`; those that its batch decides (device, session) are not repeated. With
- * `byIndex` in the form that the indexes of closed days support; without, in the form that is cheapest for each
- * record. `ofBatches` knows the attributes of the batches that the statement reads.
+ * The conditions on a row of `records`; those that its batch decides (device, session) are not repeated. `ofBatches`
+ * knows the attributes of the batches that the statement reads.
  */
-export function recordConditions(
-  filter: LogFilter,
-  ofBatches: OfBatches,
-  { byIndex = false } = {},
-): Condition[] {
-  const forms = { hasText: byIndex ? containsText : containsTextByReading, ofBatches };
-  return listConditions(filter).flatMap((name) => ofRecord(name, filter[name], forms));
+export function recordConditions(filter: LogFilter, ofBatches: OfBatches): Condition[] {
+  return listConditions(filter).flatMap((name) => ofRecord(name, filter[name], ofBatches));
 }
 
 /**
@@ -98,8 +85,8 @@ export function batchConditions(filter: LogFilter): Condition[] {
   return listConditions(filter).flatMap((name) => ofBatch(name, filter[name]));
 }
 
-function ofRecord<Name extends ConditionName>(name: Name, value: LogFilter[Name], forms: Forms) {
-  return inSql[name].ofRecord?.(value as NonNullable<typeof value>, forms) ?? [];
+function ofRecord<Name extends ConditionName>(name: Name, value: LogFilter[Name], ofBatches: OfBatches) {
+  return inSql[name].ofRecord?.(value as NonNullable<typeof value>, ofBatches) ?? [];
 }
 
 function ofBatch<Name extends ConditionName>(name: Name, value: LogFilter[Name]) {
@@ -116,20 +103,22 @@ function hasSeverity(severities: number): Condition {
   return sql`severity = any(${severityNumbers(severities)}::int2[])`;
 }
 
-/**
- * A substring in any case; `%`, `_` and `\` are literal. In the form of the index of closed days, with the
- * semantics of ILIKE.
- */
+/** A substring in any case; `%`, `_` and `\` are literal. With the semantics of ILIKE. */
 export function containsText(value: RawBuilder<unknown>, text: string): Condition {
   const pattern = sql`${`%${text.replace(/[%_\\]/g, "\\$&")}%`}::text`;
   return sql`${foldedText(value)} like ${foldedText(pattern)}`;
 }
 
+/** Without case, by a named collation: the locale of databases differs. */
+function foldedText(value: RawBuilder<unknown>): RawBuilder<string> {
+  return sql`lower(${value} collate pg_c_utf8)`;
+}
+
 /**
- * The same without an index. Folding all of Unicode is most of the cost of a rare text, so it is done only for
- * messages that contain the longest piece of the text that folds as ASCII: 0.42 instead of 0.59 µs a record.
+ * The same for many values. Folding all of Unicode is most of the cost of a rare text, so it is done only for those that
+ * contain the longest piece of the text that folds as ASCII: 0.42 instead of 0.59 µs a record.
  */
-function containsTextByReading(value: RawBuilder<unknown>, text: string): Condition {
+function hasText(value: RawBuilder<unknown>, text: string): Condition {
   const pieces = text.match(foldedAsAscii) ?? [];
   const longest = pieces.reduce((best, piece) => (piece.length > best.length ? piece : best), "");
   if (longest.length < pieceLengthMin) return containsText(value, text);
@@ -142,17 +131,6 @@ function containsTextByReading(value: RawBuilder<unknown>, text: string): Condit
 const foldedAsAscii = /[\0-HJL-hjl-\x7f]+/g;
 const pieceLengthMin = 3;
 
-/** The indexes of closed days that find the matches; none: all records have to be read. */
-export function indexesFor({ texts, attributes }: LogFilter): readonly PartitionIndex[] {
-  const indexes: PartitionIndex[] = [];
-  if (texts.some((text) => trigram.test(text))) indexes.push("text");
-  if (attributes.some(({ value }) => value !== undefined)) indexes.push("attributes");
-  return indexes;
-}
-
-/** Three letters that pg_trgm indexes in every locale; without them it scans the whole index. */
-const trigram = /[A-Za-z0-9]{3}/;
-
 /** On the row of a record: its own attribute counts, or else that of its batch. */
 function hasAttribute(attribute: AttributeCondition, ofBatches: OfBatches): Condition {
   const own = contains(sql`records.attributes`, attribute);
@@ -164,11 +142,10 @@ function hasAttribute(attribute: AttributeCondition, ofBatches: OfBatches): Cond
 }
 
 /** On the row of a batch, whatever its records replace. */
-export function batchHasAttribute(attribute: AttributeCondition): Condition {
+function batchHasAttribute(attribute: AttributeCondition): Condition {
   return contains(sql`batches.attributes`, attribute);
 }
 
-/** By the operators of a GIN index. */
 function contains(attributes: RawBuilder<unknown>, { name, value }: AttributeCondition): Condition {
   if (value === undefined) return sql`${attributes} ? ${name}::text`;
   // Constants: jsonb_build_object is not immutable and would be evaluated for each record, 0.5 µs.

@@ -118,21 +118,6 @@ function ascending(a: WalkedBatch, b: WalkedBatch): number {
   return later === 0n ? 0 : later < 0n ? -1 : 1;
 }
 
-/** The wanted batches among `ids`, in any order. */
-export async function selectBatchesById(
-  db: Kysely<Database>,
-  wanted: Wanted,
-  ids: readonly string[],
-): Promise<readonly WalkedBatch[]> {
-  if (ids.length === 0) return [];
-  const conditions = [...wantedConditions(wanted), isNamed(wanted)];
-  const { rows } = await sql<WalkedBatch>`
-    select ${walkedColumns(wanted.order)}
-    from batches join devices on devices.key = batches.device_key
-    where batches.id = any(${ids}::int8[]) and ${allOf(conditions)}`.execute(db);
-  return rows;
-}
-
 function walkedColumns(order: LogOrder): RawBuilder<unknown> {
   return sql`batches.id, devices.device_id, batches.session_id, batches.sequence, batches.record_count,
     ${selectMicros(sql.ref("batches.received_at"))} as received_micros,

@@ -49,6 +49,6 @@ test("every RPC and the export read as the gateway's role, which may not write",
     const { rows } = await sql`select current_user::text as name`.execute(db);
     assert.deepEqual(rows, [{ name: "fleetlog_gateway" }]);
     await sql`set default_transaction_read_only = off`.execute(db);
-    await assert.rejects(sql`delete from records`.execute(db), { code: "42501" });
+    await assert.rejects(sql`delete from record_batches`.execute(db), { code: "42501" });
   });
 });

@@ -120,7 +120,7 @@ export async function bruteForce(
        and not exists (select from unnest($10::text[]) prefix where left(logger, length(prefix)) = prefix)
        and not exists (select from jsonb_array_elements($11) wanted where (${has}) is not true)
        and not exists (select from jsonb_array_elements($12) wanted where (${has}) is true)
-       and ($13::text is null or (extra).trace_id = decode($13, 'hex'))
+       and ($13::text is null or trace_id = decode($13, 'hex'))
      order by time ${direction}, batch_id ${direction}, idx ${direction}`,
     [
       filter.deviceIds,

@@ -1,5 +1,6 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Pool } from "pg";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 
 /** A batch to insert into the tables as the consumer would. */
 export interface SeedBatch {
@@ -25,6 +26,15 @@ export interface SeedRecord {
 }
 
 let sequence = 0;
+
+const storedRecords = storeRecords(
+  `select id, record.ordinality - 1, ${micros("(record.value ->> 'time')::int8")},
+    (record.value ->> 'severity')::int2, record.value ->> 'logger', record.value ->> 'message',
+    record.value ->> 'attributes', decode(record.value ->> 'traceId', 'hex'),
+    decode(record.value ->> 'spanId', 'hex'), record.value ->> 'eventName'
+  from batch, jsonb_array_elements($9::jsonb) with ordinality as record`,
+  ["attributes", "trace_id", "span_id", "event_name"],
+);
 
 /** Inserts the batches, each in a transaction of its own unless it is one statement anyway. */
 export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<void> {
@@ -77,14 +87,7 @@ export async function seed(pool: Pool, batches: readonly SeedBatch[]): Promise<v
         from jsonb_array_elements($9::jsonb) as record group by 1, 2
         on conflict (minute, severity) do update set record_count = stored.record_count + excluded.record_count
       )
-      insert into records (batch_id, idx, time, severity, logger, message, attributes, extra)
-      select id, record.ordinality - 1, ${micros("(record.value ->> 'time')::int8")},
-        (record.value ->> 'severity')::int2, record.value ->> 'logger', record.value ->> 'message',
-        nullif(record.value -> 'attributes', 'null'::jsonb),
-        nullif(row(decode(record.value ->> 'traceId', 'hex'), decode(record.value ->> 'spanId', 'hex'),
-          record.value ->> 'eventName', null, null, null, null)::record_extra,
-          row(null, null, null, null, null, null, null)::record_extra)
-      from batch, jsonb_array_elements($9::jsonb) with ordinality as record`,
+      ${storedRecords}`,
       [
         batch.deviceId,
         batch.sessionId ?? "s1",

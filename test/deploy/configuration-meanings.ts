@@ -63,9 +63,6 @@ export const meanings: Readonly<Record<string, string>> = {
     "The same for dead letters. Default: 90, or as long as the records; forever if records are kept forever.",
   INCIDENT_RETENTION_DAYS:
     "The same for incidents. Default: 400, or as long as the records; forever if records are kept forever.",
-  CLOSED_DAY_INDEXES:
-    "Which indexes to build on closed days: for text search, for attributes. See [Indexes of closed days](storage.md#indexes-of-closed-days).",
-  INDEX_MEMORY_MEBIBYTES: "Memory that PostgreSQL may use to build such an index (`maintenance_work_mem`).",
   TAILS_MAX: "Maximum number of live tails per gateway. One client gets at most half.",
   EXPORTS_MAX:
     "Maximum number of concurrent exports per gateway. One client gets at most half. 0: no exports.",

@@ -21,6 +21,7 @@ test("every stored count and range is compared with the records", async () => {
   fixture.stack.defer(() => client.end());
   assert.deepEqual(await findDisagreements(client, "device-%"), []);
 
+  const withoutLast = ["times", "severities", "loggers", "messages"].map((name) => `${name} = ${name}[:6]`).join();
   const corruptions = [
     ["log_statistics", "update log_statistics set record_count = record_count + 1 where severity = 9"],
     ["log_statistics", "update log_statistics set severity = 10 where severity = 9"],
@@ -28,7 +29,11 @@ test("every stored count and range is compared with the records", async () => {
     ["batches", "update batches set severities = 0 where sequence = 1"],
     ["batches", "update batches set last_time = received_at where sequence = 2"],
     ["batches", "update batches set first_time = first_time - interval '1 second' where sequence = 2"],
-    ["batches", "delete from records where idx = 3"],
+    ["batches", `update record_batches set ${withoutLast}`],
+    ["record_batches", "update record_batches set messages = messages[2:]"],
+    ["record_batches", "update record_batches set attributes = array['{}']"],
+    ["record_batches", "update record_batches set indexes = array[0, 1, 2, 3, 4, 5, 5]"],
+    ["record_batches", "update record_batches set batch_id = batch_id + 1, first_index = 9"],
     ["devices", "update devices set error_count = error_count + 1"],
     ["devices", "update devices set dead_letter_count = 0"],
     ["devices", "update devices set last_seen = last_seen + interval '1 second'"],

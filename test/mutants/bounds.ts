@@ -166,14 +166,6 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "row.bytes",
     },
   ]),
-  ...caughtBy("gateway/logs/indexed-days.test.ts", "gateway/logs/indexed-days.ts", [
-    {
-      name: "closed-days-without-batch-attributes",
-      title: "closed days are searched by the attributes of records alone",
-      search: "valued.filter((_, index) => rows[0]?.found[index])",
-      replacement: "valued.filter((_, index) => rows[0]?.found[index] && false)",
-    },
-  ]),
   ...caughtBy("gateway/logs/match-logs.test.ts", "gateway/logs/record-conditions.ts", [
     {
       name: "replaced-attribute-inherited",

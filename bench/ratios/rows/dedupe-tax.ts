@@ -30,7 +30,7 @@ export const dedupeTaxRow: Row = {
 
 async function storeAll(bench: RatioBench, name: string, recognise: boolean): Promise<Readings> {
   const { baseline } = await bench.system({ consumer: true });
-  await baseline.query("truncate records, batches");
+  await baseline.query("truncate record_batches, batches");
   await baseline.query(`alter table batches drop constraint if exists ${constraint}`);
   if (recognise) {
     await baseline.query(

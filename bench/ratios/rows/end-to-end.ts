@@ -23,11 +23,7 @@ export const endToEndRow: Row = {
     async (bench) => ({ "COPY into our table": { value: await copyIntoOurs(bench) } }),
     async (bench) => {
       const { baseline } = await bench.system({ consumer: true });
-      const load = conventionalRows(
-        ourRows(bench.pool(recordsPerBatch)),
-        recordsPerBatch,
-        fleet.streams * fleet.devicesPerStream,
-      );
+      const load = conventionalRows(bench.pool(recordsPerBatch), fleet.streams * fleet.devicesPerStream);
       await baseline.query(`drop table if exists conventional; ${conventionalTable}`);
       return {
         "COPY into the conventional table": { value: await timeCopy(baseline, "conventional", load) },
@@ -40,8 +36,8 @@ export const endToEndRow: Row = {
   ],
 };
 
-/** Records per second of one COPY into the table `records` of the database beside the system's. */
+/** Records per second of one COPY into the table `record_batches` of the database beside the system's. */
 export async function copyIntoOurs(bench: RatioBench): Promise<number> {
   const { baseline } = await bench.system({ consumer: true });
-  return timeCopy(baseline, "records", ourRows(bench.pool(recordsPerBatch)));
+  return timeCopy(baseline, "record_batches", ourRows(bench.pool(recordsPerBatch)));
 }

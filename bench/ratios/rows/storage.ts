@@ -31,8 +31,8 @@ export const storageRow: Row = {
         "Redis, memory": perRecord(inRedis.memory - before.redis.memory),
         "Redis, append-only file": perRecord(inRedis.file - before.redis.file),
         "write-ahead log": perRecord(wal),
-        "table records": perRecord(await recordsSize(client, "pg_table_size")),
-        "indexes of records": perRecord(await recordsSize(client, "pg_indexes_size")),
+        "table record_batches": perRecord(await recordsSize(client, "pg_table_size")),
+        "its indexes": perRecord(await recordsSize(client, "pg_indexes_size")),
         "batches with its indexes": perRecord(await batchesSize(client)),
       };
 
@@ -48,8 +48,8 @@ export const storageRow: Row = {
     "Redis, memory",
     "Redis, append-only file",
     "write-ahead log",
-    "table records",
-    "indexes of records",
+    "table record_batches",
+    "its indexes",
     "batches with its indexes",
   ].map((of) => ({ of, over: "as sent" })),
 };

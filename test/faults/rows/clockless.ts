@@ -78,7 +78,7 @@ async function countDated({ postgres }: Fixture, deviceId: string): Promise<{ le
       `select
          (select count(*) from undated_batches join devices on key = device_key where device_id = $1)::int as left,
          (select count(*) from records join batches on batches.id = batch_id join devices on key = device_key
-           where device_id = $1 and (extra).flags >> 1 = 1)::int as dated`,
+           where device_id = $1 and flags >> 1 = 1)::int as dated`,
       [deviceId],
     );
     return rows[0]!;
