@@ -6,12 +6,7 @@ import { rareStringFields } from "./string-fields.ts";
 // https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS
 
 /** The arrays of a row that are NULL when no record of it has such a value: as rareStringFields, then the others. */
-const rareColumns = [
-  ...rareStringFields.map(({ name }) => `${name}s`),
-  "uptimes",
-  "observed_times",
-  "flags",
-];
+const rareColumns = [...rareStringFields.map(({ name }) => `${name}s`), "uptimes", "observed_times", "flags"];
 
 /** The columns of a row, in the order in which they are written. */
 export const copyColumns: readonly string[] = [

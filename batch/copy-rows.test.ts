@@ -105,16 +105,6 @@ test("leaves a gap where a record was rejected", () => {
 });
 
 test("writes a batch as one row, up to 1,000 records and 256 KiB", () => {
-  const rowCountOf = (...records: readonly RecordParts[]) => {
-    const rows = new CopyRows(bytesMax);
-    rows.append(scan(encodeBatch({ records: records.map(encodeRecord) })), 1n, { receivedAtMicros: 0 });
-    assert.deepEqual(
-      readCopy(rows.finish()).map(({ idx }) => idx),
-      records.keys().toArray(),
-    );
-    assert.equal(rows.recordCount, records.length);
-    return rows.rowCount;
-  };
   const large = { message: "m".repeat(65_536) };
   const larger: RecordParts = {
     attributes: Array.from({ length: 33 }, (_, n) => [String(n), "v".repeat(8192)]),
@@ -128,7 +118,9 @@ test("writes a batch as one row, up to 1,000 records and 256 KiB", () => {
 
 test("keeps the indexes of records around rejected ones, also across rows", () => {
   const records = Array.from({ length: 2_500 }, (_, index) =>
-    index % 1_200 === 7 ? { severity: 99 } : { message: String(index), eventName: index === 1_500 ? "e" : "" },
+    index % 1_200 === 7
+      ? { severity: 99 }
+      : { message: String(index), eventName: index === 1_500 ? "e" : "" },
   );
   const rows = rowsOf(...records);
   assert.equal(rows.length, 2_497);
@@ -204,6 +196,17 @@ test("counts rows per minute and severity, in order", () => {
 
 function recordAt(timeUnixNano: bigint, severity: number): Buffer {
   return encodeRecord({ timeUnixNano, severity });
+}
+
+function rowCountOf(...records: readonly RecordParts[]): number {
+  const rows = new CopyRows(bytesMax);
+  rows.append(scan(encodeBatch({ records: records.map(encodeRecord) })), 1n, { receivedAtMicros: 0 });
+  assert.deepEqual(
+    readCopy(rows.finish()).map(({ idx }) => idx),
+    records.keys().toArray(),
+  );
+  assert.equal(rows.recordCount, records.length);
+  return rows.rowCount;
 }
 
 function rowsOf(...records: RecordParts[]) {

@@ -2,16 +2,7 @@ import { hostname } from "node:os";
 import { z } from "zod";
 import { limits } from "#batch/limits.ts";
 import { allowedHosts } from "#lib/allowed-hosts.ts";
-import {
-  ConfigError,
-  type Env,
-  integer,
-  listenAddress,
-  logLevel,
-  readEnv,
-  url,
-  urls,
-} from "#lib/config.ts";
+import { ConfigError, type Env, integer, listenAddress, logLevel, readEnv, url, urls } from "#lib/config.ts";
 import { streamShards } from "#stream/settings.ts";
 import { readRetentionDays, retentionShape } from "./maintenance/retention-days.ts";
 

@@ -9,13 +9,13 @@ import { projectFolder } from "#dev/folders.ts";
 import { freePort } from "#dev/free-port.ts";
 import { type RunningPostgres, startPostgres } from "#dev/postgres.ts";
 import { migrateToLatest } from "#postgres/migrate.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 import { groupName, streamKey } from "#stream/keys.ts";
 import { restartableRedis } from "#stream/testing/restartable-redis.ts";
 import { TestCa, writeCertificate } from "#test/support/certificates.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { startSystem, type TestSystem } from "#test/support/system.ts";
 import type { Finding } from "./finding.ts";
-import { storeRecords } from "#postgres/testing/store-records.ts";
 
 // The doctor as a program, against real processes, with every check made to fail.
 
@@ -206,9 +206,7 @@ describe("on settings that endanger data", () => {
         "select relid::regclass::text as name from pg_partition_tree('record_batches') where isleaf and relid <> 'record_batches_default'::regclass",
       );
       for (const { name } of rows) await client.query(`drop table ${name}`);
-      await client.query(
-        storeRecords("select 1, 0, now(), 9, '', 'x'"),
-      );
+      await client.query(storeRecords("select 1, 0, now(), 9, '', 'x'"));
     } finally {
       await client.end();
     }

@@ -25,7 +25,12 @@ test("creates the missing days from yesterday on", async () => {
   await using database = await createDatabase();
   await using db = openDatabase(database.url);
   const created = await ensurePartitions(db, { now, daysAhead: 2 });
-  assert.deepEqual(created, ["record_batches_20311230", "record_batches_20311231", "record_batches_20320101", "record_batches_20320102"]);
+  assert.deepEqual(created, [
+    "record_batches_20311230",
+    "record_batches_20311231",
+    "record_batches_20320101",
+    "record_batches_20320102",
+  ]);
   assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 2 }), []);
   assert.deepEqual(await ensurePartitions(db, { now, daysAhead: 3 }), ["record_batches_20320103"]);
 });

@@ -206,7 +206,9 @@ test("a command and a consumer that are killed halfway store every dead letter o
 test("a record that PostgreSQL refuses again stays unmarked, and gets another dead letter", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
-  await fixture.rows("alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')");
+  await fixture.rows(
+    "alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')",
+  );
   await fixture.append(makeEntry(1, [{ message: "secret" }, ...records(1)]));
   await letters(fixture, 1);
   const refused = await deadLetters(fixture, ["replay", "--yes", "--wait", "1"]);

@@ -6,8 +6,8 @@ import { Pool } from "pg";
 import { projectFolder } from "#dev/folders.ts";
 import { ensurePartitions } from "#postgres/partitions.ts";
 import { createDatabase as createKysely } from "#postgres/pool.ts";
-import { createDatabase, type TestDatabase } from "./support/postgres.ts";
 import { storeRecords } from "#postgres/testing/store-records.ts";
+import { createDatabase, type TestDatabase } from "./support/postgres.ts";
 
 const days = 6;
 const startMs = Date.UTC(2026, 0, 26);
@@ -50,11 +50,12 @@ async function fill(): Promise<void> {
       from batches, generate_series(0, 19) place`,
       ["attributes", "event_name"],
     )};
-    update record_batches set
+    update record_batches rows set
       severity_texts = array_fill(null::text, array[1]) || array['notice'] || array_fill(null::text, array[18]),
       uptimes = array_fill(null::bigint, array[1]) || array[1500000000] || array_fill(null::bigint, array[18]),
-      observed_times = array_fill(null::timestamptz, array[1]) || times[:1] || array_fill(null::timestamptz, array[18]),
-      flags = array[null, 5, 8]::smallint[] || array_fill(null::smallint, array[17]);
+      observed_times = array_fill(null::timestamptz, array[1]) || received_at || array_fill(null::timestamptz, array[18]),
+      flags = array[null, 5, 8]::smallint[] || array_fill(null::smallint, array[17])
+    from batches where batches.id = rows.batch_id;
     insert into log_statistics select date_trunc('minute', time), severity, count(*) from records group by 1, 2;
     insert into device_statistics select date_trunc('hour', received_at), device_key, count(*), sum(record_count), 3, 0, 1
       from batches group by 1, 2;`);
@@ -217,7 +218,9 @@ async function explain(sql: string, parameters: readonly unknown[] = []) {
   );
   const read = nodes.filter((node) => node["Relation Name"] !== undefined && node["Actual Rows"] > 0);
   return {
-    days: new Set(read.map((node) => node["Relation Name"]).filter((name) => name?.startsWith("records_"))),
+    days: new Set(
+      read.map((node) => node["Relation Name"]).filter((name) => name?.startsWith("record_batches_")),
+    ),
     wholeTables: read
       .filter((node) => node["Node Type"] === "Seq Scan" && node["Relation Name"] !== "devices")
       .filter((node) => node["Actual Rows"] > onePageRows)

@@ -63,7 +63,12 @@ export async function closeDays(
   progress: (text: string) => void,
 ): Promise<void> {
   await closePartitions(
-    { pool, isBehind: async () => false, logger: createLogger("bench", "warn"), signal: new AbortController().signal },
+    {
+      pool,
+      isBehind: async () => false,
+      logger: createLogger("bench", "warn"),
+      signal: new AbortController().signal,
+    },
     new Date(endMs),
   );
   await pool.query("vacuum (analyze)");

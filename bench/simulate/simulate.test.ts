@@ -91,11 +91,14 @@ describe("a simulated fleet", () => {
       );
       const columns = ["times", "severities", "loggers", "messages", "attributes"];
       const withoutFirst = columns.map((column) => `${column} = ${column}[2:]`);
-      const lastTwice = columns.map((column) => `${column} = ${column} || ${column}[cardinality(${column}):]`);
+      const lastTwice = columns.map(
+        (column) => `${column} = ${column} || ${column}[cardinality(${column}):]`,
+      );
       // The index of the second is that of the first.
-      const indexes = "indexes = (select array_agg(n - 1) from generate_series(1, cardinality(times)) n) || (cardinality(times) - 1)";
-      await client.query(`update record_batches set ${withoutFirst}, first_index = 1 where ${first}`);
-      await client.query(`update record_batches set ${lastTwice}, ${indexes} where ${last}`);
+      const indexes =
+        "indexes = (select array_agg(n - 1) from generate_series(1, cardinality(times)) n) || (cardinality(times) - 1)";
+      await client.query(`update record_batches set ${withoutFirst.join()}, first_index = 1 where ${first}`);
+      await client.query(`update record_batches set ${lastTwice.join()}, ${indexes} where ${last}`);
       for (const open of [
         () => storedInPostgres(system.databaseUrl, prefix),
         () => storedByGateway(system.httpUrl, prefix),

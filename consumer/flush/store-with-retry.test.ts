@@ -178,7 +178,9 @@ test("stores an entry with an unreadable batch in dead_letters, once, cut at 64 
 
 test("finds the records PostgreSQL refuses and stores all others of the flush", async () => {
   await using fixture = await createFixture();
-  await fixture.rows("alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')");
+  await fixture.rows(
+    "alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')",
+  );
   const tools = toolsWith(createTransaction(openTestPool(fixture)));
   const faulty = [
     ...records(5),

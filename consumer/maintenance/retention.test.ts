@@ -81,7 +81,9 @@ test("drops the days before the last RETENTION_DAYS, and keeps their batches in 
   for (const daysAgo of [10, 5, 4, 3, 0]) await storeFrom(daysAgo);
   assert.equal(await expireConfirmed(parts), "done");
   assert.deepEqual(await daysOfRecords(fixture), [nameFrom(3), nameFrom(0)]);
-  const partitions = await fixture.rows("select from pg_inherits where inhparent = 'record_batches'::regclass");
+  const partitions = await fixture.rows(
+    "select from pg_inherits where inhparent = 'record_batches'::regclass",
+  );
   assert.equal(partitions.length, 3 + 1 + 1 + 1, "three days, today, tomorrow and the default");
   const sessions = "select session_id from sessions order by session_id";
   const kept = ["boot-0", "boot-3", "boot-4", "boot-5"];

@@ -82,7 +82,9 @@ test("counts every invalid record of a device over its rate, and keeps one dead 
 test("keeps every acknowledged record that PostgreSQL refuses, however many there are", async () => {
   await using fixture = await createFixture();
   await startConsumer(fixture);
-  await fixture.rows("alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')");
+  await fixture.rows(
+    "alter table record_batches add constraint no_secrets check (array_to_string(messages, ' ') !~ 'secret')",
+  );
   const long = "s".repeat(60_000);
   const secrets = Array.from({ length: 120 }, (_, n) => ({
     message: `secret ${n}`,

@@ -29,7 +29,9 @@ test("a COPY fails when PostgreSQL stores fewer rows than were sent", async () =
     await pool.query(
       `create function skip_row() returns trigger language plpgsql as 'begin return null; end'`,
     );
-    await pool.query("create trigger skip before insert on record_batches for each row execute function skip_row()");
+    await pool.query(
+      "create trigger skip before insert on record_batches for each row execute function skip_row()",
+    );
     await assert.rejects(
       withSession(pool, ({ client }) => copyRecords(client, rows)),
       /rows sent, PostgreSQL counted 0/,

@@ -8,12 +8,12 @@ import { createGunzip } from "node:zlib";
 import type { Pool } from "pg";
 import { pino } from "pino";
 import { createRegistry } from "#lib/metrics.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { createRefusedCallsCounter } from "../fairness/refused-calls.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { startWithTwoHosts } from "../testing/two-hosts.ts";
 import { createExportHandler } from "./export-handler.ts";
-import { storeRecords } from "#postgres/testing/store-records.ts";
 
 let gateway: Awaited<ReturnType<typeof startWithTwoHosts>>;
 let pool: Pool;

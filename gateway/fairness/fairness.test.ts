@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { type TestContext, test } from "node:test";
 import { Pool } from "pg";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 import { startRedis } from "#test/support/redis.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { startWithTwoHosts } from "../testing/two-hosts.ts";
-import { storeRecords } from "#postgres/testing/store-records.ts";
 
 type Gateway = Awaited<ReturnType<typeof startWithTwoHosts>>;
 

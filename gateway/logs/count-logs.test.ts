@@ -5,6 +5,7 @@ import type { Pool } from "pg";
 import { seededRandom } from "#batch/testing/random.ts";
 import { createDatabase as createKysely } from "#postgres/pool.ts";
 import type { Database } from "#postgres/tables.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 import { CountMethod } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../testing/open-pool.ts";
@@ -12,7 +13,6 @@ import { seed } from "../testing/seed.ts";
 import { bucketWidth } from "./bucket-width.ts";
 import { countLogs, type RangeFilter } from "./count-logs.ts";
 import { everything, severitiesFrom } from "./log-filter.ts";
-import { storeRecords } from "#postgres/testing/store-records.ts";
 
 const second = 1_000_000n;
 const start = 1_700_000_000n * second;

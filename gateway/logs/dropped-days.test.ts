@@ -44,7 +44,9 @@ describe("over days some of which were dropped", () => {
   before(async () => {
     // A day without a partition, as after it was dropped: its batches' records lie in record_batches_default.
     await seed(pool, randomBatches(random, 40, { ...span, spanSeconds: dayMs / 1000 }));
-    await sql`delete from record_batches where batch_id in (select id from batches where id % 4 <> 0)`.execute(db);
+    await sql`delete from record_batches where batch_id in (select id from batches where id % 4 <> 0)`.execute(
+      db,
+    );
     await ensurePartitions(db, { now: new Date(firstDayMs + 6 * dayMs), daysBack: 5, daysAhead: 0 });
     await seed(
       pool,
@@ -86,4 +88,3 @@ describe("over days some of which were dropped", () => {
     });
   }
 });
-

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type CompiledQuery, Kysely, PostgresDialect } from "kysely";
 import type { Pool } from "pg";
 import type { Database } from "#postgres/tables.ts";
+import { storeRecords } from "#postgres/testing/store-records.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { walkBatches } from "./batch-walk.ts";
@@ -10,7 +11,6 @@ import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything } from "./log-filter.ts";
 import { newestFirst } from "./log-order.ts";
-import { storeRecords } from "#postgres/testing/store-records.ts";
 
 const minute = 60_000_000n;
 

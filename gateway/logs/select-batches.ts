@@ -109,7 +109,7 @@ function isNamed({ filter }: Wanted): Condition {
 }
 
 /** By lead, then by id, in the order of a walk. */
-export function compareBatches(direction: WalkPart["direction"]): (a: WalkedBatch, b: WalkedBatch) => number {
+function compareBatches(direction: WalkPart["direction"]): (a: WalkedBatch, b: WalkedBatch) => number {
   return direction === "asc" ? ascending : (a, b) => ascending(b, a);
 }
 

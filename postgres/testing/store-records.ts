@@ -10,8 +10,10 @@ const optionalColumns = {
  * An INSERT that stores the records of a query as the consumer does, a row per batch. The query has the columns batch_id, idx,
  * time, severity, logger and message, then those that are named.
  */
-export function storeRecords(query: string, optional: readonly (keyof typeof optionalColumns)[] = []): string {
-  const array = (value: string) => `array_agg(${value} order by idx)`;
+export function storeRecords(
+  query: string,
+  optional: readonly (keyof typeof optionalColumns)[] = [],
+): string {
   return `
     insert into record_batches (batch_id, first_index, times, severities, loggers, messages, indexes
       ${optional.map((column) => `, ${optionalColumns[column]}`).join("")})
@@ -20,4 +22,8 @@ export function storeRecords(query: string, optional: readonly (keyof typeof opt
       ${optional.map((column) => `, case when count(${column}) > 0 then ${array(column)} end`).join("")}
     from (${query}) as record (${["batch_id, idx, time, severity, logger, message", ...optional].join(", ")})
     group by batch_id`;
+}
+
+function array(value: string): string {
+  return `array_agg(${value} order by idx)`;
 }

@@ -21,7 +21,9 @@ test("every stored count and range is compared with the records", async () => {
   fixture.stack.defer(() => client.end());
   assert.deepEqual(await findDisagreements(client, "device-%"), []);
 
-  const withoutLast = ["times", "severities", "loggers", "messages"].map((name) => `${name} = ${name}[:6]`).join();
+  const withoutLast = ["times", "severities", "loggers", "messages"]
+    .map((name) => `${name} = ${name}[:6]`)
+    .join();
   const corruptions = [
     ["log_statistics", "update log_statistics set record_count = record_count + 1 where severity = 9"],
     ["log_statistics", "update log_statistics set severity = 10 where severity = 9"],

@@ -25,14 +25,16 @@ const disagreements: Readonly<Record<string, string>> = {
   record_batches: `
     select concat_ws(' ', batch_id, first_index) as subject, 'arrays of ' || lengths as kept,
            'all of one length, of a batch in the ledger' as "true"
-      from record_batches left join batches on batches.id = batch_id left join devices on devices.key = device_key
-      cross join lateral (
-        select string_agg(length::text, ', ') as lengths, min(length) <> max(length) as is_torn
-          from unnest(array[cardinality(times), cardinality(severities), cardinality(loggers), cardinality(messages),
-            cardinality(attributes), cardinality(indexes), cardinality(trace_ids), cardinality(span_ids),
-            cardinality(event_names), cardinality(severity_texts), cardinality(uptimes), cardinality(observed_times),
-            cardinality(flags)]) as length) as measured
-     where coalesce(device_id, '') like $1 and is_torn or device_id is null`,
+      from (select batch_id, first_index, (
+              select string_agg(length::text, ', ') from unnest(array[
+                cardinality(times), cardinality(severities), cardinality(loggers), cardinality(messages),
+                cardinality(attributes), cardinality(indexes), cardinality(trace_ids), cardinality(span_ids),
+                cardinality(event_names), cardinality(severity_texts), cardinality(uptimes),
+                cardinality(observed_times), cardinality(flags)]) as length
+              having count(distinct length) > 1) as lengths
+            from record_batches) as measured
+      left join batches on batches.id = batch_id left join devices on devices.key = device_key
+     where device_id is null or device_id like $1 and lengths is not null`,
   "record_batches, indexes": `
     select concat_ws(' ', device_id, session_id, sequence, idx) as subject, count(*) || ' times' as kept, 'once' as "true"
       from records join batches on batches.id = batch_id join devices on devices.key = device_key
