@@ -144,9 +144,6 @@ async function live({ httpUrl, grpcAddress, redis, databaseUrl, consumer }: Test
   await consumer.stop();
   await addClosedDay(databaseUrl);
   await consumer.start();
-  await waitFor("an index of the closed day", async () =>
-    (await scrape([consumer.addresses.admin ?? ""])).has("fleetlog_partition_index_seconds_count"),
-  );
   assert.equal(await streamUntilEnded(grpcAddress), status.UNAVAILABLE);
   const push = (deviceId: string, message: string) =>
     fetch(`${httpUrl}/fleetlog.v1.IngestService/PushLogs`, {

@@ -144,17 +144,23 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
       {
         file: "consumer/tables/records.ts",
         search: "const bytes = rows.finish();",
-        replacement: `const lines = readCopy(rows.finish()).map((row) => [
-    row.batchId, row.idx, new Date(Number(row.timeMicros) / 1000).toISOString(), row.severity, row.logger,
-    row.message.replaceAll("\\\\", "/").replaceAll("\\n", " ").replaceAll("\\r", " ").replaceAll("\\t", " "),
-    "\\\\N",
+        replacement: `const plain = (text: string) =>
+    '{"' + text.replaceAll("\\\\", "/").replaceAll("\\n", " ").replaceAll("\\r", " ").replaceAll("\\t", " ").replaceAll('"', "'") + '"}';
+  const lines = readCopy(rows.finish()).map((row) => [
+    row.batchId, row.idx, plain(new Date(Number(row.timeMicros) / 1000).toISOString()), "{" + row.severity + "}",
+    plain(row.logger), plain(row.message),
   ].join("\\t") + "\\n");
   const bytes = Buffer.from(lines.join(""));`,
       },
       {
         file: "consumer/tables/records.ts",
-        search: "copyFrom(statement)",
-        replacement: 'copyFrom(statement.replace(" (format binary)", ""))',
+        search: "copyFrom(copyStatement)",
+        replacement: 'copyFrom(copyStatement.replace(/, attributes.*/, ") from stdin"))',
+      },
+      {
+        file: "consumer/tables/records.ts",
+        search: "stream.rowCount !== rows.rowCount",
+        replacement: "stream.rowCount !== rows.recordCount",
       },
     ],
     caughtBy: { row: "sent-again" },
