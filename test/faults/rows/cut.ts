@@ -21,7 +21,7 @@ const exchanges: readonly Exchange[] = [
   {
     name: "device",
     title: "device → Nginx, from the connect on",
-    hops: (all) => [all.deviceGrpc],
+    hops: (all) => [all.deviceGrpc, all.deviceHttp],
     bytes: 2_000,
   },
   {
