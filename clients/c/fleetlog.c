@@ -22,17 +22,25 @@ enum { PART_HEAD, PART_HEADERS, PART_START, PART_PAYLOAD, PART_END, PART_NONE };
 #define IO_MIN 768u
 #define HOST_MAX 255u
 #define DEVICE_MAX 128u
+/* Each of the texts about the device. */
+#define INFO_MAX 256u
 #define NANO_PER_MS 1000000u
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise) {
     return value ? value : otherwise;
 }
 
-static void emit_text(const fleetlog_client *client, fleetlog_event_type type, uint32_t code, fleetlog_text text) {
+/* An event about what the request is about. */
+static fleetlog_event new_event(const fleetlog_client *client, fleetlog_event_type type, uint32_t code, fleetlog_text text) {
     fleetlog_event event = {.type = type, .code = code, .text = text};
     event.first = event.last = client->subject.first;
     event.session.data = client->subject.session;
     event.session.size = client->subject.session_size;
+    return event;
+}
+
+static void emit_text(const fleetlog_client *client, fleetlog_event_type type, uint32_t code, fleetlog_text text) {
+    fleetlog_event event = new_event(client, type, code, text);
     fleetlog_emit(client, &event);
 }
 
@@ -40,11 +48,12 @@ static void emit_text(const fleetlog_client *client, fleetlog_event_type type, u
 
 /* What all records of the batch share follows them, as the server likes the order of its fields; keeps room for it. */
 static bool encode_shared(pb_ostream_t *stream, const fleetlog_client *client) {
-    return fleetlog_encode_shared(stream, client->config, client->sequence == 1);
+    return fleetlog_encode_shared(stream, client->config, client->has_device);
 }
 
-static bool open_batch(fleetlog_client *client) {
+static bool open_batch(fleetlog_client *client, bool has_device) {
     pb_ostream_t sizing = PB_OSTREAM_SIZING;
+    client->has_device = has_device;
     encode_shared(&sizing, client);
     client->batch_used = 0;
     client->batch_max = client->config->batch_size - sizing.bytes_written;
@@ -61,6 +70,13 @@ static bool append_record(fleetlog_client *client, const fleetlog_record *record
     return true;
 }
 
+static bool begin_batch(fleetlog_client *client, const fleetlog_record *record) {
+    bool has_device = client->device_sequence == 0;
+    if (open_batch(client, has_device) && append_record(client, record)) return true;
+    /* Beside what the device says about itself there is no room for it: another batch says that. */
+    return has_device && open_batch(client, false) && append_record(client, record);
+}
+
 static void draw_session(fleetlog_client *client) {
     for (uint32_t index = 0; index < 16; index += 8) {
         uint32_t bits = client->config->random(client->config->context);
@@ -70,24 +86,56 @@ static void draw_session(fleetlog_client *client) {
     client->session_size = 16;
 }
 
-fleetlog_status fleetlog_init(fleetlog_client *client, const fleetlog_config *config) {
+/* A name that the server takes. */
+static bool is_name(fleetlog_text name, size_t size_max) {
+    const char *bytes = name.data;
+    for (size_t index = 0; index < name.size; index += 1) {
+        char byte = bytes[index];
+        char letter = (char)(byte | 0x20);
+        if (!(letter >= 'a' && letter <= 'z') && !(byte >= '-' && byte <= ':' && byte != '/') && byte != '_') return false;
+    }
+    return name.size <= size_max;
+}
+
+/* What is wrong with the configuration; NULL: nothing. */
+static const char *find_fault(const fleetlog_config *config) {
     const fleetlog_socket *socket = &config->socket;
+    const fleetlog_flash *flash = &config->flash;
+    if (config->device_id.size == 0 || !is_name(config->device_id, DEVICE_MAX))
+        return "device_id: 1 to 128 of A-Z a-z 0-9 . _ : -";
+    if (!is_name(config->session_id, FLEETLOG_SESSION_MAX))
+        return "session_id: as device_id, at most FLEETLOG_SESSION_MAX";
+    if (config->host.size == 0 || config->host.size > HOST_MAX) return "host: 1 to 255 bytes";
+    if (config->firmware.size > INFO_MAX) return "firmware: over 256 bytes";
+    if (config->hardware.size > INFO_MAX) return "hardware: over 256 bytes";
+    if (config->site.size > INFO_MAX) return "site: over 256 bytes";
+    if (!config->random) return "random: missing";
+    if (!socket->connect || !socket->send || !socket->receive || !socket->close) return "socket: missing";
+    if (!config->batch) return "batch: missing";
+    if (!config->io || config->io_size < IO_MIN) return "io: under 768 bytes";
+    if (!config->memory && (!flash->read || !flash->write || !flash->erase))
+        return "memory, flash: missing";
+    return NULL;
+}
+
+fleetlog_status fleetlog_init(fleetlog_client *client, const fleetlog_config *config) {
     memset(client, 0, sizeof *client);
     client->config = config;
     client->sequence = 1;
-    if (config->device_id.size == 0 || config->device_id.size > DEVICE_MAX || config->host.size == 0 ||
-        config->host.size > HOST_MAX || config->session_id.size > FLEETLOG_SESSION_MAX || !config->random ||
-        !socket->connect || !socket->send || !socket->receive || !socket->close || !config->batch || !config->io ||
-        config->io_size < IO_MIN ||
-        (!config->memory && (!config->flash.read || !config->flash.write || !config->flash.erase)))
+    const char *fault = find_fault(config);
+    if (!fault) {
+        client->session_size = (uint32_t)config->session_id.size;
+        if (client->session_size > 0)
+            memcpy(client->session, config->session_id.data, client->session_size);
+        else
+            draw_session(client);
+        fault = fleetlog_store_open(client);
+    }
+    if (fault) {
+        emit_text(client, FLEETLOG_FAILED, 0, fleetlog_string(fault));
         return FLEETLOG_INVALID;
-    client->session_size = (uint32_t)config->session_id.size;
-    if (client->session_size > 0)
-        memcpy(client->session, config->session_id.data, client->session_size);
-    else
-        draw_session(client);
-    if (!fleetlog_store_open(client)) return FLEETLOG_INVALID;
-    return open_batch(client) ? FLEETLOG_OK : FLEETLOG_TOO_LARGE;
+    }
+    return open_batch(client, true) ? FLEETLOG_OK : FLEETLOG_TOO_LARGE;
 }
 
 fleetlog_status fleetlog_flush(fleetlog_client *client) {
@@ -96,6 +144,7 @@ fleetlog_status fleetlog_flush(fleetlog_client *client) {
     pb_ostream_t stream =
         pb_ostream_from_buffer(batch + client->batch_used, client->config->batch_size - client->batch_used);
     encode_shared(&stream, client);
+    if (client->has_device) client->device_sequence = client->sequence;
     bool is_kept =
         fleetlog_store_append(client, client->sequence, batch, client->batch_used + stream.bytes_written);
     client->sequence += 1;
@@ -104,12 +153,9 @@ fleetlog_status fleetlog_flush(fleetlog_client *client) {
 }
 
 fleetlog_status fleetlog_log(fleetlog_client *client, const fleetlog_record *record) {
-    if (!client->has_records && !open_batch(client)) return FLEETLOG_TOO_LARGE;
-    if (append_record(client, record)) return FLEETLOG_OK;
-    if (!client->has_records) return FLEETLOG_TOO_LARGE;
+    if (client->has_records && append_record(client, record)) return FLEETLOG_OK;
     fleetlog_status status = fleetlog_flush(client);
-    if (!open_batch(client) || !append_record(client, record)) return FLEETLOG_TOO_LARGE;
-    return status;
+    return begin_batch(client, record) ? status : FLEETLOG_TOO_LARGE;
 }
 
 /* ── What to send ── */
@@ -184,8 +230,7 @@ static bool encode_start(pb_ostream_t *stream, const fleetlog_client *client) {
 
 /* The bytes after it: the uptime, but not with a batch of an earlier boot. */
 static bool encode_end(pb_ostream_t *stream, const fleetlog_client *client) {
-    bool is_this_boot = client->subject.session_size == client->session_size &&
-                        memcmp(client->subject.session, client->session, client->session_size) == 0;
+    bool is_this_boot = fleetlog_is_current(client, client->subject.session, client->subject.session_size);
     if (client->job != JOB_BATCH || !is_this_boot) return true;
     return fleetlog_encode_fixed64(
         stream, fleetlog_v1_PushLogsRequest_uptime_nano_tag, client->uptime_ms * NANO_PER_MS);
@@ -325,8 +370,7 @@ static void broken(fleetlog_client *client, const char *reason) {
 /* ── The response ── */
 
 static void acknowledged(fleetlog_client *client, const fleetlog_ack *ack) {
-    fleetlog_event event = {.type = FLEETLOG_ACKNOWLEDGED, .first = client->subject.first, .last = client->subject.first};
-    event.session = subject_session(client);
+    fleetlog_event event = new_event(client, FLEETLOG_ACKNOWLEDGED, 0, fleetlog_string(NULL));
     event.accepted = ack->accepted;
     event.rejected = ack->rejected;
     event.server_time_unix_nano = ack->server_time_unix_nano;
@@ -334,21 +378,31 @@ static void acknowledged(fleetlog_client *client, const fleetlog_ack *ack) {
         client->server_time_unix_nano = ack->server_time_unix_nano;
         client->server_time_ms = client->now_ms;
     }
-    if (client->job == JOB_DROP)
+    if (client->job == JOB_DROP) {
         fleetlog_store_declared(client);
-    else if (!fleetlog_store_acknowledged(client, false))
         return;
-    if (client->job != JOB_BATCH) return;
-    if (ack->rejected > 0) {
+    }
+    /* Reported before it is forgotten: a loss of power between the two repeats the report, and loses none. */
+    if (client->job == JOB_BATCH && !fleetlog_store_is_acknowledged(client)) {
         fleetlog_ack again;
         fleetlog_event rejection = event;
         fleetlog_read_ack(
             client->config->io, client->response.body_size, client->response.is_cut, &again, client, &rejection);
+        fleetlog_emit(client, &event);
     }
-    fleetlog_emit(client, &event);
+    fleetlog_store_acknowledged(client, false);
+}
+
+static bool begins_with(fleetlog_text text, const char *what) {
+    size_t size = strlen(what);
+    return text.size >= size && memcmp(text.data, what, size) == 0;
 }
 
 static void refused(fleetlog_client *client, const fleetlog_error *error) {
+    const fleetlog_drop *subject = &client->subject;
+    /* What the device says about itself is refused in every batch: it is not sent again. */
+    if (client->job == JOB_BATCH && !begins_with(error->message, "batch.device."))
+        fleetlog_not_stored(client, subject->session, subject->session_size, subject->first);
     emit_text(
         client, client->job == JOB_BATCH ? FLEETLOG_REFUSED : FLEETLOG_FAILED, error->code, error->message);
     /* A declaration that is refused cannot be declared in turn: the server shows its batches as missing. */
@@ -364,12 +418,9 @@ static void not_accepted(fleetlog_client *client, const fleetlog_error *error) {
     uint32_t delay_ms = error->delay_ms < DELAY_MAX_MS ? error->delay_ms : DELAY_MAX_MS;
     /* Not earlier than asked, and not all devices at once. */
     delay_ms = is_later && delay_ms > 0 ? delay_ms + random_up_to(client, delay_ms / 8) : backoff(client);
-    fleetlog_event event = {.type = is_later ? FLEETLOG_LATER : FLEETLOG_FAILED};
-    event.first = event.last = client->subject.first;
-    event.session = subject_session(client);
-    event.code = error->code;
+    fleetlog_event event =
+        new_event(client, is_later ? FLEETLOG_LATER : FLEETLOG_FAILED, error->code, error->message);
     event.delay_ms = delay_ms;
-    event.text = error->message;
     fleetlog_emit(client, &event);
     pause_for(client, delay_ms);
 }
@@ -410,7 +461,7 @@ static void handle_response(fleetlog_client *client) {
     }
     if (!fleetlog_read_ack(body, response->body_size, response->is_cut, &ack, client, NULL) || ack.has_error ||
         ack.sequence != client->subject.first) {
-        broken(client, "the response is no acknowledgement of the batch");
+        broken(client, "no acknowledgement of the batch");
         return;
     }
     client->attempts = 0;
@@ -428,14 +479,17 @@ static bool is_late(fleetlog_client *client, const char *reason) {
 /* Each step returns whether there is more to do at once. */
 
 static bool step_idle(fleetlog_client *client) {
+    const fleetlog_config *config = client->config;
+    uint8_t unasked;
     if (choose_job(client) == JOB_NONE) return false;
-    if (client->is_connected) {
-        begin_request(client);
-        return true;
-    }
     client->response.total = 0;
-    client->deadline_ms = client->now_ms + or_default(client->config->ack_timeout_ms, 30000);
-    client->state = CONNECTING;
+    client->deadline_ms = client->now_ms + or_default(config->ack_timeout_ms, 30000);
+    if (!client->is_connected)
+        client->state = CONNECTING;
+    else if (client->is_reused && config->socket.receive(config->socket.context, &unasked, 1) != 0)
+        broken(client, "the connection ended"); /* or has what would be taken for the response to the next request */
+    else
+        begin_request(client);
     return true;
 }
 

@@ -110,11 +110,17 @@ typedef enum {
     FLEETLOG_LATER,
     /* The connection ended, and another one follows at once or after the backoff. */
     FLEETLOG_RECONNECT,
-    /* An error that the application may have to mend; retried after the backoff. `text` has it, and `code` a gRPC code. */
+    /*
+     * An error that the application may have to mend: `text` has it. What a server answered is retried after the backoff,
+     * and `code` has its gRPC code, or the status of HTTP if there is none, such as 404; else `code` is 0.
+     */
     FLEETLOG_FAILED
 } fleetlog_event_type;
 
-/* Pointers are valid during the call. */
+/*
+ * Pointers are valid during the call. What became of a batch is reported before it is forgotten: a reset between the two
+ * has it reported again after the next boot.
+ */
 typedef struct {
     fleetlog_event_type type;
     fleetlog_text session;
@@ -159,11 +165,13 @@ typedef struct {
 typedef struct {
     /* 1 to 128 characters of A-Z a-z 0-9 . _ : - */
     fleetlog_text device_id;
-    /* Empty: drawn by `random`, as it should be. At most FLEETLOG_SESSION_MAX characters, and another at every boot. */
+    /* Empty: drawn by `random`, as it should be. At most FLEETLOG_SESSION_MAX of these characters, others at every boot. */
     fleetlog_text session_id;
     /* The value of the header Host, such as "logs.example.com:8080"; at most 255 bytes. */
     fleetlog_text host;
-    /* What the device says about itself, with the first batch of the session; empty if unknown. */
+    /*
+     * What the device says about itself, each at most 256 bytes of UTF-8; empty if unknown. It goes with the first batch of
+     * the session, and with another one when that is refused, dropped or damaged. */
     fleetlog_text firmware;
     fleetlog_text hardware;
     fleetlog_text site;
@@ -213,7 +221,7 @@ typedef struct {
 
 typedef enum {
     FLEETLOG_OK = 0,
-    /* fleetlog_init: a field of the configuration is missing or outside its limits. */
+    /* fleetlog_init: a field of the configuration is missing or outside its limits; FLEETLOG_FAILED says which. */
     FLEETLOG_INVALID = -1,
     /* fleetlog_log: the record is larger than a batch. fleetlog_init: a batch has no room for records. */
     FLEETLOG_TOO_LARGE = -2,

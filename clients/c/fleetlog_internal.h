@@ -13,7 +13,6 @@ enum { FLEETLOG_REASON_FULL, FLEETLOG_REASON_STORAGE, FLEETLOG_REASON_REFUSED };
 
 /* google.rpc.Code */
 enum {
-    FLEETLOG_CODE_UNKNOWN = 2,
     FLEETLOG_CODE_INVALID_ARGUMENT = 3,
     FLEETLOG_CODE_RESOURCE_EXHAUSTED = 8,
     FLEETLOG_CODE_UNAVAILABLE = 14
@@ -35,15 +34,20 @@ bool fleetlog_encode_dropped(pb_ostream_t *stream, uint64_t last, uint32_t reaso
 
 /* fleetlog_store.c */
 
-/* False: the configuration of the storage is outside its limits, or the flash cannot be read. */
-bool fleetlog_store_open(fleetlog_client *client);
+/* Whether a session is the one in use. */
+bool fleetlog_is_current(const fleetlog_client *client, const char *session, uint32_t session_size);
+/* A batch will not be stored: what it says about the device has to be said by another one. */
+void fleetlog_not_stored(fleetlog_client *client, const char *session, uint32_t session_size, uint64_t sequence);
+/* NULL, or what is wrong with the configuration of the storage. */
+const char *fleetlog_store_open(fleetlog_client *client);
 /* Keeps a batch; false: it is dropped, and will be declared. The buffer has room up to the next write unit. */
 bool fleetlog_store_append(fleetlog_client *client, uint64_t sequence, uint8_t *payload, size_t size);
 bool fleetlog_store_payload(const fleetlog_client *client, uint32_t at, uint8_t *data, size_t size);
 /* The frame `next` will be sent: it stays until that is settled. */
 void fleetlog_store_attempted(fleetlog_client *client);
-/* The frame `next` is acknowledged, or refused for good; continues with the one after it. False: it was before, too. */
-bool fleetlog_store_acknowledged(fleetlog_client *client, bool is_final);
+bool fleetlog_store_is_acknowledged(const fleetlog_client *client);
+/* The frame `next` is acknowledged, or refused for good; continues with the one after it. */
+void fleetlog_store_acknowledged(fleetlog_client *client, bool is_final);
 /* The frame `next` will be declared as dropped; false: that is not possible. */
 bool fleetlog_store_refused(fleetlog_client *client);
 void fleetlog_store_declared(fleetlog_client *client);
@@ -80,7 +84,7 @@ bool fleetlog_read_ack(
     const uint8_t *body, size_t size, bool is_cut, fleetlog_ack *ack, const fleetlog_client *client, fleetlog_event *event);
 
 typedef struct {
-    uint32_t code;
+    uint32_t code;     /* of google.rpc.Code; else the status of HTTP */
     uint32_t delay_ms; /* 0: the server asks for none */
     fleetlog_text message;
 } fleetlog_error;

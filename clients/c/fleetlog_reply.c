@@ -6,6 +6,7 @@ typedef struct {
     uint32_t tag;
     uint64_t number; /* of a varint or fixed64 */
     fleetlog_text bytes;
+    bool is_cut; /* the message ends before the bytes do */
 } field;
 
 /* Reads the next field; false: at the end, or where no field can be read. */
@@ -21,7 +22,9 @@ static bool read_field(pb_istream_t *stream, const uint8_t *end, field *found) {
         case PB_WT_64BIT:
             return pb_decode_fixed64(stream, &found->number);
         case PB_WT_STRING:
-            if (!pb_decode_varint32(stream, &size) || size > stream->bytes_left) return false;
+            if (!pb_decode_varint32(stream, &size)) return false;
+            found->is_cut = size > stream->bytes_left;
+            if (found->is_cut) size = (uint32_t)stream->bytes_left;
             found->bytes.data = end - stream->bytes_left;
             found->bytes.size = size;
             return pb_read(stream, NULL, size);
@@ -37,22 +40,14 @@ static pb_istream_t open_message(fleetlog_text message, const uint8_t **end) {
 
 /* The message in `tag` of the message; of a message that is cut, as far as it goes. */
 static bool find_message(const uint8_t *body, size_t size, uint32_t tag, bool is_cut, fleetlog_text *found) {
-    pb_istream_t stream = pb_istream_from_buffer(body, size);
-    pb_wire_type_t type;
-    uint32_t number;
-    uint32_t message_size;
-    bool is_end;
-    while (pb_decode_tag(&stream, &type, &number, &is_end)) {
-        if (number != tag || type != PB_WT_STRING) {
-            if (!pb_skip_field(&stream, type)) return false;
-            continue;
-        }
-        if (!pb_decode_varint32(&stream, &message_size)) return false;
-        found->data = body + size - stream.bytes_left;
-        found->size = message_size;
-        if (message_size <= stream.bytes_left) return true;
-        found->size = stream.bytes_left;
-        return is_cut;
+    fleetlog_text message = {body, size};
+    const uint8_t *end;
+    pb_istream_t stream = open_message(message, &end);
+    field next;
+    while (read_field(&stream, end, &next)) {
+        if (next.tag != tag || !next.bytes.data) continue;
+        *found = next.bytes;
+        return is_cut || !next.is_cut;
     }
     return false;
 }
@@ -77,10 +72,12 @@ bool fleetlog_read_ack(
     const uint8_t *end;
     field found;
     uint32_t rejections = 0;
+    bool is_whole = true;
     memset(ack, 0, sizeof *ack);
     if (!find_message(body, size, fleetlog_v1_PushLogsResponse_ack_tag, is_cut, &message)) return false;
     pb_istream_t stream = open_message(message, &end);
     while (read_field(&stream, end, &found)) {
+        is_whole = !found.is_cut;
         switch (found.tag) {
             case fleetlog_v1_Ack_sequence_tag:
                 ack->sequence = found.number;
@@ -106,7 +103,7 @@ bool fleetlog_read_ack(
         }
     }
     if (ack->rejected < rejections) ack->rejected = rejections;
-    return stream.bytes_left == 0 || is_cut;
+    return is_cut || (is_whole && stream.bytes_left == 0);
 }
 
 /* What follows `what` in the text, to its end; NULL: it does not occur. */
@@ -187,8 +184,8 @@ static uint32_t read_retry_info(fleetlog_text json) {
 
 void fleetlog_read_error(const fleetlog_response *response, const uint8_t *body, fleetlog_error *error) {
     static const struct {
-        const char *name;
-        uint32_t code;
+        char name[19];
+        uint8_t code;
     } codes[] = {
         {"invalid_argument", FLEETLOG_CODE_INVALID_ARGUMENT},
         {"permission_denied", 7},
@@ -202,11 +199,12 @@ void fleetlog_read_error(const fleetlog_response *response, const uint8_t *body,
     /* A proxy's own error has no code: it is never taken for one that gives up a batch. */
     error->code = response->status == 429                              ? FLEETLOG_CODE_RESOURCE_EXHAUSTED
                   : response->status >= 502 && response->status <= 504 ? FLEETLOG_CODE_UNAVAILABLE
-                                                                       : FLEETLOG_CODE_UNKNOWN;
+                                                                       : response->status;
     for (size_t index = 0; index < sizeof codes / sizeof *codes; index += 1)
         if (code.size == strlen(codes[index].name) && memcmp(code.data, codes[index].name, code.size) == 0)
             error->code = codes[index].code;
     error->message = string_of(json, "\"message\"");
+    if (error->message.size == 0) error->message = json;
     error->delay_ms = read_retry_info(json);
     if (error->delay_ms == 0) error->delay_ms = response->retry_after_ms;
 }

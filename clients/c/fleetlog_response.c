@@ -13,8 +13,7 @@ enum {
     CHUNK_EXTENSION,
     CHUNK,
     CHUNK_END,
-    TRAILER,      /* at the begin of a line */
-    TRAILER_LINE, /* within one */
+    TRAILER, /* its lines */
     COMPLETE
 };
 
@@ -73,31 +72,37 @@ static bool read_status(fleetlog_response *response, const uint8_t *line, size_t
 }
 
 static bool read_header(fleetlog_response *response, const uint8_t *line, size_t line_size) {
-    const uint8_t *value;
+    static const char *const names[] = {"content-length:", "retry-after:", "transfer-encoding:", "connection:"};
+    enum { CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING, CONNECTION, NAMES };
+    const uint8_t *value = NULL;
+    size_t size = 0;
+    int name = 0;
+    for (; name < NAMES; name += 1) {
+        size = line_size;
+        value = value_of(names[name], line, &size);
+        if (value) break;
+    }
     uint32_t number;
-    size_t size = line_size;
-    if ((value = value_of("content-length:", line, &size))) {
-        if (!read_number(value, size, &number) || (response->has_length && response->remaining != number)) return false;
-        response->has_length = true;
-        response->remaining = number;
-        return true;
+    bool is_number = name <= RETRY_AFTER && read_number(value, size, &number);
+    switch (name) {
+        case CONTENT_LENGTH:
+            if (!is_number || (response->has_length && response->remaining != number)) return false;
+            response->has_length = true;
+            response->remaining = number;
+            return true;
+        case RETRY_AFTER:
+            /* A date instead of seconds is left aside: the device may not know the time. */
+            if (is_number) response->retry_after_ms = number < 86400 ? number * 1000 : 86400000;
+            return true;
+        case TRANSFER_ENCODING:
+            response->is_chunked = is_word("chunked", value, size);
+            return response->is_chunked;
+        case CONNECTION:
+            if (is_word("close", value, size)) response->is_kept = false;
+            return true;
+        default:
+            return true;
     }
-    size = line_size;
-    if ((value = value_of("transfer-encoding:", line, &size))) {
-        response->is_chunked = is_word("chunked", value, size);
-        return response->is_chunked;
-    }
-    size = line_size;
-    if ((value = value_of("connection:", line, &size))) {
-        if (is_word("close", value, size)) response->is_kept = false;
-        return true;
-    }
-    size = line_size;
-    if ((value = value_of("retry-after:", line, &size))) {
-        /* A date instead of seconds is left aside: the device may not know the time. */
-        if (read_number(value, size, &number)) response->retry_after_ms = number < 86400 ? number * 1000 : 86400000;
-    }
-    return true;
 }
 
 /* The empty line after the header. */
@@ -180,13 +185,11 @@ static bool read_byte(fleetlog_response *response, uint8_t *body, size_t body_ma
             response->state = CHUNK_SIZE;
             return byte == '\n';
         case TRAILER:
-            if (byte == '\n')
-                response->state = COMPLETE;
-            else if (byte != '\r')
-                response->state = TRAILER_LINE;
-            return true;
-        case TRAILER_LINE:
-            if (byte == '\n') response->state = TRAILER;
+            if (byte == '\n') {
+                if (response->line_size == 0) response->state = COMPLETE;
+                response->line_size = 0;
+            } else if (byte != '\r')
+                response->line_size = 1;
             return true;
         default:
             return false;

@@ -92,6 +92,14 @@ static void write_unit(fleetlog_client *client, uint32_t at) {
     flash_write(client, at, unit, sizeof unit);
 }
 
+/* Writes what may end within a write unit, and fits into FLEETLOG_DROPS_MAX drops. */
+static bool write_padded(fleetlog_client *client, uint32_t at, const void *data, size_t size) {
+    uint8_t units[ALIGNED(sizeof client->drops)];
+    memset(units, ERASED, sizeof units);
+    memcpy(units, data, size);
+    return size == 0 || flash_write(client, at, units, ALIGNED(size));
+}
+
 static uint32_t mark_at(const fleetlog_client *client, fleetlog_position position, const fleetlog_frame *frame, mark which) {
     return place(client, position) + marks_at(frame) + (uint32_t)which * FLEETLOG_WRITE_UNIT;
 }
@@ -119,11 +127,11 @@ static bool read_sector(fleetlog_client *client, uint32_t sector, sector_header 
            header->check == check_sector(header, client->drops);
 }
 
-/* Where the frames of a sector begin. */
+/* Where the frames of a sector begin: at its end, if it could not be begun and has the header of an earlier time. */
 static uint32_t first_offset(const fleetlog_client *client, uint32_t sector) {
     sector_header header;
     if (!flash_read(client, sector * client->config->sector_size, &header, sizeof header) ||
-        header.magic != SECTOR_MAGIC || header.drop_count > FLEETLOG_DROPS_MAX)
+        header.number != client->numbers[sector] || header.drop_count > FLEETLOG_DROPS_MAX)
         return client->config->sector_size;
     return SECTOR_HEADER + ALIGNED(header.drop_count * sizeof(fleetlog_drop));
 }
@@ -161,22 +169,32 @@ static bool oldest_from(const fleetlog_client *client, uint32_t number, uint32_t
     return lowest != UINT32_MAX;
 }
 
-static void report(const fleetlog_client *client, fleetlog_event_type type, uint64_t sequence, const char *session, uint32_t session_size) {
-    fleetlog_event event = {.type = type, .first = sequence, .last = sequence};
-    event.session.data = session;
-    event.session.size = session_size;
-    if (type == FLEETLOG_FAILED) event.text = fleetlog_string("a batch in the storage is damaged, or was written in part");
+bool fleetlog_is_current(const fleetlog_client *client, const char *session, uint32_t session_size) {
+    return session_size == client->session_size && memcmp(session, client->session, session_size) == 0;
+}
+
+void fleetlog_not_stored(fleetlog_client *client, const char *session, uint32_t session_size, uint64_t sequence) {
+    if (sequence == client->device_sequence && fleetlog_is_current(client, session, session_size))
+        client->device_sequence = 0;
+}
+
+static void report(fleetlog_client *client, fleetlog_event_type type, const fleetlog_frame *frame, const char *text) {
+    fleetlog_event event = {
+        .type = type, .first = frame->sequence, .last = frame->sequence, .text = fleetlog_string(text)};
+    event.session.data = frame->session;
+    event.session.size = frame->session_size;
+    if (type == FLEETLOG_FAILED || type == FLEETLOG_DROPPED)
+        fleetlog_not_stored(client, frame->session, frame->session_size, frame->sequence);
     fleetlog_emit(client, &event);
 }
 
 /* Moves on to the first frame that is not settled, from `position` on; false: there is none. */
-static bool find_frame(const fleetlog_client *client, fleetlog_position *position, fleetlog_frame *frame) {
+static bool find_frame(fleetlog_client *client, fleetlog_position *position, fleetlog_frame *frame) {
     for (;;) {
         while (read_frame(client, *position, frame)) {
             if (!is_marked(client, *position, frame, MARK_SETTLED)) {
                 if (is_whole(client, *position, frame)) return true;
-                report(client, FLEETLOG_FAILED, frame->sequence, frame->session, frame->session_size);
-                break;
+                report(client, FLEETLOG_FAILED, frame, "a batch in the storage is damaged");
             }
             position->offset += frame_size(frame);
         }
@@ -185,7 +203,7 @@ static bool find_frame(const fleetlog_client *client, fleetlog_position *positio
     }
 }
 
-static bool find_oldest(const fleetlog_client *client, fleetlog_position *position, fleetlog_frame *frame) {
+static bool find_oldest(fleetlog_client *client, fleetlog_position *position, fleetlog_frame *frame) {
     if (!oldest_from(client, 1, &position->sector)) return false;
     position->offset = first_offset(client, position->sector);
     return find_frame(client, position, frame);
@@ -242,7 +260,7 @@ static bool is_erased(const fleetlog_client *client, fleetlog_position position)
     return true;
 }
 
-bool fleetlog_store_open(fleetlog_client *client) {
+const char *fleetlog_store_open(fleetlog_client *client) {
     const fleetlog_config *config = client->config;
     uint32_t used = SECTOR_HEADER + ALIGNED(sizeof client->drops) + FRAME_HEADER + MARKS * FLEETLOG_WRITE_UNIT;
     uint32_t sectors_min = 3; /* besides the one to erase: where frames are written, and where the one sent lies */
@@ -250,14 +268,16 @@ bool fleetlog_store_open(fleetlog_client *client) {
     if (config->keep_until_committed) sectors_min = 4; /* and the one that may have arrived */
 #endif
     if (config->sector_count < sectors_min || config->sector_count > FLEETLOG_SECTORS_MAX ||
-        config->sector_size % FLEETLOG_WRITE_UNIT != 0 || config->batch_size % FLEETLOG_WRITE_UNIT != 0 ||
-        config->sector_size < used || config->sector_size - used < config->batch_size ||
         config->sector_size > UINT32_MAX / config->sector_count)
-        return false;
+        return "sector_count: 3 (keep_until_committed: 4) to FLEETLOG_SECTORS_MAX";
+    if (config->sector_size % FLEETLOG_WRITE_UNIT != 0 || config->batch_size % FLEETLOG_WRITE_UNIT != 0)
+        return "sector_size, batch_size: no multiple of FLEETLOG_WRITE_UNIT";
+    if (config->sector_size < used || config->sector_size - used < config->batch_size)
+        return "sector_size: under batch_size + 256 bytes";
     sector_header header;
     uint32_t newest = 0;
     client->end.offset = client->config->sector_size;
-    if (client->config->memory) return true; /* its content means nothing */
+    if (client->config->memory) return NULL; /* its content means nothing */
     for (uint32_t index = 0; index < client->config->sector_count; index += 1) {
         if (!read_sector(client, index, &header)) continue;
         client->numbers[index] = header.number;
@@ -266,8 +286,8 @@ bool fleetlog_store_open(fleetlog_client *client) {
             client->end.sector = index;
         }
     }
-    if (newest == 0) return true;
-    if (!read_sector(client, client->end.sector, &header)) return false;
+    if (newest == 0) return NULL;
+    if (!read_sector(client, client->end.sector, &header)) return "flash: cannot be read";
     client->drop_count = header.drop_count;
     for (uint32_t index = 0; index < client->drop_count; index += 1) client->drops[index].is_fixed = 1;
 
@@ -292,37 +312,41 @@ bool fleetlog_store_open(fleetlog_client *client) {
         }
         position.offset += frame_size(&frame);
     }
-    return true;
+    return NULL;
+}
+
+bool fleetlog_store_is_acknowledged(const fleetlog_client *client) {
+    return is_marked(client, client->next, &client->frame, MARK_ACKNOWLEDGED);
 }
 
 void fleetlog_store_attempted(fleetlog_client *client) {
     client->is_attempted = true;
-    if (is_marked(client, client->next, &client->frame, MARK_ACKNOWLEDGED)) return;
+    if (fleetlog_store_is_acknowledged(client)) return;
     client->has_unsure = true;
     client->unsure = client->next;
 }
 
 /* Remembers to declare a batch as dropped. */
-static void add_drop(fleetlog_client *client, const char *session, uint32_t session_size, uint64_t sequence, uint16_t reason) {
-    fleetlog_drop added = {.first = sequence, .last = sequence, .session_size = session_size, .reason = reason};
-    memcpy(added.session, session, session_size);
-    report(client, FLEETLOG_DROPPED, sequence, session, session_size);
-    for (uint32_t index = 0; index < client->drop_count; index += 1) {
-        fleetlog_drop *drop = &client->drops[index];
-        if (drop->is_fixed || drop->reason != reason || drop->last + 1 != sequence ||
-            drop->session_size != session_size || memcmp(drop->session, session, session_size) != 0)
+static void add_drop(fleetlog_client *client, const fleetlog_frame *frame, uint16_t reason) {
+    report(client, FLEETLOG_DROPPED, frame, NULL);
+    fleetlog_drop *drop = client->drops;
+    for (uint32_t index = 0; index < client->drop_count; index += 1, drop += 1) {
+        if (drop->is_fixed || drop->reason != reason || drop->last + 1 != frame->sequence ||
+            drop->session_size != frame->session_size || memcmp(drop->session, frame->session, frame->session_size) != 0)
             continue;
-        drop->last = sequence;
+        drop->last = frame->sequence;
         return;
     }
-    if (client->drop_count < FLEETLOG_DROPS_MAX) {
-        client->drops[client->drop_count++] = added;
+    if (client->drop_count == FLEETLOG_DROPS_MAX) { /* the server shows it as missing */
+        report(client, FLEETLOG_FAILED, frame, "too many drops to declare");
         return;
     }
-    /* The server shows it as missing. */
-    fleetlog_event event = {.type = FLEETLOG_FAILED, .first = sequence, .last = sequence};
-    event.text = fleetlog_string("too many ranges of dropped batches to declare them all");
-    fleetlog_emit(client, &event);
+    client->drop_count += 1;
+    memset(drop, 0, sizeof *drop); /* it is part of a CRC */
+    drop->first = drop->last = frame->sequence;
+    memcpy(drop->session, frame->session, sizeof drop->session);
+    drop->session_size = frame->session_size;
+    drop->reason = reason;
 }
 
 /* Gives up the frames of a sector that no acknowledgement covers. */
@@ -331,11 +355,11 @@ static void drop_frames(fleetlog_client *client, uint32_t sector) {
     fleetlog_frame frame;
     for (; read_frame(client, position, &frame); position.offset += frame_size(&frame)) {
         if (is_marked(client, position, &frame, MARK_SETTLED)) continue;
-        if (!is_whole(client, position, &frame)) return;
+        if (!is_whole(client, position, &frame)) continue;
         if (is_marked(client, position, &frame, MARK_ACKNOWLEDGED))
-            report(client, FLEETLOG_RELEASED, frame.sequence, frame.session, frame.session_size);
+            report(client, FLEETLOG_RELEASED, &frame, NULL);
         else
-            add_drop(client, frame.session, frame.session_size, frame.sequence, FLEETLOG_REASON_FULL);
+            add_drop(client, &frame, FLEETLOG_REASON_FULL);
     }
 }
 
@@ -387,24 +411,18 @@ static bool begin_sector(fleetlog_client *client) {
     if (drops_kept) leave_sector(client, sector);
     client->end.sector = sector;
     client->end.offset = SECTOR_HEADER + ALIGNED(client->drop_count * sizeof *client->drops);
-    if (is_erased_now) {
-        uint8_t unit[SECTOR_HEADER + ALIGNED(sizeof client->drops)];
-        memset(unit, ERASED, sizeof unit);
-        memcpy(unit, &header, sizeof header);
-        memcpy(unit + SECTOR_HEADER, client->drops, client->drop_count * sizeof *client->drops);
-        if (flash_write(client, at, unit, client->end.offset)) return true;
-    }
+    /* The drops first: with the header the sector counts. */
+    if (is_erased_now && write_padded(client, at + SECTOR_HEADER, client->drops, client->drop_count * sizeof *client->drops) &&
+        write_padded(client, at, &header, sizeof header))
+        return true;
     client->end.offset = client->config->sector_size;
     return false;
 }
 
 static bool write_frame(fleetlog_client *client, const fleetlog_frame *frame, uint8_t *payload) {
-    uint8_t header[FRAME_HEADER];
-    memset(header, ERASED, sizeof header);
-    memcpy(header, frame, sizeof *frame);
     for (uint32_t index = frame->size; index < ALIGNED(frame->size); index += 1) payload[index] = ERASED;
     uint32_t at = place(client, client->end);
-    return flash_write(client, at, header, sizeof header) &&
+    return write_padded(client, at, frame, sizeof *frame) &&
            flash_write(client, at + FRAME_HEADER, payload, ALIGNED(frame->size));
 }
 
@@ -429,7 +447,7 @@ bool fleetlog_store_append(fleetlog_client *client, uint64_t sequence, uint8_t *
 #endif
         return true;
     }
-    add_drop(client, client->session, client->session_size, sequence, FLEETLOG_REASON_STORAGE);
+    add_drop(client, &frame, FLEETLOG_REASON_STORAGE);
     return false;
 }
 
@@ -443,15 +461,14 @@ static void select_after(fleetlog_client *client) {
     select_next(client, position);
 }
 
-bool fleetlog_store_acknowledged(fleetlog_client *client, bool is_final) {
+void fleetlog_store_acknowledged(fleetlog_client *client, bool is_final) {
     if (client->has_unsure && is_same(client->unsure, client->next)) client->has_unsure = false;
 #if FLEETLOG_COMMITTED
     bool is_oldest = client->has_oldest && is_same(client->oldest, client->next);
     if (client->config->keep_until_committed && !is_final) {
-        bool is_news = !is_marked(client, client->next, &client->frame, MARK_ACKNOWLEDGED);
         set_mark(client, client->next, &client->frame, MARK_ACKNOWLEDGED);
         select_after(client);
-        return is_news;
+        return;
     }
 #else
     (void)is_final;
@@ -461,12 +478,11 @@ bool fleetlog_store_acknowledged(fleetlog_client *client, bool is_final) {
 #if FLEETLOG_COMMITTED
     if (is_oldest) set_oldest(client, client->has_frame, client->next);
 #endif
-    return true;
 }
 
 bool fleetlog_store_refused(fleetlog_client *client) {
     /* Acknowledged before, it is stored: then its number is not to be declared. */
-    if (client->is_refused || is_marked(client, client->next, &client->frame, MARK_ACKNOWLEDGED)) return false;
+    if (client->is_refused || fleetlog_store_is_acknowledged(client)) return false;
     set_mark(client, client->next, &client->frame, MARK_REFUSED);
     client->is_refused = true;
     return true;
@@ -499,8 +515,8 @@ void fleetlog_store_committed(fleetlog_client *client, const uint8_t *body, size
         uint32_t field = is_refused ? fleetlog_v1_GetSessionResponse_dropped_ranges_tag
                                     : fleetlog_v1_GetSessionResponse_committed_ranges_tag;
         if (is_subject && fleetlog_has_sequence(body, size, field, frame.sequence)) {
+            report(client, FLEETLOG_COMMITTED_BATCH, &frame, NULL);
             set_mark(client, position, &frame, MARK_SETTLED);
-            report(client, FLEETLOG_COMMITTED_BATCH, frame.sequence, frame.session, frame.session_size);
         }
         position.offset += frame_size(&frame);
     }

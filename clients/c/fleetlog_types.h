@@ -52,6 +52,8 @@ struct fleetlog_client {
     size_t batch_used;
     size_t batch_max; /* for records */
     bool has_records;
+    bool has_device;          /* it carries what the device says about itself */
+    uint64_t device_sequence; /* the last batch that does; 0: the next one has to */
     char session[FLEETLOG_SESSION_MAX];
     uint32_t session_size;
 

@@ -71,9 +71,38 @@ describe("the library in C", { skip: noC ?? false, timeout }, () => {
     assert.ok(memory.stack <= readNumber(readme, /^\| stack.*?([\d,]+) B/m));
   });
 
-  test("keeps, sends and declares every batch, with power cuts at any write and a failing server", async () => {
+  test("keeps, sends and declares every batch, and what the device says about itself, with power cuts at any write, a failing flash and a failing server", async () => {
     const model = await cProgram("model", ["clients/c/testing/model.c"]);
     await execa(model, ["1", "1500"], { timeout: 120_000 });
+  });
+
+  test("names the field of a configuration that is missing or beyond its limit, and the limit", async () => {
+    const limits = await cProgram("limits", ["clients/c/testing/limits.c"]);
+    const { stdout } = await execa(limits);
+    assert.deepEqual(stdout.split("\n"), [
+      "0",
+      "0",
+      "1 device_id: 1 to 128 of A-Z a-z 0-9 . _ : - -1",
+      "1 device_id: 1 to 128 of A-Z a-z 0-9 . _ : - -1",
+      "1 device_id: 1 to 128 of A-Z a-z 0-9 . _ : - -1",
+      "1 device_id: 1 to 128 of A-Z a-z 0-9 . _ : - -1",
+      "1 session_id: as device_id, at most FLEETLOG_SESSION_MAX -1",
+      "1 host: 1 to 255 bytes -1",
+      "1 firmware: over 256 bytes -1",
+      "1 hardware: over 256 bytes -1",
+      "1 site: over 256 bytes -1",
+      "1 random: missing -1",
+      "1 socket: missing -1",
+      "1 batch: missing -1",
+      "1 io: under 768 bytes -1",
+      "1 memory, flash: missing -1",
+      "1 sector_count: 3 (keep_until_committed: 4) to FLEETLOG_SECTORS_MAX -1",
+      "1 sector_count: 3 (keep_until_committed: 4) to FLEETLOG_SECTORS_MAX -1",
+      "1 sector_count: 3 (keep_until_committed: 4) to FLEETLOG_SECTORS_MAX -1",
+      "1 sector_size, batch_size: no multiple of FLEETLOG_WRITE_UNIT -1",
+      "1 sector_size: under batch_size + 256 bytes -1",
+      "-2",
+    ]);
   });
 
   test("reads responses of a hostile server within its bounds, and good ones rightly", async () => {
@@ -86,14 +115,31 @@ describe("the library in C", { skip: noC ?? false, timeout }, () => {
       [true, 7, 3, 0, false],
       [true, 7, 3, 1, false],
     ]);
-    assert.deepEqual(responses.slice(4, 9).map(pick("code", "delayMs", "message")), [
-      [8, 7_000, ""],
-      [14, 2_500, ""],
-      [3, 0, 'the "code":"x"'],
-      [2, 0, ""],
+    const errors = responses
+      .slice(4, 13)
+      .map((response) => [
+        ...pick("code", "delayMs")(response),
+        Buffer.from(String(response?.["message"]), "hex").toString(),
+      ]);
+    assert.deepEqual(errors, [
+      [8, 7_000, '{"code":"resource_exhausted"   }'],
+      [14, 2_500, errors[1]?.[2]],
+      [3, 0, String.raw`the \"code\":\"x\"`],
+      [400, 0, "<html>"],
       [14, 0, ""],
+      [204, 0, ""],
+      [301, 0, ""],
+      [14, 0, ""],
+      [14, 86_400_000, ""],
     ]);
-    assert.ok(responses.length > 9 && responses.slice(9).every((response) => response === null));
+    assert.deepEqual(responses.slice(13, 18).map(pick("ack", "sequence", "kept")), [
+      [false, 0, true], // a body that is compressed, although it was not asked for
+      [true, 7, false], // bytes after it
+      [true, 7, false], // interim responses have no body
+      [false, 0, false], // cut at the end of the connection
+      [true, 7, true], // a line that is too long
+    ]);
+    assert.ok(responses.length > 18 && responses.slice(18).every((response) => response === null));
   });
 
   test("has a contract that nanopb makes static structs of, for a device without the library", async () => {

@@ -215,6 +215,17 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     await stored(range(1, 2_000).flatMap(toMessages));
   });
 
+  test("says again what a refused batch said about the device", async () => {
+    await using device = await start({ flags: ["--firmware", "2.1.0"] });
+    sendBatch(device, { message: "x".repeat(65_536) }, ...Array.from({ length: 10_000 }, () => "too many"));
+    await device.waitFor("refused", 1);
+    sendBatch(device, "after");
+    await device.finish();
+    await stored(["after"]);
+    const { rows } = await client.query("select info from devices where device_id = $1", [deviceId]);
+    assert.deepEqual(rows, [{ info: { firmware: "2.1.0" } }]);
+  });
+
   test("reports rejected records and refused batches, and declares the latter as dropped", async () => {
     await using device = await start();
     sendBatch(device, "good", { message: Buffer.from("a\0b") }, "also good");

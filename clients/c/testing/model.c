@@ -2,7 +2,8 @@
  * The client against a flash that loses power at any write and a server that fails in every way, from a seed.
  *
  *     model FIRST LAST      runs these seeds; after each, every batch that was kept must be stored, refused or reported
- *                           as dropped, and no number may have had two contents
+ *                           as dropped, no number may have had two contents, and what the device says about itself must be
+ *                           stored for the last boot
  *     model stack           prints the high-water mark of the stack over some seeds
  */
 #define _POSIX_C_SOURCE 200809L
@@ -42,8 +43,11 @@ static void check(bool is_right, const char *what) {
 /* ── Flash ── */
 
 static uint8_t flash[SECTOR_SIZE * SECTORS_MAX];
+static bool is_written[sizeof flash / FLEETLOG_WRITE_UNIT]; /* since they were erased, if only with 0xff */
 static uint32_t fuel; /* writes before the power is lost; 0: never */
 static jmp_buf power_lost;
+static bool flash_fails; /* now and then, after a part of the work */
+static bool had_flash_failures;
 
 static bool is_last(void) {
     return fuel > 0 && --fuel == 0;
@@ -60,16 +64,24 @@ static bool flash_write(void *context, uint32_t position, const void *data, size
     check(position + size <= sizeof flash, "a write outside the flash");
     check(position % FLEETLOG_WRITE_UNIT == 0 && size % FLEETLOG_WRITE_UNIT == 0, "a write that is not aligned");
     for (size_t index = 0; index < size; index += 1) check(flash[position + index] == 0xff, "a write to bytes not erased");
-    memcpy(flash + position, data, is_torn ? below((uint32_t)size) : size);
+    bool is_failing = flash_fails && size > FLEETLOG_WRITE_UNIT && one_in(50); /* not a mark */
+    if (is_torn || is_failing) size = below((uint32_t)size);
+    memcpy(flash + position, data, size);
+    for (size_t done = 0; done < size; done += FLEETLOG_WRITE_UNIT) {
+        check(!is_written[(position + done) / FLEETLOG_WRITE_UNIT], "a second write to the same bytes");
+        is_written[(position + done) / FLEETLOG_WRITE_UNIT] = true;
+    }
     if (is_torn) longjmp(power_lost, 1);
-    return true;
+    return !is_failing;
 }
 static bool flash_erase(void *context, uint32_t position) {
     (void)context;
     bool is_torn = is_last();
     check(position % SECTOR_SIZE == 0, "an erase that is not of a sector");
+    if (flash_fails && one_in(10)) return false;
     uint32_t from = is_torn && one_in(2) ? below(SECTOR_SIZE) : 0;
     memset(flash + position + from, 0xff, is_torn && from == 0 ? below(SECTOR_SIZE) : SECTOR_SIZE - from);
+    memset(is_written + position / FLEETLOG_WRITE_UNIT, 0, SECTOR_SIZE / FLEETLOG_WRITE_UNIT);
     if (is_torn) longjmp(power_lost, 1);
     return true;
 }
@@ -82,6 +94,7 @@ typedef struct {
     uint8_t content[SECTOR_SIZE]; /* of the first request with this number */
     size_t size;
     bool is_kept, is_acknowledged, is_stored, is_committed, is_refused, is_dropped, is_released;
+    bool has_device, is_device_refused;
 } batch;
 
 static batch batches[BATCHES_MAX];
@@ -115,6 +128,7 @@ static void on_event(void *context, const fleetlog_event *event) {
 /* ── The server ── */
 
 static bool is_offline, is_healthy;
+static bool refuses_device; /* what the device says about itself: then it must not say it twice */
 static uint8_t request[8192], response[8192];
 static size_t request_size, response_size, response_at;
 static bool is_closing;
@@ -203,6 +217,7 @@ static void serve_push(const uint8_t *at, const uint8_t *end) {
     const uint8_t *session = NULL;
     uint64_t sequence = 0;
     bool is_declaration = false;
+    bool has_device = false;
     while (at < batch_end) {
         uint64_t tag = read_varint(&at);
         if (tag == 24) {
@@ -213,6 +228,7 @@ static void serve_push(const uint8_t *at, const uint8_t *end) {
         uint64_t length = read_varint(&at);
         if (tag == 18) session = at;
         if (tag == 42) is_declaration = true;
+        if (tag == 58) has_device = true;
         at += length;
     }
     check(at == batch_end && session && sequence > 0, "a batch without session or number");
@@ -237,6 +253,14 @@ static void serve_push(const uint8_t *at, const uint8_t *end) {
         respond_error("502 Bad Gateway", "Connection: close\r\n", "<html>");
         return;
     }
+    if (refuses_device && has_device) {
+        for (size_t index = 0; index < batch_count; index += 1)
+            check(!batches[index].is_device_refused || &batches[index] == found ||
+                memcmp(batches[index].session, found->session, 16) != 0, "what was refused about the device is sent again");
+        found->is_device_refused = true;
+        respond_error("400 Bad Request", "", "{\"code\":\"invalid_argument\",\"message\":\"batch.device.site is bad\"}");
+        return;
+    }
     if (is_bad) {
         respond_error("400 Bad Request", "", "{\"code\":\"invalid_argument\",\"message\":\"the \\\"batch\\\" is bad\"}");
         return;
@@ -246,8 +270,11 @@ static void serve_push(const uint8_t *at, const uint8_t *end) {
         memcpy(found->content, content, batch_size);
         found->size = batch_size;
     }
-    check(found->size == batch_size && memcmp(found->content, content, batch_size) == 0, "a number with two contents");
+    /* Where the flash failed and the power after it, a declaration that was sent and not kept may become another one. */
+    check((is_declaration && had_flash_failures) ||
+        (found->size == batch_size && memcmp(found->content, content, batch_size) == 0), "a number with two contents");
     found->is_stored = true;
+    found->has_device |= has_device;
     if (fate == 4) { /* the acknowledgement is lost */
         is_closing = true;
         return;
@@ -322,7 +349,21 @@ static void log_one(void) {
         {.key = fleetlog_string("b"), .type = FLEETLOG_BOOL, .value.boolean = true},
     };
     fleetlog_record record = {.severity = 9, .message = {message, size}, .attributes = attributes, .attribute_count = below(5)};
-    check(fleetlog_log(&client, &record) == FLEETLOG_OK, "a record is not kept");
+    check(fleetlog_log(&client, &record) == FLEETLOG_OK || flash_fails, "a record is not kept");
+}
+
+static void flush(void) {
+    uint64_t sequence = fleetlog_sequence(&client);
+    fleetlog_text session = fleetlog_session(&client);
+    check(fleetlog_flush(&client) == FLEETLOG_OK || flash_fails, "a batch is not kept");
+    if (fleetlog_sequence(&client) != sequence) find_batch(session.data, sequence)->is_kept = true;
+}
+
+/* Whether the server knows what the device said about itself in this boot. */
+static bool is_device_stored(void) {
+    for (size_t index = 0; index < batch_count; index += 1)
+        if (batches[index].has_device && memcmp(batches[index].session, fleetlog_session(&client).data, 16) == 0) return true;
+    return false;
 }
 
 static void run(uint64_t number, bool with_power_cuts) {
@@ -338,31 +379,35 @@ static void run(uint64_t number, bool with_power_cuts) {
     };
     volatile int boot = 0;
     seed = number * 0x9e3779b97f4a7c15u + 1;
+    refuses_device = number % 8 == 5;
+    flash_fails = had_flash_failures = with_power_cuts && number % 4 == 0;
     batch_count = 0;
     for (size_t index = 0; index < sizeof flash; index += 1) flash[index] = (uint8_t)random32(NULL); /* as it was sold */
     if (setjmp(power_lost)) boot += 1;
     is_healthy = boot >= BOOTS;
+    if (is_healthy) flash_fails = false;
     is_offline = false;
     fuel = is_healthy || !with_power_cuts ? 0 : 1 + below(60);
     check(fleetlog_init(&client, &config) == FLEETLOG_OK, "no start");
     uint64_t now_ms = 0;
+    uint32_t devices_sent = 0;
     for (uint32_t turn = 0;; turn += 1) {
         bool is_over = turn > (with_power_cuts ? 3000u : 600u);
         if (is_over && !with_power_cuts) is_healthy = true;
         if (is_healthy && (boot >= BOOTS || is_over)) {
-            if (!fleetlog_pending(&client)) break;
+            if (!fleetlog_pending(&client)) {
+                if (refuses_device || is_device_stored()) break;
+                check(devices_sent++ < 4, "what the device says about itself is not stored");
+                log_one();
+                flush();
+            }
             check(turn < 200000, "it does not come to an end");
             is_offline = false;
         } else {
             if (is_over) longjmp(power_lost, 1);
             if (one_in(20)) is_offline = !is_offline;
             if (one_in(2)) log_one();
-            if (one_in(4)) {
-                uint64_t sequence = fleetlog_sequence(&client);
-                fleetlog_text session = fleetlog_session(&client);
-                check(fleetlog_flush(&client) == FLEETLOG_OK, "a batch is not kept");
-                if (fleetlog_sequence(&client) != sequence) find_batch(session.data, sequence)->is_kept = true;
-            }
+            if (one_in(4)) flush();
             if (keeps && one_in(200)) /* Redis is lost */
                 for (size_t index = 0; index < batch_count; index += 1) batches[index].is_stored = false;
         }

@@ -131,8 +131,8 @@ static void on_event(void *context, const fleetlog_event *event) {
         case FLEETLOG_FAILED:
             /* Killed while it wrote a batch, it finds a part of it; other errors than a refused caller go away. */
             printf("{\"event\":\"%s\",\"code\":%" PRIu32 ",\"message\":",
-                   event->code == 0 ? "damaged" : event->code == 2 ? "later" : "failed", event->code);
-            print_text(stdout, event->text, event->code != 0);
+                   event->code == 0 ? "damaged" : event->code >= 100 ? "later" : "failed", event->code);
+            print_text(stdout, event->text, event->code > 0 && event->code < 100);
             printf("}\n");
             break;
     }
