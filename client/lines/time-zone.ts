@@ -129,6 +129,11 @@ export type DateParts = readonly [number, number, number, number, number, number
 /** Milliseconds since 1970 of a date in a zone; undefined when the date does not exist. */
 export function toMillis(parts: DateParts, zone: TimeZone): number | undefined {
   const [year, month, day, hour, minute, second] = parts;
+  if (second === 60) {
+    // A leap second is the first of the next minute, as for POSIX.
+    const before = toMillis([year, month, day, hour, minute, 59], zone);
+    return before === undefined ? undefined : before + 1_000;
+  }
   const utcMs = Date.UTC(year, month - 1, day, hour, minute, second);
   // Date turns 31 February into March and 12:60 into 13:00: a date that changes does not exist.
   const date = new Date(utcMs);

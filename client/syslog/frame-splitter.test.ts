@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { FrameSplitter } from "./frame-splitter.ts";
 
@@ -40,18 +42,52 @@ test("messages are the same however they are framed and cut into pieces", () => 
   );
 });
 
-test("any bytes are read to their end", () => {
+test("any bytes give the same messages however they are cut, and lose nothing but what they say", () => {
+  const part = fc.oneof(
+    fc.constantFrom("\n", "\0", " ", "<", "0", "9", "12 <", "300 <14>", "12345678 <", "m".repeat(60)),
+    fc.uint8Array({ maxLength: 30 }),
+  );
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 1, max: 20 }), (bytes, size) => {
-      const frames = split(Buffer.from(bytes), [size], 50);
-      assert.ok(frames.length <= bytes.length);
-    }),
+    fc.property(
+      fc.array(part, { maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 }),
+      (parts, sizes) => {
+        const bytes = Buffer.concat(parts.map((each) => Buffer.from(each as string)));
+        const whole = split(bytes, [Math.max(bytes.length, 1)], 50);
+        assert.deepEqual(split(bytes, sizes, 50), whole);
+        assert.deepEqual(split(bytes, [1], 50), whole);
+      },
+    ),
   );
 });
 
+test("a connection holds no more than the longest message, however small its pieces", () => {
+  const splitter = new FrameSplitter(65_536);
+  const before = heldBytes();
+  for (let index = 0; index < 65_536; index += 1) {
+    // Each piece is of a buffer of its own, as those of a socket are.
+    for (const _ of splitter.add(Buffer.alloc(64, "m").subarray(0, 1))) assert.fail("there is no end yet");
+  }
+  const held = heldBytes() - before;
+  assert.ok(held < 1_000_000, `${held} bytes`);
+  assert.equal([...splitter.add(Buffer.from("\n"))][0]?.bytes.length, 65_536);
+});
+
+function heldBytes(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  return heapUsed + external + arrayBuffers;
+}
+
 for (const [stream, expected] of [
   ["<14>a\n\n \r\n<14>b", ["<14>a", "<14>b"]],
-  ["12 monkeys\n", ["monkeys\n"]], // a length, and the connection ends before it
+  ["12 monkeys\n<14>b\n", ["12 monkeys", "<14>b"]], // no length: no priority follows
+  ["12 <14>abc\n", ["<14>abc\n"]], // a length, and the connection ends before it
+  ["9999999 <14>a\n<14>b\n", ["<14>a\n<14>b\n"]],
+  ["99999999 <14>a\n<14>b\n", ["99999999 <14>a", "<14>b"]],
+  ["-3 <14>a\n03 <14>b\n", ["-3 <14>a", "03 <14>b"]],
+  ["<14>a\0<14>b\0\n<14>c", ["<14>a", "<14>b", "<14>c"]], // Python's SysLogHandler ends messages with NUL
   ["7 <14>abc5 <1>bc", ["<14>abc", "<1>bc"]],
   ["1234567890 is no length\n", ["1234567890 is no length"]],
   [`<14>${"m".repeat(20)}\n<14>b\n`, ["<14>mmmmmm of 24", "<14>b"]],

@@ -44,6 +44,60 @@ for (const protocol of ["tcp", "tls"] as const) {
   });
 }
 
+test("a handshake of TLS that never ends ends with its connection", async () => {
+  const { listeners, problems, port } = await open("tls", { connectionsMax: 1, peerTimeoutMs: 50 });
+  const silent = await connected(port);
+  silent.resume();
+  await once(silent, "close");
+  await waitFor("the report", () => problems.some((problem) => problem.includes("TLS handshake")));
+  const next = await connected(port); // there is room for it
+  next.resume();
+  await once(next, "close");
+  assert.ok(
+    problems.every((problem) => !problem.includes("refused")),
+    problems.join(),
+  );
+  await listeners.close();
+});
+
+test("a message that never ends is taken as far as it came, and its connection ends", async () => {
+  const { listeners, messages, problems, port } = await open("tcp", { peerTimeoutMs: 300 });
+  const slow = await connected(port);
+  slow.resume();
+  const ended = once(slow, "close");
+  slow.write("<14>whole\n<14>be");
+  const trickle = setInterval(() => slow.write("."), 20);
+  await ended;
+  clearInterval(trickle);
+  await waitFor("the beginning", () => messages.length === 2);
+  assert.equal(messages[0], "<14>whole");
+  assert.match(messages[1] ?? "", /^<14>be\.*$/);
+  assert.match(problems.join(), /^127\.0\.0\.1: a message did not end within 300 ms$/);
+  await listeners.close();
+});
+
+test("a connection that is silent between its messages stays, and so does one that waits for the server", async () => {
+  const taken: string[] = [];
+  const { promise: serverIsBack, resolve } = Promise.withResolvers<void>();
+  const { listeners, problems, port } = await open("tcp", {
+    peerTimeoutMs: 20,
+    receive: async ({ bytes }) => {
+      taken.push(String(bytes));
+      if (taken.length === 2) await serverIsBack;
+    },
+  });
+  const socket = await connected(port);
+  for (const [index, text] of ["<14>a\n", "<14>b\n<14>", "c\n"].entries()) {
+    socket.write(text);
+    await waitFor("the message", () => taken.length > Math.min(index, 1));
+    await new Promise((next) => setTimeout(next, 100)); // longer than a message may take
+  }
+  resolve();
+  await waitFor("the last message", () => taken.length === 3);
+  assert.deepEqual([taken, problems, socket.destroyed], [["<14>a", "<14>b", "<14>c"], [], false]);
+  await listeners.close();
+});
+
 test("the last message of a broken connection is taken, or it is reported why not", async () => {
   const taken: string[] = [];
   const { listeners, problems, port } = await open("tcp", {

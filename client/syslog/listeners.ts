@@ -13,6 +13,8 @@ export interface ListenerOptions {
   readonly messageBytesMax: number;
   /** Of all TCP and TLS listeners together; further ones are closed at once. */
   readonly connectionsMax: number;
+  /** A handshake of TLS, and a message from its first byte to its last, may take this long; default 30 s. */
+  readonly peerTimeoutMs?: number;
   /** For `tls://`. */
   readonly tls?: TlsOptions | undefined;
   readonly receive: Receive;
@@ -31,8 +33,10 @@ export interface Listeners {
 /** The kernel keeps this many bytes of datagrams while the process is busy; it may grant less. */
 const datagramBufferBytes = 4 * 1024 * 1024;
 
-/** A connection that says nothing holds one of those allowed for no longer. */
-const handshakeWithinMs = 30_000;
+const defaultPeerTimeoutMs = 30_000;
+
+/** A silent connection is probed after this long: that of a peer that is gone ends some minutes later. */
+const keepAliveMs = 60_000;
 
 /** Opens all listeners. Throws an InputError for the first that cannot listen, and closes the others. */
 export async function openListeners(
@@ -115,6 +119,7 @@ async function openStreams(
       return;
     }
     connections.add(socket);
+    socket.setKeepAlive(true, keepAliveMs);
     socket.once("close", () => connections.delete(socket));
     if (protocol !== "tls") void readMessages(socket, options);
   };
@@ -124,13 +129,17 @@ async function openStreams(
   };
   const server: Server =
     protocol === "tls"
-      ? createTlsServer({ handshakeTimeout: handshakeWithinMs, ...options.tls }, onHandshake)
+      ? createTlsServer(
+          { handshakeTimeout: options.peerTimeoutMs ?? defaultPeerTimeoutMs, ...options.tls },
+          onHandshake,
+        )
       : createServer();
   // Those of TLS too that have not finished, nor begun, their handshake.
   server.on("connection", onConnection);
-  server.on("tlsClientError", (error: Error) =>
-    options.onProblem(`a TLS handshake failed: ${error.message}`),
-  );
+  server.on("tlsClientError", (error: Error, socket: Socket) => {
+    socket.destroy(); // Node leaves it open after a timeout
+    options.onProblem(`a TLS handshake failed: ${error.message}`);
+  });
   server.listen(port, host || undefined);
   await once(server, "listening");
   server.on("error", (error) => options.onProblem(`${protocol}: ${error.message}`));
@@ -146,26 +155,46 @@ async function openStreams(
   };
 }
 
-/** Reads a connection to its end. It is read on only when the last message was taken: that is the backpressure. */
+/**
+ * Reads a connection to its end. It is read on only when the last message was taken: that is the backpressure. A message
+ * that does not end in time is taken as far as it came, and the connection is closed.
+ */
 async function readMessages(
   socket: Socket,
-  { messageBytesMax, receive, onProblem }: ListenerOptions,
+  { messageBytesMax, peerTimeoutMs = defaultPeerTimeoutMs, receive, onProblem }: ListenerOptions,
 ): Promise<void> {
   const from = socket.remoteAddress ?? "";
   const splitter = new FrameSplitter(messageBytesMax);
+  let isDueAtMs = 0;
+  let deadline: NodeJS.Timeout | undefined;
+  const takeAll = async (frames: Iterable<SyslogFrame>): Promise<number> => {
+    let count = 0;
+    for (const frame of frames) {
+      await receive(frame, from);
+      count += 1;
+    }
+    return count;
+  };
   try {
     for await (const piece of socket as AsyncIterable<Buffer>) {
-      for (const frame of splitter.add(piece)) await receive(frame, from);
+      clearTimeout(deadline);
+      const wasWithinMessage = splitter.isWithinMessage;
+      const count = await takeAll(splitter.add(piece));
+      if (!splitter.isWithinMessage) continue;
+      // Behind other messages it begins now: that the server took so long is not the peer's delay.
+      if (count > 0 || !wasWithinMessage) isDueAtMs = performance.now() + peerTimeoutMs;
+      deadline = setTimeout(
+        () => socket.destroy(new Error(`a message did not end within ${peerTimeoutMs} ms`)),
+        isDueAtMs - performance.now(),
+      );
     }
-    for (const frame of splitter.finish()) await receive(frame, from);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const report = (reason: string) => onProblem(`${from}: ${reason}`);
-    // The last message is as it came, whether the connection ended well or not.
-    if (code === "ECONNRESET")
-      for (const frame of splitter.finish())
-        await receive(frame, from).catch((failure: Error) => report(failure.message));
-    else if (!socket.destroyed || code === undefined) report(message);
+    const isUsual = code === "ECONNRESET" || (socket.destroyed && code !== undefined);
+    if (!isUsual) onProblem(`${from}: ${message}`);
     socket.destroy();
   }
+  clearTimeout(deadline);
+  // The last message is as it came, however the connection ended.
+  await takeAll(splitter.finish()).catch((error: Error) => onProblem(`${from}: ${error.message}`));
 }

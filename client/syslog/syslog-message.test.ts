@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import * as fc from "fast-check";
+import { limits } from "#batch/limits.ts";
 import { readSyslogMessage } from "./syslog-message.ts";
 
 const context = { zone: 60, nowMs: Date.parse("2026-01-02T00:00:00Z") };
@@ -9,7 +11,7 @@ function read(text: string | Buffer) {
   const { message, timeUnixNano, attributes, ...fields } = record;
   const time =
     timeUnixNano === undefined ? undefined : new Date(Number(timeUnixNano / 1_000_000n)).toISOString();
-  return { hostname, time, message: Buffer.from(message as Buffer).toString(), attributes, ...fields };
+  return { hostname, time, message, attributes, ...fields };
 }
 
 describe("RFC 5424", () => {
@@ -49,15 +51,129 @@ describe("RFC 5424", () => {
     assert.equal(read("<34>1 - - - - - -  text").message, "text");
   });
 
-  test("what is malformed is text", () => {
-    for (const rest of [
-      '1 - h a p m [x y="z" text',
-      "1 - h a p m",
-      "1 noon h a p m - text",
-      "1 - h a p m [=] text",
-    ])
+  test("a header that is malformed is text", () => {
+    for (const rest of ["1 - h a p m", "1 noon h a p m - text", "1 of the five disks is full"])
       assert.equal(read(`<34>${rest}`).message, rest);
   });
+
+  for (const data of ['[x y="z" text', "[=] text", "[] text", '[x y="z"]text', "[x y=z] text"]) {
+    test(`structured data that is malformed is text: ${data}`, () => {
+      const { hostname, logger, message } = read(`<34>1 - h a p m ${data}`);
+      assert.deepEqual({ hostname, logger, message }, { hostname: "h", logger: "a", message: data });
+    });
+  }
+
+  test("only quotes, brackets and backslashes are escaped in structured data", () => {
+    const { attributes } = read(String.raw`<34>1 - h a p m [x y="\"\]\\" z="C:\new ]"] text`);
+    assert.equal(attributes?.["x.y"], '"]\\');
+    assert.equal(attributes?.["x.z"], "C:\\new ]");
+  });
+
+  test("a leap second is the first second of the next minute", () => {
+    assert.equal(read("<34>1 2016-12-31T23:59:60.5Z h a p m - x").time, "2017-01-01T00:00:00.500Z");
+  });
+
+  test("a time that does not exist is an attribute", () => {
+    for (const timestamp of ["2026-02-30T00:00:00Z", "1899-12-31T00:00:00Z", "2026-01-01T25:00:00Z"]) {
+      const { hostname, time, attributes } = read(`<34>1 ${timestamp} h a p m - x`);
+      assert.deepEqual([hostname, time, attributes?.["timestamp"]], ["h", undefined, timestamp]);
+    }
+  });
+});
+
+describe("what attributes cannot hold stays before the text, beside what they can", () => {
+  const many = Array.from({ length: 70 }, (_, index) => `n${index}="v"`).join(" ");
+  for (const [what, data, held] of [
+    ["a name of 129 bytes", `[i ok="1"][${"i".repeat(64)} ${"n".repeat(64)}="v"]`, "i.ok"],
+    ["a value of 8,193 bytes", `[i ok="1" n="${"v".repeat(8_193)}"]`, "i.ok"],
+    ["the second of two equal names", '[i ip="1" ip="2"]', "i.ip"],
+    ["more than a record may have", `[i ok="1" ${many}]`, "i.ok"],
+  ] as const) {
+    test(what, () => {
+      const { message, attributes } = read(`<34>1 - h a 7 m ${data} text`);
+      assert.equal(message, `${data} text`);
+      assert.equal(attributes?.[held], "1");
+      assert.equal(attributes?.["process_id"], 7);
+      assert.ok(!("is_text_repaired" in attributes));
+    });
+  }
+});
+
+const latin1 = (text: string) => Buffer.from(text, "latin1");
+
+describe("a text that no record can hold is repaired, and marked", () => {
+  for (const [what, bytes, expected] of [
+    ["Latin-1", latin1('<34>1 - h grün p m [x y="ä"] größer'), { logger: "grün", message: "größer" }],
+    ["Windows-1252", Buffer.concat([latin1("<34>t: 5 "), Buffer.from([0x80])]), { message: "5 €" }],
+    ["Latin-1 in RFC 3164", latin1("<34>Oct 11 22:14:15 h t: größer"), { hostname: "h", message: "größer" }],
+    [
+      "UTF-8 with another byte",
+      Buffer.concat([Buffer.from("<34>ü"), Buffer.from([0xff])]),
+      { message: "ü\ufffd" },
+    ],
+    ["NUL", Buffer.from("<34>a\0b"), { message: "a\ufffdb" }],
+    ["a long app name", Buffer.from(`<34>1 - h ${"ü".repeat(150)} p m - x`), { logger: "ü".repeat(128) }],
+    [
+      "a long message id",
+      Buffer.from(`<34>1 - h a p ${"m".repeat(300)} - x`),
+      { eventName: "m".repeat(256) },
+    ],
+    ["NUL by NUL", Buffer.from(`<34>${"\0".repeat(65_000)}x`), { message: "\ufffd".repeat(21_845) }],
+  ] as const) {
+    test(what, () => {
+      const found: Readonly<Record<string, unknown>> = read(bytes);
+      for (const [name, value] of Object.entries(expected)) assert.equal(found[name], value, name);
+      assert.equal((found["attributes"] as Record<string, unknown>)["is_text_repaired"], true);
+    });
+  }
+});
+
+test("any bytes become a record that the server accepts", () => {
+  const part = fc.oneof(
+    fc.constantFrom(
+      "<",
+      "34>",
+      "1 ",
+      "- ",
+      "[",
+      "] ",
+      '"',
+      "\\",
+      "=",
+      "\0",
+      "ü",
+      "\n",
+      "Oct 11 22:14:15 ",
+      "h ",
+      "a: ",
+    ),
+    fc.constantFrom("v".repeat(9_000), "n".repeat(130), '[x y="z"]', " 2026-02-30T00:00:00Z "),
+    fc.uint8Array({ maxLength: 20 }),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 30 }), (parts) => {
+      const bytes = Buffer.concat(parts.map((each) => Buffer.from(each as string)));
+      const { record } = readSyslogMessage(bytes.subarray(0, limits.messageBytesMax), context);
+      const sizes: [number, number][] = [
+        [Buffer.byteLength(record.message), limits.messageBytesMax],
+        [Buffer.byteLength(record.logger ?? ""), limits.loggerBytesMax],
+        [Buffer.byteLength(record.eventName ?? ""), limits.eventNameBytesMax],
+        [Object.keys(record.attributes ?? {}).length, limits.attributesMax - 3],
+      ];
+      for (const [key, value] of Object.entries(record.attributes ?? {})) {
+        sizes.push([Buffer.byteLength(key), limits.attributeKeyBytesMax]);
+        sizes.push([Buffer.byteLength(String(value)), limits.attributeValueBytesMax]);
+      }
+      for (const [size, max] of sizes) assert.ok(size <= max, `${size} is above ${max}`);
+      const texts = [
+        record.message,
+        record.logger,
+        record.eventName,
+        ...Object.entries(record.attributes ?? {}),
+      ];
+      assert.ok(texts.every((text) => text === undefined || !String(text).includes("\0")));
+    }),
+  );
 });
 
 describe("RFC 3164", () => {
@@ -85,7 +201,10 @@ describe("RFC 3164", () => {
     ],
     ["<14>just text, no tag", { hostname: undefined, logger: undefined, message: "just text, no tag" }],
     ["no priority", { severity: 10, message: "no priority" }],
+    ["<13>Feb 29 12:00:00 h t: a leap day", { time: "2024-02-29T11:00:00.000Z" }],
     ["<192>too high", { severity: 10, message: "<192>too high" }],
+    ["<1000>too long", { severity: 10, message: "<1000>too long" }],
+    ["<>none", { severity: 10, message: "<>none" }],
     ["<189>29: *Mar 1 18:48:50.483 UTC: %SYS-5-CONFIG_I: x", { severity: 10 }],
     ["", { message: "" }],
   ] as const) {
@@ -99,10 +218,4 @@ describe("RFC 3164", () => {
 test("each of the eight severities is one of OpenTelemetry's", () => {
   const numbers = [0, 1, 2, 3, 4, 5, 6, 7].map((code) => read(`<${8 + code}>x`).severity);
   assert.deepEqual(numbers, [21, 19, 18, 17, 13, 10, 9, 5]);
-});
-
-test("bytes that are not UTF-8 are kept for the server to judge", () => {
-  const bytes = Buffer.from([0x3c, 0x31, 0x34, 0x3e, 0xff, 0xfe]);
-  const { record } = readSyslogMessage(bytes, context);
-  assert.deepEqual(record.message, Buffer.from([0xff, 0xfe]));
 });

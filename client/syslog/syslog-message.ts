@@ -2,6 +2,7 @@ import { limits } from "#batch/limits.ts";
 import { syslogSeverities } from "#batch/structured/severity-field.ts";
 import { type TimeContext, timeFormats } from "#client/lines/time-formats.ts";
 import type { DeviceRecord } from "#client/stream/record.ts";
+import { toStorableText } from "./storable-text.ts";
 import { readStructuredData } from "./structured-data.ts";
 
 /** A message of RFC 5424 or 3164 as a record. */
@@ -11,7 +12,7 @@ export interface SyslogMessage {
   readonly record: DeviceRecord;
 }
 
-type Attributes = Record<string, string | number>;
+type Attributes = Record<string, string | number | boolean>;
 
 /** By number, from 0. */
 const facilities =
@@ -22,19 +23,23 @@ const facilities =
 const severityTexts: Readonly<Record<number, string>> = { 0: "emerg", 1: "alert", 2: "crit", 5: "notice" };
 
 const priorityForm = /^<(\d{1,3})>/;
-const version1 = /^1 (\S{1,64}) (\S{1,255}) (\S{1,255}) (\S{1,255}) (\S{1,255}) /;
+/** RFC 5424 allows 255 characters at most in one of these. */
+const version1 = /^1 (\S{1,600}) (\S{1,600}) (\S{1,600}) (\S{1,600}) (\S{1,600}) /;
 /** Those that senders of RFC 3164 use: with a year or without, or as RFC 5424 does. */
 const legacyFormats = timeFormats.filter(({ name }) =>
   ["Nov 27 17:01:02", "2026-11-27T17:01:02", "Nov 27 2026 17:01:02"].includes(name),
 );
-const headCharactersMax = 1_024;
+const headCharactersMax = 3_072;
+/** The others are the facility, those that the header may need, and those of the agent. */
+const paramsMax = limits.attributesMax - 8;
 const tagForm = /^([\w./@+-]{1,64})(?:\[([\w.-]{1,64})\])?: ?/;
 /** A name or an address. What ends with a colon is a tag. */
 const hostForm = /^([A-Za-z0-9._:-]{0,254}[A-Za-z0-9._-]) +(?=\S)/;
 
 /**
- * Reads one message. Everything is a message: of what has another form, or none, the part that is not understood is the
- * text of the record. `zone` is that of times without one.
+ * Reads one message. Everything is a message, and a record that the server accepts: of what has another form, or none,
+ * the part that is not understood is the text of the record. Where a text is another than the sender's, because it is
+ * not UTF-8 or is too long, the record has the attribute `is_text_repaired`. `zone` is that of times without one.
  */
 export function readSyslogMessage(bytes: Buffer, context: TimeContext): SyslogMessage {
   const whole = withoutEnd(bytes);
@@ -76,21 +81,44 @@ function readVersion1({ whole, head, from, attributes, context }: Rest): Fields 
   const match = version1.exec(head);
   if (match === null) return undefined;
   const [header, timestamp = "", hostname = "", appName = "", processId = "", messageId = ""] = match;
-  const time = timestamp === "-" ? undefined : readTime(timestamp, context);
-  if (time === undefined && timestamp !== "-") return undefined;
-  const data = readStructuredData(whole, from + header.length);
-  if (data === undefined) return undefined;
-  for (const [name, value] of data.params) addAttribute(attributes, name, value);
-  addProcess(attributes, present(processId));
-  const logger = present(appName);
-  const eventName = present(messageId);
+  const time = readTime(timestamp, context);
+  // Any other word: a text that begins with 1.
+  if (time === undefined && !/^(?:-$|\d{4}-\d\d-\d\dT)/.test(timestamp)) return undefined;
+  // A time that does not exist, or in a year that no record can have.
+  if (time === undefined) addPresent(attributes, "timestamp", timestamp);
+  addProcess(attributes, processId);
+  const logger = present(attributes, appName, limits.loggerBytesMax);
+  const eventName = present(attributes, messageId, limits.eventNameBytesMax);
   return {
-    hostname: present(hostname),
+    hostname: present(attributes, hostname, limits.attributeValueBytesMax),
     ...(time !== undefined && { timeUnixNano: time.timeUnixNano }),
     ...(logger !== undefined && { logger }),
     ...(eventName !== undefined && { eventName }),
-    message: withoutMark(withoutSpace(whole.subarray(data.end))),
+    message: readText(
+      attributes,
+      readParams(attributes, whole, from + header.length),
+      limits.messageBytesMax,
+    ),
   };
+}
+
+/**
+ * Makes attributes of the structured data, and returns the text behind it. Data that is malformed, or of which the
+ * attributes cannot hold a part, stays before the text.
+ */
+function readParams(attributes: Attributes, whole: Buffer, start: number): Buffer {
+  const data = readStructuredData(whole, start, paramsMax);
+  if (data === undefined) return whole.subarray(start);
+  let isHeld = !data.hasMore;
+  for (const [name, value] of data.params) {
+    const isShort =
+      name.length <= limits.attributeKeyBytesMax && value.length <= limits.attributeValueBytesMax;
+    const key = isShort ? readText(attributes, name, limits.attributeKeyBytesMax) : undefined;
+    if (key !== undefined && !Object.hasOwn(attributes, key))
+      attributes[key] = readText(attributes, value, limits.attributeValueBytesMax);
+    else isHeld = false;
+  }
+  return isHeld ? withoutMark(withoutSpace(whole.subarray(data.end + 1))) : whole.subarray(start);
 }
 
 /** RFC 3164, or what is left of it: time, host and tag are all optional. */
@@ -103,12 +131,12 @@ function readLegacy({ whole, head, from, attributes, context }: Rest): Fields {
   at += host?.[0].length ?? 0;
   const tag = tagForm.exec(head.slice(at));
   at += tag?.[0].length ?? 0;
-  addProcess(attributes, tag?.[2]);
+  if (tag?.[2] !== undefined) addProcess(attributes, tag[2]);
   return {
     hostname: host?.[1],
     ...(time !== undefined && { timeUnixNano: time.timeUnixNano }),
     ...(tag?.[1] !== undefined && { logger: tag[1] }),
-    message: whole.subarray(from + at),
+    message: readText(attributes, whole.subarray(from + at), limits.messageBytesMax),
   };
 }
 
@@ -120,17 +148,25 @@ function readTime(head: string, context: TimeContext) {
   return undefined;
 }
 
-function present(field: string): string | undefined {
-  return field === "-" ? undefined : Buffer.from(field, "latin1").toString();
+/** A text of the header in Latin-1; undefined: it is nil. */
+function present(attributes: Attributes, field: string, bytesMax: number): string | undefined {
+  return field === "-" ? undefined : readText(attributes, Buffer.from(field, "latin1"), bytesMax);
 }
 
-function addProcess(attributes: Attributes, id: string | undefined): void {
-  if (id !== undefined) addAttribute(attributes, "process_id", /^\d{1,15}$/.test(id) ? Number(id) : id);
+function addPresent(attributes: Attributes, name: string, field: string): void {
+  const text = present(attributes, field, limits.attributeValueBytesMax);
+  if (text !== undefined) attributes[name] = text;
 }
 
-/** As many as a record may have: of more, those of the first remain. */
-function addAttribute(attributes: Attributes, name: string, value: string | number): void {
-  if (Object.keys(attributes).length < limits.attributesMax) attributes[name] ??= value;
+function addProcess(attributes: Attributes, id: string): void {
+  if (/^\d{1,15}$/.test(id)) attributes["process_id"] = Number(id);
+  else addPresent(attributes, "process_id", id);
+}
+
+function readText(attributes: Attributes, bytes: Buffer, bytesMax: number): string {
+  const { text, isRepaired } = toStorableText(bytes, bytesMax);
+  if (isRepaired) attributes["is_text_repaired"] = true;
+  return text;
 }
 
 /** Without the newline or NUL that ends a message in some framings, and only there. */
