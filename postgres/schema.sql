@@ -652,15 +652,15 @@ create view records as
     record.logger,
     record.message,
     record.attributes::jsonb AS attributes,
-    record_batches.trace_ids[record.place] AS trace_id,
-    record_batches.span_ids[record.place] AS span_id,
-    record_batches.event_names[record.place] AS event_name,
-    record_batches.severity_texts[record.place] AS severity_text,
-    record_batches.uptimes[record.place] AS uptime,
-    record_batches.observed_times[record.place] AS observed_time,
-    record_batches.flags[record.place] AS flags
+    record.trace_id,
+    record.span_id,
+    record.event_name,
+    record.severity_text,
+    record.uptime,
+    record.observed_time,
+    record.flags
    FROM record_batches
-     CROSS JOIN LATERAL UNNEST(record_batches.times, record_batches.severities, record_batches.loggers, record_batches.messages, record_batches.attributes) WITH ORDINALITY record("time", severity, logger, message, attributes, place);
+     CROSS JOIN LATERAL UNNEST(record_batches.times, record_batches.severities, record_batches.loggers, record_batches.messages, record_batches.attributes, record_batches.trace_ids, record_batches.span_ids, record_batches.event_names, record_batches.severity_texts, record_batches.uptimes, record_batches.observed_times, record_batches.flags) WITH ORDINALITY record("time", severity, logger, message, attributes, trace_id, span_id, event_name, severity_text, uptime, observed_time, flags, place);
 comment on view records is 'A row per log record. Found through its batch: choose rows of batches first, then join on batch_id.';
 comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
 comment on column records.idx is 'Its index in the batch as sent, from 0.';

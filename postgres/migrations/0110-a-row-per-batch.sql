@@ -85,6 +85,8 @@ comment on function give_batch_id_statistics(regclass) is 'Tells the planner tha
 select give_batch_id_statistics('record_batches');
 select give_batch_id_statistics('record_batches_default');
 
+-- An element by its subscript is found by unpacking the array and walking over those before: 2 to 4 µs a record, where
+-- unnest takes 0.1 to 0.3, and for an array that is NULL 0.01.
 create view records as
 select
   batch_id,
@@ -94,16 +96,21 @@ select
   logger,
   message,
   record.attributes::jsonb as attributes,
-  trace_ids[place] as trace_id,
-  span_ids[place] as span_id,
-  event_names[place] as event_name,
-  severity_texts[place] as severity_text,
-  uptimes[place] as uptime,
-  observed_times[place] as observed_time,
-  record_batches.flags[place] as flags
+  trace_id,
+  span_id,
+  event_name,
+  severity_text,
+  uptime,
+  observed_time,
+  record.flags
 from record_batches
-cross join lateral unnest(times, severities, loggers, messages, attributes)
-  with ordinality as record (time, severity, logger, message, attributes, place);
+cross join lateral unnest(
+  times, severities, loggers, messages, attributes,
+  trace_ids, span_ids, event_names, severity_texts, uptimes, observed_times, flags
+) with ordinality as record (
+  time, severity, logger, message, attributes,
+  trace_id, span_id, event_name, severity_text, uptime, observed_time, flags, place
+);
 comment on view records is 'A row per log record. Found through its batch: choose rows of batches first, then join on batch_id.';
 comment on column records.batch_id is 'batches.id; together with idx the key of the record.';
 comment on column records.idx is 'Its index in the batch as sent, from 0.';
