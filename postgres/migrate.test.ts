@@ -26,9 +26,9 @@ test("a database that has a later migration also gets an earlier one", async () 
   await using database = await createEmptyDatabase();
   await migrateToLatest(database.url);
   await using db = openDatabase(database.url);
-  await sql`alter table dead_letters drop column replayed_at, drop column replayed_batch`.execute(db);
-  await sql`delete from kysely_migration where name = '0030-replayed-letters'`.execute(db);
-  assert.deepEqual((await migrateToLatest(database.url)).migrations, ["0030-replayed-letters"]);
+  await sql`drop table retention_requests, retention_clock`.execute(db);
+  await sql`delete from kysely_migration where name = '0007-retention'`.execute(db);
+  assert.deepEqual((await migrateToLatest(database.url)).migrations, ["0007-retention"]);
 });
 
 test("time_from_micros is exact over the whole range of 64-bit nanoseconds", async () => {

@@ -98,6 +98,21 @@ test("the planner finds one batch by its index before the first ANALYZE, and aft
   assert.match(await plan(), /record_batches_\d+_pkey/);
 });
 
+test("every partition stores arrays as the server can do it cheaply: by lz4, or as they are, never by pglz", async () => {
+  await using database = await createDatabase();
+  await using db = openDatabase(database.url);
+  await ensurePartitions(db, { now, daysAhead: 0 });
+  const { rows } = await sql<{ name: string; arrays: number; storage: string }>`
+    select attrelid::regclass::text as name, count(*)::int as arrays,
+      string_agg(distinct case when attcompression = 'l' then 'lz4' else attstorage::text end, ', ') as storage
+    from pg_attribute join pg_type on pg_type.oid = atttypid join pg_partition_tree('record_batches') on relid = attrelid
+    where attnum > 0 and typcategory = 'A' group by 1`.execute(db);
+  assert.ok(rows.length >= 4);
+  const [{ storage: first } = { storage: "" }] = rows;
+  assert.match(first, /^(lz4|e)$/);
+  for (const { name, arrays, storage } of rows) assert.deepEqual([name, arrays, storage], [name, 13, first]);
+});
+
 test("names partitions by their day in UTC", () => {
   assert.equal(partitionName(Date.UTC(2026, 0, 31)), "record_batches_20260131");
 });

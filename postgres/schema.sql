@@ -1,5 +1,3 @@
-create extension pg_trgm;
-
 create sequence batch_counter as integer minvalue 0 maxvalue 1048575 cycle;
 comment on sequence batch_counter is 'The low 20 bits of batches.id: one counter for all consumers, so that batches of the same millisecond get different ids.';
 
@@ -573,7 +571,6 @@ comment on column undated_batches.batch_id is 'batches.id';
 comment on column undated_batches.device_key is 'devices.key';
 comment on column undated_batches.session_id is 'batches.session_id';
 
-CREATE INDEX batches_by_attributes ON public.batches USING gin (attributes jsonb_path_ops) WHERE (attributes IS NOT NULL);
 CREATE INDEX batches_by_first_time ON public.batches USING btree (first_time, id);
 CREATE INDEX batches_by_received_at ON public.batches USING brin (received_at) WITH (autosummarize='on', pages_per_range='16');
 CREATE INDEX batches_by_time ON public.batches USING btree (last_time, id);
@@ -589,7 +586,6 @@ CREATE UNIQUE INDEX dead_letters_of_minute ON public.dead_letters USING btree (d
 
 CREATE INDEX device_statistics_by_hour ON public.device_statistics USING btree (hour);
 
-CREATE INDEX drops_by_batch ON public.drops USING btree (batch_id);
 CREATE INDEX drops_of_session ON public.drops USING btree (device_key, session_id, batch_id);
 
 CREATE INDEX incidents_at ON public.incidents USING btree (at);

@@ -22,7 +22,7 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "where true or exists (",
     },
   ]),
-  ...caughtBy("consumer/tables/device-info.test.ts", "postgres/migrations/0101-device-info.sql", [
+  ...caughtBy("consumer/tables/device-info.test.ts", "postgres/migrations/0008-device-info.sql", [
     {
       name: "late-info-is-the-latest",
       title: "what a late batch says of its device ends what was said before and after it",
@@ -150,7 +150,7 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "tail.wait((heartbeatAtMs = performance.now() + heartbeatMs) && heartbeatMs, signal)",
     },
   ]),
-  ...caughtBy("test/sql.test.ts", "postgres/migrations/0106-logs-for-sql.sql", [
+  ...caughtBy("test/sql.test.ts", "postgres/migrations/0009-logs-for-sql.sql", [
     {
       name: "range-without-last-batches",
       title: "logs_between leaves out the batches that end after the range",

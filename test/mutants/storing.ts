@@ -75,10 +75,15 @@ export const storingMutants: readonly Mutant[] = [
     edits: [
       {
         file: "postgres/migrations/0001-ledger.sql",
-        search: ",\n  unique (device_key, session_id, sequence, digest)\n);",
+        search: ",\n  unique (device_key, session_id, sequence, digest)\n)",
+        replacement: "\n)",
+      },
+      {
+        file: "postgres/migrations/0001-ledger.sql",
+        search: "create index batches_of_device on batches",
         // 90596966400000 = milliseconds of a day << 20: the day of an id.
         replacement:
-          "\n);\ncreate unique index on batches (device_key, session_id, sequence, digest, (id / 90596966400000));",
+          "create unique index on batches (device_key, session_id, sequence, digest, (id / 90596966400000));\ncreate index batches_of_device on batches",
       },
       {
         file: "consumer/tables/batches.ts",

@@ -1,10 +1,4 @@
--- What a device says about itself, and how that changed.
-
-alter table devices add column info jsonb;
-comment on column devices.info is 'What the device said last about itself: {firmware, hardware, site, attributes}, without what it did not say. NULL: nothing yet.';
-alter table devices add column info_since timestamptz;
-comment on column devices.info_since is 'received_at of the first batch that said so.';
-comment on column devices.attributes is 'Further facts about the device; written by operators.';
+-- What a device said about itself, and how that changed. devices.info has the newest.
 
 -- A row is a time in which a device said the same again and again. Batches may arrive in any order; a row remembers its
 -- end, so that a late batch which says something else is known to lie within it.

@@ -9,7 +9,6 @@ create function severity_name(severity smallint) returns text
     'FATAL4'])[severity];
 comment on function severity_name(smallint) is 'The name of a severity, such as WARN2 for 14; NULL for 0.';
 
-drop view logs;
 create view logs as
 select
   records.time,
@@ -19,17 +18,17 @@ select
   batches.sequence,
   records.idx,
   records.severity,
-  coalesce((records.extra).severity_text, severity_name(records.severity), '') as severity_text,
+  coalesce(records.severity_text, severity_name(records.severity), '') as severity_text,
   records.logger,
   records.message,
   coalesce(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}') as attributes,
-  (records.extra).trace_id,
-  (records.extra).span_id,
-  (records.extra).event_name,
-  (records.extra).uptime * interval '1 microsecond' / 1000 as uptime,
-  (records.extra).observed_time,
-  coalesce((records.extra).flags & 1, 0) = 1 as is_text_repaired,
-  (array['device', 'boot time', 'uptime', 'observed', 'received'])[1 + coalesce((records.extra).flags >> 1, 0)]
+  records.trace_id,
+  records.span_id,
+  records.event_name,
+  records.uptime * interval '1 microsecond' / 1000 as uptime,
+  records.observed_time,
+  coalesce(records.flags & 1, 0) = 1 as is_text_repaired,
+  (array['device', 'boot time', 'uptime', 'observed', 'received'])[1 + coalesce(records.flags >> 1, 0)]
     as time_source,
   records.batch_id
 from records
@@ -57,7 +56,7 @@ comment on column logs.time_source is 'How time is known. device: the device sen
 comment on column logs.batch_id is 'batches.id; with idx the key of the record.';
 
 -- The batch of a record begins and ends within ten minutes, or is in the index batches_long. OFFSET 0 keeps the planner
--- from joining in another order: by each batch it finds the partition, and in it the records, side by side. Otherwise it
+-- from joining in another order: by each batch it finds the partition, and in it the row. Otherwise it
 -- estimates that every partition is looked into for every batch, and reads all of them instead.
 create function logs_between(from_time timestamptz, to_time timestamptz) returns setof logs
   language sql stable parallel safe rows 100000
@@ -70,17 +69,17 @@ begin atomic
     batches.sequence,
     records.idx,
     records.severity,
-    coalesce((records.extra).severity_text, severity_name(records.severity), ''),
+    coalesce(records.severity_text, severity_name(records.severity), ''),
     records.logger,
     records.message,
     coalesce(batches.attributes || records.attributes, records.attributes, batches.attributes, '{}'),
-    (records.extra).trace_id,
-    (records.extra).span_id,
-    (records.extra).event_name,
-    (records.extra).uptime * interval '1 microsecond' / 1000,
-    (records.extra).observed_time,
-    coalesce((records.extra).flags & 1, 0) = 1,
-    (array['device', 'boot time', 'uptime', 'observed', 'received'])[1 + coalesce((records.extra).flags >> 1, 0)],
+    records.trace_id,
+    records.span_id,
+    records.event_name,
+    records.uptime * interval '1 microsecond' / 1000,
+    records.observed_time,
+    coalesce(records.flags & 1, 0) = 1,
+    (array['device', 'boot time', 'uptime', 'observed', 'received'])[1 + coalesce(records.flags >> 1, 0)],
     records.batch_id
   from (
     select * from batches
@@ -96,14 +95,6 @@ begin atomic
   ) as records;
 end;
 comment on function logs_between(timestamptz, timestamptz) is 'The rows of logs with a time between these two, both included. Reads only the batches of that time: give it the range of a panel.';
-
--- The inverse of next_batch_id. Without a year in which milliseconds << 20 do not fit.
-create function first_batch_id(received_at timestamptz) returns bigint
-  language sql stable parallel safe
-  return floor(
-    extract(epoch from least(greatest(received_at, '1970-01-01 00:00Z'), '2240-01-01 00:00Z')) * 1000
-  )::bigint << 20;
-comment on function first_batch_id(timestamptz) is 'No batch received at this time or later has a lower batches.id, to the millisecond.';
 
 create function logs_received_between(from_time timestamptz, to_time timestamptz) returns setof logs
   language sql stable parallel safe rows 100000
@@ -135,7 +126,3 @@ begin atomic
   limit count;
 end;
 comment on function newest_logs(integer, timestamptz) is 'The newest rows of logs by time, up to a time: by default ten minutes from now, which leaves out records of clocks that are far ahead.';
-
--- Batches come in the order of received_at, so a summary of each few pages suffices: it takes 0.1 % of the room of a b-tree.
-create index batches_by_received_at on batches using brin (received_at)
-  with (autosummarize = on, pages_per_range = 16);
