@@ -67,6 +67,11 @@ export class SessionJournal implements Journal {
     return this.#segments.reduce((sum, { size }) => sum + size, 0);
   }
 
+  /** Something appended is not on disk yet. */
+  get isDirty(): boolean {
+    return this.#segments.some(({ isDirty }) => isDirty);
+  }
+
   /** Adds a file of an earlier process, in order. */
   adopt(segment: Segment): void {
     this.#segments.push(segment);

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { crc32 } from "node:zlib";
 import { Spool, SpoolError } from "#client/spool/spool.ts";
+import { dropOldest } from "#client/stream/drop-oldest.ts";
 import { PendingBatches } from "#client/stream/pending-batches.ts";
 import { encodeRecord, encodeRequest } from "#client/stream/record.ts";
 
@@ -254,6 +255,23 @@ describe("a spool", () => {
       recovered?.pending.oldestUnwritten(9).map(({ sequence }) => sequence),
       [3n],
     );
+  });
+
+  test("syncs a declaration of drops in an earlier session as it does a batch", async () => {
+    {
+      using spool = openSpool("s-1");
+      fill(spool, "one", "two", "three");
+    }
+    const options = { folder, syncMs: 0 };
+    using spool = new Spool(options, toSession("s-2"), mebibyte);
+    const [recovered] = spool.recovered;
+    assert.ok(recovered);
+    const { pending, journal, session } = recovered;
+    const isOver = () => pending.count > 1;
+    dropOldest(pending, { session, isOver, pendingBatchesMax: 64, events: {} });
+    assert.equal(journal.isDirty, true);
+    await spool.appended(assert.fail);
+    assert.equal(journal.isDirty, false);
   });
 
   test("remembers them although the file that says so is removed, by this process and by the next ones", () => {

@@ -56,7 +56,7 @@ export class Spool implements Disposable {
    */
   constructor({ folder, syncMs = 1_000, onLocked }: SpoolOptions, session: SessionKey, bytesMax: number) {
     this.#syncMs = syncMs;
-    const lock = openFolder(folder);
+    const lock = lockFolder(folder);
     this.#lock = lock;
     try {
       onLocked?.();
@@ -82,32 +82,38 @@ export class Spool implements Disposable {
    * a later disk failure to `onFailure`.
    */
   async appended(onFailure: (reason: string) => void): Promise<void> {
-    if (this.#syncMs === 0) await this.journal.sync();
+    if (this.#syncMs === 0) await this.#sync();
     else {
       this.#timer ??= setTimeout(() => {
         this.#timer = undefined;
-        this.journal
-          .sync()
-          .catch((error: Error) => onFailure(`the spool cannot be synced: ${error.message}`));
+        this.#sync().catch((error: Error) => onFailure(`the spool cannot be synced: ${error.message}`));
       }, this.#syncMs);
     }
+  }
+
+  /** Those of earlier sessions too: a declaration of drops is appended to the session of its batches. */
+  get #journals(): readonly SessionJournal[] {
+    return [...this.recovered.map(({ journal }) => journal), this.journal];
+  }
+
+  async #sync(): Promise<void> {
+    await Promise.all(this.#journals.map((journal) => journal.sync()));
   }
 
   /** The batches stay in the folder for the next process. */
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     try {
-      this.journal.syncNow();
+      for (const journal of this.#journals) journal.syncNow();
     } finally {
-      for (const { journal } of this.recovered) journal.close();
-      this.journal.close();
+      for (const journal of this.#journals) journal.close();
       this.#lock[Symbol.dispose]();
     }
   }
 }
 
-/** Creates the folder if missing, and locks it. */
-function openFolder(folder: string): FileLock {
+/** Creates the folder if missing, and locks it. Throws {@link SpoolError}. */
+export function lockFolder(folder: string): FileLock {
   let lock: FileLock | undefined;
   try {
     mkdirSync(folder, { recursive: true, mode: folderMode });

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { DeviceLog } from "#client/device-log.ts";
 import { DeviceStream } from "#client/stream/device-stream.ts";
 import type { DeviceStreamOptions } from "#client/stream/device-stream-options.ts";
@@ -12,29 +13,40 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+interface DeviceSenderOptions extends DeviceStreamOptions {
+  readonly onClosed: () => void;
+}
+
 /** Sends the records of one device, one after the other. */
 export class DeviceSender {
   readonly deviceId: string;
   readonly #stream: DeviceStream;
   readonly #log: DeviceLog;
-  readonly #onClosed: () => void;
+  readonly #options: DeviceSenderOptions;
   readonly #waiting: Waiting[] = [];
   #isWriting = false;
-  #usedAtMs = performance.now();
+  #usedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ onClosed, ...options }: DeviceStreamOptions & { readonly onClosed: () => void }) {
+  constructor(options: DeviceSenderOptions) {
     this.deviceId = options.deviceId;
     this.#stream = new DeviceStream(options);
     this.#log = new DeviceLog(this.#stream, { intervalMs });
-    this.#onClosed = onClosed;
+    this.#options = options;
+  }
+
+  /** A record came a moment ago. */
+  get isRecent(): boolean {
+    return performance.now() - this.#usedAtMs <= idleAfterMs;
   }
 
   /** Nothing is unsettled, and nothing came for a while. */
   get isIdle(): boolean {
-    const isQuiet = performance.now() - this.#usedAtMs > idleAfterMs;
-    return (
-      isQuiet && this.unsettledCount === 0 && this.#log.unsent.length === 0 && this.#waiting.length === 0
-    );
+    return !this.isRecent && this.#isEmpty;
+  }
+
+  /** Resolves when all that was written is settled. Throws when the stream fails. */
+  async settled(): Promise<void> {
+    await this.#log.flush();
   }
 
   get unsettledCount(): number {
@@ -54,9 +66,17 @@ export class DeviceSender {
     await this.#log.flush(deadlineMs).catch(() => {}); // the rest is counted, or is in the spool
   }
 
+  /** Closes the stream. Removes its folder in the spool, which nothing would name again, when it is empty. */
   close(): void {
+    const { folder } = this.#options.spool ?? {};
+    const isEmpty = this.#isEmpty;
     this.#stream.close();
-    this.#onClosed();
+    if (folder !== undefined && isEmpty) rmSync(folder, { recursive: true, force: true });
+    this.#options.onClosed();
+  }
+
+  get #isEmpty(): boolean {
+    return this.unsettledCount === 0 && this.#log.unsent.length === 0 && this.#waiting.length === 0;
   }
 
   async #writeAll(): Promise<void> {

@@ -120,6 +120,8 @@ export async function runSyslogAgent(
     `${counts.received} messages received, ${counts.dropped} datagrams dropped, ${counts.rejected} records rejected, ` +
       `${counts.reconnects} reconnects, ${unsettled} batches ${unsettled > 0 ? kept : "unsettled"}`,
   );
+  if (senders.unopenedCount > 0)
+    output.problem(`the folders of ${senders.unopenedCount} devices in the spool were not opened yet`);
   return unsettled === 0 || options.spool !== undefined ? 0 : 1;
 }
 
