@@ -1,16 +1,20 @@
-import type { AddressInfo } from "node:net";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-/** A TCP port that was free a moment ago, for programs that cannot choose one themselves. */
+/** Below the range from which systems take ports for connections and for listeners that ask for any (RFC 6335, Linux). */
+const portRange = { first: 20_000, end: 32_768 } as const;
+const triesMax = 100;
+
+/**
+ * A TCP port that is free now, for programs that cannot choose one themselves or that stop and start again: no connection
+ * gets it meanwhile, and no listener that asks for any port.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
+  for (let tries = 0; tries < triesMax; tries += 1) {
+    const port = randomInt(portRange.first, portRange.end);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`none of ${triesMax} ports from ${portRange.first} to ${portRange.end - 1} is free`);
 }
 
 /** Whether a program could listen on this loopback port now. */

@@ -6,6 +6,7 @@ import type { NginxSettings } from "#nginx/render.ts";
 import { findBinary } from "./binaries.ts";
 import { StartError } from "./child.ts";
 import { projectFolder } from "./folders.ts";
+import { freePort, onFreePort } from "./free-port.ts";
 import { type KeptPorts, onPreferredPort } from "./kept-ports.ts";
 import { type RunningNginx, startNginx } from "./nginx.ts";
 import { type RunningPostgres, startPostgres } from "./postgres.ts";
@@ -113,15 +114,18 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
       instance: string = name,
       ownEnv: Readonly<Record<string, string>> = {},
     ) => {
-      const env = {
+      const fixed = {
         DATABASE_URL: name === "gateway" ? gatewayUrl : databaseUrl,
         REDIS_URL: redis.urlFor(name),
         ALLOWED_HOSTS: allowedHosts.join(","),
-        ...defaults[name],
+        ...defaults[name].env,
         ...options.env?.[name],
         ...ownEnv,
       };
-      const start = () => ManagedProgram.start({ program: name, name: instance, env, folder });
+      const start = () =>
+        onFreePorts(defaults[name].listeners, (listen) =>
+          ManagedProgram.start({ program: name, name: instance, env: { ...listen, ...fixed }, folder }),
+        );
       return supervise(
         title,
         await step(title, start, (running) => Object.values(running.addresses).join(" ")),
@@ -180,19 +184,35 @@ export async function startSystem(options: SystemOptions): Promise<RunningSystem
   }
 }
 
-/** Loopback and any free port: only Nginx is reachable from outside. */
-const anyPort = "127.0.0.1:0";
-const defaults: Readonly<Record<ProgramName, Readonly<Record<string, string>>>> = {
-  server: { GRPC_LISTEN: anyPort, HTTP_LISTEN: anyPort, ADMIN_LISTEN: anyPort },
+/** Listeners get free ports of loopback, for only Nginx is reachable from outside; environment, unless the options say else. */
+const defaults: Readonly<
+  Record<
+    ProgramName,
+    { readonly listeners: readonly string[]; readonly env?: Readonly<Record<string, string>> }
+  >
+> = {
+  server: { listeners: ["GRPC_LISTEN", "HTTP_LISTEN", "ADMIN_LISTEN"] },
   // A fixed name: a restarted consumer owns the pending entries of the killed one, without waiting for a
   // takeover.
-  consumer: { ADMIN_LISTEN: anyPort, CONSUMER_NAME: "consumer" },
+  consumer: { listeners: ["ADMIN_LISTEN"], env: { CONSUMER_NAME: "consumer" } },
   // It shares the cores with all others, and so do those of PostgreSQL that search for it.
   gateway: {
-    HTTP_LISTEN: anyPort,
-    HEAVY_QUERIES_MAX: String(Math.max(1, Math.floor(availableParallelism() / 2))),
+    listeners: ["HTTP_LISTEN"],
+    env: { HEAVY_QUERIES_MAX: String(Math.max(1, Math.floor(availableParallelism() / 2))) },
   },
 };
+
+/** Runs `start` with an address for each listener, and with others if a process took one in between. */
+async function onFreePorts<T>(
+  listeners: readonly string[],
+  start: (env: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<T> {
+  return onFreePort(async () => {
+    const env: Record<string, string> = {};
+    for (const listener of listeners) env[listener] = `127.0.0.1:${await freePort()}`;
+    return start(env);
+  });
+}
 
 /** The database by the gateway's role, which only reads. Migrating gives it this password, a new one for each start. */
 function withGatewayRole(databaseUrl: string): string {
