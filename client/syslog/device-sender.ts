@@ -15,13 +15,15 @@ interface Waiting {
 
 interface DeviceSenderOptions extends DeviceStreamOptions {
   readonly onClosed: () => void;
+  /** Records that the spool did not take, because its disk is full for example. */
+  readonly onLost: (recordCount: number, reason: string) => void;
 }
 
 /** Sends the records of one device, one after the other. */
 export class DeviceSender {
   readonly deviceId: string;
   readonly #stream: DeviceStream;
-  readonly #log: DeviceLog;
+  #log: DeviceLog;
   readonly #options: DeviceSenderOptions;
   readonly #waiting: Waiting[] = [];
   #isWriting = false;
@@ -86,9 +88,17 @@ export class DeviceSender {
         await this.#log.write(next.record, undefined);
         next.resolve();
       } catch (error) {
+        this.#restartLog(error as Error);
         next.reject(error);
       }
     }
     this.#isWriting = false;
+  }
+
+  /** A log accepts nothing after a batch that it could not send: the next one may find room on the disk again. */
+  #restartLog(error: Error): void {
+    const lost = this.#log.unsent.reduce((sum, { recordCount }) => sum + recordCount, 0);
+    this.#log = new DeviceLog(this.#stream, { intervalMs });
+    this.#options.onLost(lost, error.message);
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -20,6 +20,7 @@ const nowhere = "127.0.0.1:1";
 
 function open(options: Partial<DeviceSendersOptions>) {
   const problems: string[] = [];
+  const lost: number[] = [];
   const senders = new DeviceSenders({
     address: nowhere,
     spool,
@@ -28,10 +29,11 @@ function open(options: Partial<DeviceSendersOptions>) {
     pendingBytesMax: 256 * 1024 * 1024,
     events: {},
     onSpoolProblem: (problem) => problems.push(problem),
+    onLost: (count) => lost.push(count),
     ...options,
   });
   senders.recover();
-  return { senders, problems };
+  return { senders, problems, lost };
 }
 
 const folders = () => readdirSync(spool).filter((name) => name.startsWith("device-"));
@@ -106,4 +108,25 @@ test("hostnames without end do not search all devices for an idle one each time"
   const searches = 1 + Math.ceil((performance.now() - before) / 250);
   assert.ok(looks.mock.callCount() <= 501 * searches, `${looks.mock.callCount()} looks`);
   await senders.close(1);
+});
+
+test("records are taken again after the spool refused some, which are counted", async () => {
+  const { senders, lost } = open({ devicesMax: 1 });
+  const sender = senders.get("host-0");
+  const record = encodeRecord({ message: "m".repeat(60_000) });
+  const folder = join(spool, "device-host-0");
+  rmSync(folder, { recursive: true });
+  await assert.rejects(async () => {
+    for (let index = 0; index < 10; index += 1) await sender.write(record);
+  }, /cannot|no such file/);
+  mkdirSync(folder);
+  const lostCount = lost.reduce((sum, count) => sum + count, 0);
+  assert.ok(lostCount > 0);
+  for (let index = 0; index < 10; index += 1) await sender.write(record);
+  await senders.close(1);
+  assert.ok(readdirSync(folder).some((name) => name.endsWith(".spool")));
+  assert.equal(
+    lost.reduce((sum, count) => sum + count, 0),
+    lostCount,
+  );
 });

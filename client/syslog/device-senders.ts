@@ -19,6 +19,8 @@ export interface DeviceSendersOptions {
   readonly pendingBytesMax: number;
   readonly events: DeviceStreamEvents<undefined>;
   readonly onSpoolProblem: (problem: string) => void;
+  /** Records that the spool did not take. */
+  readonly onLost: (recordCount: number, reason: string) => void;
 }
 
 /** Records of further hostnames than `devicesMax` are sent as this device. */
@@ -163,6 +165,7 @@ export class DeviceSenders {
       recovered: events,
       onSpoolProblem,
       ...events,
+      onLost: this.#options.onLost,
       onClosed: () => {
         used.streams -= 1;
       },

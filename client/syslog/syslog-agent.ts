@@ -10,7 +10,8 @@ import { describeAddress, type ListenAddress } from "./listen-address.ts";
 import { openListeners } from "./listeners.ts";
 import { readSyslogMessage } from "./syslog-message.ts";
 
-export interface SyslogAgentOptions extends Omit<DeviceSendersOptions, "events" | "onSpoolProblem"> {
+export interface SyslogAgentOptions
+  extends Omit<DeviceSendersOptions, "events" | "onSpoolProblem" | "onLost"> {
   readonly listen: readonly ListenAddress[];
   /** All records are of this device, and have an attribute `host`. Default: the sender's hostname, else its address. */
   readonly deviceId?: string | undefined;
@@ -32,11 +33,15 @@ export async function runSyslogAgent(
   options: SyslogAgentOptions,
   { output, signal }: { readonly output: Output; readonly signal: AbortSignal },
 ): Promise<number> {
-  const counts = { received: 0, dropped: 0, rejected: 0, reconnects: 0 };
+  const counts = { received: 0, dropped: 0, lost: 0, rejected: 0, reconnects: 0 };
   const onProblem = limitedReport(output);
   const senders = new DeviceSenders({
     ...options,
     onSpoolProblem: (problem) => onProblem(`spool: ${problem}`),
+    onLost: (recordCount, reason) => {
+      counts.lost += recordCount;
+      onProblem(`${recordCount} records are lost: ${reason}`);
+    },
     events: {
       onAcknowledged: (_batch, { rejected, rejections }) => {
         counts.rejected += rejected;
@@ -117,7 +122,7 @@ export async function runSyslogAgent(
   const unsettled = await senders.close(drainMsMax);
   const kept = options.spool === undefined ? "lost" : `kept in ${options.spool}`;
   output.result(
-    `${counts.received} messages received, ${counts.dropped} datagrams dropped, ${counts.rejected} records rejected, ` +
+    `${counts.received} messages received, ${counts.dropped} datagrams dropped, ${counts.lost} records lost, ${counts.rejected} records rejected, ` +
       `${counts.reconnects} reconnects, ${unsettled} batches ${unsettled > 0 ? kept : "unsettled"}`,
   );
   if (senders.unopenedCount > 0)
