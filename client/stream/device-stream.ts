@@ -2,8 +2,10 @@ import { randomBytes } from "node:crypto";
 import { limits } from "#batch/limits.ts";
 import { Spool } from "#client/spool/spool.ts";
 import { Delivery } from "#client/stream/delivery.ts";
+import { DeviceDescription } from "#client/stream/device-description.ts";
 import { DeviceStreamError } from "#client/stream/device-stream-error.ts";
 import {
+  type DeviceStreamEvents,
   type DeviceStreamOptions,
   readSettings,
   type Settings,
@@ -12,7 +14,6 @@ import { dropOldest } from "#client/stream/drop-oldest.ts";
 import { PendingBatches, type SentBatch } from "#client/stream/pending-batches.ts";
 import {
   type DeviceInfo,
-  encodeDeviceInfo,
   encodeRequest,
   encodeRequestOptions,
   type RequestHeader,
@@ -33,6 +34,7 @@ export type { SentBatch } from "#client/stream/pending-batches.ts";
 export class DeviceStream<Note = undefined> {
   readonly #session: SessionKey;
   readonly #options: DeviceStreamOptions<Note>;
+  readonly #events: DeviceStreamEvents<Note>;
   readonly #settings: Settings;
   readonly #transport: Transport;
   readonly #spool: Spool | undefined;
@@ -40,8 +42,7 @@ export class DeviceStream<Note = undefined> {
   readonly #delivery: Delivery<Note>;
   readonly #recovered: RecoveredSessions | undefined;
   #sequence = 0n;
-  /** To be sent with the next batch. */
-  #device: Uint8Array | undefined;
+  readonly #description = new DeviceDescription();
   #failure: DeviceStreamError<Note> | undefined;
   #changed = Promise.withResolvers<void>();
 
@@ -51,6 +52,18 @@ export class DeviceStream<Note = undefined> {
     const { rejectionsMax = 0 } = options;
     this.#session = { deviceId, sessionId };
     this.#options = options;
+    this.#events = {
+      ...options,
+      onRefused: (batch, error) => {
+        // One that is itself invalid would have every batch refused.
+        if (!error.field.startsWith("batch.device.")) this.#description.lostWith(batch.sequence);
+        options.onRefused?.(batch, error);
+      },
+      onDropped: (batch) => {
+        this.#description.lostWith(batch.sequence);
+        options.onDropped?.(batch);
+      },
+    };
     this.#settings = readSettings(options);
     if (options.device) this.setDevice(options.device);
     if (options.spool) this.#spool = new Spool(options.spool, this.#session, this.#settings.pendingBytesMax);
@@ -69,7 +82,7 @@ export class DeviceStream<Note = undefined> {
     this.#delivery = new Delivery<Note>({
       session: this.#session,
       pending: this.#pending,
-      events: options,
+      events: this.#events,
       encodeOptions: () => encodeRequestOptions({ uptimeNano: options.uptime?.() ?? 0n, rejectionsMax }),
       ...common,
     });
@@ -101,13 +114,12 @@ export class DeviceStream<Note = undefined> {
     return serverTime.unixNano + BigInt(Math.round((performance.now() - serverTime.atMs) * 1e6));
   }
 
-  /** Sends what the device says about itself with the next batch: call it when that changes. */
+  /**
+   * Sends what the device says about itself with the next batch: call it when that changes. Throws
+   * RangeError beyond a limit.
+   */
   setDevice(device: DeviceInfo): void {
-    const encoded = encodeDeviceInfo(device);
-    if (encoded.length > deviceBytesMax) {
-      throw new RangeError(`device: ${encoded.length} bytes, the limit is ${deviceBytesMax}`);
-    }
-    this.#device = encoded;
+    this.#description.set(device);
   }
 
   /**
@@ -141,7 +153,7 @@ export class DeviceStream<Note = undefined> {
     const { byteLength } = request;
     this.#pending.add({ sequence, recordCount: records.length, note, request, byteLength });
     this.#sequence = sequence;
-    if (hasDevice) this.#device = undefined;
+    if (hasDevice) this.#description.sentWith(sequence);
     if (this.#options.onFull === "drop-oldest") this.#dropOldest();
     this.#delivery.pump();
     if (this.#spool) await this.#spool.appended((reason) => this.#delivery.fail(reason));
@@ -166,8 +178,9 @@ export class DeviceStream<Note = undefined> {
 
   /** A batch of the largest size has no room for what the device says: the next one has it. */
   #encode(header: RequestHeader, records: readonly Uint8Array[]): { request: Buffer; hasDevice: boolean } {
-    const request = encodeRequest(header, records, this.#device);
-    const hasDevice = this.#device !== undefined;
+    const device = this.#description.toSend;
+    const request = encodeRequest(header, records, device);
+    const hasDevice = device !== undefined;
     if (!hasDevice || request.length <= limits.batchBytesMax) return { request, hasDevice };
     return { request: encodeRequest(header, records), hasDevice: false };
   }
@@ -184,7 +197,7 @@ export class DeviceStream<Note = undefined> {
     const { pendingBatchesMax, pendingBytesMax } = this.#settings;
     const isOver = () => this.#count > pendingBatchesMax || this.#bytes > pendingBytesMax;
     this.#recovered?.drop({ isOver, pendingBatchesMax });
-    dropOldest(this.#pending, { session: this.#session, isOver, pendingBatchesMax, events: this.#options });
+    dropOldest(this.#pending, { session: this.#session, isOver, pendingBatchesMax, events: this.#events });
   }
 
   #hasCapacity(): boolean {
@@ -225,6 +238,3 @@ export class DeviceStream<Note = undefined> {
     return this.#failure;
   }
 }
-
-/** So that it fits beside the records of all but the largest batches. */
-const deviceBytesMax = 64 * 1024;

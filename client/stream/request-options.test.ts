@@ -72,6 +72,29 @@ test("what the device says about itself goes with the first batch, and with the 
   );
 });
 
+for (const [field, wanted] of [
+  ["batch.attributes", ["2.1.0", "2.1.0", undefined]],
+  ["batch.device.firmware", ["2.1.0", undefined, undefined]],
+] as const) {
+  test(`after a batch is refused for its ${field}, ${wanted[1] ? "the next one says it again" : "none says it again"}`, async () => {
+    using peer = await new TestPeer().start();
+    peer.answer = ({ sequence, dropped }) =>
+      sequence === 1n && !dropped
+        ? { error: { code: 3, field, message: "is no good", retryDelayMs: 0 } }
+        : {};
+    using sender = device({ address: peer.address, device: { firmware: "2.1.0" } });
+    for (const text of ["one", "two", "three"]) {
+      await sender.send(text);
+      await sender.stream.flush();
+    }
+    const batches = requestsOf(peer).flatMap(({ batch }) => (batch && !batch.dropped ? [batch] : []));
+    assert.deepEqual(
+      batches.map(({ device }) => device?.firmware),
+      wanted,
+    );
+  });
+}
+
 test("a batch without room for it leaves it to the next one", async () => {
   using peer = await new TestPeer().start();
   using sender = device({ address: peer.address, device: { firmware: "f".repeat(256) } });
@@ -81,7 +104,12 @@ test("a batch without room for it leaves it to the next one", async () => {
   await sender.stream.flush();
   const infos = requestsOf(peer).map(({ batch }) => batch?.device?.firmware.length);
   assert.deepEqual(infos, [undefined, 256]);
-  assert.throws(() => sender.stream.setDevice({ site: "s".repeat(70_000) }), /the limit is 65536/);
+  assert.throws(
+    () => sender.stream.setDevice({ site: "s".repeat(257) }),
+    /device.site: 257 bytes, the limit is 256/,
+  );
+  const attributes = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`a${at}`, "x".repeat(8_192)]));
+  assert.throws(() => sender.stream.setDevice({ attributes }), /the limit is 65536/);
 });
 
 test("the server's time is that of its latest ack and what passed since", async () => {
