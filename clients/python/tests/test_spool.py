@@ -51,6 +51,23 @@ class SpoolTest(unittest.TestCase):
         self.assertEqual(entries[3].payload.read(), b"\3" * 10)
         self.assertEqual([entries[sequence].was_written for sequence in (1, 3, 4)], [True, False, False])
 
+    def test_remembers_what_was_written_when_the_file_of_the_mark_goes(self) -> None:
+        spool = self.open("first")
+        pending = keep(spool, 1)
+        pending.write_next()
+        keep(spool, *range(2, 8), size=1 << 20)  # into a second file
+        for sequence in range(2, 7):
+            spool.journal.settled(sequence)
+        spool.journal.compact(0)
+        spool.close(is_empty=False)
+        following = self.open("second")
+        entries = following.recovered[0].pending._entries
+        self.assertEqual([entries[sequence].was_written for sequence in (1, 7)], [True, False])
+        following.recovered[0].journal.compact(0)
+        following.close(is_empty=False)
+        entries = self.open("third").recovered[0].pending._entries
+        self.assertEqual([entries[sequence].was_written for sequence in (1, 7)], [True, False])
+
     def test_gives_declarations_in_place_of_the_batches_that_they_drop(self) -> None:
         spool = self.open("first")
         keep(spool, 1, 2, 3)

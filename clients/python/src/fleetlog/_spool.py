@@ -167,6 +167,7 @@ class Spool:
             if not list(folder.glob("*.damaged")):
                 shutil.rmtree(folder, ignore_errors=True)
             return None
+        journal.restore_written(written)
         pending = PendingBatches(journal)
         for sequence, (segment, offset, frame) in sorted(batches.items()):
             payload = journal.restore(segment, offset, sequence, frame.dropped_until, len(frame.batch))

@@ -127,6 +127,7 @@ class SessionJournal:
         self._segments: list[Segment] = []
         self._batches: dict[int, Spooled] = {}
         self._next_number = 1
+        self._written = 0
 
     def append(self, sequence: int, dropped_until: int, record_count: int, encoded: bytes) -> Spooled:
         """Raises SpoolError, and keeps nothing, when the disk refuses it."""
@@ -137,7 +138,8 @@ class SessionJournal:
         return spooled
 
     def written(self, sequence: int) -> None:
-        self._mark(WrittenFrame(sequence))
+        self._written = max(self._written, sequence)
+        self._mark(WrittenFrame(self._written))
 
     def settled(self, sequence: int) -> None:
         self._mark(SettledFrame(sequence))
@@ -148,6 +150,10 @@ class SessionJournal:
         """Takes over a file of an earlier process."""
         self._segments.append(segment)
         self._next_number = max(self._next_number, int(segment.path.stem) + 1)
+
+    def restore_written(self, sequence: int) -> None:
+        """What an earlier process marked."""
+        self._written = sequence
 
     def restore(self, segment: Segment, offset: int, sequence: int, dropped_until: int, size: int) -> Spooled:
         self._forget(sequence, dropped_until or sequence)
@@ -167,6 +173,8 @@ class SessionJournal:
                 spooled.offset, spooled.segment = segment.append(found[0]), segment
                 segment.live_count += 1
                 first.live_count -= 1
+            if self._written > 0:
+                self._mark(WrittenFrame(self._written))  # the only one may go with the file
             self.sync()  # a loss of power could otherwise lose both copies
             self._remove_settled()
 
