@@ -30,6 +30,7 @@ export function readConfig(env: Env) {
       OTLP_RETRIES: word("recognise", "store").prefault("recognise"),
       CUT_TEXT: word("repair", "reject").prefault("repair"),
       IN_FLIGHT_MEBIBYTES_MAX: integer(8, 4_096).prefault("128"),
+      BODY_SECONDS_MAX: integer(1, 3_600).prefault("120"),
     },
     env,
   );
@@ -56,6 +57,7 @@ export function readConfig(env: Env) {
     heartbeatMs: values.HEARTBEAT_SECONDS * 1_000,
     inFlightBatchesMax: 100_000,
     inFlightBytesMax: values.IN_FLIGHT_MEBIBYTES_MAX * mebibyte,
+    bodyMsMax: values.BODY_SECONDS_MAX * 1_000,
   });
 }
 

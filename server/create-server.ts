@@ -90,7 +90,7 @@ export function createServer(options: CreateServerOptions): Server {
   const startRpc = createRpcMetrics(registry);
   const admission = ({ host }: { host: string }) =>
     createAdmission(createHostCheck([...config.allowedHosts, host]));
-  const requestBudget = new RequestBudget(config.inFlightBytesMax);
+  const requestBudget = new RequestBudget(config.inFlightBytesMax, config.bodyMsMax);
   const otlp = new OtlpIngest(ingest, config.otlp);
   const grpc = createGrpcServer({
     ...streams,
@@ -99,6 +99,7 @@ export function createServer(options: CreateServerOptions): Server {
     startRpc,
     admit: admission(config.grpcListen),
     fastPath: config.grpcFastPath,
+    requestBudget,
     fastMethods: otlpMethods(otlp, requestBudget),
   });
   const routes = createIngestRoutes({

@@ -8,6 +8,7 @@ import { BatchErrorCode } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 import type { StreamAppender } from "#stream/append.ts";
 import type { Entry } from "#stream/entry.ts";
 import { StreamFullError, StreamUnavailableError } from "#stream/errors.ts";
+import { SlowBodyError } from "./connect/slow-body.ts";
 import { DecompressorFullError } from "./decompressor.ts";
 import type { IngestMetrics } from "./ingest-metrics.ts";
 import type { Outcome, Refusal } from "./outcome.ts";
@@ -176,7 +177,8 @@ export function toRefusal(error: unknown): Refusal {
   }
   if (error instanceof StreamFullError || error instanceof DecompressorFullError)
     return retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, error.message);
-  if (error instanceof StreamUnavailableError) return retryLater(BatchErrorCode.UNAVAILABLE, error.message);
+  if (error instanceof StreamUnavailableError || error instanceof SlowBodyError)
+    return retryLater(BatchErrorCode.UNAVAILABLE, error.message);
   throw error;
 }
 

@@ -172,6 +172,23 @@ describe("a body has its records", () => {
     assert.deepEqual(messagesOf("\ufeff[]"), []);
   });
 
+  test("and blank lines cost little more than what they are between", () => {
+    const size = 4 * 1024 * 1024;
+    const cost = (blank: string) => {
+      const body = Buffer.concat([Buffer.from("{}"), Buffer.alloc(size, blank), Buffer.from("\n{}")]);
+      return Math.min(
+        ...Array.from({ length: 5 }, () => {
+          const { user } = process.cpuUsage();
+          assert.equal(findRecords(body, "lines").length, 2);
+          return process.cpuUsage().user - user;
+        }),
+      );
+    };
+    const spaces = cost(" ".repeat(1_024).concat("\n"));
+    for (const blank of ["\n", "\r\n", " \n"])
+      assert.ok(cost(blank) < 5 * spaces + 1_000, JSON.stringify(blank));
+  });
+
   test("and a line that is none leaves its neighbours as they are", () => {
     for (const separation of ["lines", "values"] as const) {
       const [batch] = read('{"msg":"a"}\n{"msg":\n7\n{"msg":"b"} x\n{"msg":"c"}', separation);

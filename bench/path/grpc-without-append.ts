@@ -1,6 +1,7 @@
 import { createLogger } from "#lib/logger.ts";
 import { createRegistry } from "#lib/metrics.ts";
 import { createRpcMetrics } from "#rpc/call-metrics.ts";
+import { RequestBudget } from "#server/connect/request-budget.ts";
 import { createGrpcServer } from "#server/grpc/grpc-server.ts";
 import { Health } from "#server/health/health.ts";
 import { Ingest } from "#server/ingest.ts";
@@ -28,6 +29,7 @@ const server = createGrpcServer({
     logger: createLogger("server", "silent"),
   }),
   startRpc: createRpcMetrics(registry),
+  requestBudget: new RequestBudget(128 << 20, 120_000),
   fastPath: process.argv[2] !== "off",
 });
 process.on("disconnect", () => process.exit(0));

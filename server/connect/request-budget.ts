@@ -2,33 +2,49 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { StreamFullError } from "#stream/errors.ts";
 import { toRefusal } from "../ingest.ts";
 import { refusalError } from "./refusal-error.ts";
+import { SlowBodyError, withinTime } from "./slow-body.ts";
 
 /** What one request holds of a budget, until it is disposed of. */
 export interface BudgetShare extends Disposable {
   /** Throws StreamFullError for a request that would exceed the budget: it is to come later. */
   hold(bytes: number): void;
+  /** The pieces of a body, held; also throws a SlowBodyError. */
+  read<Piece extends Uint8Array>(body: AsyncIterable<Piece>): AsyncIterable<Piece>;
 }
 
-/** The bytes of all unary requests that have arrived in part and are not answered yet. */
+/**
+ * The bytes of all unary requests that have arrived in part and are not answered yet, and the time that each has to
+ * arrive: a few slow ones could hold all of the bytes forever.
+ */
 export class RequestBudget {
+  readonly bodyMsMax: number;
   readonly #bytesMax: number;
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, bodyMsMax: number) {
     this.#bytesMax = bytesMax;
+    this.bodyMsMax = bodyMsMax;
   }
 
   /** A share for one request. */
   open(): BudgetShare {
     let held = 0;
+    const hold = (bytes: number) => {
+      held += bytes;
+      this.#bytes += bytes;
+      // One alone always passes, or a large one would be refused forever.
+      if (this.#bytes <= this.#bytesMax || this.#bytes === held) return;
+      const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
+      throw new StreamFullError(why);
+    };
+    const { bodyMsMax } = this;
     return {
-      hold: (bytes) => {
-        held += bytes;
-        this.#bytes += bytes;
-        // One alone always passes, or a large one would be refused forever.
-        if (this.#bytes <= this.#bytesMax || this.#bytes === held) return;
-        const why = `${this.#bytes} bytes of requests are being read, the limit is ${this.#bytesMax}`;
-        throw new StreamFullError(why);
+      hold,
+      async *read(body) {
+        for await (const piece of withinTime(body, bodyMsMax)) {
+          hold(piece.length);
+          yield piece;
+        }
       },
       [Symbol.dispose]: () => {
         this.#bytes -= held;
@@ -53,12 +69,10 @@ function isStreamed(body: unknown): body is AsyncIterable<Uint8Array> {
 }
 
 async function* counted(body: AsyncIterable<Uint8Array>, share: BudgetShare) {
-  for await (const piece of body) {
-    try {
-      share.hold(piece.length);
-    } catch (error) {
-      throw refusalError(toRefusal(error));
-    }
-    yield piece;
+  try {
+    yield* share.read(body);
+  } catch (error) {
+    const isOurs = error instanceof StreamFullError || error instanceof SlowBodyError;
+    throw isOurs ? refusalError(toRefusal(error)) : error;
   }
 }

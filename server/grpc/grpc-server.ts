@@ -5,6 +5,7 @@ import { createHostCheck } from "#lib/allowed-hosts.ts";
 import { type Admit, createAdmission } from "#rpc/admission.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 import { keepAlive } from "#rpc/keep-alive.ts";
+import type { RequestBudget } from "../connect/request-budget.ts";
 import type { Health } from "../health/health.ts";
 import { reflectionServices } from "../reflection.ts";
 import { readTimeoutMs, rejectMalformedTimeout } from "./call-timeout.ts";
@@ -40,6 +41,8 @@ export interface GrpcServerOptions extends IngestDependencies {
   readonly admit?: Admit;
   /** Serves PushLogs and StreamLogs on node:http2 instead of grpc-js: docs/decisions/0030-grpc-fast-path.md. */
   readonly fastPath: boolean;
+  /** Of unary calls that are being read. */
+  readonly requestBudget: RequestBudget;
   /** Methods of other services, which are always served on node:http2. */
   readonly fastMethods?: readonly FastMethod[];
 }
@@ -57,9 +60,9 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   methods.add(ingestService, ingestHandlers(options));
   methods.add(healthService, healthHandlers(options.health));
   for (const service of reflectionServices) methods.add(defineReflection(service), reflectionHandlers);
-  const { fastMethods = [] } = options;
+  const { fastMethods = [], requestBudget } = options;
   const fast = createFastPath(
-    options.fastPath ? [...ingestMethods(options), ...fastMethods] : fastMethods,
+    options.fastPath ? [...ingestMethods(options, requestBudget), ...fastMethods] : fastMethods,
     options,
   );
   const known = { has: (path: string | undefined) => fast.has(path) || methods.has(path) };
@@ -85,8 +88,13 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       rejectMalformedTimeout(headers);
     if (error !== undefined) return rejectCall(stream, headers, error);
     if (fast.serve(stream, headers)) return;
-    // grpc-js keeps ms in 32 bits: a longer timeout would be over at once.
-    if (readTimeoutMs(headers) === undefined) delete headers["grpc-timeout"];
+    const timeoutMs = readTimeoutMs(headers);
+    const { bodyMsMax } = requestBudget;
+    // grpc-js has no deadline of its own for a request that does not arrive.
+    if (methods.isUnary(headers[":path"]) && !(timeoutMs !== undefined && timeoutMs <= bodyMsMax))
+      headers["grpc-timeout"] = `${bodyMsMax}m`;
+    // It keeps ms in 32 bits: a longer timeout would be over at once.
+    else if (timeoutMs === undefined) delete headers["grpc-timeout"];
     methods.serve(stream, headers);
   });
   return {

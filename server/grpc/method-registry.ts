@@ -14,7 +14,8 @@ import {
  */
 export class MethodRegistry {
   readonly #server: Server;
-  readonly #paths = new Set<string>();
+  /** Whether each is unary. */
+  readonly #paths = new Map<string, boolean>();
 
   constructor(options: ServerOptions) {
     this.#server = new Server({ ...options, "grpc.enable_channelz": 0 });
@@ -25,12 +26,17 @@ export class MethodRegistry {
 
   add(service: ServiceDefinition, handlers: UntypedServiceImplementation): void {
     this.#server.addService(service, handlers);
-    for (const { path } of Object.values(service)) this.#paths.add(path);
+    for (const { path, requestStream, responseStream } of Object.values(service))
+      this.#paths.set(path, !requestStream && !responseStream);
   }
 
   /** By its path, such as "/grpc.health.v1.Health/Check". */
   has(path: string | undefined): boolean {
     return path !== undefined && this.#paths.has(path);
+  }
+
+  isUnary(path: string | undefined): boolean {
+    return this.#paths.get(path ?? "") === true;
   }
 
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {

@@ -21,15 +21,21 @@ export async function readBody(
 ): Promise<Buffer> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > bytesMax) throw tooLarge(announced, bytesMax);
-  const pieces: Buffer[] = [];
+  // Copied together: as objects of their own, 16 MiB in pieces of a byte would take gigabytes.
+  let body = Buffer.alloc(0);
   let bytes = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
+  for await (const piece of share.read(request as AsyncIterable<Buffer>)) {
+    const start = bytes;
     bytes += piece.length;
     if (bytes > bytesMax) throw tooLarge(bytes, bytesMax);
-    share.hold(piece.length);
-    pieces.push(piece);
+    if (bytes > body.length) {
+      const grown = Buffer.allocUnsafe(Math.min(2 * bytes, bytesMax));
+      body.copy(grown, 0, 0, start);
+      body = grown;
+    }
+    piece.copy(body, start);
   }
-  const body = Buffer.concat(pieces);
+  body = body.subarray(0, bytes);
   if (!isGzip(request)) return body;
   if (body.length === 0) throw new InvalidBatchError("request", "is not valid gzip: it is empty");
   const decompressed = await decompressor.decompress(body, bytesMax);

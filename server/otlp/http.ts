@@ -6,6 +6,7 @@ import { otlpLimits } from "#otlp/limits.ts";
 import type { StartRpc } from "#rpc/call-metrics.ts";
 import type { NodeRequest, NodeResponse } from "#rpc/serve-call.ts";
 import type { BudgetShare, RequestBudget } from "../connect/request-budget.ts";
+import { SlowBodyError } from "../connect/slow-body.ts";
 import { type Decompressor, TooLargeError } from "../decompressor.ts";
 import { contentEncoding, contentEncodings, readBody } from "../http/read-body.ts";
 import { toRefusal } from "../ingest.ts";
@@ -55,7 +56,7 @@ export function createOtlpHttp({ otlp, decompressor, requestBudget, startRpc, lo
       const failure = describeFailure(error);
       end(codeToString(failure?.code ?? (response.destroyed ? Code.Canceled : Code.Internal)));
       if (failure === undefined) throw error;
-      await discardBody(request);
+      if (!(error instanceof SlowBodyError)) await discardBody(request, requestBudget.bodyMsMax);
       return fail(request, response, encoding, failure);
     }
     end("OK");
@@ -107,15 +108,18 @@ function describeFailure(error: unknown): Failure | undefined {
 
 /**
  * A sender that is cut off while it sends sees a broken connection, not the response, and sends again. So the rest of a
- * body is read, if it is announced and not too long.
+ * body is read, if it is announced and not too long, for a limited time.
  */
-async function discardBody(request: NodeRequest): Promise<void> {
+async function discardBody(request: NodeRequest, msMax: number): Promise<void> {
   const announced = Number(request.headers["content-length"] ?? Number.POSITIVE_INFINITY);
   if (request.complete || request.destroyed || !(announced <= discardedBytesMax)) return;
+  let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, msMax);
     for (const event of ["end", "close", "error"]) request.once(event, () => resolve());
     request.resume();
   });
+  clearTimeout(timer);
 }
 
 const discardedBytesMax = 4 * otlpLimits.requestBytesMax;

@@ -40,6 +40,8 @@ export const meanings: Readonly<Record<string, string>> = {
     "Store a text that begins or ends inside a character of UTF-8 with U+FFFD in place of the remains (`repair`), or reject its record (`reject`). The same on every server: a retry must be decided alike.",
   IN_FLIGHT_MEBIBYTES_MAX:
     "Maximum size of the batches that one server is appending to Redis; beyond it batches are refused. Streams are slowed down from half of it on.",
+  BODY_SECONDS_MAX:
+    "Time in which the body of a unary call or a `POST` must arrive; a slower one ends with UNAVAILABLE or 503. At 120 s a batch of 1 MiB needs 70 kbit/s. Streams have no such limit.",
   CONSUMER_NAME:
     "Identifies a consumer; must be unique among running consumers. A consumer that restarts with the same name resumes its pending entries at once.",
   FLUSH_RECORDS_MAX: "A flush is committed when it has this many records,",

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { status } from "@grpc/grpc-js";
+import { SlowBodyError } from "../../connect/slow-body.ts";
 import { toRefusal } from "../../ingest.ts";
 import type { CallHandler, IngestCall, Status } from "../ingest-calls.ts";
 import { endsWithinMessage, prefixBytes } from "../message.ts";
@@ -23,6 +24,7 @@ export class FastCall implements IngestCall {
   readonly #reader: MessageReader;
   readonly #onStatus: (code: string) => void;
   readonly #deadline: NodeJS.Timeout | undefined;
+  readonly #bodyDeadline: NodeJS.Timeout | undefined;
   readonly #unpack: ((packed: Buffer) => Promise<Buffer>) | undefined;
   #isUnpacking = false;
   #handler: CallHandler | undefined;
@@ -37,6 +39,7 @@ export class FastCall implements IngestCall {
     {
       messageBytesMax,
       timeoutMs,
+      bodyMsMax,
       unpack,
       onStatus,
       hold,
@@ -45,6 +48,8 @@ export class FastCall implements IngestCall {
       /** Set when messages may be compressed. */
       readonly unpack: ((packed: Buffer) => Promise<Buffer>) | undefined;
       readonly timeoutMs: number | undefined;
+      /** After this time a request that has not arrived is given up; what follows it is cut off. */
+      readonly bodyMsMax?: number | undefined;
       readonly onStatus: (code: string) => void;
       /** Asked for the memory of messages that are being read; throws StreamFullError. */
       readonly hold?: ((bytes: number) => void) | undefined;
@@ -58,7 +63,12 @@ export class FastCall implements IngestCall {
       const late = { code: status.DEADLINE_EXCEEDED, details: "Deadline exceeded" };
       this.#deadline = setTimeout(() => this.finish(late), timeoutMs);
     }
-    stream.on("close", () => this.#close("CANCELLED"));
+    if (bodyMsMax !== undefined)
+      this.#bodyDeadline = setTimeout(() => this.#endSlowBody(bodyMsMax), bodyMsMax);
+    stream.on("close", () => {
+      clearTimeout(this.#bodyDeadline);
+      this.#close("CANCELLED");
+    });
   }
 
   serve(handler: CallHandler): void {
@@ -71,6 +81,7 @@ export class FastCall implements IngestCall {
       this.read();
     });
     stream.on("end", () => {
+      clearTimeout(this.#bodyDeadline);
       this.#hasAllPieces = true;
       this.read();
     });
@@ -164,6 +175,12 @@ export class FastCall implements IngestCall {
 
   get #isGone(): boolean {
     return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  /** Also of a call that was answered before: its sender could keep the stream open forever. */
+  #endSlowBody(bodyMsMax: number): void {
+    this.#giveUp(new SlowBodyError(bodyMsMax));
+    this.#stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   #giveUp(error: unknown): void {

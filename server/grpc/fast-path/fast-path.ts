@@ -23,7 +23,7 @@ export interface FastMethod {
   readonly name: string;
   readonly type: RpcType;
   readonly messageBytesMax: number;
-  /** Bounds the messages of all calls that are being read or answered. */
+  /** Of unary calls: bounds the messages that are being read or answered, and the time in which one arrives. */
   readonly budget?: RequestBudget;
   /** `share` is the call's of {@link budget}. */
   readonly start: (call: IngestCall, share: BudgetShare) => CallHandler;
@@ -32,7 +32,7 @@ export interface FastMethod {
 const service = "fleetlog.v1.IngestService";
 
 /** The two calls that devices make all day. */
-export function ingestMethods(parts: IngestDependencies): readonly FastMethod[] {
+export function ingestMethods(parts: IngestDependencies, budget: RequestBudget): readonly FastMethod[] {
   const push = (request: Buffer) => pushLogs(parts, request);
   return [
     {
@@ -40,6 +40,7 @@ export function ingestMethods(parts: IngestDependencies): readonly FastMethod[] 
       name: "PushLogs",
       type: "unary",
       messageBytesMax,
+      budget,
       start: (call) => unaryHandler(call, push),
     },
     {
@@ -76,6 +77,7 @@ export function createFastPath(
       const call = new FastCall(stream, {
         messageBytesMax: method.messageBytesMax,
         timeoutMs: readTimeoutMs(headers),
+        bodyMsMax: method.budget?.bodyMsMax,
         unpack: headers["grpc-encoding"] === "gzip" ? method.decompress : undefined,
         onStatus: (code) => {
           share[Symbol.dispose]();
@@ -89,7 +91,7 @@ export function createFastPath(
   };
 }
 
-const noShare: BudgetShare = { hold() {}, [Symbol.dispose]() {} };
+const noShare: BudgetShare = { hold() {}, read: (body) => body, [Symbol.dispose]() {} };
 
 /** Answers one unary call. */
 export function unaryHandler(
