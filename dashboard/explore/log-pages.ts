@@ -50,6 +50,8 @@ export class LogPages {
       );
       if (this.#abort.signal.aborted) return;
       this.#token = nextPageToken;
+      // The search took long, and has found nothing so far.
+      if (logs.length === 0 && nextPageToken !== "") return await this.#load();
       this.rows.value = [...this.rows.value, ...logs];
       this.status.value = nextPageToken === "" ? "end" : this.rows.value.length >= rowsMax ? "full" : "more";
     } catch (error) {

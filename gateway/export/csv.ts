@@ -9,7 +9,7 @@ import {
 import { type Options, stringify } from "csv-stringify/sync";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { showMicros } from "../fields/time.ts";
-import { toMicros } from "../logs/match-logs.ts";
+import { toMicros } from "../logs/entry-block.ts";
 
 /** Durations as seconds, which a spreadsheet adds up. */
 const showMessage = new Map<string, (value: never) => string>([

@@ -13,7 +13,7 @@ import { Shares } from "../fairness/shares.ts";
 import { endedFilter } from "../fields/time-range.ts";
 import { acceptsGzip } from "../http/accept.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
-import type { FoundLog } from "../logs/read-records.ts";
+import type { FoundLog } from "../logs/read-blocks.ts";
 import { toConnectError } from "../query/error-mapping.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 import { csvHeader, csvLines } from "./csv.ts";

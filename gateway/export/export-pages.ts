@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
-import { type Kysely, sql } from "kysely";
+import { sql } from "kysely";
 import { backoffMs } from "#lib/backoff.ts";
-import type { Database } from "#postgres/tables.ts";
 import type { Caller } from "../fairness/caller.ts";
 import { BusyError } from "../fairness/semaphore.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
 import type { LogOrder, LogPosition } from "../logs/log-order.ts";
-import type { FoundLog } from "../logs/read-records.ts";
+import type { FoundLog } from "../logs/read-blocks.ts";
 import { toConnectError } from "../query/error-mapping.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import { QueryTimeoutError, type ReadPool } from "../query/read-pool.ts";
 
 export interface PagesOptions {
@@ -37,7 +37,7 @@ export async function* exportPages(
   caller: Caller,
   options: PagesOptions = pagesOptions,
 ): AsyncGenerator<readonly FoundLog[]> {
-  const read = <T>(work: (db: Kysely<Database>) => Promise<T>) =>
+  const read = <T>(work: (db: ReadDatabase) => Promise<T>) =>
     readPool.read("export", caller, work, { isHeavy: true });
   const { signal } = caller;
   let { pageSize } = options;
@@ -81,7 +81,7 @@ interface Start {
   readonly lsn: string;
 }
 
-async function readStart(db: Kysely<Database>): Promise<Start> {
+async function readStart(db: ReadDatabase): Promise<Start> {
   const { rows } = await sql<{ id: string; lsn: string }>`
     select coalesce(max(id), 0) as id,
       case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end as lsn
@@ -91,7 +91,7 @@ async function readStart(db: Kysely<Database>): Promise<Start> {
 }
 
 /** Pages may come from different servers. A replica that is behind the start would omit records. */
-async function assertNotBefore(db: Kysely<Database>, lsn: string): Promise<void> {
+async function assertNotBefore(db: ReadDatabase, lsn: string): Promise<void> {
   const { rows } = await sql<{ is_behind: boolean }>`
     select pg_is_in_recovery() and pg_last_wal_replay_lsn() < ${lsn}::pg_lsn as is_behind`.execute(db);
   if (rows[0]?.is_behind) throw new BusyError("the replica has not caught up to the start of the export");

@@ -29,6 +29,20 @@ export function parseAttributes(json: string | null): JsonObject {
   return Object.fromEntries(pairs);
 }
 
+/** The JSON text of a record's own attributes, as the consumer writes it; empty: none. */
+export function parseStoredAttributes(json: string): JsonObject {
+  if (json === "") return {};
+  return parseAttributes(json.includes("\\") ? toPairs(json) : json);
+}
+
+/** An object of scalars as [name, value, …]. */
+function toPairs(json: string): string {
+  const items = json.replaceAll(stringOrColon, (found) => (found === ":" ? "," : found));
+  return `[${items.trim().slice(1, -1)}]`;
+}
+
+const stringOrColon = /"(?:[^"\\]|\\.)*"|:/g;
+
 const longNumber = /\d{16}/;
 
 function keepDigits(_name: string, value: unknown, { source }: { source?: string } = {}): unknown {

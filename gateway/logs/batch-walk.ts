@@ -2,12 +2,12 @@ import { type Kysely, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { ExpensiveQueryError } from "../fairness/semaphore.ts";
 import { timestamptz } from "../fields/time.ts";
+import type { Condition } from "../query/conditions.ts";
 import { droppedIds } from "./dropped-days.ts";
 import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
 import { batchesReadMax, PartCursor } from "./part-cursor.ts";
-import type { Condition } from "./record-conditions.ts";
 import type { IdRange, WalkedBatch, WalkPart } from "./select-batches.ts";
 
 /** Which batches are walked, and how. */
@@ -25,6 +25,8 @@ export interface Walk {
   /** Default: the devices of the filter are looked up. */
   readonly deviceKeys?: DeviceKeys;
   readonly batchIdMax?: bigint | undefined;
+  /** Only one of this many batches is walked. Default: all. */
+  readonly sampleDivisor?: number;
 }
 
 /** Some batches, and the first time in the order that a record of an unwalked batch can have. */
@@ -49,10 +51,10 @@ export interface WalkedChunk {
  * batches come by one statement, and as those across the edge are seldom many, as one chunk.
  */
 export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGenerator<WalkedChunk> {
-  const { filter, order, edgeMicros, recordsWanted, hasPermit = true, batchIdMax } = walk;
+  const { filter, order, edgeMicros, recordsWanted, hasPermit = true, batchIdMax, sampleDivisor } = walk;
   const devices = await findDevices(db, filter, walk.deviceKeys);
   if (devices === "none") return;
-  const wanted = { filter, devices, order, batchIdMax };
+  const wanted = { filter, devices, order, batchIdMax, sampleDivisor };
   const batchesMax = Math.min(Math.max(firstBatchesMin, Math.ceil(recordsWanted() / 100)), batchesReadMax);
   const cursors = await PartCursor.open(db, wanted, partsAround(order, edgeMicros), batchesMax);
   const below = cursors.pop() as PartCursor; // every walk has it

@@ -3,6 +3,8 @@ import { after, before, test } from "node:test";
 import { Redis } from "ioredis";
 import { CompiledQuery, type LogEvent } from "kysely";
 import { startRedis, type TestRedis } from "#test/support/redis.ts";
+import { waitFor } from "#test/support/wait-for.ts";
+import { openPool } from "../testing/open-pool.ts";
 import { listLogsPath, startWithTwoHosts } from "../testing/two-hosts.ts";
 import { explainStatements } from "./explain-statements.ts";
 
@@ -39,7 +41,7 @@ test("with explain a page describes its statements, and has the same records", a
   assert.equal(statements.length, statementCount);
   assert.match(statements[0]?.sql ?? "", /from "devices"/);
   assert.deepEqual(statements[0]?.parameters, ['"host-1"']);
-  assert.match(statements.at(-1)?.sql ?? "", /select \* from records/);
+  assert.match(statements.at(-1)?.sql ?? "", /from record_batches/);
   for (const { plan, durationMs } of statements) {
     assert.ok(durationMs > 0);
     assert.match(plan[0] ?? "", /actual time=/);
@@ -79,7 +81,7 @@ function event(sql: string, ...parameters: unknown[]): LogEvent {
 async function explain(statements: readonly LogEvent[]) {
   const { signal } = new AbortController();
   return await gateway.readPool.read("test", { client: "test", signal }, (db) =>
-    explainStatements(db, statements),
+    explainStatements(db, statements, 10_000),
   );
 }
 
@@ -122,9 +124,36 @@ test("explain ends with the query timeout", async () => {
   await using hasty = await startWithTwoHosts({ queryTimeoutMs: 200 });
   const { signal } = new AbortController();
   const asleep = hasty.readPool.read("test", { client: "test", signal }, (db) =>
-    explainStatements(db, [event("select pg_sleep(60)")]),
+    explainStatements(db, [event("select pg_sleep(60)")], 10_000),
   );
   await assert.rejects(asleep, ({ name, code }: Error & { code?: string }) => {
     return name === "QueryTimeoutError" || code === "57014";
   });
+});
+
+test("a query that timed out is explained all the same, without running again", async () => {
+  await using hasty = await startWithTwoHosts({ queryTimeoutMs: 1000 });
+  const pool = openPool(hasty.databaseUrl);
+  const locker = await pool.connect();
+  await locker.query("begin; lock table batches in access exclusive mode");
+  const answer = hasty.get("/v1/logs?text=up&explain=true");
+  await waitFor("the query to end and its explanation to begin", async () => {
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity
+       where datname = current_database() and query like 'explain %' and wait_event_type = 'Lock'`,
+    );
+    return rowCount === 1;
+  });
+  await locker.query("rollback");
+  locker.release();
+  await pool.end();
+  const { body } = await answer;
+  assert.deepEqual(body.logs, []);
+  const { statements } = body["explanation"] as { statements: readonly Explained[] };
+  assert.equal(statements.length, 1);
+  assert.match(statements[0]?.sql ?? "", /from batches/);
+  assert.match(statements[0]?.plan[0] ?? "", /cost=/);
+  assert.doesNotMatch(statements[0]?.plan.join() ?? "", /actual time=/);
+  const next = await hasty.get(`/v1/logs?text=up&page_token=${body.nextPageToken}`);
+  assert.equal(next.body.logs.length, 1, "the token continues where it began");
 });

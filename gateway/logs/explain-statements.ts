@@ -4,18 +4,22 @@ import type { Database } from "#postgres/tables.ts";
 import type { ExplainedStatementSchema, ExplanationSchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 
 /**
- * Runs the statements again, one after another, under EXPLAIN ANALYZE. Running them twice must have the effect
- * of running them once. The text is bounded: the plan of one statement may name 4,096 batches.
+ * The plans of the statements, which run again one after another under EXPLAIN ANALYZE: running them twice must have the
+ * effect of running them once. Those that would take longer than what is left of `runMs` do not run: their plans lack the
+ * actual times. The text is bounded: the plan of one statement may name 4,096 batches.
  */
 export async function explainStatements(
   db: Kysely<Database>,
   statements: readonly LogEvent[],
+  runMs: number,
 ): Promise<MessageInitShape<typeof ExplanationSchema>> {
+  const runUntilMs = performance.now() + runMs;
   const explained: MessageInitShape<typeof ExplainedStatementSchema>[] = [];
   let characters = 0;
   for (const { query, queryDurationMillis } of statements.slice(0, statementsMax)) {
     const { sql, parameters } = query;
-    const explain = `explain (analyze, buffers off) ${sql}`;
+    const runs = performance.now() + queryDurationMillis <= runUntilMs;
+    const explain = `explain ${runs ? "(analyze, buffers off) " : ""}${sql}`;
     const { rows } = await db.executeQuery<PlanLine>(CompiledQuery.raw(explain, [...parameters]));
     const statement = {
       sql: cut(sql, sqlCharactersMax),

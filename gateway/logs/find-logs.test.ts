@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { Kysely } from "kysely";
 import type { Pool } from "pg";
 import { seededRandom } from "#batch/testing/random.ts";
-import { createDatabase as createKysely } from "#postgres/pool.ts";
-import type { Database } from "#postgres/tables.ts";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import { openPool } from "../testing/open-pool.ts";
+import { openReadDatabase } from "../testing/open-read-database.ts";
 import {
   bruteForce,
   described,
@@ -26,15 +25,16 @@ const start = 1_700_000_000n * second;
 
 let database: TestDatabase;
 let pool: Pool;
-let db: Kysely<Database>;
+let db: ReadDatabase;
 
 before(async () => {
   database = await createDatabase();
   pool = openPool(database.url);
-  db = createKysely(pool);
+  db = await openReadDatabase(database.url);
 });
 after(async () => {
   await db.destroy();
+  await pool.end();
   await database[Symbol.asyncDispose]();
 });
 

@@ -1,10 +1,10 @@
-import type { Kysely } from "kysely";
-import type { Database } from "#postgres/tables.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import { walkBatches } from "./batch-walk.ts";
 import type { DeviceKeys } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
-import { comparePositions, isListedBefore, type LogOrder, type LogPosition } from "./log-order.ts";
-import { type FoundLog, readRecords } from "./read-records.ts";
+import { isListedBefore, type LogOrder, type LogPosition } from "./log-order.ts";
+import { PageBuilder } from "./page-builder.ts";
+import type { FoundLog } from "./read-blocks.ts";
 
 /** Which of the matching records make a page. */
 export interface PageRequest {
@@ -41,8 +41,8 @@ export interface LogPage {
  * device, so the newest records are not simply those of the newest batch:
  *
  * 1. Walk the batches, newest end first, some at a time ({@link walkBatches}).
- * 2. Read the best records of these batches, and keep the best of all read so far: one more than a page, to
- *    know whether there is a next one.
+ * 2. Read these batches, and keep the best of all matching records so far ({@link PageBuilder}): one more than a page,
+ *    to know whether there is a next one.
  * 3. Stop when as many are held and the last of them precedes the frontier: no unwalked batch reaches that far.
  *    Or when no batch is left.
  *
@@ -54,53 +54,45 @@ export interface LogPage {
  * as happens to a device whose clock is behind; a row that was there before the first page is listed exactly
  * once.
  */
-export async function findLogs(
-  db: Kysely<Database>,
-  filter: LogFilter,
-  request: PageRequest,
-): Promise<LogPage> {
+export async function findLogs(db: ReadDatabase, filter: LogFilter, request: PageRequest): Promise<LogPage> {
   const { order, after, pageSize, bytesMax = pageBytesMax, patienceMs = Number.POSITIVE_INFINITY } = request;
   const patientUntilMs = performance.now() + patienceMs;
   const edgeMicros = after?.timeMicros ?? firstMicros(filter, order);
-  let held: readonly FoundLog[] = [];
-  let limit = pageSize + 1;
-  let stepRecords = request.firstStepRecords ?? limit;
-  const walkedRecordsMax = filter.deviceIds.length > 0 ? ofDevicesRecordsMax : ofAllRecordsMax;
+  const page = new PageBuilder(db, filter, { order, after, limit: pageSize + 1, bytesMax });
+  let stepRecords = request.firstStepRecords ?? page.limit;
+  const walkedRecordsMax = walkedRecordsMaxDefault;
   const walk = { walkedRecordsMax, ...request, filter, edgeMicros, recordsWanted: () => stepRecords };
-  for await (const chunk of walkBatches(db, walk)) {
-    const last = held.length === limit ? held.at(-1) : undefined;
-    const found = await readRecords(db, filter, chunk.batches, { order, after, last, limit, bytesMax });
-    const best = [...held, ...found].sort(comparePositions(order)).slice(0, limit);
-    held = takeBytes(best, bytesMax);
-    // Also when nothing was cut here: the rows beyond were not even sent.
-    if (sumBytes(held) > bytesMax) limit = held.length;
-    const lastHeld = held.at(-1);
-    if (chunk.frontierMicros === undefined) break;
-    if (
-      held.length === limit &&
-      lastHeld &&
-      isListedBefore(order, lastHeld.timeMicros, chunk.frontierMicros)
-    ) {
-      break;
+  for await (const { batches, frontierMicros } of walkBatches(db, walk)) {
+    await page.read(batches);
+    const { held } = page;
+    const lastHeld = held.length === page.limit ? held.at(-1) : undefined;
+    if (frontierMicros === undefined) break;
+    if (lastHeld && isListedBefore(order, lastHeld.timeMicros, frontierMicros)) break;
+    if (frontierMicros !== edgeMicros && performance.now() >= patientUntilMs) {
+      const certain = held.findIndex(({ timeMicros }) => !isListedBefore(order, timeMicros, frontierMicros));
+      const count = Math.min(certain < 0 ? held.length : certain, pageSize);
+      const { logs, isCut } = await page.finish(count);
+      return { logs, next: isCut ? logs.at(-1) : placeBefore(order, frontierMicros) };
     }
-    if (chunk.frontierMicros !== edgeMicros && performance.now() >= patientUntilMs) {
-      return pageUpTo(order, chunk.frontierMicros, held.slice(0, pageSize));
-    }
-    const recordsRead = chunk.batches.reduce((sum, batch) => sum + batch.record_count, 0);
+    const recordsRead = batches.reduce((sum, batch) => sum + batch.record_count, 0);
     if (recordsRead >= stepRecords) stepRecords = Math.min(stepRecords * 4, stepRecordsMax);
   }
-  const logs = held.slice(0, pageSize);
-  return { logs, next: held.length > pageSize || limit <= pageSize ? logs.at(-1) : undefined };
+  const { held, limit } = page;
+  const { logs, isCut } = await page.finish(pageSize);
+  const hasMore = held.length > pageSize || limit <= pageSize || isCut;
+  return { logs, next: hasMore ? logs.at(-1) : undefined };
 }
 
-/** The records that certainly precede the frontier. The next page begins there, before every record of that time. */
-function pageUpTo(order: LogOrder, frontierMicros: bigint, held: readonly FoundLog[]): LogPage {
-  return {
-    logs: held.filter(({ timeMicros }) => isListedBefore(order, timeMicros, frontierMicros)),
-    next: order.isOldestFirst
-      ? { timeMicros: frontierMicros, batchId: 0n, index: -1 }
-      : { timeMicros: frontierMicros, batchId: 2n ** 63n - 1n, index: 2 ** 31 - 1 },
-  };
+/** The place before every record of the frontier's time. */
+function placeBefore({ isOldestFirst }: LogOrder, frontierMicros: bigint): LogPosition {
+  return isOldestFirst
+    ? { timeMicros: frontierMicros, batchId: 0n, index: -1 }
+    : { timeMicros: frontierMicros, batchId: 2n ** 63n - 1n, index: 2 ** 31 - 1 };
+}
+
+/** The position from which a query with this filter begins: after it come all records of its pages. */
+export function startOf(order: LogOrder, filter: LogFilter, after: LogPosition | undefined): LogPosition {
+  return after ?? placeBefore(order, firstMicros(filter, order) ?? (order.isOldestFirst ? earliest : latest));
 }
 
 /** The first time in the order that the filter allows; undefined: any. */
@@ -109,25 +101,12 @@ function firstMicros({ startMicros, endMicros }: LogFilter, order: LogOrder): bi
   return endMicros === undefined ? undefined : endMicros - 1n;
 }
 
-/** The logs up to and including the one that exceeds `bytesMax`; the rest is for the next page. */
-function takeBytes(logs: readonly FoundLog[], bytesMax: number): readonly FoundLog[] {
-  let sum = 0;
-  for (const [index, log] of logs.entries()) {
-    sum += log.bytes;
-    if (sum > bytesMax) return logs.slice(0, index + 1);
-  }
-  return logs;
-}
-
-function sumBytes(logs: readonly FoundLog[]): number {
-  return logs.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
+/** Years 1653 and 5138: no record's time is beyond, as nanoseconds have 64 bits. */
+const earliest = -(10n ** 16n) + 1n;
+const latest = 10n ** 17n - 1n;
 /** A page occupies several times this in memory: as rows, as a message, as JSON. */
 const pageBytesMax = 4 * 1024 * 1024;
-/** At about 160 bytes a record a step reads 16 MB of a table, about 50 ms. */
+/** At about 130 bytes a record a step reads 13 MB, about 50 ms. */
 const stepRecordsMax = 100_000;
-/** After this many records, about 20 ms, without a full page, a lookup in the indexes of closed days pays off. */
-const ofAllRecordsMax = 20_000;
-/** The indexes cover all devices, so a walk along a few is seldom longer than a lookup. */
-const ofDevicesRecordsMax = 200_000;
+/** After this many records, about 10 ms, without a full page, it pays to ask which days were dropped. */
+const walkedRecordsMaxDefault = 20_000;

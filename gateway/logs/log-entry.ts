@@ -5,7 +5,7 @@ import { SeveritySchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { type LogEntry, LogEntrySchema } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { timestampFromMicros } from "../fields/time.ts";
 import { mergeAttributes } from "./attributes.ts";
-import type { FoundLog, RecordValues } from "./read-records.ts";
+import type { FoundLog, RecordValues } from "./read-blocks.ts";
 
 /** The position of a record, and the fields of its batch. */
 export interface EntryOrigin

@@ -1,127 +1,182 @@
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
-import { hasAttribute } from "./attributes.ts";
-import { type ConditionName, type LogFilter, listConditions } from "./log-filter.ts";
+import { scalarText } from "./attributes.ts";
+import { toFoldedText } from "./folded-text.ts";
+import type { AttributeSearch, BatchTraits, LogBlock, LoggerPrefix } from "./log-block.ts";
+import { type AttributeCondition, type ConditionName, type LogFilter, listConditions } from "./log-filter.ts";
 
-/** The records of one batch, with their common fields. */
-export interface BatchOfLogs {
-  readonly deviceId: string;
-  readonly sessionId: string;
-  /** Bit s is set when a record has severity s. */
-  readonly severities: number;
-  readonly logs: readonly LogEntry[];
+/** The columns of record_batches that conditions read. */
+export type FilterColumn = "times" | "severities" | "loggers" | "messages" | "attributes" | "trace_ids";
+
+/** How a condition is checked: on the batch, and unless that decides it, on each record. */
+interface Check {
+  readonly ofBatch?: (batch: BatchTraits) => "all" | "none" | "some";
+  readonly records?: RecordCheck;
 }
 
-/** How a condition is checked in memory: on the batch if that decides it, otherwise on each record. */
-type InMemory<T> =
-  | { readonly ofBatch: (value: T, batch: BatchOfLogs) => "all" | "none"; readonly ofRecord?: never }
-  | {
-      readonly ofBatch?: (value: T, batch: BatchOfLogs) => "all" | "none" | "some";
-      readonly ofRecord: (value: T) => IsMatch;
-    };
+interface RecordCheck {
+  readonly column: FilterColumn;
+  /** False: no record of the block meets it. */
+  readonly ofBlock?: (block: LogBlock) => boolean;
+  readonly ofRecord: (block: LogBlock, place: number) => boolean;
+}
 
-type IsMatch = (log: LogEntry) => boolean;
-
-const inMemory: { readonly [Name in ConditionName]: InMemory<NonNullable<LogFilter[Name]>> } = {
-  deviceIds: { ofBatch: (ids, { deviceId }) => (ids.includes(deviceId) ? "all" : "none") },
-  excludedDeviceIds: { ofBatch: (ids, { deviceId }) => (ids.includes(deviceId) ? "none" : "all") },
-  sessionId: { ofBatch: (id, { sessionId }) => (id === sessionId ? "all" : "none") },
-  startMicros: { ofRecord: (micros) => (log) => toMicros(log.time) >= micros },
-  endMicros: { ofRecord: (micros) => (log) => toMicros(log.time) < micros },
-  severities: {
-    ofBatch: (wanted, { severities }) =>
+/** What each condition means. The ledger selects batches by what a matching record implies for its batch. */
+const checks: { readonly [Name in ConditionName]: (value: NonNullable<LogFilter[Name]>) => Check } = {
+  deviceIds: (ids) => ({ ofBatch: ({ deviceId }) => (ids.includes(deviceId) ? "all" : "none") }),
+  excludedDeviceIds: (ids) => ({ ofBatch: ({ deviceId }) => (ids.includes(deviceId) ? "none" : "all") }),
+  sessionId: (id) => ({ ofBatch: ({ sessionId }) => (id === sessionId ? "all" : "none") }),
+  startMicros: (micros) => ({
+    ofBatch: ({ span }) => {
+      if (span === undefined) return "some";
+      return span.firstMicros >= micros ? "all" : span.lastMicros < micros ? "none" : "some";
+    },
+    records: { column: "times", ofRecord: (block, place) => block.timeMicros(place) >= micros },
+  }),
+  endMicros: (micros) => ({
+    ofBatch: ({ span }) => {
+      if (span === undefined) return "some";
+      return span.lastMicros < micros ? "all" : span.firstMicros >= micros ? "none" : "some";
+    },
+    records: { column: "times", ofRecord: (block, place) => block.timeMicros(place) < micros },
+  }),
+  severities: (wanted) => ({
+    ofBatch: ({ severities }) =>
       (severities & wanted) === 0 ? "none" : (severities & ~wanted) === 0 ? "all" : "some",
-    ofRecord: (wanted) => (log) => (wanted & (1 << log.severity)) !== 0,
-  },
-  traceId: { ofRecord: (traceId) => (log) => log.traceId === traceId },
-  loggerPrefix: { ofRecord: (prefix) => (log) => log.logger.startsWith(prefix) },
-  excludedLoggerPrefixes: {
-    ofRecord: (prefixes) => (log) => !prefixes.some((prefix) => log.logger.startsWith(prefix)),
-  },
-  attributes: {
-    ofRecord: (attributes) => (log) => attributes.every((one) => hasAttribute(log.attributes ?? {}, one)),
-  },
-  excludedAttributes: {
-    ofRecord: (attributes) => (log) => !attributes.some((one) => hasAttribute(log.attributes ?? {}, one)),
-  },
-  texts: {
-    ofRecord: (texts) => {
-      const folded = texts.map(foldCase);
-      return (log) => folded.every((text) => foldedMessage(log).includes(text));
+    records: {
+      column: "severities",
+      ofRecord: (block, place) => (wanted & (1 << block.severity(place))) !== 0,
     },
+  }),
+  traceId: (hex) => {
+    const traceId = Buffer.from(hex, "hex");
+    return {
+      records: {
+        column: "trace_ids",
+        ofBlock: (block) => block.mayHaveTrace(traceId),
+        ofRecord: (block, place) => block.hasTrace(place, traceId),
+      },
+    };
   },
-  excludedTexts: {
-    ofRecord: (texts) => {
-      const folded = texts.map(foldCase);
-      return (log) => !folded.some((text) => foldedMessage(log).includes(text));
-    },
+  loggerPrefix: (text) => {
+    const prefix = toPrefix(text);
+    return {
+      records: {
+        column: "loggers",
+        ofBlock: (block) => block.mayHaveLogger(prefix),
+        ofRecord: (block, place) => block.hasLogger(place, prefix),
+      },
+    };
+  },
+  excludedLoggerPrefixes: (texts) => {
+    const prefixes = texts.map(toPrefix);
+    return {
+      records: {
+        column: "loggers",
+        ofRecord: (block, place) => !prefixes.some((prefix) => block.hasLogger(place, prefix)),
+      },
+    };
+  },
+  attributes: (attributes) => {
+    const searches = attributes.map(toAttributeSearch);
+    return {
+      records: {
+        column: "attributes",
+        ofBlock: (block) => searches.every((one) => block.mayHaveAttribute(one)),
+        ofRecord: (block, place) => searches.every((one) => block.hasAttribute(place, one)),
+      },
+    };
+  },
+  excludedAttributes: (attributes) => {
+    const searches = attributes.map(toAttributeSearch);
+    return {
+      records: {
+        column: "attributes",
+        ofRecord: (block, place) => !searches.some((one) => block.hasAttribute(place, one)),
+      },
+    };
+  },
+  texts: (texts) => {
+    const folded = texts.map(toFoldedText);
+    return {
+      records: {
+        column: "messages",
+        ofBlock: (block) => folded.every((text) => block.mayContain(text)),
+        ofRecord: (block, place) => folded.every((text) => block.contains(place, text)),
+      },
+    };
+  },
+  excludedTexts: (texts) => {
+    const folded = texts.map(toFoldedText);
+    return {
+      records: {
+        column: "messages",
+        ofRecord: (block, place) => !folded.some((text) => block.contains(place, text)),
+      },
+    };
   },
 };
 
-/**
- * The records that match a filter: exactly those that its SQL (record-conditions.ts, find-devices.ts) would
- * find once they are stored; the same array when all match.
- */
-export function matchLogs(filter: LogFilter, batch: BatchOfLogs): readonly LogEntry[] {
-  const isMatch: IsMatch[] = [];
-  for (const { ofBatch, ofRecord } of matchersFor(filter)) {
-    const matching = ofBatch(batch);
-    if (matching === "none") return [];
-    if (matching === "some") isMatch.push(ofRecord);
-  }
-  if (isMatch.length === 0) return batch.logs;
-  return batch.logs.filter((log) => isMatch.every((matches) => matches(log)));
+function toPrefix(text: string): LoggerPrefix {
+  return { text, bytes: Buffer.from(text) };
 }
 
-interface Matcher {
-  readonly ofBatch: (batch: BatchOfLogs) => "all" | "none" | "some";
-  readonly ofRecord: IsMatch;
-}
-
-/** A tail matches every batch against the same filter. */
-const matchers = new WeakMap<LogFilter, readonly Matcher[]>();
-
-function matchersFor(filter: LogFilter): readonly Matcher[] {
-  let found = matchers.get(filter);
-  if (found === undefined) {
-    found = listConditions(filter).map((name) => matcherFor(name, filter[name]));
-    matchers.set(filter, found);
-  }
-  return found;
-}
-
-function matcherFor<Name extends ConditionName>(name: Name, condition: LogFilter[Name]): Matcher {
-  const value = condition as NonNullable<typeof condition>;
-  const { ofBatch, ofRecord }: InMemory<typeof value> = inMemory[name];
+function toAttributeSearch({ name, value }: AttributeCondition): AttributeSearch {
+  const isOneForm = value !== undefined && scalarText(value) === undefined;
   return {
-    ofBatch: (batch) => ofBatch?.(value, batch) ?? "some",
-    ofRecord: ofRecord?.(value) ?? (() => false), // not called: the batch decides
+    name,
+    value,
+    nameJson: JSON.stringify(name),
+    valueJson: isOneForm ? JSON.stringify(value) : undefined,
   };
 }
 
-/** Hundreds of filters may check one record. */
-const folded = new WeakMap<LogEntry, string>();
+/** Finds the records that match a filter, stored ones and those of live tails alike. */
+export class Matcher {
+  readonly #checks: readonly Check[];
 
-function foldedMessage(log: LogEntry): string {
-  let text = folded.get(log);
-  if (text === undefined) folded.set(log, (text = foldCase(log.message)));
-  return text;
+  constructor(filter: LogFilter) {
+    this.#checks = listConditions(filter).map((name) => checkFor(name, filter[name]));
+  }
+
+  /** Those that {@link match} may read. */
+  get columns(): ReadonlySet<FilterColumn> {
+    return new Set(this.#checks.flatMap(({ records }) => records?.column ?? []));
+  }
+
+  /** The places of the matching records, ascending. */
+  match(block: LogBlock): readonly number[] {
+    const open: RecordCheck[] = [];
+    for (const { ofBatch, records } of this.#checks) {
+      const matching = ofBatch?.(block.batch) ?? "some";
+      if (matching === "none") return [];
+      if (matching === "some" && records !== undefined) open.push(records);
+    }
+    if (open.some(({ ofBlock }) => ofBlock?.(block) === false)) return [];
+    let places = allPlaces(block.count);
+    for (const { ofRecord } of open) {
+      if (places.length === 0) break;
+      places = places.filter((place) => ofRecord(block, place));
+    }
+    return places;
+  }
 }
 
-/**
- * Lower case as PostgreSQL's pg_c_utf8: each character on its own, to one character. JavaScript's own also
- * depends on the position of a sigma in its word, and makes two characters of a capital I with a dot.
- */
-function foldCase(text: string): string {
-  if (isAscii.test(text)) return text.toLowerCase();
-  let lower = "";
-  for (const character of text) lower += character === "İ" ? "i" : character.toLowerCase();
-  return lower;
+function checkFor<Name extends ConditionName>(name: Name, value: LogFilter[Name]): Check {
+  const check: (value: NonNullable<LogFilter[Name]>) => Check = checks[name];
+  return check(value as NonNullable<typeof value>);
 }
 
-export function toMicros(time: Timestamp | undefined): bigint {
-  return time === undefined ? 0n : time.seconds * 1_000_000n + BigInt(Math.floor(time.nanos / 1000));
+let places: readonly number[] = [];
+
+function allPlaces(count: number): readonly number[] {
+  if (places.length < count) places = Array.from({ length: count }, (_, place) => place);
+  return places.length === count ? places : places.slice(0, count);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-const isAscii = /^[\0-\x7f]*$/;
+/** A tail matches every batch against the same filter. */
+const matchers = new WeakMap<LogFilter, Matcher>();
+
+export function matcherFor(filter: LogFilter): Matcher {
+  let matcher = matchers.get(filter);
+  if (matcher === undefined) matchers.set(filter, (matcher = new Matcher(filter)));
+  return matcher;
+}

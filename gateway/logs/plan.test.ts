@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type CompiledQuery, Kysely, PostgresDialect } from "kysely";
+import type { CompiledQuery } from "kysely";
 import type { Pool } from "pg";
-import type { Database } from "#postgres/tables.ts";
 import { storeRecords } from "#postgres/testing/store-records.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../testing/open-pool.ts";
+import { openReadDatabase } from "../testing/open-read-database.ts";
 import { walkBatches } from "./batch-walk.ts";
 import { createDeviceKeys } from "./find-devices.ts";
 import { findLogs } from "./find-logs.ts";
@@ -18,12 +18,7 @@ test("the last 100 records of a device are read from a few index entries, not fr
   await using database = await createDatabase();
   const pool = openPool(database.url);
   const seen: CompiledQuery[] = [];
-  const db = new Kysely<Database>({
-    dialect: new PostgresDialect({ pool }),
-    log: (event) => {
-      seen.push(event.query);
-    },
-  });
+  const db = await openReadDatabase(database.url, (event) => seen.push(event.query));
   try {
     const newestMicros = await fill(pool);
     const filter = { ...everything, deviceIds: ["device-7"] };
@@ -49,6 +44,7 @@ test("the last 100 records of a device are read from a few index entries, not fr
     await assertCheap(pool, seen, "batches_by_time", 200);
   } finally {
     await db.destroy();
+    await pool.end();
   }
 });
 

@@ -1,11 +1,12 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
+import { allOf, type Condition } from "../query/conditions.ts";
 import { selectAttributes } from "./attributes.ts";
+import { batchConditions } from "./batch-conditions.ts";
 import type { ChosenDevices } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
-import { allOf, batchConditions, type Condition } from "./record-conditions.ts";
 
 /** The columns of the ledger that reading its records needs. */
 export interface WalkedBatch {
@@ -14,6 +15,10 @@ export interface WalkedBatch {
   readonly session_id: string;
   readonly sequence: string;
   readonly record_count: number;
+  /** Bit s is set when a record has severity s. */
+  readonly severities: number;
+  readonly first_micros: string;
+  readonly last_micros: string;
   readonly received_micros: string;
   /** For parseAttributes. */
   readonly attributes: string | null;
@@ -28,6 +33,8 @@ export interface Wanted {
   readonly order: LogOrder;
   /** Higher ids are excluded. */
   readonly batchIdMax: bigint | undefined;
+  /** Only one of this many batches is included, always the same ones. */
+  readonly sampleDivisor?: number | undefined;
 }
 
 /** A part of a walk: batches of certain times, by their lead. */
@@ -119,18 +126,23 @@ function ascending(a: WalkedBatch, b: WalkedBatch): number {
 }
 
 function walkedColumns(order: LogOrder): RawBuilder<unknown> {
-  return sql`batches.id, devices.device_id, batches.session_id, batches.sequence, batches.record_count,
+  return sql`batches.id, devices.device_id, batches.session_id, batches.sequence, batches.record_count, batches.severities,
+    ${selectMicros(sql.ref("batches.first_time"))} as first_micros,
+    ${selectMicros(sql.ref("batches.last_time"))} as last_micros,
     ${selectMicros(sql.ref("batches.received_at"))} as received_micros,
     ${selectAttributes(sql`batches.attributes`)} as attributes,
     ${selectMicros(sql.ref(`batches.${order.lead}`))} as lead_micros`;
 }
 
-function wantedConditions({ filter, devices, batchIdMax }: Wanted): Condition[] {
+function wantedConditions({ filter, devices, batchIdMax, sampleDivisor = 1 }: Wanted): Condition[] {
   const conditions = batchConditions(filter);
   if (devices.excludedKeys.length > 0) {
     conditions.push(sql`batches.device_key <> all(${devices.excludedKeys}::int[])`);
   }
   if (batchIdMax !== undefined) conditions.push(sql`batches.id <= ${String(batchIdMax)}::int8`);
+  if (sampleDivisor > 1) {
+    conditions.push(sql`abs(hashint8(batches.id)::int8) % ${sampleDivisor}::int8 = 0`);
+  }
   return conditions;
 }
 

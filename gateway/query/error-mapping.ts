@@ -15,10 +15,7 @@ export function toConnectError(error: unknown): ConnectError {
     const { field, description } = error;
     return new ConnectError(error.message, Code.InvalidArgument, undefined, [badRequest(field, description)]);
   }
-  if (
-    error instanceof QueryTimeoutError ||
-    (error instanceof DatabaseError && error.code === queryCanceled)
-  ) {
+  if (isTimeout(error)) {
     return new ConnectError(
       "the query timed out: narrow it by device_id, by start_time and end_time, or by min_severity",
       Code.DeadlineExceeded,
@@ -28,6 +25,13 @@ export function toConnectError(error: unknown): ConnectError {
     return retryLater("too many queries at once", Code.ResourceExhausted, error);
   if (isUnavailable(error)) return retryLater("the database is unreachable or busy", Code.Unavailable, error);
   return toRpcError(error);
+}
+
+/** The query did not finish in time. */
+export function isTimeout(error: unknown): boolean {
+  return (
+    error instanceof QueryTimeoutError || (error instanceof DatabaseError && error.code === queryCanceled)
+  );
 }
 
 /** A temporary error. */

@@ -1,9 +1,9 @@
-import { Kysely, type LogEvent, PostgresDialect } from "kysely";
+import type { LogEvent } from "kysely";
 import type { Pool, PoolClient } from "pg";
 import type { Counter, Histogram } from "#lib/metrics.ts";
-import type { Database } from "#postgres/tables.ts";
 import type { Caller } from "../fairness/caller.ts";
 import { ExpensiveQueryError, Semaphore } from "../fairness/semaphore.ts";
+import { ReadDatabase } from "./read-database.ts";
 
 /** The query did not finish within the query timeout. */
 export class QueryTimeoutError extends Error {
@@ -41,7 +41,7 @@ export const readSettings = {
 };
 
 /** May throw an {@link ExpensiveQueryError} while it has no permit for expensive queries. */
-type Work<T> = (db: Kysely<Database>, hasPermit: boolean) => Promise<T>;
+export type Work<T> = (db: ReadDatabase, hasPermit: boolean) => Promise<T>;
 
 /** Runs the queries of an RPC on one connection of a pool. */
 export class ReadPool {
@@ -82,6 +82,11 @@ export class ReadPool {
   /** Microseconds since 1970 by PostgreSQL's clock, which all gateways share, as last set by `setClock`. */
   nowMicros(): bigint {
     return BigInt(Date.now()) * 1000n + this.#clockAheadMicros;
+  }
+
+  /** After this time an RPC that can answer with a part should, well within the query timeout. */
+  get patienceMs(): number {
+    return this.#options.queryTimeoutMs / 2;
   }
 
   /** Sets the time of PostgreSQL's clock. */
@@ -125,7 +130,7 @@ export class ReadPool {
     try {
       if (isHeavy) leaves.push(await this.#heavySemaphore.acquire(caller));
       leaves.push(await this.#connectionSemaphore.acquire(caller));
-      return await this.#read(caller.signal, (client) => work(createKysely(client, log), isHeavy));
+      return await this.#read(caller.signal, (client) => work(new ReadDatabase(client, { log }), isHeavy));
     } finally {
       for (const leave of leaves) leave();
     }
@@ -161,13 +166,6 @@ export class ReadPool {
       ended.removeEventListener("abort", onEnded);
     }
   }
-}
-
-/** Kysely over one connection, which its caller releases. */
-function createKysely(client: PoolClient, log: ((event: LogEvent) => void) | undefined): Kysely<Database> {
-  const lent = { query: client.query.bind(client), release() {} } as unknown as PoolClient;
-  const pool = { connect: async () => lent, end: async () => {}, options: {} };
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }), ...(log && { log }) });
 }
 
 const waitingPerConnectionMax = 10;

@@ -41,11 +41,12 @@ test("the histogram has only buckets with records, and names its count method", 
     method: "COUNT_METHOD_STATISTICS",
     sampleDivisor: 1,
     recordCount: "4",
+    readRecordCount: "0",
   });
   const counted = (await gateway.get(`/v1/histogram?${range}&text=link&buckets_max=1000`)).body;
   assert.deepEqual(
-    [counted.method, counted.recordCount, counted.bucketSeconds],
-    ["COUNT_METHOD_COUNTED", "1", 1],
+    [counted.method, counted.recordCount, counted.bucketSeconds, counted.readRecordCount],
+    ["COUNT_METHOD_COUNTED", "1", 1, "4"],
   );
   const same = await post("GetHistogram", {
     startTime: "2026-01-01T00:00:00Z",

@@ -22,7 +22,7 @@ export function getHistogram(readPool: ReadPool): ServiceImpl<typeof QueryServic
     const bucketsMax = readCount("buckets_max", request.bucketsMax, { ifZero: 100, max: 1000 });
     const filter = { ...readLogFilter(request), ...range };
     const width = bucketWidth(range, bucketsMax);
-    const { counts, method, sampleDivisor } = await readPool.read(
+    const { counts, method, sampleDivisor, recordsRead } = await readPool.read(
       "get_histogram",
       readCaller(context),
       (db) => countLogs(db, filter, width),
@@ -35,6 +35,7 @@ export function getHistogram(readPool: ReadPool): ServiceImpl<typeof QueryServic
       endTime: timestampFromMicros(range.endMicros),
       method,
       sampleDivisor,
+      readRecordCount: BigInt(recordsRead),
       recordCount: counts.reduce((sum, { count }) => sum + count, 0n),
     });
   };

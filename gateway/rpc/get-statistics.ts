@@ -1,8 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { type Kysely, sql } from "kysely";
-import type { Database } from "#postgres/tables.ts";
+import { sql } from "kysely";
 import type { Severity } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { GetStatisticsResponseSchema, type QueryService } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { readCaller } from "../fairness/caller.ts";
@@ -19,10 +18,13 @@ import {
   type TimeRange,
 } from "../fields/time-range.ts";
 import { countLogs } from "../logs/count-logs.ts";
+import { toPattern } from "../logs/error-pattern.ts";
 import { everything, type LogFilter, severitiesFrom } from "../logs/log-filter.ts";
-import { allOf, amongBatches, recordConditions } from "../logs/record-conditions.ts";
-import { sampleBatches } from "../logs/sample-batches.ts";
+import { scanLogs } from "../logs/scan-logs.ts";
+import type { BlockColumn, StoredBlock } from "../logs/stored-block.ts";
+import { type CountedValue, ValueCounts } from "../logs/value-counts.ts";
 import type { LagReader } from "../query/lag-reader.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
 /** Fleet statistics. */
@@ -63,10 +65,11 @@ export function getStatistics(
         recordCount: BigInt(row.record_count),
         errorCount: BigInt(row.error_count),
       })),
-      topLoggers: found.loggers.map(toValueCount),
-      sampledRecordCount: BigInt(found.loggers[0]?.sampled ?? 0),
-      topErrorPatterns: found.patterns.map(toValueCount),
-      sampledErrorCount: BigInt(found.patterns[0]?.sampled ?? 0),
+      topLoggers: found.loggers.values.map(toValueCount),
+      sampledRecordCount: BigInt(found.loggers.counted),
+      topErrorPatterns: found.patterns.values.map(toValueCount),
+      sampledErrorCount: BigInt(found.patterns.counted),
+      readRecordCount: BigInt(found.loggers.recordsRead + found.patterns.recordsRead),
       deadLetterCount: BigInt(found.totals.dead_letters),
       incidentCount: BigInt(found.totals.incidents),
       deviceCount: BigInt(found.totals.devices),
@@ -89,10 +92,11 @@ function pastSeconds({ startMicros, endMicros }: TimeRange, nowMicros: bigint): 
   return Number(pastMicros) / 1e6;
 }
 
-async function summarise(db: Kysely<Database>, range: TimeRange, topMax: number) {
+async function summarise(db: ReadDatabase, range: TimeRange, topMax: number) {
   const all = { ...everything, ...range };
   const width = floorTime(range.endMicros - range.startMicros, minuteMicros) + 2n * minuteMicros;
   const { counts } = await countLogs(db, all, width);
+  const errors = { ...all, severities: severitiesFrom(17) };
   const bySeverity = Map.groupBy(counts, ({ severity }) => severity);
   return {
     severities: [...bySeverity]
@@ -102,13 +106,15 @@ async function summarise(db: Kysely<Database>, range: TimeRange, topMax: number)
       }))
       .sort((a, b) => a.severity - b.severity),
     devices: await topDevices(db, range, topMax),
-    loggers: await topLoggers(db, all, topMax),
-    patterns: await topPatterns(db, { ...all, severities: severitiesFrom(17) }, topMax),
+    loggers: await topValues(db, all, topMax, "loggers", (block, place) => block.logger(place)),
+    patterns: await topValues(db, errors, topMax, "messages", (block, place) =>
+      toPattern(block.message(place)),
+    ),
     totals: await readTotals(db, range),
   };
 }
 
-async function topDevices(db: Kysely<Database>, { startMicros, endMicros }: TimeRange, limit: number) {
+async function topDevices(db: ReadDatabase, { startMicros, endMicros }: TimeRange, limit: number) {
   const { rows } = await sql<{ device_id: string; record_count: string; error_count: string }>`
     select device_id, top.record_count, top.error_count
     from (
@@ -121,36 +127,30 @@ async function topDevices(db: Kysely<Database>, { startMicros, endMicros }: Time
   return rows;
 }
 
-interface SampledValue {
-  readonly value: string;
-  readonly count: string;
-  readonly sampled: string;
+interface Top {
+  readonly values: readonly CountedValue[];
+  /** The records that were counted. */
+  readonly counted: number;
+  readonly recordsRead: number;
 }
 
-async function topLoggers(db: Kysely<Database>, filter: LogFilter, limit: number): Promise<SampledValue[]> {
-  const ids = await sampleBatches(db, filter, sampledRecordsMax);
-  const { rows } = await sql<SampledValue>`
-    select logger as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
-    from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter, amongBatches(sql`batches.id = any(${ids}::int8[])`)))}
-    group by logger order by count(*) desc, logger limit ${limit}`.execute(db);
-  return rows;
+async function topValues(
+  db: ReadDatabase,
+  filter: LogFilter,
+  limit: number,
+  column: BlockColumn,
+  valueOf: (block: StoredBlock, place: number) => string,
+): Promise<Top> {
+  const counts = new ValueCounts();
+  let counted = 0;
+  const { recordsRead } = await scanLogs(db, filter, [column], scanBounds, (block, places) => {
+    counted += places.length;
+    return places.every((place) => counts.add(valueOf(block, place)));
+  });
+  return { values: counts.top(limit), counted, recordsRead };
 }
 
-/** Folding costs about 10 µs a message, so it is limited in messages, and to 200 characters of each. */
-async function topPatterns(db: Kysely<Database>, filter: LogFilter, limit: number): Promise<SampledValue[]> {
-  const ids = await sampleBatches(db, filter, sampledRecordsMax);
-  const { rows } = await sql<SampledValue>`
-    select pattern as value, count(*) as count, sum(count(*)) over ()::int8 as sampled
-    from (
-      select regexp_replace(left(message, 200), ${variablePattern}, '#', 'gi') as pattern
-      from records where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter, amongBatches(sql`batches.id = any(${ids}::int8[])`)))}
-      limit ${foldedMessagesMax}
-    ) as folded
-    group by pattern order by count(*) desc, pattern limit ${limit}`.execute(db);
-  return rows;
-}
-
-async function readTotals(db: Kysely<Database>, { startMicros, endMicros }: TimeRange) {
+async function readTotals(db: ReadDatabase, { startMicros, endMicros }: TimeRange) {
   const [start, end] = [timestamptz(startMicros), timestamptz(endMicros)];
   const { rows } = await sql<Record<"dead_letters" | "incidents" | "devices" | "active_devices", string>>`
     select
@@ -163,12 +163,10 @@ async function readTotals(db: Kysely<Database>, { startMicros, endMicros }: Time
   return rows[0] as (typeof rows)[0];
 }
 
-function toValueCount({ value, count }: SampledValue) {
+function toValueCount({ value, count }: CountedValue) {
   return { value, recordCount: BigInt(count) };
 }
 
-/** UUIDs, hexadecimal numbers with and without 0x, and decimal ones with the separators of their parts. */
-const variablePattern = String.raw`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|\m(?=[a-f]*[0-9])[0-9a-f]{6,}\M|[0-9]+([.:,][0-9]+)*`;
-const sampledRecordsMax = 50_000;
-const foldedMessagesMax = 20_000;
+/** Of each of the two lists: half a second on a busy machine. */
+const scanBounds = { recordsMax: 1_000_000, patienceMs: 1000 };
 const rangeDaysMax = 3660n;

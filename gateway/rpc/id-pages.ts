@@ -4,7 +4,7 @@ import { decodePageToken } from "../fields/page-token.ts";
 import { timestamptz } from "../fields/time.ts";
 import { readTimeRange, type TimeFields } from "../fields/time-range.ts";
 import { readDeviceId } from "../logs/read-log-filter.ts";
-import type { Condition } from "../logs/record-conditions.ts";
+import type { Condition } from "../query/conditions.ts";
 
 /*
  * Pages of tables whose ids rise with the time `at`: dead_letters and incidents.

@@ -6,7 +6,7 @@ import { readCaller } from "../fairness/caller.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { encodePageToken } from "../fields/page-token.ts";
 import { selectMicros, timestampFromMicros } from "../fields/time.ts";
-import { allOf, type Condition } from "../logs/record-conditions.ts";
+import { allOf, type Condition } from "../query/conditions.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 import { readAfterId, readTimedFilter } from "./id-pages.ts";
 

@@ -15,7 +15,7 @@ import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { decodePageToken, encodePageToken, type SortKeyValues } from "../fields/page-token.ts";
 import { deviceIdForm, readText } from "../logs/read-log-filter.ts";
-import { allOf, type Condition, containsText } from "../logs/record-conditions.ts";
+import { allOf, type Condition, containsText } from "../query/conditions.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
 /**

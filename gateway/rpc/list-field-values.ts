@@ -1,7 +1,5 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type JsonValue } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { type Kysely, type RawBuilder, sql } from "kysely";
-import type { Database } from "#postgres/tables.ts";
 import {
   Field,
   type ListFieldValuesRequest,
@@ -12,71 +10,72 @@ import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { dayMicros, readClosedRange } from "../fields/time-range.ts";
-import type { LogFilter } from "../logs/log-filter.ts";
+import { foldCase } from "../logs/folded-text.ts";
 import { readLogFilter, readText } from "../logs/read-log-filter.ts";
-import { allOf, amongBatches, containsText, recordConditions } from "../logs/record-conditions.ts";
-import { sampleBatches } from "../logs/sample-batches.ts";
+import { scanLogs } from "../logs/scan-logs.ts";
+import type { BlockColumn, StoredBlock } from "../logs/stored-block.ts";
+import { ValueCounts } from "../logs/value-counts.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 
-/** Lists the values of a field in the newest matching records: a sample suffices to choose a filter from. */
+/** Lists the values of a field in the matching records, the newest first, as many as can be read in a while. */
 export function listFieldValues(readPool: ReadPool): ServiceImpl<typeof QueryService>["listFieldValues"] {
   return async (request, context) => {
-    const search = readText("search", request.search);
+    const search = foldCase(readText("search", request.search));
     const limit = readPageSize(request.pageSize);
     const filter = {
       ...readLogFilter(request),
       ...readClosedRange(request, dayMicros, readPool.nowMicros()),
     };
-    const value = selectValue(request);
-    const found = await readPool.read(
+    const { column, valuesOf } = readField(request);
+    const counts = new ValueCounts();
+    let matching = 0;
+    const { isComplete, recordsRead } = await readPool.read(
       "list_field_values",
       readCaller(context),
-      (db) => selectValues(db, filter, { value, search, limit }),
+      (db) =>
+        scanLogs(db, filter, column === undefined ? [] : [column], scanBounds, (block, places) => {
+          matching += places.length;
+          return places.every((place) => valuesOf(block, place).every((value) => counts.add(value)));
+        }),
       { isHeavy: true },
     );
+    const isWanted = (value: string) => value !== "" && foldCase(value).includes(search);
     return create(ListFieldValuesResponseSchema, {
-      values: found.map((row) => ({ value: row.value, recordCount: BigInt(row.count) })),
-      sampledRecordCount: BigInt(found[0]?.sampled ?? 0),
+      values: counts.top(limit, isWanted).map(({ value, count }) => ({ value, recordCount: BigInt(count) })),
+      sampledRecordCount: BigInt(matching),
+      isComplete,
+      readRecordCount: BigInt(recordsRead),
     });
   };
 }
 
-interface Selection {
-  readonly value: RawBuilder<string>;
-  readonly search: string;
-  readonly limit: number;
+interface ReadField {
+  /** The column that it needs beside those of the filter. */
+  readonly column?: BlockColumn;
+  readonly valuesOf: (block: StoredBlock, place: number) => readonly string[];
 }
 
-async function selectValues(db: Kysely<Database>, filter: LogFilter, { value, search, limit }: Selection) {
-  const ids = await sampleBatches(db, filter, sampledRecordsMax);
-  const { rows } = await sql<{ value: string; count: string; sampled: string }>`
-    with sampled as materialized (
-      select batch_id, logger, ${mergedAttributes} as attributes
-      from records join batches on batches.id = batch_id
-      where batch_id = any(${ids}::int8[]) and ${allOf(recordConditions(filter, amongBatches(sql`batches.id = any(${ids}::int8[])`)))}
-      limit ${sampledRecordsMax}
-    ), valued as (select ${value} as value from sampled)
-    select value, count(*) as count, (select count(*) from sampled) as sampled
-    from valued
-    where value <> '' ${search === "" ? sql`` : sql`and ${containsText(sql`value`, search)}`}
-    group by value order by count(*) desc, value
-    limit ${limit}`.execute(db);
-  return rows;
-}
-
-function selectValue({ field, attribute }: ListFieldValuesRequest): RawBuilder<string> {
+function readField({ field, attribute }: ListFieldValuesRequest): ReadField {
   if (field !== Field.ATTRIBUTE && attribute !== "") {
     throw new InvalidFieldError("attribute", "expected only with field = FIELD_ATTRIBUTE");
   }
   switch (field) {
     case Field.DEVICE_ID:
-      return sql`(select device_id from batches join devices on key = device_key where id = batch_id)`;
+      return { valuesOf: ({ batch }) => [batch.deviceId] };
     case Field.LOGGER:
-      return sql`logger`;
+      return { column: "loggers", valuesOf: (block, place) => [block.logger(place)] };
     case Field.ATTRIBUTE_NAME:
-      return sql`jsonb_object_keys(attributes)`;
-    case Field.ATTRIBUTE:
-      return sql`attributes ->> ${readText("attribute", attribute, 1)}::text`;
+      return { column: "attributes", valuesOf: (block, place) => Object.keys(block.attributes(place)) };
+    case Field.ATTRIBUTE: {
+      const name = readText("attribute", attribute, 1);
+      return {
+        column: "attributes",
+        valuesOf: (block, place) => {
+          const attributes = block.attributes(place);
+          return Object.hasOwn(attributes, name) ? showValue(attributes[name] as JsonValue) : [];
+        },
+      };
+    }
     case Field.UNSPECIFIED:
     default:
       throw new InvalidFieldError(
@@ -86,8 +85,11 @@ function selectValue({ field, attribute }: ListFieldValuesRequest): RawBuilder<s
   }
 }
 
-/** As the view `logs` has them. */
-const mergedAttributes = sql`
-  coalesce(batches.attributes || records.attributes, records.attributes, batches.attributes)`;
+/** As a condition asks for it; null is no value to choose. */
+function showValue(value: JsonValue): readonly string[] {
+  if (value === null) return [];
+  return [typeof value === "string" ? value : JSON.stringify(value)];
+}
 
-const sampledRecordsMax = 50_000;
+/** A second on a busy machine. */
+const scanBounds = { recordsMax: 2_000_000, patienceMs: 1500 };

@@ -8,8 +8,8 @@ import { Timestamp } from "#batch/timestamp.ts";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { Entry } from "#stream/entry.ts";
 import { timestampFromMicros } from "../fields/time.ts";
+import type { BatchOfLogs } from "../logs/entry-block.ts";
 import { createLogEntry } from "../logs/log-entry.ts";
-import type { BatchOfLogs } from "../logs/match-logs.ts";
 
 /**
  * The records of a batch as they will be stored: those that the scan accepts, with their index among all. A

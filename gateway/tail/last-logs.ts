@@ -1,15 +1,15 @@
-import { type Kysely, sql } from "kysely";
-import type { Database } from "#postgres/tables.ts";
+import { sql } from "kysely";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import type { StreamRedis } from "#stream/connection.ts";
 import { compareIds, idMilliseconds, redisTimeMs } from "#stream/group-info.ts";
 import { type StreamPositions, streamStart } from "#stream/tail-reader.ts";
 import type { Caller } from "../fairness/caller.ts";
+import { matchLogs, toMicros } from "../logs/entry-block.ts";
 import { findLogs } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import { isExpensive, type LogFilter } from "../logs/log-filter.ts";
 import { newestFirst } from "../logs/log-order.ts";
-import { matchLogs, toMicros } from "../logs/match-logs.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import type { ReadPool } from "../query/read-pool.ts";
 import { committedBefore } from "./committed-before.ts";
 import { toGap } from "./missed.ts";
@@ -94,7 +94,7 @@ export async function readLastLogs(
 }
 
 async function findStored(
-  db: Kysely<Database>,
+  db: ReadDatabase,
   filter: LogFilter,
   { count, hasPermit }: { readonly count: number; readonly hasPermit: boolean },
 ) {

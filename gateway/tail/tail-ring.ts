@@ -1,4 +1,4 @@
-import type { BatchOfLogs } from "../logs/match-logs.ts";
+import type { BatchOfLogs } from "../logs/entry-block.ts";
 
 /** One batch of the stream, read and decoded once for all tails. */
 export interface BatchSlot extends BatchOfLogs {

@@ -1,8 +1,8 @@
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
 import { compareIds, idMilliseconds } from "#stream/group-info.ts";
 import type { StreamPositions } from "#stream/tail-reader.ts";
+import { matchLogs } from "../logs/entry-block.ts";
 import type { LogFilter } from "../logs/log-filter.ts";
-import { matchLogs } from "../logs/match-logs.ts";
 import { type BatchSlot, type Gap, type GapSlot, type Slot, slotBytes, type TailRing } from "./tail-ring.ts";
 
 /** The next message of a tail; without logs it is a heartbeat. */

@@ -158,22 +158,36 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "last_time < to_time",
     },
   ]),
-  ...caughtBy("gateway/logs/attributes.test.ts", "gateway/logs/read-records.ts", [
+  ...caughtBy("gateway/logs/attributes.test.ts", "gateway/logs/stored-block.ts", [
     {
       name: "batch-attributes-unmeasured",
       title: "a page counts the attributes of batches for nothing, and has any size",
-      search: "row.bytes + (batch.attributes?.length ?? 0)",
-      replacement: "row.bytes",
+      search: "message + Math.max(own, 0) + this.batch.attributesSize",
+      replacement: "message + Math.max(own, 0)",
     },
   ]),
-  ...caughtBy("gateway/logs/match-logs.test.ts", "gateway/logs/record-conditions.ts", [
+  ...caughtBy("gateway/logs/match-logs.test.ts", "gateway/logs/stored-block.ts", [
     {
       name: "replaced-attribute-inherited",
       title: "a record has its batch's attribute, though its own replaces it",
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the source
-      search: "(not ${isReplaced} and ${inherited})",
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of the source
-      replacement: "(not false and ${inherited})",
+      search: "return hasAttribute(this.attributes(place), attribute);",
+      replacement: "return ofBatch || hasAttribute(this.attributes(place), attribute);",
+    },
+  ]),
+  ...caughtBy("gateway/logs/folded-text.test.ts", "gateway/logs/folded-text.ts", [
+    {
+      name: "kelvin-sign-unseen",
+      title: "a search for a k passes by the messages that have a Kelvin sign",
+      search: "lower.includes(capitalIWithDot) || lower.includes(kelvinSign)",
+      replacement: "lower.includes(capitalIWithDot)",
+    },
+  ]),
+  ...caughtBy("gateway/logs/scan-logs.test.ts", "gateway/logs/scan-logs.ts", [
+    {
+      name: "part-passes-for-all",
+      title: "counts of a part of the records claim to be of all",
+      search: "return { recordsRead, isComplete: false };",
+      replacement: "return { recordsRead, isComplete: true };",
     },
   ]),
   ...caughtBy("gateway/tail/tail-logs.test.ts", "gateway/tail/tail-logs.ts", [
