@@ -1,9 +1,11 @@
+import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { limits } from "#batch/limits.ts";
 import { batchTags } from "#batch/log-tags.ts";
 import { firstBadByte } from "#batch/utf8.ts";
 import { WireReader } from "#batch/wire-reader.ts";
 import { KeyValue, toBigInt, valueKind } from "./any-value.ts";
 import { type DeviceNames, toDeviceId, unknownDevice } from "./device-id.ts";
+import { otlpLimits } from "./limits.ts";
 import { knownMax, resourceTags, scopeTags } from "./otlp-tags.ts";
 import type { RecordWriter } from "./record-writer.ts";
 import type { Bounds, Group } from "./request-groups.ts";
@@ -25,6 +27,11 @@ interface ResourceAttributes {
   /** Places taken, also by those that were left out. */
   readonly count: number;
   readonly changed: number;
+}
+
+/** Attributes that the resources and scopes of a request may still have: left out or not, each costs its reading. */
+export interface AttributeBudget {
+  left: number;
 }
 
 const scopePrefix = "otel.scope.";
@@ -53,6 +60,7 @@ export class SharedAttributesWriter {
   readonly #found: (string | undefined)[];
   /** By the group's `resource`, which all scopes of one ResourceLogs share: a large one is read once, not for each. */
   readonly #resources = new WeakMap<Bounds, ResourceAttributes>();
+  #budget: AttributeBudget = { left: 0 };
   #count = 0;
   #changed = 0;
 
@@ -62,8 +70,9 @@ export class SharedAttributesWriter {
     this.#found = Array.from({ length: deviceNames.count });
   }
 
-  /** Uses the writer of records from its beginning. */
-  write(bytes: Buffer, group: Group): SharedAttributes {
+  /** Uses the writer of records from its beginning. Throws InvalidBatchError when the budget is used up. */
+  write(bytes: Buffer, group: Group, budget: AttributeBudget): SharedAttributes {
+    this.#budget = budget;
     const { writer } = this.#records;
     const resource = this.#resource(bytes, group);
     resource.encoded.copy(writer.buffer);
@@ -132,6 +141,10 @@ export class SharedAttributesWriter {
   }
 
   #attribute(reader: WireReader, prefix: string): void {
+    if (--this.#budget.left < 0) {
+      const problem = `has more than ${otlpLimits.sharedAttributesMax} attributes of resources and scopes`;
+      throw new InvalidBatchError("request", problem);
+    }
     const size = reader.size();
     const start = reader.position;
     const { bytes } = reader;

@@ -6,6 +6,8 @@ export const otlpLimits = {
   recordsMax: 100_000,
   /** ResourceLogs and ScopeLogs together: a gateway collector sends one of each for every device. */
   groupsMax: 40_000,
+  /** Attributes of all resources and scopes together. */
+  sharedAttributesMax: 1_000_000,
   /** Batches that a request becomes. */
   batchesMax: 20_000,
   /** Bytes of these batches: each of them repeats the attributes of its resource. */

@@ -336,6 +336,19 @@ describe("a request", () => {
     assert.ok(cpuOf(request(200)) < 20 * cpuOf(request(4)));
   });
 
+  test("is refused for more attributes of resources and scopes than the limit, however they are spread", () => {
+    const nameless = Buffer.alloc(800_000, Buffer.from([0x0a, 0]));
+    const scopeLogs = ["1", "2", "3"].map((version) => {
+      const attributes = Buffer.alloc(800_000, Buffer.from([0x1a, 0]));
+      const scope = Buffer.concat([message(0x12, Buffer.from(version)), attributes]);
+      return message(0x12, Buffer.concat([message(0x0a, scope), message(0x12, Buffer.alloc(0))]));
+    });
+    const resource = message(0x0a, nameless);
+    const request = (...scopes: readonly Buffer[]) => message(0x0a, Buffer.concat([resource, ...scopes]));
+    assert.equal(transcode(request(scopeLogs[0]!)).length, 1);
+    assert.throws(() => transcode(request(...scopeLogs)), /more than 1000000 attributes of resources/);
+  });
+
   test("has resources that are absent and differ in their schema alone", () => {
     const batches = transcode({
       resourceLogs: ["one", "two"].map((schemaUrl) => ({ schemaUrl, scopeLogs: [{ logRecords: [{}] }] })),

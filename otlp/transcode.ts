@@ -2,7 +2,7 @@ import { InvalidBatchError } from "#batch/invalid-batch.ts";
 import { limits } from "#batch/limits.ts";
 import { batchTags } from "#batch/log-tags.ts";
 import { WireReader } from "#batch/wire-reader.ts";
-import { SharedAttributesWriter } from "./batch-attributes.ts";
+import { type AttributeBudget, SharedAttributesWriter } from "./batch-attributes.ts";
 import { DeviceNames } from "./device-id.ts";
 import { otlpLimits } from "./limits.ts";
 import { scopeLogsTags } from "./otlp-tags.ts";
@@ -50,8 +50,9 @@ export class Transcoder {
   *transcode(request: Buffer): Generator<OtlpBatch, void, undefined> {
     let batches = 0;
     let batchBytes = 0;
+    const budget = { left: otlpLimits.sharedAttributesMax };
     for (const group of groupRequest(request)) {
-      for (const batch of this.#transcodeGroup(request, group)) {
+      for (const batch of this.#transcodeGroup(request, group, budget)) {
         batchBytes += batch.bytes.length;
         if (++batches > otlpLimits.batchesMax || batchBytes > otlpLimits.batchBytesMax) {
           const most = `${otlpLimits.batchesMax} batches or ${otlpLimits.batchBytesMax} bytes`;
@@ -65,8 +66,12 @@ export class Transcoder {
     }
   }
 
-  *#transcodeGroup(request: Buffer, group: Group): Generator<OtlpBatch, void, undefined> {
-    const { deviceId, encoded, changed } = this.#shared.write(request, group);
+  *#transcodeGroup(
+    request: Buffer,
+    group: Group,
+    budget: AttributeBudget,
+  ): Generator<OtlpBatch, void, undefined> {
+    const { deviceId, encoded, changed } = this.#shared.write(request, group, budget);
     const device = Buffer.from(deviceId);
     const bytesMax = limits.batchBytesMax - encoded.length - besideBytesMax;
     const reader = new WireReader(request, "ExportLogsServiceRequest");

@@ -80,6 +80,7 @@ const isSpace = new Uint8Array(256);
 for (const byte of Buffer.from(" \t\r\n\ufeff")) isSpace[byte] = 1;
 
 function firstByte(bytes: Buffer): number | undefined {
-  for (const byte of bytes) if (isSpace[byte] === 0) return byte;
-  return undefined;
+  let position = 0; // not for-of: its iterator costs five times as much
+  while (position < bytes.length && isSpace[bytes[position]!] === 1) position += 1;
+  return bytes[position];
 }

@@ -12,11 +12,13 @@ type Separation = Parameters<typeof findRecords>[1];
 function read(body: string | Buffer, separation: Separation = "values") {
   const bytes = Buffer.from(body);
   const batches = structuredBatches(bytes, findRecords(bytes, separation), { deviceId: "d" });
-  return [...batches].map(({ batch, firstIndex }) => ({
-    firstIndex,
-    bytes: batch,
-    records: fromBinary(LogBatchSchema, batch).records,
-  }));
+  return [...batches]
+    .filter((batch) => batch !== undefined)
+    .map(({ batch, firstIndex }) => ({
+      firstIndex,
+      bytes: batch,
+      records: fromBinary(LogBatchSchema, batch).records,
+    }));
 }
 
 function messagesOf(body: string, separation?: Separation): readonly string[] {
@@ -246,6 +248,14 @@ describe("a request larger than a batch becomes several", () => {
     assert.equal(scan(first!.bytes).rejections.length, 10_000);
     assert.match(scan(second!.bytes).rejections[0]?.reason ?? "", /not JSON/);
   });
+});
+
+test("large records that are rejected leave pauses for other work, though they fill no batch", () => {
+  const attributes = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`key-${index}`, 1]));
+  const body = Buffer.from(`${JSON.stringify(attributes)}\n`.repeat(8));
+  const given = [...structuredBatches(body, findRecords(body, "lines"), { deviceId: "d" })];
+  assert.equal(given.filter((batch) => batch !== undefined).length, 1);
+  assert.ok(given.length >= 4, `${given.length}`);
 });
 
 test("a record beyond its limits is rejected alone", () => {

@@ -11,6 +11,8 @@ import { StructuredRecord } from "./structured-record.ts";
 /** What a batch has beside its records: names, number, and their tags. */
 const headBytesMax = 512;
 const recordsBytesMax = limits.batchBytesMax - headBytesMax;
+/** JSON that is read without a pause. */
+const readBytesMax = 1024 * 1024;
 /** The JSON of one record: what is longer cannot be a record of a batch. */
 const recordJsonBytesMax = limits.batchBytesMax;
 
@@ -50,16 +52,20 @@ export interface StructuredBatchHead {
 /**
  * Encodes the records of a body, one after the other, as batches that are as large as allowed: the same body always
  * makes the same batches. What is no record takes its place as an `unreadable` one, which the scan rejects.
+ *
+ * Gives undefined after about 1 MiB of JSON without a batch, so that the caller can let others work: rejected records of
+ * 1 MiB each fill no batch.
  */
 export function* structuredBatches(
   body: Buffer,
   bounds: readonly RecordBounds[],
   head: StructuredBatchHead,
-): Generator<StructuredBatch> {
+): Generator<StructuredBatch | undefined> {
   let records: Buffer[] = [];
   let bytes = 0;
   let state = { ...emptyState };
   let firstIndex = 0;
+  let readBytes = 0;
   const take = (nextIndex: number): StructuredBatch => {
     const batch = Buffer.concat([encodeHead(head), ...records]);
     const isUnique = state.timedCount > 0 && state.untimedCount === 0;
@@ -79,6 +85,10 @@ export function* structuredBatches(
     }
     records.push(encoded);
     bytes += encoded.length;
+    readBytes += json.length;
+    if (readBytes < readBytesMax) continue;
+    readBytes = 0;
+    yield undefined;
   }
   if (records.length > 0) yield take(bounds.length);
 }

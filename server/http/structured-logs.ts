@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Code } from "@connectrpc/connect";
 import { batchIdentity } from "#batch/batch-identity.ts";
 import { InvalidBatchError } from "#batch/invalid-batch.ts";
@@ -67,7 +68,12 @@ export function createStructuredLogs({
       let accepted = 0;
       let rejected = 0;
       const shown: { index: number; reason: string }[] = [];
-      for (const { batch, firstIndex, recordCount, isUnique } of batches) {
+      for (const part of batches) {
+        if (part === undefined) {
+          await nextTurn();
+          continue;
+        }
+        const { batch, firstIndex, recordCount, isUnique } = part;
         if (head.sequence !== 0n && recordCount < bounds.length)
           throw numberedTooLarge(bounds.length, recordCount);
         const outcome =
