@@ -30,7 +30,7 @@ export function decodeBool(bytes: Buffer, start: number, end: number): boolean {
   return decodeVarint(bytes, start, end) !== 0n;
 }
 
-function decodeValue(bytes: Buffer, tag: number, start: number, end: number): AttributeValue {
+export function decodeValue(bytes: Buffer, tag: number, start: number, end: number): AttributeValue {
   switch (tag) {
     case attributeTags.stringValue:
       return decodeText(bytes, start, end);

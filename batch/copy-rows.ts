@@ -1,3 +1,4 @@
+import { SummaryWriter } from "#search/summary-writer.ts";
 import { copyHeader, copyTrailer } from "./copy-format.ts";
 import { repairTexts } from "./cut-text.ts";
 import { batchTags } from "./log-tags.ts";
@@ -7,6 +8,7 @@ import { RecordStatistics } from "./record-statistics.ts";
 import { type Reception, RecordTimes } from "./record-time.ts";
 import type { ScannedBatch } from "./scan.ts";
 import { Timestamp } from "./timestamp.ts";
+import { addBatchTerms, addRecordTerms } from "./record-terms.ts";
 import { WireReader } from "./wire-reader.ts";
 
 /**
@@ -29,6 +31,8 @@ import { WireReader } from "./wire-reader.ts";
 export class CopyRows {
   /** Of the rows, per minute and severity. */
   readonly statistics = new RecordStatistics();
+  /** What the rows can be searched for. */
+  readonly summary = new SummaryWriter();
   readonly #bytesMax: number;
   readonly #record = new RecordFields();
   readonly #columns = new RecordColumns();
@@ -61,6 +65,8 @@ export class CopyRows {
   /** Adds the accepted records of a batch. Their indexes are those in the batch as sent: rejected ones leave a gap. */
   append(batch: ScannedBatch, batchId: bigint, reception: Reception): void {
     const times = new RecordTimes(batch, reception);
+    this.summary.startBatch(batchId, batch.acceptedCount);
+    addBatchTerms(this.summary.terms, batch);
     const { bytes, rejections, cutRecords } = batch;
     const flags = batch.hasCutAttributes ? recordFlags.isTextRepaired : 0;
     const reader = new WireReader(bytes);
@@ -107,6 +113,7 @@ export class CopyRows {
     this.#recordCount = 0;
     this.#columns.clear();
     this.statistics.clear();
+    this.summary.clear();
   }
 
   #add(
@@ -122,6 +129,7 @@ export class CopyRows {
     const flags = ownFlags | (times.set(this.#time, record) << recordFlags.timeSourceShift);
     this.#columns.add(bytes, size, record, index, this.#time, flags);
     this.statistics.add(this.#time.minute, record.severity);
+    addRecordTerms(this.summary.terms, bytes, record);
   }
 
   /** Writes what was added since the last row as a row. */

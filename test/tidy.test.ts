@@ -13,7 +13,8 @@ const anything = "*";
 const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
   Object.entries({
     lib: "commander pino prom-client zod",
-    batch: "proto @bufbuild/protobuf",
+    search: "",
+    batch: "proto search @bufbuild/protobuf",
     otlp: "batch",
     stream: "lib ioredis",
     postgres: "lib kysely pg",
@@ -22,9 +23,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = Object.fromEntrie
     rpc: "lib proto @bufbuild/protobuf @connectrpc/*",
     server:
       "lib rpc proto batch otlp stream @bufbuild/protobuf @connectrpc/* @grpc/* grpc-health-check ioredis zod",
-    consumer: "lib batch stream postgres ioredis kysely lru-cache p-queue pg pg-copy-streams zod",
+    consumer: "lib batch search stream postgres ioredis kysely lru-cache p-queue pg pg-copy-streams zod",
     gateway:
-      "lib rpc proto batch stream postgres @bufbuild/protobuf @connectrpc/* csv-stringify ioredis kysely lru-cache pg sirv zod",
+      "lib rpc proto batch search stream postgres @bufbuild/protobuf @connectrpc/* csv-stringify ioredis kysely lru-cache pg sirv zod",
     // Runs in the browser; what it is made of is put into its bundle by vite.
     dashboard: "proto @bufbuild/protobuf @connectrpc/* @preact/* preact uplot vite",
     "dead-letters": "lib proto batch stream postgres @bufbuild/protobuf commander kysely zod",

@@ -268,6 +268,7 @@ describe("Dockerfile", () => {
       "postgres",
       "proto",
       "rpc",
+      "search",
       "server",
       "stream",
     ]) {
