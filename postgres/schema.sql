@@ -514,6 +514,19 @@ comment on column retention_requests.plan is 'A list of {table, days, rows, byte
 comment on column retention_requests.confirmed_at is 'When it was confirmed; NULL: not yet.';
 comment on column retention_requests.done_at is 'When all of it was removed.';
 
+create table search_summaries (
+  slice smallint not null,
+  first_id bigint not null,
+  last_id bigint not null,
+  bytes bytea not null,
+  constraint search_summaries_pkey PRIMARY KEY (slice, first_id)
+);
+comment on table search_summaries is 'Which terms the records of some batches have, written in their transaction. A summary has several rows, as a search needs few of its slices: search/slices.ts. Batches without a summary are read by every search.';
+comment on column search_summaries.slice is 'Which terms this row has: 0 has none, but the batches of the summary.';
+comment on column search_summaries.first_id is 'The lowest batch id of the summary, the same in all of its rows. All its batches are of one day.';
+comment on column search_summaries.last_id is 'The highest batch id of the summary.';
+comment on column search_summaries.bytes is 'Terms, and which batches have them; for programs only.';
+
 create table sessions (
   device_key integer not null,
   session_id text not null,

@@ -14,6 +14,7 @@ export interface Database {
   devices: DevicesTable;
   batches: BatchesTable;
   record_batches: RecordBatchesTable;
+  search_summaries: SearchSummariesTable;
   records: RecordsView;
   logs: LogsView;
   log_statistics: LogStatisticsTable;
@@ -73,6 +74,13 @@ interface RecordBatchesTable {
   uptimes: readonly (string | null)[] | null;
   observed_times: readonly (Date | null)[] | null;
   flags: readonly (number | null)[] | null;
+}
+
+interface SearchSummariesTable {
+  slice: number;
+  first_id: Int8;
+  last_id: Int8;
+  bytes: Buffer;
 }
 
 interface RecordsView {

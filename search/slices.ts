@@ -31,8 +31,9 @@ export interface Slice {
 /** Writes all slices. `masks` has one for each term. */
 export function writeSlices(segments: readonly Segment[], masks: Uint32Array): readonly Slice[] {
   const maskBytes = maskBytesOf(segments.length);
-  const out = Buffer.allocUnsafe(termCount / longGap + termCount * (1 + maskBytes));
-  const level = chooseLevel(masks, maskBytes);
+  const bytesMax = countTerms(masks) * (1 + maskBytes) + Math.ceil(termCount / longGap);
+  const out = Buffer.allocUnsafe(bytesMax);
+  const level = Math.min(Math.max(0, Math.ceil(Math.log2(bytesMax / sliceBytesWanted))), levelMax);
   const sliceTerms = termCount >> level;
   const slices = [{ slice: segmentsSlice, bytes: writeSegments(segments) }];
   let end = 0;
@@ -84,25 +85,6 @@ export function readMask(
   return allSegments;
 }
 
-/** Calls `visit` with each term of a slice and its mask. */
-export function forEachMask(
-  { slice, bytes }: Slice,
-  segmentCount: number,
-  visit: (term: number, mask: number) => void,
-): void {
-  const maskBytes = maskBytesOf(segmentCount);
-  const level = 31 - Math.clz32(slice);
-  let term = (slice - (1 << level)) * (termCount >> level);
-  for (let at = 0; at < bytes.length; ) {
-    const gap = bytes[at++]!;
-    term += gap;
-    if (gap === longGap) continue;
-    visit(term, readMaskAt(bytes, at, maskBytes));
-    at += maskBytes;
-    term += 1;
-  }
-}
-
 function findMask(bytes: Buffer, maskBytes: number, wanted: number): number {
   let place = 0;
   for (let at = 0; at < bytes.length && place <= wanted; ) {
@@ -133,11 +115,11 @@ function writeSegments(segments: readonly Segment[]): Buffer {
   return bytes;
 }
 
-function chooseLevel(masks: Uint32Array, maskBytes: number): number {
-  let terms = 0;
-  for (const mask of masks) if (mask !== 0) terms += 1;
-  const bytes = terms * (1 + maskBytes);
-  return Math.min(Math.max(0, Math.ceil(Math.log2(bytes / sliceBytesWanted))), levelMax);
+/** An iterator over as many numbers takes longer than all else of a small summary. */
+function countTerms(masks: Uint32Array): number {
+  let count = 0;
+  for (let term = 0; term < termCount; term++) if (masks[term] !== 0) count += 1;
+  return count;
 }
 
 function sliceAt(level: number, term: number): number {

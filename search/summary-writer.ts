@@ -41,7 +41,7 @@ export class SummaryWriter {
 
   clear(): void {
     this.terms.clear();
-    this.#masks.fill(0);
+    if (this.#segments.length > 0) this.#masks.fill(0);
     this.#summaries = [];
     this.#segments = [];
     this.#recordCount = 0;

@@ -61,8 +61,10 @@ export class TermSet {
 
   /** Calls `visit` with each term, ascending. */
   forEach(visit: (term: number) => void): void {
-    for (const [index, word] of this.#bits.entries()) {
-      for (let rest = word; rest !== 0; rest &= rest - 1) visit(index * 32 + 31 - Math.clz32(rest & -rest));
+    const bits = this.#bits;
+    for (let index = 0; index < bits.length; index++) {
+      for (let rest = bits[index]!; rest !== 0; rest &= rest - 1)
+        visit(index * 32 + 31 - Math.clz32(rest & -rest));
     }
   }
 

@@ -15,6 +15,7 @@ import { copyRecords } from "../tables/records.ts";
 import { markReplayed } from "../tables/replayed-dead-letters.ts";
 import { insertDrops, settleSessions } from "../tables/sessions.ts";
 import { countDevices, countRecords } from "../tables/statistics.ts";
+import { insertSummaries } from "../tables/summaries.ts";
 import { insertUndatedBatches } from "../tables/undated-batches.ts";
 
 /** Stored in one transaction: all of it or nothing. */
@@ -45,7 +46,7 @@ export interface FlushResult {
 /**
  * Commits one flush after the other, each in one transaction:
  *
- *     ledger (which batches are new?) → records → undated batches → drops → dead letters → statistics → sessions → incidents → COMMIT
+ *     ledger (which batches are new?) → records, search summaries → undated batches → drops → dead letters → statistics → sessions → incidents → COMMIT
  *
  * Resolves once the flush is committed and on disk (the pool sets `synchronous_commit` to on). After any error the same
  * flush may be committed again, even when the COMMIT succeeded and only the reply was lost: the ledger recognises its
@@ -98,6 +99,7 @@ export class FlushTransaction {
     if (newBatches.length > 0) {
       this.#encode(newBatches);
       await copyRecords(client, this.#rows);
+      await insertSummaries(db, this.#rows.summary.finish());
     }
     await insertUndatedBatches(db, newBatches);
     const droppedBatches = await insertDrops(db, newBatches);

@@ -71,6 +71,11 @@ function daysOfRecords(fixture: Fixture): Promise<string[]> {
     .then((rows) => rows.map(({ name }) => String(name)));
 }
 
+async function daysOfSummaries(fixture: Fixture): Promise<string[]> {
+  const rows = await fixture.rows("select first_id >> 20 as ms from search_summaries where slice = 0 order by 1");
+  return rows.map(({ ms }) => partitionName(Number(ms)));
+}
+
 function nameFrom(daysAgo: number): string {
   return partitionName(now.getTime() - daysAgo * dayMs);
 }
@@ -81,6 +86,7 @@ test("drops the days before the last RETENTION_DAYS, and keeps their batches in 
   for (const daysAgo of [10, 5, 4, 3, 0]) await storeFrom(daysAgo);
   assert.equal(await expireConfirmed(parts), "done");
   assert.deepEqual(await daysOfRecords(fixture), [nameFrom(3), nameFrom(0)]);
+  assert.deepEqual(await daysOfSummaries(fixture), [nameFrom(3), nameFrom(0)]);
   const partitions = await fixture.rows(
     "select from pg_inherits where inhparent = 'record_batches'::regclass",
   );

@@ -18,6 +18,7 @@ import { planExpiry } from "./retention-plan.ts";
  * rounds:
  *
  *     records                               whole days, by dropping their partition; from record_batches_default, by rows
+ *     search summaries                      with the days of their records
  *     batches, sessions, drops              by rows, some thousands per transaction
  *     statistics, dead letters, incidents   the same
  *
@@ -102,8 +103,10 @@ async function dropPartitions(
   db: Kysely<Database>,
   expired: readonly DayPartition[],
 ): Promise<boolean> {
-  for (const { name } of expired.slice(0, dropsPerRoundMax)) {
+  for (const { name, endId } of expired.slice(0, dropsPerRoundMax)) {
     const bytes = await dropPartition(db, name, signal);
+    // Those that a crash leaves go with the next day.
+    await deleteRows(db, "search_summaries", sql`first_id < ${String(endId)}::int8`, () => !signal.aborted);
     metrics.droppedPartitions.inc();
     metrics.droppedBytes.inc(bytes);
     logger.info({ partition: name, bytes }, "dropped a day partition");

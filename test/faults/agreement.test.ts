@@ -36,6 +36,8 @@ test("every stored count and range is compared with the records", async () => {
     ["record_batches", "update record_batches set attributes = array['{}']"],
     ["record_batches", "update record_batches set indexes = array[0, 1, 2, 3, 4, 5, 5]"],
     ["record_batches", "update record_batches set batch_id = batch_id + 1, first_index = 9"],
+    ["search_summaries", "delete from search_summaries where slice = 0"],
+    ["search_summaries", "update search_summaries set last_id = last_id - 1"],
     ["devices", "update devices set error_count = error_count + 1"],
     ["devices", "update devices set dead_letter_count = 0"],
     ["devices", "update devices set last_seen = last_seen + interval '1 second'"],

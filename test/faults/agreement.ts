@@ -35,6 +35,12 @@ const disagreements: Readonly<Record<string, string>> = {
             from record_batches) as measured
       left join batches on batches.id = batch_id left join devices on devices.key = device_key
      where device_id is null or device_id like $1 and lengths is not null`,
+  search_summaries: `
+    select concat_ws(' ', device_id, session_id, sequence) as subject, 'in no summary' as kept, 'in one' as "true"
+      from batches join devices on devices.key = device_key
+     where device_id like $1 and exists (select from record_batches where batch_id = batches.id)
+       and not coalesce(batches.id <@ (
+         select range_agg(int8range(first_id, last_id, '[]')) from search_summaries where slice = 0), false)`,
   "record_batches, indexes": `
     select concat_ws(' ', device_id, session_id, sequence, idx) as subject, count(*) || ' times' as kept, 'once' as "true"
       from records join batches on batches.id = batch_id join devices on devices.key = device_key
