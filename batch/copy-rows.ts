@@ -5,10 +5,10 @@ import { batchTags } from "./log-tags.ts";
 import { RecordColumns, recordFlags } from "./record-columns.ts";
 import { RecordFields } from "./record-fields.ts";
 import { RecordStatistics } from "./record-statistics.ts";
+import { addBatchTerms, addRecordTerms } from "./record-terms.ts";
 import { type Reception, RecordTimes } from "./record-time.ts";
 import type { ScannedBatch } from "./scan.ts";
 import { Timestamp } from "./timestamp.ts";
-import { addBatchTerms, addRecordTerms } from "./record-terms.ts";
 import { WireReader } from "./wire-reader.ts";
 
 /**

@@ -19,7 +19,10 @@ describe("a summary", () => {
         for (const text of [part, part.toUpperCase(), foldCase(part)]) {
           // Upper case of one character may be several, which the message then has not.
           if (!foldCase(message).includes(foldCase(text))) continue;
-          assert.ok(mayHave(summary, (terms) => terms.addText(text)), `${part} of ${message}`);
+          assert.ok(
+            mayHave(summary, (terms) => terms.addText(text)),
+            `${part} of ${message}`,
+          );
         }
       }
     }
@@ -36,7 +39,10 @@ describe("a summary", () => {
       ["日本語", "本"],
     ] as const) {
       if (!foldCase(message).includes(foldCase(text))) continue;
-      assert.ok(mayHave(summarize([message]), (terms) => terms.addText(text)), `${text} in ${message}`);
+      assert.ok(
+        mayHave(summarize([message]), (terms) => terms.addText(text)),
+        `${text} in ${message}`,
+      );
     }
   });
 
@@ -59,7 +65,10 @@ describe("a summary", () => {
   test("has the beginnings of loggers, and not their middles", () => {
     const summary = summarize([], ({ terms }) => terms.addLogger(Buffer.from("net.wifi"), 0, 8));
     for (const prefix of ["n", "ne", "net", "net.wifi"]) {
-      assert.ok(mayHave(summary, (terms) => terms.addLoggerPrefix(prefix)), prefix);
+      assert.ok(
+        mayHave(summary, (terms) => terms.addLoggerPrefix(prefix)),
+        prefix,
+      );
     }
     for (const prefix of ["w", "wifi", "net.wifi2", "NET"]) {
       assert.ok(!mayHave(summary, (terms) => terms.addLoggerPrefix(prefix)), prefix);
@@ -83,8 +92,12 @@ describe("a summary", () => {
 
   test("says which segments have a term, and all terms of one search must be in one segment", () => {
     const writer = new SummaryWriter();
-    const messages = Array.from({ length: 70 }, (_, index) => `message number ${index}! ${"x".repeat(index)}`);
-    for (const [index, message] of messages.entries()) addBatch(writer, BigInt(index) * idsPerMs, [message], 1024);
+    const messages = Array.from(
+      { length: 70 },
+      (_, index) => `message number ${index}! ${"x".repeat(index)}`,
+    );
+    for (const [index, message] of messages.entries())
+      addBatch(writer, BigInt(index) * idsPerMs, [message], 1024);
     const summaries = writer.finish();
     assert.deepEqual(
       summaries.map(({ firstId, lastId }) => [firstId / idsPerMs, lastId / idsPerMs]),
@@ -103,7 +116,8 @@ describe("a summary", () => {
 
   test("keeps apart batches of other days, and those that arrived much later", () => {
     const writer = new SummaryWriter();
-    for (const ms of [0, 1, 50_000, 200_000, 86_399_999, 86_400_000]) addBatch(writer, BigInt(ms) * idsPerMs, ["a"], 1);
+    for (const ms of [0, 1, 50_000, 200_000, 86_399_999, 86_400_000])
+      addBatch(writer, BigInt(ms) * idsPerMs, ["a"], 1);
     const summaries = writer.finish();
     const segments = summaries.map(({ slices }) =>
       readSegments(slices[0]!.bytes)!.map(({ firstId, lastId }) => [firstId / idsPerMs, lastId / idsPerMs]),
@@ -121,7 +135,12 @@ describe("a summary", () => {
   test("narrows nothing where a slice is missing, and knows nothing without its segments", () => {
     const writer = new SummaryWriter();
     const random = new Random(1);
-    addBatch(writer, 5n, Array.from({ length: 3000 }, () => randomText(random, 200)), 3000);
+    addBatch(
+      writer,
+      5n,
+      Array.from({ length: 3000 }, () => randomText(random, 200)),
+      3000,
+    );
     const [{ slices }] = writer.finish() as [Summary];
     assert.ok(slices.length > 4);
     const terms = new SearchTerms();
@@ -138,11 +157,17 @@ describe("a summary", () => {
     writer.finish();
     writer.clear();
     addBatch(writer, 6n, ["calm"], 1);
-    assert.deepEqual(matching(writer.finish(), (terms) => terms.addText("brownout")), []);
+    assert.deepEqual(
+      matching(writer.finish(), (terms) => terms.addText("brownout")),
+      [],
+    );
   });
 });
 
-function summarize(messages: readonly string[], add: (writer: SummaryWriter) => void = () => {}): readonly Summary[] {
+function summarize(
+  messages: readonly string[],
+  add: (writer: SummaryWriter) => void = () => {},
+): readonly Summary[] {
   const writer = new SummaryWriter();
   addBatch(writer, 5n, messages, 1);
   add(writer);
@@ -173,11 +198,23 @@ function matching(summaries: readonly Summary[], add: (terms: SearchTerms) => vo
   });
 }
 
-const alphabets = ["abc XYZ 019.:", "äöüßÉÑ", "İıiI", "\u212akK", "ΣσςΑΩ", "ЖЯжя", "𐐀𐐨", "日本語한국", "😀👩‍👧", "ǅǆ", "\u0301e"];
+const alphabets = [
+  "abc XYZ 019.:",
+  "äöüßÉÑ",
+  "İıiI",
+  "\u212akK",
+  "ΣσςΑΩ",
+  "ЖЯжя",
+  "𐐀𐐨",
+  "日本語한국",
+  "😀👩‍👧",
+  "ǅǆ",
+  "\u0301e",
+];
 
 function randomText(random: Random, lengthMax: number): string {
-  const characters = random.list(3, () => random.pick(alphabets)).flatMap((alphabet) => [...alphabet]);
-  if (characters.length === 0) characters.push(..."plain ASCII text");
+  const characters = random.list(3, () => random.pick(alphabets)).flatMap((alphabet) => Array.from(alphabet));
+  if (characters.length === 0) characters.push(...Array.from("plain ASCII text"));
   return random.list(lengthMax, () => random.pick(characters)).join("");
 }
 

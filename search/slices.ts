@@ -73,11 +73,7 @@ export function slicesOf(term: number): readonly number[] {
 }
 
 /** Which of `segmentCount` segments may have the term: those that have, by the slice that has the term, or all without it. */
-export function readMask(
-  slices: ReadonlyMap<number, Buffer>,
-  segmentCount: number,
-  term: number,
-): number {
+export function readMask(slices: ReadonlyMap<number, Buffer>, segmentCount: number, term: number): number {
   for (let level = 0; level <= levelMax; level++) {
     const bytes = slices.get(sliceAt(level, term));
     if (bytes !== undefined) return findMask(bytes, maskBytesOf(segmentCount), term % (termCount >> level));

@@ -68,8 +68,14 @@ export class SummaryWriter {
   #endSummary(): void {
     const segments = this.#segments;
     if (segments.length === 0) return;
-    const firstId = segments.reduce((least, { firstId }) => (firstId < least ? firstId : least), segments[0]!.firstId);
-    const lastId = segments.reduce((most, { lastId }) => (lastId > most ? lastId : most), segments[0]!.lastId);
+    const firstId = segments.reduce(
+      (least, { firstId }) => (firstId < least ? firstId : least),
+      segments[0]!.firstId,
+    );
+    const lastId = segments.reduce(
+      (most, { lastId }) => (lastId > most ? lastId : most),
+      segments[0]!.lastId,
+    );
     this.#summaries.push({ firstId, lastId, slices: writeSlices(segments, this.#masks) });
     this.#segments = [];
     this.#masks.fill(0);

@@ -100,7 +100,9 @@ const kinds = { logger: 1, name: 2, attribute: 3, trace: 4 } as const;
 /** 2^32 divided by the golden ratio: neighbouring windows become terms far apart. */
 const spread = 0x9e37_79b1;
 
-const lowerCase = Uint8Array.from({ length: 0x80 }, (_, byte) => (byte > 0x40 && byte < 0x5b ? byte + 32 : byte));
+const lowerCase = Uint8Array.from({ length: 0x80 }, (_, byte) =>
+  byte > 0x40 && byte < 0x5b ? byte + 32 : byte,
+);
 
 /** FNV-1a. */
 function hashBytes(seed: number, bytes: Uint8Array, start: number, end: number): number {

@@ -72,7 +72,9 @@ function daysOfRecords(fixture: Fixture): Promise<string[]> {
 }
 
 async function daysOfSummaries(fixture: Fixture): Promise<string[]> {
-  const rows = await fixture.rows("select first_id >> 20 as ms from search_summaries where slice = 0 order by 1");
+  const rows = await fixture.rows(
+    "select first_id >> 20 as ms from search_summaries where slice = 0 order by 1",
+  );
   return rows.map(({ ms }) => partitionName(Number(ms)));
 }
 

@@ -6,7 +6,13 @@ import { attribute } from "#batch/testing/wire.ts";
 import { createAttributes } from "#proto/attributes.ts";
 import type { LogRecordSchema } from "#proto/gen/fleetlog/v1/log_pb.ts";
 import { SearchTerms } from "#search/search-terms.ts";
-import { createFixture, createTransaction, type Fixture, makeEntry, openTestPool } from "../testing/fixture.ts";
+import {
+  createFixture,
+  createTransaction,
+  type Fixture,
+  makeEntry,
+  openTestPool,
+} from "../testing/fixture.ts";
 
 type Record = MessageInitShape<typeof LogRecordSchema>;
 
@@ -49,7 +55,9 @@ test("the attributes of a batch are those of its records", async () => {
 test("records and their summary are stored together or not at all", async () => {
   await using fixture = await createFixture();
   const transaction = createTransaction(openTestPool(fixture));
-  await fixture.rows("create function fail() returns trigger language plpgsql as $$begin raise 'full'; end$$");
+  await fixture.rows(
+    "create function fail() returns trigger language plpgsql as $$begin raise 'full'; end$$",
+  );
   for (const table of ["search_summaries", "log_statistics"]) {
     await fixture.rows(`create trigger fail before insert on ${table} for each row execute function fail()`);
     await assert.rejects(transaction.commit(flushOf([wifi])), /full/);

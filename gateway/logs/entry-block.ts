@@ -1,7 +1,8 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { LogEntry } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { foldCase } from "#search/fold-case.ts";
 import { hasAttribute } from "./attributes.ts";
-import { type FoldedText, foldCase } from "./folded-text.ts";
+import type { FoldedText } from "./folded-text.ts";
 import type { AttributeSearch, BatchTraits, LogBlock, LoggerPrefix } from "./log-block.ts";
 import type { LogFilter } from "./log-filter.ts";
 import { matcherFor } from "./match-logs.ts";

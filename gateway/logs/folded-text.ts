@@ -1,3 +1,5 @@
+import { foldCase } from "#search/fold-case.ts";
+
 /** A text to search for in messages, in any case. */
 export interface FoldedText {
   readonly folded: string;
@@ -44,17 +46,6 @@ export function foldsInto(lower: string): boolean {
 
 const capitalIWithDot = toLowerBytes("\u0130");
 const kelvinSign = toLowerBytes("\u212a");
-
-/**
- * Lower case as PostgreSQL's pg_c_utf8: each character on its own, to one character. JavaScript's own also
- * depends on the position of a sigma in its word, and makes two characters of a capital I with a dot.
- */
-export function foldCase(text: string): string {
-  if (isAscii.test(text)) return text.toLowerCase();
-  let lower = "";
-  for (const character of text) lower += character === "İ" ? "i" : character.toLowerCase();
-  return lower;
-}
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
 const isAscii = /^[\0-\x7f]*$/;

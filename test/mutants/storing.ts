@@ -170,4 +170,30 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
     ],
     caughtBy: { row: "sent-again" },
   },
+  {
+    name: "terms-of-ascii-alone",
+    title: "the messages of a search summary are folded as if all their characters were ASCII",
+    edits: [
+      { file: "search/term-set.ts", search: "if (byte > 0x7f) {", replacement: "if (byte > 0xff) {" },
+      {
+        file: "search/term-set.ts",
+        search: "lowerCase[byte]!) & 0xff_ffff",
+        replacement: "(lowerCase[byte] ?? byte)) & 0xff_ffff",
+      },
+    ],
+    caughtBy: { test: "search/search.test.ts" },
+  },
+  {
+    name: "summary-beside-the-flush",
+    title: "search summaries are stored by a connection of their own",
+    edits: [
+      {
+        file: "consumer/flush/transaction.ts",
+        search: "await insertSummaries(db, this.#rows.summary.finish());",
+        replacement:
+          "const summaries = this.#rows.summary.finish();\n      await withSession(this.#pool, (other) => insertSummaries(other.db, summaries));",
+      },
+    ],
+    caughtBy: { test: "consumer/tables/summaries.test.ts" },
+  },
 ];
