@@ -6,11 +6,11 @@ import {
   ListFieldValuesResponseSchema,
   type QueryService,
 } from "#proto/gen/fleetlog/v1/query_pb.ts";
+import { foldCase } from "#search/fold-case.ts";
 import { readCaller } from "../fairness/caller.ts";
 import { InvalidFieldError } from "../fields/invalid-field.ts";
 import { readPageSize } from "../fields/page-size.ts";
 import { dayMicros, readClosedRange } from "../fields/time-range.ts";
-import { foldCase } from "../logs/folded-text.ts";
 import { readLogFilter, readText } from "../logs/read-log-filter.ts";
 import { scanLogs } from "../logs/scan-logs.ts";
 import type { BlockColumn, StoredBlock } from "../logs/stored-block.ts";
