@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { foldCase, foldsInto, lowerLatin1, toFoldedText } from "./folded-text.ts";
+import { foldCase } from "#search/fold-case.ts";
+import { foldsInto, lowerLatin1, toFoldedText } from "./folded-text.ts";
 
 const characters = Array.from({ length: 0x110000 }, (_, code) => code)
   .filter((code) => code < 0xd800 || code > 0xdfff)
