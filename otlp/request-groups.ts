@@ -64,7 +64,7 @@ class Groups {
     this.#count();
     const outerEnd = reader.end;
     reader.end = reader.position + size;
-    let resource: Bounds = { ...nothing }; // an object of its own: what it comes to is remembered by it
+    let resource = nothing;
     let schemaUrl = nothing;
     const scopeLogs: Bounds[] = [];
     while (reader.position < reader.end) {
@@ -72,10 +72,11 @@ class Groups {
       if (tag === resourceLogsTags.scopeLogs) {
         this.#count();
         scopeLogs.push(this.#bounds());
-      } else if (tag === resourceLogsTags.resource) resource = this.#bounds();
-      else if (tag === resourceLogsTags.schemaUrl) schemaUrl = this.#bounds();
+      } else if (tag === resourceLogsTags.resource) resource = this.#single(resource);
+      else if (tag === resourceLogsTags.schemaUrl) schemaUrl = this.#single(schemaUrl);
       else reader.skipUnknown(tag, knownMax.resourceLogs);
     }
+    if (resource === nothing) resource = { ...nothing }; // an object of its own: what it comes to is remembered by it
     const key = scopeLogs.length > 0 ? this.#resourceKey(resource, schemaUrl) : 0;
     for (const bounds of scopeLogs) this.#readScopeLogs(bounds, key, resource, schemaUrl);
     reader.end = outerEnd;
@@ -104,8 +105,8 @@ class Groups {
         this.#bounds();
         if (++this.#records > otlpLimits.recordsMax)
           throw tooMuch(`has more than ${otlpLimits.recordsMax} records`);
-      } else if (tag === scopeLogsTags.scope) scope = this.#bounds();
-      else if (tag === scopeLogsTags.schemaUrl) scopeSchemaUrl = this.#bounds();
+      } else if (tag === scopeLogsTags.scope) scope = this.#single(scope);
+      else if (tag === scopeLogsTags.schemaUrl) scopeSchemaUrl = this.#single(scopeSchemaUrl);
       else reader.skipUnknown(tag, knownMax.scopeLogs);
     }
     if (this.#records > firstRecord) {
@@ -131,14 +132,22 @@ class Groups {
       const fieldStart = reader.position;
       const tag = reader.tag();
       if (tag === scopeTags.name) {
-        name = this.#bounds();
+        name = this.#single(name);
         nameField = { start: fieldStart, end: reader.position };
-      } else if (tag === scopeTags.version || tag === scopeTags.attributes) this.#bounds();
-      else if (tag === scopeTags.droppedAttributesCount) reader.varint();
+      } else if (tag === scopeTags.version || tag === scopeTags.attributes) {
+        const size = reader.size();
+        reader.position += size;
+      } else if (tag === scopeTags.droppedAttributesCount) reader.varint();
       else reader.skipUnknown(tag, knownMax.scope);
     }
     const rest = `${this.#text({ start, end: nameField.start })}${this.#text({ start: nameField.end, end })}`;
     return { name, rest };
+  }
+
+  /** Of a field that a message has once: the last one counts. Millions of them would cost as much as containers. */
+  #single(before: Bounds): Bounds {
+    if (before !== nothing) this.#count();
+    return this.#bounds();
   }
 
   #bounds(): Bounds {

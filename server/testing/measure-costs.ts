@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { Http1Calls, Http2Calls } from "#test/fuzz/http-calls.ts";
-import { attacks, type CostlyRequest, enveloped, honest } from "./request-costs.ts";
+import * as batches from "./request-costs.ts";
+import { type CostlyRequest, enveloped } from "./request-costs.ts";
 import type { ServerProgram } from "./server-program.ts";
 
 /** What a request may cost, in CPU of the largest honest batch on the same port. */
@@ -16,6 +17,7 @@ export async function assertCosts(
   server: ServerProgram,
   connection: Http2Calls,
   transport: CostlyRequest["transport"],
+  { honest, attacks }: { readonly [kind in "honest" | "attacks"]: readonly CostlyRequest[] } = batches,
 ): Promise<void> {
   let largest = 0;
   for (const request of honest.filter((request) => request.transport === transport)) {
@@ -46,10 +48,10 @@ export async function send(
   { transport, path, contentType, isGzip = false, body }: CostlyRequest,
   connection: Http1Calls | Http2Calls,
 ): Promise<void> {
-  const isGrpc = transport === "grpc";
+  const isGrpc = transport.endsWith("grpc");
   const encoding = isGrpc ? "grpc-encoding" : "content-encoding";
   const answer = await connection.send({
-    path: `/fleetlog.v1.IngestService/${path}`,
+    path: path.startsWith("/") ? path : `/fleetlog.v1.IngestService/${path}`,
     headers: {
       "content-type": contentType,
       ...(isGrpc && { te: "trailers" }),

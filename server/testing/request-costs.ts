@@ -10,8 +10,9 @@ import { encodeRequest, makeBatch, makeRecord, wrapBatch } from "./batches.ts";
 /** One request as it is sent. */
 export interface CostlyRequest {
   readonly name: string;
-  readonly transport: "grpc" | "connect";
-  readonly path: "PushLogs" | "StreamLogs" | "GetSession";
+  readonly transport: "grpc" | "connect" | "ingest" | "otlp" | "otlp-grpc";
+  /** A method of IngestService, or a whole path. */
+  readonly path: "PushLogs" | "StreamLogs" | "GetSession" | `/${string}`;
   readonly contentType: string;
   readonly isGzip?: boolean;
   readonly body: Buffer;
