@@ -114,6 +114,44 @@ test("a rejected record is a dead letter that people can read, and its neighbour
   assert.match(rows[0]!.raw.toString(), /"event_name":"too\.deep"/);
 });
 
+test("a request of several batches rejects as many records as dead letters cover, by every way in", async () => {
+  let deep: object = { intValue: "1" };
+  for (let depth = 0; depth < 40; depth++) deep = { arrayValue: { values: [deep] } };
+  const bad = [{ severityNumber: 99 }, { body: deep }, { body: { stringValue: "\0" } }];
+  const records = Array.from({ length: 12_000 }, (_, index) => ({
+    timeUnixNano: String(now + BigInt(index)),
+    ...(index % 8 === 0 ? bad[(index / 8) % bad.length] : { body: { stringValue: `good ${index}` } }),
+  }));
+  const lines = records.map((_, index) => (index % 8 === 0 ? "no JSON" : `{"msg":"good ${index}"}`));
+  const ways: Record<string, () => Promise<number>> = {
+    "by-grpc": async () => (await exportGrpc(client, encodeOtlp(request("by-grpc", ...records)))).rejected,
+    "by-json": async () => {
+      const content = JSON.stringify(request("by-json", ...records));
+      return (await exportHttp(system.httpUrl, content)).partial.rejected;
+    },
+    "by-lines": async () => {
+      const response = await fetch(`${system.httpUrl}/v1/ingest/by-lines`, {
+        method: "POST",
+        headers: { "content-type": "application/x-ndjson" },
+        body: lines.join("\n"),
+      });
+      return ((await response.json()) as { rejected: number }).rejected;
+    },
+  };
+  for (const [device, send] of Object.entries(ways)) {
+    assert.equal(await send(), 1_500, device);
+    const counts = await waitFor(`the records of ${device}`, async () => {
+      const { rows } = await pool.query<{ stored: number; letters: number }>(
+        `select (select count(*)::int from logs where device_id = $1) as stored,
+           (select coalesce(sum(record_count), 0)::int from dead_letters where device_id = $1) as letters`,
+        [device],
+      );
+      return rows[0]!.stored + rows[0]!.letters >= records.length && rows[0];
+    });
+    assert.deepEqual(counts, { stored: 10_500, letters: 1_500 }, device);
+  }
+});
+
 test("the command of docs/SENDING.md stores its record", async () => {
   const command = sendingBlock("/v1/logs -H").replace("127.0.0.1:4318", system.nginx.otlp.httpListen ?? "");
   const { stdout } = await execa("sh", ["-c", command]);
