@@ -70,6 +70,25 @@ describe("a gRPC message that does not arrive ends its call after BODY_SECONDS_M
   }
 });
 
+test("slow messages that fill the memory of all requests give it back", async (t) => {
+  const { server } = await startServerAndRedis(t, { BODY_SECONDS_MAX: "5", IN_FLIGHT_MEBIBYTES_MAX: "8" });
+  const session = connect(`http://${server.grpc}`);
+  t.after(() => session.destroy());
+  const path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+  const slow = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc" });
+  const announced = Buffer.alloc(5);
+  announced.writeUInt32BE(15 << 20, 1);
+  slow.write(Buffer.concat([announced, Buffer.alloc(14 << 20)]));
+  const honest = async () => {
+    const body = '{"msg":"in between"}';
+    const headers = { "content-type": "application/json" };
+    return (await fetch(`http://${server.http}/v1/ingest/d`, { method: "POST", body, headers })).status;
+  };
+  await waitFor("a refusal", async () => (await honest()) === 429);
+  await once(slow, "response");
+  await waitFor("an answer", async () => (await honest()) === 200);
+});
+
 test("a stream may be silent for longer", async (t) => {
   const stream = openStream(connectGrpc(t, server.grpc));
   await sendByHttp1(server.http, posts[0]!); // takes the time
