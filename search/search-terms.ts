@@ -51,8 +51,8 @@ export class SearchTerms {
     return [...new Set([segmentsSlice, ...this.#conditions.flat(2).flatMap(slicesOf)])];
   }
 
-  /** The segments of a summary that may have matching records, by those of its slices that there are; undefined: unknown. */
-  matchingSegments(slices: ReadonlyMap<number, Buffer>): readonly Segment[] | undefined {
+  /** Which segments of a summary may have matching records, by those of its slices that there are; undefined: unknown. */
+  matchingSegments(slices: ReadonlyMap<number, Buffer>): MatchingSegments | undefined {
     const header = slices.get(segmentsSlice);
     const segments = header && readSegments(header);
     if (segments === undefined) return undefined;
@@ -66,12 +66,26 @@ export class SearchTerms {
       }
       matching &= ofCondition;
     }
-    return segments.filter((_, index) => (matching & (1 << index)) !== 0);
+    const found = segments.filter((_, index) => (matching & (1 << index)) !== 0);
+    return { matching: found, records: countRecords(segments), recordsMatching: countRecords(found) };
   }
 
   #add(alternatives: readonly (readonly number[])[]): void {
     if (alternatives.every((terms) => terms.length > 0)) this.#conditions.push(alternatives);
   }
+}
+
+/** Some segments of a summary. */
+interface MatchingSegments {
+  readonly matching: readonly Segment[];
+  /** Of the whole summary. */
+  readonly records: number;
+  /** Of those that match. */
+  readonly recordsMatching: number;
+}
+
+function countRecords(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { recordCount }) => sum + recordCount, 0);
 }
 
 const allSegments = -1;
@@ -85,4 +99,4 @@ function listTerms(add: (terms: TermSet) => void): readonly number[] {
 }
 
 /** Of a long text: more narrow no further, and a search reads a slice for each. */
-const termsMax = 16;
+const termsMax = 8;

@@ -1,14 +1,16 @@
-import { type Kysely, sql } from "kysely";
-import type { Database } from "#postgres/tables.ts";
+import { sql } from "kysely";
+import type { SearchTerms } from "#search/search-terms.ts";
 import { ExpensiveQueryError } from "../fairness/semaphore.ts";
 import { timestamptz } from "../fields/time.ts";
 import type { Condition } from "../query/conditions.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import { droppedIds } from "./dropped-days.ts";
 import { type DeviceKeys, findDevices } from "./find-devices.ts";
 import type { LogFilter } from "./log-filter.ts";
 import type { LogOrder } from "./log-order.ts";
 import { batchesReadMax, PartCursor } from "./part-cursor.ts";
-import type { IdRange, WalkedBatch, WalkPart } from "./select-batches.ts";
+import type { SkippedIds, WalkedBatch, WalkPart } from "./select-batches.ts";
+import { findRuledOut, searchTermsFor, unite } from "./skipped-batches.ts";
 
 /** Which batches are walked, and how. */
 export interface Walk {
@@ -18,7 +20,10 @@ export interface Walk {
   readonly edgeMicros: bigint | undefined;
   /** Called before each chunk, which contains as few batches as hold this many records. */
   readonly recordsWanted: () => number;
-  /** After this many records the walk looks up which days were dropped, to skip their batches; default: never. */
+  /**
+   * After this many records the walk looks up which days were dropped, to skip their batches; default: never. With a text
+   * or another term to search for it looks earlier, also for what search summaries rule out.
+   */
   readonly walkedRecordsMax?: number;
   /** False: throws an ExpensiveQueryError instead of becoming expensive. */
   readonly hasPermit?: boolean;
@@ -50,7 +55,7 @@ export interface WalkedChunk {
  * Any batch across the edge may hold the very next record, so near and long are walked whole before below. Their first
  * batches come by one statement, and as those across the edge are seldom many, as one chunk.
  */
-export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGenerator<WalkedChunk> {
+export async function* walkBatches(db: ReadDatabase, walk: Walk): AsyncGenerator<WalkedChunk> {
   const { filter, order, edgeMicros, recordsWanted, hasPermit = true, batchIdMax, sampleDivisor } = walk;
   const devices = await findDevices(db, filter, walk.deviceKeys);
   if (devices === "none") return;
@@ -66,8 +71,16 @@ export async function* walkBatches(db: Kysely<Database>, walk: Walk): AsyncGener
   for (const across of cursors) held = yield* walkWhole(across, held, walk);
   const recordsAcross = cursors.reduce((sum, { recordsPassed }) => sum + recordsPassed, 0);
   const { walkedRecordsMax = Number.POSITIVE_INFINITY } = walk;
-  const recordsMax = walkedRecordsMax - recordsAcross;
-  yield* walkBelow(below, held, { recordsWanted, recordsMax, findDropped: () => droppedIds(db) });
+  const terms = searchTermsFor(filter);
+  const recordsMax = Math.min(
+    walkedRecordsMax,
+    terms.isEmpty ? Number.POSITIVE_INFINITY : narrowedRecordsMax,
+  );
+  yield* walkBelow(below, held, {
+    recordsWanted,
+    recordsMax: recordsMax - recordsAcross,
+    findSkipped: () => findSkipped(db, filter, terms),
+  });
 }
 
 /**
@@ -94,20 +107,23 @@ async function* walkWhole(
 interface Below {
   readonly recordsWanted: () => number;
   readonly recordsMax: number;
-  readonly findDropped: () => Promise<readonly IdRange[]>;
+  readonly findSkipped: () => Promise<SkippedIds>;
 }
 
-/** Walks the part below the edge; the frontier is the next batch. After `recordsMax` records it skips dropped days. */
+/**
+ * Walks the part below the edge; the frontier is the next batch. Before it passes `recordsMax` records it looks up which
+ * batches have none that match.
+ */
 async function* walkBelow(
   cursor: PartCursor,
   heldBefore: readonly WalkedBatch[],
-  { recordsWanted, recordsMax, findDropped }: Below,
+  { recordsWanted, recordsMax, findSkipped }: Below,
 ): AsyncGenerator<WalkedChunk> {
   let held = heldBefore;
-  let dropped: readonly IdRange[] | undefined;
+  let skipped: SkippedIds | undefined;
   for (;;) {
-    if (cursor.recordsPassed >= recordsMax) dropped ??= await findDropped();
-    const { batches: found, isEnd } = await cursor.read(dropped);
+    if (cursor.recordsPassed + recordsWanted() > recordsMax) skipped ??= await findSkipped();
+    const { batches: found, isEnd } = await cursor.read(skipped);
     const batches = takeUntil(found, recordsWanted());
     cursor.pass(batches, found);
     const next = found[batches.length] ?? (isEnd ? undefined : cursor.after);
@@ -115,6 +131,14 @@ async function* walkBelow(
     if (next === undefined) return;
     held = [];
   }
+}
+
+/** The batches of dropped days, and those that search summaries rule out. */
+async function findSkipped(db: ReadDatabase, filter: LogFilter, terms: SearchTerms): Promise<SkippedIds> {
+  const dropped = await droppedIds(db);
+  if (terms.isEmpty) return { ids: dropped, but: [] };
+  const { ids, but } = await findRuledOut(db, filter, terms);
+  return { ids: unite([...dropped, ...ids]), but };
 }
 
 /** Near, long and below; without an edge only below, which is then everything. */
@@ -153,3 +177,5 @@ function takeUntil(found: readonly WalkedBatch[], records: number): readonly Wal
 /** Batches across the edge are all read in any case: at least this many records of them at once, about 5 ms. */
 const acrossRecordsMin = 10_000;
 const firstBatchesMin = 64;
+/** About as many as are read in the time that a lookup in search summaries takes. */
+const narrowedRecordsMax = 5_000;

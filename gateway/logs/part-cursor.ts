@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Database } from "#postgres/tables.ts";
 import {
-  type IdRange,
+  type SkippedIds,
   selectBatches,
   type WalkedBatch,
   type WalkPart,
@@ -39,7 +39,13 @@ export class PartCursor {
     parts: readonly WalkPart[],
     batchesMax: number,
   ): Promise<PartCursor[]> {
-    const firsts = await selectBatches(db, { ...wanted, parts, after: undefined, batchesMax, except: [] });
+    const firsts = await selectBatches(db, {
+      ...wanted,
+      parts,
+      after: undefined,
+      batchesMax,
+      skipped: nothing,
+    });
     return parts.map((part, index) => new PartCursor(db, wanted, part, firsts[index] ?? [], batchesMax));
   }
 
@@ -57,16 +63,17 @@ export class PartCursor {
     return this.#first?.length === this.#batchesMax;
   }
 
-  /** The next batches except `except`, and whether they are the last. */
-  async read(except: readonly IdRange[] = []): Promise<{ batches: readonly WalkedBatch[]; isEnd: boolean }> {
+  /** The next batches but those that are skipped, and whether they are the last. */
+  async read(skipped?: SkippedIds): Promise<{ batches: readonly WalkedBatch[]; isEnd: boolean }> {
     const batchesMax = this.#batchesMax;
-    const batches = this.#first ?? (await this.#select(batchesMax, except));
+    const first = skipped === undefined ? this.#first : undefined;
+    const batches = first ?? (await this.#select(batchesMax, skipped ?? nothing));
     this.#first = undefined;
     return { batches, isEnd: batches.length < batchesMax };
   }
 
-  async #select(batchesMax: number, except: readonly IdRange[]): Promise<readonly WalkedBatch[]> {
-    const selection = { ...this.#wanted, parts: [this.#part], after: this.#after, batchesMax, except };
+  async #select(batchesMax: number, skipped: SkippedIds): Promise<readonly WalkedBatch[]> {
+    const selection = { ...this.#wanted, parts: [this.#part], after: this.#after, batchesMax, skipped };
     return (await selectBatches(this.#db, selection)).flat();
   }
 
@@ -77,5 +84,7 @@ export class PartCursor {
     if (batches.length === found.length) this.#batchesMax = Math.min(this.#batchesMax * 4, batchesReadMax);
   }
 }
+
+const nothing: SkippedIds = { ids: [], but: [] };
 
 export const batchesReadMax = 4096;

@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from "kysely";
+import { plainArray } from "#postgres/array-literal.ts";
 import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
 import { allOf, type Condition } from "../query/conditions.ts";
@@ -49,8 +50,13 @@ export interface Selection extends Wanted {
   readonly after: WalkedBatch | undefined;
   /** For each part. */
   readonly batchesMax: number;
-  /** Batches with these ids are excluded. Ascending and disjoint. */
-  readonly except: readonly IdRange[];
+  readonly skipped: SkippedIds;
+}
+
+/** Ids of batches that are excluded: those of `ids`, but for those of `but`. Each ascending and disjoint. */
+export interface SkippedIds {
+  readonly ids: readonly IdRange[];
+  readonly but: readonly IdRange[];
 }
 
 /** From `firstId`, below `endId`. */
@@ -69,7 +75,8 @@ export interface IdRange {
  * how many batches it has; each of several devices returns up to the limit of all.
  *
  * Without devices, excluded ids split the walk at each range: every part finds its ids within the index by
- * time. As one condition with OR, the row of each excluded batch would be read.
+ * time. As one condition with OR, the row of each excluded batch would be read. Those that are included nevertheless are
+ * found by their ids.
  */
 export async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[][]> {
   const { parts } = selection;
@@ -84,20 +91,22 @@ export async function selectBatches(db: Kysely<Database>, selection: Selection):
 }
 
 function selectPart(selection: Selection, part: WalkPart, index: number): RawBuilder<unknown> {
-  const { devices, order, batchesMax, except } = selection;
+  const { devices, order, batchesMax, skipped } = selection;
   const conditions = partConditions(selection, part);
   const direction = sql.raw(part.direction);
   const byTime = sql`batches.${sql.ref(order.lead)} ${direction}, batches.id ${direction}`;
   const ofDevice = (key: RawBuilder<number>) => sql`(
     select * from batches
     where batches.device_key >= ${key} and batches.device_key <= ${key}
-      and ${allOf([...conditions, ...except.map((range) => sql<boolean>`not ${isWithin(range)}`)])}
+      and ${allOf([...conditions, ...(skipped.ids.length === 0 ? [] : [isNotSkipped(skipped)])])}
     order by batches.device_key ${direction}, ${byTime}
     limit ${batchesMax}) as batches`;
   const walk = (gap: readonly Condition[]) => sql`(
     select * from batches where ${allOf([...conditions, ...gap])} order by ${byTime} limit ${batchesMax})`;
   const [key] = devices.keys ?? [];
-  let source = sql`(${sql.join(gapsBetween(except).map(walk), sql` union all `)}) as batches`;
+  const walks = gapsBetween(skipped.ids).map(walk);
+  if (skipped.but.length > 0) walks.push(byId(skipped, conditions));
+  let source = sql`(${sql.join(walks, sql` union all `)}) as batches`;
   if (key !== undefined && devices.keys?.length === 1) source = ofDevice(sql`${key}::int`);
   else if (devices.keys !== undefined) {
     source = sql`unnest(${devices.keys}::int[]) as wanted (key) cross join lateral ${ofDevice(sql`wanted.key`)}`;
@@ -170,6 +179,23 @@ function gapsBetween(ranges: readonly IdRange[]): readonly (readonly Condition[]
   });
 }
 
-function isWithin({ firstId, endId }: IdRange): Condition {
-  return sql`(batches.id >= ${String(firstId)}::int8 and batches.id < ${String(endId)}::int8)`;
+/** Those that are not skipped although they are among `ids`. OFFSET 0: the planner would walk all by time for each range. */
+function byId({ ids, but }: SkippedIds, conditions: readonly Condition[]): RawBuilder<unknown> {
+  return sql`(
+    select batches.*
+    from unnest(
+      ${plainArray(but.map(({ firstId }) => firstId))}::int8[],
+      ${plainArray(but.map(({ endId }) => endId))}::int8[]
+    ) as range (first_id, end_id)
+    cross join lateral (
+      select * from batches where id >= range.first_id and id < range.end_id offset 0) as batches
+    where ${allOf([sql`batches.id <@ ${multirange(ids)}`, ...conditions])})`;
+}
+
+function isNotSkipped({ ids, but }: SkippedIds): Condition {
+  return sql`not batches.id <@ (${multirange(ids)} - ${multirange(but)})`;
+}
+
+function multirange(ranges: readonly IdRange[]): RawBuilder<unknown> {
+  return sql`${`{${ranges.map(({ firstId, endId }) => `[${firstId},${endId})`).join()}}`}::int8multirange`;
 }

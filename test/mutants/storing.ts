@@ -196,4 +196,16 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
     ],
     caughtBy: { test: "consumer/tables/summaries.test.ts" },
   },
+  {
+    name: "day-of-a-summary-ruled-out",
+    title: "a day with a search summary has one for all its batches",
+    edits: [
+      {
+        file: "gateway/logs/skipped-batches.ts",
+        search: "firstId: firstId < known.firstId ? firstId : known.firstId,",
+        replacement: "firstId: day * idsPerDay,",
+      },
+    ],
+    caughtBy: { test: "gateway/logs/skipped-batches.test.ts" },
+  },
 ];
