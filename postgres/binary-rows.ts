@@ -3,7 +3,7 @@ import type { ClientBase, Connection } from "pg";
 
 /** A prepared statement, and the values of its parameters as text. */
 export interface Statement {
-  /** On a connection one name has one text. */
+  /** On a connection one name has one text; empty: it is parsed each time. */
   readonly name: string;
   readonly text: string;
   readonly values: readonly string[];
@@ -63,7 +63,7 @@ class BinaryQuery {
     const { stream, parsedStatements } = connection as Connection & Prepared;
     divertRows(stream, (row) => this.#take(row));
     stream.cork();
-    if (parsedStatements[this.name] === undefined) {
+    if (this.name === "" || parsedStatements[this.name] === undefined) {
       connection.parse({ name: this.name, text: this.text, types: [] }, false);
     }
     connection.bind({ statement: this.name, values: [...this.#values], binary: "yes" }, false);

@@ -1,5 +1,4 @@
-import type { Kysely } from "kysely";
-import type { Database } from "#postgres/tables.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import {
   type SkippedIds,
   selectBatches,
@@ -10,7 +9,7 @@ import {
 
 /** A cursor in one part of a walk. Batches that are read and not passed are read again. */
 export class PartCursor {
-  readonly #db: Kysely<Database>;
+  readonly #db: ReadDatabase;
   readonly #wanted: Wanted;
   readonly #part: WalkPart;
   #first: readonly WalkedBatch[] | undefined;
@@ -19,7 +18,7 @@ export class PartCursor {
   #recordsPassed = 0;
 
   private constructor(
-    db: Kysely<Database>,
+    db: ReadDatabase,
     wanted: Wanted,
     part: WalkPart,
     first: readonly WalkedBatch[],
@@ -34,7 +33,7 @@ export class PartCursor {
 
   /** Cursors at the beginning of each part. One statement reads the first batches of all. */
   static async open(
-    db: Kysely<Database>,
+    db: ReadDatabase,
     wanted: Wanted,
     parts: readonly WalkPart[],
     batchesMax: number,

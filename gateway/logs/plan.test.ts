@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CompiledQuery } from "kysely";
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 import { storeRecords } from "#postgres/testing/store-records.ts";
 import { createDatabase } from "#test/support/postgres.ts";
 import { openPool } from "../testing/open-pool.ts";
@@ -86,8 +86,8 @@ interface PlanNode {
 }
 
 /**
- * Runs the statements again under EXPLAIN: no sequential scan, except of the small table of devices and of
- * catalogs.
+ * Runs the statements again under EXPLAIN, planned for their values and for any values, as prepared ones are sooner or later:
+ * no sequential scan, except of the small table of devices and of catalogs.
  */
 async function assertCheap(
   pool: Pool,
@@ -95,23 +95,37 @@ async function assertCheap(
   index: string,
   rowsMax: number,
 ): Promise<void> {
-  const indexes = new Set<string>();
-  for (const { sql, parameters } of statements) {
-    const { rows } = await pool.query<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(
-      `explain (analyze, format json) ${sql}`,
-      [...parameters],
-    );
-    const nodes = flatten((rows[0] as (typeof rows)[0])["QUERY PLAN"][0].Plan);
-    for (const node of nodes) {
-      if (node["Index Name"] !== undefined) indexes.add(node["Index Name"]);
-      const isWholeTable =
-        node["Node Type"] === "Seq Scan" && !/^(devices|pg_.*)$/.test(node["Relation Name"] ?? "");
-      assert.ok(!isWholeTable || node["Actual Rows"] === 0, `${node["Relation Name"]} is read whole: ${sql}`);
-      const touched = (node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0)) * node["Actual Loops"];
-      assert.ok(touched <= rowsMax, `${node["Node Type"]} touches ${touched} rows: ${sql}`);
+  for (const mode of ["force_custom_plan", "force_generic_plan"]) {
+    const client = await pool.connect();
+    await using _ = { [Symbol.asyncDispose]: async () => client.release(true) };
+    await client.query(`set plan_cache_mode = ${mode}`);
+    const indexes = new Set<string>();
+    for (const statement of statements) {
+      for (const node of await explain(client, statement)) {
+        const { "Node Type": type, "Relation Name": relation = "", "Actual Rows": rows } = node;
+        const where = `${mode}: ${statement.sql}`;
+        if (node["Index Name"] !== undefined) indexes.add(node["Index Name"]);
+        if (/^(devices|pg_.*)$/.test(relation)) continue;
+        const isWholeTable = type === "Seq Scan";
+        assert.ok(!isWholeTable || rows === 0, `${relation} is read whole, ${where}`);
+        const touched = (rows + (node["Rows Removed by Filter"] ?? 0)) * node["Actual Loops"];
+        assert.ok(touched <= rowsMax, `${type} touches ${touched} rows, ${where}`);
+      }
     }
+    assert.ok(indexes.has(index), `${mode}: ${[...indexes].join(", ")} and not ${index}`);
   }
-  assert.ok(indexes.has(index), `${[...indexes].join(", ")} and not ${index}`);
+}
+
+async function explain(client: PoolClient, { sql, parameters }: CompiledQuery): Promise<PlanNode[]> {
+  const values = parameters.map((value) => {
+    return client.escapeLiteral(Array.isArray(value) ? `{${value.join()}}` : String(value));
+  });
+  await client.query(`prepare explained as ${sql}`);
+  const { rows } = await client.query<{ "QUERY PLAN": [{ Plan: PlanNode }] }>(
+    `explain (analyze, format json) execute explained ${values.length === 0 ? "" : `(${values.join()})`}`,
+  );
+  await client.query("deallocate explained");
+  return flatten((rows[0] as (typeof rows)[0])["QUERY PLAN"][0].Plan);
 }
 
 function flatten(node: PlanNode): PlanNode[] {

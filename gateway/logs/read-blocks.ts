@@ -64,13 +64,10 @@ export async function readBlocks(
     if (batch.id > lastId) lastId = batch.id;
   }
   const columns = allColumns.filter((column) => wanted.has(column));
-  const statement = {
-    name: `blocks of ${columns.map((column) => allColumns.indexOf(column)).join()}`,
-    text: `select batch_id, first_index, ${columns.join(", ")} from record_batches
-      where batch_id = any ($1::int8[]) and batch_id >= $2::int8 and batch_id <= $3::int8`,
-    values: [`{${[...byId.keys()].join()}}`, String(firstId), String(lastId)],
-  };
-  await db.readRows(statement, (row) => {
+  const text = `select batch_id, first_index, ${columns.join(", ")} from record_batches
+      where batch_id = any ($1::int8[]) and batch_id >= $2::int8 and batch_id <= $3::int8`;
+  const values = [`{${[...byId.keys()].join()}}`, String(firstId), String(lastId)];
+  await db.readRows(text, values, (row) => {
     const batch = byId.get(row.readBigInt64BE(batchIdAt));
     if (batch !== undefined) onBlock(new StoredBlock(batch, row, columns));
   });

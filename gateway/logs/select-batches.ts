@@ -1,8 +1,8 @@
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { plainArray } from "#postgres/array-literal.ts";
-import type { Database } from "#postgres/tables.ts";
 import { selectMicros, timestamptz } from "../fields/time.ts";
 import { allOf, type Condition } from "../query/conditions.ts";
+import type { ReadDatabase } from "../query/read-database.ts";
 import { selectAttributes } from "./attributes.ts";
 import { batchConditions } from "./batch-conditions.ts";
 import type { ChosenDevices } from "./find-devices.ts";
@@ -71,19 +71,19 @@ export interface IdRange {
  *
  * A device's batches are selected as a range of one key, ordered by it: only the indexes that begin with
  * device_key provide that. With "=" the planner may walk all batches by time, past those of every other device,
- * to those of a device that has long been silent. The key of one device is a literal, so that the planner knows
- * how many batches it has; each of several devices returns up to the limit of all.
+ * to those of a device that has long been silent. Each of several devices returns up to the limit of all.
  *
  * Without devices, excluded ids split the walk at each range: every part finds its ids within the index by
  * time. As one condition with OR, the row of each excluded batch would be read. Those that are included nevertheless are
  * found by their ids.
  */
-export async function selectBatches(db: Kysely<Database>, selection: Selection): Promise<WalkedBatch[][]> {
-  const { parts } = selection;
+export async function selectBatches(db: ReadDatabase, selection: Selection): Promise<WalkedBatch[][]> {
+  const { parts, skipped } = selection;
   const selects = parts.map((part, index) => selectPart(selection, part, index));
-  const { rows } = await sql<WalkedBatch & { part: number }>`${sql.join(selects, sql` union all `)}`.execute(
-    db,
-  );
+  const statement = sql<WalkedBatch & { part: number }>`${sql.join(selects, sql` union all `)}`;
+  // With any number of skipped ranges there are too many texts, and no plan for all of them.
+  const isPrepared = skipped.ids.length === 0;
+  const rows = isPrepared ? await db.prepared(statement) : (await statement.execute(db)).rows;
   return parts.map(({ direction }, index) => {
     const compare = compareBatches(direction);
     return rows.filter(({ part }) => part === index).sort(compare);

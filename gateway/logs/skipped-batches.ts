@@ -81,15 +81,12 @@ async function readSummaries(
   endId: bigint,
 ): Promise<ReadonlyMap<bigint, StoredSummary>> {
   const summaries = new Map<bigint, StoredSummary>();
-  const statement = {
-    name: "search summaries",
-    text: `select slice, first_id, last_id, bytes from search_summaries
+  const text = `select slice, first_id, last_id, bytes from search_summaries
       where slice = any ($1::int2[]) and first_id < $3::int8 and first_id >= coalesce((
         select first_id from search_summaries where slice = 0 and first_id >= $2::int8 and first_id < $3::int8
-        order by first_id desc offset ${summariesMax - 1} limit 1), $2::int8)`,
-    values: [`{${terms.slices.join()}}`, String(firstId), String(endId)],
-  };
-  await db.readRows(statement, (row) => {
+        order by first_id desc offset ${summariesMax - 1} limit 1), $2::int8)`;
+  const values = [`{${terms.slices.join()}}`, String(firstId), String(endId)];
+  await db.readRows(text, values, (row) => {
     const [slice, first, last, bytes] = readFields(row) as [Buffer, Buffer, Buffer, Buffer];
     const range = { firstId: first.readBigInt64BE(), endId: last.readBigInt64BE() + 1n };
     let summary = summaries.get(range.firstId);

@@ -1,6 +1,7 @@
-import { CompiledQuery, Kysely, type LogEvent, PostgresDialect } from "kysely";
+import { CompiledQuery, Kysely, type LogEvent, PostgresDialect, type RawBuilder } from "kysely";
 import type { ClientBase, PoolClient } from "pg";
-import { readBinaryRows, type Statement } from "#postgres/binary-rows.ts";
+import { readBinaryRows } from "#postgres/binary-rows.ts";
+import { nameStatement } from "#postgres/statement-names.ts";
 import type { Database } from "#postgres/tables.ts";
 
 export interface ReadDatabaseOptions {
@@ -23,18 +24,36 @@ export class ReadDatabase extends Kysely<Database> {
     this.#log = log;
   }
 
-  /** See {@link readBinaryRows}. */
-  async readRows(statement: Statement, onRow: (row: Buffer) => void): Promise<void> {
-    const startMs = performance.now();
-    const end = () => ({
-      query: CompiledQuery.raw(statement.text, [...statement.values]),
-      queryDurationMillis: performance.now() - startMs,
+  /** See {@link readBinaryRows}. Its text is prepared. */
+  async readRows(text: string, values: readonly string[], onRow: (row: Buffer) => void): Promise<void> {
+    const statement = { name: nameStatement(text), text, values };
+    await this.#run(CompiledQuery.raw(text, [...values]), () =>
+      readBinaryRows(this.#client, statement, onRow),
+    );
+  }
+
+  /** The rows of a statement whose text is prepared: it should be one of few. */
+  async prepared<Row extends object>(statement: RawBuilder<Row>): Promise<Row[]> {
+    const query = statement.compile(this);
+    const { sql: text, parameters } = query;
+    return await this.#run(query, async () => {
+      const { rows } = await this.#client.query<Row>({
+        name: nameStatement(text),
+        text,
+        values: [...parameters],
+      });
+      return rows;
     });
+  }
+
+  async #run<T>(query: CompiledQuery, run: () => Promise<T>): Promise<T> {
+    const startMs = performance.now();
     try {
-      await readBinaryRows(this.#client, statement, onRow);
-      this.#log?.({ level: "query", ...end() });
+      const result = await run();
+      this.#log?.({ level: "query", query, queryDurationMillis: performance.now() - startMs });
+      return result;
     } catch (error) {
-      this.#log?.({ level: "error", error, ...end() });
+      this.#log?.({ level: "error", error, query, queryDurationMillis: performance.now() - startMs });
       throw error;
     }
   }

@@ -14,6 +14,8 @@ export interface ReadPoolOptions {
   readonly connectionsMax: number;
   /** The longest that one RPC may run in PostgreSQL, over all its statements. */
   readonly queryTimeoutMs: number;
+  /** See {@link ReadPool.patienceMs}. Default: half of the query timeout. */
+  readonly patienceMs?: number;
   /** The number of expensive queries that run at once. */
   readonly heavyQueriesMax: number;
 }
@@ -86,7 +88,7 @@ export class ReadPool {
 
   /** After this time an RPC that can answer with a part should, well within the query timeout. */
   get patienceMs(): number {
-    return this.#options.queryTimeoutMs / 2;
+    return this.#options.patienceMs ?? this.#options.queryTimeoutMs / 2;
   }
 
   /** Sets the time of PostgreSQL's clock. */

@@ -18,6 +18,7 @@ export async function startGateway(
     connectionsMax = 4,
     queryTimeoutMs = 5000,
     heavyQueriesMax = 2,
+    patienceMs,
     exportsMax = 4,
     trustedProxies = ["127.0.0.0/8", "::1"],
     allowedHosts = [],
@@ -29,6 +30,7 @@ export async function startGateway(
     connectionsMax?: number;
     queryTimeoutMs?: number;
     heavyQueriesMax?: number;
+    patienceMs?: number;
     exportsMax?: number;
     trustedProxies?: readonly string[];
     allowedHosts?: readonly string[];
@@ -55,7 +57,12 @@ export async function startGateway(
     allowedHosts,
     corsOrigins,
     tails: { tailsMax: 500, tailWindowMs: 60_000, replicaLagMsMax: 0, ...tails },
-    options: { connectionsMax, queryTimeoutMs, heavyQueriesMax },
+    options: {
+      connectionsMax,
+      queryTimeoutMs,
+      heavyQueriesMax,
+      ...(patienceMs !== undefined && { patienceMs }),
+    },
     readiness: new Readiness([]),
     registry,
     logger,
