@@ -40,6 +40,14 @@ export class BinaryArray {
     return size < 0 ? undefined : this.bytes.subarray(start, start + size);
   }
 
+  startsWith(place: number, prefix: Buffer): boolean {
+    const start = this.start(place);
+    if (this.#view.getInt32(start - 4) < prefix.length) return false;
+    // A call of Buffer's compare costs ten times as much for a short prefix.
+    for (let at = 0; at < prefix.length; at++) if (this.bytes[start + at] !== prefix[at]) return false;
+    return true;
+  }
+
   /** Of an array of int2 without NULL. */
   int2(place: number): number {
     return this.#view.getInt16(headerBytes + 4 + place * 6);
@@ -55,11 +63,10 @@ export class BinaryArray {
     return this.#view.getBigInt64(headerBytes + 4 + place * 12);
   }
 
-  /** An int8 minus `origin`, exact up to 2^53: a tenth of the cost of a bigint. */
-  int8Since(place: number, origin: bigint): number {
+  /** An int8 minus one of these halves, exact up to 2^53: a tenth of the cost of a bigint. */
+  int8Since(place: number, high: number, low: number): number {
     const at = headerBytes + 4 + place * 12;
-    const high = this.#view.getInt32(at) - Number(origin >> 32n);
-    return high * 2 ** 32 + this.#view.getUint32(at + 4) - Number(BigInt.asUintN(32, origin));
+    return (this.#view.getInt32(at) - high) * 2 ** 32 + this.#view.getUint32(at + 4) - low;
   }
 
   /** All starts on the first call: elements are found by walking over those before them. */

@@ -9,7 +9,7 @@ import { isLong } from "./batch-walk.ts";
 import { type ChosenDevices, findDevices } from "./find-devices.ts";
 import { isCounted, type LogFilter, severityNumbers } from "./log-filter.ts";
 import { scanLogs } from "./scan-logs.ts";
-import type { StoredBlock } from "./stored-block.ts";
+import { type BlockTime, type StoredBlock, toBlockTime } from "./stored-block.ts";
 
 /** A filter with both ends. */
 export type RangeFilter = LogFilter & TimeRange;
@@ -118,12 +118,14 @@ async function countRecords(
 /** Counts records by bucket and severity. */
 class BucketCounter {
   readonly #firstMicros: bigint;
+  readonly #first: BlockTime;
   readonly #widthMicros: bigint;
   /** Of the first bucket, then of the second, … */
   readonly #counts: Float64Array;
 
   constructor({ startMicros, endMicros }: TimeRange, widthMicros: bigint) {
     this.#firstMicros = floorTime(startMicros, widthMicros);
+    this.#first = toBlockTime(this.#firstMicros);
     this.#widthMicros = widthMicros;
     const buckets = (endMicros - this.#firstMicros + widthMicros - 1n) / widthMicros;
     this.#counts = new Float64Array(Number(buckets) * severitiesMax);
@@ -132,7 +134,7 @@ class BucketCounter {
   add(block: StoredBlock, places: readonly number[]): void {
     const width = Number(this.#widthMicros);
     for (const place of places) {
-      const bucket = Math.floor(block.microsSince(place, this.#firstMicros) / width);
+      const bucket = Math.floor(block.microsSince(place, this.#first) / width);
       const at = bucket * severitiesMax + block.severity(place);
       this.#counts[at] = (this.#counts[at] ?? 0) + 1;
     }

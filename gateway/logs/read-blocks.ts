@@ -45,14 +45,15 @@ export const allColumns: readonly BlockColumn[] = [
 
 /**
  * Reads the records of `batches`: calls `onBlock` with each row as it arrives, with those of its columns that are
- * `wanted`. Each set of columns has one text, which PostgreSQL parses once a connection. Its bounds prune partitions when the
- * plan is made for any values.
+ * `wanted`; with `firstIndexes` only the rows that begin there. Each set of columns has one text, which PostgreSQL parses
+ * once a connection. Its bounds prune partitions when the plan is made for any values.
  */
 export async function readBlocks(
   db: ReadDatabase,
   batches: readonly WalkedBatch[],
   wanted: ReadonlySet<BlockColumn>,
   onBlock: (block: StoredBlock) => void,
+  firstIndexes?: ReadonlySet<number>,
 ): Promise<void> {
   if (batches.length === 0) return;
   const byId = new Map<bigint, StoredBatch>();
@@ -65,8 +66,11 @@ export async function readBlocks(
   }
   const columns = allColumns.filter((column) => wanted.has(column));
   const text = `select batch_id, first_index, ${columns.join(", ")} from record_batches
-      where batch_id = any ($1::int8[]) and batch_id >= $2::int8 and batch_id <= $3::int8`;
+      where batch_id = any ($1::int8[]) and batch_id >= $2::int8 and batch_id <= $3::int8${
+        firstIndexes === undefined ? "" : " and first_index = any ($4::int4[])"
+      }`;
   const values = [`{${[...byId.keys()].join()}}`, String(firstId), String(lastId)];
+  if (firstIndexes !== undefined) values.push(`{${[...firstIndexes].join()}}`);
   await db.readRows(text, values, (row) => {
     const batch = byId.get(row.readBigInt64BE(batchIdAt));
     if (batch !== undefined) onBlock(new StoredBlock(batch, row, columns));

@@ -63,8 +63,8 @@ export class StoredBlock implements LogBlock {
   }
 
   /** Exact up to 2^53, which is 285 years. */
-  microsSince(place: number, origin: bigint): number {
-    return this.#times.int8Since(place, origin - epochMicros);
+  microsSince(place: number, origin: BlockTime): number {
+    return this.#times.int8Since(place, origin.high, origin.low);
   }
 
   severity(place: number): number {
@@ -105,9 +105,7 @@ export class StoredBlock implements LogBlock {
 
   hasLogger(place: number, { bytes }: LoggerPrefix): boolean {
     const loggers = this.#columns.get("loggers");
-    if (loggers === undefined || loggers.size(place) < bytes.length) return false;
-    const start = loggers.start(place);
-    return loggers.bytes.compare(bytes, 0, bytes.length, start, start + bytes.length) === 0;
+    return loggers?.startsWith(place, bytes) ?? false;
   }
 
   mayHaveAttribute(attribute: AttributeSearch): boolean {
@@ -213,6 +211,17 @@ class LowerMessages {
     }
     return this.#found;
   }
+}
+
+/** A time in the two halves of an int8. */
+export interface BlockTime {
+  readonly high: number;
+  readonly low: number;
+}
+
+export function toBlockTime(micros: bigint): BlockTime {
+  const time = micros - epochMicros;
+  return { high: Number(time >> 32n), low: Number(BigInt.asUintN(32, time)) };
 }
 
 /** From the start of 1970 to that of 2000, from which PostgreSQL counts. */

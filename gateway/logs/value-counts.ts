@@ -4,20 +4,25 @@ export interface CountedValue {
   readonly count: number;
 }
 
-/** Counts the records of each value, of a bounded number of values. */
+/** Counts the records of each value, of values that are together not too large. */
 export class ValueCounts {
   readonly #counts = new Map<string, number>();
-  readonly #valuesMax: number;
+  readonly #bytesMax: number;
+  #bytes = 0;
 
-  constructor(valuesMax = 100_000) {
-    this.#valuesMax = valuesMax;
+  constructor(bytesMax = 32 * 1024 * 1024) {
+    this.#bytesMax = bytesMax;
   }
 
   /** False: there are too many values, and this new one was not counted. */
-  add(value: string, count = 1): boolean {
+  add(value: string): boolean {
     const before = this.#counts.get(value);
-    if (before === undefined && this.#counts.size === this.#valuesMax) return false;
-    this.#counts.set(value, (before ?? 0) + count);
+    if (before === undefined) {
+      const bytes = 2 * value.length + valueBytes;
+      if (this.#bytes + bytes > this.#bytesMax) return false;
+      this.#bytes += bytes;
+    }
+    this.#counts.set(value, (before ?? 0) + 1);
     return true;
   }
 
@@ -30,3 +35,6 @@ export class ValueCounts {
       .slice(0, limit);
   }
 }
+
+/** About the size of a value in memory beside its characters. */
+const valueBytes = 100;
