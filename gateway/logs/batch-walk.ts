@@ -60,7 +60,10 @@ export async function* walkBatches(db: ReadDatabase, walk: Walk): AsyncGenerator
   const devices = await findDevices(db, filter, walk.deviceKeys);
   if (devices === "none") return;
   const wanted = { filter, devices, order, batchIdMax, sampleDivisor };
-  const batchesMax = Math.min(Math.max(firstBatchesMin, Math.ceil(recordsWanted() / 100)), batchesReadMax);
+  const terms = searchTermsFor(filter);
+  // With terms the first batches seldom are all that is needed.
+  const recordsFirst = terms.isEmpty ? recordsWanted() : 0;
+  const batchesMax = Math.min(Math.max(firstBatchesMin, Math.ceil(recordsFirst / 100)), batchesReadMax);
   const cursors = await PartCursor.open(db, wanted, partsAround(order, edgeMicros), batchesMax);
   const below = cursors.pop() as PartCursor; // every walk has it
   const [, long] = cursors;
@@ -71,7 +74,6 @@ export async function* walkBatches(db: ReadDatabase, walk: Walk): AsyncGenerator
   for (const across of cursors) held = yield* walkWhole(across, held, walk);
   const recordsAcross = cursors.reduce((sum, { recordsPassed }) => sum + recordsPassed, 0);
   const { walkedRecordsMax = Number.POSITIVE_INFINITY } = walk;
-  const terms = searchTermsFor(filter);
   const recordsMax = Math.min(
     walkedRecordsMax,
     terms.isEmpty ? Number.POSITIVE_INFINITY : narrowedRecordsMax,
@@ -124,7 +126,9 @@ async function* walkBelow(
   for (;;) {
     if (cursor.recordsPassed + recordsWanted() > recordsMax) skipped ??= await findSkipped();
     const { batches: found, isEnd } = await cursor.read(skipped);
-    const batches = takeUntil(found, recordsWanted());
+    // Few are left when some were chosen by their ids.
+    const recordsMin = skipped?.but.length ? chosenRecordsMin : 0;
+    const batches = takeUntil(found, Math.max(recordsWanted(), recordsMin));
     cursor.pass(batches, found);
     const next = found[batches.length] ?? (isEnd ? undefined : cursor.after);
     yield { batches: [...held, ...batches], frontierMicros: next && BigInt(next.lead_micros) };
@@ -176,6 +180,7 @@ function takeUntil(found: readonly WalkedBatch[], records: number): readonly Wal
 
 /** Batches across the edge are all read in any case: at least this many records of them at once, about 5 ms. */
 const acrossRecordsMin = 10_000;
+const chosenRecordsMin = 25_000;
 const firstBatchesMin = 64;
-/** About as many as are read in the time that a lookup in search summaries takes. */
-const narrowedRecordsMax = 5_000;
+/** Small, for a lookup in search summaries takes as long as some thousand records, and a text that is not rare fills a page before. */
+const narrowedRecordsMax = 500;

@@ -64,6 +64,7 @@ export class PartCursor {
 
   /** The next batches but those that are skipped, and whether they are the last. */
   async read(skipped?: SkippedIds): Promise<{ batches: readonly WalkedBatch[]; isEnd: boolean }> {
+    if (skipped !== undefined) this.#batchesMax = Math.max(this.#batchesMax, batchesOfSkippedMin);
     const batchesMax = this.#batchesMax;
     const first = skipped === undefined ? this.#first : undefined;
     const batches = first ?? (await this.#select(batchesMax, skipped ?? nothing));
@@ -84,6 +85,8 @@ export class PartCursor {
   }
 }
 
+/** Many batches were read when some are skipped, and more will be. */
+const batchesOfSkippedMin = 256;
 const nothing: SkippedIds = { ids: [], but: [] };
 
 export const batchesReadMax = 4096;
