@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Random } from "#batch/testing/random.ts";
 import { foldCase } from "./fold-case.ts";
+import { mergeSummaries } from "./merge-summaries.ts";
 import { SearchTerms } from "./search-terms.ts";
-import { readSegments } from "./slices.ts";
+import { readSegments, type Segment } from "./slices.ts";
 import { type Summary, SummaryWriter } from "./summary-writer.ts";
 
 const idsPerMs = 1n << 20n;
@@ -160,6 +161,52 @@ describe("a summary", () => {
     assert.equal(terms.matchingSegments(new Map([[0, header!.bytes.subarray(1)]])), undefined);
   });
 
+  test("merged with others has all that they have, in fewer segments", () => {
+    const random = new Random(8);
+    const texts = Array.from({ length: 90 }, () => randomText(random, 60));
+    const small = texts.map((text, index) => {
+      const writer = new SummaryWriter();
+      // Ids of concurrent flushes are mixed.
+      const ids = [index, 90 - index].map((ms) => BigInt(ms * 2000 + (index % 2)) * idsPerMs + BigInt(index));
+      for (const id of ids) addBatch(writer, id, [text, `unique ${index}!`], 10);
+      return writer.finish();
+    });
+    const merged = mergeSummaries(small.flat());
+    assert.equal(merged.length, 1);
+    assert.ok(readSegments(merged[0]!.slices[0]!.bytes)!.length <= 6);
+    for (const [index, text] of texts.entries()) {
+      for (const part of [randomPart(random, text), `unique ${index}!`]) {
+        const own = spansWith(small[index]!, part);
+        const found = spansWith(merged, part);
+        for (const { firstId, lastId } of own) {
+          assert.ok(
+            found.some((span) => span.firstId <= firstId && lastId <= span.lastId),
+            `${index} ${part}`,
+          );
+        }
+      }
+    }
+    assert.deepEqual(spansWith(merged, "brownout"), []);
+  });
+
+  test("that cannot be read is kept when others are merged", () => {
+    const [one, other, third] = [1n, 2n, 3n].map((id) => {
+      const writer = new SummaryWriter();
+      addBatch(writer, id, ["calm"], 1);
+      return writer.finish()[0]!;
+    }) as [Summary, Summary, Summary];
+    const damaged = { ...one, slices: one.slices.slice(0, 1) };
+    const merged = mergeSummaries([damaged, other, third]);
+    assert.equal(merged[0], damaged);
+    assert.deepEqual(
+      merged.map(({ firstId, lastId }) => [firstId, lastId]),
+      [
+        [1n, 1n],
+        [2n, 3n],
+      ],
+    );
+  });
+
   test("of a writer that is used again has nothing of what was before", () => {
     const writer = new SummaryWriter();
     addBatch(writer, 5n, ["brownout"], 1);
@@ -199,11 +246,21 @@ function mayHave(summaries: readonly Summary[], add: (terms: SearchTerms) => voi
 function matching(summaries: readonly Summary[], add: (terms: SearchTerms) => void): bigint[] {
   const terms = new SearchTerms();
   add(terms);
+  return segmentsWith(summaries, terms).map(({ firstId }) => firstId / idsPerMs);
+}
+
+function spansWith(summaries: readonly Summary[], text: string): readonly Segment[] {
+  const terms = new SearchTerms();
+  terms.addText(text);
+  return segmentsWith(summaries, terms);
+}
+
+/** By those slices alone that a search reads. */
+function segmentsWith(summaries: readonly Summary[], terms: SearchTerms): readonly Segment[] {
   const wanted = new Set(terms.slices);
   return summaries.flatMap(({ slices }) => {
     const read = slices.filter(({ slice }) => wanted.has(slice));
-    const found = terms.matchingSegments(new Map(read.map(({ slice, bytes }) => [slice, bytes])));
-    return found!.matching.map(({ firstId }) => firstId / idsPerMs);
+    return terms.matchingSegments(new Map(read.map(({ slice, bytes }) => [slice, bytes])))!.matching;
   });
 }
 

@@ -81,6 +81,32 @@ export function readMask(slices: ReadonlyMap<number, Buffer>, segmentCount: numb
   return allSegments;
 }
 
+/** Whether there are all slices of a summary, which a summary in the database may lack by damage alone. */
+export function isComplete(slices: readonly Slice[]): boolean {
+  const highest = Math.max(...slices.map(({ slice }) => slice));
+  return highest > 0 && slices.length === 1 + (1 << levelOf(highest)) && highest <= sliceMax;
+}
+
+/** Calls `visit` with each term of a slice that a segment has, by the segment's index. */
+export function forEachTermOf(
+  index: number,
+  segmentCount: number,
+  { slice, bytes }: Slice,
+  visit: (term: number) => void,
+): void {
+  const maskBytes = maskBytesOf(segmentCount);
+  const level = levelOf(slice);
+  let term = (slice - (1 << level)) * (termCount >> level);
+  for (let at = 0; at < bytes.length; ) {
+    const gap = bytes[at++]!;
+    term += gap;
+    if (gap === longGap) continue;
+    if ((readMaskAt(bytes, at, maskBytes) & (1 << index)) !== 0) visit(term);
+    at += maskBytes;
+    term += 1;
+  }
+}
+
 function findMask(bytes: Buffer, maskBytes: number, wanted: number): number {
   let place = 0;
   for (let at = 0; at < bytes.length && place <= wanted; ) {
@@ -122,6 +148,10 @@ function sliceAt(level: number, term: number): number {
   return (1 << level) + Math.floor(term / (termCount >> level));
 }
 
+function levelOf(slice: number): number {
+  return 31 - Math.clz32(slice);
+}
+
 function maskBytesOf(segmentCount: number): number {
   return Math.ceil(segmentCount / 8);
 }
@@ -129,7 +159,8 @@ function maskBytesOf(segmentCount: number): number {
 /** A slice is a row, and a row above 2 KB is stored apart, which takes twice as long to read. */
 const sliceBytesWanted = 1_400;
 const levelMax = 8;
+export const sliceMax = 2 * (1 << levelMax) - 1;
 const longGap = 255;
 const allSegments = 0xffff_ffff;
 /** Two ids and a count. */
-const segmentBytes = 8 + 8 + 4;
+export const segmentBytes = 8 + 8 + 4;

@@ -7,7 +7,7 @@ export interface Summary extends IdSpan {
 }
 
 /** All ids of some batches, from the first to the last. */
-interface IdSpan {
+export interface IdSpan {
   readonly firstId: bigint;
   readonly lastId: bigint;
 }
@@ -25,13 +25,18 @@ export class SummaryWriter {
 
   /** What is added from now on are the terms of this batch. */
   startBatch(id: bigint, recordCount: number): void {
+    this.startBatches({ firstId: id, lastId: id }, recordCount);
+  }
+
+  /** What is added from now on are the terms of these batches. */
+  startBatches(span: IdSpan, recordCount: number): void {
     if (recordCount === 0) return;
-    const isNear = canHold(this.#summary, id, summaryIdsMax);
+    const isNear = canHold(this.#summary, span, summaryIdsMax);
     const fits = this.#recordCount + recordCount <= segmentRecordsMax;
-    if (!fits || !isNear || !canHold(this.#segment, id, segmentIdsMax)) this.#endSegment();
+    if (!fits || !isNear || !canHold(this.#segment, span, segmentIdsMax)) this.#endSegment();
     if (!isNear || this.#segments.length === segmentsMax) this.#endSummary();
-    this.#segment = widen(this.#segment, id);
-    this.#summary = widen(this.#summary, id);
+    this.#segment = widen(this.#segment, span);
+    this.#summary = widen(this.#summary, span);
     this.#recordCount += recordCount;
   }
 
@@ -73,15 +78,17 @@ export class SummaryWriter {
   }
 }
 
-function widen(span: IdSpan | undefined, id: bigint): IdSpan {
-  if (span === undefined) return { firstId: id, lastId: id };
-  const { firstId, lastId } = span;
-  return id < firstId ? { firstId: id, lastId } : id > lastId ? { firstId, lastId: id } : span;
+function widen(span: IdSpan | undefined, added: IdSpan): IdSpan {
+  if (span === undefined) return added;
+  return {
+    firstId: added.firstId < span.firstId ? added.firstId : span.firstId,
+    lastId: added.lastId > span.lastId ? added.lastId : span.lastId,
+  };
 }
 
-/** Whether the span is short also with this id, and all of it of one day. */
-function canHold(span: IdSpan | undefined, id: bigint, idsMax: bigint): boolean {
-  const { firstId, lastId } = widen(span, id);
+/** Whether the span is short also with these ids, and all of it of one day. */
+function canHold(span: IdSpan | undefined, added: IdSpan, idsMax: bigint): boolean {
+  const { firstId, lastId } = widen(span, added);
   return lastId - firstId < idsMax && firstId / idsPerDay === lastId / idsPerDay;
 }
 

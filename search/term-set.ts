@@ -35,7 +35,7 @@ export class TermSet {
     let window = 0;
     for (let at = start; at < end; at++) {
       window = ((window << 8) | bytes[at]!) & 0xff_ffff;
-      this.#add(Math.imul(window | (kinds.logger << 24), spread) >>> 16);
+      this.add(Math.imul(window | (kinds.logger << 24), spread) >>> 16);
     }
   }
 
@@ -76,7 +76,7 @@ export class TermSet {
     let window = 0;
     for (let at = start; at < end; at++) {
       window = ((window << 8) | bytes[at]!) & 0xff_ffff;
-      if (at >= start + 2) this.#add(Math.imul(window, spread) >>> 16);
+      if (at >= start + 2) this.add(Math.imul(window, spread) >>> 16);
     }
   }
 
@@ -85,11 +85,11 @@ export class TermSet {
     let mixed = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
     mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35);
     mixed ^= mixed >>> 16;
-    this.#add(mixed >>> 16);
-    this.#add(mixed & 0xffff);
+    this.add(mixed >>> 16);
+    this.add(mixed & 0xffff);
   }
 
-  #add(term: number): void {
+  add(term: number): void {
     this.#bits[term >>> 5]! |= 1 << term;
   }
 }

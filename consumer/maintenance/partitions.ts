@@ -9,6 +9,7 @@ import type { Config } from "../config.ts";
 import type { ConsumerMetrics } from "../metrics.ts";
 import { closePartitions } from "./closed-partitions.ts";
 import { measureDatabase, measurePartitions } from "./gauges.ts";
+import { createMerge } from "./merge-summaries.ts";
 import { createRetention } from "./retention.ts";
 import { repeat, type Schedule } from "./schedule.ts";
 
@@ -16,6 +17,7 @@ const createIntervalMs = 3_600_000;
 /** How soon a confirmation is noticed. */
 const retentionIntervalMs = 15_000;
 const closingIntervalMs = 300_000;
+const mergeIntervalMs = 60_000;
 const measureIntervalMs = 60_000;
 /** Less often than the others: it reads every row of devices. */
 const databaseIntervalMs = 120_000;
@@ -60,7 +62,7 @@ export interface PartitionMaintenanceOptions extends Schedule {
   readonly metrics: ConsumerMetrics;
 }
 
-/** Closes days that are over, removes what retention no longer keeps, and measures partitions and sizes. */
+/** Closes days, merges search summaries, removes what retention no longer keeps, and measures partitions and sizes. */
 export function startPartitionMaintenance(options: PartitionMaintenanceOptions): void {
   const { config, db, redis, shards, metrics } = options;
   const closing = {
@@ -76,6 +78,8 @@ export function startPartitionMaintenance(options: PartitionMaintenanceOptions):
   };
   const applyRetention = createRetention({ ...options, days: config.retentionDays });
   repeat(options, "close days", closingIntervalMs, () => closePartitions(closing));
+  const merge = createMerge(closing);
+  repeat(options, "merge search summaries", mergeIntervalMs, () => merge());
   repeat(options, "apply retention", retentionIntervalMs, applyRetention);
   repeat(options, "measure partitions", measureIntervalMs, () => measurePartitions(db, measures));
   repeat(options, "measure the database", databaseIntervalMs, () => measureDatabase(db, metrics));
