@@ -10,6 +10,12 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "",
     },
     {
+      name: "all-times-are-estimates",
+      title: "dating anew also moves the records of a batch that have a time of their own",
+      search: "        uptime is not null\n          and (",
+      replacement: "        uptime is not null\n          or (",
+    },
+    {
       name: "session-never-finished",
       title: "a session that was dated stays marked, and no other one is dated",
       search: "await finishSession(db, session);",

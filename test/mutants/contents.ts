@@ -44,6 +44,34 @@ export const contentMutants: readonly Mutant[] = [
       replacement: "return String(value);",
     },
   ]),
+  ...caughtBy("batch/copy-rows.test.ts", "batch/record-columns.ts", [
+    {
+      name: "gaps-closed",
+      title: "records behind a rejected one have the index of the one before",
+      search: "this.#lastIndex - this.#firstIndex + 1 > count",
+      replacement: "this.#lastIndex - this.#firstIndex + 1 < count",
+    },
+    {
+      name: "rows-of-any-size",
+      title: "a row holds as many bytes as a batch",
+      search: "return this.#count > 0 && this.#wireBytes + size > rowLimits.bytesMax;",
+      replacement: "return false;",
+    },
+  ]),
+  ...caughtBy("batch/fidelity.test.ts", "batch/record-columns.ts", [
+    {
+      name: "rare-values-moved-up",
+      title: "what few records have is stored with the first records of the row",
+      search: "      column.padTo(place);\n      column.addBytes(bytes, start, end);",
+      replacement: "      column.addBytes(bytes, start, end);",
+    },
+    {
+      name: "attributes-moved-up",
+      title: "the attributes of a record are stored with the one before, if that has none",
+      search: "      this.#attributes.padTo(place);\n",
+      replacement: "",
+    },
+  ]),
   ...caughtBy("consumer/tables/batch-attributes.test.ts", "consumer/received-batch.ts", [
     {
       name: "cut-texts-by-default",
