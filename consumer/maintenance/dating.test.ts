@@ -124,6 +124,33 @@ test("records that are stored after one with a time and an uptime are dated by i
   await assertAgreement();
 });
 
+test("within a batch only the estimated times change, and every other record keeps all that it has", async () => {
+  await using fixture = await createFixture();
+  const { store, date, times, assertAgreement } = await setUp(fixture);
+  const timeUnixNano = BigInt(noon) * 1000n;
+  const other = [
+    { message: "by its clock", timeUnixNano, attributes: [{ key: "a", value: "b" }] },
+    { message: "observed", observedTimeUnixNano: timeUnixNano - 1_000_000_000n },
+    { message: "received" },
+  ];
+  await store(entryOf(1, [...other, ...up(10), ...other, ...up(20)] as Records));
+  const others = () => fixture.rows("select * from records where message !~ '^after' order by idx");
+  const before = await others();
+  assert.equal(before.length, 6);
+  await store(entryOf(2, timed(50)));
+  await date();
+  assert.deepEqual(await others(), before);
+  const dated = await times();
+  assert.deepEqual(
+    [dated["after 10 s"], dated["after 20 s"]],
+    [
+      [10, 1],
+      [20, 1],
+    ],
+  );
+  await assertAgreement();
+});
+
 test("another session or device, and records whose time is known, keep their times", async () => {
   await using fixture = await createFixture();
   const { store, date, times, waiting } = await setUp(fixture);

@@ -10,10 +10,10 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "",
     },
     {
-      name: "all-times-are-estimates",
-      title: "dating anew also moves the records of a batch that have a time of their own",
-      search: "        uptime is not null\n          and (",
-      replacement: "        uptime is not null\n          or (",
+      name: "other-sources-forgotten",
+      title: "dating anew forgets how the times of the other records of a batch are known",
+      search: "          else flags end order by place) as flags",
+      replacement: "          else null end order by place) as flags",
     },
     {
       name: "session-never-finished",
