@@ -74,9 +74,9 @@ export function sqlQueries({ endMs }: FleetSize, round: number): readonly SqlQue
       call: logs({ attributes: [rareAttribute] }, asTimes(hour)),
     },
     {
-      title: "a rare text in all days, by the indexes of closed ones",
+      title: "a rare text in all days",
       sql: `select ${columns} from logs
-        where lower(message collate pg_c_utf8) like lower('%${rareWord.text}%' collate pg_c_utf8) ${newest}`,
+        where message ilike '%${rareWord.text}%' ${newest}`,
       call: logs({ text: rareWord.text }, { endTime: hour.to }),
     },
     {
