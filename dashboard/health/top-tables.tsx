@@ -8,6 +8,10 @@ import { noFilter, type View } from "../state/view.ts";
 /** The devices, loggers and error patterns with the most records. */
 export function TopTables({ statistics }: { statistics: GetStatisticsResponse }) {
   const { topDevices, topLoggers, topErrorPatterns, sampledRecordCount, sampledErrorCount } = statistics;
+  const { recordCount, severities } = statistics;
+  const errorCount = severities
+    .filter(({ severity }) => severity >= 17)
+    .reduce((sum, one) => sum + one.recordCount, 0n);
   return (
     <div class="tops">
       <Top
@@ -21,7 +25,7 @@ export function TopTables({ statistics }: { statistics: GetStatisticsResponse })
       />
       <Top
         title="Busiest loggers"
-        note={`of the last ${countText(sampledRecordCount)} records`}
+        note={`of ${showShare(sampledRecordCount, recordCount)} records`}
         rows={topLoggers.map(({ value, recordCount }) => ({
           name: value === "" ? "(none)" : value,
           count: recordCount,
@@ -31,7 +35,7 @@ export function TopTables({ statistics }: { statistics: GetStatisticsResponse })
       />
       <Top
         title="Most frequent errors"
-        note={`of the last ${countText(sampledErrorCount)}; # replaces numbers and ids`}
+        note={`of ${showShare(sampledErrorCount, errorCount)}; # replaces numbers and ids`}
         isWide
         rows={topErrorPatterns.map(({ value, recordCount }) => ({
           name: value,
@@ -42,6 +46,11 @@ export function TopTables({ statistics }: { statistics: GetStatisticsResponse })
       />
     </div>
   );
+}
+
+/** Very many records are not all read. */
+function showShare(counted: bigint, all: bigint): string {
+  return counted < all ? `the newest ${countText(counted)}` : `all ${countText(counted)}`;
 }
 
 interface TopRow {

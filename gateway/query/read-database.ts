@@ -15,13 +15,21 @@ export interface ReadDatabaseOptions {
 export class ReadDatabase extends Kysely<Database> {
   readonly #client: ClientBase;
   readonly #log: ReadDatabaseOptions["log"];
+  readonly #end: () => Promise<void>;
 
   constructor(client: ClientBase, { log, end = async () => {} }: ReadDatabaseOptions = {}) {
     const lent = { query: client.query.bind(client), release() {} } as unknown as PoolClient;
-    const pool = { connect: async () => lent, end, options: {} };
+    const pool = { connect: async () => lent, end: async () => {}, options: {} };
     super({ dialect: new PostgresDialect({ pool }), ...(log && { log }) });
     this.#client = client;
     this.#log = log;
+    this.#end = end;
+  }
+
+  /** Kysely ends nothing of which it has used nothing. */
+  override async destroy(): Promise<void> {
+    await super.destroy();
+    await this.#end();
   }
 
   /** See {@link readBinaryRows}. Its text is prepared. */
