@@ -88,5 +88,5 @@ const isSmall = sql<boolean>`slice = ${sql.lit(segmentsSlice)}
 
 /** A batch is stored seconds after it arrived, unless consumers are behind. */
 const openMs = 60_000;
-/** About 3 MB. */
-const summariesMax = 256;
+/** Merged in one turn of about 15 ms. */
+const summariesMax = 64;
