@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import type { Pool } from "pg";
 import { seededRandom } from "#batch/testing/random.ts";
 import { storeRecords } from "#postgres/testing/store-records.ts";
@@ -9,6 +9,7 @@ import type { ReadDatabase } from "../query/read-database.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { openReadDatabase } from "../testing/open-read-database.ts";
 import { seed } from "../testing/seed.ts";
+import { summarize } from "../testing/summarize.ts";
 import { bucketWidth } from "./bucket-width.ts";
 import { countLogs, type RangeFilter } from "./count-logs.ts";
 import { everything, severitiesFrom } from "./log-filter.ts";
@@ -92,36 +93,59 @@ test("counts by any width, range and filter equal those of one statement over ev
   assert.deepEqual(methods, new Set([CountMethod.COUNTED, CountMethod.STATISTICS]));
 });
 
-test("very many records are estimated from a sample, within a few percent", async () => {
-  await pool.query(`
-    with device as (
-      insert into devices (device_id, first_seen, last_seen) values ('many', now(), now()) returning key
-    ), batch as (
-      insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
-        rejected_count, severities, bytes, session_id, digest)
-      select next_batch_id(at), at, at, at, n, key, 100, 0, 512, 0, 's', ''
-      from device, generate_series(1, 11000) n, lateral (select timestamptz '2026-03-01' + n * interval '1 s' as at)
-      returning id, first_time
-    )
-    ${storeRecords("select id, n, first_time, 9, '', 'm' from batch, generate_series(0, 99) n")}`);
+describe("of 1.1 M records", () => {
   const startMicros = BigInt(Date.parse("2026-03-01T00:00:00Z")) * 1000n;
-  const filter = {
-    ...everything,
-    deviceIds: ["many"],
-    startMicros,
-    endMicros: startMicros + 86_400n * second,
-  };
-  const few = await countLogs(db, filter, 86_400n * second, 1_000_000);
-  assert.deepEqual([few.method, few.sampleDivisor], [CountMethod.ESTIMATED, 2]);
-  assert.ok(few.recordsRead > 500_000 && few.recordsRead < 600_000, String(few.recordsRead));
-  const sum = few.counts.reduce((total, { count }) => total + count, 0n);
-  assert.ok(sum > 1_050_000n && sum < 1_150_000n, String(sum));
+  const range = { startMicros, endMicros: startMicros + 86_400n * second };
+  const filter = { ...everything, ...range, deviceIds: ["many"] };
 
-  assert.deepEqual(await countLogs(db, filter, 86_400n * second), {
-    counts: [{ startMicros, severity: 9, count: 1_100_000n }],
-    method: CountMethod.COUNTED,
-    sampleDivisor: 1,
-    recordsRead: 1_100_000,
+  before(() =>
+    pool.query(`
+      with device as (
+        insert into devices (device_id, first_seen, last_seen) values ('many', now(), now()) returning key
+      ), batch as (
+        insert into batches (id, received_at, first_time, last_time, sequence, device_key, record_count,
+          rejected_count, severities, bytes, session_id, digest)
+        select next_batch_id(at), at, at, at, n, key, 100, 0, 512, 0, 's', ''
+        from device, generate_series(1, 11000) n, lateral (select timestamptz '2026-03-01' + n * interval '1 s' as at)
+        returning id, first_time, sequence
+      )
+      ${storeRecords(`
+        select id, n, first_time, 9, '', case when sequence = 7 and n < 5 then 'a needle' else 'hay' end
+        from batch, generate_series(0, 99) n`)}`),
+  );
+
+  test("a sample estimates the counts within a few percent", async () => {
+    const { counts, method, sampleDivisor, recordsRead } = await countLogs(
+      db,
+      filter,
+      86_400n * second,
+      1_000_000,
+    );
+    assert.deepEqual([method, sampleDivisor], [CountMethod.ESTIMATED, 2]);
+    assert.ok(recordsRead > 500_000 && recordsRead < 600_000, String(recordsRead));
+    const sum = counts.reduce((total, { count }) => total + count, 0n);
+    assert.ok(sum > 1_050_000n && sum < 1_150_000n, String(sum));
+  });
+
+  test("all are counted, as they are not too many to read", async () => {
+    assert.deepEqual(await countLogs(db, filter, 86_400n * second), {
+      counts: [{ startMicros, severity: 9, count: 1_100_000n }],
+      method: CountMethod.COUNTED,
+      sampleDivisor: 1,
+      recordsRead: 1_100_000,
+    });
+  });
+
+  test("those that summaries leave are counted exactly, however many there are", async () => {
+    await summarize(pool, "true");
+    const needles = { ...everything, ...range, texts: ["needle"] };
+    const { recordsRead, ...count } = await countLogs(db, needles, 86_400n * second, 200_000);
+    assert.deepEqual(count, {
+      counts: [{ startMicros, severity: 9, count: 5n }],
+      method: CountMethod.COUNTED,
+      sampleDivisor: 1,
+    });
+    assert.ok(recordsRead < 50_000, String(recordsRead));
   });
 });
 

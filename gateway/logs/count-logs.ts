@@ -8,7 +8,8 @@ import { batchConditions } from "./batch-conditions.ts";
 import { isLong } from "./batch-walk.ts";
 import { type ChosenDevices, findDevices } from "./find-devices.ts";
 import { isCounted, type LogFilter, severityNumbers } from "./log-filter.ts";
-import { scanLogs } from "./scan-logs.ts";
+import { type ScanBounds, scanLogs } from "./scan-logs.ts";
+import { searchTermsFor } from "./skipped-batches.ts";
 import { type BlockTime, type StoredBlock, toBlockTime } from "./stored-block.ts";
 
 /** A filter with both ends. */
@@ -33,8 +34,8 @@ export interface LogCount {
 /**
  * Counts matching records in buckets of `widthMicros`. Exact and fast for a filter of times and severities:
  * whole minutes come from the statistics, only the rest at both ends is counted from records. For any other
- * filter all batches that may match are read; when the ledger says that these hold more than `recordsMax` records, only a
- * sample of them, and the counts are scaled.
+ * filter all batches that may match are read; when the ledger says that these hold more than `recordsMax` records and search
+ * summaries do not leave much fewer, only a sample of them, and the counts are scaled.
  */
 export async function countLogs(
   db: ReadDatabase,
@@ -102,11 +103,29 @@ async function countRecords(
     Math.ceil(Number(sum.records) / recordsMax),
     Math.ceil(Number(sum.batches) / batchesMax),
   );
+  if (sampleDivisor > 1 && !searchTermsFor(filter).isEmpty) {
+    // Search summaries may leave few of them to read.
+    const count = await countBatches(db, filter, widthMicros, { recordsMax: recordsMax / 4 });
+    if (count !== undefined) return count;
+  }
+  // Nothing but these bounds ends it.
+  return (await countBatches(db, filter, widthMicros, { sampleDivisor })) as LogCount;
+}
+
+/** Undefined: a bound ended it. */
+async function countBatches(
+  db: ReadDatabase,
+  filter: RangeFilter,
+  widthMicros: bigint,
+  bounds: ScanBounds,
+): Promise<LogCount | undefined> {
+  const { sampleDivisor = 1 } = bounds;
   const counter = new BucketCounter(filter, widthMicros);
-  const { recordsRead } = await scanLogs(db, filter, ["severities"], { sampleDivisor }, (block, places) => {
+  const { isComplete, recordsRead } = await scanLogs(db, filter, ["severities"], bounds, (block, places) => {
     counter.add(block, places);
     return true;
   });
+  if (!isComplete) return undefined;
   return {
     counts: counter.counts(sampleDivisor),
     method: sampleDivisor === 1 ? CountMethod.COUNTED : CountMethod.ESTIMATED,

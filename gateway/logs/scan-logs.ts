@@ -45,8 +45,10 @@ export async function scanLogs(
   const edgeMicros = filter.endMicros === undefined ? undefined : filter.endMicros - 1n;
   let recordsRead = 0;
   let isStopped = false;
+  let stepRecords = firstStepRecords;
   const recordsWanted = () => Math.min(stepRecords, recordsMax - recordsRead);
-  const walk = { filter, order: newestFirst, edgeMicros, recordsWanted, sampleDivisor };
+  const walkedRecordsMax = firstStepRecords;
+  const walk = { filter, order: newestFirst, edgeMicros, recordsWanted, sampleDivisor, walkedRecordsMax };
   for await (const { batches, frontierMicros } of walkBatches(db, walk)) {
     await readBlocks(db, batches, wanted, (block) => {
       recordsRead += block.count;
@@ -55,6 +57,7 @@ export async function scanLogs(
       if (places.length > 0 && onMatch(block, places) === false) isStopped = true;
     });
     if (frontierMicros === undefined) break;
+    stepRecords = stepRecordsMax;
     if (isStopped || recordsRead >= recordsMax || performance.now() >= patientUntilMs) {
       return { recordsRead, isComplete: false };
     }
@@ -62,5 +65,7 @@ export async function scanLogs(
   return { recordsRead, isComplete: !isStopped };
 }
 
+/** What is behind may be skipped. */
+const firstStepRecords = 10_000;
 /** About 50 ms. */
-const stepRecords = 100_000;
+const stepRecordsMax = 100_000;
