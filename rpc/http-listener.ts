@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
   createServer as createHttp1Server,
   type IncomingMessage,
@@ -137,7 +136,10 @@ export function createHttpListener(
       server.close();
       for (const session of sessions) session.close();
       const closeIdle = setTimeout(() => http1.close(), idleGraceMs);
-      await Promise.all([...sockets].map((socket) => once(socket, "close")));
+      // Not once(): it rejects when the other end resets a connection, which ends the wait for all the others.
+      await Promise.all(
+        [...sockets].map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()))),
+      );
       clearTimeout(closeIdle);
     },
     destroy() {
