@@ -5,6 +5,7 @@ import { TermSet } from "./term-set.ts";
 /** The terms that a matching record has: of each condition those of at least one alternative, and of that all. */
 export class SearchTerms {
   readonly #conditions: (readonly (readonly number[])[])[] = [];
+  #termCount = 0;
 
   /** A text that occurs in the message, in any case. */
   addText(text: string): void {
@@ -71,7 +72,9 @@ export class SearchTerms {
   }
 
   #add(alternatives: readonly (readonly number[])[]): void {
-    if (alternatives.every((terms) => terms.length > 0)) this.#conditions.push(alternatives);
+    if (this.#termCount >= termsMax || alternatives.some((terms) => terms.length === 0)) return;
+    this.#termCount += alternatives.flat().length;
+    this.#conditions.push(alternatives);
   }
 }
 
@@ -95,8 +98,10 @@ function listTerms(add: (terms: TermSet) => void): readonly number[] {
   add(terms);
   const numbers: number[] = [];
   terms.forEach((term) => numbers.push(term));
-  return numbers.slice(0, termsMax);
+  return numbers.slice(0, termsOfTextMax);
 }
 
-/** Of a long text: more narrow no further, and a search reads a slice for each. */
-const termsMax = 8;
+/** A search reads a slice for each, and more narrow no further. */
+const termsOfTextMax = 8;
+/** Beyond this the other conditions of a filter are left to the matcher. */
+const termsMax = 24;

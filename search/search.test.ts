@@ -4,7 +4,7 @@ import { Random } from "#batch/testing/random.ts";
 import { foldCase } from "./fold-case.ts";
 import { mergeSummaries } from "./merge-summaries.ts";
 import { SearchTerms } from "./search-terms.ts";
-import { readSegments, type Segment } from "./slices.ts";
+import { isComplete, readMask, readSegments, type Segment } from "./slices.ts";
 import { type Summary, SummaryWriter } from "./summary-writer.ts";
 
 const idsPerMs = 1n << 20n;
@@ -53,6 +53,25 @@ describe("a summary", () => {
     assert.ok(!mayHave(summary, (terms) => terms.addText("本")));
     assert.ok(!mayHave(summary, (terms) => terms.addLoggerPrefix("n")));
     assert.ok(!mayHave(summary, (terms) => terms.addAttributeName("sensor")));
+  });
+
+  test("has the first and the last term of each slice", () => {
+    for (const count of [1, 3000]) {
+      const writer = new SummaryWriter();
+      addBatch(writer, 5n, [], 1);
+      const terms = [0, 65_535, ...Array.from({ length: count }, (_, index) => (index * 255) % 65_536)];
+      for (const term of terms) writer.terms.add(term);
+      const [{ slices }] = writer.finish() as [Summary];
+      assert.ok(isComplete(slices));
+      const bySlice = new Map(slices.map(({ slice, bytes }) => [slice, bytes]));
+      const found = Array.from({ length: 65_536 }, (_, term) => term).filter(
+        (term) => readMask(bySlice, 1, term) !== 0,
+      );
+      assert.deepEqual(
+        found,
+        [...new Set(terms)].sort((a, b) => a - b),
+      );
+    }
   });
 
   test("cannot tell about a text below three bytes, nor about half a character", () => {

@@ -1,4 +1,4 @@
-import { termCount } from "./term-set.ts";
+import { type TermSet, termCount } from "./term-set.ts";
 
 /*
  * A summary as rows, of which a search reads few. A summary is of up to 32 segments, each of them the records of some
@@ -28,28 +28,36 @@ export interface Slice {
   readonly bytes: Buffer;
 }
 
-/** Writes all slices. `masks` has one for each term. */
-export function writeSlices(segments: readonly Segment[], masks: Uint32Array): readonly Slice[] {
+/** Writes all slices. `masks` has one for each of the terms. */
+export function writeSlices(
+  segments: readonly Segment[],
+  terms: TermSet,
+  masks: Uint32Array,
+): readonly Slice[] {
   const maskBytes = maskBytesOf(segments.length);
-  const bytesMax = countTerms(masks) * (1 + maskBytes) + Math.ceil(termCount / longGap);
+  const bytesMax = terms.count * (1 + maskBytes) + Math.ceil(termCount / longGap);
   const out = Buffer.allocUnsafe(bytesMax);
   const level = Math.min(Math.max(0, Math.ceil(Math.log2(bytesMax / sliceBytesWanted))), levelMax);
   const sliceTerms = termCount >> level;
   const slices = [{ slice: segmentsSlice, bytes: writeSegments(segments) }];
-  let end = 0;
-  for (let slice = 1 << level, term = 0; term < termCount; slice++) {
-    const start = end;
-    let gap = 0;
-    for (const sliceEnd = term + sliceTerms; term < sliceEnd; term++, gap++) {
-      const mask = masks[term]!;
-      if (mask === 0) continue;
-      for (; gap >= longGap; gap -= longGap) out[end++] = longGap;
-      out[end++] = gap;
-      for (let shift = 0; shift < maskBytes * 8; shift += 8) out[end++] = mask >>> shift;
-      gap = -1;
+  let [start, end, next, sliceEnd] = [0, 0, 0, sliceTerms];
+  const endSlice = () => {
+    slices.push({ slice: (1 << level) + slices.length - 1, bytes: out.subarray(start, end) });
+    start = end;
+  };
+  terms.forEach((term) => {
+    for (; sliceEnd <= term; sliceEnd += sliceTerms) {
+      endSlice();
+      next = sliceEnd;
     }
-    slices.push({ slice, bytes: out.subarray(start, end) });
-  }
+    let gap = term - next;
+    for (; gap >= longGap; gap -= longGap) out[end++] = longGap;
+    out[end++] = gap;
+    const mask = masks[term]!;
+    for (let shift = 0; shift < maskBytes * 8; shift += 8) out[end++] = mask >>> shift;
+    next = term + 1;
+  });
+  for (; sliceEnd <= termCount; sliceEnd += sliceTerms) endSlice();
   return slices;
 }
 
@@ -135,13 +143,6 @@ function writeSegments(segments: readonly Segment[]): Buffer {
     bytes.writeInt32LE(recordCount, at + 16);
   }
   return bytes;
-}
-
-/** An iterator over as many numbers takes longer than all else of a small summary. */
-function countTerms(masks: Uint32Array): number {
-  let count = 0;
-  for (let term = 0; term < termCount; term++) if (masks[term] !== 0) count += 1;
-  return count;
 }
 
 function sliceAt(level: number, term: number): number {

@@ -16,6 +16,9 @@ export interface IdSpan {
 export class SummaryWriter {
   /** Of the batch that was started last: add what its records have. */
   readonly terms = new TermSet();
+  /** Of the open summary. */
+  readonly #allTerms = new TermSet();
+  /** For each of its terms a mask; the others are 0. */
   readonly #masks = new Uint32Array(termCount);
   readonly #summaries: Summary[] = [];
   readonly #segments: Segment[] = [];
@@ -49,7 +52,7 @@ export class SummaryWriter {
 
   clear(): void {
     this.terms.clear();
-    if (this.#segments.length > 0) this.#masks.fill(0);
+    this.#clearMasks();
     this.#summaries.length = 0;
     this.#segments.length = 0;
     this.#summary = undefined;
@@ -59,9 +62,10 @@ export class SummaryWriter {
 
   #endSegment(): void {
     if (this.#segment === undefined) return;
-    const bit = 1 << this.#segments.length;
+    const [bit, masks, allTerms] = [1 << this.#segments.length, this.#masks, this.#allTerms];
     this.terms.forEach((term) => {
-      this.#masks[term]! |= bit;
+      masks[term]! |= bit;
+      allTerms.add(term);
     });
     this.terms.clear();
     this.#segments.push({ ...this.#segment, recordCount: this.#recordCount });
@@ -71,10 +75,22 @@ export class SummaryWriter {
 
   #endSummary(): void {
     if (this.#summary === undefined) return;
-    this.#summaries.push({ ...this.#summary, slices: writeSlices(this.#segments, this.#masks) });
-    this.#masks.fill(0);
+    this.#summaries.push({
+      ...this.#summary,
+      slices: writeSlices(this.#segments, this.#allTerms, this.#masks),
+    });
+    this.#clearMasks();
     this.#segments.length = 0;
     this.#summary = undefined;
+  }
+
+  /** One by one: a small flush has few, and filling all took most of its time. */
+  #clearMasks(): void {
+    const masks = this.#masks;
+    this.#allTerms.forEach((term) => {
+      masks[term] = 0;
+    });
+    this.#allTerms.clear();
   }
 }
 

@@ -59,6 +59,14 @@ export class TermSet {
     this.#addHash(hashBytes(kinds.trace, bytes, start, end));
   }
 
+  get count(): number {
+    let count = 0;
+    this.forEach(() => {
+      count += 1;
+    });
+    return count;
+  }
+
   /** Calls `visit` with each term, ascending. */
   forEach(visit: (term: number) => void): void {
     const bits = this.#bits;
