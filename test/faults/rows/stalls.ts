@@ -41,11 +41,13 @@ async function standStill(scene: Scene, part: Target, forMs: number, isLong: boo
   signalAll(pids, "SIGSTOP");
   try {
     const stoppedAt = performance.now();
-    await sleep(forMs / 2);
+    // Before the devices' own timeout, after which they ask somewhere else.
+    const sampleMs = Math.min(forMs / 2, 2_000);
+    await sleep(sampleMs);
     waiting = journal.batches.filter(
       (batch) => batch.outcome === "none" && batch.sentAtMs < stoppedAt + 100,
     ).length;
-    await sleep(forMs / 2);
+    await sleep(forMs - sampleMs);
     if (part === "consumer" || part === "postgres") waiting = await pending();
   } finally {
     signalAll(pids, "SIGCONT");
