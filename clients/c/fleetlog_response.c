@@ -18,7 +18,7 @@ enum {
 };
 
 /* Longer lines are cut: what is looked for is shorter. Lines are collected where the body will be. */
-#define LINE_MAX 128u
+#define LINE_SIZE_MAX 128u
 
 void fleetlog_response_begin(fleetlog_response *response) {
     memset(response, 0, sizeof *response);
@@ -144,7 +144,7 @@ static bool read_byte(fleetlog_response *response, uint8_t *body, size_t body_ma
         case STATUS_LINE:
         case HEADER_LINE:
             if (byte != '\n') {
-                if (byte != '\r' && response->line_size < LINE_MAX && response->line_size < body_max)
+                if (byte != '\r' && response->line_size < LINE_SIZE_MAX && response->line_size < body_max)
                     body[response->line_size++] = byte;
                 return true;
             }

@@ -303,8 +303,8 @@ const char *fleetlog_store_open(fleetlog_client *client) {
 #endif
     /* Frames are sent in their order: one at most was sent and not acknowledged. */
     fleetlog_position position = client->next;
+    frame = client->frame;
     for (bool is_found = client->has_frame; is_found; is_found = find_frame(client, &position, &frame)) {
-        read_frame(client, position, &frame);
         if (!is_marked(client, position, &frame, MARK_ACKNOWLEDGED)) {
             client->has_unsure = true;
             client->unsure = position;
@@ -382,7 +382,7 @@ static bool choose_sector(const fleetlog_client *client, uint32_t *chosen) {
 static void leave_sector(fleetlog_client *client, uint32_t sector) {
 #if FLEETLOG_COMMITTED
     if (client->has_oldest && client->oldest.sector == sector) {
-        fleetlog_position position;
+        fleetlog_position position = {0, 0};
         fleetlog_frame frame;
         bool has_oldest = find_oldest(client, &position, &frame);
         set_oldest(client, has_oldest, position);

@@ -31,6 +31,7 @@ describe("the library in C", { skip: noC ?? false, timeout }, () => {
         ["all", "-Os"],
         ["small", "-Os -DFLEETLOG_COMMITTED=0"],
         ["fast", "-O2 -DFLEETLOG_WRITE_UNIT=32"],
+        ["gnu", "-Os -D_GNU_SOURCE"], // with all that the headers of the system define
       ] as const) {
         const build = join(folder, `${compiler}-${name}`);
         const targets = name === "all" ? ["libfleetlog.a", "example"] : ["libfleetlog.a"];
