@@ -180,7 +180,7 @@ static void choose_subject(fleetlog_client *client) {
     const fleetlog_frame *frame = &client->frame;
     if (client->job == JOB_BATCH || client->job == JOB_REFUSED) fleetlog_store_attempted(client);
     if (client->job == JOB_DROP) {
-        client->drops[0].is_fixed = 1;
+        fleetlog_store_declaring(client);
         *subject = client->drops[0];
         return;
     }

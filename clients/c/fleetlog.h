@@ -34,7 +34,9 @@ extern "C" {
 #define FLEETLOG_SESSION_MAX 16
 #endif
 
-/* Ranges of dropped batches that wait to be declared; each costs 40 bytes of RAM. */
+/*
+ * Ranges of dropped batches that wait to be declared, one for each session, or more; each costs 40 bytes of RAM and of
+ * each sector. */
 #ifndef FLEETLOG_DROPS_MAX
 #define FLEETLOG_DROPS_MAX 4
 #endif
@@ -197,7 +199,7 @@ typedef struct {
     size_t io_size;
     /*
      * The storage, in RAM if `memory` is set, else in `flash`: at least 3 sectors (4 with
-     * keep_until_committed), each larger than a batch by 256 bytes. */
+     * keep_until_committed), each larger than a batch by 256 bytes (and 40 for each of FLEETLOG_DROPS_MAX beyond 4). */
     uint8_t *memory;
     fleetlog_flash flash;
     uint32_t sector_size;

@@ -50,6 +50,8 @@ bool fleetlog_store_is_acknowledged(const fleetlog_client *client);
 void fleetlog_store_acknowledged(fleetlog_client *client, bool is_final);
 /* The frame `next` will be declared as dropped; false: that is not possible. */
 bool fleetlog_store_refused(fleetlog_client *client);
+/* The first of the drops will be declared: it does not grow any more, not even after a reboot. */
+void fleetlog_store_declaring(fleetlog_client *client);
 void fleetlog_store_declared(fleetlog_client *client);
 #if FLEETLOG_COMMITTED
 bool fleetlog_store_oldest(const fleetlog_client *client, fleetlog_frame *frame);

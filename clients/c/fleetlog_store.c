@@ -27,7 +27,9 @@ typedef struct {
 #define SECTOR_MAGIC 0x464c4731u
 /* After the header is a mark: the sector is about to be erased. It counts also when the power is lost while it is. */
 #define SECTOR_RETIRED ALIGNED(sizeof(sector_header))
-#define SECTOR_HEADER (SECTOR_RETIRED + FLEETLOG_WRITE_UNIT)
+/* And another: of its drops one may have been declared that could still have grown before. */
+#define SECTOR_DECLARED (SECTOR_RETIRED + FLEETLOG_WRITE_UNIT)
+#define SECTOR_HEADER (SECTOR_DECLARED + FLEETLOG_WRITE_UNIT)
 #define ERASED 0xffu
 
 static uint32_t crc32(uint32_t crc, const void *data, size_t size) {
@@ -289,7 +291,8 @@ const char *fleetlog_store_open(fleetlog_client *client) {
     if (newest == 0) return NULL;
     if (!read_sector(client, client->end.sector, &header)) return "flash: cannot be read";
     client->drop_count = header.drop_count;
-    for (uint32_t index = 0; index < client->drop_count; index += 1) client->drops[index].is_fixed = 1;
+    if (is_unit_written(client, client->end.sector * config->sector_size + SECTOR_DECLARED))
+        for (uint32_t index = 0; index < client->drop_count; index += 1) client->drops[index].is_fixed = 1;
 
     fleetlog_frame frame;
     client->end.offset = first_offset(client, client->end.sector);
@@ -437,6 +440,7 @@ bool fleetlog_store_append(fleetlog_client *client, uint64_t sequence, uint8_t *
         fleetlog_position position = client->end;
         if (frame_size(&frame) > client->config->sector_size - position.offset) break; /* drops fill the sector */
         if (!write_frame(client, &frame, payload)) {
+            set_mark(client, position, &frame, MARK_SETTLED); /* it may be whole: the next try is the one that counts */
             client->end.offset = client->config->sector_size;
             continue;
         }
@@ -486,6 +490,12 @@ bool fleetlog_store_refused(fleetlog_client *client) {
     set_mark(client, client->next, &client->frame, MARK_REFUSED);
     client->is_refused = true;
     return true;
+}
+
+void fleetlog_store_declaring(fleetlog_client *client) {
+    if (client->drops[0].is_fixed) return;
+    client->drops[0].is_fixed = 1;
+    write_unit(client, client->end.sector * client->config->sector_size + SECTOR_DECLARED);
 }
 
 void fleetlog_store_declared(fleetlog_client *client) {

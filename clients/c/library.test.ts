@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -11,7 +11,7 @@ import {
   PushLogsRequestSchema,
   PushLogsResponseSchema,
 } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
-import { cCompilers, cProgram, makeC, whyNoC } from "#test/support/c-client.ts";
+import { cCompilers, cProgram, fetchNanopb, makeC, whyNoC } from "#test/support/c-client.ts";
 
 const noC = await whyNoC();
 /** The first run fetches nanopb and compiles. */
@@ -38,6 +38,18 @@ describe("the library in C", { skip: noC ?? false, timeout }, () => {
         await makeC(build, targets, { CC: compiler, CFLAGS: flags });
       }
     }
+  });
+
+  test("compiles in one folder, as its README says", async () => {
+    const build = join(folder, "computer");
+    await makeC(build, ["libfleetlog.a"]);
+    const one = join(folder, "one");
+    await mkdir(one);
+    const script = `cp "$LIBRARY"/fleetlog*.[ch] "$NANOPB"/pb*.[ch] . && cp -r "$BUILD/generated/fleetlog" . &&
+      mkdir app && cp "$LIBRARY/testing/limits.c" app && cc -Os -I. -o limits *.c app/limits.c && ./limits`;
+    const env = { LIBRARY: join(projectFolder, "clients/c"), NANOPB: await fetchNanopb(), BUILD: build };
+    const { stdout } = await execa("sh", ["-c", script], { cwd: one, env });
+    assert.match(stdout, /^0$/m);
   });
 
   test("takes at most 16 KiB of code and 4 KiB of RAM beside its buffers, as its README says", async () => {

@@ -274,6 +274,34 @@ describe("a device in C against the whole system", { skip: noC ?? false, timeout
     );
   });
 
+  test("declares as one range what it gives up over several boots without a connection", async () => {
+    await using hop = await Hop.before(1);
+    const flags = ["--sector-size", "2048", "--sectors", "8", "--waiting-max", "100"];
+    const options = { http: `http://${hop.address}`, spool: folder, flags };
+    const dropped: string[] = [];
+    for (const boot of range(1, 8)) {
+      await using device = await start({ ...options, session: `boot-${boot}` });
+      const turns = range(1, boot === 1 ? 14 : 2); // two fill a sector
+      for (const turn of turns) sendBatch(device, `${boot}-${turn} ${"x".repeat(700)}`);
+      await device.waitFor("kept", turns.length);
+      await device.kill();
+      dropped.push(...device.all("dropped").map(({ session, first }) => `${session} ${first}`));
+    }
+    hop.retarget(Number(new URL(system.httpUrl).port));
+    await using last = await start({ ...options, session: "boot-9" });
+    await last.finish();
+    const { droppedRanges } = (await waitFor("all of the session", async () => {
+      const found = await ranges(system.httpUrl, deviceId);
+      return found["committedThrough"] === "14" && found;
+    })) as { droppedRanges: { first: string; last: string }[] };
+    assert.equal(droppedRanges.length, 1);
+    const [{ first, last: end } = { first: "", last: "" }] = droppedRanges;
+    assert.deepEqual(
+      range(Number(first), Number(end)).map((number) => `boot-1 ${number}`),
+      dropped,
+    );
+  });
+
   test("keeps batches until they are in PostgreSQL, across a reboot and the loss of Redis", async () => {
     const options = { keepUntil: "committed", spool: folder } as const;
     await system.consumer.stop();

@@ -28,7 +28,7 @@ export async function cCompilers(): Promise<readonly string[]> {
 }
 
 /** The folder with nanopb's sources and its generator. */
-function fetchNanopb(): Promise<string> {
+export function fetchNanopb(): Promise<string> {
   return cachedBuild("nanopb", ["clients/c/nanopb"], "", async (work) => {
     await execa(join(library, "nanopb/fetch.sh"), [work], { timeout });
   });
