@@ -63,6 +63,26 @@ test("what the reader of a row throws ends the call, and the connection goes on"
   assert.deepEqual((await client.query("select 2 as n")).rows, [{ n: 2 }]);
 });
 
+test("rows that take long leave turns to everything else", async () => {
+  let [rows, rowsOfTurn, rowsOfTurnMax] = [0, 0, 0];
+  let isReading = true;
+  const count = () => {
+    rowsOfTurnMax = Math.max(rowsOfTurnMax, rowsOfTurn);
+    rowsOfTurn = 0;
+    if (isReading) setImmediate(count);
+  };
+  setImmediate(count);
+  const text = "select repeat('x', 10000) from generate_series(1, 400)";
+  await readBinaryRows(client, { name: "long", text, values: [] }, () => {
+    rows += 1;
+    rowsOfTurn += 1;
+    for (const startedMs = performance.now(); performance.now() < startedMs + 2; );
+  });
+  isReading = false;
+  assert.equal(rows, 400);
+  assert.ok(rowsOfTurnMax < 60, `${rowsOfTurnMax} rows in one turn`);
+});
+
 test("a connection that breaks ends the call", async () => {
   const other = new Client({ connectionString: database.url });
   other.on("error", () => {});

@@ -111,7 +111,9 @@ function divertRows(stream: Duplex, onRow: (row: Buffer) => void): void {
   const forward = (bytes: Buffer) => {
     for (const listener of listeners) listener(bytes);
   };
+  const turn = new Turn(stream);
   const onData: OnData = (chunk) => {
+    turn.start();
     for (const message of messages.split(chunk)) {
       if (message[0] === messageTypes.dataRow) {
         onRow(message.subarray(headerBytes));
@@ -121,11 +123,44 @@ function divertRows(stream: Duplex, onRow: (row: Buffer) => void): void {
       if (message[0] === messageTypes.readyForQuery) restore();
       forward(message);
     }
+    turn.end();
   };
   for (const listener of listeners) stream.removeListener("data", listener);
   stream.on("data", onData);
 }
 
+/**
+ * Bounds how long rows hold the event loop: Node reads up to two megabytes of a fast socket, 16,000 records, before anything
+ * else. After some milliseconds the socket waits until everything else had its turn.
+ */
+class Turn {
+  readonly #stream: Duplex;
+  #startedMs = 0;
+  #busyMs = 0;
+  #isOver = true;
+
+  constructor(stream: Duplex) {
+    this.#stream = stream;
+  }
+
+  start(): void {
+    this.#startedMs = performance.now();
+    if (!this.#isOver) return;
+    this.#isOver = false;
+    setImmediate(() => {
+      this.#isOver = true;
+      this.#busyMs = 0;
+      this.#stream.resume();
+    });
+  }
+
+  end(): void {
+    this.#busyMs += performance.now() - this.#startedMs;
+    if (this.#busyMs > turnMsMax) this.#stream.pause();
+  }
+}
+
+const turnMsMax = 5;
 const messageTypes = { dataRow: 0x44 /* D */, readyForQuery: 0x5a /* Z */ } as const;
 /** A letter, and the length of the rest with itself. */
 const headerBytes = 5;

@@ -188,6 +188,14 @@ export const boundMutants: readonly Mutant[] = [
       replacement: "lower.includes(capitalIWithDot)",
     },
   ]),
+  ...caughtBy("postgres/binary-rows.test.ts", "postgres/binary-rows.ts", [
+    {
+      name: "rows-hold-the-loop",
+      title: "rows of a scan hold the event loop as long as they keep coming",
+      search: "if (this.#busyMs > turnMsMax) this.#stream.pause();",
+      replacement: "",
+    },
+  ]),
   ...caughtBy("gateway/logs/scan-logs.test.ts", "gateway/logs/scan-logs.ts", [
     {
       name: "part-passes-for-all",
