@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect as connectHttp2 } from "node:http2";
-import { connect as connectSocket } from "node:net";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { waitFor } from "#test/support/wait-for.ts";
@@ -59,43 +56,4 @@ test("an idle server with open connections stops", async (t) => {
   process.kill(server.pid, "SIGTERM");
   assert.equal((await stream.ended).code, status.UNAVAILABLE);
   assert.equal(await server.exited, 0);
-});
-
-test("a connection that is reset while the server stops does not cost the others their end", async (t) => {
-  const { server } = await startServerAndRedis(t);
-  const [host = "", port] = server.http.split(":");
-  const reset = connectSocket(Number(port), host);
-  reset.write("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n");
-  await once(reset, "data"); // kept alive from here on
-
-  const session = connectHttp2(`http://${server.grpc}`);
-  const errors: Error[] = [];
-  session.on("error", (error) => errors.push(error));
-  t.after(() => session.destroy());
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/fleetlog.v1.IngestService/StreamLogs",
-    "content-type": "application/grpc",
-  });
-  stream.on("error", (error) => errors.push(error));
-  stream.resume();
-  await once(stream, "response");
-  const trailers = once(stream, "trailers");
-  const goaway = once(session, "goaway");
-  process.kill(server.pid, "SIGTERM");
-  const [[{ "grpc-status": code }]] = await Promise.all([trailers, goaway]);
-  assert.equal(Number(code), status.UNAVAILABLE);
-  reset.resetAndDestroy();
-  // Half of this stream is still open, and the server waits for it. By the last answer it has seen the reset.
-  for (let n = 0; n < 5; n++) {
-    await new Promise<void>((resolve, reject) =>
-      session.ping((error) => (error ? reject(error) : resolve())),
-    );
-  }
-  const closed = once(session, "close");
-  stream.end();
-  await closed;
-  assert.equal(await server.exited, 0);
-  assert.deepEqual(errors, []);
-  assert(!server.log.some(({ msg }) => msg === "failed to stop"));
 });
