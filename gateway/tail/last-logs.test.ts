@@ -6,6 +6,7 @@ import { groupName, streamKey } from "#stream/keys.ts";
 import { waitFor } from "#test/support/wait-for.ts";
 import { openPool } from "../testing/open-pool.ts";
 import { seed } from "../testing/seed.ts";
+import { startGateway } from "../testing/start-gateway.ts";
 import { follow } from "./testing/follow.ts";
 import { shards, startTailedGateway } from "./testing/tailed-gateway.ts";
 
@@ -123,4 +124,26 @@ test("a record of the future is not among the last, and is sent when it arrives"
   const all = follow(t, gateway.url, { last: 9, endTime: { seconds: 253_402_300_000n } });
   await all.untilFollowing();
   assert.deepEqual(all.texts().toSorted(), ["2", "3", "stored", "waits"]);
+});
+
+/** The newest and the oldest of 401 have a needle. */
+const hay = (n: number) => ({
+  deviceId: "a",
+  receivedMicros: toMicros(n * 1000),
+  records: [{ timeMicros: toMicros(n * 1000), message: n % 400 === 0 ? `needle ${n}` : "hay" }],
+});
+
+test("of a long search the last records are those found by then, and the tail follows", async (t) => {
+  const { server, append, pool, databaseUrl } = await start(t);
+  await seed(
+    pool,
+    Array.from({ length: 401 }, (_, n) => hay(n - 400)),
+  );
+  const gateway = await startGateway(databaseUrl, { redisUrl: server.url, patienceMs: 0 });
+  t.after(() => gateway[Symbol.asyncDispose]());
+  const tail = follow(t, gateway.url, { last: 10, filter: { text: "needle" } });
+  await tail.untilFollowing();
+  assert.deepEqual(tail.texts(), ["needle 0"]);
+  await append("a", 1000, [{ message: "a new needle" }]);
+  await tail.until("the new record", () => tail.texts().includes("a new needle"));
 });

@@ -5,7 +5,7 @@ import { compareIds, idMilliseconds, redisTimeMs } from "#stream/group-info.ts";
 import { type StreamPositions, streamStart } from "#stream/tail-reader.ts";
 import type { Caller } from "../fairness/caller.ts";
 import { matchLogs, toMicros } from "../logs/entry-block.ts";
-import { findLogs } from "../logs/find-logs.ts";
+import { findLogs, type PageRequest } from "../logs/find-logs.ts";
 import { toLogEntry } from "../logs/log-entry.ts";
 import { isExpensive, type LogFilter } from "../logs/log-filter.ts";
 import { newestFirst } from "../logs/log-order.ts";
@@ -40,7 +40,7 @@ export interface LastLogs {
  *
  * 1. The tail follows already: nothing that arrives from now on is missed.
  * 2. Redis returns the ids before which all entries are acknowledged, and so committed.
- * 3. PostgreSQL returns the newest records; it has all of those before.
+ * 3. PostgreSQL returns the newest records; it has all of those before. Of a long search, those found by then.
  * 4. The ring has the entries that may not be committed. Duplicates are removed; the newest of all are
  *    returned.
  *
@@ -55,7 +55,7 @@ export async function readLastLogs(
   const stored = await readPool.read(
     "tail_logs",
     caller,
-    (db, hasPermit) => findStored(db, filter, { count, hasPermit }),
+    (db, hasPermit) => findStored(db, filter, { count, hasPermit, patienceMs: readPool.patienceMs }),
     {
       isHeavy: isExpensive(filter),
     },
@@ -96,13 +96,13 @@ export async function readLastLogs(
 async function findStored(
   db: ReadDatabase,
   filter: LogFilter,
-  { count, hasPermit }: { readonly count: number; readonly hasPermit: boolean },
+  { count, ...request }: { readonly count: number } & Pick<PageRequest, "hasPermit" | "patienceMs">,
 ) {
   const { logs } = await findLogs(db, filter, {
     order: newestFirst,
     after: undefined,
     pageSize: count,
-    hasPermit,
+    ...request,
   });
   const ids = [...new Set(logs.map(({ batch }) => batch.id))];
   const { rows } = await sql<{ id: string; digest: Buffer }>`
