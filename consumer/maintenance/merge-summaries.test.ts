@@ -16,14 +16,17 @@ import { createMerge } from "./merge-summaries.ts";
 const startMs = Date.UTC(2026, 0, 31, 12);
 const minuteMs = 60_000;
 
-test("merges the summaries of small flushes, ten minutes at a time, once they are over", async () => {
+test("merges the summaries of small flushes, those of ten minutes into one, again with what is added", async () => {
   await using fixture = await createFixture();
   const merge = await storeFlushes(fixture, 300, 4_000);
   const before = await sizeOf(fixture);
   assert.equal(await summaries(fixture), 300);
-  await merge(new Date(startMs + 11.5 * minuteMs));
-  // One of ten minutes, and those of the next ten.
-  assert.equal(await summaries(fixture), 1 + 150);
+  await merge(new Date(startMs + 6 * minuteMs));
+  // One of five minutes, and those of the next fifteen.
+  assert.equal(await summaries(fixture), 1 + 225);
+  await merge(new Date(startMs + 12 * minuteMs));
+  // One of ten minutes, one of the next, and those of the next nine.
+  assert.equal(await summaries(fixture), 2 + 135);
   await merge(new Date(startMs + 30 * minuteMs));
   assert.equal(await summaries(fixture), 2);
   assert.ok((await sizeOf(fixture)) * 2 < before);

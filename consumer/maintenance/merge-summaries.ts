@@ -12,8 +12,8 @@ import { insertSummaries } from "../tables/summaries.ts";
 
 /*
  * Merges the search summaries of small flushes, which take up to ten times the room of full ones, and as many rows to read.
- * Those of ten minutes at a time, once nearly all batches of that time are stored; one consumer at a time, not while
- * records wait to be stored, in transactions of some hundred summaries: a search sees those before or those after.
+ * Those of the same ten minutes, a minute after they were written; one consumer at a time, not while records wait to be
+ * stored, in transactions of some dozen summaries: a search sees those before or those after.
  */
 
 export interface MergeOptions {
@@ -32,36 +32,41 @@ export function createMerge(options: MergeOptions): (now?: Date) => Promise<void
   return async (now) => {
     await exclusively(pool, "search summaries", async ({ db }) => {
       const openId = firstBatchIdAt((now ?? (await databaseTime(db))).getTime() - openMs);
-      while (!signal.aborted && !(await isBehind())) {
-        const end = openId / summaryIdsMax;
-        const window = await nextWindow(db, since, end);
-        since = window ?? end;
+      // Those of the last ten minutes are merged again with what is added to them.
+      for (let next = since; !signal.aborted && !(await isBehind()); ) {
+        const window = await nextWindow(db, next, openId);
+        since = window ?? openId / summaryIdsMax;
         if (window === undefined) return;
-        const { before, after } = await mergeSome(db, window);
+        const { before, after } = await mergeSome(db, window, openId);
         logger.debug({ window: String(window), before, after }, "merged search summaries");
-        if (after >= before) since = window + 1n;
+        next = after < before ? window : window + 1n;
       }
     });
   };
 }
 
-/** The first ten minutes with several summaries that are not full, before `end`. */
-async function nextWindow(db: Kysely<Database>, since: bigint, end: bigint): Promise<bigint | undefined> {
+/** The first ten minutes from `since` on with several summaries below `openId` that are not full. */
+async function nextWindow(db: Kysely<Database>, since: bigint, openId: bigint): Promise<bigint | undefined> {
   const { rows } = await sql<{ window: string }>`
     select ${window("first_id")} as window from search_summaries
-    where ${isSmall} and first_id >= ${String(since * summaryIdsMax)}::int8 and first_id < ${String(end * summaryIdsMax)}::int8
+    where ${isSmall} and first_id >= ${String(since * summaryIdsMax)}::int8 and last_id < ${String(openId)}::int8
     group by 1 having count(*) > 1 order by 1 limit 1`.execute(db);
   const [found] = rows;
   return found && BigInt(found.window);
 }
 
-function mergeSome(db: Kysely<Database>, number: bigint): Promise<{ before: number; after: number }> {
+function mergeSome(
+  db: Kysely<Database>,
+  number: bigint,
+  openId: bigint,
+): Promise<{ before: number; after: number }> {
   return db.transaction().execute(async (transaction) => {
     const [firstId, endId] = [number * summaryIdsMax, (number + 1n) * summaryIdsMax];
     const { rows } = await sql<{ slice: number; first_id: string; last_id: string; bytes: Buffer }>`
       with small as materialized (
         select first_id from search_summaries
         where ${isSmall} and first_id >= ${String(firstId)}::int8 and first_id < ${String(endId)}::int8
+          and last_id < ${String(openId)}::int8
         order by first_id limit ${sql.lit(summariesMax)}
       )
       delete from search_summaries

@@ -20,6 +20,8 @@ import { walkBatches } from "./batch-walk.ts";
 import { findLogs } from "./find-logs.ts";
 import { everything, type LogFilter } from "./log-filter.ts";
 import { type LogPosition, newestFirst, oldestFirst } from "./log-order.ts";
+import type { IdRange } from "./select-batches.ts";
+import { findRuledOut, searchTermsFor } from "./skipped-batches.ts";
 
 const dayMs = 86_400_000;
 const startMicros = BigInt(Date.UTC(2023, 10, 14)) * 1000n;
@@ -89,6 +91,27 @@ describe("over days with and without search summaries", () => {
     }
   });
 
+  test("of more summaries than are read, none rules out a batch that one of the others may name", async () => {
+    let ruledOut = 0;
+    for (let round = 0; round < 60; round++) {
+      const filter = { ...everything, ...randomTerms() };
+      const startMicros = random() < 0.5 ? span.startMicros + BigInt(upTo(4 * dayMs)) * 1000n : undefined;
+      const summariesMax = random() < 0.5 ? 1 + upTo(20) : 10_000;
+      const { ids, but } = await findRuledOut(
+        db,
+        { ...filter, startMicros },
+        searchTermsFor(filter),
+        summariesMax,
+      );
+      for (const place of await bruteForce(pool, filter)) {
+        const { batchId } = parsePosition(place);
+        assert.ok(!isIn(ids, batchId) || isIn(but, batchId), JSON.stringify({ summariesMax, place, round }));
+      }
+      ruledOut += ids.length;
+    }
+    assert.ok(ruledOut > 0);
+  });
+
   test("a summary that lacks a slice rules out nothing, and one without its segments none of its batches", async () => {
     const filter = { ...everything, texts: ["brownout"] };
     const all = (await pool.query("select from batches")).rowCount;
@@ -116,6 +139,10 @@ function randomTerms(): Partial<LogFilter> {
     { texts, attributes },
     { loggerPrefix: ["net.", "disk", "w"][upTo(3)]! },
   ][upTo(4)]!;
+}
+
+function isIn(ranges: readonly IdRange[], id: bigint): boolean {
+  return ranges.some(({ firstId, endId }) => firstId <= id && id < endId);
 }
 
 async function walkedIds(filter: LogFilter): Promise<string[]> {

@@ -40,32 +40,27 @@ export async function findRuledOut(
   db: ReadDatabase,
   { startMicros, endMicros }: Pick<LogFilter, "startMicros" | "endMicros">,
   terms: SearchTerms,
+  summariesMax = summariesMaxDefault,
 ): Promise<SkippedIds> {
   const firstId = startMicros === undefined ? 0n : idAt(startMicros, -slackMs);
   const endId = endMicros === undefined ? idMax : idAt(endMicros, slackMs);
   const days = new Map<bigint, IdRange>();
   const matching: IdRange[] = [];
   let [records, recordsMatching] = [0, 0];
-  for (let before = endId, reads = 0; ; reads++) {
-    const summaries = await readSummaries(db, terms, firstId, before);
-    for (const { range, slices } of summaries.values()) {
-      addToDay(days, range);
-      const found = terms.matchingSegments(slices);
-      if (found === undefined) matching.push(range);
-      else for (const one of found.matching) matching.push({ firstId: one.firstId, endId: one.lastId + 1n });
-      records += found?.records ?? 0;
-      recordsMatching += found?.recordsMatching ?? 0;
-    }
-    const isEnd = summaries.size < summariesMax;
-    if (!isEnd && reads + 1 < readsMax) before = minOf(summaries.keys());
-    else {
-      // A summary that was not read may reach this far into those that were.
-      const unreadEnd = isEnd ? 0n : minOf(summaries.keys()) + summaryIdsMax;
-      if (recordsMatching * 2 > records) return { ids: [], but: [] };
-      const ids = [...days.values()].map((day) => cutBelow(day, unreadEnd)).filter(isFilled);
-      return { ids: unite(ids), but: unite(matching) };
-    }
+  const summaries = await readSummaries(db, terms, { firstId, endId }, summariesMax);
+  for (const { range, slices } of summaries.values()) {
+    addToDay(days, range);
+    const found = terms.matchingSegments(slices);
+    if (found === undefined) matching.push(range);
+    else for (const one of found.matching) matching.push({ firstId: one.firstId, endId: one.lastId + 1n });
+    records += found?.records ?? 0;
+    recordsMatching += found?.recordsMatching ?? 0;
   }
+  if (recordsMatching * 2 > records) return { ids: [], but: [] };
+  // A summary that begins before those that were read may reach this far into them.
+  const unreadEnd = summaryIdsMax + (summaries.size < summariesMax ? firstId : minOf(summaries.keys()));
+  const ids = [...days.values()].map((day) => cutBelow(day, unreadEnd)).filter(isFilled);
+  return { ids: unite(ids), but: unite(matching) };
 }
 
 interface StoredSummary {
@@ -73,19 +68,19 @@ interface StoredSummary {
   readonly slices: Map<number, Buffer>;
 }
 
-/** The newest summaries that begin in a range, by their first ids. */
+/** The newest summaries that begin in a range, by their first ids. One statement, or a merge in between would hide some. */
 async function readSummaries(
   db: ReadDatabase,
   terms: SearchTerms,
-  firstId: bigint,
-  endId: bigint,
+  { firstId, endId }: IdRange,
+  countMax: number,
 ): Promise<ReadonlyMap<bigint, StoredSummary>> {
   const summaries = new Map<bigint, StoredSummary>();
   const text = `select slice, first_id, last_id, bytes from search_summaries
       where slice = any ($1::int2[]) and first_id < $3::int8 and first_id >= coalesce((
         select first_id from search_summaries where slice = 0 and first_id >= $2::int8 and first_id < $3::int8
-        order by first_id desc offset ${summariesMax - 1} limit 1), $2::int8)`;
-  const values = [`{${terms.slices.join()}}`, String(firstId), String(endId)];
+        order by first_id desc offset $4::int8 limit 1), $2::int8)`;
+  const values = [`{${terms.slices.join()}}`, String(firstId), String(endId), String(countMax - 1)];
   await db.readRows(text, values, (row) => {
     const [slice, first, last, bytes] = readFields(row) as [Buffer, Buffer, Buffer, Buffer];
     const range = { firstId: first.readBigInt64BE(), endId: last.readBigInt64BE() + 1n };
@@ -143,6 +138,5 @@ const slackMs = 86_400_000;
 const msMax = 2 ** 43 - 1;
 const idMax = 2n ** 63n - 1n;
 const idsPerDay = firstBatchIdAt(86_400_000);
-/** Some megabytes are read at once, in about 10 ms. */
-const summariesMax = 1_024;
-const readsMax = 8;
+/** About 130 million records, or a day of small flushes; 40 MB at most, in about 60 ms. */
+const summariesMaxDefault = 4_096;
