@@ -40,7 +40,12 @@ before(async () => {
   db = await openReadDatabase(database.url);
   await seed(pool, randomBatches(random, 700, span));
   const ms = Number(startMicros / 1000n);
-  await summarize(pool, `batch_id >= ${ms + 1.5 * dayMs}::bigint << 20`);
+  const busy = { startMicros: startMicros + BigInt(2.5 * dayMs) * 1000n, spanSeconds: 1800 };
+  await seed(pool, randomBatches(random, 200, busy));
+  // By two consumers, whose summaries overlap.
+  for (const rest of [0, 1]) {
+    await summarize(pool, `batch_id >= ${ms + 1.5 * dayMs}::bigint << 20 and batch_id % 2 = ${rest}`);
+  }
   await pool.query("analyze");
 });
 after(async () => {
