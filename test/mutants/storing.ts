@@ -208,16 +208,4 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
     ],
     caughtBy: { test: "gateway/logs/skipped-batches.test.ts" },
   },
-  {
-    name: "summary-across-the-bound",
-    title: "a summary that begins before those that a search reads ends before them too",
-    edits: [
-      {
-        file: "gateway/logs/skipped-batches.ts",
-        search: "const unreadEnd = summaryIdsMax +",
-        replacement: "const unreadEnd = 0n *",
-      },
-    ],
-    caughtBy: { test: "gateway/logs/skipped-batches.test.ts" },
-  },
 ];
