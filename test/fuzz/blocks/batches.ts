@@ -104,9 +104,7 @@ class BatchesRun implements BlockRun {
   async #copy(rows: CopyRows): Promise<void> {
     await pipeline(Readable.from([rows.finish()]), this.#client.query(copyFrom(copyStatement)));
     // What is stored must also be read: PostgreSQL parses the texts of attributes only then.
-    await this.#client.query(
-      "select attributes::jsonb from record_batches, unnest(attributes) as attributes",
-    );
+    await this.#client.query("select text::jsonb from record_batches, unnest(attributes) as text");
     await this.#client.query("truncate record_batches");
   }
 }
