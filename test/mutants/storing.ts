@@ -208,4 +208,16 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
     ],
     caughtBy: { test: "gateway/logs/skipped-batches.test.ts" },
   },
+  {
+    name: "summary-across-the-bound",
+    title: "a search summary that is not read reaches into none that is",
+    edits: [
+      {
+        file: "gateway/logs/skipped-batches.ts",
+        search: "cutBelow(day, unreadEnd)",
+        replacement: "cutBelow(day, unreadEnd - summaryIdsMax)",
+      },
+    ],
+    caughtBy: { test: "gateway/logs/skipped-batches.test.ts" },
+  },
 ];
