@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fromJson } from "@bufbuild/protobuf";
 import { callNames, readCall, toConfig } from "#bench/ghz/call.ts";
 import { findFault } from "#bench/ghz/measure-call.ts";
+import { PushLogsRequestSchema } from "#proto/gen/fleetlog/v1/ingest_pb.ts";
 
 test("each run of ghz has its own devices, and each call its own batch", () => {
   for (const name of callNames) {
@@ -10,6 +12,16 @@ test("each run of ghz has its own devices, and each call its own batch", () => {
     assert.equal(batch.deviceId, "ghz-run-{{mod .RequestNumber 96}}");
     assert.equal(batch.sessionId, "{{.UUID}}");
     assert.equal((config as { host: string }).host, "h:1");
+  }
+});
+
+test("what ghz sends is a request in the JSON of the contract, which ghz encodes by reflection", () => {
+  for (const name of callNames) {
+    const call = readCall(name);
+    const { data } = toConfig(call, { host: "h:1", prefix: "ghz-run-", output: "o" });
+    const { batch } = fromJson(PushLogsRequestSchema, JSON.parse(data));
+    assert.equal(batch?.records.length, call.recordsPerBatch);
+    assert.ok(batch.records.some(({ attributes }) => attributes.length > 0));
   }
 });
 
