@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Duplex } from "node:stream";
 import { after, before, test } from "node:test";
 import { Client } from "pg";
 import { createDatabase, type TestDatabase } from "#test/support/postgres.ts";
@@ -48,6 +49,26 @@ test("statements before, between and after are answered as ever, also on an erro
   await assert.rejects(readAll("wrong", "select from nowhere"), { code: "42P01" });
   assert.equal((await readAll("right", "select 1")).length, 1);
   for (let round = 0; round < 2; round++) assert.equal((await readAll("", `select ${round}`)).length, 1);
+});
+
+test("a notice whose beginning arrives with the end of a statement is heard", async () => {
+  const { stream } = (client as unknown as { connection: { stream: Duplex } }).connection;
+  const fields = Buffer.from("SNOTICE\0C00000\0Min two parts\0\0");
+  const notice = Buffer.concat([Buffer.from("N\0\0\0"), Buffer.from([4 + fields.length]), fields]);
+  const emit = stream.emit.bind(stream);
+  const interrupted = (event: string, chunk?: Buffer): boolean => {
+    const isEnd = event === "data" && chunk?.at(-6) === "Z".charCodeAt(0);
+    if (!isEnd) return emit(event, chunk);
+    stream.emit = emit;
+    emit("data", Buffer.concat([chunk, notice.subarray(0, 3)]));
+    return emit("data", notice.subarray(3));
+  };
+  stream.emit = interrupted as typeof emit;
+  const heard: (string | undefined)[] = [];
+  client.once("notice", ({ message }) => heard.push(message));
+  assert.equal((await readAll("noticed", "select 1")).length, 1);
+  assert.equal((await readAll("noticed", "select 1")).length, 1);
+  assert.deepEqual(heard, ["in two parts"]);
 });
 
 test("what the reader of a row throws ends the call, and the connection goes on", async () => {

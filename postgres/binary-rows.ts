@@ -112,6 +112,7 @@ function divertRows(stream: Duplex, onRow: (row: Buffer) => void): void {
     for (const listener of listeners) listener(bytes);
   };
   const turn = new Turn(stream);
+  let isOver = false;
   const onData: OnData = (chunk) => {
     turn.start();
     for (const message of messages.split(chunk)) {
@@ -120,9 +121,14 @@ function divertRows(stream: Duplex, onRow: (row: Buffer) => void): void {
         continue;
       }
       // Before it is forwarded: pg then submits its next query.
-      if (message[0] === messageTypes.readyForQuery) restore();
+      if (message[0] === messageTypes.readyForQuery) {
+        restore();
+        isOver = true;
+      }
       forward(message);
     }
+    // The beginning of a notice, say: its end goes to pg.
+    if (isOver && messages.rest.length > 0) forward(messages.rest);
     turn.end();
   };
   for (const listener of listeners) stream.removeListener("data", listener);
@@ -171,6 +177,11 @@ class MessageSplitter {
   #size = 0;
   /** Of the message that has begun, or of its header. */
   #wanted = headerBytes;
+
+  /** The beginning of a message whose end has not arrived. */
+  get rest(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
 
   split(chunk: Buffer): readonly Buffer[] {
     this.#parts.push(chunk);

@@ -57,9 +57,9 @@ export async function findRuledOut(
     recordsMatching += found?.recordsMatching ?? 0;
   }
   if (recordsMatching * 2 > records) return { ids: [], but: [] };
-  // A summary that begins before those that were read may reach this far into them.
+  // One that begins before those that were read may reach this far into them, and they beyond the first of those after them.
   const unreadEnd = summaryIdsMax + (summaries.size < summariesMax ? firstId : minOf(summaries.keys()));
-  const ids = [...days.values()].map((day) => cutBelow(day, unreadEnd)).filter(isFilled);
+  const ids = [...days.values()].map((day) => within(day, unreadEnd, endId)).filter(isFilled);
   return { ids: unite(ids), but: unite(matching) };
 }
 
@@ -100,8 +100,8 @@ function addToDay(days: Map<bigint, IdRange>, { firstId, endId }: IdRange): void
   });
 }
 
-function cutBelow({ firstId, endId }: IdRange, least: bigint): IdRange {
-  return { firstId: firstId < least ? least : firstId, endId };
+function within({ firstId, endId }: IdRange, least: bigint, end: bigint): IdRange {
+  return { firstId: firstId < least ? least : firstId, endId: endId < end ? endId : end };
 }
 
 function isFilled({ firstId, endId }: IdRange): boolean {

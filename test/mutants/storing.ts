@@ -214,8 +214,8 @@ import { readCopy } from "#batch/testing/read-copy.ts";`,
     edits: [
       {
         file: "gateway/logs/skipped-batches.ts",
-        search: "cutBelow(day, unreadEnd)",
-        replacement: "cutBelow(day, unreadEnd - summaryIdsMax)",
+        search: "within(day, unreadEnd, endId)",
+        replacement: "within(day, unreadEnd - summaryIdsMax, endId)",
       },
     ],
     caughtBy: { test: "gateway/logs/skipped-batches.test.ts" },
