@@ -71,12 +71,14 @@ export class Ingest {
   /**
    * Accepts a LogBatch without session that was made of another format. Where only a retry has the same content
    * (`isUnique`), its digest names it, so that the ledger recognises the retry at any server.
+   *
+   * The rest of a request that is stored in part (`isBegun`) is not held back: its sender would repeat all of it.
    */
-  acceptTranscoded(batch: Uint8Array, isUnique: boolean): Promise<Outcome> {
+  acceptTranscoded(batch: Uint8Array, isUnique: boolean, isBegun: boolean): Promise<Outcome> {
     return this.#receive(
       () => ({ ...noOptions, batch }),
       () => 0n,
-      isUnique,
+      { isUnique, isBegun },
     );
   }
 
@@ -94,7 +96,11 @@ export class Ingest {
   }
 
   /** `toSequence` is called only for a batch that is refused. */
-  async #receive(read: () => BatchRequest, toSequence: () => bigint, isUnique = false): Promise<Outcome> {
+  async #receive(
+    read: () => BatchRequest,
+    toSequence: () => bigint,
+    { isUnique = false, isBegun = false } = {},
+  ): Promise<Outcome> {
     const startedAt = performance.now();
     let request: BatchRequest;
     let scanned: ScannedBatch;
@@ -110,7 +116,7 @@ export class Ingest {
     if (this.#closedBecause !== undefined) {
       return this.#refuse(scanned.sequence, retryLater(BatchErrorCode.UNAVAILABLE, this.#closedBecause));
     }
-    if (this.#holdingBecause !== undefined) {
+    if (this.#holdingBecause !== undefined && !isBegun) {
       return this.#refuse(
         scanned.sequence,
         retryLater(BatchErrorCode.RESOURCE_EXHAUSTED, this.#holdingBecause),

@@ -78,7 +78,7 @@ export function createStructuredLogs({
           throw numberedTooLarge(bounds.length, recordCount);
         const outcome =
           head.sequence === 0n
-            ? await ingest.acceptTranscoded(batch, isUnique && recogniseRetries)
+            ? await ingest.acceptTranscoded(batch, isUnique && recogniseRetries, firstIndex > 0)
             : await ingest.accept(batch);
         if (outcome.refusal) throw stoppedBy(outcome.refusal, firstIndex);
         accepted += outcome.accepted;

@@ -52,14 +52,16 @@ export class OtlpIngest {
     try {
       share.hold(request.length); // once more, as batches
       const batches = await this.#transcode(request);
+      let isBegun = false;
       for (const some of inParts(batches)) {
         const outcomes = await Promise.all(
           some.map(({ bytes, isUnique }) =>
-            this.#ingest.acceptTranscoded(bytes, isUnique && this.#recogniseRetries),
+            this.#ingest.acceptTranscoded(bytes, isUnique && this.#recogniseRetries, isBegun),
           ),
         );
         for (const [index, one] of outcomes.entries()) outcome.add(some[index]!, one);
         if (outcome.refusal !== undefined) break;
+        isBegun = true;
       }
     } catch (error) {
       return { rejected: 0, message: "", refusal: toRefusal(error) };
