@@ -1,9 +1,13 @@
 // Sends numbered records with OpenTelemetry's SDK: send.mjs PROTOCOL ENDPOINT DEVICE COUNT PER_SECOND
+import { DiagConsoleLogger, DiagLogLevel, diag } from "@opentelemetry/api";
 import { OTLPLogExporter as GrpcExporter } from "@opentelemetry/exporter-logs-otlp-grpc";
 import { OTLPLogExporter as JsonExporter } from "@opentelemetry/exporter-logs-otlp-http";
 import { OTLPLogExporter as ProtobufExporter } from "@opentelemetry/exporter-logs-otlp-proto";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
+
+// What the SDK drops it says nowhere else.
+diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN);
 
 const [protocol, endpoint, device, count, perSecond] = process.argv.slice(2);
 const compression = "gzip";
